@@ -1,0 +1,63 @@
+"""Backbones: networks that give feature maps, a closed linear head over them, and the place where each position looks.
+
+``import backbones`` is cheap: torch and timm are imported when a network is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from backbones.classifier import Classifier as Classifier
+    from core.frames import Grid
+
+
+def build(
+    name: str,
+    num_classes: int,
+    global_pool: str = "AVG",
+    attention_map: str | None = None,
+    pretrained: bool = False,
+    dropout: float = 0.0,
+) -> Classifier:
+    """A classifier over ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> one linear layer.
+
+    ``name`` is a word of :func:`names` or any timm model with feature maps; ``global_pool`` and ``attention_map`` are
+    words with options (``LSE:gamma=5``), ``attention_map`` may be None or ``none``; ``pretrained`` loads ImageNet
+    weights. Raises ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had.
+    """
+    from backbones.catalog import assemble
+
+    return assemble(name, num_classes, global_pool, attention_map, pretrained, dropout)
+
+
+def wrap(
+    module: nn.Module,
+    features: str | Callable[[Tensor], Tensor],
+    head: str | Callable[[Tensor], Tensor],
+    num_classes: int | None = None,
+    channels: int | None = None,
+    grid: Callable[[tuple[int, int]], Grid] | None = None,
+) -> Classifier:
+    """Anyone's network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`."""
+    from backbones.wrapped import wrap as wrap_module
+
+    return wrap_module(module, features, head, num_classes, channels, grid)
+
+
+def names() -> list[str]:
+    """The backbones known by name, sorted; every other timm model with feature maps is accepted too."""
+    from backbones.catalog import names as known
+
+    return known()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Classifier":
+        from backbones.classifier import Classifier
+
+        return Classifier
+    raise AttributeError(f"module 'backbones' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Attention maps: one file each, feature maps to feature maps of the same shape."""

@@ -1,0 +1,56 @@
+"""Feature pyramid attention: each position is weighed by what surrounds it at three scales."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class FPA(nn.Module):
+    """middle(A) * pyramid(A) + global(A). Source: Li et al., BMVC 2018 (Pyramid Attention Network), figure 3.
+
+    The pyramid halves the maps three times (7x7, 5x5, 3x3 convolutions) and adds the scales up again from the coarsest;
+    halving rounds up, so a 3x3 map becomes 2x2, 1x1, 1x1 and odd sizes lose no edge. The result may be negative.
+    """
+
+    name = "FPA"
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.middle = _block(channels, channels, 1)
+        self.everywhere = _block(channels, channels, 1)
+        self.down = nn.ModuleList([_block(channels, 1, 7), _block(1, 1, 5), _block(1, 1, 3)])
+        self.across = nn.ModuleList([_block(1, 1, 7), _block(1, 1, 5), _block(1, 1, 3)])
+
+    def forward(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,C,h,w)."""
+        return self.middle(A) * self._pyramid(A) + self.everywhere(A.mean((-2, -1), keepdim=True))
+
+    def _pyramid(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,1,h,w), one weight per position."""
+        sizes, scales, x = [], [], A
+        for down, across in zip(self.down, self.across, strict=True):
+            sizes.append(x.shape[-2:])
+            x = down(nn.functional.max_pool2d(x, 2, ceil_mode=True))
+            scales.append(across(x))
+        total = scales[-1]
+        for size, finer in zip(sizes[:0:-1], scales[-2::-1], strict=True):
+            total = _resize(total, size) + finer
+        return _resize(total, sizes[0])
+
+
+class SteadyBatchNorm(nn.BatchNorm2d):
+    """Batch norm that trains on one value too: one value has no variance, so the running statistics serve."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,C,h,w)."""
+        if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+            return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(x)
+
+
+def _block(channels: int, out: int, kernel: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), SteadyBatchNorm(out), nn.ReLU())
+
+
+def _resize(x: Tensor, size: Any) -> Tensor:
+    return nn.functional.interpolate(x, size, mode="bilinear", align_corners=False)

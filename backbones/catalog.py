@@ -1,0 +1,60 @@
+"""From words to classifiers: which family builds a name, and how a classifier is put together."""
+
+import functools
+
+from torch import nn
+
+from backbones.classifier import Classifier
+from backbones.family import Family, OpenFamily
+from backbones.head import Head
+from core.errors import BadValueError, UnknownNameError
+from core.registry import Registry
+
+families = Registry("backbones", "backbone family")
+poolings = Registry("backbones.pooling", "pooling")
+attentions = Registry("backbones.attention", "attention map")
+
+
+def assemble(name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool, dropout: float) -> Classifier:
+    """See :func:`backbones.build`."""
+    _check(num_classes, pretrained, dropout)
+    attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
+    pooling = poolings.build(global_pool)
+    attentions.get(attention_map) if attention_map else None  # a typo is told before weights are loaded
+    family, word = resolve(name)
+    extractor, width = family.build(word, pretrained)
+    attention = attentions.build(attention_map, channels=width) if attention_map else None
+    head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
+    config = {"name": word, "num_classes": num_classes, "global_pool": global_pool, "attention_map": attention_map}
+    return Classifier(extractor, head, attention, {**config, "pretrained": False, "dropout": dropout})
+
+
+def names() -> list[str]:
+    """The backbones that families list by name, sorted."""
+    return sorted(word for family in _all() for word in family.words)
+
+
+def resolve(name: str) -> tuple[Family, str]:
+    """The family that builds ``name`` and the canonical word; families that list it go before open ones.
+
+    Raises ``UnknownNameError`` with the known names and the nearest of the open families.
+    """
+    for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
+        word = family.resolve(name)
+        if word is not None:
+            return family, word
+    raise UnknownNameError("backbone", name, dict.fromkeys(word for family in _all() for word in family.suggest(name)))
+
+
+@functools.cache
+def _all() -> tuple[Family, ...]:
+    return tuple(families.get(name)() for name in families.names())
+
+
+def _check(num_classes: int, pretrained: bool, dropout: float) -> None:
+    if num_classes < 1:
+        raise BadValueError(f"num_classes is {num_classes}: a classifier needs at least 1 finding")
+    if not isinstance(pretrained, bool):
+        raise BadValueError(f"pretrained is {pretrained!r}: give True (ImageNet weights) or False")
+    if not 0 <= dropout < 1:
+        raise BadValueError(f"dropout is {dropout}: give a share of at least 0 and below 1")

@@ -1,0 +1,91 @@
+"""The classifier that all methods explain: features (with attention), a closed head, class maps and the grid."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from backbones.geometry import locator
+from backbones.head import Head
+from core.errors import BadValueError
+from core.frames import Grid
+
+
+class Classifier(nn.Module):
+    """``model(images) == model.head(model.features(images))``, for every backbone, pooling and attention.
+
+    Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.
+    """
+
+    def __init__(
+        self,
+        extractor: nn.Module,
+        head: Head,
+        attention: nn.Module | None = None,
+        config: dict[str, Any] | None = None,
+        channels: int = 3,
+        locate: Callable[[tuple[int, int]], Grid] | None = None,
+    ) -> None:
+        """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`."""
+        super().__init__()
+        self.extractor, self.attention = extractor, attention
+        self.head = head
+        self.config = config
+        """The arguments of ``backbones.build`` that give this architecture again (JSON-able); None when wrapped.
+        ``pretrained`` is always False there: the weights of a rebuilt model come from its checkpoint."""
+        self.channels = channels
+        self._locate = locate
+        self._grids: dict[tuple[int, int], Grid] = {}
+
+    @property
+    def pooling(self) -> str:
+        """The pooling's word without options (``PCAM``); empty for a wrapped head of unknown inside."""
+        return self.head.word
+
+    @property
+    def weight(self) -> Tensor:
+        """(K, groups * C) weights of the linear layer; groups is 2 for AVG_MAX, 3 for AVG_MAX_LSE, else 1."""
+        return self.head.weight
+
+    @property
+    def bias(self) -> Tensor:
+        """(K,) bias of the linear layer."""
+        return self.head.bias
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) float, normalised -> (N,K) logits in float32, before any sigmoid or softmax."""
+        return self.head(self.features(images))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) or (N,1,H,W), fed as three equal channels -> (N,C,h,w): A, exactly what is pooled.
+
+        A stands behind the last non-linearity and the attention, which is applied once; nothing changes it in place
+        afterwards. Raises ``BadValueError`` for any other shape.
+        """
+        A = self.extractor(self._as_input(images))
+        return A if self.attention is None else self.attention(A)
+
+    def class_maps(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,K,h,w): the classifier's own weights at every position, without bias.
+
+        Raises ``NotAvailableError`` when a wrapped head is not one linear layer over pooled features.
+        """
+        return self.head.class_maps(A)
+
+    def grid(self, size: tuple[int, int]) -> Grid:
+        """Where the positions of A look in an input of ``size`` (H, W) pixels; computed once per size.
+
+        Leaves mode, buffers, gradients and hooks as they are.
+        """
+        size = (int(size[0]), int(size[1]))
+        if size not in self._grids:
+            locate = self._locate or locator(self.extractor, self.channels)
+            self._grids[size] = locate(size)
+        return self._grids[size]
+
+    def _as_input(self, images: Tensor) -> Tensor:
+        if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:
+            return images.expand(-1, 3, -1, -1)
+        if images.ndim != 4 or images.shape[1] != self.channels:
+            raise BadValueError(f"images of shape {tuple(images.shape)} do not fit: give (N, {self.channels}, H, W)")
+        return images

@@ -1,0 +1,41 @@
+"""The small network of the demo: sharp maps, a centred grid, minutes of training on a CPU."""
+
+from itertools import pairwise
+
+from torch import nn
+
+from backbones.family import Family, Features
+from core.errors import NotAvailableError
+
+WIDTHS = (3, 24, 48, 96, 128)
+
+
+class Custom(Family):
+    """Four stages of 24, 48, 96 and 128 channels; 16x16 maps at 128 px, stride 8, offset 3.5.
+
+    The three strided convolutions have even kernels (k4/s2/p1), so each output pixel looks exactly between its two
+    inputs and the grid is centred: the aligned and the conventional placement of its maps are the same.
+    """
+
+    name = "custom"
+    words = ("custom",)
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """The network with random weights; there are no pretrained ones."""
+        if pretrained:
+            raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
+        return Features(SmallCNN(), WIDTHS[-1])
+
+
+class SmallCNN(nn.Sequential):
+    """(N,3,H,W) -> (N,128,H/8,W/8), ends in a ReLU that is not in place."""
+
+    def __init__(self) -> None:
+        halving = [_stage(nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False)) for narrow, wide in pairwise(WIDTHS[:-1])]
+        super().__init__(*halving, _stage(nn.Conv2d(*WIDTHS[-2:], 3, padding=1, bias=False)))
+
+
+def _stage(enter: nn.Conv2d) -> nn.Sequential:
+    wide = enter.out_channels
+    refine = nn.Conv2d(wide, wide, 3, padding=1, bias=False)
+    return nn.Sequential(enter, nn.BatchNorm2d(wide), nn.ReLU(), refine, nn.BatchNorm2d(wide), nn.ReLU())

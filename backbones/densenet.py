@@ -1,0 +1,20 @@
+"""DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
+
+from backbones.family import Family, Features
+from backbones.pretrained import MapsOf, create
+
+
+class DenseNet(Family):
+    """DenseNet-121. Source: Huang et al., CVPR 2017; network and weights of timm.
+
+    timm ends its features with batch norm *and* ReLU, so A is what is pooled. In torchvision's network the ReLU comes
+    behind ``features``, in place: a map read there is another one and changes under your hands.
+    """
+
+    name = "densenet"
+    words = ("densenet121",)
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """Maps of 1024 channels behind the final ReLU."""
+        net = create(name, pretrained)
+        return Features(MapsOf(net), net.num_features)

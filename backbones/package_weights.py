@@ -1,0 +1,78 @@
+"""Checkpoints of the efficientnet-pytorch package, read into our SAME-padded ``tf_efficientnet_*``.
+
+The package pads for its own native image size once and for all, timm for the image at hand: at that size, and at
+every other whose layers are even in the same places, logits are equal.
+"""
+
+import pickle
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from backbones.classifier import Classifier
+from core.errors import DataError
+
+EXPANDED = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+GATE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
+OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
+
+
+def load(model: Classifier, path: Path | str) -> Classifier:
+    """Read the package's checkpoint at ``path`` into ``model``, a ``tf_efficientnet_*``, and return it.
+
+    Its last layer is read too where it has as many outputs and the pooling one vector per channel; else ours stays.
+    Raises ``DataError`` when the file is no such checkpoint or of another size.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise DataError(f"cannot read the checkpoint {path}: {error}") from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    converted = {**model.state_dict(), **_fitting_head(model, convert(state, model.state_dict()))}
+    try:
+        model.load_state_dict(converted)
+    except RuntimeError as error:
+        raise DataError(f"{path} holds another network than {(model.config or {}).get('name')!r}: build the same size") from error
+    return model
+
+
+def convert(state: Mapping[str, Tensor], target: Iterable[str]) -> dict[str, Tensor]:
+    """The package's ``state`` under the keys of our ``target`` state.
+
+    Raises ``DataError`` when the state is none of the package's or has another number of blocks.
+    """
+    state = {key.removeprefix("module."): value for key, value in state.items()}
+    blocks = sorted({(int(s), int(i)) for s, i in re.findall(r"net\.blocks\.(\d+)\.(\d+)\.", "\n".join(target))})
+    count = len({key.split(".")[1] for key in state if key.startswith("_blocks.")})
+    if not count or count != len(blocks):
+        raise DataError(f"not the efficientnet-pytorch checkpoint of this model: it has {count} blocks, the model {len(blocks)}")
+    return {_key(key, state, blocks): value for key, value in state.items()}
+
+
+def _key(key: str, state: Mapping[str, Tensor], blocks: list[tuple[int, int]]) -> str:
+    if key.startswith("_fc."):
+        return key.replace("_fc.", "head.linear.")
+    if not key.startswith("_blocks."):
+        part, _, rest = key.partition(".")
+        return f"extractor.net.{OUTSIDE.get(part, part)}.{rest}"
+    _, number, part, rest = key.split(".", 3)
+    names = (EXPANDED if f"_blocks.{number}._expand_conv.weight" in state else PLAIN) | GATE
+    stage, index = blocks[int(number)]
+    return f"extractor.net.blocks.{stage}.{index}.{names.get(part, part)}.{rest}"
+
+
+def _fitting_head(model: Classifier, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    if state.get("head.linear.weight", torch.empty(0)).shape == model.weight.shape:
+        return state
+    return {key: value for key, value in state.items() if not key.startswith("head.")}

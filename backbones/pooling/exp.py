@@ -1,0 +1,24 @@
+"""Mean weighted by a softmax over positions."""
+
+from torch import Tensor
+
+from backbones.pooling.base import Pooling, flat
+
+
+class EXP(Pooling):
+    """x_c = sum_xy softmax_xy(A_c) A_c. Source: McFee et al., TASLP 2018 ("softmax pooling"); Ye et al., 2020.
+
+    Small A: the mean; large A: the maximum; equal positions share the weight. Unlike LSE its gradient may be negative
+    at low positions.
+
+    >>> import math, torch
+    >>> EXP()(torch.tensor([[[[0., 0.], [0., math.log(3)]]]])).sub(math.log(3) / 2).abs().lt(1e-6).item()
+    True
+    """
+
+    name = "EXP"
+
+    def forward(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,C)."""
+        values = flat(A)
+        return (values.softmax(-1) * values).sum(-1)

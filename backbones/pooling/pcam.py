@@ -1,0 +1,23 @@
+"""Probabilistic class activation map pooling: each finding pools where it believes itself to be."""
+
+import torch
+from torch import Tensor, nn
+
+from backbones.pooling.base import Pooling
+
+
+class PCAM(Pooling):
+    """x_kc = sum_xy p_k A_c / sum_xy p_k, p_k = sigmoid(w_k . A + b_k). Source: Ye et al., arXiv:2005.14480.
+
+    Normalised in log space (a softmax of log p), so a finding that is absent everywhere still has weights that sum to
+    1. A constant score gives the mean; very negative scores weigh by exp(score); scores far above 0 weigh equally.
+    The gradient flows through the weights too.
+    """
+
+    name = "PCAM"
+    per_finding = True
+
+    def forward(self, A: Tensor, scores: Tensor) -> Tensor:
+        """(N,C,h,w) maps and (N,K,h,w) logits at every position, bias included -> (N,K,C)."""
+        weights = nn.functional.logsigmoid(scores).flatten(2).softmax(-1)
+        return torch.einsum("nkp,ncp->nkc", weights, A.flatten(2))

@@ -1,0 +1,115 @@
+"""Where positions look, asked from gradients: for networks whose modules tell nothing, and to check the arithmetic.
+
+While it runs, every convolution keeps its central taps alone (one of an odd kernel, two of an even one), every
+pooling likewise, gates are open and norms and activations let everything through. So the gradient of one position
+lies on few pixels and its centroid is exact. The network itself is not touched: its calls are answered differently.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from core.errors import NotAvailableError
+from core.frames import Grid
+
+
+def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
+    """The grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
+
+    Raises ``NotAvailableError`` when the gradient says nothing, with what to do.
+    """
+    modes = {part: part.training for part in module.modules()}
+    try:
+        module.eval()
+        rows, columns = _centroids(module, features, size, channels)
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+    (y, dy), (x, dx) = _line(rows), _line(columns)
+    return Grid(size, (dy, dx), (y, x))
+
+
+@torch.inference_mode(False)
+@torch.enable_grad()
+def _centroids(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int) -> list[dict[int, float]]:
+    """For rows and for columns: position -> input pixel that it looks at, for two neighbours in the middle."""
+    weight = next(module.parameters(), torch.empty(0))
+    images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
+    with torch.autocast(weight.device.type, enabled=False), _CentralTaps():
+        A = features(images)
+    found: list[dict[int, float]] = [{}, {}]
+    h, w = A.shape[-2:]
+    for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
+        (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
+        found[0][i], found[1][j] = _centroid(gradient)
+    return found
+
+
+def _centroid(gradient: Tensor | None) -> list[float]:
+    total = 0.0 if gradient is None else float(gradient.sum())
+    if gradient is None or not 0 < total < float("inf"):
+        raise NotAvailableError(
+            "gradients do not tell where the positions of this network look: give backbones.wrap grid=lambda size: Grid(…)"
+        )
+    mass = gradient.double().sum((0, 1)) / total
+    return [float((mass.sum(1 - axis) * torch.arange(n, device=mass.device)).sum()) for axis, n in enumerate(mass.shape)]
+
+
+def _line(seen: dict[int, float]) -> tuple[float, float]:
+    """(offset, stride) through the points; a single position has the stride of its own place."""
+    last = max(seen)
+    stride = seen[last] - seen[last - 1] if len(seen) > 1 else 2 * seen[last] + 1
+    if not stride > 0:
+        raise NotAvailableError("the positions of this network look at no regular grid: give backbones.wrap grid=lambda size: Grid(…)")
+    return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 makes -0.0 plain
+
+
+class _CentralTaps(TorchFunctionMode):
+    """Answers the calls of a network as if it only moved pixels."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = getattr(func, "__name__", "")
+        if name in _PASS:
+            return args[0]
+        answer = {"conv2d": _convolve, "max_pool2d": _pool, "avg_pool2d": _average, "sigmoid": torch.ones_like, "hardsigmoid": _open}.get(
+            name, func
+        )
+        return answer(*args, **(kwargs or {}))
+
+
+_PASS = {
+    *("batch_norm", "instance_norm", "group_norm", "layer_norm", "dropout", "feature_dropout"),
+    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh", "prelu", "softplus"),
+}  # fmt: skip
+
+
+def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
+    return torch.ones_like(x)
+
+
+def _convolve(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+    return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
+
+
+def _pool(x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any) -> Tensor:
+    height, width = kernel if isinstance(kernel, tuple | list) else (kernel, kernel)
+    shape = nn.functional.max_pool2d(x.detach(), kernel, stride, padding, dilation, ceil_mode).shape
+    x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
+    x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
+    taps = _central(x.new_empty(x.shape[1], 1, height, width))
+    return nn.functional.conv2d(x, taps, None, stride or kernel, padding, dilation, x.shape[1])[..., : shape[-2], : shape[-1]]
+
+
+def _average(x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any) -> Tensor:
+    return _pool(x, kernel, stride, padding, 1, ceil_mode)
+
+
+def _central(weight: Tensor) -> Tensor:
+    """Weights of the same shape: equal at the central taps, 0 elsewhere, each output's sum 1."""
+    taps = torch.zeros_like(weight)
+    h, w = weight.shape[-2:]
+    taps[..., (h - 1) // 2 : h // 2 + 1, (w - 1) // 2 : w // 2 + 1] = 1
+    return taps / taps.sum((1, 2, 3), keepdim=True)

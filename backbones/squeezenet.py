@@ -1,0 +1,21 @@
+"""SqueezeNet: unpadded, with stride 16 and offset 15."""
+
+from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
+
+from backbones.family import Family, Features
+from backbones.pretrained import from_torchvision
+
+
+class SqueezeNet(Family):
+    """SqueezeNet 1.1. Source: Iandola et al., arXiv:1602.07360; network and weights of torchvision.
+
+    The published head (dropout, one 1x1 convolution, ReLU, mean) rectifies its logits; ours does not.
+    """
+
+    name = "squeezenet"
+    words = ("squeezenet1_1",)
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """Maps of 512 channels: the concatenated ReLUs of the last fire module."""
+        weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if pretrained else None
+        return Features(from_torchvision(name, squeezenet1_1, weights).features, 512)

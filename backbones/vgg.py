@@ -1,0 +1,19 @@
+"""VGG: five max poolings of even size centre the grid (offset 15.5, stride 32)."""
+
+from backbones.family import Family, Features
+from backbones.pretrained import create
+
+
+class VGG(Family):
+    """VGG-16, convolutions only. Source: Simonyan and Zisserman, ICLR 2015; network and weights of timm.
+
+    The published head of two wide layers is left out: ours has one linear weight vector per finding.
+    """
+
+    name = "vgg"
+    words = ("vgg16",)
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """Maps of 512 channels behind the last max pooling."""
+        net = create(name, pretrained)
+        return Features(net.features, net.num_features)

@@ -1,0 +1,91 @@
+"""Baselines that look at the truth: ``prior`` (where a finding usually is) and ``truth`` (the limit of the grid).
+
+They are no methods: they see no image, only boxes and masks. Tables mark them; ``truth`` is never ranked.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.frames import Grid, box_mask, conventional
+from core.seeds import patient_folds
+from core.types import FloatArray, Sample
+
+FloatMap = NDArray[np.float32]
+
+
+class Prior:
+    """Per finding, the mean of other patients' truth boxes, drawn as filled rectangles; values in [0,1].
+
+    Patients are dealt into ``folds`` seeded folds and a case sees the boxes of the other folds only. It sees no image:
+    the strong opponent, since it knows where a finding usually is. The maps are ``side`` x ``side`` over the whole image.
+    """
+
+    name: ClassVar[str] = "prior"
+    uses_truth: ClassVar[bool] = True
+
+    def __init__(self, folds: int = 5, seed: int = 0, side: int = 32) -> None:
+        """``side`` is the number of positions along each side of the map."""
+        self.folds, self.seed, self.side = folds, seed, side
+
+    def maps(self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]) -> tuple[FloatMap, Grid]:
+        """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size, ``shape`` is not used."""
+        fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
+        out = np.zeros((len(samples), len(findings), self.side, self.side), dtype=np.float32)
+        for k, finding in enumerate(findings):
+            held = np.array([finding in sample.boxes for sample in samples])
+            drawn = np.stack([self._draw(sample, finding) for sample in samples])
+            for number in range(self.folds):
+                others = held & (fold != number)
+                if others.any():
+                    out[fold == number, k] = drawn[others].mean(0)
+        return out, conventional(grid.size, (self.side, self.side))
+
+    def _draw(self, sample: Sample, finding: str) -> FloatArray:
+        return box_mask(sample.boxes.get(finding, []), sample.frame, (self.side, self.side))
+
+
+class Truth:
+    """The truth mask (or the boxes) averaged over the stride-wide square centred at each position, clipped to the image.
+
+    Values in [0,1] on the model's own grid: the ceiling that its resolution allows to any map.
+    """
+
+    name: ClassVar[str] = "truth"
+    uses_truth: ClassVar[bool] = True
+
+    def maps(self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]) -> tuple[FloatMap, Grid]:
+        """(N,K,h,w) maps on ``grid`` for maps of ``shape`` (h, w)."""
+        out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
+        for n, sample in enumerate(samples):
+            rows, columns = _windows(grid, shape, sample.frame)
+            masks = sample.masks
+            for k, finding in enumerate(findings):
+                if finding in masks:
+                    mask = masks[finding].astype(np.float64)
+                elif finding in sample.boxes:
+                    mask = box_mask(sample.boxes[finding], sample.frame, sample.frame)
+                else:
+                    continue
+                out[n, k] = rows @ mask @ columns.T
+        return out, grid
+
+
+BASELINES: dict[str, type[Prior] | type[Truth]] = {part.name: part for part in (Prior, Truth)}
+
+
+def _windows(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """(h, H) and (w, W) weights that average the pixels of a stride-wide window around each row and column."""
+    y, x = grid.centres(shape, frame)
+    half = [stride * side / size / 2 for stride, side, size in zip(grid.stride, frame, grid.size, strict=True)]
+    return _window(y, half[0], frame[0]), _window(x, half[1], frame[1])
+
+
+def _window(centres: FloatArray, half: float, side: int) -> FloatArray:
+    edges = np.arange(side)
+    overlap = np.minimum(centres[:, None] + half, edges + 1) - np.maximum(centres[:, None] - half, edges)
+    overlap = np.clip(overlap, 0, 1)
+    total = overlap.sum(1, keepdims=True)
+    return np.asarray(np.divide(overlap, total, out=np.zeros_like(overlap), where=total > 0))

@@ -1,0 +1,162 @@
+"""Which cells a suite has and what each needs: a YAML file of ``configs/suites`` becomes models and cells.
+
+A cell is dataset x split x model x method x protocol (x alignment); each ends in one record. Planning reads no data and
+imports no torch, so a suite whose records are all there costs seconds.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import yaml
+
+import methods as wing
+from benchmark import protocols
+from benchmark.records import Cell
+from config import TrainConfig
+from core import cli
+from core.errors import BadValueError, DataError, UnknownNameError
+from core.files import key
+
+SUITES = Path("configs/suites")
+TRUTH_BASELINES = ("prior", "truth")
+BASELINES = ("center", "noise", *TRUTH_BASELINES)
+PLACES = ("data_root_dir", "model_save_dir", "log_dir", "cache_dir", "threads", "num_workers", "resume", "logger", "logtofile", "init_from")
+"""Fields of ``TrainConfig`` that say where and how a run is made but not what it learns; they are in no key."""
+
+
+class Suite(pydantic.BaseModel):
+    """One suite as its YAML states it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """The file's name: the folder below ``results``."""
+    title: str
+    """One line above the tables."""
+    about: str
+    """What the numbers rest on and what they do not show; printed above the tables."""
+    how_to_get: str = ""
+    """What to do when the data is absent."""
+    train: dict[str, Any]
+    """Flags of ``main.py`` that all models of the suite share."""
+    init: dict[str, Any] | None = None
+    """Flags of a training from which every model starts (``--init_from``)."""
+    models: list[dict[str, Any]]
+    """Flags per model; a list of values makes one model each."""
+    folds: list[int] | None = None
+    """Folds whose held-out cases are pooled; none: the split named in ``train``."""
+    methods: list[str] | None = None
+    """Words of methods; none: all in ``methods/``."""
+    protocols: list[str] | None = None
+    """Words of protocols; none: all in ``benchmark/protocols``."""
+    conventional: list[str] = []
+    """Protocols that score the maps a second time as if their grid were the conventional one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelPlan:
+    """One model of a suite: its trainings (one per fold) and where they start."""
+
+    id: str
+    trainings: tuple[TrainConfig, ...]
+    init: TrainConfig | None
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
+        flags = identity(self.trainings[0])
+        folds = [training.fold for training in self.trainings]
+        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """The fields of a training that decide what it learns."""
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in PLACES}
+
+
+def suites(folder: Path = SUITES) -> list[str]:
+    """Names of the suites in the tree."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load(name: str, folder: Path = SUITES) -> Suite:
+    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the field that is wrong."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UnknownNameError("suite", name, suites(folder))
+    try:
+        return Suite(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError) as error:
+        raise DataError(f"the suite {path} is not a YAML mapping: {error}") from error
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
+    """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    start = None if suite.init is None else _config({**suite.init, **{k: v for k, v in given.items() if k != "data_root_dir"}})
+    return [_model(suite, {**suite.train, **flags, **given}, start) for entry in suite.models for flags in _product(entry)]
+
+
+def cells(suite: Suite, model: ModelPlan) -> list[Cell]:
+    """The cells of one model: the classifier's own, then methods and baselines under each protocol."""
+    words = [*(suite.methods or [m for m in wing.names() if m not in BASELINES]), *BASELINES]
+    chosen = suite.protocols or protocols.names()
+    found = [_cell(suite, model, "classifier", "aligned", "classification")]
+    found += [_cell(suite, model, word, "aligned", protocol) for protocol in chosen for word in words]
+    found += [
+        _cell(suite, model, word, "conventional", protocol) for protocol in suite.conventional for word in words if word not in BASELINES
+    ]
+    return found
+
+
+def _cell(suite: Suite, model: ModelPlan, method: str, alignment: str, protocol: str) -> Cell:
+    training = model.trainings[0]
+    return Cell(
+        dataset=training.dataset.split(":")[0],
+        partition=training.partition,
+        split="test",
+        backbone=training.backbone,
+        global_pool=training.global_pool,
+        attention_map=training.attention_map or "none",
+        img_size=training.img_size,
+        seed=training.seed,
+        model_id=model.id,
+        method=method,
+        alignment=alignment,
+        protocol=protocol,
+        data={"dataset": training.dataset, "findings": training.num_classes},
+        recipe=model.recipe,
+    )
+
+
+def _model(suite: Suite, flags: dict[str, Any], start: TrainConfig | None) -> ModelPlan:
+    folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
+    trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
+    first = trainings[0]
+    attention = first.attention_map if first.attention_map not in (None, "none") else ""
+    words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
+    return ModelPlan("-".join(word.replace(":", "_") for word in words if word), trainings, start)
+
+
+def _config(flags: dict[str, Any]) -> TrainConfig:
+    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
+
+
+def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    axes = [[(name, value) for value in (values if isinstance(values, list) else [values])] for name, values in entry.items()]
+    if any(not axis for axis in axes):
+        raise BadValueError(f"a model of a suite has an empty list: {entry}")
+    yield from (dict(pairs) for pairs in itertools.product(*axes))
+
+
+def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
+    """Name of the run folder of one training of a suite: readable, and another for other weights."""
+    what = {**identity(config), "init": identity(start) if start else None}
+    return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")

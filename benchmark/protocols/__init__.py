@@ -1,0 +1,17 @@
+"""Protocols: (heat map, truth) pairs to scores. One file each; a new file is a new protocol, with no other edit."""
+
+from typing import Any
+
+from core.registry import Registry
+
+registry = Registry("benchmark.protocols", "protocol")
+
+
+def names() -> list[str]:
+    """The words of all protocols, sorted."""
+    return registry.names()
+
+
+def get(name: str) -> type[Any]:
+    """The class of a protocol. Raises ``core.errors.UnknownNameError``."""
+    return registry.get(name)

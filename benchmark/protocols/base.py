@@ -1,0 +1,93 @@
+"""What every protocol shares: a case, a result, and how a map is made ready."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.records.record import Origin, Score
+from benchmark.surface import Surface, surface
+from core.frames import Alignment, Grid
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One image × finding: what a method showed, and the truth."""
+
+    image_id: str
+    patient_id: str
+    finding: str
+    map: NDArray[np.float32] | None
+    """(h,w) raw heat map; None where the method failed, nan or inf count as failed too."""
+    grid: Grid | Alignment
+    """Where the map's positions look, or the word ``conventional``."""
+    frame: tuple[int, int]
+    """(H, W) of the image as published: the frame of ``boxes``."""
+    boxes: FloatArray
+    """(M,4) truth xyxy in ``frame``; (0,4) where the image has boxes of other findings only."""
+    mask: NDArray[np.bool_] | None = None
+    """(H,W) truth mask, where the data set has one."""
+    reason: str = ""
+    """Why ``map`` is None, where the caller knows."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a protocol says about one method."""
+
+    scores: list[Score]
+    """Per finding and ``mean``."""
+    rows: list[dict[str, Any]]
+    """Per case: image, patient, finding, threshold, box …; the columns are the protocol's own."""
+    thresholds: Mapping[Origin, Any] = field(default_factory=dict)
+    """Origin -> finding -> what was chosen; JSON-able."""
+    failed: list[tuple[str, str, str]] = field(default_factory=list)
+    """(image, finding, reason) of the cases without a usable map: misses that a run must report."""
+
+
+class Protocol(ABC):
+    """A way to score. A subclass sets ``name`` and writes ``evaluate``."""
+
+    name: ClassVar[str]
+    geometry: ClassVar[str] = "surface"
+    """What its boxes are computed on: surface or pixels."""
+
+    @abstractmethod
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+        """Score the ``cases`` of one method: every image with any truth box × all ``findings``."""
+
+
+def with_truth(cases: Sequence[Case]) -> list[Case]:
+    """The localization cases: image × finding pairs with at least one truth box."""
+    return [case for case in cases if len(case.boxes)]
+
+
+def prepare(case: Case) -> tuple[Surface | None, str]:
+    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and the reason why it is a miss."""
+    if case.map is None:
+        return None, case.reason or "no map"
+    values = np.asarray(case.map, dtype=np.float64)
+    if not np.isfinite(values).all():
+        return None, "nan or inf in the map"
+    low, high = values.min(), values.max()
+    if low == high:
+        return None, FLAT
+    return surface((values - low) / (high - low), case.frame, case.grid), ""
+
+
+FLAT = "flat map"
+"""The reason of a miss that is the map's answer and no failure of the run."""
+
+
+def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(image, finding, reason) of each case that failed; a flat map is a miss, not a failure."""
+    return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in ("", FLAT)]
+
+
+def identity(case: Case, reason: str) -> Mapping[str, Any]:
+    """The columns with which every row of every protocol begins."""
+    return {"image": case.image_id, "patient": case.patient_id, "finding": case.finding, "reason": reason}

@@ -1,0 +1,54 @@
+"""The pointing game: whether the maximum of the map lies in a truth box."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare, with_truth
+from benchmark.statistics.summary import Column, estimate, scores
+from core.boxes import as_boxes
+
+TOLERANCE = 15 / 224
+"""The paper's 15 pixels at the network's input, as a share of the frame's width (the scaling is ours)."""
+
+
+class Pointing(Protocol):
+    """Share of cases whose highest point lies inside a truth box, and within 15·W/224 frame pixels of one (``pointing@15``).
+
+    The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box's edge belongs to it. A
+    flat or failed map points nowhere: a miss. Zhang et al., "Top-down neural attention by excitation backprop",
+    ECCV 2016, section 4.2.
+    """
+
+    name = "pointing"
+
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+        """``pointing`` and ``pointing@15`` per finding; rows with the point and its distance to the nearest truth box."""
+        kept = [case for case in with_truth(cases) if case.finding in findings]
+        rows = [_row(case) for case in kept]
+        columns = [
+            Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows))) for metric in ("pointing", "pointing@15")
+        ]
+        found = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
+        return Result(scores(found, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
+
+
+def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
+    """Euclidean distance from (x, y) to the nearest of (M,4) boxes; 0 inside and on the edge.
+
+    >>> distance((0, 3), [[3, 0, 9, 9], [3, 7, 9, 9]])
+    3.0
+    """
+    b, p = as_boxes(boxes), np.asarray(point, dtype=np.float64)
+    gap = np.maximum(np.maximum(b[:, :2] - p, p - b[:, 2:]), 0)
+    return float(np.sqrt((gap**2).sum(1)).min())
+
+
+def _row(case: Case) -> dict[str, object]:
+    on, reason = prepare(case)
+    if on is None:
+        return {**identity(case, reason), "x": None, "y": None, "distance": None, "pointing": False, "pointing@15": False}
+    away = distance(on.peak, case.boxes)
+    near = away <= TOLERANCE * case.frame[1]
+    return {**identity(case, ""), "x": on.peak[0], "y": on.peak[1], "distance": away, "pointing": away == 0, "pointing@15": near}

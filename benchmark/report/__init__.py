@@ -1,0 +1,1 @@
+"""Reports: tables and figures from records alone; no model and no data set is loaded here."""

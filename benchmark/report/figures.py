@@ -1,0 +1,85 @@
+"""Pictures of one case: the image with boxes, the heat map over it, the heat map alone."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from core.files import atomic
+from core.types import FloatArray
+
+TRUTH, PREDICTED = "#ff3b30", "#30d158"
+COLOURS = "turbo"
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What one figure shows; image, heat map and boxes share the frame (H, W)."""
+
+    image: NDArray[np.uint8]
+    """(H, W) gray pixels."""
+    heat: NDArray[np.float32]
+    """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
+    truth: FloatArray | None
+    """(M,4) truth boxes, (0,4) when the finding has none here, None when nobody looked."""
+    predicted: FloatArray
+    """(M,4) boxes above the threshold; the first is the one that is scored."""
+    finding: str
+    method: str
+    probability: float
+    iou: float | None
+    """Of the first predicted box with the best truth box; None without truth."""
+    threshold: float
+    image_id: str
+
+    @property
+    def caption(self) -> str:
+        """Finding, method, probability, IoU and threshold in one line."""
+        overlap = "no truth box" if self.iou is None else f"IoU {self.iou:.2f}"
+        return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · threshold {self.threshold:g}"
+
+
+def save(picture: Picture, path: Path) -> None:
+    """Draw three panels side by side and write the PNG atomically."""
+    figure = Figure(figsize=(12.6, 4.6), dpi=100, layout="constrained")
+    axes: Sequence[Axes] = figure.subplots(1, 3)
+    figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11)
+    _show(axes[0], picture, "image: truth red, predicted green")
+    _boxes(axes[0], picture)
+    _show(axes[1], picture, "heat map over the image")
+    axes[1].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=0.45, extent=_extent(picture))
+    axes[2].set_title("heat map", fontsize=9)
+    axes[2].set_axis_off()
+    drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=_extent(picture))
+    figure.colorbar(drawn, ax=axes[2], fraction=0.046, pad=0.02, label="min-max scaled map")
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def _show(axis: Axes, picture: Picture, title: str) -> None:
+    axis.imshow(picture.image, cmap="gray", vmin=0, vmax=255, extent=_extent(picture))
+    axis.set_title(title, fontsize=9)
+    axis.set_axis_off()
+
+
+def _extent(picture: Picture) -> tuple[float, float, float, float]:
+    """Box coordinates: pixel i covers [i, i+1)."""
+    height, width = picture.heat.shape
+    return (0, width, height, 0)
+
+
+def _boxes(axis: Axes, picture: Picture) -> None:
+    for box in picture.truth if picture.truth is not None else []:
+        _box(axis, box, TRUTH, 2)
+    for number, box in enumerate(picture.predicted):
+        _box(axis, box, PREDICTED, 2 if number == 0 else 0.8)
+
+
+def _box(axis: Axes, box: FloatArray, colour: str, width: float) -> None:
+    x0, y0, x1, y1 = box
+    axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=width))

@@ -1,0 +1,28 @@
+"""The cells without a number, and why."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmark.records.record import Record
+from benchmark.report.table import NOTHING, Table
+
+HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
+
+
+def missing(records: Sequence[Record]) -> Table | None:
+    """Cells that are not available or failed, one row per model and reason; None where every cell has its numbers."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        if record.status != "ok":
+            c = record.cell
+            groups.setdefault((c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason), []).append(record)
+    rows = tuple(_row(key, groups[key]) for key in sorted(groups))
+    return Table("Cells without a number", "Each has a record with its reason.", HEADER, rows) if rows else None
+
+
+def _row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:
+    methods, protocols = (_list(getattr(r.cell, name) for r in records) for name in ("method", "protocol"))
+    return (*(word or NOTHING for word in key[:4]), methods, protocols, str(len(records)), key[4], key[5])
+
+
+def _list(words: Iterable[str]) -> str:
+    return ", ".join(sorted({word for word in words if word})) or NOTHING

@@ -1,0 +1,30 @@
+"""What a table rests on, in a few lines above it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmark.records.record import Record
+from core.errors import examples
+
+
+def rests_on(records: Sequence[Record], thresholds: str) -> str:
+    """Counts, seeds, thresholds, intervals and software behind ``records``; what differs between them as a range or list."""
+    facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for r in records for name in r.rests_on}
+    told = [f"{name} {_merged(values)}" for name, values in facts.items()]
+    told += [f"seeds {_merged(r.cell.seed for r in records)}", f"image size {_merged(r.cell.img_size for r in records)}"]
+    versions = {name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)}
+    software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
+    return "\n".join([f"Rests on: {'; '.join(told)}.", f"Thresholds: {thresholds}. Software: {software}."])
+
+
+def _merged(values: Iterable[Any]) -> str:
+    """One value as it is, numbers as a range, the rest as a list.
+
+    >>> _merged([3, 3]), _merged([3, 9]), _merged(["a", "b"])
+    ('3', '3 to 9', 'a, b')
+    """
+    given = [value for value in values if value is not None]
+    distinct = sorted({str(value) for value in given})
+    if len(distinct) > 1 and all(isinstance(value, (int, float)) for value in given):
+        return f"{min(given)} to {max(given)}"
+    return examples(distinct, 6) or "not stated"

@@ -1,0 +1,95 @@
+"""Which records a table shows, how they are ordered, and what a reader must be told about a row."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmark.records.record import Record, Score
+
+MAIN = "hit@iou.3"
+BASELINES = ("center", "prior", "noise")
+LIMIT = "truth"
+PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
+"""Poolings under which Grad-CAM's weights are the classifier's, up to one factor per finding: cam and gradcam agree."""
+
+
+def model_of(record: Record) -> tuple[object, ...]:
+    """What two records share when they explain the same model on the same data."""
+    c = record.cell
+    return (c.dataset, c.partition, c.split, c.backbone, c.global_pool, c.attention_map, c.img_size, c.seed, c.model_id)
+
+
+def words(record: Record) -> tuple[str, ...]:
+    """The cells with which a row begins: backbone, pooling, attention, image size, method."""
+    c = record.cell
+    return (c.backbone or "–", c.global_pool or "–", c.attention_map or "–", str(c.img_size or "–"), c.method)
+
+
+WORDS = ("backbone", "pooling", "attention", "size", "method")
+
+
+def datasets(records: Iterable[Record]) -> list[str]:
+    """The data sets of the records, sorted."""
+    return sorted({record.cell.dataset for record in records})
+
+
+def scored(records: Iterable[Record], protocol: str) -> list[Record]:
+    """The records of a protocol that have scores, in a fixed order."""
+    kept = [r for r in records if r.cell.protocol == protocol and r.status == "ok" and r.scores]
+    return sorted(kept, key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
+
+
+def once(records: Sequence[Record]) -> list[Record]:
+    """One record per model and method: the conventional alignment only where there is no other."""
+    others = {(model_of(r), r.cell.method) for r in records if r.cell.alignment != "conventional"}
+    return [r for r in records if r.cell.alignment != "conventional" or (model_of(r), r.cell.method) not in others]
+
+
+def main_score(record: Record, finding: str = "mean") -> Score | None:
+    """The main column: hits at IoU .3 at the cross-fitted threshold."""
+    return record.find(MAIN, finding, "cross-fitted")
+
+
+def main_value(record: Record) -> float | None:
+    """The main column's mean over findings, where it has one."""
+    score = main_score(record)
+    return None if score is None else score.value
+
+
+def ranked(records: Sequence[Record]) -> list[Record]:
+    """From the best main column down, those without one last; ``truth``, the limit, at the very end."""
+    return sorted(records, key=lambda r: (r.cell.method == LIMIT, -(-1.0 if (v := main_value(r)) is None else v), words(r)))
+
+
+def ranks(records: Sequence[Record]) -> list[str]:
+    """The place of each of the ranked ``records``; none for baselines, the limit, papers and rows without a value."""
+    enters = [r.source == "run" and r.cell.method not in (*BASELINES, LIMIT) and main_value(r) is not None for r in records]
+    return [str(sum(enters[: i + 1])) if entered else "–" for i, entered in enumerate(enters)]
+
+
+def prior_of(record: Record, records: Iterable[Record]) -> float | None:
+    """The main column of ``prior`` for the same model, else the best one on the same data set."""
+    priors = [r for r in records if r.cell.method == "prior" and r.cell.dataset == record.cell.dataset and main_value(r) is not None]
+    same = [r for r in priors if model_of(r) == model_of(record)] or priors
+    return max((value for r in same if (value := main_value(r)) is not None), default=None)
+
+
+def notes(record: Record, records: Sequence[Record]) -> str:
+    """Limit, baseline, not above prior, equal by construction, paper, failed cases: joined by semicolons."""
+    method, value, prior = record.cell.method, main_value(record), prior_of(record, records)
+    told = [_kind(record)]
+    if method not in (*BASELINES, LIMIT) and value is not None and prior is not None and value <= prior:
+        told.append("does not beat prior")
+    if method in ("cam", "gradcam") and record.cell.global_pool.split(":")[0] in PROPORTIONAL:
+        told.append(f"equal to {'gradcam' if method == 'cam' else 'cam'} by construction")
+    if failed := record.rests_on.get("failed"):
+        told.append(f"{failed} failed cases count as misses")
+    return "; ".join(filter(None, told))
+
+
+def _kind(record: Record) -> str:
+    if record.source == "paper":
+        return "from a paper, not run here"
+    if record.cell.method == LIMIT:
+        return "limit: sees the truth, not ranked"
+    if record.cell.method == "prior":
+        return "baseline: sees other patients' truth"
+    return "baseline" if record.cell.method in BASELINES else ""

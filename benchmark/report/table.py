@@ -1,0 +1,73 @@
+"""A table of words, and how numbers become words: the same rules in every format."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.records.record import Score
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title, what the table rests on, a header and rows of cells that are ready to print."""
+
+    title: str
+    intro: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def number(value: float | None) -> str:
+    """Three decimals; a dash where there is no value.
+
+    >>> number(2 / 3), number(None)
+    ('0.667', '–')
+    """
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def share(score: Score | None) -> str:
+    """The value of a score, or a dash."""
+    return NOTHING if score is None else number(score.value)
+
+
+def with_interval(score: Score | None) -> str:
+    """The value and its 95 % interval, where it has one.
+
+    >>> with_interval(Score(finding="mean", metric="hit@iou.3", value=.5, low=.25, high=.75, n=20))
+    '0.500 [0.250, 0.750]'
+    """
+    if score is None or score.low is None:
+        return share(score)
+    return f"{share(score)} [{number(score.low)}, {number(score.high)}]"
+
+
+def with_n(score: Score | None) -> str:
+    """The value and how many it rests on."""
+    return NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
+
+
+def markdown(table: Table) -> str:
+    """A section: heading, what it rests on, the table."""
+    lines = [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
+    return "\n".join([f"## {table.title}", "", table.intro, "", *lines, ""])
+
+
+def latex(table: Table) -> str:
+    """A ``tabular`` with booktabs rules; what it rests on as a comment above."""
+    columns = "l" * len(table.header)
+    body = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.header, *table.rows)]
+    comment = "\n".join(f"% {line}" for line in [table.title, *table.intro.splitlines()] if line)
+    return "\n".join(
+        [comment, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", ""]
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "–": "--", "≤": r"$\leq$", "−": "$-$", "×": r"$\times$", "~": r"\textasciitilde{}", "^": r"\^{}"}
+    return "".join(f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text)

@@ -1,0 +1,33 @@
+"""Door: run suites and write their tables. ``python -m benchmark.run --all`` or ``--suite demo``."""
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmark import suite
+from benchmark.report import tables
+from config import RunConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run each suite that the flags name, print the leaderboards, and say where the results lie; 1 when a cell failed."""
+    config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
+    found: Counter[str] = Counter()
+    for name in suite.names(config):
+        found += suite.run(name, config, _say)
+        if not config.dry_run and not config.all:
+            _say(tables.headline(suite.folder(name, config)))
+    if not config.dry_run:
+        _say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
+    return 1 if found["failed"] else 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The cells of one model, from training to records: each stage starts from what the one before left on disk."""
+
+import datetime
+import logging
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmark import protocols, records, stages
+from benchmark.classification import classification
+from benchmark.harvest import Trained
+from benchmark.maps import StoredMaps
+from benchmark.plan import ModelPlan
+from benchmark.protocols.base import Result
+from benchmark.records import Cell, Record
+from benchmark.suite import METHOD
+from core.files import file_hash
+
+log = logging.getLogger(__name__)
+
+
+def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path) -> None:
+    """Train ``model`` below ``runs`` where needed, explain, and write a record below ``place`` for each of ``cells``."""
+    trained = stages.train(model, runs)
+    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol != "classification"))
+    maps = stages.explain(trained, words, runs / "maps" / model.id) if words else {}
+    common = _common(trained)
+    for cell in cells:
+        start = time.perf_counter()
+        scored = _score(cell, trained, maps)
+        seconds = round(time.perf_counter() - start, 3)
+        records.write(Record(cell=cell, seconds=seconds, **{**common, **scored}), place)
+    log.info("%s: %d records written", model.id, len(cells))
+
+
+def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | str]) -> dict[str, Any]:
+    """The fields of a record that the cell's protocol decides."""
+    if cell.protocol == "classification":
+        return _fields(classification(stages.predictions(trained), trained[0].data.findings), "none")
+    stored = maps[cell.method]
+    if isinstance(stored, str):
+        return {"status": "n/a", "reason": METHOD + stored}
+    protocol = protocols.get(cell.protocol)()
+    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), trained[0].data.findings, cell.seed or 0)
+    return _fields(result, protocol.geometry)
+
+
+def _fields(result: Result, geometry: str) -> dict[str, Any]:
+    remark = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
+    return {
+        "status": "failed" if result.failed else "ok",
+        "reason": remark,
+        "geometry": geometry,
+        "scores": tuple(result.scores),
+        "thresholds": result.thresholds,
+    }
+
+
+def _common(trained: Sequence[Trained]) -> dict[str, Any]:
+    """The fields that all records of a model share."""
+    samples = [sample for run in trained for sample in run.cases]
+    return {
+        "checkpoints": tuple(file_hash(run.checkpoint) for run in trained),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "rests_on": {
+            "trainings": len(trained),
+            "test images": sum(len(run.data) for run in trained),
+            "boxed images": len(samples),
+            "patients": len({sample.patient_id for sample in samples}),
+            "cases": sum(len(sample.boxes) for sample in samples),
+            "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
+        },
+    }

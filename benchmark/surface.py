@@ -1,0 +1,125 @@
+"""The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
+
+A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are the
+map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so nothing
+is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex. Neighbours
+above t are connected along their edge. Where only two opposite corners of a patch are above, they are connected exactly
+when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's
+extremes lie on grid lines, where linear interpolation finds them.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark import flood
+from core.errors import BadValueError
+from core.frames import Alignment, Grid, resolve
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A heat map as a continuous function on a frame, which it covers from edge to edge."""
+
+    values: FloatArray
+    """(h,w) values at the vertices that lie in the frame."""
+    y: FloatArray
+    """(h,) rows of the vertices, ascending, in the frame."""
+    x: FloatArray
+    """(w,) columns of the vertices, ascending, in the frame."""
+    frame: tuple[int, int]
+    """(H, W)."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether the surface is constant: then nothing stands out and there is no box."""
+        return bool(self.values.min() == self.values.max())
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the highest vertex in the frame, the first in row-major order on ties."""
+        row, column = divmod(int(self.values.argmax()), self.values.shape[1])
+        return float(self.x[column]), float(self.y[row])
+
+    @property
+    def mean(self) -> float:
+        """Mean over the whole frame, exact."""
+        height, width = self.frame
+        return self.integral((0, 0, width, height)) / (height * width)
+
+    def integral(self, box: ArrayLike) -> float:
+        """Exact integral over a box (4,) xyxy in the frame; a weighted sum of the vertices."""
+        x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
+        return float(_integral_weights(self.y, y0, y1) @ self.values @ _integral_weights(self.x, x0, x1))
+
+
+def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
+    """The surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
+
+    Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
+    """
+    array = checked(values)
+    place = resolve(grid, (array.shape[0], array.shape[1]), frame)
+    y, x = place.centres((array.shape[0], array.shape[1]), frame)
+    rows, columns = (np.unique(np.clip(c, 0, side)) for c, side in zip((y, x), frame, strict=True))
+    cropped = _between(y, rows) @ array @ _between(x, columns).T
+    cropped = np.clip(cropped, array.min(), array.max())  # a constant map stays exactly constant
+    return Surface(np.ascontiguousarray(cropped), rows, columns, frame)
+
+
+def checked(values: ArrayLike) -> FloatArray:
+    """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise BadValueError(f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, the first at ({row}, {column}): it has no score")
+    return array
+
+
+def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
+    """(T,) thresholds -> (T,4) box of the component that holds the highest vertex; a row of nan where nothing is above.
+
+    Boxes in the frame. A flat surface has none.
+    """
+    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    if on.flat:
+        return np.full((len(levels), 4), np.nan)
+    found = flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
+    return np.asarray(found)
+
+
+def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
+    """(T,) thresholds -> (M,4) outer boxes of all components in the frame, and (M,) which threshold each belongs to.
+
+    Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
+    """
+    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    if on.flat:
+        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
+    order = np.argsort(-on.values, axis=None, kind="stable")
+    boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels, order)
+    return boxes, index
+
+
+def _between(knots: FloatArray, at: FloatArray) -> FloatArray:
+    """(n,) ascending knots, (m,) points -> (m,n) linear interpolation weights, constant beyond the outermost knots."""
+    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
+    weights = np.zeros((len(at), len(knots)))
+    if len(knots) == 1:
+        return weights + 1
+    part = np.clip((at - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
+    weights[np.arange(len(at)), low] = 1 - part
+    weights[np.arange(len(at)), low + 1] = part
+    return weights
+
+
+def _integral_weights(knots: FloatArray, low: float, high: float) -> FloatArray:
+    """(n,) weights of the knots' values in the integral from ``low`` to ``high``: the trapezoid rule between knots is exact."""
+    points = np.unique(np.concatenate([[low, high], knots[(knots > low) & (knots < high)]]))
+    middle = _between(knots, (points[1:] + points[:-1]) / 2)
+    return np.asarray(np.diff(points) @ middle)

@@ -1,0 +1,17 @@
+"""Training: one configuration in, one folder with checkpoints, predictions and metrics out. Importing it needs no torch."""
+
+from pathlib import Path
+
+from config import TrainConfig
+
+
+def fit(config: TrainConfig, folder: Path | None = None) -> Path:
+    """Train what ``config`` asks for, evaluate the best checkpoint as read back from disk, return the run's folder.
+
+    With a ``folder`` of its own a run is idempotent: it goes on from ``last.ckpt`` there and does nothing when
+    ``metrics.json`` says that it is finished. Without one it gets a new folder under ``config.model_save_dir`` (or
+    goes on with the one that ``config.resume`` means). Raises ``core.errors`` types only for what a user can mend.
+    """
+    from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains
+
+    return start(config, folder)

@@ -1,0 +1,100 @@
+"""What a run learns from: decoded images of each side in memory-mapped arrays, and batches in an order that a seed fixes."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+import datasets
+from config import TrainConfig
+from core import seeds
+from core.errors import DataError
+from datasets import cache
+
+log = logging.getLogger(__name__)
+Item = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Side(Dataset[Item]):
+    """The images of one split that could be read and that the run uses."""
+
+    findings: tuple[str, ...]
+    images: NDArray[np.uint8]
+    """(N, size, size), memory-mapped; ``rows`` says which of them belong here."""
+    rows: NDArray[np.int64]
+    """(n,) positions in ``images``."""
+    labels: Tensor
+    """(n, K) float32: 0, 1 or nan (unknown)."""
+    ids: list[tuple[str, str, bool]]
+    """(image, patient, has a truth box) of each row."""
+    describe: dict[str, Any]
+    """What the data set says about this split, and how many images were left out."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: NDArray[np.int64]) -> Item:
+        """A batch: (n,S,S) uint8 images, (n,K) labels and the (n,) positions themselves."""
+        return torch.from_numpy(self.images[self.rows[index]]), self.labels[index], torch.from_numpy(index)
+
+
+def side(config: TrainConfig, split: str) -> Side:
+    """Load and decode one split. Raises ``DataError`` when nothing is left or too many images cannot be read."""
+    data = datasets.load(
+        config.dataset, root=config.data_root_dir, split=split, partition=config.partition, folds=config.folds, fold=config.fold,
+        findings=config.num_classes, seed=config.seed, img_size=config.img_size,
+    )  # fmt: skip
+    pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=config.num_workers)
+    samples = [data[int(i)] for i in pixels.kept]
+    boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
+    rows = np.flatnonzero(_wanted(boxed, "all" if split == "test" else config.train_on))
+    if not len(rows):
+        raise DataError(f"no {split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})")
+    labels = np.stack([samples[i].labels for i in rows])
+    ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
+    describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
+    log.info("%s: %d images of %d patients", split, len(rows), len({patient for _, patient, _ in ids}))
+    return Side(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe)
+
+
+def _wanted(boxed: NDArray[np.bool_], train_on: str) -> NDArray[np.bool_]:
+    return {"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on]
+
+
+class Batches(Sampler[NDArray[np.int64]]):
+    """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
+
+    The order depends on seed and epoch alone, so a resumed run sees what an undisturbed one would have seen. Each of
+    ``world`` processes takes every ``world``-th batch.
+    """
+
+    def __init__(self, n: int, size: int, seed: int | None = None, rank: int = 0, world: int = 1) -> None:
+        """``seed`` None keeps the order of the data."""
+        self.n, self.size, self.seed, self.rank, self.world, self.epoch = n, size, seed, rank, world, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return max(-(-self.n // (self.size * self.world)), 1)
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        order = np.arange(self.n)
+        if self.seed is not None:
+            order = seeds.generator(self.seed, "order", self.epoch).permutation(self.n)
+        for batch in np.array_split(order, len(self) * self.world)[self.rank :: self.world]:
+            yield np.sort(batch)  # neighbours in the memory map are read together
+
+
+def loader(data: Side, batches: Batches) -> DataLoader[Item]:
+    """Batches of ``data``; no worker processes, since slicing a memory map costs less than sending it."""
+    return DataLoader(data, sampler=batches, batch_size=None)

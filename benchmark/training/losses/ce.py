@@ -1,0 +1,25 @@
+"""Cross-entropy of a softmax over exclusive classes."""
+
+import torch
+from torch import Tensor
+
+from benchmark.training.losses.base import Loss
+
+
+class CE(Loss):
+    """-ln softmax(x)_c of the image's class c, mean over the images.
+
+    An image with several positive labels shares its weight among them; one with none, or with an unknown label, has
+    no known class and counts nowhere.
+    """
+
+    name = "ce"
+    exclusive = True
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(N,K) logits and labels -> mean over the images whose class is known; 0 where there is none."""
+        total = labels.sum(1, keepdim=True)
+        known = (total > 0).squeeze(1)  # nan > 0 is False
+        share = torch.where(known[:, None], labels / total, 0.0)
+        each = -(share * logits.float().log_softmax(1)).sum(1)
+        return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)

@@ -1,0 +1,95 @@
+"""The machine a run uses: threads, precision, devices, and a quiet Lightning."""
+
+import logging
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+
+from config import TrainConfig
+from core.errors import BadValueError, NotAvailableError
+
+
+def settle(config: TrainConfig) -> None:
+    """Set torch's threads (by default as many as the process may run on) and silence what a user cannot act on."""
+    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"lightning\\.")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+
+
+def device() -> str:
+    """``cuda`` where a GPU can be used, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def precision(config: TrainConfig) -> str:
+    """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32."""
+    if config.precision != "auto":
+        return config.precision
+    if device() == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    able = torch.cpu.get_capabilities()
+    return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32"
+
+
+def devices(config: TrainConfig) -> int | list[int]:
+    """How many devices, or which GPUs; on a machine without a GPU all of it means one CPU process, or ``--devices``.
+
+    Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
+    """
+    chosen = config.device_ids or ("" if config.num_GPU is None else str(config.num_GPU)) or config.devices
+    if chosen == "auto" or (device() == "cpu" and chosen != config.devices):
+        return 1
+    numbers = chosen.split(",")
+    if not all(number.strip().isdigit() for number in numbers):
+        raise BadValueError(f"{chosen!r} are no devices: write --devices 2 or --device_ids 0,1")
+    which = [int(number) for number in numbers]
+    there, wanted = torch.cuda.device_count(), max(which) + 1 if config.device_ids else which[0]
+    if device() == "cuda" and wanted > there:
+        raise NotAvailableError(f"{chosen!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
+    return which if config.device_ids else max(which[0], 1)
+
+
+def trainer(config: TrainConfig, folder: Path, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback."""
+    with_gpu = device() == "cuda" and config.num_GPU != 0
+    return lightning.Trainer(
+        accelerator="gpu" if with_gpu else "cpu",
+        devices=devices(config),
+        num_nodes=config.num_nodes,
+        strategy=config.strategy,
+        precision=precision(config),  # type: ignore[arg-type]
+        max_epochs=config.epochs,
+        gradient_clip_val=config.gradient_clip or None,
+        logger=_loggers(config, folder),
+        callbacks=callbacks,
+        default_root_dir=str(folder),
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+    )
+
+
+def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
+    if "tensorboard" not in config.logger:
+        return []
+    return [TensorBoardLogger(config.log_dir, name=folder.name, version="")]
+
+
+def log_file(config: TrainConfig, folder: Path) -> logging.Handler | None:
+    """A handler that also writes the log to ``<log_dir>/<run>.log``, where ``--logtofile`` asks for it."""
+    if not config.logtofile:
+        return None
+    path: dict[str, Any] = {"filename": Path(config.log_dir) / f"{folder.name}.log"}
+    path["filename"].parent.mkdir(parents=True, exist_ok=True)
+    return logging.FileHandler(**path, encoding="utf-8")

@@ -1,0 +1,25 @@
+"""Courses of the learning rate. All but plateau move after every step, so that a resumed run is where it was."""
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
+
+from config import TrainConfig
+
+STEP_EPOCHS, STEP_GAMMA = 3, 0.1
+"""scheduler step: the learning rate falls to a tenth every three epochs."""
+PLATEAU_PATIENCE = 2
+"""scheduler plateau: epochs without a lower validation loss before the learning rate falls to a tenth."""
+
+
+def build(config: TrainConfig, optimizer: Optimizer, steps: int) -> LRScheduler | ReduceLROnPlateau | None:
+    """The scheduler that ``config`` names, for ``steps`` steps per epoch; None for ``none``."""
+    total = steps * config.epochs
+    if config.scheduler == "step":
+        return StepLR(optimizer, step_size=STEP_EPOCHS * steps, gamma=STEP_GAMMA)
+    if config.scheduler == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=total)
+    if config.scheduler == "onecycle":
+        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=total, cycle_momentum=config.optimizer in ("Adam", "AdamW", "SGD"))
+    if config.scheduler == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=STEP_GAMMA, patience=PLATEAU_PATIENCE)
+    return None

@@ -1,0 +1,62 @@
+"""Areas and overlaps of boxes: (M,4) xyxy, half-open, float64, all in one frame."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from core.types import FloatArray
+
+
+def as_boxes(boxes: ArrayLike) -> FloatArray:
+    """(M,4) float64 of anything box-like; an empty list gives (0,4). One box of shape (4,) becomes (1,4).
+
+    >>> as_boxes([]).shape
+    (0, 4)
+    """
+    array = np.asarray(boxes, dtype=np.float64)
+    return array.reshape(-1, 4)
+
+
+def area(boxes: ArrayLike) -> FloatArray:
+    """(M,4) -> (M,) areas in squared pixels of the frame; an inverted box has area 0."""
+    b = as_boxes(boxes)
+    return np.clip(b[:, 2] - b[:, 0], 0, None) * np.clip(b[:, 3] - b[:, 1], 0, None)
+
+
+def intersection(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """(M,4), (N,4) -> (M,N) areas of the overlaps."""
+    a, b = as_boxes(first)[:, None], as_boxes(second)[None]
+    low, high = np.maximum(a[..., :2], b[..., :2]), np.minimum(a[..., 2:], b[..., 2:])
+    sides = np.clip(high - low, 0, None)
+    return np.asarray(sides[..., 0] * sides[..., 1])
+
+
+def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Intersection over union, (M,4), (N,4) -> (M,N) in [0,1]; nan where both boxes are empty (0/0 is never 0).
+
+    >>> iou([[0, 0, 2, 2]], [[1, 0, 3, 2]]).round(3).tolist()
+    [[0.333]]
+    """
+    overlap = intersection(first, second)
+    return _share(overlap, area(first)[:, None] + area(second)[None] - overlap)
+
+
+def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """Intersection over the area of the first box, the prediction: (M,4), (N,4) -> (M,N); nan where it is empty.
+
+    Source: Wang et al., CVPR 2017, "intersection over the detected B-Box area ratio".
+
+    >>> iobb([[0, 0, 4, 4]], [[0, 0, 2, 2]]).tolist()
+    [[0.25]]
+    """
+    overlap = intersection(first, second)
+    return _share(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
+
+
+def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:
+    """(M,4) -> (M,4) cut at the edges of the ``frame`` (H, W); may come out empty (area 0)."""
+    height, width = frame
+    return np.clip(as_boxes(boxes), 0, np.array([width, height, width, height], dtype=np.float64))
+
+
+def _share(part: FloatArray, whole: FloatArray) -> FloatArray:
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)

@@ -1,0 +1,72 @@
+"""The command line, derived from a frozen dataclass: typed values, YAML defaults, one sentence for each error.
+
+Precedence, lowest first: the dataclass, ``configs/<dataset>.yaml``, ``--config file.yaml``, the flags. Limits and
+registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods", "method")]``.
+"""
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from core.cli.door import door
+from core.cli.marks import AtLeast, AtMost, Named, check
+from core.cli.parser import joined, parser_of
+from core.errors import BadValueError, DataError, hint
+
+__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+"""Where the presets lie; ``configs/<dataset>.yaml`` holds the defaults of a data set."""
+
+C = TypeVar("C")
+
+
+def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
+    """The configuration of class ``kind`` from the words of a command line, and the flags that were typed.
+
+    ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
+    ``--help`` prints the help and exits.
+    """
+    typed = dict(vars(parser_of(kind, prog).parse_args(joined(kind, sys.argv[1:] if argv is None else argv), defaults=False)))
+    path = typed.pop("config", None)
+    chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
+    return build(kind, {**defaults_of(kind, chosen), **chosen}), frozenset(typed)
+
+
+def build(kind: type[C], values: Mapping[str, Any]) -> C:
+    """An instance of the dataclass ``kind`` from plain ``values`` (of a YAML file, a record, a checkpoint), all checked.
+
+    Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
+    """
+    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}python main.py --help lists all of them")
+    parsed = vars(parser_of(kind, "").parse_object(dict(values), defaults=False))
+    for name, value in parsed.items():
+        check(kind, name, value)
+    return kind(**parsed)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ``DataError`` when it is absent, broken or no mapping."""
+    if not path.is_file():
+        raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({', '.join(sorted(p.name for p in CONFIGS.glob('*.yaml')))})")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content or {}, dict):
+        raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
+    return content or {}
+
+
+def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``configs/<dataset>.yaml`` states for the ``chosen`` data set (or the class's own); nothing without a file."""
+    word = str(chosen.get("dataset", getattr(kind, "dataset", "")))
+    path = CONFIGS / f"{word.split(':')[0]}.yaml"
+    return read_yaml(path) if path.is_file() else {}

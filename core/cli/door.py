@@ -1,0 +1,34 @@
+"""The frame of a door: what a user did wrong comes out as one sentence, never as a traceback."""
+
+import functools
+import logging
+import sys
+from collections.abc import Callable, Sequence
+
+from core.errors import LocusError
+
+
+def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[[Sequence[str] | None], int]:
+    """Wraps a door's ``main(argv)``: every error of the user's becomes one sentence on stderr and exit status 2.
+
+    What ``main`` returns is the exit status otherwise; None is 0.
+    """
+
+    @functools.wraps(main)
+    def run(argv: Sequence[str] | None = None) -> int:
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        try:
+            return main(argv) or 0
+        except LocusError as error:
+            return _tell(str(error), 2)
+        except KeyboardInterrupt:
+            return _tell("interrupted", 130)
+        except OSError as error:
+            return _tell(f"{error.filename or 'the disk'}: {error.strerror or error}", 2)
+
+    return run
+
+
+def _tell(sentence: str, status: int) -> int:
+    sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
+    return status

@@ -1,0 +1,62 @@
+"""What rides in the annotation of a flag: limits of numbers, names of registered parts."""
+
+from typing import Any, NamedTuple, get_type_hints
+
+from core.errors import BadValueError, UnknownNameError
+from core.registry import Registry
+
+
+class AtLeast(NamedTuple):
+    """Limit of a number: the value may not be below ``limit``."""
+
+    limit: float
+
+
+class AtMost(NamedTuple):
+    """Limit of a number: the value may not be above ``limit``."""
+
+    limit: float
+
+
+class Named(NamedTuple):
+    """A word that names a registered part, known from file names without importing it."""
+
+    package: str
+    """Dotted name of the folder that holds the parts."""
+    kind: str
+    """What a part is called in an error sentence."""
+    also: tuple[str, ...] = ()
+    """Words that are no part and are allowed too."""
+
+    def known(self) -> list[str]:
+        """All words that the flag takes."""
+        return [*self.also, *Registry(self.package, self.kind).names()]
+
+
+def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
+    """The limits and names in the annotation of the field ``name`` of ``kind``."""
+    return getattr(get_type_hints(kind, include_extras=True)[name], "__metadata__", ())
+
+
+def choices(kind: type[Any], name: str) -> str:
+    """The end of a flag's help text: the registered words that it takes."""
+    named = [mark for mark in marks(kind, name) if isinstance(mark, Named)]
+    return f" One of: {', '.join(named[0].known())}." if named else ""
+
+
+def check(kind: type[Any], name: str, value: Any) -> None:
+    """Hold a value against its annotation, a tuple word by word; raises ``BadValueError`` or ``UnknownNameError``."""
+    if value is None or isinstance(value, bool):
+        return
+    for mark in marks(kind, name):
+        for item in value if isinstance(value, tuple) else (value,):
+            _hold(f"--{name}", mark, item)
+
+
+def _hold(flag: str, mark: Any, value: Any) -> None:
+    if isinstance(mark, Named) and value.split(":")[0] not in mark.known():
+        raise UnknownNameError(mark.kind, value.split(":")[0], mark.known())
+    if isinstance(mark, AtLeast) and not value >= mark.limit:
+        raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")
+    if isinstance(mark, AtMost) and not value <= mark.limit:
+        raise BadValueError(f"{flag} {value} is too large: write {mark.limit} or less")

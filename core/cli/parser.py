@@ -1,0 +1,63 @@
+"""The parser behind a door: one flag per field, grouped by the classes that the dataclass inherits."""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, get_args, get_origin, get_type_hints
+
+from docstring_parser import parse_from_object
+from jsonargparse import ArgumentParser
+
+from core.cli.marks import choices
+from core.cli.sentences import sentence
+
+
+class Parser(ArgumentParser):
+    """jsonargparse's parser, whose several lines of error become one sentence."""
+
+    kind: type[Any]
+    """The dataclass that the flags come from."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        """Raise the ``LocusError`` that says it."""
+        raise sentence(self.kind, message) from ex
+
+
+def parser_of(kind: type[Any], prog: str) -> Parser:
+    """A parser with a flag for each field of ``kind``; ``--config`` too where it is a program (``prog`` is its name)."""
+    description = inspect.cleandoc(kind.__doc__ or "").replace("``", "")
+    parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
+    parser.kind = kind
+    if prog:
+        parser.add_argument("--config", type=str, help="YAML file of flags and values; flags typed here win")
+    hints = get_type_hints(kind)
+    for group, fields, texts in _groups(kind):
+        section = parser.add_argument_group(group)
+        for field in fields:
+            text = texts[field.name] + choices(kind, field.name)
+            section.add_argument(f"--{field.name}", type=hints[field.name], default=field.default, help=text.replace("%", "%%"))
+    return parser
+
+
+def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]"], dict[str, str]]]:
+    """Title, fields and help texts of each class that ``kind`` is made of, in the order of the fields."""
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for part in reversed(kind.__mro__[:-1]):
+        own = [fields[name] for name in inspect.get_annotations(part)]
+        if own:
+            texts = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
+            yield ("Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")), own, texts
+
+
+def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
+    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``."""
+    lists = {f"--{name}" for name, hint in get_type_hints(kind).items() if tuple in (get_origin(hint), *map(get_origin, get_args(hint)))}
+    words, rest = [], list(argv)
+    while rest:
+        words.append(rest.pop(0))
+        if words[-1] in lists:
+            end = next((i for i, word in enumerate(rest) if word.startswith("--")), len(rest))
+            words.append(json.dumps(rest[:end]))
+            rest = rest[end:]
+    return words

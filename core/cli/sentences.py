@@ -1,0 +1,30 @@
+"""What jsonargparse complains about in several lines, in one sentence."""
+
+import dataclasses
+import re
+from typing import Any, get_args, get_type_hints
+
+from core.errors import BadValueError, LocusError, UnknownNameError, hint
+
+
+def sentence(kind: type[Any], message: str) -> LocusError:
+    """An error that names the flag as typed and what it takes, from the parser's ``message`` about the dataclass ``kind``."""
+    flags = [f"--{field.name}" for field in dataclasses.fields(kind)]
+    if found := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
+        word = found[1].partition("=")[0]
+        if not word.startswith("-"):
+            return BadValueError(f"unexpected word {word!r}: every value follows its --flag")
+        return BadValueError(f"unknown flag {word!r}: {hint(word, flags)}--help lists all flags")
+    if (found := re.search(r'key "(\w+)"', message)) and f"--{found[1]}" in flags:
+        value = re.findall(r"(?:Got|Given) value: (.*)", message)
+        return _bad_value(f"--{found[1]}", value[-1] if value else "", get_type_hints(kind)[found[1]])
+    return BadValueError(" ".join(message.split()))
+
+
+def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
+    words = [str(word) for part in (allowed, *get_args(allowed)) for word in get_args(part) if isinstance(word, str)]
+    if words:
+        return UnknownNameError(f"value of {flag}", value.strip("[]'\""), dict.fromkeys(words))
+    takes = {bool: "True or False", int: "a whole number", float: "a number", str: "a word", type(None): "null"}
+    parts = [takes.get(part, str(part)) for part in (get_args(allowed) or (allowed,))]
+    return BadValueError(f"bad value {value!r} of {flag}: write {' or '.join(parts)}")

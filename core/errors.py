@@ -1,0 +1,55 @@
+"""Errors that reach a user, each one clear sentence: what was wrong and its value, what is allowed, what to do."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class LocusError(Exception):
+    """Base of every error that a door prints as one sentence before it exits with status 2."""
+
+
+class BadValueError(LocusError):
+    """A flag, an option or an argument has a value that is not allowed."""
+
+
+class DataError(LocusError):
+    """A file or a folder of the user is absent, broken or contradicts itself."""
+
+
+class LeakError(DataError):
+    """Training data and test data share what they must not share."""
+
+
+class NotAvailableError(LocusError):
+    """A combination that has no answer (a method that needs another pooling, data that is not there)."""
+
+
+class UnknownNameError(LocusError):
+    """A name that nobody registered; names the nearest and all the known ones.
+
+    >>> str(UnknownNameError("method", "gradcamp", ["cam", "gradcampp"]))
+    "unknown method 'gradcamp': did you mean 'gradcampp'? Known: cam, gradcampp"
+    """
+
+    def __init__(self, kind: str, value: object, known: Iterable[object]) -> None:
+        """Write the sentence: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names."""
+        names = [str(name) for name in known]
+        super().__init__(f"unknown {kind} {str(value)!r}: {hint(str(value), names)}Known: {', '.join(names)}")
+
+
+def hint(value: str, known: Iterable[str]) -> str:
+    """``did you mean …? `` with the nearest known name, or nothing when none is near (case is ignored)."""
+    by_lower = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean {by_lower[near[0]]!r}? " if near else ""
+
+
+def examples(items: Iterable[object], most: int = 3) -> str:
+    """The first ``most`` items in words, and how many more there are.
+
+    >>> examples(["a", "b", "c", "d"])
+    'a, b, c and 1 more'
+    """
+    names = [str(item) for item in items]
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

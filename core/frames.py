@@ -1,0 +1,117 @@
+"""Frames: where the positions of a feature map look, and how boxes, points and maps change frames.
+
+Pixel i covers [i, i+1) and has its centre at i + .5, in every frame; a change of frame multiplies edges.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.boxes import as_boxes
+from core.errors import BadValueError
+from core.types import FloatArray
+
+Alignment = Literal["aligned", "conventional"]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where a feature map looks: position i sees the input around the centre of pixel ``offset + stride * i``.
+
+    ``interpolate(align_corners=False)`` assumes offset (stride - 1) / 2 always; a ResNet's is 0. Fields are (y, x).
+
+    >>> Grid((224, 224), (32, 32), (0, 0)).centres((7, 7), (1024, 1024))[1][:2].round(2).tolist()
+    [2.29, 148.57]
+    """
+
+    size: tuple[int, int]
+    """(H, W) of the network's input in pixels."""
+    stride: tuple[float, float]
+    """Distance of neighbouring positions in input pixels."""
+    offset: tuple[float, float]
+    """Input pixel at whose centre position 0 looks."""
+
+    def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+        """(y, x) box coordinates of a map's rows and columns, in the ``frame`` (H, W); ``shape`` is the map's (h, w)."""
+        y, x = (
+            np.asarray((offset + stride * np.arange(n) + 0.5) * (side / size), dtype=np.float64)
+            for n, side, size, stride, offset in zip(shape, frame, self.size, self.stride, self.offset, strict=True)
+        )
+        return y, x
+
+
+def conventional(size: tuple[int, int], shape: tuple[int, int]) -> Grid:
+    """The grid that ``interpolate(align_corners=False)`` assumes for a map of ``shape`` (h, w) over ``size`` (H, W)."""
+    stride = (size[0] / shape[0], size[1] / shape[1])
+    return Grid(size, stride, ((stride[0] - 1) / 2, (stride[1] - 1) / 2))
+
+
+def resolve(grid: "Grid | Alignment", shape: tuple[int, int], frame: tuple[int, int]) -> Grid:
+    """A ``Grid`` as it is; the word ``conventional`` as the grid that it means. Raises for anything else."""
+    if isinstance(grid, Grid):
+        return grid
+    if grid == "conventional":
+        return conventional(frame, shape)
+    raise BadValueError(f"a map needs its grid: got {grid!r}, give a core.frames.Grid or the word 'conventional'")
+
+
+def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """Bilinear picture of a map: (h, w) on ``grid`` -> (H, W) float32 at the pixel centres of ``frame``.
+
+    Outside the outermost positions the surface is constant, as in ``torch.nn.functional.interpolate``, which this
+    equals to float32 precision for a conventional grid.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    rows = _weights(array.shape[0], frame[0], grid.size[0], grid.stride[0], grid.offset[0])
+    columns = _weights(array.shape[1], frame[1], grid.size[1], grid.stride[1], grid.offset[1])
+    return np.asarray(rows @ array @ columns.T, dtype=np.float32)
+
+
+def _weights(n: int, side: int, size: int, stride: float, offset: float) -> FloatArray:
+    """(side, n) bilinear weights of n positions at each of the side's pixel centres."""
+    position = ((np.arange(side) + 0.5) * (size / side) - 0.5 - offset) / stride
+    position = np.clip(position, 0, n - 1)
+    low = np.minimum(position.astype(np.int64), max(n - 2, 0))
+    weights = np.zeros((side, n))
+    weights[np.arange(side), low] = 1 - (position - low)
+    if n > 1:
+        weights[np.arange(side), low + 1] = position - low
+    return weights
+
+
+def scale_boxes(boxes: ArrayLike, source: tuple[int, int], target: tuple[int, int]) -> FloatArray:
+    """(M,4) boxes from the frame ``source`` (H, W) to ``target`` (H, W): edges are multiplied, nothing is rounded.
+
+    >>> scale_boxes([[0, 0, 1024, 512]], (1024, 1024), (320, 320)).tolist()
+    [[0.0, 0.0, 320.0, 160.0]]
+    """
+    y, x = target[0] / source[0], target[1] / source[1]
+    return as_boxes(boxes) * np.array([x, y, x, y])
+
+
+def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """(H, W) uint8 -> ``size`` (H, W): area averaging when it shrinks, bilinear when it grows (no crop, no pad)."""
+    if image.shape == tuple(size):
+        return image
+    shrinks = image.shape[0] >= size[0] and image.shape[1] >= size[1]
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (size[1], size[0]), interpolation=method), dtype=np.uint8)
+
+
+def box_mask(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
+    """(M,4) boxes in the frame ``source`` (H, W) -> (h, w) share of each cell that they cover (area average), in [0,1].
+
+    Overlapping boxes count once per pair of edges only approximately: the largest share wins.
+
+    >>> box_mask([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
+    [[1.0, 0.5], [0.0, 0.0]]
+    """
+    out = np.zeros(shape)
+    for x0, y0, x1, y1 in scale_boxes(boxes, source, shape):
+        rows = np.clip(np.minimum(y1, np.arange(shape[0]) + 1) - np.maximum(y0, np.arange(shape[0])), 0, 1)
+        columns = np.clip(np.minimum(x1, np.arange(shape[1]) + 1) - np.maximum(x0, np.arange(shape[1])), 0, 1)
+        out = np.maximum(out, rows[:, None] * columns[None])
+    return out

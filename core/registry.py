@@ -1,0 +1,139 @@
+"""How parts are found: a part is one file in its wing with one class whose attribute ``name`` is its word.
+
+A word is known from the text of the file alone; the module is imported when somebody asks for that part. So ``--help``
+is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. Options
+ride in the word: ``LSE:gamma=5`` calls the class with ``gamma=5``.
+"""
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
+
+
+class Registry:
+    """The parts of one folder: words to classes."""
+
+    def __init__(self, package: str, kind: str) -> None:
+        """``package`` is the dotted name of the folder (``methods``), ``kind`` the word in error sentences (method)."""
+        self.package, self.kind = package, kind
+
+    @functools.cached_property
+    def files(self) -> dict[str, Path]:
+        """Word -> the file that defines it, sorted by word. The same word in two files is an error naming both."""
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or not spec.submodule_search_locations:
+            raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
+        found: dict[str, Path] = {}
+        for path in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
+            for name in _declared(path):
+                if name in found:
+                    raise DataError(f"the {self.kind} {name!r} is defined twice: in {found[name]} and in {path}")
+                found[name] = path
+        return dict(sorted(found.items()))
+
+    def names(self) -> list[str]:
+        """All words, sorted, without importing any part."""
+        return list(self.files)
+
+    def get(self, word: str) -> type[Any]:
+        """The class behind a word (options after ``:`` are ignored here). Raises ``UnknownNameError``."""
+        name = word.split(":")[0]
+        if name not in self.files:
+            raise UnknownNameError(self.kind, name, self.names())
+        return _with_name(self._module(name), name)
+
+    def build(self, word: str, **given: Any) -> Any:
+        """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
+        return construct(self.get(word), self.kind, word, given)
+
+    def _module(self, name: str) -> ModuleType:
+        try:
+            return importlib.import_module(f"{self.package}.{self.files[name].stem}")
+        except ImportError as error:
+            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {error}") from error
+
+
+def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
+    """Call ``part`` with the options of ``word`` over the ``given`` ones; an unknown option is named with those it has."""
+    values = {**given, **options(word)}
+    allowed = [p.name for p in inspect.signature(part).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    for name in values:
+        if name not in allowed:
+            raise BadValueError(f"the {kind} {word.split(':')[0]!r} has no option {name!r}; it has: {examples(allowed, 9) or 'none'}")
+    return part(**values)
+
+
+def options(word: str) -> dict[str, Any]:
+    """The options of a word, parsed as Python literals.
+
+    >>> options("LSE:gamma=5")
+    {'gamma': 5}
+    """
+    pairs = [pair.partition("=") for pair in word.partition(":")[2].split(",") if pair]
+    for name, equals, value in pairs:
+        if not equals or not name or not value:
+            raise BadValueError(f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value")
+    return {name: _literal(value) for name, _, value in pairs}
+
+
+def from_file(word: str, kind: str) -> type[Any]:
+    """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
+    path, _, name = word.rpartition(":")
+    if not Path(path).is_file():
+        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:Class")
+    spec = importlib.util.spec_from_file_location(f"outside_{Path(path).stem}", path)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path!r} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
+        raise LocusError(f"the {kind} file {path!r} cannot be imported: {type(error).__name__}: {error}") from error
+    if not inspect.isclass(getattr(module, name, None)):
+        classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]
+        raise UnknownNameError(f"class in {path}", name, classes)
+    found: type[Any] = getattr(module, name)
+    return found
+
+
+def _declared(path: Path) -> list[str]:
+    """The words of a file's classes: string constants assigned to ``name`` in a class body."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except SyntaxError:
+        return [path.stem]  # known by its file, so that asking for it tells what is broken
+    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+    return [name for node in classes for name in map(_name_of, node.body) if name]
+
+
+def _name_of(node: ast.stmt) -> str | None:
+    if isinstance(node, ast.Assign):
+        targets, value = node.targets, node.value
+    elif isinstance(node, ast.AnnAssign) and node.value is not None:
+        targets, value = [node.target], node.value
+    else:
+        return None
+    named = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
+    return value.value if named and isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+
+
+def _with_name(module: ModuleType, name: str) -> type[Any]:
+    for value in vars(module).values():
+        if inspect.isclass(value) and value.__module__ == module.__name__ and value.__dict__.get("name") == name:
+            return value
+    raise NotAvailableError(f"{module.__file__} defines no class with name = {name!r}")
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

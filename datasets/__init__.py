@@ -1,0 +1,41 @@
+"""Data sets, each one file with one class: ``names()`` and ``load(name, ...)``. No data set is imported before it is asked for."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.registry import Registry
+
+if TYPE_CHECKING:
+    from datasets.base import Dataset
+
+REGISTRY = Registry("datasets", "dataset")
+
+
+def names() -> list[str]:
+    """The words of all data sets, sorted."""
+    return REGISTRY.names()
+
+
+def load(
+    name: str,
+    root: Path | str | None = None,
+    split: str = "test",
+    partition: str = "official",
+    folds: int = 5,
+    fold: int = 0,
+    findings: int | None = None,
+    seed: int = 0,
+    img_size: int | None = None,
+    **options: Any,
+) -> "Dataset":
+    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``; nothing is decoded yet.
+
+    ``partition`` is official, patient or kfold (then ``split="test"`` is fold number ``fold`` of ``folds``); the last
+    two and every validation cut go by patient, and depend on ``seed``. ``findings`` is a number of findings the data
+    set has (None: its usual one). ``img_size`` matters only where the images are drawn: their frame is then
+    (img_size, img_size). Options of one data set are keyword arguments, or ride in the name: ``phantom:grain=.05``.
+    Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
+    """
+    usual = {"root": root, "split": split, "partition": partition, "folds": folds, "fold": fold, "findings": findings}
+    found: Dataset = REGISTRY.build(name, **usual, seed=seed, img_size=img_size, **options)
+    return found

@@ -1,0 +1,142 @@
+"""Pixels decoded once: a memory-mapped uint8 array on disk, made by several processes.
+
+The array's name is a hash of every image's source, size, time of change and length, so other content is another
+file. It is written under a temporary name and renamed when whole: killed half-way, it leaves nothing that counts. Two
+runs that want the same array take turns at a lock, and the second finds it made.
+"""
+
+import contextlib
+import fcntl
+import json
+import logging
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError, examples
+from core.files import atomic, key, write_json, writing
+from core.frames import resize_image
+from core.types import Sample
+
+log = logging.getLogger(__name__)
+FEW = 200
+"""Fewer images than this are decoded without starting processes."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The decoded images of a data set."""
+
+    images: NDArray[np.uint8]
+    """(n, size, size), memory-mapped: row j is the image ``kept[j]`` of the data set."""
+    kept: NDArray[np.int64]
+    """(n,) positions in the data set, ascending."""
+    bad: list[tuple[str, str]]
+    """(image_id, reason) of each image that was left out."""
+
+
+def pixels(data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None) -> Pixels:
+    """The images of ``data`` at ``size`` x ``size`` (area averaging), from ``folder`` where they were made before.
+
+    Images that cannot be decoded are left out and named. Raises ``DataError`` when they are more than the share
+    ``max_bad``, or when the disk refuses. ``workers``: processes; None takes the CPUs this process may use.
+    """
+    samples = list(data)
+    path = Path(folder) / f"{_key(samples, size)}-{size}.npy"
+    with _lock(path):
+        if not (path.exists() and path.with_suffix(".json").exists()):
+            _make(samples, size, path, max_bad, workers)
+    bad: dict[str, str] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    told = [(samples[int(i)].image_id, reason) for i, reason in bad.items()]
+    _check(told, len(samples), max_bad)
+    kept = np.setdiff1d(np.arange(len(samples)), [int(i) for i in bad])
+    return Pixels(np.load(path, mmap_mode="r")[: len(kept)], kept, told)
+
+
+def _key(samples: list[Sample], size: int) -> str:
+    return key([size, [_content(sample) for sample in samples]])
+
+
+def _content(sample: Sample) -> list[object]:
+    """What the pixels depend on: a file's path, time and length, or the recipe of a drawn image."""
+    try:
+        state = Path(sample.source).stat()
+    except (OSError, ValueError):
+        return [sample.source, sample.image_id]
+    return [str(Path(sample.source).resolve()), state.st_mtime_ns, state.st_size]
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    """Hold the array's lock; the system drops it when the process dies, however it dies."""
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = path.with_suffix(".lock").open("w")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers: int | None) -> None:
+    for stale in path.parent.glob(f".{path.stem}-*.npy"):  # of a run that was killed: the lock is ours now
+        stale.unlink(missing_ok=True)
+    with atomic(path) as temporary:
+        _reserve(temporary, (max(len(samples), 1), size, size))
+        bad = _fill(samples, size, temporary, workers)
+        _check([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
+        _close_gaps(temporary, sorted(bad))
+        write_json(path.with_suffix(".json"), {str(i): reason for i, reason in sorted(bad.items())})
+
+
+def _reserve(path: Path, shape: tuple[int, int, int]) -> None:
+    """An array file with all its blocks on disk: a disk that fills up later would kill a process that maps it."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array.flush()
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+def _fill(samples: list[Sample], size: int, path: Path, workers: int | None) -> dict[int, str]:
+    """Decode every image into its row; position -> reason of those that could not be."""
+    count = min(workers or len(os.sched_getaffinity(0)), max(len(samples) // FEW, 1))
+    parts = np.array_split(np.arange(len(samples)), max(count * 4, 1) if count > 1 else 1)
+    work = partial(_decode_part, samples, size, path)
+    if count == 1:
+        return work(parts[0])
+    with multiprocessing.get_context("fork").Pool(count, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+        return {i: reason for found in pool.imap_unordered(work, parts) for i, reason in found.items()}
+
+
+def _decode_part(samples: list[Sample], size: int, path: Path, part: NDArray[np.int64]) -> dict[int, str]:
+    array = np.lib.format.open_memmap(path, mode="r+")
+    bad = {}
+    for i in part.tolist():
+        try:
+            array[i] = resize_image(samples[i].image, (size, size))
+        except DataError as error:
+            bad[i] = str(error)
+    return bad
+
+
+def _close_gaps(path: Path, bad: list[int]) -> None:
+    """Move the rows behind each bad image up, so that the kept ones are contiguous."""
+    array = np.lib.format.open_memmap(path, mode="r+")
+    good = np.setdiff1d(np.arange(len(array)), bad)
+    for row, source in enumerate(good.tolist()):
+        if row != source:
+            array[row] = array[source]
+
+
+def _check(bad: list[tuple[str, str]], count: int, max_bad: float) -> None:
+    for _, reason in bad[:3]:
+        log.warning("left out: %s", reason)
+    if len(bad) > max_bad * count:
+        told = examples(reason for _, reason in bad)
+        raise DataError(f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {told}")

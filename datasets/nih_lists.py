@@ -1,0 +1,67 @@
+"""Which NIH images are in which split: the official lists, the lists of earlier work, and the experts' lists."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import DataError
+from datasets.nih_tables import FINDINGS, read_binary, read_labelled
+from datasets.splits import hold_out_val
+from datasets.tables import read_list
+
+ABNORMAL = "Abnormal"
+OFFICIAL = ("train_val_list.txt", "test_list.txt")
+LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
+EXPERTS = ("attending_rad", "rad_consensus_voted")
+
+
+def kind(root: Path, experts: str | None) -> str:
+    """Which lists ``root`` has: experts (asked for only when ``experts`` names the readers), official, labelled or none."""
+    wanted = {"experts": list(binary_files(experts).values()) if experts else [], "official": OFFICIAL, "labelled": LABELLED.values()}
+    for word, files in wanted.items():
+        if files and all((root / name).is_file() for name in files):
+            return word
+    return "none"
+
+
+def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
+    """Image -> split by the official lists; validation is cut from train_val by patient."""
+    listed = {name: read_list(root / name)[0] for name in OFFICIAL}
+    names = pd.concat(list(listed.values()), ignore_index=True)
+    missing = names[~names.isin(table.index)]
+    if len(missing):
+        raise DataError(f"the lists in {root} name {len(missing)} images that the table of entries lacks, such as {missing.iloc[0]}")
+    training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
+    return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
+
+
+def labelled(root: Path, table: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Table and splits from ``train_list.txt``, ``val_list.txt`` and ``test_list.txt`` with label columns."""
+    parts = {split: read_labelled(root / name) for split, name in LABELLED.items()}
+    labels = pd.concat(list(parts.values())).reindex(columns=list(FINDINGS)).astype(np.float32)
+    return _described(labels, table), _names(parts)
+
+
+def binary(root: Path, table: pd.DataFrame | None, experts: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Table with the column Abnormal, and splits, from the experts' lists; ``experts`` says who read the test images."""
+    parts = {split: read_binary(root / name) for split, name in binary_files(experts).items()}
+    labels = pd.concat(list(parts.values())).rename(ABNORMAL).to_frame()
+    return _described(labels, table), _names(parts)
+
+
+def binary_files(experts: str) -> dict[str, str]:
+    """Split -> file of the abnormality task's expert lists."""
+    return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
+
+
+def _names(parts: dict[str, pd.DataFrame] | dict[str, pd.Series]) -> pd.Series:
+    return pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
+
+
+def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+    """The labels with each image's patient (the digits of its name before _), and age, sex and view where known."""
+    labels = labels[~labels.index.duplicated()]
+    about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
+    known = pd.DataFrame(index=about.index) if table is None else table[["age", "sex", "view"]].reindex(about.index)
+    return pd.concat([about, known, labels], axis=1)

@@ -1,0 +1,110 @@
+"""The tables of NIH ChestX-ray14 as published, with their broken headings, as clean frames."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.boxes import area, clip
+from core.errors import DataError, examples
+from core.types import FloatArray
+from datasets.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
+
+log = logging.getLogger(__name__)
+FRAME = (1024, 1024)
+"""(H, W) of every image as published."""
+BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
+NORMAL = "No Finding"
+ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+BOXES = "BBox_List_2017.csv"
+OLDEST = 120
+
+
+def read_entries(root: Path) -> pd.DataFrame | None:
+    """Image name -> patient, age (years, nan when impossible), sex, view and the 14 labels; None without the file."""
+    path = first_of(root, ENTRIES)
+    if path is None:
+        return None
+    raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
+    refuse_duplicates(path, raw["Image Index"])
+    labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
+    refuse_unknown(path, labels.columns, (*FINDINGS, NORMAL))
+    table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
+    about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
+    return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
+
+
+def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
+    """Age, sex and view, where the table has them; ages such as 058Y are read, those above 120 are nan."""
+    nothing = pd.Series("", index=raw.index)
+    age = pd.to_numeric(raw.get("Patient Age", nothing).str.extract(r"(\d+)")[0], errors="coerce").astype(float)
+    return {
+        "age": age.where(age <= OLDEST),
+        "sex": raw.get("Patient Gender", nothing),
+        "view": raw.get("View Position", nothing),
+    }
+
+
+def read_labelled(path: Path) -> pd.DataFrame:
+    """A list with label columns (8, 14, or 15 with No Finding last): image name -> labels of the leading findings."""
+    cells = read_list(path)
+    width = cells.shape[1] - 1
+    if width not in (8, 14, 15):
+        raise DataError(f"{path} has {width} label columns: 8, 14 or 15 are known")
+    names = list(FINDINGS[: min(width, 14)])
+    labels = [_zero_one(path, cells[i + 1]) for i in range(len(names))]
+    return pd.DataFrame(dict(zip(names, labels, strict=True))).set_axis(cells[0], axis=0)
+
+
+def read_binary(path: Path) -> pd.Series:
+    """An expert list ``image 0|1``: image name -> label."""
+    cells = read_list(path)
+    if cells.shape[1] != 2:
+        raise DataError(f"{path} has {cells.shape[1]} cells a line: write an image and 0 or 1")
+    return _zero_one(path, cells[1]).set_axis(cells[0], axis=0)
+
+
+def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
+    values = numbers(path, cells)
+    if not values.isin((0, 1)).all():
+        raise DataError(f"{path} has labels other than 0 and 1: {examples(sorted(set(values) - {0.0, 1.0}))}")
+    return values.astype(np.float32)
+
+
+def read_boxes(root: Path) -> tuple[dict[str, dict[str, FloatArray]], int]:
+    """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
+
+    The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
+    for a box that is empty or wholly outside the image.
+    """
+    path = root / BOXES
+    if not path.is_file():
+        return {}, 0
+    raw = read_csv(path, ("Image Index", "Finding Label"))
+    if raw.shape[1] < 6:
+        raise DataError(f"{path} has {raw.shape[1]} columns: image, finding, x, y, w and h are needed")
+    finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
+    refuse_unknown(path, finding, FINDINGS)
+    refuse_duplicates(path, raw["Image Index"] + " " + finding)
+    corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
+    boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
+    return _by_image(path, raw["Image Index"], finding, boxes)
+
+
+def _by_image(path: Path, image: pd.Series, finding: pd.Series, boxes: FloatArray) -> tuple[dict[str, dict[str, FloatArray]], int]:
+    inside = clip(boxes, FRAME)
+    outside = np.flatnonzero(area(inside) == 0)
+    if outside.size:
+        told = examples(f"{image[i]} {finding[i]} {boxes[i].round(1).tolist()}" for i in outside.tolist())
+        raise DataError(
+            f"{path} has {outside.size} boxes that are empty or wholly outside the 1024x1024 image: {told}; correct or remove them"
+        )
+    cut = int((inside != boxes).any(axis=1).sum())
+    if cut:
+        log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)
+    found: dict[str, dict[str, FloatArray]] = {}
+    for name, word, box in zip(image, finding, inside, strict=True):
+        found.setdefault(name, {})[word] = box[None]
+    return found, cut

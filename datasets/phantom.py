@@ -1,0 +1,191 @@
+"""The phantom data set: chest-like images whose answer is known."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.boxes import as_boxes
+from core.errors import BadValueError, UnknownNameError
+from core.files import key
+from core.seeds import generator
+from core.types import FloatArray, Sample
+from datasets import splits
+from datasets.base import Dataset, check_split
+from datasets.phantom_anatomy import render
+from datasets.phantom_patient import FINDINGS, TOKEN, Lesion, Patient, Recipe, draw_patient
+
+Amount = float | Mapping[str, float]
+FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
+
+
+class Phantom(Dataset):
+    """Images made by code from ``PCG64([seed, index])``: nothing to download, the same on every machine.
+
+    Eight findings with NIH's names, independent of each other, sizes and places after NIH's published boxes. Every
+    finding is drawn with a mask; a box is the tight box of a mask's piece (a second nodule has its own) and labels are
+    recomputed from the boxes: what is too small to show at ``img_size`` is not there. The same index is the same
+    patient at every size; the frame is (img_size, img_size).
+
+    Training, validation and test are disjoint ranges of indices, the number of one does not move another. A phantom
+    patient has one image, so the partitions ``patient`` and ``kfold`` part the union of the three. Made for Locus; no
+    licence or citation is due.
+
+    Options: ``train``, ``val``, ``test`` numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
+    finding; ``grain`` (standard deviation, share of white); ``clutter`` (0 none, 1 usual); ``shortcut``, a finding
+    that a corner token goes with, P(token) ``shortcut_present`` where it is present, ``shortcut_absent`` elsewhere. The
+    token's box is in ``Sample.meta["token"]`` (None without token).
+    """
+
+    name = "phantom"
+
+    def __init__(
+        self,
+        root: Path | str | None = None,
+        split: str = "test",
+        partition: str = "official",
+        folds: int = 5,
+        fold: int = 0,
+        findings: int | None = None,
+        seed: int = 0,
+        img_size: int | None = None,
+        train: int = 3000,
+        val: int = 400,
+        test: int = 800,
+        prevalence: Amount = 0.18,
+        conspicuity: Amount = 1.0,
+        grain: float = 0.03,
+        clutter: float = 1.0,
+        shortcut: str | None = None,
+        shortcut_present: float = 0.9,
+        shortcut_absent: float = 0.03,
+    ) -> None:
+        check_split(split)
+        splits.check_partition(partition, folds, fold)
+        if findings not in (None, len(FINDINGS)):
+            raise BadValueError(f"the phantom has no task with {findings} findings; it has: {len(FINDINGS)}")
+        self.findings, self.split, self.seed, self.size = FINDINGS, split, seed, _size(img_size)
+        self.recipe = Recipe(
+            prevalence=_each(prevalence, "prevalence", 0.18, most=1),
+            conspicuity=_each(conspicuity, "conspicuity", 1.0, most=10),
+            grain=_share(grain, "grain"),
+            clutter=_share(clutter, "clutter", 10),
+            shortcut=_finding(shortcut),
+            shortcut_present=_share(shortcut_present, "shortcut_present"),
+            shortcut_absent=_share(shortcut_absent, "shortcut_absent"),
+        )
+        counts = {"train": _count(train, "train"), "val": _count(val, "val"), "test": _count(test, "test")}
+        self.indices = _indices(counts, split, partition, folds, fold, seed)
+        self.describe = {"source": "drawn by code", "seed": seed, "img_size": self.size, "counts": counts, **asdict(self.recipe)}
+        self._drawn_from = key(self.describe)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @functools.cached_property
+    def labels(self) -> NDArray[np.float32]:
+        """(N, 8) labels: 1 where the finding has a box at this size."""
+        return np.stack([sample.labels for sample in self]) if len(self) else np.zeros((0, len(FINDINGS)), np.float32)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
+        number = int(self.indices[index])
+        patient, _ = self._patient(number)
+        boxes = _boxes(patient, self.size)
+        return Sample(
+            image_id=f"phantom-{self.seed}-{number:07d}",
+            patient_id=f"{number:07d}",
+            frame=(self.size, self.size),
+            labels=np.array([f in boxes for f in FINDINGS], np.float32),
+            boxes=boxes,
+            read=functools.partial(self.render, number),
+            source=f"phantom:{self._drawn_from}:{number}",
+            meta={"conspicuity": patient.conspicuity, "token": self._token(patient)},
+            read_masks=functools.partial(self.masks, number),
+        )
+
+    def render(self, number: int) -> NDArray[np.uint8]:
+        """(size, size) picture of the patient ``number``."""
+        patient, rng = self._patient(number)
+        return render(patient, self.recipe, self.size, rng)
+
+    def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """finding -> (size, size) truth mask of the patient ``number``; findings that show no pixel are left out."""
+        found: dict[str, NDArray[np.bool_]] = {}
+        for lesion in self._patient(number)[0].lesions:
+            mask = lesion.mask(self.size)
+            if mask.any():
+                found[lesion.finding] = found.get(lesion.finding, mask) | mask
+        return found
+
+    def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
+        rng = generator(self.seed, number)
+        return draw_patient(rng, self.recipe), rng
+
+    def _token(self, patient: Patient) -> list[float] | None:
+        return [edge * self.size for edge in TOKEN] if patient.token else None
+
+
+def _boxes(patient: Patient, size: int) -> dict[str, FloatArray]:
+    """finding -> (M,4) tight boxes of the pieces' masks, in pixels of the image."""
+    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    for lesion in patient.lesions:
+        box = _tight(lesion, size)
+        if box is not None:
+            found.setdefault(lesion.finding, []).append(box)
+    return {finding: as_boxes(boxes) for finding, boxes in found.items()}
+
+
+def _tight(lesion: Lesion, size: int) -> tuple[int, int, int, int] | None:
+    at, outline, _ = lesion.look(size)
+    mask = outline >= 0.5
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return None
+    x, y = at.columns.start, at.rows.start
+    return x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1
+
+
+def _indices(counts: dict[str, int], split: str, partition: str, folds: int, fold: int, seed: int) -> NDArray[np.int64]:
+    ranges = {name: FIRST[name] + np.arange(count) for name, count in counts.items()}
+    if partition == "official":
+        return ranges[split]
+    union = np.concatenate(list(ranges.values()))
+    return union[splits.assign([f"{i:07d}" for i in union], partition, folds, fold, seed) == split]
+
+
+def _size(img_size: int | None) -> int:
+    size = 128 if img_size is None else img_size
+    if not 32 <= size <= 4096:
+        raise BadValueError(f"img_size is {size}: the phantom is drawn at 32 to 4096 pixels a side")
+    return size
+
+
+def _count(value: int, option: str) -> int:
+    if not 0 <= value <= 1_000_000:
+        raise BadValueError(f"{option} is {value}: give a number of images from 0 to 1000000")
+    return value
+
+
+def _share(value: float, option: str, most: float = 1) -> float:
+    if not 0 <= value <= most:
+        raise BadValueError(f"{option} is {value}: give a number from 0 to {most}")
+    return float(value)
+
+
+def _each(value: Amount, option: str, usual: float, most: float) -> dict[str, float]:
+    """One number for all findings, or one for some of them and the usual one for the rest."""
+    if isinstance(value, Mapping):
+        for finding in value:
+            _finding(finding)
+        return {f: _share(value.get(f, usual), option, most) for f in FINDINGS}
+    return {f: _share(value, option, most) for f in FINDINGS}
+
+
+def _finding(value: str | None) -> str | None:
+    if value is not None and value not in FINDINGS:
+        raise UnknownNameError("finding", value, FINDINGS)
+    return value

@@ -1,0 +1,108 @@
+"""Who is drawn: one phantom patient in unit coordinates, the same at every pixel size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.phantom_canvas import Pixels, UnitBox, Window, window
+from datasets.phantom_findings import LOOKS, bilateral
+from datasets.phantom_places import HEART, PLACES, WIDE, place_box
+
+FINDINGS = tuple(LOOKS)
+SECOND_NODULE = 0.3
+"""Share of the images with a nodule that have two."""
+TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
+"""Where the shortcut's token is, when there is one."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the phantom is asked to be."""
+
+    prevalence: Mapping[str, float]
+    conspicuity: Mapping[str, float]
+    grain: float
+    clutter: float
+    shortcut: str | None
+    shortcut_present: float
+    shortcut_absent: float
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """One connected piece of a finding, with the box that it fills."""
+
+    finding: str
+    box: UnitBox
+    texture: Pixels
+
+    def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
+        """Window, outline and opacity at ``size`` pixels a side."""
+        at = window(size, self.box, margin=0.4)
+        wide = self.finding in ("Infiltration", "Pneumonia") and self.box[2] - self.box[0] > WIDE
+        draw = bilateral if wide else LOOKS[self.finding]
+        mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
+        outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)
+        return at, outline, opacity
+
+    def mask(self, size: int) -> NDArray[np.bool_]:
+        """(size, size) truth: the outline's inside."""
+        at, outline, _ = self.look(size)
+        whole = np.zeros((size, size), bool)
+        whole[at.rows, at.columns] = outline >= 0.5
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """One phantom: all numbers that the drawing needs, none of them in pixels."""
+
+    lesions: tuple[Lesion, ...]
+    heart: Lesion
+    anatomy: tuple[float, ...]
+    """48 numbers in [0, 1): sizes, places and tones of the anatomy."""
+    texture: Pixels
+    """(9, 9) of the soft tissue."""
+    conspicuity: float
+    token: bool
+    diaphragm: tuple[float, float] = field(default=(0.0, 0.0))
+    """y of the lungs' lower edges, left and right in the image."""
+
+    @property
+    def findings(self) -> set[str]:
+        """The findings that were drawn, whether or not a pixel shows them."""
+        return {lesion.finding for lesion in self.lesions}
+
+
+def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
+    """The patient of a generator. It takes the same numbers from ``rng`` whatever the recipe and the findings are.
+
+    So a recipe that changes one thing changes that thing alone: the same patients, once with and once without.
+    """
+    anatomy, chance = tuple(rng.random(48).tolist()), rng.random(12).tolist()
+    places, textures = rng.random((10, 7)), rng.random((10, 6, 6), dtype=np.float32)
+    tissue = rng.random((9, 9), dtype=np.float32)
+    present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < recipe.prevalence[f]]
+    lesions = [_lesion(f, places[i], textures[i]) for i, f in enumerate(FINDINGS) if f in present]
+    if "Nodule" in present and chance[8] < SECOND_NODULE:
+        lesions.append(_lesion("Nodule", places[8], textures[8]))
+    enlarged = [lesion for lesion in lesions if lesion.finding == "Cardiomegaly"]
+    heart = enlarged[0] if enlarged else Lesion("Cardiomegaly", place_box(HEART, places[9]), textures[1])
+    share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent
+    token = recipe.shortcut is not None and chance[9] < share
+    return Patient(tuple(lesions), heart, anatomy, tissue, 0.75 + 0.5 * chance[10], token, _diaphragm(anatomy, lesions))
+
+
+def _lesion(finding: str, u: NDArray[np.float64], texture: Pixels) -> Lesion:
+    return Lesion(finding, place_box(PLACES[finding], u.tolist()), texture)
+
+
+def _diaphragm(anatomy: tuple[float, ...], lesions: list[Lesion]) -> tuple[float, float]:
+    """Fluid stands on the diaphragm: a lung with an effusion ends where the effusion does."""
+    sides = [0.71 + 0.10 * anatomy[0], 0.72 + 0.10 * anatomy[1]]
+    for lesion in lesions:
+        if lesion.finding == "Effusion":
+            sides[lesion.box[0] + lesion.box[2] > 1] = min(max(lesion.box[3], 0.62), 0.86)
+    return sides[0], sides[1]

@@ -1,0 +1,82 @@
+"""Who is in which split: always by patient, always from a seed, and checked for leaks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadValueError, LeakError, examples
+from core.seeds import generator
+
+Names = NDArray[np.str_]
+PARTITIONS = ("official", "patient", "kfold")
+VAL_SHARE, TEST_SHARE = 0.1, 0.2
+
+
+def check_partition(partition: str, folds: int, fold: int) -> None:
+    """Raise ``BadValueError`` for a partition that is not known, fewer than two folds or a fold that is not there."""
+    if partition not in PARTITIONS:
+        raise BadValueError(f"partition is {partition!r}: give one of {', '.join(PARTITIONS)}")
+    if folds < 2:
+        raise BadValueError(f"folds is {folds}: k-fold needs at least 2")
+    if not 0 <= fold < folds:
+        raise BadValueError(f"fold is {fold}: with {folds} folds give a number from 0 to {folds - 1}")
+
+
+def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
+    """(N,) True for the images of a random ``share`` of the patients (at least one, never all of two or more)."""
+    rank, count = _ranks(patients, seed, "cut")
+    taken = min(max(round(share * count), 1), max(count - 1, 1))
+    return np.asarray(rank < taken)
+
+
+def hold_out_val(patients: Sequence[str], training: NDArray[np.bool_], seed: int, share: float = VAL_SHARE) -> Names:
+    """(N,) split names: ``test`` where ``training`` is False; a ``share`` of the training patients becomes ``val``."""
+    names = np.where(training, "train", "test")
+    at = np.flatnonzero(training)
+    if at.size:
+        names[at[cut([patients[i] for i in at.tolist()], share, seed)]] = "val"
+    return names
+
+
+def by_patient(patients: Sequence[str], seed: int) -> Names:
+    """(N,) split names of a random partition by patient: 20 % test, 10 % of the rest validation."""
+    return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
+
+
+def kfold(patients: Sequence[str], folds: int, fold: int, seed: int) -> Names:
+    """(N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others."""
+    rank, count = _ranks(patients, seed, "folds")
+    if count < folds:
+        raise BadValueError(f"folds is {folds}, but there are only {count} patients: give at most {count}")
+    return hold_out_val(patients, rank % folds != fold, seed)
+
+
+def assign(patients: Sequence[str], partition: str, folds: int, fold: int, seed: int) -> Names:
+    """(N,) split names for the partitions ``patient`` and ``kfold``."""
+    check_partition(partition, folds, fold)
+    return kfold(patients, folds, fold, seed) if partition == "kfold" else by_patient(patients, seed)
+
+
+def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
+    """Raise ``LeakError`` when a patient is in more than one split, with the count and three examples."""
+    seen: dict[str, str] = {}
+    both = {patient: (seen[patient], name) for patient, name in zip(patients, names, strict=True) if seen.setdefault(patient, name) != name}
+    if both:
+        told = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
+        raise LeakError(f"{len(both)} patients are in two splits: {told}; use lists that part patients, or --partition patient")
+
+
+def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
+    """Raise ``LeakError`` when an image with a truth box is among the training ``images``, with count and examples."""
+    found = [image for image in images if image in boxed]
+    if found:
+        told = examples(found)
+        raise LeakError(f"{len(found)} images with a truth box are in {which}: {told}; use the official lists, or --partition patient")
+
+
+def _ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
+    """Random rank of each image's patient, and the number of patients; the order of the images does not matter."""
+    unique, inverse = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    order = generator(seed, purpose).permutation(len(unique))
+    return order[inverse.reshape(-1)], len(unique)

@@ -1,0 +1,63 @@
+"""Reading the tables and lists of a data set: every defect of a file becomes one sentence that names it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from core.errors import DataError, UnknownNameError, examples
+
+
+def first_of(root: Path, names: Sequence[str]) -> Path | None:
+    """The first file of these ``names`` that is in ``root``."""
+    return next((root / name for name in names if (root / name).is_file()), None)
+
+
+def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
+    """A CSV as text, cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
+    try:
+        table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
+    except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
+        raise DataError(f"cannot read {path}: {error}") from error
+    for column in needed:
+        if column not in table.columns:
+            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
+    return table
+
+
+def read_list(path: Path) -> pd.DataFrame:
+    """A list file: a name per line, perhaps with numbers behind it -> a frame of cells, the name's folder removed."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}") from error
+    cells = [line.split() for line in lines if line.strip()]
+    widths = {len(row) for row in cells}
+    if len(widths) > 1:
+        raise DataError(f"{path} has lines of {min(widths)} to {max(widths)} cells: all need the same number")
+    table = pd.DataFrame(cells, columns=range(max(widths, default=1)), dtype=str)
+    table[0] = table[0].str.rsplit("/", n=1).str[-1]
+    refuse_duplicates(path, table[0])
+    return table
+
+
+def numbers(path: Path, cells: pd.Series) -> pd.Series:
+    """The cells as float64. Raises ``DataError`` with examples for what is no number."""
+    values = pd.to_numeric(cells, errors="coerce")
+    if values.isna().any():
+        wrong = cells[values.isna()]
+        raise DataError(f"{path} has {len(wrong)} cells that are no numbers: {examples(map(repr, wrong))}")
+    return values.astype(float)
+
+
+def refuse_duplicates(path: Path, rows: pd.Series) -> None:
+    """Raise ``DataError`` when a value occurs twice, with the count and examples."""
+    twice = rows[rows.duplicated()].unique()
+    if len(twice):
+        raise DataError(f"{path} has {len(twice)} duplicate rows: {examples(twice)}; keep one of each")
+
+
+def refuse_unknown(path: Path, found: Iterable[str], known: Sequence[str]) -> None:
+    """Raise ``DataError`` naming the first finding of ``found`` that is not ``known``."""
+    for name in sorted(set(found) - set(known)):
+        raise DataError(f"{path}: {UnknownNameError('finding', name, known)}")

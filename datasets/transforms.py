@@ -1,0 +1,108 @@
+"""From uint8 pixels to the network's input: normalisation, and random changes for training alone.
+
+Evaluation has nothing random and changes no geometry; training transforms are other objects, which evaluation cannot
+reach. Everything works on whole batches.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.errors import UnknownNameError
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+Transform = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How far training images are changed; each amount is drawn uniformly from [-a, a] per image."""
+
+    rotation: float = 0.0
+    """Degrees."""
+    scale: float = 0.0
+    """Share: .1 is a zoom of .9 to 1.1."""
+    shear: float = 0.0
+    """Degrees."""
+    translation: float = 0.0
+    """Share of the image side."""
+    flip: bool = False
+    """Mirror left and right half of the time; note that the heart's side is anatomy."""
+    contrast: float = 0.0
+    """Share, around the image's mean."""
+    brightness: float = 0.0
+    """Share of white."""
+
+
+AUGMENTS = {
+    "none": Augment(),
+    "light": Augment(rotation=5, scale=0.05, translation=0.03, flip=True),
+    "affine_contrast": Augment(rotation=10, scale=0.15, translation=0.08, contrast=0.3, brightness=0.1),
+    "siim": Augment(rotation=11.355, scale=0.2789, shear=1, translation=0.07357),
+}
+
+
+def evaluation(mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Transform:
+    """uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised; nothing random, the size unchanged."""
+
+    def apply(images: Tensor) -> Tensor:
+        return _normalised(_scaled(images), mean, std)
+
+    return apply
+
+
+def training(
+    augment: str = "none",
+    generator: torch.Generator | None = None,
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+) -> Transform:
+    """As ``evaluation``, after the random changes that the word ``augment`` names; all chance comes from ``generator``."""
+    if augment not in AUGMENTS:
+        raise UnknownNameError("augmentation", augment, AUGMENTS)
+    amounts = AUGMENTS[augment]
+
+    def apply(images: Tensor) -> Tensor:
+        return _normalised(_changed(_scaled(images), amounts, generator), mean, std)
+
+    return apply
+
+
+def _scaled(images: Tensor) -> Tensor:
+    """(N,H,W) or (N,1,H,W) uint8 -> (N,1,H,W) float32 in [0,1]."""
+    images = images.unsqueeze(1) if images.ndim == 3 else images
+    return images.to(torch.float32) / 255
+
+
+def _normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """(N,1,H,W) in [0,1] -> (N,3,H,W)."""
+    centre = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
+    return (images - centre) / torch.tensor(std, device=images.device).view(1, -1, 1, 1)
+
+
+def _changed(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
+    if amounts == Augment():
+        return images
+    chance = torch.rand((len(images), 9), generator=generator).to(images.device) * 2 - 1  # (N, 9) in [-1, 1)
+    matrices = _matrices(chance, amounts)
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    images = functional.grid_sample(images, grid, align_corners=False)
+    mean = images.mean((1, 2, 3), keepdim=True)
+    contrast, brightness = (chance[:, k].view(-1, 1, 1, 1) for k in (7, 8))
+    images = mean + (images - mean) * (1 + amounts.contrast * contrast) + amounts.brightness * brightness
+    return images.clamp(0, 1)
+
+
+def _matrices(chance: Tensor, amounts: Augment) -> Tensor:
+    """(N,2,3) for ``affine_grid``: output position -> input position, in [-1, 1]."""
+    angle, shear = (math.radians(a) * chance[:, k] for k, a in ((0, amounts.rotation), (1, amounts.shear)))
+    zoom = 1 / (1 + amounts.scale * chance[:, 2])
+    mirror = torch.where((chance[:, 3] < 0) & amounts.flip, -1.0, 1.0)
+    x = torch.stack([zoom * angle.cos() * mirror, zoom * (angle + shear).sin(), 2 * amounts.translation * chance[:, 4]], 1)
+    y = torch.stack([-zoom * angle.sin() * mirror, zoom * (angle + shear).cos(), 2 * amounts.translation * chance[:, 5]], 1)
+    return torch.stack([x, y], 1)

@@ -1,0 +1,44 @@
+"""Heat-map methods: from what a model computed about an image to one map per finding. One file per method.
+
+``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
+``path/to/file.py:Class`` for a class outside the tree). Raw maps only: nothing is resized or scaled here.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from core.registry import Registry, construct, from_file
+
+if TYPE_CHECKING:
+    from methods.base import Evidence, GradientMethod, Method
+
+__all__ = ["Evidence", "GradientMethod", "Method", "build", "get", "names", "registry"]
+
+registry = Registry("methods", "method")
+
+
+def names() -> list[str]:
+    """Every method in the folder, sorted."""
+    return registry.names()
+
+
+def get(word: str) -> "type[Method]":
+    """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
+    return from_file(word, "method") if _is_path(word) else registry.get(word)
+
+
+def build(word: str) -> "Method":
+    """An instance of the word's class, with the word's options."""
+    return from_file(word, "method")() if _is_path(word) else construct(registry.get(word), "method", word, {})
+
+
+def _is_path(word: str) -> bool:
+    return ".py:" in word
+
+
+def __getattr__(name: str) -> Any:
+    """The base classes, imported when asked for: listing the names needs no torch."""
+    if name in {"Method", "GradientMethod", "Evidence"}:
+        from methods import base
+
+        return getattr(base, name)
+    raise AttributeError(f"module 'methods' has no attribute {name!r}")

@@ -1,0 +1,40 @@
+"""The noise baseline."""
+
+import zlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core.seeds import generator
+from methods.base import Evidence, Method
+
+
+class Noise(Method):
+    """Seeded uniform noise in [0,1) at the feature map's size: the floor.
+
+    Keyed by the image's content and the finding, so it is the same whatever the batch, the order or the other findings.
+    """
+
+    name = "noise"
+    needs = frozenset({"features", "pixels"})
+    baseline = True
+    source = "baseline"
+
+    def __init__(self, seed: int = 0) -> None:
+        """``seed`` gives another draw."""
+        self.seed = seed
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) one draw per image and finding."""
+        shape = tuple(evidence.A.shape[-2:])
+        draws = [
+            [generator(self.seed, "noise", key, finding).random(shape, dtype=np.float32) for finding in evidence.findings]
+            for key in map(_key, evidence.images)
+        ]
+        return torch.from_numpy(np.array(draws, dtype=np.float32)).to(evidence.A.device)
+
+
+def _key(image: Tensor) -> int:
+    """A number of the image's pixels; rounded first, so that a device's last bit does not change it."""
+    return zlib.crc32((image * 32).round().to(torch.int16).cpu().contiguous().numpy().tobytes())

@@ -1,0 +1,32 @@
+"""Shared by all tests: one thread (tests run side by side) and the optional data beside the checkout."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+torch.set_num_threads(1)
+
+
+def _shared(name: str) -> Path:
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs the optional folder ../shared/{name} beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def nih_sample() -> Path:
+    return _shared("nih-sample")
+
+
+@pytest.fixture(scope="session")
+def nih_originals() -> Path:
+    return _shared("nih-originals")
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    return _shared("fixtures")

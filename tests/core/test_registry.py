@@ -1,0 +1,80 @@
+import sys
+
+import pytest
+
+from core import registry
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
+
+PART = 'class Part:\n    name = "{name}"\n    def __init__(self, size: int = 3):\n        self.size = size\n'
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """An empty package; write(file, text) adds a part to it."""
+    folder = tmp_path / "shelf_of_parts"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    yield lambda file, text: (folder / file).write_text(text)
+    for name in [name for name in sys.modules if name.startswith("shelf_of_parts")]:
+        del sys.modules[name]
+
+
+def parts():
+    return registry.Registry("shelf_of_parts", "part")
+
+
+def test_a_new_file_is_a_new_name_with_no_other_edit(shelf):
+    shelf("nih.py", PART.format(name="NIH"))
+    assert parts().names() == ["NIH"]
+    assert parts().build("NIH").size == 3
+
+
+def test_names_are_known_without_importing_the_parts(shelf):
+    shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
+    shelf("good.py", PART.format(name="good"))
+    assert parts().names() == ["broken", "good"]
+    assert parts().build("good").size == 3
+    with pytest.raises(NotAvailableError, match="'broken' cannot be imported: No module named 'a_library_that_nobody_has'"):
+        parts().get("broken")
+
+
+def test_the_same_name_twice_is_an_error_that_names_both_files(shelf):
+    shelf("one.py", PART.format(name="twin"))
+    shelf("two.py", PART.format(name="twin"))
+    with pytest.raises(DataError, match=r"'twin' is defined twice.*one\.py.*two\.py"):
+        parts().names()
+
+
+def test_options_ride_in_the_word(shelf):
+    shelf("lse.py", PART.format(name="LSE"))
+    assert parts().build("LSE:size=7").size == 7
+
+
+def test_an_unknown_option_names_those_that_exist(shelf):
+    shelf("lse.py", PART.format(name="LSE"))
+    with pytest.raises(BadValueError, match=r"'LSE' has no option 'sise'; it has: size"):
+        parts().build("LSE:sise=7")
+
+
+def test_a_misspelt_name_gets_the_nearest(shelf):
+    shelf("gradcampp.py", PART.format(name="gradcampp"))
+    with pytest.raises(UnknownNameError, match=r"unknown part 'gradcamp': did you mean 'gradcampp'\? Known: gradcampp"):
+        parts().get("gradcamp")
+
+
+def test_a_class_from_a_file_outside_the_tree(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(PART.format(name="mine"))
+    assert registry.from_file(f"{file}:Part", "part")().size == 3
+    with pytest.raises(UnknownNameError, match="'Pat': did you mean 'Part'"):
+        registry.from_file(f"{file}:Pat", "part")
+
+
+def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text("def :")
+    with pytest.raises(LocusError, match="cannot be imported: SyntaxError"):
+        registry.from_file(f"{file}:Part", "part")
+    with pytest.raises(DataError, match="no file"):
+        registry.from_file(f"{tmp_path}/absent.py:Part", "part")
