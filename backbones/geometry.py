@@ -5,7 +5,7 @@ Each convolution, pooling and padding moves the place that a position looks at; 
 they do not, or the way is lost in another operation, :mod:`backbones.probe` asks the gradients.
 """
 
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping, Set
 from typing import Any, NamedTuple
 
 import torch
@@ -76,8 +76,8 @@ class _Follow(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        inputs = {tensor: self.places[tensor] for tensor in _tensors_in(args) if tensor in self.places}
-        shapes = {tensor.shape[-2:] for tensor in inputs}
+        known = [tensor for tensor in _tensors_in(args) if tensor in self.places]
+        inputs, shapes = {self.places[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
         out = func(*args, **kwargs)
         step = _STEPS.get(getattr(func, "__name__", ""))
         for tensor in _tensors_in([out]) if inputs else []:
@@ -86,13 +86,12 @@ class _Follow(TorchFunctionMode):
         return out
 
 
-def _agreed(inputs: Mapping[Tensor, Places | None]) -> Places | None:
+def _agreed(inputs: Set[Places | None]) -> Places | None:
     """What all inputs of an operation say, or None."""
-    known = set(inputs.values())
-    return known.pop() if len(known) == 1 else None
+    return next(iter(inputs)) if len(inputs) == 1 else None
 
 
-def _through(window: "Window", inputs: Mapping[Tensor, Places | None]) -> Places | None:
+def _through(window: "Window", inputs: Set[Places | None]) -> Places | None:
     places = _agreed(inputs)
     if places is None:
         return None

@@ -94,17 +94,20 @@ def _convolve(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padd
     return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
 
 
-def _pool(x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any) -> Tensor:
-    height, width = kernel if isinstance(kernel, tuple | list) else (kernel, kernel)
-    shape = nn.functional.max_pool2d(x.detach(), kernel, stride, padding, dilation, ceil_mode).shape
+def _pool(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any
+) -> Tensor:
+    height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
+    shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
     x = x.nan_to_num(neginf=0)  # SAME pooling pads with minus infinity
     x = nn.functional.pad(x, (0, width, 0, height)) if ceil_mode else x
     taps = _central(x.new_empty(x.shape[1], 1, height, width))
-    return nn.functional.conv2d(x, taps, None, stride or kernel, padding, dilation, x.shape[1])[..., : shape[-2], : shape[-1]]
+    pooled = nn.functional.conv2d(x, taps, None, stride or kernel_size, padding, dilation, x.shape[1])
+    return pooled[..., : shape[-2], : shape[-1]]
 
 
-def _average(x: Tensor, kernel: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any) -> Tensor:
-    return _pool(x, kernel, stride, padding, 1, ceil_mode)
+def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any) -> Tensor:
+    return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
 
 
 def _central(weight: Tensor) -> Tensor:

@@ -18,8 +18,8 @@ METRICS: dict[str, Callable[..., float]] = {"auroc": roc_auc_score, "ap": averag
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str]) -> Result:
-    """Scores per finding and mean from held-out predictions: columns ``boxed``, ``label:F`` and ``logit:F`` per finding."""
-    populations = {"": table, "@boxed": table[table["boxed"]]}
+    """Scores per finding and mean from held-out predictions: columns ``boxed``, ``label_F`` and ``logit_F`` per finding."""
+    populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for metric, function in METRICS.items():
         for suffix, rows in populations.items():
@@ -29,9 +29,9 @@ def classification(table: pd.DataFrame, findings: Sequence[str]) -> Result:
 
 
 def _score(function: Callable[..., float], metric: str, rows: pd.DataFrame, finding: str) -> Score:
-    label: NDArray[np.float64] = rows[f"label:{finding}"].to_numpy(dtype=np.float64)
+    label: NDArray[np.float64] = rows[f"label_{finding}"].to_numpy(dtype=np.float64)
     known = np.isfinite(label)
-    label, logit = label[known], rows[f"logit:{finding}"].to_numpy(dtype=np.float64)[known]
+    label, logit = label[known], rows[f"logit_{finding}"].to_numpy(dtype=np.float64)[known]
     n, positives = len(label), int(label.sum())
     if positives in (0, n):
         return Score(finding=finding, metric=metric, n=n, reason=f"{positives} of {n} images are positive: one class only")

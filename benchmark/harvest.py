@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark import training
 from benchmark.baselines import BASELINES
 from benchmark.explain import gather, named, one
 from benchmark.maps import StoredMaps, compress
 from benchmark.training import checkpoints
+from benchmark.training import data as source
 from config import TrainConfig
-from core.errors import DataError, NotAvailableError
+from core.errors import DataError, NotAvailableError, examples
 from core.frames import Grid
 from core.types import Sample
 from datasets import cache, transforms
@@ -41,7 +41,7 @@ class Trained:
     @cached_property
     def data(self) -> Dataset:
         """The held-out split."""
-        return training.dataset(self.config, "test")
+        return source.load(self.config, "test")
 
     @cached_property
     def cases(self) -> list[Sample]:
@@ -87,18 +87,18 @@ def _batches(run: Trained) -> Iterator[Evidence]:
     """Evidence of the cases of one training, batch by batch, from the cache of decoded pixels."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, config = checkpoints.load(run.checkpoint, device)
-    images = _pixels(run, config)
+    images = _pixels(run, config.img_size)
     evaluate = transforms.evaluation()
     for start in tqdm(range(0, len(images), BATCH), desc=f"explain {run.folder.name}", unit="batch", leave=False):
         batch = torch.from_numpy(images[start : start + BATCH].copy()).to(device)
         yield gather(model, evaluate(batch))
 
 
-def _pixels(run: Trained, config: TrainConfig) -> NDArray[np.uint8]:
-    """(cases, S, S) uint8 pixels of the cases; a case whose image can't be decoded is an error here: it has truth."""
-    pixels = cache.pixels(run.data, config.img_size, Path(run.config.cache_dir), run.config.max_bad_images)
+def _pixels(run: Trained, size: int) -> NDArray[np.uint8]:
+    """(cases, S, S) uint8 pixels of the cases. Raises ``DataError`` when one of them can't be decoded: it has truth."""
+    pixels = cache.pixels(run.data, size, Path(run.config.cache_dir), run.config.max_bad_images)
     place = {run.data[int(i)].image_id: n for n, i in enumerate(pixels.kept)}
     missing = [sample.image_id for sample in run.cases if sample.image_id not in place]
     if missing:
-        raise DataError(f"{len(missing)} images with a truth box cannot be decoded: {', '.join(missing[:3])}")
+        raise DataError(f"{len(missing)} images with a truth box cannot be decoded: {examples(missing)}; mend or remove them")
     return pixels.images[[place[sample.image_id] for sample in run.cases]]

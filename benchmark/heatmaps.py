@@ -1,66 +1,95 @@
-"""Heat maps of single images: which images, which findings, and the pictures, boxes and raw maps that come out."""
+"""Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
-import json
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from backbones import Classifier
-from benchmark import training
-from benchmark.explain import gather, named, one
-from benchmark.localize import boxes, peak_first, to_frame
-from benchmark.report.figures import Picture, save
-from benchmark.training import checkpoints
+from benchmark import pictured
+from benchmark.explain import gather, named
+from benchmark.pictured import Shown
+from benchmark.report import figures
+from benchmark.training import checkpoints, machine
 from config import HeatmapConfig, TrainConfig
-from core.boxes import iou
-from core.errors import DataError, UnknownNameError, examples
+from core.errors import DataError, UnknownNameError
 from core.files import atomic, write_json
-from core.frames import Alignment, Grid, resize_image
-from core.types import FloatArray, Sample
-from datasets import images as decoding
+from core.frames import resize_image
+from core.types import Sample
 from datasets import transforms
-from methods.base import Evidence, Method
+from methods.base import Evidence
 
 log = logging.getLogger(__name__)
-
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
 class Explained:
-    """Where the results lie and how many images were left out as unreadable."""
+    """What was explained and where the results lie."""
 
+    checkpoint: Path
     folder: Path
     pictures: tuple[Path, ...]
-    checkpoint: Path
 
 
 def run(config: HeatmapConfig) -> Explained:
-    """Explain the images that ``config`` asks for; everything is written below ``config.output_dir``.
+    """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 
     Raises ``LocusError``: no finished run, an unknown finding or method, more unreadable images than allowed.
     """
-    parts = dict(named(word) for word in config.method)
-    checkpoint = Path(config.checkpoint) if config.checkpoint else newest(Path(config.runs))
+    machine.settle(config)
+    methods = [named(word)[1] for word in config.method]
+    checkpoint = newest(Path(config.runs)) if config.checkpoint is None else _file(Path(config.checkpoint))
     model, recipe = checkpoints.load(checkpoint)
-    findings = training.findings(recipe)
-    wanted = _check_findings(config.findings, findings)
-    folder = Path(config.output_dir)
-    pictures, rows = [], []
-    for sample in _samples(config, recipe):
-        evidence = _evidence(model, sample, recipe)
-        for k in _which(sample, wanted, evidence, findings, known=config.image is None):
-            for method in parts.values():
-                picture, row = _explain(config, sample, evidence, findings[k], k, method)
-                pictures.append(folder / f"{Path(sample.image_id).stem}_{findings[k]}_{method.name}.png")
-                save(picture, pictures[-1])
-                rows.append(row)
-                if config.save_raw:
-                    _save_raw(pictures[-1].with_suffix(".npy"), evidence, method, k)
-    write_json(folder / "boxes.json", {"checkpoint": str(checkpoint), "recipe": checkpoints.stated(recipe), "cases": rows})
-    return Explained(folder, tuple(pictures), checkpoint)
+    findings = checkpoints.findings(checkpoint)
+    _check(config.findings, findings)
+    folder, rows = Path(config.output_dir), []
+    for sample, pixels in pictured.images(config, recipe):
+        evidence = _evidence(model, pixels, recipe)
+        for k in _chosen(config, sample, evidence, findings):
+            for method in methods:
+                shown = pictured.show(config, sample, pixels, evidence, findings[k], k, method)
+                rows.append(_write(folder, shown, config.save_raw))
+    write_json(folder / "boxes.json", {"checkpoint": str(checkpoint), "alignment": config.alignment, "cases": rows})
+    return Explained(checkpoint, folder, tuple(folder / row["picture"] for row in rows))
+
+
+def newest(runs: Path) -> Path:
+    """The best checkpoint of the run below ``runs`` that finished last. Raises ``DataError`` where there is none."""
+    finished = [path for path in runs.rglob("best.ckpt") if (path.parent / "metrics.json").exists()]
+    if not finished:
+        raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
+    return max(finished, key=lambda path: (path.parent / "metrics.json").stat().st_mtime)
+
+
+def _file(path: Path) -> Path:
+    return path / "best.ckpt" if path.is_dir() else path
+
+
+def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
+    for finding in wanted:
+        if finding not in findings:
+            raise UnknownNameError("finding", finding, findings)
+
+
+def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig) -> Evidence:
+    small = resize_image(pixels, (recipe.img_size, recipe.img_size))
+    return gather(model, transforms.evaluation()(torch.from_numpy(small.copy())[None]))
+
+
+def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:
+    """Positions of the findings to explain: those asked for, else those with truth, else the highest score."""
+    names = config.findings or [finding for finding in findings if finding in sample.boxes]
+    return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
+
+
+def _write(folder: Path, shown: Shown, save_raw: bool) -> dict[str, Any]:
+    stem = f"{Path(shown.picture.image_id).stem}_{shown.picture.finding}_{shown.picture.method}"
+    figures.save(shown.picture, folder / f"{stem}.png")
+    if save_raw:
+        with atomic(folder / f"{stem}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, shown.raw)
+    return {**shown.row, "picture": f"{stem}.png", "raw": f"{stem}.npy" if save_raw else None}

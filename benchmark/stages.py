@@ -76,11 +76,10 @@ def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str) ->
 
 
 def predictions(trained: Sequence[Trained]) -> pd.DataFrame:
-    """The held-out predictions of all folds: image_id, patient_id, boxed, label:F and logit:F per finding F."""
-    frames = [pd.read_csv(run.folder / "predictions.csv", dtype={"image_id": str, "patient_id": str}) for run in trained]
-    table = pd.concat([frame[frame["split"] == "test"] for frame in frames], ignore_index=True)
-    boxed = {sample.image_id for run in trained for sample in run.cases}
-    return table.assign(boxed=table["image_id"].isin(boxed))
+    """The held-out predictions of all folds: ``image``, ``patient``, ``boxed``, ``label_F`` and ``logit_F`` per finding F."""
+    tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["split"] == "test"]
 
 
 def _map_file(folder: Path, word: str) -> Path:

@@ -64,6 +64,8 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     place = resolve(grid, (array.shape[0], array.shape[1]), frame)
     y, x = place.centres((array.shape[0], array.shape[1]), frame)
     rows, columns = (np.unique(np.clip(c, 0, side)) for c, side in zip((y, x), frame, strict=True))
+    if np.array_equal(rows, y) and np.array_equal(columns, x):
+        return Surface(np.ascontiguousarray(array), y, x, frame)
     cropped = _between(y, rows) @ array @ _between(x, columns).T
     cropped = np.clip(cropped, array.min(), array.max())  # a constant map stays exactly constant
     return Surface(np.ascontiguousarray(cropped), rows, columns, frame)
@@ -101,7 +103,8 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    order = np.argsort(-on.values, axis=None, kind="stable")
+    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
+    order = above[np.argsort(-on.values.flat[above], kind="stable")]
     boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels, order)
     return boxes, index
 

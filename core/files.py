@@ -50,7 +50,29 @@ def write_text(path: Path | str, text: str) -> None:
 
 def write_json(path: Path | str, value: Any) -> None:
     """Write ``value`` as readable JSON, atomically; nan is refused (use None)."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, pretty(value) + "\n")
+
+
+def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
+    """JSON in which what fits on a line stands on one line, so that a list of scores reads as a table.
+
+    >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=24))
+    {
+     "key": "ab12",
+     "scores": [
+      {"n": 1},
+      {"n": 2}
+     ]
+    }
+    """
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(line) + indent <= width or not isinstance(value, dict | list | tuple) or not value:
+        return line
+    pad = "\n" + " " * (indent + 1)
+    if isinstance(value, dict):
+        items = [f"{json.dumps(str(name), ensure_ascii=False)}: {pretty(item, indent + 1, width)}" for name, item in value.items()]
+        return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
+    return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
 
 
 def file_hash(path: Path | str) -> str:

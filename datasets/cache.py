@@ -1,33 +1,29 @@
-"""Pixels decoded once: a memory-mapped uint8 array on disk, made by several processes.
+"""Pixels decoded once: a memory-mapped uint8 array on disk.
 
-The array's name is a hash of every image's source, size, time of change and length, so other content is another
-file. It is written under a temporary name and renamed when whole: killed half-way, it leaves nothing that counts. Two
-runs that want the same array take turns at a lock, and the second finds it made.
+The array's name is a hash of every image's source, time of change and length, so other content is another file. It is
+written under a temporary name and renamed when whole: killed half-way, it leaves nothing that counts. Two runs that
+want the same array take turns at a lock, and the second finds it made.
 """
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import logging
-import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError, examples
 from core.files import atomic, key, write_json, writing
-from core.frames import resize_image
 from core.types import Sample
+from datasets.decoding import decode_all
 
 log = logging.getLogger(__name__)
-FEW = 200
-"""Fewer images than this are decoded without starting processes."""
 
 
 @dataclass(frozen=True)
@@ -65,22 +61,25 @@ def _key(samples: list[Sample], size: int) -> str:
 
 
 def _content(sample: Sample) -> list[object]:
-    """What the pixels depend on: a file's path, time and length, or the recipe of a drawn image."""
+    """What the pixels depend on: a file's path, time and length, the recipe of a drawn image, or else the pixels themselves."""
+    if not sample.source:
+        return [sample.image_id, hashlib.sha256(sample.image.tobytes()).hexdigest()]
+    path = Path(sample.source).absolute()
     try:
-        state = Path(sample.source).stat()
-    except (OSError, ValueError):
+        state = path.stat()
+    except OSError:
         return [sample.source, sample.image_id]
-    return [str(Path(sample.source).resolve()), state.st_mtime_ns, state.st_size]
+    return [str(path), state.st_mtime_ns, state.st_size]
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the array's lock; the system drops it when the process dies, however it dies."""
+    """Hold the array's lock. A record lock: the system drops it when this process dies, and its children do not hold it."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.with_suffix(".lock").open("w")
     with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.lockf(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -89,7 +88,7 @@ def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers:
         stale.unlink(missing_ok=True)
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
-        bad = _fill(samples, size, temporary, workers)
+        bad = decode_all(samples, size, temporary, workers)
         _check([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
         _close_gaps(temporary, sorted(bad))
         write_json(path.with_suffix(".json"), {str(i): reason for i, reason in sorted(bad.items())})
@@ -103,28 +102,6 @@ def _reserve(path: Path, shape: tuple[int, int, int]) -> None:
         os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _fill(samples: list[Sample], size: int, path: Path, workers: int | None) -> dict[int, str]:
-    """Decode every image into its row; position -> reason of those that could not be."""
-    count = min(workers or len(os.sched_getaffinity(0)), max(len(samples) // FEW, 1))
-    parts = np.array_split(np.arange(len(samples)), max(count * 4, 1) if count > 1 else 1)
-    work = partial(_decode_part, samples, size, path)
-    if count == 1:
-        return work(parts[0])
-    with multiprocessing.get_context("fork").Pool(count, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
-        return {i: reason for found in pool.imap_unordered(work, parts) for i, reason in found.items()}
-
-
-def _decode_part(samples: list[Sample], size: int, path: Path, part: NDArray[np.int64]) -> dict[int, str]:
-    array = np.lib.format.open_memmap(path, mode="r+")
-    bad = {}
-    for i in part.tolist():
-        try:
-            array[i] = resize_image(samples[i].image, (size, size))
-        except DataError as error:
-            bad[i] = str(error)
-    return bad
-
-
 def _close_gaps(path: Path, bad: list[int]) -> None:
     """Move the rows behind each bad image up, so that the kept ones are contiguous."""
     array = np.lib.format.open_memmap(path, mode="r+")
@@ -135,6 +112,7 @@ def _close_gaps(path: Path, bad: list[int]) -> None:
 
 
 def _check(bad: list[tuple[str, str]], count: int, max_bad: float) -> None:
+    """Tell what is left out; raise ``DataError`` when it is more than the share ``max_bad``."""
     for _, reason in bad[:3]:
         log.warning("left out: %s", reason)
     if len(bad) > max_bad * count:

@@ -16,14 +16,10 @@ from datasets import nih_lists, splits
 from datasets.base import Dataset, check_split
 from datasets.images import decode, find
 from datasets.nih_lists import ABNORMAL, EXPERTS
-from datasets.nih_tables import BOXED, BOXES, ENTRIES, FINDINGS, FRAME, read_boxes, read_entries
+from datasets.nih_tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 
 log = logging.getLogger(__name__)
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
-LAYOUT = (
-    f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt and "
-    "test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
-)
 
 
 class NIH(Dataset):
@@ -70,42 +66,14 @@ class NIH(Dataset):
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         if partition == "official":
-            table, names = self._listed(seed, experts)
+            table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
+            splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
         else:
-            table = self._labelled(read_entries(self.root))
+            table = nih_lists.entries(self.root, self.findings)
             table = table[table.index.isin(list(self._files))]
             names = pd.Series(splits.assign(table["patient"].tolist(), partition, folds, fold, seed), index=table.index)
         splits.check_patients(table["patient"].loc[names.index], names)
         self._table = table.loc[self._present(names.index[names == split])]
-
-    def _listed(self, seed: int, experts: str) -> tuple[pd.DataFrame, pd.Series]:
-        """Table and splits by the lists in the folder, which must keep boxed images out of training."""
-        entries = read_entries(self.root)
-        kind = nih_lists.kind(self.root, experts if self.findings == (ABNORMAL,) else None)
-        if kind == "official":
-            table = self._labelled(entries)
-            names = nih_lists.official(self.root, table, seed)
-        elif kind == "experts":
-            table, names = nih_lists.binary(self.root, entries, experts)
-        elif kind == "labelled":
-            table, names = nih_lists.labelled(self.root, entries)
-            table = self._labelled(table)
-        else:
-            raise DataError(f"{self.root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
-        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the {kind} lists in {self.root}")
-        self.describe["lists"] = kind
-        return table, names
-
-    def _labelled(self, table: pd.DataFrame | None) -> pd.DataFrame:
-        """The table with this task's label columns. Abnormal is any of the 14."""
-        if table is None:
-            raise DataError(f"{self.root} has no table of entries: {LAYOUT}")
-        if self.findings == (ABNORMAL,):
-            table = table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
-        unknown = [finding for finding in self.findings if table[finding].isna().all()]
-        if unknown and len(table):
-            raise BadValueError(f"the lists in {self.root} label {14 - len(unknown)} findings only: ask for that number")
-        return table
 
     def _present(self, listed: pd.Index) -> pd.Index:
         """The images of this split that have a file; the others are counted and told."""

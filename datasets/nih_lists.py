@@ -1,12 +1,13 @@
 """Which NIH images are in which split: the official lists, the lists of earlier work, and the experts' lists."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from core.errors import DataError
-from datasets.nih_tables import FINDINGS, read_binary, read_labelled
+from core.errors import BadValueError, DataError, examples
+from datasets.nih_tables import FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
 from datasets.splits import hold_out_val
 from datasets.tables import read_list
 
@@ -16,8 +17,39 @@ LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list
 EXPERTS = ("attending_rad", "rad_consensus_voted")
 
 
-def kind(root: Path, experts: str | None) -> str:
-    """Which lists ``root`` has: experts (asked for only when ``experts`` names the readers), official, labelled or none."""
+def listed(root: Path, findings: Sequence[str], experts: str, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Table, image -> split, and which lists these are, by the lists that ``root`` has."""
+    kind = _kind(root, experts if ABNORMAL in findings else None)
+    if kind == "official":
+        table = entries(root, findings)
+        return table, official(root, table, seed), kind
+    if kind == "none":
+        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
+    known = read_entries(root)
+    table, names = binary(root, known, experts) if kind == "experts" else labelled(root, known)
+    return (table if kind == "experts" else _for_task(root, table, findings)), names, kind
+
+
+def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
+    """The table of entries with the task's label columns. Raises ``DataError`` where there is none."""
+    table = read_entries(root)
+    if table is None:
+        raise DataError(f"{root} has no table of entries: {LAYOUT}")
+    return _for_task(root, table, findings)
+
+
+def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
+    """With the column Abnormal, any of the 14, where the task is that."""
+    if ABNORMAL in findings:
+        return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
+    absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
+    if absent:
+        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: ask for {len(findings) - len(absent)} findings")
+    return table
+
+
+def _kind(root: Path, experts: str | None) -> str:
+    """experts (looked for only when named), official, labelled or none."""
     wanted = {"experts": list(binary_files(experts).values()) if experts else [], "official": OFFICIAL, "labelled": LABELLED.values()}
     for word, files in wanted.items():
         if files and all((root / name).is_file() for name in files):

@@ -1,7 +1,6 @@
 """The phantom data set: chest-like images whose answer is known."""
 
 import functools
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -9,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.boxes import as_boxes
-from core.errors import BadValueError, UnknownNameError
+from core.errors import BadValueError
 from core.files import key
 from core.seeds import generator
 from core.types import FloatArray, Sample
 from datasets import splits
 from datasets.base import Dataset, check_split
 from datasets.phantom_anatomy import render
-from datasets.phantom_patient import FINDINGS, TOKEN, Lesion, Patient, Recipe, draw_patient
+from datasets.phantom_patient import TOKEN, Lesion, Patient, draw_patient
+from datasets.phantom_recipe import FINDINGS, Amount, check_count, check_size, recipe
 
-Amount = float | Mapping[str, float]
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
 
@@ -67,17 +66,9 @@ class Phantom(Dataset):
         splits.check_partition(partition, folds, fold)
         if findings not in (None, len(FINDINGS)):
             raise BadValueError(f"the phantom has no task with {findings} findings; it has: {len(FINDINGS)}")
-        self.findings, self.split, self.seed, self.size = FINDINGS, split, seed, _size(img_size)
-        self.recipe = Recipe(
-            prevalence=_each(prevalence, "prevalence", 0.18, most=1),
-            conspicuity=_each(conspicuity, "conspicuity", 1.0, most=10),
-            grain=_share(grain, "grain"),
-            clutter=_share(clutter, "clutter", 10),
-            shortcut=_finding(shortcut),
-            shortcut_present=_share(shortcut_present, "shortcut_present"),
-            shortcut_absent=_share(shortcut_absent, "shortcut_absent"),
-        )
-        counts = {"train": _count(train, "train"), "val": _count(val, "val"), "test": _count(test, "test")}
+        self.findings, self.split, self.seed, self.size = FINDINGS, split, seed, check_size(img_size)
+        self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
+        counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
         self.indices = _indices(counts, split, partition, folds, fold, seed)
         self.describe = {"source": "drawn by code", "seed": seed, "img_size": self.size, "counts": counts, **asdict(self.recipe)}
         self._drawn_from = key(self.describe)
@@ -155,37 +146,3 @@ def _indices(counts: dict[str, int], split: str, partition: str, folds: int, fol
         return ranges[split]
     union = np.concatenate(list(ranges.values()))
     return union[splits.assign([f"{i:07d}" for i in union], partition, folds, fold, seed) == split]
-
-
-def _size(img_size: int | None) -> int:
-    size = 128 if img_size is None else img_size
-    if not 32 <= size <= 4096:
-        raise BadValueError(f"img_size is {size}: the phantom is drawn at 32 to 4096 pixels a side")
-    return size
-
-
-def _count(value: int, option: str) -> int:
-    if not 0 <= value <= 1_000_000:
-        raise BadValueError(f"{option} is {value}: give a number of images from 0 to 1000000")
-    return value
-
-
-def _share(value: float, option: str, most: float = 1) -> float:
-    if not 0 <= value <= most:
-        raise BadValueError(f"{option} is {value}: give a number from 0 to {most}")
-    return float(value)
-
-
-def _each(value: Amount, option: str, usual: float, most: float) -> dict[str, float]:
-    """One number for all findings, or one for some of them and the usual one for the rest."""
-    if isinstance(value, Mapping):
-        for finding in value:
-            _finding(finding)
-        return {f: _share(value.get(f, usual), option, most) for f in FINDINGS}
-    return {f: _share(value, option, most) for f in FINDINGS}
-
-
-def _finding(value: str | None) -> str | None:
-    if value is not None and value not in FINDINGS:
-        raise UnknownNameError("finding", value, FINDINGS)
-    return value

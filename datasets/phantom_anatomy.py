@@ -5,7 +5,8 @@ from numpy.typing import NDArray
 
 from datasets.phantom_canvas import WHOLE, Pixels, UnitBox, Window, add, band, blend, inside, noise, smooth, window
 from datasets.phantom_findings import STRENGTH
-from datasets.phantom_patient import TOKEN, Patient, Recipe
+from datasets.phantom_patient import TOKEN, Patient
+from datasets.phantom_recipe import Recipe
 
 
 def render(patient: Patient, recipe: Recipe, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -19,7 +19,7 @@ def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     outline = inside(p**4 + q**4, 0.5)
     phase = q * 1.5 + p * (texture[0, 0] - 0.5) + (noise(texture, p, q) - 0.5) * 0.7
     streaks = band(phase - np.rint(phase), 0.38)
-    return outline, outline * (0.25 + 0.75 * streaks)
+    return outline, outline * (0.35 + 0.65 * streaks)
 
 
 def heart(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -42,15 +42,21 @@ def effusion(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 def infiltration(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """Patchy, ill-defined opacities."""
-    outline = inside(p * p + q * q, 0.6)
+    return _patchy(inside(p * p + q * q, 0.6), p, q, texture)
+
+
+def infiltration_both(p: Pixels, q: Pixels, texture: Pixels) -> Look:
+    """Patches in both lungs."""
+    return _patchy(_both(p, q), p, q, texture)
+
+
+def _patchy(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Look:
     return outline, outline * smooth(noise(texture, p, q) * 2.2 - 0.5)
 
 
-def bilateral(p: Pixels, q: Pixels, texture: Pixels) -> Look:
-    """Patches in both lungs that meet over the hila."""
-    lobes = np.minimum((np.abs(p) - 0.55) ** 2 / 0.2025 + q * q, p * p * 2.4 + (q * 2.2) ** 2)
-    outline = inside(lobes, 0.6)
-    return outline, outline * smooth(noise(texture, p, q) * 2.0 - 0.3)
+def _both(p: Pixels, q: Pixels) -> Pixels:
+    """Outline of two lobes, one in each lung, that meet over the hila."""
+    return inside(np.minimum((np.abs(p) - 0.55) ** 2 / 0.2025 + q * q, p * p * 2.4 + (q * 2.2) ** 2), 0.6)
 
 
 def mass(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -71,7 +77,15 @@ def nodule(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 def pneumonia(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dense consolidation crossed by dark branches of air (air bronchograms)."""
-    outline = inside(np.minimum(p * p + q * q, (p**4 + q**4) * 1.1), 0.5)
+    return _consolidated(inside(np.minimum(p * p + q * q, (p**4 + q**4) * 1.1), 0.5), p, q, texture)
+
+
+def pneumonia_both(p: Pixels, q: Pixels, texture: Pixels) -> Look:
+    """Consolidation in both lungs, with branches of air in each."""
+    return _consolidated(_both(p, q), np.abs(p) * 2 - 1.1, q, texture)
+
+
+def _consolidated(outline: Pixels, p: Pixels, q: Pixels, texture: Pixels) -> Look:
     bend = (noise(texture, p, q) - 0.5) * 0.5
     air = np.maximum(band(q - p * 0.5 + bend, 0.12), band(q + p * 0.7 - 0.2 + bend, 0.1))
     return outline, outline * (0.75 + 0.25 * noise(texture, p, q)) * (1 - 0.6 * air)
@@ -99,14 +113,16 @@ LOOKS: dict[str, Callable[[Pixels, Pixels, Pixels], Look]] = {
     "Pneumonia": pneumonia,
     "Pneumothorax": pneumothorax,
 }
+BOTH = {"Infiltration": infiltration_both, "Pneumonia": pneumonia_both}
+"""What is drawn instead where the box reaches into both lungs."""
 STRENGTH = {
-    "Atelectasis": 0.22,
+    "Atelectasis": 0.38,
     "Cardiomegaly": 1.0,
-    "Effusion": 0.42,
-    "Infiltration": 0.28,
-    "Mass": 0.28,
-    "Nodule": 0.30,
-    "Pneumonia": 0.32,
-    "Pneumothorax": -0.14,
+    "Effusion": 0.38,
+    "Infiltration": 0.32,
+    "Mass": 0.34,
+    "Nodule": 0.44,
+    "Pneumonia": 0.38,
+    "Pneumothorax": -0.19,
 }
 """Brightness that a finding adds where its opacity is 1; the heart is drawn by the anatomy instead."""

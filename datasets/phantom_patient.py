@@ -1,33 +1,19 @@
 """Who is drawn: one phantom patient in unit coordinates, the same at every pixel size."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datasets.phantom_canvas import Pixels, UnitBox, Window, window
-from datasets.phantom_findings import LOOKS, bilateral
+from datasets.phantom_findings import BOTH, LOOKS
 from datasets.phantom_places import HEART, PLACES, WIDE, place_box
+from datasets.phantom_recipe import FINDINGS, Recipe
 
-FINDINGS = tuple(LOOKS)
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
 TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
 """Where the shortcut's token is, when there is one."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What the phantom is asked to be."""
-
-    prevalence: Mapping[str, float]
-    conspicuity: Mapping[str, float]
-    grain: float
-    clutter: float
-    shortcut: str | None
-    shortcut_present: float
-    shortcut_absent: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +27,8 @@ class Lesion:
     def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
         """Window, outline and opacity at ``size`` pixels a side."""
         at = window(size, self.box, margin=0.4)
-        wide = self.finding in ("Infiltration", "Pneumonia") and self.box[2] - self.box[0] > WIDE
-        draw = bilateral if wide else LOOKS[self.finding]
+        wide = self.box[2] - self.box[0] > WIDE
+        draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
         mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
         outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)
         return at, outline, opacity

@@ -40,7 +40,8 @@ class Wang(Protocol):
             truths[case.image_id] += len(case.boxes)
         kept = [case for case in kept if truths[case.image_id]]
         found = [_predicted(case) for case in kept]
-        counts = np.array([count(boxes, case.boxes) for (boxes, _), case in zip(found, kept, strict=True)]).reshape(len(kept), 2, -1)
+        counts = np.array([count(boxes, case.boxes) for (boxes, _), case in zip(found, kept, strict=True)])
+        counts = counts.reshape(len(kept), 2, len(METRICS))
         own = np.array([len(case.boxes) for case in kept], dtype=np.float64)
         everyone = np.array([truths[case.image_id] for case in kept], dtype=np.float64)
         columns = [Column(f"acc@{_word(*m)}", "fixed", counts[:, 0, i], own) for i, m in enumerate(METRICS)]

@@ -32,8 +32,8 @@ def datasets(records: Iterable[Record]) -> list[str]:
 
 
 def scored(records: Iterable[Record], protocol: str) -> list[Record]:
-    """The records of a protocol that have scores, in a fixed order."""
-    kept = [r for r in records if r.cell.protocol == protocol and r.status == "ok" and r.scores]
+    """The records of a protocol that have scores, failed cases counted as misses among them; in a fixed order."""
+    kept = [r for r in records if r.cell.protocol == protocol and r.scores]
     return sorted(kept, key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
 
 
@@ -73,15 +73,15 @@ def prior_of(record: Record, records: Iterable[Record]) -> float | None:
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:
-    """Limit, baseline, not above prior, equal by construction, paper, failed cases: joined by semicolons."""
+    """Limit, baseline, paper, not above prior, equal by construction, failed cases: joined by semicolons."""
     method, value, prior = record.cell.method, main_value(record), prior_of(record, records)
     told = [_kind(record)]
     if method not in (*BASELINES, LIMIT) and value is not None and prior is not None and value <= prior:
         told.append("does not beat prior")
     if method in ("cam", "gradcam") and record.cell.global_pool.split(":")[0] in PROPORTIONAL:
         told.append(f"equal to {'gradcam' if method == 'cam' else 'cam'} by construction")
-    if failed := record.rests_on.get("failed"):
-        told.append(f"{failed} failed cases count as misses")
+    if record.status == "failed":
+        told.append(f"failed: {record.reason}")
     return "; ".join(filter(None, told))
 
 

@@ -13,7 +13,7 @@ import backbones
 from backbones import Classifier
 from config import TrainConfig
 from core.cli import build
-from core.errors import DataError, LocusError, examples
+from core.errors import DataError, examples
 from core.files import writing
 
 log = logging.getLogger(__name__)
@@ -39,8 +39,12 @@ def save(trainer: lightning.Trainer, path: Path, weights_only: bool) -> None:
 
 def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> dict[str, Any]:
     """What a checkpoint says about itself, JSON-able: configuration, the arguments of ``backbones.build``, findings."""
-    flags = {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()}
-    return {"config": flags, "model": model.config, "findings": list(findings)}
+    return {"config": plain(config), "model": model.config, "findings": list(findings)}
+
+
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The flags as values that JSON and YAML know."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()}
 
 
 def read(path: Path | str) -> dict[str, Any]:

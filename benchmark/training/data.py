@@ -17,6 +17,7 @@ from config import TrainConfig
 from core import seeds
 from core.errors import DataError
 from datasets import cache
+from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
 Item = tuple[Tensor, Tensor, Tensor]
@@ -46,22 +47,33 @@ class Side(Dataset[Item]):
         return torch.from_numpy(self.images[self.rows[index]]), self.labels[index], torch.from_numpy(index)
 
 
-def side(config: TrainConfig, split: str) -> Side:
-    """Load and decode one split. Raises ``DataError`` when nothing is left or too many images cannot be read."""
-    data = datasets.load(
-        config.dataset, root=config.data_root_dir, split=split, partition=config.partition, folds=config.folds, fold=config.fold,
-        findings=config.num_classes, seed=config.seed, img_size=config.img_size,
-    )  # fmt: skip
+def load(config: TrainConfig, split: str) -> DataSource:
+    """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack."""
+    return datasets.load(
+        config.dataset,
+        root=config.data_root_dir,
+        split=split,
+        partition=config.partition,
+        folds=config.folds,
+        fold=config.fold,
+        findings=config.num_classes,
+        seed=config.seed,
+        img_size=config.img_size,
+    )
+
+
+def decode(config: TrainConfig, data: DataSource) -> Side:
+    """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
     pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=config.num_workers)
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
-    rows = np.flatnonzero(_wanted(boxed, "all" if split == "test" else config.train_on))
+    rows = np.flatnonzero(_wanted(boxed, "all" if data.split == "test" else config.train_on))
     if not len(rows):
-        raise DataError(f"no {split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})")
+        raise DataError(f"no {data.split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})")
     labels = np.stack([samples[i].labels for i in rows])
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
-    log.info("%s: %d images of %d patients", split, len(rows), len({patient for _, patient, _ in ids}))
+    log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     return Side(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe)
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from datasets import transforms
 from torch import Tensor
 
 from backbones import Classifier
 from benchmark.training.data import Batches, Side, loader
 from benchmark.training.metrics import scores
 from core.files import write_json, write_text
+from datasets import transforms
 
 
 @torch.inference_mode()

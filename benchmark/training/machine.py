@@ -1,18 +1,21 @@
 """The machine a run uses: threads, precision, devices, and a quiet Lightning."""
 
+import contextlib
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as lightning
 import torch
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from benchmark.training.callbacks import Bar
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError
+from core.files import writing
 
 
 def settle(config: TrainConfig) -> None:
@@ -57,8 +60,15 @@ def devices(config: TrainConfig) -> int | list[int]:
     return which if config.device_ids else max(which[0], 1)
 
 
-def trainer(config: TrainConfig, folder: Path, callbacks: list[lightning.Callback]) -> lightning.Trainer:
+def world(config: TrainConfig) -> int:
+    """How many processes share the training images."""
+    count = devices(config)
+    return config.num_nodes * (count if isinstance(count, int) else len(count))
+
+
+def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
     """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback."""
+    seen = sys.stderr.isatty()  # a bar in a log file is noise
     with_gpu = device() == "cuda" and config.num_GPU != 0
     return lightning.Trainer(
         accelerator="gpu" if with_gpu else "cpu",
@@ -69,11 +79,11 @@ def trainer(config: TrainConfig, folder: Path, callbacks: list[lightning.Callbac
         max_epochs=config.epochs,
         gradient_clip_val=config.gradient_clip or None,
         logger=_loggers(config, folder),
-        callbacks=callbacks,
+        callbacks=[keeper, Bar()] if seen else [keeper],
         default_root_dir=str(folder),
         enable_checkpointing=False,
         enable_model_summary=False,
-        enable_progress_bar=sys.stderr.isatty(),
+        enable_progress_bar=seen,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         log_every_n_steps=1,
@@ -86,10 +96,19 @@ def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
     return [TensorBoardLogger(config.log_dir, name=folder.name, version="")]
 
 
-def log_file(config: TrainConfig, folder: Path) -> logging.Handler | None:
-    """A handler that also writes the log to ``<log_dir>/<run>.log``, where ``--logtofile`` asks for it."""
+@contextlib.contextmanager
+def log_file(config: TrainConfig, folder: Path) -> Iterator[None]:
+    """Inside the block the log also goes to ``<log_dir>/<run>.log``, where ``--logtofile`` asks for it."""
     if not config.logtofile:
-        return None
-    path: dict[str, Any] = {"filename": Path(config.log_dir) / f"{folder.name}.log"}
-    path["filename"].parent.mkdir(parents=True, exist_ok=True)
-    return logging.FileHandler(**path, encoding="utf-8")
+        yield
+        return
+    path = Path(config.log_dir) / f"{folder.name}.log"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, encoding="utf-8")
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+        handler.close()

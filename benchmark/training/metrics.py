@@ -34,7 +34,7 @@ def _finding(values: Tensor, labels: Tensor) -> dict[str, float]:
 
 def _ranks(values: Tensor) -> Tensor:
     """(n,) -> (n,) in [0,1] in the same order with the same ties: a sigmoid would tie all large logits."""
-    places = values.unique(return_inverse=True)[1]
+    places = torch.unique(values, return_inverse=True)[1]
     return places.double() / max(len(values), 1)
 
 

@@ -6,7 +6,6 @@ from typing import Any
 import lightning.pytorch as lightning
 import numpy as np
 import torch
-from datasets import transforms
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
@@ -18,6 +17,7 @@ from benchmark.training.metrics import scores
 from config import TrainConfig
 from core import seeds
 from core.errors import LocusError
+from datasets import transforms
 
 Course = LRScheduler | ReduceLROnPlateau | None
 

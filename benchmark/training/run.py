@@ -1,24 +1,23 @@
 """One run from its configuration to its metrics; every error that can be known before training comes before any file."""
 
-import dataclasses
 import logging
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
 import torch
 
 import backbones
 from backbones import Classifier
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, runs
-from benchmark.training.data import Batches, Side, loader, side
+from benchmark.training import callbacks, checkpoints, curves, data, evaluate, machine, runs
+from benchmark.training.data import Batches, Side, loader
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import Module
 from config import TrainConfig
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.registry import Registry
+from datasets import transforms
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +28,8 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     if runs.done(folder):
         log.info("%s is finished already", folder)
         return folder
-    machine.settle(config)
     began = time.process_time()
-    sides = {split: side(config, split) for split in ("train", "val", "test")}
-    loss = _loss(config, sides["train"])
-    module = Module(_model(config, sides["train"], folder), config, loss, sides["train"].findings, _steps(config, sides["train"]))
+    module, sides = _prepare(config, folder)
     fresh = not folder.exists()
     try:
         _train(module, sides, folder)
@@ -46,33 +42,43 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     return folder
 
 
-def _loss(config: TrainConfig, train: Side) -> Loss:
+def _prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]:
+    """Everything that can be wrong with the flags, cheapest first: images are decoded last."""
+    machine.settle(config)
+    transforms.training(config.augment)
+    loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
+    findings = loaded["train"].findings
+    loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
+    sides = {split: data.decode(config, part) for split, part in loaded.items()}
+    loss.prepare(sides["train"].labels)
+    steps = len(Batches(len(sides["train"]), config.batch_size, world=machine.world(config)))
+    return Module(model, config, loss, findings, steps), sides
+
+
+def _loss(config: TrainConfig, findings: int) -> Loss:
     """The loss that the flags mean: softmax takes ce, ``--weighted_loss True`` is weighted_bce."""
-    exclusive = not config.multi_label and len(train.findings) > 1
+    exclusive = not config.multi_label and findings > 1
     word = "weighted_bce" if config.weighted_loss else "ce" if exclusive and config.loss == "bce" else config.loss
     loss: Loss = Registry("benchmark.training.losses", "loss").build(word)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
         raise BadValueError(f"--loss {word} does not fit {task}: use {'ce' if exclusive else 'bce, weighted_bce or pos_weight'}")
-    loss.prepare(train.labels)
     return loss
 
 
-def _model(config: TrainConfig, train: Side, folder: Path) -> Classifier:
+def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     """The network with its first weights; those of ``last.ckpt``, if there is one, must fit it and come with the trainer."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     start = config.pretrained and not config.init_from and not last.exists()
-    model = backbones.build(
-        config.backbone, len(train.findings), pooling(config), config.attention_map, pretrained=start, dropout=config.dropout
-    )
+    model = backbones.build(config.backbone, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout)
     if last.exists():
         checkpoints.fill(model, checkpoints.weights(checkpoints.read(last)), last)
     elif config.init_from:
         checkpoints.start_from(model, config.init_from)
     if config.compile:
         model.compile()
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model.to(memory_format=torch.channels_last)
 
 
 def pooling(config: TrainConfig) -> str:
@@ -81,24 +87,13 @@ def pooling(config: TrainConfig) -> str:
     return f"{config.global_pool}:gamma={config.lse_gamma}" if takes else config.global_pool
 
 
-def _steps(config: TrainConfig, train: Side) -> int:
-    return len(Batches(len(train), config.batch_size, world=_world(config)))
-
-
-def _world(config: TrainConfig) -> int:
-    """How many processes share the training images."""
-    count = machine.devices(config)
-    return config.num_nodes * (count if isinstance(count, int) else len(count))
-
-
 def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
     config, last = module.config, folder / "last.ckpt"
-    trainer = machine.trainer(config, folder, [callbacks.Keeper(module, folder), callbacks.Bar()])
+    trainer = machine.trainer(config, folder, callbacks.Keeper(module, folder))
     if last.exists() and _finished(checkpoints.read(last)["history"], config):
         module.history = checkpoints.read(last)["history"]
         return
     runs.write_config(config, folder)
-    handler = machine.log_file(config, folder)
     train = Batches(len(sides["train"]), config.batch_size, config.seed, trainer.global_rank, trainer.world_size)
     val = Batches(len(sides["val"]), config.batch_size)
     try:

@@ -45,14 +45,9 @@ def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
     return dataclasses.replace(own, **{name: getattr(config, name) for name in typed})
 
 
-def describe(config: TrainConfig) -> dict[str, Any]:
-    """The flags as plain values, for YAML."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()}
-
-
 def write_config(config: TrainConfig, folder: Path) -> None:
     """Write ``config.yaml``, which ``--config`` takes."""
-    write_text(folder / "config.yaml", yaml.safe_dump(describe(config), sort_keys=False))
+    write_text(folder / "config.yaml", yaml.safe_dump(checkpoints.plain(config), sort_keys=False))
 
 
 def _new(config: TrainConfig) -> Path:
@@ -80,4 +75,4 @@ def _newest_unfinished(config: TrainConfig) -> Path:
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:
-    return {name: value for name, value in describe(config).items() if name not in ELSEWHERE}
+    return {name: value for name, value in checkpoints.plain(config).items() if name not in ELSEWHERE}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from core.errors import LocusError
 
 
-def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[[Sequence[str] | None], int]:
+def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., int]:
     """Wraps a door's ``main(argv)``: every error of the user's becomes one sentence on stderr and exit status 2.
 
     What ``main`` returns is the exit status otherwise; None is 0.

@@ -1,7 +1,7 @@
 """Binary cross-entropy."""
 
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from benchmark.training.losses.base import Loss
 
@@ -13,4 +13,4 @@ class BCE(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) cross-entropies, from the logits in their stable form."""
-        return F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")

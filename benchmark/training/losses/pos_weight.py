@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from benchmark.training.losses.base import Loss
 
@@ -28,4 +28,4 @@ class PosWeight(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) weighted cross-entropies."""
-        return F.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=self.weight)
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none", pos_weight=self.weight)

@@ -1,0 +1,134 @@
+"""One case made ready for a picture: which images there are, and a map with its boxes in the frame of the truth."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.explain import one
+from benchmark.localize import boxes, to_frame
+from benchmark.report.figures import Picture
+from benchmark.training import data
+from config import HeatmapConfig, TrainConfig
+from core.boxes import iou
+from core.errors import DataError, examples
+from core.frames import Alignment, Grid, resize_image
+from core.types import FloatArray, Sample
+from datasets import images as decoding
+from methods.base import Evidence, Method
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A case as it is drawn and written."""
+
+    picture: Picture
+    row: dict[str, Any]
+    """Its line in ``boxes.json``."""
+    raw: NDArray[np.float32]
+    """(h, w) the method's map, neither resized nor scaled."""
+
+
+def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
+    """The samples to explain with their pixels; unreadable files are left out, counted and told.
+
+    Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
+    """
+    samples = _files(Path(config.image)) if config.image else _held_out(config, recipe)
+    readable, bad = [], []
+    for sample in samples:
+        try:
+            readable.append((sample, sample.image))
+        except DataError as error:
+            bad.append(str(error))
+    if len(bad) > config.max_bad_images * len(samples):
+        raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}")
+    if bad:
+        log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
+    yield from readable
+
+
+def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:
+    root = config.data_root_dir or recipe.data_root_dir
+    test = data.load(replace(recipe, data_root_dir=root), "test")
+    boxed = [sample for sample in test if sample.boxes][: config.cases]
+    if not boxed:
+        raise DataError(f"no test image of {recipe.dataset} has a truth box: give --image FILE or another --data_root_dir")
+    return boxed
+
+
+def _files(path: Path) -> list[Sample]:
+    """A file or all images of a folder as samples without labels and truth; the frame is the file's own."""
+    if not path.exists():
+        raise DataError(f"no image file or folder {str(path)!r}")
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES) if path.is_dir() else [path]
+    if not files:
+        raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
+    return [_file(file) for file in files]
+
+
+def _file(file: Path) -> Sample:
+    def read() -> NDArray[np.uint8]:
+        return decoding.decode(file)
+
+    return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
+
+
+def show(
+    config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], evidence: Evidence, finding: str, k: int, method: Method
+) -> Shown:
+    """The map of one method for output ``k`` of the model, its boxes above the threshold, and their overlap with truth."""
+    raw = one(method, evidence)[0, k].cpu().numpy()
+    frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
+    grid: Grid | Alignment = evidence.grid if config.alignment == "aligned" else "conventional"
+    scaled = _scaled(raw)
+    found = boxes(scaled, config.threshold, frame, grid)
+    truth = sample.boxes.get(finding, np.zeros((0, 4))) if len(sample.labels) else None
+    picture = Picture(
+        image=resize_image(pixels, frame),
+        heat=to_frame(scaled, frame, grid),
+        truth=truth,
+        predicted=found,
+        finding=finding,
+        method=method.name,
+        probability=float(torch.sigmoid(evidence.logits[0, k])),
+        iou=_overlap(found, truth),
+        threshold=config.threshold,
+        image_id=sample.image_id,
+    )
+    return Shown(picture, _row(picture, frame), raw)
+
+
+def _scaled(raw: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Min-max scaled over the positions; a flat map becomes 0 everywhere and has no box."""
+    low, high = raw.min(), raw.max()
+    return (raw - low) / (high - low) if high > low else np.zeros_like(raw)
+
+
+def _overlap(found: FloatArray, truth: FloatArray | None) -> float | None:
+    """IoU of the first box (it holds the map's maximum) with the best truth box; 0 without a box, None without truth."""
+    if truth is None or not len(truth):
+        return None
+    return float(iou(found[:1], truth).max()) if len(found) else 0.0
+
+
+def _row(picture: Picture, frame: tuple[int, int]) -> dict[str, Any]:
+    return {
+        "image": picture.image_id,
+        "finding": picture.finding,
+        "method": picture.method,
+        "probability": picture.probability,
+        "threshold": picture.threshold,
+        "threshold_origin": "fixed",
+        "frame": list(frame),
+        "boxes": picture.predicted.tolist(),
+        "truth": None if picture.truth is None else picture.truth.tolist(),
+        "iou": picture.iou,
+    }

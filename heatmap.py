@@ -1,0 +1,21 @@
+"""Door: explain images with a trained model. ``python heatmap.py --method gradcampp`` explains with the newest run."""
+
+import sys
+from collections.abc import Sequence
+
+from config import HeatmapConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write pictures, boxes and raw maps, and say where they lie."""
+    config, _ = cli.parse(HeatmapConfig, argv, "python heatmap.py")
+    from benchmark import heatmaps  # torch is imported when the flags are right
+
+    done = heatmaps.run(config)
+    sys.stdout.write(f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import backbones
+from core.errors import BadValueError, UnknownNameError
+
+
+def test_importing_backbones_imports_no_torch():
+    code = "import sys, backbones; sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("pooling", ["LSE:gamma=5", "PCAM", "AVG_MAX"])
+def test_the_config_builds_the_same_architecture(pooling):
+    model = backbones.build("custom", 3, pooling, "CAM:ratio=4", dropout=0.1)
+    again = backbones.build(**json.loads(json.dumps(model.config)))
+    again.load_state_dict(model.state_dict())
+    images = torch.randn(1, 3, 96, 96)
+    assert torch.equal(model.eval()(images), again.eval()(images))
+    assert again.config == model.config
+
+
+def test_an_lse_checkpoint_reloads_as_lse():
+    model = backbones.build(**backbones.build("custom", 2, "LSE:gamma=5").config)
+    assert model.pooling == "LSE"
+    assert model.head.pooling.gamma == 5
+
+
+def test_the_word_none_is_no_attention():
+    assert backbones.build("custom", 2, attention_map="none").config == backbones.build("custom", 2).config
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"num_classes": 0}, "num_classes is 0"),
+        ({"dropout": 1.0}, "dropout is 1.0"),
+        ({"pretrained": "Flase"}, "pretrained is 'Flase'"),
+        ({"global_pool": "LSE:gama=5"}, "has no option 'gama'"),
+    ],
+)
+def test_a_value_out_of_range_is_a_sentence(wrong, sentence):
+    with pytest.raises(BadValueError, match=sentence):
+        backbones.build(**{"name": "custom", "num_classes": 2, **wrong})
+
+
+def test_an_unknown_pooling_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'PCAM'"):
+        backbones.build("custom", 2, "PCAMM")
+
+
+def test_the_classifier_class_is_at_hand():
+    assert isinstance(backbones.build("custom", 1), backbones.Classifier)

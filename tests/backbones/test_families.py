@@ -1,0 +1,113 @@
+"""Whole networks, once each."""
+
+import itertools
+
+import pytest
+import torch
+
+import backbones
+from backbones.catalog import attentions, poolings
+from core.errors import BadValueError, NotAvailableError, UnknownNameError
+
+LIGHT = ["custom", "resnet18", "resnet34", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
+OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
+COMBINATIONS = list(itertools.product(poolings.names(), ["none", *attentions.names()]))
+
+
+def check(name, size):
+    torch.manual_seed(0)
+    model = backbones.build(name, 2, global_pool="PCAM", dropout=0.2)
+    images = torch.randn(1, 3, *size)
+    model(images).sum().backward()  # batch 1 in train mode
+    assert all(parameter.grad is not None for parameter in model.parameters())
+    model.eval()
+    with torch.no_grad():
+        A = model.features(images)
+        before = A.clone()
+        logits = model.head(A)
+    assert torch.equal(A, before)
+    assert torch.equal(model(images), logits)
+    assert A.shape[1] == model.weight.shape[1]
+    assert model.grid(size).centres(A.shape[-2:], size)[0].max() <= size[0] + model.grid(size).stride[0]
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", LIGHT + OPEN)
+def test_a_network_runs_at_small_and_odd_sizes_with_batch_one(name):
+    check(name, (96, 101))
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+@pytest.mark.parametrize("name", [name for name in backbones.names() if name not in LIGHT])
+def test_a_large_network_runs_at_small_and_odd_sizes_with_batch_one(name):
+    check(name, (96, 101))
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(("pooling", "attention"), COMBINATIONS)
+def test_the_small_network_trains_one_image_with_every_head(pooling, attention):
+    model = backbones.build("custom", 2, pooling, attention)
+    logits = model(torch.randn(1, 3, 96, 96))
+    logits.sum().backward()
+    assert logits.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters() if parameter.grad is not None)
+
+
+@pytest.mark.parametrize("name", ["custom", "resnet18"])
+def test_bfloat16_autocast_gives_float32_logits(name):
+    model = backbones.build(name, 2, "LSE", "FPA").eval()
+    images = torch.randn(1, 3, 96, 96)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert model(images).dtype == torch.float32
+
+
+def test_nothing_rectifies_a_in_place_behind_the_features():
+    model = backbones.build("efficientnet_b0", 2).eval()
+    with torch.no_grad():
+        A = model.features(torch.randn(1, 3, 96, 96))
+        assert A.min() < 0  # SiLU
+        before = A.clone()
+        model.head(A)
+        model.class_maps(A)
+    assert torch.equal(A, before)
+
+
+@pytest.mark.slow
+def test_a_densenet_map_is_rectified_already():
+    model = backbones.build("densenet121", 2).eval()
+    with torch.no_grad():
+        assert model.features(torch.randn(1, 3, 96, 96)).min() >= 0
+
+
+def test_one_channel_is_fed_as_three_equal_ones():
+    model, gray = backbones.build("custom", 2).eval(), torch.randn(2, 1, 96, 96)
+    assert torch.equal(model(gray), model(gray.repeat(1, 3, 1, 1)))
+
+
+@pytest.mark.parametrize("shape", [(3, 96, 96), (1, 2, 96, 96)])
+def test_images_of_another_shape_are_a_sentence(shape):
+    with pytest.raises(BadValueError, match=r"give \(N, 3, H, W\)"):
+        backbones.build("custom", 2)(torch.zeros(shape))
+
+
+@pytest.mark.parametrize(("typed", "meant"), [("ResNet18", "resnet18"), ("EfficientNet", "efficientnet_b0"), ("custom", "custom")])
+def test_aliases_mean_a_canonical_name(typed, meant):
+    assert backbones.build(typed, 2).config["name"] == meant
+
+
+def test_a_typo_is_answered_with_the_nearest_timm_models():
+    with pytest.raises(UnknownNameError, match=r"unknown backbone 'resnet19'.*resnet18.*") as caught:
+        backbones.build("resnet19", 2)
+    assert "did you mean" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_a_network_without_maps_is_refused_with_a_sentence(name):
+    with pytest.raises(NotAvailableError, match="choose a convolutional model"):
+        backbones.build(name, 2)
+
+
+def test_a_network_that_small_images_break_says_nothing_wrong_at_96():
+    model = backbones.build("squeezenet1_1", 2).eval()
+    assert model.features(torch.zeros(1, 3, 96, 96)).shape[-2:] == (5, 5)

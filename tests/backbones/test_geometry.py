@@ -1,0 +1,124 @@
+"""The grid from the modules' arithmetic equals the one that gradients tell."""
+
+import pytest
+import torch
+from torch import nn
+
+import backbones
+from backbones import geometry, probe
+from backbones.catalog import resolve
+from core.frames import Grid
+
+SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
+LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
+HEAVY = [name for name in backbones.names() if name not in LIGHT]
+OFFSETS = {"resnet": 0, "densenet": 14, "vgg": 15.5, "squeezenet": 15, "custom": 3.5}
+
+
+def check(name):
+    family, word = resolve(name)
+    extractor = family.build(word, False).extractor
+    for size in SIZES:
+        assert geometry.arithmetic(extractor, size) == probe.grid(extractor, extractor, size)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", LIGHT)
+def test_arithmetic_equals_gradient_probing(name):
+    check(name)
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+@pytest.mark.parametrize("name", HEAVY)
+def test_arithmetic_equals_gradient_probing_in_large_networks(name):
+    check(name)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", backbones.names())
+def test_the_arithmetic_knows_every_listed_backbone(name):
+    family, word = resolve(name)
+    with torch.device("meta"):
+        extractor = family.build(word, False).extractor
+    for size in SIZES:
+        grid = geometry.arithmetic(extractor, size)
+        assert grid.stride == {"custom": (8, 8), "squeezenet": (16, 16)}.get(family.name, (32, 32))
+        if not word.startswith("tf_"):
+            assert grid.offset == (OFFSETS.get(family.name, 0),) * 2
+
+
+@pytest.mark.byhand
+def test_same_padding_moves_the_grid_with_the_image_size():
+    model = backbones.build("tf_efficientnet_b0", 2)
+    assert model.grid((224, 224)).offset == (31, 31)  # five strided layers, each padded behind: 1 + 2 + 4 + 8 + 16
+    assert model.grid((225, 224)).offset == (0, 31)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_b0"])
+def test_a_bright_pixel_moves_the_position_that_looks_at_it(name):
+    torch.manual_seed(0)
+    model = backbones.build(name, 2).train()
+    size = (224, 224)
+    with torch.no_grad():
+        model(torch.randn(4, 3, *size))  # calibrate batch norm
+        model.eval()
+        grid = model.grid(size)
+        y = round(grid.offset[0] + 3 * grid.stride[0])
+        images = torch.zeros(2, 3, *size)
+        images[1, :, y - 2 : y + 3, y - 2 : y + 3] = 5
+        A = model.features(images)
+        change = (A[1] - A[0]).square().sum(0)
+    assert divmod(int(change.argmax()), change.shape[1]) == (3, 3)
+
+
+def test_attention_does_not_change_the_grid():
+    plain, attended = backbones.build("custom", 2), backbones.build("custom", 2, attention_map="SAM")
+    assert plain.grid((128, 128)) == attended.grid((128, 128)) == Grid((128, 128), (8, 8), (3.5, 3.5))
+
+
+@pytest.mark.parametrize("name", ["custom", "convnext_atto"])
+def test_asking_for_the_grid_touches_nothing(name):
+    model = backbones.build(name, 2, dropout=0.5).train()
+    model.head.eval()
+    modes = [part.training for part in model.modules()]
+    state = {key: value.clone() for key, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    with torch.inference_mode():
+        model.grid((96, 96))
+    assert [part.training for part in model.modules()] == modes
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert all(parameter.grad is None and not parameter.is_meta for parameter in model.parameters())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in model.modules())
+    assert torch.equal(random, torch.get_rng_state())
+
+
+def test_the_grid_is_asked_once_per_size():
+    model = backbones.build("custom", 2)
+    assert model.grid((96, 96)) is model.grid((96, 96))
+    assert model.grid([96, 128]).size == (96, 128)
+
+
+class Branches(nn.Module):
+    """Two strided ways that look at different places."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(3, 4, 2, stride=2)
+
+    def forward(self, images):
+        out = self.left(images)
+        out += self.right(images)
+        return out
+
+
+def test_disagreeing_branches_are_probed():
+    net = Branches()
+    assert geometry.arithmetic(net, (96, 96)) is None
+    assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
+
+
+def test_named_paddings_are_followed():
+    net = nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, padding="valid"), nn.ZeroPad2d((3, 0, 1, 0)))
+    assert geometry.arithmetic(net, (96, 96)) == probe.grid(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))

@@ -1,0 +1,119 @@
+"""Heads x poolings x attentions on synthetic maps as wide as each family's, and the identities between them."""
+
+import functools
+
+import pytest
+import torch
+from torch import nn
+
+import backbones
+from backbones.catalog import attentions, poolings, resolve
+from backbones.classifier import Classifier
+from backbones.head import Head
+
+ATTENTIONS = ["none", *attentions.names()]
+
+
+@functools.cache
+def widths():
+    """The widths of all listed backbones; they are built without memory."""
+    with torch.device("meta"):
+        built = [family.build(word, False) for family, word in map(resolve, backbones.names())]
+    return sorted({features.width for features in built})
+
+
+def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
+    """A classifier over synthetic maps: nothing in front of the attention."""
+    torch.manual_seed(0)
+    pooling = poolings.build(pooling)
+    extra = None if attention == "none" else attentions.build(attention, channels=width)
+    return Classifier(nn.Identity(), Head(pooling, nn.Linear(pooling.groups * width, findings), dropout), extra, channels=width).eval()
+
+
+def test_widths_of_all_families_are_known():
+    assert {128, 512, 1024, 1280, 2048, 2560} <= set(widths())
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("attention", ATTENTIONS)
+@pytest.mark.parametrize("pooling", poolings.names())
+def test_every_head_works_at_every_width(pooling, attention):
+    for width in widths():
+        model = classifier(width, pooling, attention)
+        maps = torch.randn(1, width, 3, 4)
+        with torch.no_grad():
+            A = model.features(maps)
+            before, version = A.clone(), A._version
+            logits = model.head(A)
+        assert A.shape == maps.shape
+        assert logits.shape == (1, 3)
+        assert model.class_maps(A).shape == (1, 3, 3, 4)
+        assert model.weight.shape == (3, width * poolings.get(pooling).groups)
+        assert model.bias.shape == (3,)
+        assert torch.equal(A, before)
+        assert A._version == version
+        assert torch.equal(model(maps), logits)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("pooling", poolings.names())
+def test_the_head_is_differentiable_in_a_leaf(pooling):
+    A = torch.randn(2, 8, 3, 3, requires_grad=True)
+    (G,) = torch.autograd.grad(classifier(8, pooling).head(A)[:, 1].sum(), A)
+    assert G.shape == A.shape
+    assert G.abs().sum() > 0
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("pooling", poolings.names())
+def test_one_image_does_not_depend_on_its_batch(pooling):
+    model, A = classifier(8, pooling), torch.randn(4, 8, 3, 3)
+    assert torch.allclose(model.head(A)[2:3], model.head(A[2:3]), atol=1e-6)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("pooling", poolings.names())
+def test_eval_mode_is_deterministic_with_dropout(pooling):
+    model, A = classifier(64, pooling, dropout=0.5), torch.randn(2, 64, 3, 3)
+    assert torch.equal(model.head(A), model.head(A))
+    model.train()
+    assert not torch.equal(model.head(A), model.head(A))
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("pooling", poolings.names())
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_the_head_computes_in_float32_under_autocast(pooling, dtype):
+    model, A = classifier(8, pooling), torch.randn(2, 8, 3, 3).to(dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, maps = model.head(A), model.class_maps(A)
+    assert logits.dtype == maps.dtype == torch.float32
+    assert torch.equal(logits, model.head(A.float()))
+
+
+def test_with_avg_the_mean_class_map_plus_bias_is_the_logit():
+    model, A = classifier(8, "AVG"), torch.randn(2, 8, 3, 3)
+    assert torch.allclose(model.class_maps(A).mean((-2, -1)) + model.bias, model.head(A), atol=1e-6)
+
+
+def test_with_pcam_the_probability_weighted_class_map_plus_bias_is_the_logit():
+    model, A = classifier(8, "PCAM"), torch.randn(2, 8, 3, 3)
+    maps = model.class_maps(A)
+    p = (maps + model.bias[:, None, None]).sigmoid()
+    weighted = (p * maps).sum((-2, -1)) / p.sum((-2, -1))
+    assert torch.allclose(weighted + model.bias, model.head(A), atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["AVG_MAX", "AVG_MAX_LSE"])
+def test_weight_groups_add_up_in_class_maps(pooling):
+    model, A = classifier(4, pooling), torch.randn(1, 4, 2, 2)
+    total = sum(model.weight.split(4, dim=1))
+    assert torch.allclose(model.class_maps(A), torch.einsum("kc,nchw->nkhw", total, A), atol=1e-6)
+
+
+@pytest.mark.parametrize("pooling", ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"])
+def test_cam_is_proportional_to_the_gradient_weighted_map(pooling):
+    model, A = classifier(8, pooling), torch.randn(1, 8, 3, 4, requires_grad=True)
+    (G,) = torch.autograd.grad(model.head(A)[0, 1], A)
+    gradcam = (G.mean((-2, -1), keepdim=True) * A).sum(1)
+    assert torch.allclose(12 * gradcam, model.class_maps(A)[:, 1], atol=1e-5)

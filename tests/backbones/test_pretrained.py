@@ -1,0 +1,52 @@
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+import backbones
+from backbones.pretrained import weights_file
+from core.errors import NotAvailableError
+
+
+@pytest.fixture(autouse=True)
+def without_network(tmp_path, monkeypatch):
+    """No cached weights, no connection."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1"])
+def test_absent_weights_say_which_file_goes_where(name, tmp_path):
+    with pytest.raises(NotAvailableError, match=rf"lay https://.*{tmp_path}/hub/checkpoints/{name}.*--pretrained False"):
+        backbones.build(name, 2, pretrained=True)
+
+
+def test_weights_laid_by_hand_are_loaded():
+    source = timm.create_model("resnet18")
+    place = weights_file("resnet18")
+    place.parent.mkdir(parents=True)
+    save_file(source.state_dict(), place)
+    model = backbones.build("resnet18", 2, pretrained=True)
+    assert torch.equal(model.extractor.net.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
+    assert model.config["pretrained"] is False  # a rebuilt model needs no download
+
+
+def test_weights_of_another_network_are_a_sentence():
+    place = weights_file("resnet18")
+    place.parent.mkdir(parents=True)
+    save_file({"conv1.weight": torch.zeros(1)}, place)
+    with pytest.raises(NotAvailableError, match="do not fit 'resnet18': delete the file"):
+        backbones.build("resnet18", 2, pretrained=True)
+
+
+@pytest.mark.slow
+def test_weights_that_nobody_published_are_a_sentence():
+    with pytest.raises(NotAvailableError, match="nobody published ImageNet weights for 'efficientnet_b7'"):
+        backbones.build("efficientnet_b7", 2, pretrained=True)
+
+
+def test_the_small_network_has_no_pretrained_weights():
+    with pytest.raises(NotAvailableError, match="--pretrained False"):
+        backbones.build("custom", 2, pretrained=True)

@@ -1,0 +1,112 @@
+import pytest
+import torch
+from torch import nn
+
+import backbones
+from core.errors import NotAvailableError, UnknownNameError
+from core.frames import Grid
+
+
+class Net(nn.Module):
+    """A foreign network: rectifies in place behind its features."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(3, 8, 4, stride=2, padding=1), nn.BatchNorm2d(8), nn.MaxPool2d(2))
+        self.classifier = nn.Linear(8, 3)
+
+    def forward(self, images):
+        A = torch.relu_(self.features(images))
+        return self.classifier(A.mean((2, 3)))
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net().eval()
+
+
+IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
+
+
+def test_callables_give_the_networks_own_logits(net):
+    model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head=lambda A: net.classifier(A.mean((2, 3))))
+    assert torch.equal(model(IMAGES), net(IMAGES))
+    assert model.pooling == ""
+    assert model.config is None
+
+
+def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
+    model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
+    A = model.features(IMAGES)
+    assert torch.allclose(model.class_maps(A).mean((2, 3)) + model.bias, net(IMAGES), atol=1e-6)
+    assert model.pooling == "AVG"
+
+
+def test_a_dotted_name_stops_before_anything_happens_in_place(net):
+    model = backbones.wrap(net, features="features.1", head="classifier")
+    A = model.features(IMAGES)
+    assert torch.equal(A, net.features[1](net.features[0](IMAGES)))
+    assert A.min() < 0
+    assert not net.features[1]._forward_hooks
+
+
+def test_class_maps_of_an_unknown_head_are_a_sentence(net):
+    model = backbones.wrap(net, features="features", head=lambda A: A.sum((2, 3)))
+    for ask in (lambda: model.class_maps(model.features(IMAGES)), lambda: model.weight, lambda: model.bias):
+        with pytest.raises(NotAvailableError, match=r"name its nn\.Linear"):
+            ask()
+
+
+def test_the_grid_of_a_wrapped_network_is_probed(net):
+    model = backbones.wrap(net.train(), features="features", head="classifier")
+    assert model.grid((96, 97)) == Grid((96, 97), (4, 4), (1.5, 1.5))
+    assert net.training
+    assert net.features[1].num_batches_tracked == 0
+
+
+def test_a_grid_may_be_given(net):
+    given = backbones.wrap(net, "features", "classifier", grid=lambda size: Grid(size, (4, 4), (9, 9)))
+    assert given.grid((96, 96)).offset == (9, 9)
+
+
+def test_a_network_without_gradients_cannot_be_probed():
+    net = nn.Linear(2, 2)
+    model = backbones.wrap(net, features=lambda x: x.detach().clone().requires_grad_(), head=lambda A: A)
+    with pytest.raises(NotAvailableError, match="give backbones.wrap grid"):
+        model.grid((96, 96))
+
+
+def test_an_unknown_submodule_names_the_nearest(net):
+    with pytest.raises(UnknownNameError, match="did you mean 'features'"):
+        backbones.wrap(net, features="feature", head="classifier")
+
+
+def test_a_submodule_that_never_runs_is_a_sentence(net):
+    net.unused = nn.Identity()
+    with pytest.raises(NotAvailableError, match="'unused' takes no part"):
+        backbones.wrap(net, features="unused", head="classifier")(IMAGES)
+
+
+@pytest.mark.oracle
+def test_a_torchxrayvision_densenet_is_wrapped():
+    models = pytest.importorskip("torchxrayvision").models
+    torch.manual_seed(0)
+    net = models.DenseNet(weights=None).eval()
+    model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier").eval()
+    images = torch.randn(1, 1, 224, 224) * 300
+    with torch.no_grad():
+        assert torch.allclose(model(images), net(images), atol=1e-6)
+        A = model.features(images)
+        before = A.clone()
+        model.head(A)
+    assert torch.equal(A, before)
+    assert A.min() >= 0
+    assert model.grid((224, 224)) == Grid((224, 224), (32, 32), (14, 14))
+    assert net.features.denseblock1.training is False
+
+
+def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
+    model = backbones.wrap(net, features="features", head="classifier")
+    assert {"extractor.module.features.0.weight", "head.linear.weight"} <= set(model.state_dict())
+    assert model.weight is net.classifier.weight

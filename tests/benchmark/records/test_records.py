@@ -1,0 +1,106 @@
+"""Records: written whole, read with care, and readable for ever."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from benchmark.records import Cell, Record, Score, load, path, read, write
+from benchmark.records.cases import write as write_cases
+from core.errors import BadValueError, DataError
+
+CELL = Cell(
+    dataset="phantom", split="test", backbone="resnet18", global_pool="LSE:gamma=5", method="cam", protocol="locus", img_size=224, seed=0
+)
+RECORD = Record(
+    cell=CELL, scores=(Score(finding="mean", metric="hit@iou.3", value=0.5, low=0.4, high=0.6, n=50, threshold_origin="cross-fitted"),)
+)
+
+
+def test_a_record_comes_back_as_it_was_written(tmp_path):
+    write(RECORD, tmp_path)
+    assert load(tmp_path) == [RECORD]
+    assert load(tmp_path / "records") == [RECORD]
+
+
+def test_equal_records_are_equal_bytes(tmp_path):
+    first, second = (write(Record.model_validate(RECORD.model_dump()), tmp_path / name) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+    assert list(json.loads(first.read_text()))[:3] == ["key", "schema_version", "cell"]
+
+
+def test_the_key_is_the_cells_and_any_change_of_it_is_another_key():
+    assert RECORD.key == CELL.key == Cell.model_validate_json(CELL.model_dump_json()).key
+    changed = [CELL.model_copy(update=change) for change in ({"seed": 1}, {"recipe": {"epochs": 2}}, {"alignment": "conventional"})]
+    assert len({CELL.key, *(cell.key for cell in changed)}) == 4
+    assert path("x", CELL).name == f"resnet18-LSE_gamma=5-cam-locus-{CELL.key}.json"
+
+
+def test_a_record_cannot_be_changed_nor_hold_an_unknown_field():
+    with pytest.raises(ValidationError):
+        RECORD.status = "failed"
+    with pytest.raises(ValidationError):
+        Record(cell=CELL, mood="good")
+
+
+def test_nan_is_no_score():
+    with pytest.raises(ValidationError):
+        Score(finding="mass", metric="auroc", value=float("nan"))
+
+
+@pytest.mark.freshness
+def test_a_record_of_schema_version_1_loads_for_ever():
+    record = read(Path(__file__).with_name("record_v1.json"))
+    assert record.schema_version == 1
+    assert record.key == "c8405cbdcc23ba19"
+    assert record.find("hit@iou.3", "mass", "cross-fitted").value == 0.25
+    assert record.find("hit@iou.3", "nodule").value is None
+    assert record.find("nothing") is None
+
+
+def test_numbers_from_a_paper_are_records_too(tmp_path):
+    paper = Record(
+        cell=Cell(dataset="NIH", method="cam", protocol="wang"), source="paper", reason="Wang et al. 2017, table 7", scores=RECORD.scores
+    )
+    write(paper, tmp_path)
+    assert load(tmp_path)[0].source == "paper"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "cannot read the record"),
+        ('{"schema_version": 1, "cell": {"dataset"', "cannot read the record"),
+        ("[1]", "is no JSON object"),
+        ('{"schema_version": 7}', "schema version 7; this checkout reads 1 to 1"),
+        ('{"schema_version": 1, "cell": {"dataset": "x", "img_size": "big"}}', "broken at cell.img_size"),
+        ('{"schema_version": 1, "key": "0", "cell": {"dataset": "x"}}', "it was edited"),
+    ],
+)
+def test_a_broken_record_is_one_sentence_with_its_path(tmp_path, content, told):
+    file = tmp_path / "broken.json"
+    file.write_text(content)
+    with pytest.raises(DataError) as caught:
+        load(tmp_path)
+    assert str(file) in str(caught.value)
+    assert told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_without_records_is_told(tmp_path):
+    with pytest.raises(DataError, match="no folder"):
+        load(tmp_path / "absent")
+    assert load(tmp_path) == []
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_same_rows_give_the_same_bytes(tmp_path, ending):
+    rows = [{"image": "a", "iou": 0.5, "box": None, "hit": True}, {"image": "b", "iou": 1 / 3, "box": 2.0, "hit": False, "more": "x"}]
+    first, second = (write_cases(rows, tmp_path / f"{name}.{ending}") for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_cases_have_two_formats(tmp_path):
+    with pytest.raises(BadValueError, match=r"\.parquet or \.csv"):
+        write_cases([], tmp_path / "cases.xlsx")

@@ -1,0 +1,208 @@
+"""Tables: pure functions of records, the same bytes every time, nothing flattering left unmarked."""
+
+import csv
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import openpyxl
+import pytest
+
+from benchmark import protocols
+from benchmark.protocols.base import Case
+from benchmark.records import Cell, Record, Score, load, write
+from benchmark.report import leaderboard, select, tables
+from benchmark.report.long import COLUMNS
+
+METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "truth": 40}
+
+
+def cases(method: str) -> list[Case]:
+    """24 images, one mass each; the method sees the box's centre through a blur as wide as METHODS says."""
+    rng = np.random.default_rng(list(METHODS).index(method))
+    return [_case(number, METHODS[method], rng) for number in range(24)]
+
+
+def _case(number: int, blur: float, rng: np.random.Generator) -> Case:
+    x, y = 300 + 400 * (number % 5) / 4, 300 + 400 * (number % 7) / 6
+    at = (np.arange(7) + 0.5) * 1024 / 7
+    values = rng.random((7, 7)) if not blur else np.exp(-((at - x) ** 2 + (at[:, None] - y + blur / 2) ** 2) / (2 * (60 + blur) ** 2))
+    truth = np.array([[x - 150, y - 150, x + 150, y + 150]])
+    return Case(f"i{number}", f"p{number}", "mass", values.astype(np.float32), "conventional", (1024, 1024), truth)
+
+
+def cell(**fields) -> Cell:
+    known = {
+        "dataset": "phantom",
+        "partition": "official",
+        "split": "test",
+        "backbone": "resnet18",
+        "global_pool": "AVG",
+        "attention_map": "none",
+    }
+    return Cell(**{**known, "img_size": 224, "seed": 0, "model_id": "a", **fields})
+
+
+def record(method: str, protocol: str, alignment: str = "aligned", **fields) -> Record:
+    result = protocols.get(protocol)().evaluate(cases(method), ("mass",), 0)
+    rests = {"test images": 60, "patients": 24, "cases": 24}
+    about = {"versions": {"torch": "2.11.0"}, "rests_on": rests, "scores": tuple(result.scores), "thresholds": result.thresholds}
+    return Record(**{"cell": cell(method=method, protocol=protocol, alignment=alignment), **about, **fields})
+
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    auroc = Score(finding="mean", metric="auroc", value=0.91, n=60)
+    return [
+        *(record(method, "locus") for method in METHODS),
+        record("gradcampp", "locus", "conventional"),
+        *(record("cam", name) for name in protocols.names() if name != "locus"),
+        Record(
+            cell=cell(method="classifier", protocol="classification"),
+            scores=(auroc, auroc.model_copy(update={"metric": "auroc@boxed", "value": 0.8})),
+        ),
+        Record(cell=cell(dataset="NIH", method="cam", protocol="locus"), status="n/a", reason="no data: put the images | below data/NIH"),
+        record("cam", "wang", source="paper", cell=cell(backbone="paper", method="cam", protocol="wang")),
+    ]
+
+
+@pytest.fixture
+def suite(tmp_path, records):
+    for each in records:
+        write(each, tmp_path / "results" / "demo")
+    tables.write(tmp_path / "results" / "demo")
+    return tmp_path / "results" / "demo"
+
+
+@pytest.fixture
+def board(records):
+    table = leaderboard.main(records, "phantom")
+    return {row[table.header.index("method")]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+
+
+@pytest.mark.freshness
+def test_tables_regenerate_byte_for_byte(suite):
+    before = {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
+    copy = suite.parent.parent / "again" / "demo"
+    shutil.copytree(suite / "records", copy / "records")
+    tables.write(copy)
+    assert before == {p.name: p.read_bytes() for p in copy.iterdir() if p.is_file()}
+    assert set(before) == {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
+
+
+def test_the_long_table_has_the_promised_columns_and_a_line_per_score(suite, records):
+    with (suite / "leaderboard.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    promised = (
+        "dataset,partition,split,backbone,global_pool,attention_map,img_size,seed,model_id,method,alignment,protocol,"
+        "threshold_origin,finding,metric,value,low,high,n,status,reason,source"
+    )
+    assert ",".join(COLUMNS) == promised
+    assert (suite / "leaderboard.csv").read_text().splitlines()[0] == promised
+    assert len(lines) == sum(max(1, len(r.scores)) for r in records)
+    absent = [line for line in lines if line["status"] == "n/a"]
+    assert [(a["dataset"], a["value"], a["reason"]) for a in absent] == [("NIH", "", "no data: put the images | below data/NIH")]
+
+
+def test_every_value_in_the_long_table_is_a_records(suite):
+    stored = {round(s.value, 6) for r in load(suite) for s in r.scores if s.value is not None}
+    with (suite / "leaderboard.csv").open(newline="") as file:
+        assert {float(line["value"]) for line in csv.DictReader(file) if line["value"]} == stored
+
+
+def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(board):
+    assert list(board)[-1] == "truth"
+    assert "limit" in board["truth"]["note"]
+    values = [float(row["hit@iou.3 [95 %]"].split()[0]) for name, row in board.items() if name != "truth"]
+    assert values == sorted(values, reverse=True)
+    assert {name: row["rank"] for name, row in board.items() if name in select.BASELINES} == dict.fromkeys(select.BASELINES, "–")
+    assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "2", "3"]
+
+
+def test_rows_that_are_equal_by_construction_say_so(board, records):
+    assert "equal to gradcam by construction" in board["cam"]["note"]
+    assert "equal" not in board["gradcampp"]["note"]
+    pcam = records[0].model_copy(update={"cell": cell(method="cam", protocol="locus", global_pool="PCAM")})
+    assert "equal" not in select.notes(pcam, records)
+
+
+def test_a_method_that_does_not_beat_prior_is_marked(records):
+    prior = next(r for r in records if r.cell.method == "prior")
+    same = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned")})
+    assert "does not beat prior" in select.notes(same, records)
+    assert "baseline" in select.notes(prior, records)
+
+
+def test_the_classifiers_auroc_stands_beside_every_method_with_its_n(board):
+    assert {row["auroc"] for row in board.values()} == {"0.910 (n 60)"}
+    assert {row["auroc, boxed images"] for row in board.values()} == {"0.800 (n 60)"}
+
+
+def test_oracle_scores_never_enter_the_main_column(board, records):
+    for r in (r for r in records if r.cell.protocol == "locus" and r.cell.alignment == "aligned"):
+        assert board[r.cell.method]["hit@iou.3 [95 %]"].startswith(f"{r.find('hit@iou.3', origin='cross-fitted').value:.3f}")
+        assert board[r.cell.method]["hit@iou.3 oracle"] == f"{r.find('hit@iou.3', origin='oracle').value:.3f}"
+
+
+def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
+    text = (suite / "leaderboard.md").read_text()
+    assert text.count("## ") == text.count("Rests on:") + 1
+    assert "test images 60; patients 24; cases 24" in text
+    assert "torch 2.11.0" in text
+    assert "| NIH | resnet18 | AVG | none | cam | locus | 1 | n/a | no data: put the images \\| below data/NIH |" in text
+    for title in (
+        "leaderboard",
+        "hit@iou.3 per finding",
+        "alignment",
+        "wang, T(IoU)",
+        "wang, T(IoBB)",
+        "seed, cross-fitted",
+        "pointing game",
+    ):
+        assert title in text
+
+
+def test_one_alignment_per_method_in_the_main_table_and_both_side_by_side_below(suite, board):
+    assert len(board) == len(METHODS)
+    section = (suite / "leaderboard.md").read_text().split("## phantom: alignment")[1].split("##")[0]
+    assert section.count("| gradcampp |") == 1
+
+
+def test_a_failed_cell_shows_its_numbers_and_its_reason(records):
+    failed = records[0].model_copy(update={"status": "failed", "reason": "2 failed cases"})
+    assert "failed: 2 failed cases" in select.notes(failed, [failed])
+    assert select.scored([failed], "locus") == [failed]
+
+
+def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
+    text = (suite / "leaderboard.tex").read_text()
+    body = text[text.index("\\toprule") : text.index("\\bottomrule")]
+    assert body.count(r"\\") == len(METHODS) + 1
+    assert "boxes\\_per\\_case" in body
+    assert "[95 \\%]" in body
+
+
+def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
+    book = openpyxl.load_workbook(suite / "seed.xlsx")
+    assert book.sheetnames == ["phantom seed, fixed", "phantom seed, cross-fitted"]
+    assert isinstance(list(book.worksheets[0].values)[-1][6], float)
+
+
+def test_the_index_links_every_suite(suite):
+    tables.index(suite.parent)
+    text = (suite.parent / "README.md").read_text()
+    assert "[md](demo/leaderboard.md)" in text
+    assert "| NIH, phantom |" in text
+
+
+@pytest.mark.house
+def test_tables_need_no_torch_and_no_compiler():
+    code = "import sys, benchmark.report.tables, benchmark.records.cases; sys.exit(bool({'torch', 'numba', 'timm'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.house
+def test_protocols_need_no_torch():
+    code = "import sys, benchmark.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,108 @@
+"""Checkpoints rebuild the very same model, hold data only, and say what is wrong with them."""
+
+import logging
+import pickle
+
+import pytest
+import torch
+
+import backbones
+from benchmark import training
+from benchmark.training import checkpoints
+from core.errors import DataError
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def written(path, config, global_pool="PCAM", num_classes=8, name="custom"):
+    """A checkpoint as a run writes it, without the run; returns its model."""
+    model = backbones.build(name, num_classes, global_pool).eval()
+    findings = tuple(f"F{k}" for k in range(num_classes))
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    torch.save({"state_dict": state, "locus": checkpoints.stamp(config, model, findings)}, path)
+    return model
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("word", ["AVG", "PCAM", "LSE:gamma=3", "AVG_MAX_LSE"])
+def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
+    model = written(tmp_path / "best.ckpt", tiny(), word)
+    again, config = checkpoints.load(tmp_path / "best.ckpt")
+    assert torch.equal(again(images), model(images))
+    assert config == tiny()
+    assert not again.training
+
+
+@pytest.mark.byhand
+def test_an_lse_checkpoint_reloads_as_lse(tiny, tmp_path, images):
+    folder = training.fit(tiny(global_pool="LSE", lse_gamma=2.5, epochs=1), tmp_path / "run")
+    model, config = checkpoints.load(folder / "best.ckpt")
+    assert (model.pooling, config.global_pool) == ("LSE", "LSE")
+    as_max = backbones.build("custom", 8, "MAX").eval()
+    as_max.load_state_dict(model.state_dict())
+    assert model.head.pooling.gamma == 2.5
+    assert not torch.allclose(model(images), as_max(images))
+
+
+class Nasty:
+    def __reduce__(self):
+        return (exec, ("raise SystemError('code of a checkpoint ran')",))
+
+
+@pytest.mark.byhand
+def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
+    torch.save({"state_dict": {}, "locus": Nasty()}, tmp_path / "nasty.ckpt")
+    with pytest.raises(DataError, match=r"nasty\.ckpt is no checkpoint that can be read"):
+        checkpoints.load(tmp_path / "nasty.ckpt")
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", pickle.dumps([1, 2])])
+def test_a_broken_file_is_one_sentence(tmp_path, content):
+    (tmp_path / "x.ckpt").write_bytes(content)
+    with pytest.raises(DataError, match=r"x\.ckpt") as caught:
+        checkpoints.load(tmp_path / "x.ckpt")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.byhand
+def test_a_truncated_checkpoint_is_one_sentence(tiny, tmp_path):
+    written(tmp_path / "x.ckpt", tiny())
+    (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
+    with pytest.raises(DataError, match="train again"):
+        checkpoints.load(tmp_path / "x.ckpt")
+
+
+@pytest.mark.byhand
+def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
+    torch.save({"state_dict": {}}, tmp_path / "foreign.ckpt")
+    with pytest.raises(DataError, match=r"no checkpoint .*absent\.ckpt"):
+        checkpoints.load(tmp_path / "absent.ckpt")
+    with pytest.raises(DataError, match=r"was not written by main\.py"):
+        checkpoints.load(tmp_path / "foreign.ckpt")
+
+
+@pytest.mark.byhand
+def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
+    written(tmp_path / "custom.ckpt", tiny())
+    with pytest.raises(DataError, match=r"another architecture than squeezenet1_1 with PCAM and 8 findings"):
+        checkpoints.start_from(backbones.build("squeezenet1_1", 8, "PCAM"), tmp_path / "custom.ckpt")
+    with pytest.raises(DataError, match=r"another architecture than custom with PCAM and 3 findings"):
+        checkpoints.fill(backbones.build("custom", 3, "PCAM"), checkpoints.weights(checkpoints.read(tmp_path / "custom.ckpt")), "custom.ckpt")
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("findings", "same_head"), [(8, True), (14, False)])
+def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, findings, same_head):
+    source = written(tmp_path / "a.ckpt", tiny())
+    model = backbones.build("custom", findings, "AVG")
+    with caplog.at_level(logging.INFO):
+        checkpoints.start_from(model, tmp_path / "a.ckpt")
+    own, theirs = model.state_dict(), source.state_dict()
+    assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
+    assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head
+    assert "weights taken over" in caplog.text
+    assert ("new: head.linear" in caplog.text) is not same_head

@@ -1,0 +1,72 @@
+"""Which images a run uses and in which order."""
+
+import numpy as np
+import pytest
+
+from benchmark.training import data
+from benchmark.training.data import Batches
+from core.errors import DataError
+
+
+@pytest.mark.byhand
+def test_every_image_comes_once_per_epoch_and_no_batch_has_one_image_by_chance():
+    batches = list(Batches(33, 16, seed=0))
+    assert [len(batch) for batch in batches] == [11, 11, 11]
+    assert sorted(np.concatenate(batches).tolist()) == list(range(33))
+
+
+@pytest.mark.byhand
+def test_the_order_depends_on_seed_and_epoch_alone():
+    first, again, other = Batches(20, 5, seed=3), Batches(20, 5, seed=3), Batches(20, 5, seed=4)
+    first.set_epoch(0)
+    list(first)
+    first.set_epoch(2)
+    again.set_epoch(2)
+    other.set_epoch(2)
+    assert np.array_equal(list(first), list(again))
+    assert not np.array_equal(list(first), list(other))
+    again.set_epoch(1)
+    assert not np.array_equal(list(first), list(again))
+
+
+@pytest.mark.byhand
+def test_without_a_seed_the_order_is_the_data_s():
+    assert np.concatenate(list(Batches(7, 3))).tolist() == list(range(7))
+
+
+@pytest.mark.byhand
+def test_processes_share_the_images_without_overlap():
+    parts = [np.concatenate(list(Batches(20, 4, seed=0, rank=rank, world=2))) for rank in (0, 1)]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(20))
+    assert len(Batches(20, 4, world=2)) == 3
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_train_on_filters_the_training_side_only(tiny, split):
+    sides = {word: data.decode(tiny(train_on=word), data.load(tiny(), split)) for word in ("all", "boxed", "unboxed")}
+    counts = {word: len(side) for word, side in sides.items()}
+    if split == "test":
+        assert counts["boxed"] == counts["unboxed"] == counts["all"]
+    else:
+        assert 0 < counts["boxed"] < counts["all"] == counts["boxed"] + counts["unboxed"]
+        assert all(boxed for _, _, boxed in sides["boxed"].ids)
+        assert not sides["unboxed"].labels.any()
+
+
+@pytest.mark.planted
+def test_a_batch_holds_the_pixels_and_labels_of_its_images(tiny):
+    source = data.load(tiny(), "train")
+    side = data.decode(tiny(train_on="boxed"), source)
+    pixels, labels, index = side[np.array([0, 2])]
+    wanted = [i for i in range(len(source)) if source[i].boxes]
+    assert np.array_equal(pixels[1].numpy(), source[wanted[2]].image)
+    assert np.array_equal(labels[1].numpy(), source[wanted[2]].labels)
+    assert index.tolist() == [0, 2]
+
+
+@pytest.mark.planted
+def test_nothing_left_to_train_on_is_an_error(tiny):
+    config = tiny(dataset="phantom:train=8,val=8,test=8,prevalence=0.0", train_on="boxed")
+    with pytest.raises(DataError, match=r"no train image .*--train_on boxed"):
+        data.decode(config, data.load(config, "train"))

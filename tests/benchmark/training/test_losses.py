@@ -1,0 +1,74 @@
+"""Losses: worked examples, and what all of them do with labels that nobody knows."""
+
+import math
+
+import pytest
+import torch
+
+from core.registry import Registry
+
+LOSSES = Registry("benchmark.training.losses", "loss")
+NAN = math.nan
+
+
+def loss_of(name, labels=((1.0, 0.0), (0.0, 1.0))):
+    loss = LOSSES.build(name)
+    loss.prepare(torch.tensor(labels))
+    return loss
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_an_unknown_label_changes_neither_loss_nor_gradient(name):
+    logits = torch.tensor([[0.3, -1.0], [2.0, 0.5]], requires_grad=True)
+    other = torch.tensor([[0.3, -1.0], [-7.0, 9.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0], [NAN, NAN]])
+    values = [loss_of(name)(x, labels) for x in (logits, other)]
+    for value in values:
+        value.backward()
+    assert values[0].item() == values[1].item()
+    assert torch.equal(logits.grad, other.grad)
+    assert not logits.grad[1].any()
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_a_batch_without_a_known_label_costs_nothing(name):
+    logits = torch.tensor([[0.3, -1.0]], requires_grad=True)
+    value = loss_of(name)(logits, torch.full((1, 2), NAN))
+    value.backward()
+    assert value.item() == 0
+    assert not logits.grad.any()
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", LOSSES.names())
+def test_a_loss_stays_finite_on_sure_and_wrong_logits(name):
+    assert loss_of(name)(torch.tensor([[-200.0, 200.0]]), torch.tensor([[1.0, 0.0]])).isfinite()
+
+
+@pytest.mark.byhand
+def test_bce_is_the_mean_over_the_known_labels():
+    value = loss_of("bce")(torch.tensor([[0.0, math.log(3)], [5.0, 0.0]]), torch.tensor([[1.0, 0.0], [NAN, 1.0]]))
+    assert value.item() == pytest.approx((math.log(2) + math.log(4) + math.log(2)) / 3)
+
+
+@pytest.mark.byhand
+def test_weighted_bce_is_the_mean_of_the_positives_plus_the_mean_of_the_negatives():
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), -math.log(3)]])
+    value = loss_of("weighted_bce")(logits, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    assert value.item() == pytest.approx(math.log(2) + (math.log(2) + math.log(4) + math.log(4 / 3)) / 3)
+
+
+@pytest.mark.byhand
+def test_pos_weight_counts_the_training_labels_and_leaves_a_finding_without_positives_alone():
+    loss = loss_of("pos_weight", [[1.0, 0.0], [0.0, 0.0], [0.0, NAN], [0.0, 0.0]])
+    assert loss.weight.tolist() == [3, 1]
+    assert loss(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).item() == pytest.approx((3 + 1) * math.log(2) / 2)
+
+
+@pytest.mark.byhand
+def test_ce_is_the_softmax_of_the_class_and_leaves_out_images_without_one():
+    logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
+    value = loss_of("ce")(logits, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
+    assert value.item() == pytest.approx(math.log(4 / 3))

@@ -1,0 +1,63 @@
+"""Optimizers and courses of the learning rate."""
+
+from typing import get_args, get_type_hints
+
+import pytest
+import torch
+
+from benchmark.training import optimizers, schedulers
+from config import TrainConfig
+
+HINTS = get_type_hints(TrainConfig)
+
+
+def built(epochs=6, steps=2, **flags):
+    config = TrainConfig(epochs=epochs, **flags)
+    optimizer = optimizers.build(config, [torch.nn.Parameter(torch.ones(1))])
+    return optimizer, schedulers.build(config, optimizer, steps)
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", get_args(HINTS["optimizer"]))
+def test_every_optimizer_takes_the_flags_it_knows_and_makes_a_step(name):
+    optimizer, _ = built(optimizer=name, lr=0.1, weight_decay=0.5, amsgrad=True, momentum=0.3)
+    weight = optimizer.param_groups[0]["params"][0]
+    weight.sum().backward()
+    optimizer.step()
+    group = optimizer.param_groups[0]
+    assert weight.item() < 1
+    assert (group["lr"], group["weight_decay"]) == (0.1, 0.5)
+    assert group.get("amsgrad", True) is True
+    assert group.get("momentum", 0.3) == 0.3
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("optimizer", get_args(HINTS["optimizer"]))
+@pytest.mark.parametrize("scheduler", get_args(HINTS["scheduler"]))
+def test_every_scheduler_goes_with_every_optimizer(optimizer, scheduler):
+    found = built(optimizer=optimizer, scheduler=scheduler)[1]
+    assert (found is None) == (scheduler == "none")
+
+
+@pytest.mark.byhand
+def test_step_is_a_tenth_every_three_epochs():
+    optimizer, course = built(optimizer="SGD", scheduler="step", lr=1.0, steps=2)
+    rates = []
+    for _ in range(6):
+        for _ in range(2):
+            optimizer.step()
+            course.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01])
+
+
+@pytest.mark.byhand
+def test_onecycle_ends_after_the_last_step_near_zero():
+    optimizer, course = built(optimizer="SGD", scheduler="onecycle", lr=1.0, epochs=5, steps=4)
+    rates = []
+    for _ in range(19):
+        optimizer.step()
+        course.step()
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert max(rates) == pytest.approx(1, abs=0.05)
+    assert rates[-1] < 1e-4

@@ -1,0 +1,211 @@
+"""A whole training on a tiny phantom: what it leaves, what it evaluates, and that a killed one loses nothing."""
+
+import csv
+import dataclasses
+import json
+import multiprocessing
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import training
+from benchmark.training import checkpoints, data, evaluate
+from benchmark.training.callbacks import best_epoch, stopped_early
+from core.errors import BadValueError, DataError, LocusError
+
+
+def weights(folder, name="last.ckpt"):
+    return checkpoints.weights(checkpoints.read(folder / name))
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def killed(config, folder, epochs):
+    """Run in a process of its own and SIGKILL it in the epoch after ``epochs``."""
+    process = multiprocessing.get_context("fork").Process(target=training.fit, args=(config, folder))
+    process.start()
+    table = folder / "metrics.csv"
+    while process.is_alive() and not (table.exists() and len(table.read_text().splitlines()) > epochs):
+        time.sleep(0.002)
+    time.sleep(0.03)
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"optimizer": "AdamW", "scheduler": "onecycle", "augment": "light", "dropout": 0.3},
+        {"optimizer": "SGD", "scheduler": "plateau", "global_pool": "AVG", "early_stopping": 4, "lr": 1e-8},
+    ],
+    ids=["onecycle", "plateau"],
+)
+def test_a_killed_and_resumed_run_has_the_same_weights_as_an_undisturbed_one(tiny, tmp_path, recipe):
+    config = tiny(epochs=8, **recipe)
+    training.fit(config, tmp_path / "whole")
+    killed(config, tmp_path / "killed", 3)
+    assert not (tmp_path / "killed" / "metrics.json").exists()
+    training.fit(config, tmp_path / "killed")
+    for name in ("best.ckpt", "last.ckpt"):
+        assert equal(weights(tmp_path / "whole", name), weights(tmp_path / "killed", name))
+    for name in ("metrics.csv", "predictions.csv", "config.yaml"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """One finished run of three epochs with dropout, in a folder that tests only read."""
+    from core.cli import build
+
+    folder = tmp_path_factory.mktemp("run")
+    flags = {
+        "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 3, "threads": 1,
+        "dropout": 0.5, "lr": 0.02, "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv", "tensorboard"],
+    }  # fmt: skip
+    from config import TrainConfig
+
+    return training.fit(build(TrainConfig, flags), folder / "run")
+
+
+@pytest.mark.doors
+def test_a_run_leaves_what_it_promises_and_nothing_half_written(run):
+    names = {"best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "metrics.json", "predictions.csv", "curves.png"}
+    assert {path.name for path in run.iterdir()} == names
+    assert list((run.parent / "logs" / "run").glob("events*"))
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["test"]["n"] == 24
+    assert set(metrics["val"]["findings"]["Mass"]) == {"auroc", "ap", "n", "positives"}
+
+
+@pytest.mark.byhand
+def test_what_is_evaluated_is_the_best_checkpoint_read_back(run):
+    model, config = checkpoints.load(run / "best.ckpt")
+    side = data.decode(config, data.load(config, "test"))
+    rows = [row for row in csv.DictReader((run / "predictions.csv").open()) if row["split"] == "test"]
+    told = np.array([[float(row[f"logit_{f}"]) for f in side.findings] for row in rows])
+    assert np.allclose(told, evaluate.predict(model, side, 32).numpy(), atol=1e-5)
+    assert [row["image"] for row in rows] == [image for image, _, _ in side.ids]
+    history = checkpoints.read(run / "last.ckpt")["history"]
+    assert json.loads((run / "metrics.json").read_text())["best_epoch"] == best_epoch(history)
+    assert checkpoints.read(run / "best.ckpt")["history"][-1]["epoch"] == best_epoch(history)
+
+
+@pytest.mark.byhand
+def test_dropout_is_off_in_evaluation(run):
+    model, config = checkpoints.load(run / "best.ckpt")
+    side = data.decode(config, data.load(config, "val"))
+    assert config.dropout == 0.5
+    assert torch.equal(evaluate.predict(model, side, 8), evaluate.predict(model, side, 8))
+
+
+@pytest.mark.byhand
+def test_a_finished_run_is_left_as_it_is(run):
+    before = {path: path.stat().st_mtime_ns for path in run.iterdir()}
+    training.fit(checkpoints.load(run / "best.ckpt")[1], run)
+    assert before == {path: path.stat().st_mtime_ns for path in run.iterdir()}
+
+
+@pytest.mark.byhand
+def test_a_run_killed_before_its_evaluation_is_evaluated_and_not_trained_on(run, tmp_path):
+    again = tmp_path / "again"
+    again.mkdir()
+    for name in ("best.ckpt", "last.ckpt"):
+        (again / name).write_bytes((run / name).read_bytes())
+    training.fit(checkpoints.load(run / "best.ckpt")[1], again)
+    assert (again / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    assert (again / "last.ckpt").read_bytes() == (run / "last.ckpt").read_bytes()
+
+
+@pytest.mark.byhand
+def test_a_last_checkpoint_of_another_architecture_is_refused(run, tiny, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes())
+    with pytest.raises(DataError, match="another architecture than squeezenet1_1"):
+        training.fit(tiny(backbone="squeezenet1_1"), tmp_path / "run")
+
+
+@pytest.mark.byhand
+def test_best_is_by_auroc_and_by_loss_where_there_is_none():
+    rows = [{"epoch": 1, "val_auroc": 0.9, "val_loss": 3.0}, {"epoch": 2, "val_auroc": 0.9, "val_loss": 1.0}]
+    assert best_epoch(rows) == 1
+    assert best_epoch([{**row, "val_auroc": float("nan")} for row in rows]) == 2
+
+
+@pytest.mark.byhand
+def test_early_stopping_waits_as_long_as_it_is_told():
+    rows = [{"epoch": e, "val_auroc": v, "val_loss": 1.0} for e, v in enumerate([0.6, 0.7, 0.5, 0.5], start=1)]
+    assert stopped_early(rows, 2)
+    assert not stopped_early(rows, 3)
+    assert not stopped_early(rows, True)
+    assert not stopped_early(rows, False)
+
+
+@pytest.mark.planted
+def test_early_stopping_ends_a_run_that_learns_nothing(tiny, tmp_path):
+    folder = training.fit(tiny(optimizer="SGD", lr=0.0, epochs=6, early_stopping=1), tmp_path / "run")
+    assert len(checkpoints.read(folder / "last.ckpt")["history"]) < 6
+
+
+@pytest.mark.planted
+def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
+    folder = training.fit(tiny(multi_label=False, epochs=1), tmp_path / "run")
+    assert json.loads((folder / "metrics.json").read_text())["test"]["n"] == 24
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ({"loss": "ce"}, "--loss ce does not fit independent findings"),
+        ({"multi_label": False, "weighted_loss": True}, "--loss weighted_bce does not fit one class per image"),
+        ({"num_classes": 5}, "5"),
+        ({"augment": "lihgt"}, "'light'"),
+        ({"backbone": "resnet19"}, "resnet18"),
+        ({"devices": "two"}, "no devices"),
+        ({"init_from": "absent.ckpt"}, "absent.ckpt"),
+        ({"dataset": "NIH"}, "data_root_dir"),
+        ({"dataset": "phantom:trian=3"}, "trian"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_a_wrong_flag_is_an_error_before_any_file_of_the_run_is_made(tiny, tmp_path, flags, words):
+    with pytest.raises(LocusError, match=words):
+        training.fit(tiny(**flags), tmp_path / "train" / "run")
+    assert not (tmp_path / "train").exists()
+
+
+@pytest.mark.planted
+def test_a_diverging_run_says_so_and_leaves_no_folder(tiny, tmp_path):
+    with pytest.raises(LocusError, match="lower --lr"):
+        training.fit(tiny(optimizer="SGD", lr=1e30, global_pool="AVG", precision="32"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.byhand
+def test_resume_by_path_takes_the_run_s_own_flags_under_those_typed(run):
+    from benchmark.training.runs import resumed
+
+    config = checkpoints.load(run / "best.ckpt")[1]
+    typed = dataclasses.replace(config, backbone="resnet18", epochs=9, resume=str(run / "last.ckpt"))
+    again = resumed(typed, {"epochs", "resume"})
+    assert (again.backbone, again.epochs, again.resume) == ("custom", 9, str(run / "last.ckpt"))
+
+
+@pytest.mark.byhand
+def test_resume_without_an_unfinished_run_is_an_error(tiny):
+    with pytest.raises(DataError, match="no unfinished run"):
+        training.fit(tiny(resume=True))
+    with pytest.raises(DataError, match=r"there is no last\.ckpt"):
+        training.fit(tiny(resume="absent"))
+    with pytest.raises(BadValueError, match="early_stopping"):
+        tiny(early_stopping=-1)

@@ -1,0 +1,141 @@
+"""The command line: what is typed is parsed as its type says, what is wrong comes out as one sentence."""
+
+import dataclasses
+import errno
+import subprocess
+import sys
+
+import pytest
+
+from config import TrainConfig
+from core.cli import CONFIGS, build, door, parse, read_yaml
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+
+BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"
+
+
+def parsed(*argv):
+    return parse(TrainConfig, argv, "main.py")[0]
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("word", "value"), [("False", False), ("false", False), ("True", True), ("true", True)])
+def test_a_bool_flag_means_what_it_says(word, value):
+    assert parsed("--multi_label", word).multi_label is value
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize(
+    ("argv", "kind", "words"),
+    [
+        ("--multi_label Flase", BadValueError, ["--multi_label", "'Flase'", "True or False"]),
+        ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "whole number"]),
+        ("--epochs many", BadValueError, ["--epochs", "'many'", "whole number"]),
+        ("--epochs 0", BadValueError, ["--epochs 0", "1 or more"]),
+        ("--epochs", BadValueError, ["--epochs", "expected one argument"]),
+        ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
+        ("--sampler weighted", BadValueError, ["unknown flag '--sampler'"]),
+        ("--search a.yaml", BadValueError, ["unknown flag '--search'"]),
+        ("phantom", BadValueError, ["unexpected word 'phantom'"]),
+        ("--loss wieghted_bce", UnknownNameError, ["loss", "'weighted_bce'"]),
+        ("--loss focal", UnknownNameError, ["loss", "'focal'"]),
+        ("--optimizer adamw", UnknownNameError, ["--optimizer", "'AdamW'"]),
+        ("--logger wandb", UnknownNameError, ["--logger", "'wandb'", "csv, tensorboard"]),
+        ("--global_pool PCAN", UnknownNameError, ["'PCAM'"]),
+        ("--attention_map SAN", UnknownNameError, ["'SAM'"]),
+        ("--dataset NHI", UnknownNameError, ["'NIH'"]),
+        ("--config absent.yaml", DataError, ["'absent.yaml'", "configs/"]),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_with_the_value_and_what_to_write(argv, kind, words):
+    with pytest.raises(kind) as caught:
+        parsed(*argv.split())
+    assert all(word in str(caught.value) for word in words)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.byhand
+def test_flags_win_over_the_file_which_wins_over_the_data_set_which_wins_over_the_class(tmp_path):
+    (tmp_path / "mine.yaml").write_text("lr: 2e-4\nepochs: 3\n")
+    config = parsed("--config", str(tmp_path / "mine.yaml"), "--epochs", "5")
+    assert (config.epochs, config.lr, config.backbone, config.batch_size) == (5, 2e-4, "custom", TrainConfig.batch_size)
+
+
+@pytest.mark.byhand
+def test_a_data_set_brings_its_defaults_also_with_options_in_its_word_or_named_in_a_file(tmp_path):
+    (tmp_path / "mine.yaml").write_text("dataset: NIH\n")
+    assert parsed("--dataset", "phantom:train=3").pretrained is False
+    assert parsed("--dataset", "NIH").pretrained is True
+    assert parsed("--config", str(tmp_path / "mine.yaml")).backbone == TrainConfig.backbone
+
+
+@pytest.mark.byhand
+def test_a_list_takes_several_words():
+    assert parsed("--logger", "csv", "--seed", "1").logger == ("csv",)
+    assert parsed("--logger", "csv", "tensorboard").logger == ("csv", "tensorboard")
+
+
+@pytest.mark.byhand
+def test_the_flags_that_were_typed_are_told():
+    assert parse(TrainConfig, ["--lr", "1", "--dataset=NIH"], "main.py")[1] == {"lr", "dataset"}
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_preset_parses_and_says_only_what_differs(path):
+    assert isinstance(parsed("--config", str(path)), TrainConfig)
+    assert all(hasattr(TrainConfig, name) for name in read_yaml(path))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("text", "words"), [("lr: [", "no readable YAML"), ("- a", "list"), ("learning_rate: 3", "learning_rate")])
+def test_a_broken_preset_is_one_sentence(tmp_path, text, words):
+    (tmp_path / "bad.yaml").write_text(text)
+    with pytest.raises(LocusError, match=words):
+        parsed("--config", str(tmp_path / "bad.yaml"))
+
+
+@pytest.mark.byhand
+def test_plain_values_become_a_checked_configuration():
+    assert build(TrainConfig, {"dropout": 0.5}).dropout == 0.5
+    with pytest.raises(BadValueError, match="too large"):
+        build(TrainConfig, {"dropout": 2})
+
+
+@pytest.mark.doors
+def test_help_needs_no_torch_and_names_every_flag_with_a_sentence_and_its_default():
+    done = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, cwd=CONFIGS.parent, check=False)
+    assert done.returncode == 0, done.stderr
+    text = " ".join(done.stdout.split())
+    for field in dataclasses.fields(TrainConfig):
+        assert f"--{field.name} " in text
+    assert text.count("default: ") == len(dataclasses.fields(TrainConfig)) + 1
+    assert "weighted_bce" in text
+
+
+def _raising(error):
+    @door
+    def main(argv=None):
+        raise error
+
+    return main
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize(
+    ("error", "status", "words"),
+    [
+        (LocusError("two\nlines"), 2, "error: two lines\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "runs/x"), 2, "error: runs/x: No space left on device\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted\n"),
+    ],
+)
+def test_a_door_prints_one_sentence_and_says_by_its_status_what_happened(error, status, words, capsys):
+    assert _raising(error)([]) == status
+    assert capsys.readouterr().err == words
+
+
+@pytest.mark.doors
+def test_a_bug_is_no_sentence():
+    with pytest.raises(ZeroDivisionError):
+        _raising(ZeroDivisionError())([])

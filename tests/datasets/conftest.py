@@ -1,0 +1,60 @@
+"""Tiny copies of the layouts that data sets have, defects included, written into a temporary folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+HEADER_V2020 = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
+)
+ENTRIES = [
+    ("00000001_000.png", "Cardiomegaly|Effusion", 1, "057"),
+    ("00000001_001.png", "No Finding", 1, "058"),
+    ("00000002_000.png", "Hernia|Pleural_Thickening", 2, "411"),
+    ("00000003_000.png", "No Finding", 3, "030"),
+    ("00000004_000.png", "Infiltration", 4, "044"),
+    ("00000005_000.png", "Nodule", 5, "061"),
+    ("00000005_001.png", "Atelectasis|Mass", 5, "062"),
+    ("00000006_000.png", "No Finding", 6, "020"),
+]
+TRAIN_VAL = ["00000001_000.png", "00000001_001.png", "00000002_000.png", "00000003_000.png", "00000006_000.png"]
+TEST = ["00000004_000.png", "00000005_000.png", "00000005_001.png"]
+BOXES = [
+    "00000004_000.png,Infiltrate,100.5,200.25,300,400,,,",
+    "00000005_000.png,Nodule,900,950,200,100,,,",
+    "00000005_001.png,Atelectasis,10,20,30,40,,,",
+]
+
+
+def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
+    """A gray ramp in one of the modes that NIH's files and others come in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    ramp = np.tile(np.arange(side, dtype=np.uint8) * 16, (side, 1))
+    if mode == "I;16":
+        Image.fromarray(ramp.astype(np.uint16) * 257).save(path)
+    else:
+        Image.fromarray(ramp).convert(mode).save(path)
+
+
+@pytest.fixture
+def nih_tree(tmp_path: Path) -> Callable[..., Path]:
+    """Writes NIH's layout: two image folders, one RGBA file, a broken header, Infiltrate, a box past the edge."""
+
+    def write(header: str = HEADER_V2020, table: str = "Data_Entry_2017_v2020.csv", lists: bool = True, boxes: list[str] = BOXES) -> Path:
+        for i, (name, *_) in enumerate(ENTRIES):
+            folder = "images" if i % 2 else "images_001/images"
+            write_image(tmp_path / folder / name, "RGBA" if i == 3 else "L")
+        rows = [f"{name},{labels},0,{patient},{age},M,PA,2682,2749,0.143,0.143" for name, labels, patient, age in ENTRIES]
+        rows = [row + "," for row in rows] if header.endswith(",") else rows
+        (tmp_path / table).write_text("\n".join([header, *rows]) + "\n")
+        (tmp_path / "BBox_List_2017.csv").write_text("\n".join(["Image Index,Finding Label,Bbox [x,y,w,h],,,", *boxes]) + "\n")
+        if lists:
+            (tmp_path / "train_val_list.txt").write_text("\n".join(TRAIN_VAL) + "\n")
+            (tmp_path / "test_list.txt").write_text("\n".join(TEST))
+        return tmp_path
+
+    return write

@@ -1,0 +1,63 @@
+"""Decoding: every kind of file gives the same gray pixels, a broken one a sentence."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.errors import DataError
+from datasets.images import decode, find
+
+RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "LA", "P", "1"])
+def test_every_mode_becomes_the_same_gray(tmp_path: Path, mode: str):
+    image = RAMP if mode != "1" else np.where(RAMP > 127, 255, 0).astype(np.uint8)
+    Image.fromarray(image).convert(mode).save(tmp_path / "a.png")
+    assert np.abs(decode(tmp_path / "a.png").astype(int) - image).max() <= (0 if mode != "1" else 0)
+
+
+def test_alpha_is_dropped_and_not_blended(tmp_path: Path):
+    rgba = np.dstack([RAMP, RAMP, RAMP, np.zeros_like(RAMP)])
+    Image.fromarray(rgba).save(tmp_path / "a.png")
+    assert (decode(tmp_path / "a.png") == RAMP).all()
+
+
+@pytest.mark.oracle
+def test_sixteen_bit_is_scaled_to_its_full_range(tmp_path: Path):
+    values = np.array([[0, 257, 32896, 65535]], np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    assert decode(tmp_path / "a.png").tolist() == [[0, 1, 128, 255]]
+
+
+def test_a_jpeg_is_read(tmp_path: Path):
+    Image.fromarray(RAMP).save(tmp_path / "a.jpg", quality=95)
+    assert np.abs(decode(tmp_path / "a.jpg").astype(int) - RAMP).max() < 6
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, name: str):
+    noise = np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / name)
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=f"cannot decode .*{name}: .+"):
+        decode(tmp_path / name)
+
+
+def test_what_is_no_image_is_an_error_that_names_it(tmp_path: Path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"cannot decode .*a\.png: it is no image of a known kind"):
+        decode(tmp_path / "a.png")
+    with pytest.raises(DataError, match=r"no image file .*b\.png"):
+        decode(tmp_path / "b.png")
+
+
+def test_images_are_found_by_name_and_other_files_are_not(tmp_path: Path):
+    for name in ("b.png", "a.JPG", "notes.txt"):
+        (tmp_path / "images").mkdir(exist_ok=True)
+        (tmp_path / "images" / name).touch()
+    assert list(find(tmp_path, "images", "absent")) == ["a.JPG", "b.png"]

@@ -1,0 +1,202 @@
+"""NIH's files, with the defects that they have, on tiny copies and on the real images beside the checkout."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError, LeakError, UnknownNameError
+
+Tree = Callable[..., Path]
+HEADER_2017 = (
+    "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
+    "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y],"
+)
+
+
+def _rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_the_boxes_are_edges_in_the_1024_frame_and_infiltrate_means_infiltration(nih_tree: Tree):
+    sample = datasets.load("NIH", nih_tree())[0]
+    assert sample.frame == (1024, 1024)
+    assert sample.image.shape == (16, 16)
+    assert sample.boxes["Infiltration"].tolist() == [[100.5, 200.25, 400.5, 600.25]]
+    assert sample.labels.tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
+
+
+def test_a_box_past_the_edge_is_clipped_counted_and_told(nih_tree: Tree, caplog: pytest.LogCaptureFixture):
+    data = datasets.load("NIH", nih_tree())
+    assert data[1].boxes["Nodule"].tolist() == [[900, 950, 1024, 1024]]
+    assert data.describe["boxes_clipped"] == 1
+    assert "1 boxes reach past" in caplog.text
+
+
+@pytest.mark.parametrize("header", [HEADER_2017, HEADER_2017 + ","])
+def test_the_broken_header_of_2017_is_read(nih_tree: Tree, header: str):
+    data = datasets.load("NIH", nih_tree(header, "Data_Entry_2017.csv"), findings=14)
+    assert data.labels.sum() == 4
+    assert data[0].meta == {"age": 44.0, "sex": "M", "view": "PA"}
+
+
+def test_an_impossible_age_is_nan(nih_tree: Tree):
+    root = nih_tree(lists=False)
+    ages = {s.image_id: s.meta["age"] for split in ("train", "val", "test") for s in datasets.load("NIH", root, split, "patient")}
+    assert np.isnan(ages["00000002_000.png"])
+    assert ages["00000001_000.png"] == 57
+
+
+def test_images_are_found_in_both_layouts_mixed(nih_tree: Tree):
+    data = datasets.load("NIH", nih_tree())
+    assert {Path(s.source).parts[-2] for s in data} == {"images"}
+    assert {Path(s.source).parts[-3] for s in data} >= {"images_001"}
+
+
+def test_validation_is_cut_by_patient_and_depends_on_the_seed_alone(nih_tree: Tree):
+    root = nih_tree()
+    again = [[datasets.load("NIH", root, split).patients for split in ("train", "val", "test")] for _ in range(2)]
+    assert again[0] == again[1]
+    train, val, test = map(set, again[0])
+    assert not train & val
+    assert not (train | val) & test
+
+
+def test_images_without_a_file_are_left_out_and_counted(nih_tree: Tree, caplog: pytest.LogCaptureFixture):
+    root = nih_tree()
+    (root / "images" / "00000005_000.png").unlink()
+    data = datasets.load("NIH", root)
+    assert (len(data), data.describe["images_without_file"]) == (2, 1)
+    assert "1 of 3 test images have no file" in caplog.text
+
+
+def test_no_patient_on_two_sides(nih_tree: Tree):
+    root = nih_tree()
+    _rewrite(root / "test_list.txt", "00000004_000.png", "00000004_000.png\n00000001_001.png")
+    _rewrite(root / "train_val_list.txt", "00000001_001.png\n", "")
+    with pytest.raises(LeakError, match="1 patients are in two splits: 00000001"):
+        datasets.load("NIH", root)
+
+
+def test_a_boxed_image_in_training_stops_with_count_and_examples(nih_tree: Tree):
+    root = nih_tree()
+    _rewrite(root / "test_list.txt", "00000004_000.png\n", "")
+    _rewrite(root / "train_val_list.txt", "00000003_000.png", "00000003_000.png\n00000004_000.png")
+    with pytest.raises(LeakError, match=r"1 images with a truth box are in the training side.*00000004_000.png"):
+        datasets.load("NIH", root)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("Data_Entry_2017_v2020.csv", "Patient ID", "Patient", "has no column 'Patient ID'; it has: Image Index"),
+        ("Data_Entry_2017_v2020.csv", "Nodule", "Nodul", "unknown finding 'Nodul': did you mean 'Nodule'"),
+        ("Data_Entry_2017_v2020.csv", "00000005_001.png", "00000005_000.png", "1 duplicate rows: 00000005_000.png"),
+        ("BBox_List_2017.csv", "Finding Label", "Finding", "has no column 'Finding Label'"),
+        ("BBox_List_2017.csv", "Nodule", "Noodle", "unknown finding 'Noodle'"),
+        ("BBox_List_2017.csv", "100.5,200.25", "1100.5,200.25", r"1 boxes that are empty or wholly outside.*00000004_000.png Infiltration"),
+        ("BBox_List_2017.csv", "30,40", "0,40", "1 boxes that are empty or wholly outside"),
+        ("BBox_List_2017.csv", "100.5", "left", "1 cells that are no numbers: 'left'"),
+        ("BBox_List_2017.csv", "00000005_001.png,Atelectasis", "00000005_000.png,Nodule", "1 duplicate rows: 00000005_000.png Nodule"),
+        ("test_list.txt", "00000005_000.png", "00000009_000.png", "1 images that the table of entries lacks, such as 00000009_000.png"),
+        ("test_list.txt", "00000005_000.png", "00000004_000.png", "1 duplicate rows"),
+        ("test_list.txt", "00000005_000.png", "00000005_000.png 1", "has lines of 1 to 2 cells"),
+    ],
+)
+def test_a_broken_table_is_one_sentence(nih_tree: Tree, file: str, old: str, new: str, sentence: str):
+    root = nih_tree()
+    _rewrite(root / file, old, new)
+    with pytest.raises(DataError, match=sentence):
+        datasets.load("NIH", root)
+
+
+def test_a_missing_root_says_the_layout_and_where_to_get_it(tmp_path: Path):
+    for root in (None, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match=r"expected images/\*\.png .* from https://nihcc"):
+            datasets.load("NIH", root)
+    with pytest.raises(DataError, match="no lists of the official split"):
+        datasets.load("NIH", tmp_path)
+    with pytest.raises(DataError, match="no table of entries"):
+        datasets.load("NIH", tmp_path, partition="kfold")
+
+
+def test_a_number_of_findings_it_has_not_is_told_with_those_it_has(nih_tree: Tree):
+    with pytest.raises(BadValueError, match="no task with 9 findings; it has: 14, 8, 1"):
+        datasets.load("NIH", nih_tree(), findings=9)
+    with pytest.raises(UnknownNameError, match="did you mean 'attending_rad'"):
+        datasets.load("NIH", nih_tree(), findings=1, experts="attending")
+
+
+def test_the_labelled_lists_are_used_where_the_official_ones_are_absent(nih_tree: Tree):
+    root = nih_tree(lists=False)
+    zeros = " 0" * 12
+    (root / "train_list.txt").write_text(f"00000001_000.png 0 1{zeros}\n00000002_000.png 0 0{zeros}\n")
+    (root / "val_list.txt").write_text(f"images_001/00000003_000.png 0 0{zeros}\n")
+    (root / "test_list.txt").write_text(f"00000005_001.png 1 0{zeros}\n")
+    train = datasets.load("NIH", root, "train")
+    assert train.describe["lists"] == "labelled"
+    assert train.labels[:, 1].tolist() == [1, 0]
+    assert datasets.load("NIH", root, "val").patients == ["00000003"]
+    assert datasets.load("NIH", root)[0].boxes["Atelectasis"].tolist() == [[10, 20, 40, 60]]
+
+
+def test_lists_with_eight_labels_have_no_task_of_fourteen(nih_tree: Tree):
+    root = nih_tree(lists=False)
+    for name, image in (("train", "00000001_000"), ("val", "00000003_000"), ("test", "00000004_000")):
+        (root / f"{name}_list.txt").write_text(f"{image}.png 0 0 0 0 0 0 0 1\n")
+    assert datasets.load("NIH", root).labels.tolist() == [[0, 0, 0, 0, 0, 0, 0, 1]]
+    with pytest.raises(BadValueError, match="ask for 8 findings"):
+        datasets.load("NIH", root, findings=14)
+
+
+def test_abnormal_is_any_finding_and_its_boxes_are_all_boxes(nih_tree: Tree):
+    data = datasets.load("NIH", nih_tree(), findings=1)
+    assert data.findings == ("Abnormal",)
+    assert data.labels.tolist() == [[1], [1], [1]]
+    assert data[2].boxes["Abnormal"].tolist() == [[10, 20, 40, 60]]
+
+
+def test_the_experts_lists_are_used_for_abnormality(nih_tree: Tree):
+    root = nih_tree()
+    (root / "binary_train.txt").write_text("00000001_000.png 1\n")
+    (root / "binary_val.txt").write_text("00000002_000.png 0\n")
+    (root / "binary_test_attending_rad.txt").write_text("00000005_000.png 0\n")
+    data = datasets.load("NIH", root, findings=1, experts="attending_rad")
+    assert (data.describe["lists"], data.labels.tolist()) == ("experts", [[0]])
+    assert datasets.load("NIH", root, findings=8).describe["lists"] == "official"
+
+
+def test_the_sample_beside_the_checkout_is_as_published(nih_sample: Path):
+    splits = {split: datasets.load("NIH", nih_sample, split) for split in ("train", "val", "test")}
+    assert len(splits["train"]) + len(splits["val"]) == 900
+    assert len(splits["test"]) == 637
+    assert sum(len(boxes) for s in splits["test"] for boxes in s.boxes.values()) == 604
+    assert splits["test"].describe["boxed_images"] == 538
+    assert not any(s.boxes for split in ("train", "val") for s in splits[split])
+    assert {s.frame for s in splits["test"]} == {(1024, 1024)}
+    assert splits["test"][0].image.shape == (320, 320)
+
+
+def test_the_folds_of_the_sample_part_patients_and_cover_it_once(nih_sample: Path):
+    held_out = [datasets.load("NIH", nih_sample, "test", "kfold", fold=fold) for fold in range(5)]
+    assert sum(map(len, held_out)) == 1537
+    assert sum(data.describe["boxed_images"] for data in held_out) == 538
+    train = datasets.load("NIH", nih_sample, "train", "kfold", fold=0)
+    assert not set(train.patients) & set(held_out[0].patients)
+
+
+def test_every_box_of_the_sample_is_of_a_finding_in_its_labels(nih_sample: Path):
+    data = datasets.load("NIH", nih_sample)
+    assert all(s.labels[data.findings.index(f)] == 1 for s in data for f in s.boxes)
+
+
+def test_the_originals_decode_to_gray_with_and_without_alpha(nih_originals: Path):
+    data = datasets.load("NIH", nih_originals)
+    assert len(data) == 34
+    assert {s.image.shape for s in data} == {(1024, 1024)}
+    with pytest.raises(DataError, match="none of the 0 images of the train split"):
+        datasets.load("NIH", nih_originals, "train")
