@@ -20,7 +20,8 @@ def assemble(name: str, num_classes: int, global_pool: str, attention_map: str |
     _check(num_classes, pretrained, dropout)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
-    attentions.get(attention_map) if attention_map else None  # a typo is told before weights are loaded
+    if attention_map:
+        attentions.get(attention_map)  # a typo is told before weights are loaded
     family, word = resolve(name)
     extractor, width = family.build(word, pretrained)
     attention = attentions.build(attention_map, channels=width) if attention_map else None

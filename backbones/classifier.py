@@ -43,6 +43,11 @@ class Classifier(nn.Module):
         return self.head.word
 
     @property
+    def num_classes(self) -> int | None:
+        """K, the number of findings; None for a wrapped head that was not told."""
+        return self.head.num_classes
+
+    @property
     def weight(self) -> Tensor:
         """(K, groups * C) weights of the linear layer; groups is 2 for AVG_MAX, 3 for AVG_MAX_LSE, else 1."""
         return self.head.weight

@@ -1,5 +1,6 @@
 """What a family of backbones says about itself: one file, one class, found by the registry."""
 
+import abc
 import difflib
 from typing import ClassVar, NamedTuple
 
@@ -15,7 +16,7 @@ class Features(NamedTuple):
     """C, the number of channels."""
 
 
-class Family:
+class Family(abc.ABC):
     """Networks of one design. A subclass sets ``name`` and ``words`` and writes :meth:`build`; no list is edited."""
 
     name: ClassVar[str]
@@ -34,9 +35,9 @@ class Family:
         """Names to offer to a user who typed the unknown ``word``."""
         return list(self.words)
 
+    @abc.abstractmethod
     def build(self, name: str, pretrained: bool) -> Features:
         """The extractor of a canonical ``name``, randomly initialised or with ImageNet weights."""
-        raise NotImplementedError
 
 
 class OpenFamily(Family):
@@ -46,6 +47,6 @@ class OpenFamily(Family):
         """The models nearest to ``word``."""
         return difflib.get_close_matches(word.lower(), self.models(), n=5)
 
+    @abc.abstractmethod
     def models(self) -> list[str]:
         """Every model of the family."""
-        raise NotImplementedError

@@ -5,35 +5,16 @@ Each convolution, pooling and padding moves the place that a position looks at; 
 they do not, or the way is lost in another operation, :mod:`backbones.probe` asks the gradients.
 """
 
-from collections.abc import Callable, MutableMapping, Set
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.overrides import TorchFunctionMode
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from backbones import probe
+from backbones.follow import Follow, Place
 from core.frames import Grid
-
-
-class Place(NamedTuple):
-    """Position i of one axis looks at input pixel ``offset + stride * i``."""
-
-    stride: float
-    offset: float
-
-    def window(self, kernel: int, stride: int, before: float, dilation: int) -> "Place":
-        """Behind a window of ``kernel`` taps with ``before`` padded pixels in front.
-
-        >>> Place(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
-        Place(stride=8.0, offset=2.0)
-        """
-        return Place(self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride)
-
-
-Places = tuple[Place, Place]  # (y, x)
 
 
 def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
@@ -43,18 +24,22 @@ def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int
 
 def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> Grid | None:
     """The grid for an input of ``size`` (H, W), or None where branches disagree or an operation is unknown."""
-    with _Follow() as follow:
-        places = follow.places.get(_run(extractor, size, channels, follow))
+    try:
+        with Follow() as follow:
+            places = follow.places.get(_run(extractor, size, channels, follow))
+    except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
+        return None
     return None if places is None else Grid(size, (places[0].stride, places[1].stride), (places[0].offset, places[1].offset))
 
 
 def output_shape(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> tuple[int, ...]:
-    """The shape of the features of two images of ``size`` (H, W)."""
-    return tuple(_run(extractor, size, channels).shape)
+    """The shape of the features of two images of ``size`` (H, W); empty where they are no single tensor."""
+    features = _run(extractor, size, channels)
+    return tuple(features.shape) if isinstance(features, Tensor) else ()
 
 
 @torch.no_grad()
-def _run(extractor: nn.Module, size: tuple[int, int], channels: int, follow: "_Follow | None" = None) -> Tensor:
+def _run(extractor: nn.Module, size: tuple[int, int], channels: int, follow: Follow | None = None) -> Any:
     """Two images, so that batch norm in train mode has more than one value even on a 1x1 map."""
     state = {key: torch.empty_like(value, device="meta") for key, value in _tensors(extractor)}
     images = torch.empty(2, channels, *size, device="meta")
@@ -65,82 +50,3 @@ def _run(extractor: nn.Module, size: tuple[int, int], channels: int, follow: "_F
 
 def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
     return [*module.named_parameters(), *module.named_buffers()]
-
-
-class _Follow(TorchFunctionMode):
-    """Notes, for every tensor on the way, where its positions look; None where branches disagree."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.places: MutableMapping[Tensor, Places | None] = WeakTensorKeyDictionary()
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        known = [tensor for tensor in _tensors_in(args) if tensor in self.places]
-        inputs, shapes = {self.places[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
-        out = func(*args, **kwargs)
-        step = _STEPS.get(getattr(func, "__name__", ""))
-        for tensor in _tensors_in([out]) if inputs else []:
-            if step or tensor.shape[-2:] in shapes:
-                self.places[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
-        return out
-
-
-def _agreed(inputs: Set[Places | None]) -> Places | None:
-    """What all inputs of an operation say, or None."""
-    return next(iter(inputs)) if len(inputs) == 1 else None
-
-
-def _through(window: "Window", inputs: Set[Places | None]) -> Places | None:
-    places = _agreed(inputs)
-    if places is None:
-        return None
-    y, x = (place.window(*steps) for place, *steps in zip(places, *map(_pair, window), strict=True))
-    return y, x
-
-
-class Window(NamedTuple):
-    """What a convolution, a pooling or a padding does, for both axes in one number or for each in a pair."""
-
-    kernel: Any
-    stride: Any
-    before: Any
-    dilation: Any
-
-
-def _convolution(
-    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Window:
-    kernel = tuple(weight.shape[-2:])
-    if padding == "same":
-        padding = [d * (k - 1) // 2 for k, d in zip(kernel, _pair(dilation), strict=True)]
-    return Window(kernel, stride, 0 if padding == "valid" else padding, dilation)
-
-
-def _maximum(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any) -> Window:
-    return Window(kernel_size, stride or kernel_size, padding, dilation)
-
-
-def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> Window:
-    return Window(kernel_size, stride or kernel_size, padding, 1)
-
-
-def _pad(x: Tensor, pad: list[int], *_: Any, **__: Any) -> Window:
-    """torch counts pads from the last axis: (left, right, top, bottom)."""
-    return Window(1, 1, (pad[2] if len(pad) > 2 else 0, pad[0]), 1)
-
-
-_STEPS: dict[str, Callable[..., Window]] = {"conv2d": _convolution, "max_pool2d": _maximum, "avg_pool2d": _average, "pad": _pad}
-
-
-def _pair(value: Any) -> tuple[int, int]:
-    y, x = (value[0], value[-1]) if isinstance(value, tuple | list) else (value, value)
-    return y, x
-
-
-def _tensors_in(values: Any) -> list[Tensor]:
-    """The tensors among values, also those inside lists (``torch.cat``)."""
-    found: list[Tensor] = []
-    for item in values:
-        found += [item] if isinstance(item, Tensor) else _tensors_in(item) if isinstance(item, tuple | list) else []
-    return found

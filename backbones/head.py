@@ -24,6 +24,11 @@ class Head(nn.Module):
         return self.pooling.name
 
     @property
+    def num_classes(self) -> int:
+        """K, the number of findings."""
+        return len(self.linear.weight)
+
+    @property
     def weight(self) -> Tensor:
         """(K, groups * C) the linear weights."""
         return self.linear.weight

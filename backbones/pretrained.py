@@ -6,6 +6,7 @@ from typing import Any
 
 import timm
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.errors import NotAvailableError
@@ -36,7 +37,7 @@ def create(name: str, pretrained: bool) -> Any:
     overlay = {"file": str(place)} if place.is_file() else None
     try:
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise _not_available(name, _source(name), place, error) from error
 
 

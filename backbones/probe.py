@@ -2,7 +2,8 @@
 
 While it runs, every convolution keeps its central taps alone (one of an odd kernel, two of an even one), every
 pooling likewise, gates are open and norms and activations let everything through. So the gradient of one position
-lies on few pixels and its centroid is exact. The network itself is not touched: its calls are answered differently.
+lies on few pixels and its centroid is exact (parallel branches count alike). The network itself is not touched: its
+calls are answered differently.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[in
     finally:
         for part, mode in modes.items():
             part.training = mode
-    (y, dy), (x, dx) = _line(rows), _line(columns)
+    (y, dy), (x, dx) = _line(rows, size[0]), _line(columns, size[1])
     return Grid(size, (dy, dx), (y, x))
 
 
@@ -58,10 +59,10 @@ def _centroid(gradient: Tensor | None) -> list[float]:
     return [float((mass.sum(1 - axis) * torch.arange(n, device=mass.device)).sum()) for axis, n in enumerate(mass.shape)]
 
 
-def _line(seen: dict[int, float]) -> tuple[float, float]:
-    """(offset, stride) through the points; a single position has the stride of its own place."""
+def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
+    """(offset, stride) through the points; a single position has the whole side as its stride."""
     last = max(seen)
-    stride = seen[last] - seen[last - 1] if len(seen) > 1 else 2 * seen[last] + 1
+    stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
     if not stride > 0:
         raise NotAvailableError("the positions of this network look at no regular grid: give backbones.wrap grid=lambda size: Grid(…)")
     return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 makes -0.0 plain
@@ -74,10 +75,7 @@ class _CentralTaps(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in _PASS:
             return args[0]
-        answer = {"conv2d": _convolve, "max_pool2d": _pool, "avg_pool2d": _average, "sigmoid": torch.ones_like, "hardsigmoid": _open}.get(
-            name, func
-        )
-        return answer(*args, **(kwargs or {}))
+        return _ANSWERS.get(name, func)(*args, **(kwargs or {}))
 
 
 _PASS = {
@@ -94,6 +92,10 @@ def _convolve(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padd
     return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
 
 
+def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
+    return nn.functional.linear(x, torch.full_like(weight.detach(), 1 / weight.shape[1]))
+
+
 def _pool(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any
 ) -> Tensor:
@@ -108,6 +110,11 @@ def _pool(
 
 def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any) -> Tensor:
     return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+_ANSWERS: dict[str, Callable[..., Tensor]] = {
+    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average, "sigmoid": _open, "hardsigmoid": _open,
+}  # fmt: skip
 
 
 def _central(weight: Tensor) -> Tensor:

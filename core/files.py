@@ -56,7 +56,7 @@ def write_json(path: Path | str, value: Any) -> None:
 def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
     """JSON in which what fits on a line stands on one line, so that a list of scores reads as a table.
 
-    >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=24))
+    >>> print(pretty({"key": "ab12", "scores": [{"n": 1}, {"n": 2}]}, width=20))
     {
      "key": "ab12",
      "scores": [

@@ -81,6 +81,11 @@ class Phantom(Dataset):
         """(N, 8) labels: 1 where the finding has a box at this size."""
         return np.stack([sample.labels for sample in self]) if len(self) else np.zeros((0, len(FINDINGS)), np.float32)
 
+    @functools.cached_property
+    def patients(self) -> list[str]:
+        """Patient of each image: its number."""
+        return [f"{number:07d}" for number in self.indices]
+
     def sample(self, index: int) -> Sample:
         """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
         number = int(self.indices[index])
@@ -88,7 +93,7 @@ class Phantom(Dataset):
         boxes = _boxes(patient, self.size)
         return Sample(
             image_id=f"phantom-{self.seed}-{number:07d}",
-            patient_id=f"{number:07d}",
+            patient_id=self.patients[index],
             frame=(self.size, self.size),
             labels=np.array([f in boxes for f in FINDINGS], np.float32),
             boxes=boxes,

@@ -45,7 +45,7 @@ def _lungs(at: Window, patient: Patient) -> Pixels:
         across, half = (at.p - x) / rx, (2 * bottom - 1 - top) * 0.62
         along = (at.q - (top + half)) / half
         dome = 2 * bottom - 1 + 0.16 * (across * (0.6 - 1.2 * side) + across * across * 0.5 - 0.25)
-        shape = np.minimum(inside(across * across + along**4, 0.25), smooth((dome - at.q) * 14 + 0.5))
+        shape = np.minimum(inside(across * across + (along * along) ** 2, 0.25), smooth((dome - at.q) * 14 + 0.5))
         np.maximum(level, shape, out=level)
     return level
 

@@ -1,7 +1,7 @@
 """What the phantom is drawn with: windows, soft edges and value noise, in coordinates that know no pixel size.
 
-Only sums, products and comparisons of float32 touch the pixels (no exp, no sin, no matrix product), so that the
-same numbers come out on every processor.
+Only sums, products, quotients and comparisons of float32 touch the pixels (no exp, no pow, no matrix product), so that
+the same numbers come out on every processor.
 """
 
 from typing import NamedTuple

@@ -16,7 +16,7 @@ Look = tuple[Pixels, Pixels]
 
 def atelectasis(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """Plate-like streaks, three of them, slightly oblique, in a thin haze."""
-    outline = inside(p**4 + q**4, 0.5)
+    outline = inside((p * p) ** 2 + (q * q) ** 2, 0.5)
     phase = q * 1.5 + p * (texture[0, 0] - 0.5) + (noise(texture, p, q) - 0.5) * 0.7
     streaks = band(phase - np.rint(phase), 0.38)
     return outline, outline * (0.35 + 0.65 * streaks)
@@ -65,19 +65,19 @@ def mass(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     for a, b in ((0, 1), (2, 3)):
         x, y = texture[a, b] - 0.5, texture[b, a] - 0.5
         radius2 = np.minimum(radius2, ((p - x) ** 2 + (q - y) ** 2) / (1 - np.maximum(abs(x), abs(y))) ** 2)
-    outline = inside(radius2, 0.3)
+    outline = inside(radius2, 0.6)
     return outline, outline * (0.8 + 0.2 * noise(texture, p, q))
 
 
 def nodule(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A small disc."""
-    outline = inside(p * p + q * q, 0.45)
+    outline = inside(p * p + q * q, 0.3)
     return outline, outline
 
 
 def pneumonia(p: Pixels, q: Pixels, texture: Pixels) -> Look:
     """A dense consolidation crossed by dark branches of air (air bronchograms)."""
-    return _consolidated(inside(np.minimum(p * p + q * q, (p**4 + q**4) * 1.1), 0.5), p, q, texture)
+    return _consolidated(inside(np.minimum(p * p + q * q, ((p * p) ** 2 + (q * q) ** 2) * 1.1), 0.5), p, q, texture)
 
 
 def pneumonia_both(p: Pixels, q: Pixels, texture: Pixels) -> Look:
@@ -120,7 +120,7 @@ STRENGTH = {
     "Cardiomegaly": 1.0,
     "Effusion": 0.38,
     "Infiltration": 0.32,
-    "Mass": 0.34,
+    "Mass": 0.42,
     "Nodule": 0.44,
     "Pneumonia": 0.38,
     "Pneumothorax": -0.19,

@@ -1,7 +1,7 @@
 """Where findings lie and how large they are: the statistics of NIH's 984 published boxes, as quantile functions.
 
-Shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes, the outermost two
-those of the most extreme boxes (the smallest and largest fiftieth). Source: BBox_List_2017.csv of NIH ChestX-ray14.
+Shares of the image side. The 10th, 50th and 90th percentiles are those of all published boxes; the outermost two (of
+the smallest and largest fiftieth) and the quartiles are those of 604 of them. Source: BBox_List_2017.csv.
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ import numpy as np
 
 from datasets.phantom_canvas import UnitBox
 
-Quantiles = tuple[float, float, float, float, float]
-SHARES = (0.0, 0.1, 0.5, 0.9, 1.0)
+Quantiles = tuple[float, ...]
+SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 WIDE = 0.4
 """A box wider than this reaches into both lungs."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """The box statistics of one finding; quantiles stand at the shares 0, .1, .5, .9 and 1."""
+    """The box statistics of one finding; quantiles stand at the shares 0, .1, .25, .5, .75, .9 and 1."""
 
     width: Quantiles
     height: Quantiles
@@ -38,36 +38,56 @@ class Place:
     """Share of boxes whose height and y have the same rank, or opposite ones where negative."""
 
 
+# fmt: off
 PLACES = {
     "Atelectasis": Place(
-        (0.07, 0.10, 0.17, 0.32, 0.64), (0.03, 0.06, 0.11, 0.22, 0.36), (0.26, 0.43, 0.57, 0.71, 0.79), 0.30, 0.72, 0.06, 0.50, 0.30, 0.15
+        width=(0.07, 0.1, 0.13, 0.17, 0.25, 0.32, 0.64), height=(0.03, 0.06, 0.08, 0.11, 0.17, 0.22, 0.36),
+        y=(0.26, 0.43, 0.49, 0.57, 0.65, 0.71, 0.79), left=0.3, right=0.72, spread=0.06,
+        share_right=0.5, alike=0.3, tilt=0.15,
     ),
     "Cardiomegaly": Place(
-        (0.37, 0.40, 0.47, 0.53, 0.60), (0.26, 0.30, 0.37, 0.44, 0.50), (0.42, 0.49, 0.57, 0.65, 0.71), 0.47, 0.58, 0.035, 0.95, 0.45, 0.20
+        width=(0.37, 0.4, 0.44, 0.47, 0.5, 0.53, 0.6), height=(0.26, 0.3, 0.34, 0.37, 0.41, 0.44, 0.5),
+        y=(0.42, 0.49, 0.52, 0.57, 0.61, 0.65, 0.71), left=0.47, right=0.58, spread=0.035,
+        share_right=0.95, alike=0.45, tilt=0.2,
     ),
     "Effusion": Place(
-        (0.05, 0.10, 0.20, 0.31, 0.40), (0.05, 0.09, 0.27, 0.59, 0.70), (0.33, 0.42, 0.56, 0.71, 0.80), 0.24, 0.79, 0.05, 0.49, 0.15, -0.60
+        width=(0.05, 0.1, 0.16, 0.2, 0.26, 0.31, 0.4), height=(0.05, 0.09, 0.16, 0.27, 0.44, 0.59, 0.7),
+        y=(0.33, 0.42, 0.46, 0.56, 0.64, 0.71, 0.8), left=0.24, right=0.79, spread=0.05,
+        share_right=0.49, alike=0.15, tilt=-0.6,
     ),
     "Infiltration": Place(
-        (0.09, 0.16, 0.22, 0.65, 0.72), (0.09, 0.15, 0.26, 0.48, 0.60), (0.32, 0.38, 0.52, 0.67, 0.77), 0.31, 0.71, 0.06, 0.56, 0.55, -0.25
+        width=(0.09, 0.16, 0.19, 0.22, 0.31, 0.65, 0.72), height=(0.09, 0.15, 0.19, 0.26, 0.38, 0.48, 0.6),
+        y=(0.32, 0.38, 0.44, 0.52, 0.59, 0.67, 0.77), left=0.31, right=0.71, spread=0.06,
+        share_right=0.56, alike=0.55, tilt=-0.25,
     ),
     "Mass": Place(
-        (0.05, 0.07, 0.12, 0.31, 0.50), (0.05, 0.08, 0.14, 0.36, 0.50), (0.24, 0.31, 0.45, 0.60, 0.70), 0.33, 0.71, 0.06, 0.47, 0.85, 0.0
+        width=(0.05, 0.07, 0.09, 0.12, 0.17, 0.31, 0.5), height=(0.05, 0.08, 0.1, 0.14, 0.21, 0.36, 0.5),
+        y=(0.24, 0.31, 0.37, 0.45, 0.51, 0.6, 0.7), left=0.33, right=0.71, spread=0.06,
+        share_right=0.47, alike=0.85, tilt=0.0,
     ),
     "Nodule": Place(
-        (0.035, 0.05, 0.07, 0.10, 0.12), (0.035, 0.04, 0.07, 0.10, 0.12), (0.20, 0.29, 0.47, 0.70, 0.80), 0.27, 0.76, 0.06, 0.52, 0.90, 0.0
+        width=(0.035, 0.05, 0.055, 0.07, 0.085, 0.1, 0.12), height=(0.035, 0.04, 0.05, 0.07, 0.08, 0.1, 0.12),
+        y=(0.2, 0.29, 0.35, 0.47, 0.57, 0.7, 0.8), left=0.27, right=0.76, spread=0.06,
+        share_right=0.52, alike=0.9, tilt=0.0,
     ),
     "Pneumonia": Place(
-        (0.11, 0.16, 0.22, 0.57, 0.70), (0.10, 0.16, 0.27, 0.50, 0.62), (0.33, 0.42, 0.56, 0.69, 0.78), 0.30, 0.71, 0.06, 0.53, 0.50, -0.50
+        width=(0.11, 0.16, 0.18, 0.22, 0.26, 0.57, 0.7), height=(0.1, 0.16, 0.19, 0.27, 0.38, 0.5, 0.62),
+        y=(0.33, 0.42, 0.48, 0.56, 0.61, 0.69, 0.78), left=0.3, right=0.71, spread=0.06,
+        share_right=0.53, alike=0.5, tilt=-0.5,
     ),
     "Pneumothorax": Place(
-        (0.05, 0.09, 0.20, 0.31, 0.36), (0.04, 0.08, 0.20, 0.52, 0.60), (0.07, 0.15, 0.25, 0.61, 0.78), 0.30, 0.69, 0.06, 0.43, 0.50, 0.50
+        width=(0.05, 0.09, 0.13, 0.2, 0.25, 0.31, 0.36), height=(0.04, 0.08, 0.12, 0.2, 0.28, 0.52, 0.6),
+        y=(0.07, 0.15, 0.18, 0.25, 0.39, 0.61, 0.78), left=0.3, right=0.69, spread=0.06,
+        share_right=0.43, alike=0.5, tilt=0.5,
     ),
 }
 HEART = Place(
-    (0.25, 0.27, 0.31, 0.345, 0.355), (0.21, 0.23, 0.27, 0.31, 0.33), (0.50, 0.54, 0.59, 0.64, 0.67), 0.50, 0.555, 0.018, 1.0, 0.5, 0.2
+    width=(0.25, 0.27, 0.29, 0.31, 0.33, 0.345, 0.355), height=(0.21, 0.23, 0.25, 0.27, 0.29, 0.31, 0.33),
+    y=(0.5, 0.54, 0.565, 0.59, 0.615, 0.64, 0.67), left=0.5, right=0.555, spread=0.018,
+    share_right=1.0, alike=0.5, tilt=0.2,
 )
 """The heart that is not enlarged."""
+# fmt: on
 
 
 def place_box(place: Place, u: Sequence[float]) -> UnitBox:
@@ -86,10 +106,10 @@ def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
 
 
 def _centre_x(place: Place, width: float, side: float, u: float) -> float:
-    if width > WIDE and place.width[2] < WIDE:
-        return _at(u, (0.43, 0.46, 0.51, 0.56, 0.60))
+    if width > WIDE and place.width[3] < WIDE:
+        return _at(u, (0.43, 0.46, 0.485, 0.51, 0.535, 0.56, 0.60))
     middle = place.right if side < place.share_right else place.left
-    return middle + place.spread * _at(u, (-2.0, -1.28, 0.0, 1.28, 2.0))
+    return middle + place.spread * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
 def _kept_inside(x: float, y: float, width: float, height: float, edge: float = 0.02) -> UnitBox:

@@ -9,7 +9,7 @@ from backbones.pooling.max import MAX
 
 
 class AVG_MAX(Pooling):  # noqa: N801  the word on the command line
-    """x = [mean_xy A, max_xy A], 2C weights per finding; ties as in MAX. Source: Woo et al., ECCV 2018 (both poolings).
+    """x = [mean_xy A, max_xy A], 2C weights per finding; ties as in MAX. Both as in Woo et al., ECCV 2018.
 
     >>> AVG_MAX()(torch.tensor([[[[1., 2.], [3., 6.]]]])).tolist()
     [[3.0, 6.0]]

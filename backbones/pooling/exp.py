@@ -6,7 +6,7 @@ from backbones.pooling.base import Pooling, flat
 
 
 class EXP(Pooling):
-    """x_c = sum_xy softmax_xy(A_c) A_c. Source: McFee et al., TASLP 2018 ("softmax pooling"); Ye et al., 2020.
+    """x_c = sum_xy softmax_xy(A_c) A_c. Source: Wang et al., ICASSP 2019 (exponential softmax).
 
     Small A: the mean; large A: the maximum; equal positions share the weight. Unlike LSE its gradient may be negative
     at low positions.

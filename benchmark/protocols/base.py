@@ -76,7 +76,8 @@ def prepare(case: Case) -> tuple[Surface | None, str]:
     low, high = values.min(), values.max()
     if low == high:
         return None, FLAT
-    return surface((values - low) / (high - low), case.frame, case.grid), ""
+    on = surface((values - low) / (high - low), case.frame, case.grid)
+    return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
 
 
 FLAT = "flat map"

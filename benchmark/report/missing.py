@@ -1,4 +1,4 @@
-"""The cells without a number, and why."""
+"""The cells that are not available or failed, and why."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,17 +6,18 @@ from benchmark.records.record import Record
 from benchmark.report.table import NOTHING, Table
 
 HEADER = ("dataset", "backbone", "pooling", "attention", "methods", "protocols", "cells", "status", "reason")
+INTRO = "Each has a record with its reason. Cases that failed count as misses in the tables above."
 
 
 def missing(records: Sequence[Record]) -> Table | None:
-    """Cells that are not available or failed, one row per model and reason; None where every cell has its numbers."""
+    """Cells that are not available or failed, one row per model and reason; None where all went well."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
         if record.status != "ok":
             c = record.cell
             groups.setdefault((c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason), []).append(record)
     rows = tuple(_row(key, groups[key]) for key in sorted(groups))
-    return Table("Cells without a number", "Each has a record with its reason.", HEADER, rows) if rows else None
+    return Table("Cells not available or failed", INTRO, HEADER, rows) if rows else None
 
 
 def _row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:

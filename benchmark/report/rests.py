@@ -11,6 +11,8 @@ def rests_on(records: Sequence[Record], thresholds: str) -> str:
     """Counts, seeds, thresholds, intervals and software behind ``records``; what differs between them as a range or list."""
     facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for r in records for name in r.rests_on}
     told = [f"{name} {_merged(values)}" for name, values in facts.items()]
+    if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
+        told.append(f"epochs at most {_merged(epochs)}")
     told += [f"seeds {_merged(r.cell.seed for r in records)}", f"image size {_merged(r.cell.img_size for r in records)}"]
     versions = {name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)}
     software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"

@@ -20,7 +20,8 @@ def model_of(record: Record) -> tuple[object, ...]:
 def words(record: Record) -> tuple[str, ...]:
     """The cells with which a row begins: backbone, pooling, attention, image size, method."""
     c = record.cell
-    return (c.backbone or "–", c.global_pool or "–", c.attention_map or "–", str(c.img_size or "–"), c.method)
+    method = f"{c.method} (paper)" if record.source == "paper" else c.method
+    return (c.backbone or "–", c.global_pool or "–", c.attention_map or "–", str(c.img_size or "–"), method)
 
 
 WORDS = ("backbone", "pooling", "attention", "size", "method")
@@ -60,9 +61,10 @@ def ranked(records: Sequence[Record]) -> list[Record]:
 
 
 def ranks(records: Sequence[Record]) -> list[str]:
-    """The place of each of the ranked ``records``; none for baselines, the limit, papers and rows without a value."""
-    enters = [r.source == "run" and r.cell.method not in (*BASELINES, LIMIT) and main_value(r) is not None for r in records]
-    return [str(sum(enters[: i + 1])) if entered else "–" for i, entered in enumerate(enters)]
+    """The place of each record, equal values sharing one; none for baselines, the limit, papers and rows without a value."""
+    values = [main_value(r) if r.source == "run" and r.cell.method not in (*BASELINES, LIMIT) else None for r in records]
+    entered = [value for value in values if value is not None]
+    return ["–" if value is None else str(1 + sum(other > value for other in entered)) for value in values]
 
 
 def prior_of(record: Record, records: Iterable[Record]) -> float | None:

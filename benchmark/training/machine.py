@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lightning.pytorch as lightning
 import torch
+from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from benchmark.training.callbacks import Bar
@@ -23,20 +24,20 @@ def settle(config: TrainConfig) -> None:
     torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module=r"lightning\\.")
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    for kind in (PossibleUserWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=kind)
 
 
-def device() -> str:
-    """``cuda`` where a GPU can be used, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+def device(config: TrainConfig) -> str:
+    """``cuda`` where a GPU can be used and ``--num_GPU 0`` does not forbid it, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() and config.num_GPU != 0 else "cpu"
 
 
 def precision(config: TrainConfig) -> str:
     """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32."""
     if config.precision != "auto":
         return config.precision
-    if device() == "cuda":
+    if device(config) == "cuda":
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
     able = torch.cpu.get_capabilities()
     return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32"
@@ -48,14 +49,14 @@ def devices(config: TrainConfig) -> int | list[int]:
     Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
     """
     chosen = config.device_ids or ("" if config.num_GPU is None else str(config.num_GPU)) or config.devices
-    if chosen == "auto" or (device() == "cpu" and chosen != config.devices):
+    if chosen == "auto" or (device(config) == "cpu" and chosen != config.devices):
         return 1
     numbers = chosen.split(",")
     if not all(number.strip().isdigit() for number in numbers):
         raise BadValueError(f"{chosen!r} are no devices: write --devices 2 or --device_ids 0,1")
     which = [int(number) for number in numbers]
     there, wanted = torch.cuda.device_count(), max(which) + 1 if config.device_ids else which[0]
-    if device() == "cuda" and wanted > there:
+    if device(config) == "cuda" and wanted > there:
         raise NotAvailableError(f"{chosen!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
     return which if config.device_ids else max(which[0], 1)
 
@@ -69,9 +70,8 @@ def world(config: TrainConfig) -> int:
 def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
     """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback."""
     seen = sys.stderr.isatty()  # a bar in a log file is noise
-    with_gpu = device() == "cuda" and config.num_GPU != 0
     return lightning.Trainer(
-        accelerator="gpu" if with_gpu else "cpu",
+        accelerator="gpu" if device(config) == "cuda" else "cpu",
         devices=devices(config),
         num_nodes=config.num_nodes,
         strategy=config.strategy,

@@ -17,6 +17,9 @@ from core.files import write_text
 ELSEWHERE = {field.name for part in (MachineFlags, OutputFlags) for field in dataclasses.fields(part)}
 """Flags that say where and how a run is made, not what it is."""
 
+SHARED = "LOCUS_RUN_FOLDER"
+"""Environment variable by which the processes of one distributed run share the first one's folder."""
+
 
 def done(folder: Path) -> bool:
     """Whether a run is finished: its ``metrics.json`` is written last."""
@@ -32,8 +35,9 @@ def folder_for(config: TrainConfig) -> Path:
         return _given(Path(config.resume))
     if config.resume:
         return _newest_unfinished(config)
-    # the processes of one distributed run are started one by one and share the first one's choice
-    return Path(os.environ.setdefault("LOCUS_RUN", str(_new(config))) if config.devices not in ("auto", "1") else _new(config))
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ[SHARED] = str(_new(config))
+    return Path(os.environ[SHARED])
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:

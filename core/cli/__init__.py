@@ -45,7 +45,7 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}python main.py --help lists all of them")
+            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}--help lists all of them")
     parsed = vars(parser_of(kind, "").parse_object(dict(values), defaults=False))
     for name, value in parsed.items():
         check(kind, name, value)

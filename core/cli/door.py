@@ -17,6 +17,7 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+        logging.getLogger().setLevel(logging.INFO)  # also where somebody else set up handlers before
         try:
             return main(argv) or 0
         except LocusError as error:

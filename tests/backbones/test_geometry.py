@@ -119,6 +119,24 @@ def test_disagreeing_branches_are_probed():
     assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.25, 0.25))
 
 
+class Curious(nn.Conv2d):
+    """Looks at its numbers on the way."""
+
+    def forward(self, images):
+        return super().forward(images) * (1.0 if images.max().item() > 0 else 2.0)
+
+
+def test_a_network_that_looks_at_its_numbers_is_probed():
+    net = Curious(3, 4, 2, stride=2)
+    assert geometry.arithmetic(net, (96, 96)) is None
+    assert geometry.locator(net)((96, 96)) == Grid((96, 96), (2, 2), (0.5, 0.5))
+
+
+def test_a_single_position_has_the_whole_side_as_its_stride():
+    net = nn.AvgPool2d(96)
+    assert probe.grid(net, net, (96, 96)) == Grid((96, 96), (96, 96), (47.5, 47.5))
+
+
 def test_named_paddings_are_followed():
     net = nn.Sequential(nn.Conv2d(3, 4, 4, padding="same"), nn.Conv2d(4, 4, 3, padding="valid"), nn.ZeroPad2d((3, 0, 1, 0)))
     assert geometry.arithmetic(net, (96, 96)) == probe.grid(net, net, (96, 96)) == Grid((96, 96), (1, 1), (0.5, -1.5))

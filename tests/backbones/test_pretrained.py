@@ -41,6 +41,14 @@ def test_weights_of_another_network_are_a_sentence():
         backbones.build("resnet18", 2, pretrained=True)
 
 
+def test_a_damaged_weights_file_is_a_sentence():
+    place = weights_file("resnet18")
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"nothing")
+    with pytest.raises(NotAvailableError, match="do not fit 'resnet18': delete the file"):
+        backbones.build("resnet18", 2, pretrained=True)
+
+
 @pytest.mark.slow
 def test_weights_that_nobody_published_are_a_sentence():
     with pytest.raises(NotAvailableError, match="nobody published ImageNet weights for 'efficientnet_b7'"):

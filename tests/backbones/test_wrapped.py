@@ -33,7 +33,7 @@ def test_callables_give_the_networks_own_logits(net):
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head=lambda A: net.classifier(A.mean((2, 3))))
     assert torch.equal(model(IMAGES), net(IMAGES))
     assert model.pooling == ""
-    assert model.config is None
+    assert model.config is model.num_classes is None
 
 
 def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
@@ -41,6 +41,7 @@ def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
     A = model.features(IMAGES)
     assert torch.allclose(model.class_maps(A).mean((2, 3)) + model.bias, net(IMAGES), atol=1e-6)
     assert model.pooling == "AVG"
+    assert model.num_classes == 3
 
 
 def test_a_dotted_name_stops_before_anything_happens_in_place(net):
@@ -73,7 +74,7 @@ def test_a_grid_may_be_given(net):
 def test_a_network_without_gradients_cannot_be_probed():
     net = nn.Linear(2, 2)
     model = backbones.wrap(net, features=lambda x: x.detach().clone().requires_grad_(), head=lambda A: A)
-    with pytest.raises(NotAvailableError, match="give backbones.wrap grid"):
+    with pytest.raises(NotAvailableError, match=r"give backbones\.wrap grid"):
         model.grid((96, 96))
 
 

@@ -54,14 +54,14 @@ def test_the_nih_truth_boxes_survive_the_change_of_frame(side, least, nih_sample
 
 
 @pytest.mark.planted
-def test_a_map_of_a_box_that_is_not_centred_is_neither_mirrored_nor_transposed():
+def test_a_map_of_a_box_that_is_not_centred_is_neither_mirrored_nor_transposed_nor_shifted_as_by_a_crop():
     truth = np.array([[100.0, 600, 300, 1000]])
     found = boxes(box_mask(truth, (1024, 1024), (128, 128)), 0.5, (1024, 1024), "conventional")
     np.testing.assert_allclose(found, truth, atol=4)
 
 
 @pytest.mark.byhand
-def test_iobb_of_a_whole_image_box_is_the_truth_over_the_image():
+def test_iobb_arguments_are_not_swapped_a_whole_image_box_has_truth_over_image():
     truth = np.array([[100.0, 200, 400, 300]])
     whole = boxes([[1.0, 1.0], [1.0, 0.99]], 0.5, (1024, 1024), "conventional")
     assert whole.tolist() == [[0, 0, 1024, 1024]]

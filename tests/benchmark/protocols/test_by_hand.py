@@ -9,7 +9,9 @@ from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.protocols.locus import LEVELS, Locus
 from benchmark.protocols.pointing import distance
-from benchmark.protocols.seed import GRID, union_iobb
+from benchmark.protocols.seed import GRID as RULES
+from benchmark.protocols.seed import union_iobb
+from core.frames import Grid
 
 FRAME = (30, 30)
 SPOT = np.array([[0, 0, 0], [0, 1, 0], [0, 0, 0]], dtype=np.float32)  # {> t} is the square 15 ± 10 (1 - t)
@@ -69,7 +71,7 @@ def test_seed_shares_are_at_or_above_a_level_and_no_overlap_is_counted():
     cases = [case("a", [[5, 5, 25, 25]]), case("b", [[0, 0, 1, 1]])]
     assert score("seed", cases, "hit@iou.5", origin="fixed").value == 0.5
     assert score("seed", cases, "no_overlap", origin="fixed").value == 0.5
-    assert len(GRID) == 49
+    assert len(RULES) == 49
 
 
 def test_seed_iobb_of_a_case_without_a_box_is_no_zero():
@@ -121,6 +123,15 @@ def test_a_lone_patient_cannot_choose_their_own_threshold():
     assert result.thresholds["cross-fitted"] == {"mass": [0.5]}
     assert result.thresholds["oracle"] == {"mass": [0.0]}
     assert LEVELS[[0, 29, 99]].tolist() == [0, 0.29, 0.99]
+
+
+def test_a_map_that_stands_out_only_beyond_the_frame_is_flat():
+    grid = Grid((30, 30), (20, 20), (-30.5, -30.5))  # positions at -30, -10 and 10
+    values = np.zeros((3, 3), dtype=np.float32)
+    values[0, 0] = 1
+    result = Locus().evaluate([Case("a", "a", "mass", values, grid, FRAME, np.array([[0.0, 0, 30, 30]]))], ("mass",), 0)
+    assert result.rows[0]["reason"] == "flat map"
+    assert not result.rows[0]["pointing"]
 
 
 def test_several_truth_boxes_the_best_counts_for_the_case_and_each_for_anyhit():

@@ -91,7 +91,9 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
     with pytest.raises(DataError, match=r"another architecture than squeezenet1_1 with PCAM and 8 findings"):
         checkpoints.start_from(backbones.build("squeezenet1_1", 8, "PCAM"), tmp_path / "custom.ckpt")
     with pytest.raises(DataError, match=r"another architecture than custom with PCAM and 3 findings"):
-        checkpoints.fill(backbones.build("custom", 3, "PCAM"), checkpoints.weights(checkpoints.read(tmp_path / "custom.ckpt")), "custom.ckpt")
+        checkpoints.fill(
+            backbones.build("custom", 3, "PCAM"), checkpoints.weights(checkpoints.read(tmp_path / "custom.ckpt")), "custom.ckpt"
+        )
 
 
 @pytest.mark.byhand

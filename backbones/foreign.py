@@ -1,0 +1,95 @@
+"""The two halves of somebody else's network: what ends in A, and what begins there."""
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from core.errors import NotAvailableError, UnknownNameError
+
+Step = Callable[[Tensor], Tensor]
+
+
+class Extractor(nn.Module):
+    """The part of a foreign network that ends in A."""
+
+    def __init__(self, module: nn.Module, features: str | Step) -> None:
+        super().__init__()
+        self.module = module
+        self.take: Step = until(module, features) if isinstance(features, str) else features
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,channels,H,W) -> (N,C,h,w)."""
+        return self.take(images)
+
+
+class ForeignHead(nn.Module):
+    """A head of unknown inside: logits, but no class maps."""
+
+    word = ""
+
+    def __init__(self, head: Step, num_classes: int | None) -> None:
+        super().__init__()
+        self.head, self.num_classes = head, num_classes
+
+    def forward(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,K) logits."""
+        return self.head(A)
+
+    def class_maps(self, A: Tensor) -> Tensor:
+        """Not known: raises ``NotAvailableError``."""
+        raise _closed()
+
+    @property
+    def weight(self) -> Tensor:
+        """Not known: raises ``NotAvailableError``."""
+        raise _closed()
+
+    @property
+    def bias(self) -> Tensor:
+        """Not known: raises ``NotAvailableError``."""
+        raise _closed()
+
+
+def until(module: nn.Module, name: str) -> Step:
+    """images -> the output of the submodule ``name``; the network runs no further."""
+    part = submodule(module, name)
+
+    def stop(part: nn.Module, inputs: Any, A: Tensor) -> None:
+        raise _ReachedError(A)
+
+    def run(images: Tensor) -> Tensor:
+        hook = part.register_forward_hook(stop)
+        try:
+            module(images)
+        except _ReachedError as reached:
+            return reached.A
+        finally:
+            hook.remove()
+        raise NotAvailableError(f"the submodule {name!r} takes no part in the network's forward pass: name another one as features")
+
+    return run
+
+
+def submodule(module: nn.Module, name: str) -> nn.Module:
+    """The part of ``module`` with the dotted ``name``. Raises ``UnknownNameError`` with the nearest."""
+    parts = dict(module.named_modules())
+    if name not in parts:
+        near = difflib.get_close_matches(name, parts, n=5)
+        raise UnknownNameError("submodule", name, dict.fromkeys([*near, *dict(module.named_children())]))
+    return parts[name]
+
+
+class _ReachedError(Exception):
+    """Carries A out of a network that need not run further."""
+
+    def __init__(self, A: Tensor) -> None:
+        super().__init__()
+        self.A = A
+
+
+def _closed() -> NotAvailableError:
+    return NotAvailableError(
+        "this wrapped head is a callable whose weights are not known: name its nn.Linear as head, or use a method of gradients"
+    )

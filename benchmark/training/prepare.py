@@ -1,0 +1,64 @@
+"""From the flags to the parts of a run: data, network, loss. Every error that can be known before training comes here."""
+
+from pathlib import Path
+
+import torch
+
+import backbones
+from backbones import Classifier
+from benchmark.training import checkpoints, data, machine
+from benchmark.training.data import Batches, Side
+from benchmark.training.losses.base import Loss
+from benchmark.training.module import Module
+from config import TrainConfig
+from core.errors import BadValueError
+from core.registry import Registry
+from datasets import transforms
+
+
+def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]:
+    """The module to train and its three sides. Raises ``core.errors`` types; no file of the run is made here.
+
+    What can be wrong is asked cheapest first: images are decoded last.
+    """
+    machine.settle(config)
+    transforms.training(config.augment)
+    loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
+    findings = loaded["train"].findings
+    loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
+    sides = {split: data.decode(config, part) for split, part in loaded.items()}
+    loss.prepare(sides["train"].labels)
+    steps = len(Batches(len(sides["train"]), config.batch_size, world=machine.world(config)))
+    return Module(model, config, loss, findings, steps), sides
+
+
+def _loss(config: TrainConfig, findings: int) -> Loss:
+    """The loss that the flags mean: softmax takes ce, ``--weighted_loss True`` is weighted_bce."""
+    exclusive = not config.multi_label and findings > 1
+    word = "weighted_bce" if config.weighted_loss else "ce" if exclusive and config.loss == "bce" else config.loss
+    loss: Loss = Registry("benchmark.training.losses", "loss").build(word)
+    if loss.exclusive != exclusive:
+        task = "one class per image (--multi_label False)" if exclusive else "independent findings"
+        raise BadValueError(f"--loss {word} does not fit {task}: use {'ce' if exclusive else 'bce, weighted_bce or pos_weight'}")
+    return loss
+
+
+def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
+    """The network with its first weights; those of ``last.ckpt``, if there is one, must fit it and come with the trainer."""
+    last = folder / "last.ckpt"
+    torch.manual_seed(config.seed)
+    start = config.pretrained and not config.init_from and not last.exists()
+    model = backbones.build(config.backbone, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout)
+    if last.exists():
+        checkpoints.fill(model, checkpoints.weights(checkpoints.read(last)), last)
+    elif config.init_from:
+        checkpoints.start_from(model, config.init_from)
+    if config.compile:
+        model.compile()
+    return model.to(memory_format=torch.channels_last)
+
+
+def pooling(config: TrainConfig) -> str:
+    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE and has no options of its own."""
+    takes = config.lse_gamma is not None and config.global_pool in ("LSE", "AVG_MAX_LSE")
+    return f"{config.global_pool}:gamma={config.lse_gamma}" if takes else config.global_pool

@@ -1,0 +1,93 @@
+"""What every data set answers, found through the registry."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError
+from core.types import Sample
+from datasets.base import Dataset
+
+pytestmark = pytest.mark.contract
+
+
+@pytest.fixture(params=datasets.names())
+def load(request: pytest.FixtureRequest, nih_tree: Callable[..., Path]) -> Callable[..., Dataset]:
+    trees = {"NIH": nih_tree}
+    root = trees[request.param]() if request.param in trees else None
+    return lambda **options: datasets.load(request.param, root, **options)
+
+
+def test_samples_are_as_the_data_set_says(load: Callable[..., Dataset]):
+    data = load()
+    sample = data[0]
+    assert isinstance(sample, Sample)
+    assert sample.labels.shape == (len(data.findings),)
+    assert sample.labels.dtype == np.float32
+    assert sample.image.dtype == np.uint8
+    assert sample.image.ndim == 2
+    assert set(sample.boxes) <= set(data.findings)
+
+
+def test_labels_and_patients_are_those_of_the_samples(load: Callable[..., Dataset]):
+    data = load()
+    few = data[:20]
+    assert (data.labels[:20] == np.stack([s.labels for s in few])).all()
+    assert data.patients[:20] == [s.patient_id for s in few]
+    assert len({s.image_id for s in few}) == len(few)
+
+
+def test_every_box_lies_in_its_frame(load: Callable[..., Dataset]):
+    for sample in load()[:50]:
+        for boxes in sample.boxes.values():
+            height, width = sample.frame
+            assert boxes.dtype == np.float64
+            assert (boxes[:, :2] >= 0).all()
+            assert (boxes[:, :2] < boxes[:, 2:]).all()
+            assert (boxes[:, 2:] <= [width, height]).all()
+
+
+def test_what_a_record_states_is_json(load: Callable[..., Dataset]):
+    data = load()
+    assert json.loads(json.dumps(data.describe, allow_nan=False)) == data.describe
+    assert (data.split, data.name in datasets.names()) == ("test", True)
+
+
+def test_no_patient_is_in_two_splits_of_any_partition(load: Callable[..., Dataset]):
+    for partition in ("official", "patient", "kfold"):
+        sides = [set(load(split=split, partition=partition, folds=2).patients) for split in ("train", "val", "test")]
+        assert sum(map(len, sides)) == len(set.union(*sides))
+
+
+def test_positions_count_from_both_ends(load: Callable[..., Dataset]):
+    data = load()
+    assert data[-1].image_id == data[len(data) - 1].image_id
+    with pytest.raises(IndexError, match="there is no number"):
+        data[len(data)]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"split": "dev"}, {"partition": "random"}, {"fold": 9, "partition": "kfold"}, {"findings": 3}, {"shape": 1}], ids=str
+)
+def test_a_wrong_value_is_a_sentence(load: Callable[..., Dataset], wrong: dict):
+    with pytest.raises((BadValueError, DataError), match=f"{next(iter(wrong.values()))}|shape"):
+        load(**wrong)
+
+
+def test_every_data_set_says_what_it_is_and_what_to_cite():
+    for name in datasets.names():
+        text = datasets.REGISTRY.get(name).__doc__ or ""
+        assert "frame" in text
+        assert "ite:" in text or "citation" in text
+
+
+def test_importing_the_room_needs_neither_torch_nor_a_data_set():
+    code = "import sys, datasets; datasets.names(); print([m for m in ('torch', 'pandas', 'datasets.nih') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], cwd=Path(datasets.__file__).parents[1], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

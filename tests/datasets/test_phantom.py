@@ -1,0 +1,164 @@
+"""The phantom: the same everywhere, one patient at every size, sizes and places as NIH's boxes, hard but possible."""
+
+import hashlib
+
+import cv2
+import numpy as np
+import pytest
+
+import datasets
+from core.boxes import iou
+from core.errors import BadValueError, UnknownNameError
+from core.frames import conventional, resample
+from datasets.base import Dataset
+from datasets.phantom_places import PLACES
+
+pytestmark = pytest.mark.planted
+
+
+@pytest.fixture(scope="module")
+def many() -> Dataset:
+    return datasets.load("phantom", split="train", train=4000)
+
+
+@pytest.fixture(scope="module")
+def truth(many: Dataset) -> dict[str, np.ndarray]:
+    """finding -> (M,4) boxes as shares of the image's side."""
+    samples = list(many)
+    return {f: np.concatenate([s.boxes[f] for s in samples if f in s.boxes]) / 128 for f in many.findings}
+
+
+def test_the_same_seed_gives_the_same_bytes():
+    one, two = (datasets.load("phantom", test=3) for _ in range(2))
+    assert all((a.image == b.image).all() for a, b in zip(one, two, strict=True))
+    assert not (one[0].image == datasets.load("phantom", test=1, seed=1)[0].image).all()
+
+
+def test_the_bytes_are_those_of_every_other_machine():
+    pixels = b"".join(sample.image.tobytes() for sample in datasets.load("phantom", test=20))
+    assert hashlib.sha256(pixels).hexdigest()[:16] == "CHECKSUM"
+
+
+def test_the_same_index_is_the_same_patient_at_128_and_512():
+    small, large = (datasets.load("phantom", test=60, img_size=size) for size in (128, 512))
+    assert large[0].image.shape == large[0].frame == (512, 512)
+    for a, b in zip(small, large, strict=True):
+        for finding in a.boxes:
+            assert np.abs(a.boxes[finding] * 4 - b.boxes[finding]).max() <= 6
+        shrunk = b.image.reshape(128, 4, 128, 4).mean((1, 3))
+        assert np.abs(shrunk - a.image).mean() < 12
+
+
+def test_labels_boxes_and_masks_agree():
+    for sample in datasets.load("phantom", test=60):
+        present = {f for f, label in zip(datasets.load("phantom").findings, sample.labels, strict=True) if label}
+        assert present == set(sample.boxes) == set(sample.masks)
+        for finding, mask in sample.masks.items():
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            edges = sample.boxes[finding]
+            tight = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+            assert [*edges[:, :2].min(0), *edges[:, 2:].max(0)] == tight
+
+
+def test_the_splits_are_disjoint_and_do_not_move_each_other():
+    ids = {
+        split: {s.image_id for s in datasets.load("phantom", split=split, train=50, val=20, test=20)} for split in ("train", "val", "test")
+    }
+    assert len(set.union(*ids.values())) == 90
+    assert datasets.load("phantom", test=2, train=7)[1].image_id == datasets.load("phantom", test=20)[1].image_id
+
+
+def test_kfold_parts_the_union_of_the_splits():
+    counts = {"train": 30, "val": 10, "test": 10}
+    folds = [datasets.load("phantom", partition="kfold", fold=k, **counts) for k in range(5)]
+    assert sorted(i for fold in folds for i in fold.indices.tolist()) == sorted({i for fold in folds for i in fold.indices.tolist()})
+    assert sum(map(len, folds)) == 50
+
+
+def test_findings_are_independent_with_a_prevalence_of_18_per_cent(many: Dataset):
+    assert np.abs(many.labels.mean(0) - 0.18).max() < 0.025
+    correlation = np.corrcoef(many.labels.T) - np.eye(8)
+    assert np.abs(correlation).max() < 0.07
+
+
+@pytest.mark.parametrize("finding", PLACES)
+def test_sizes_and_places_follow_the_published_boxes(truth: dict[str, np.ndarray], finding: str):
+    boxes = truth[finding]
+    place, shares, at = PLACES[finding], (0.1, 0.5, 0.9), np.array([1, 3, 5])
+    width, height = (boxes[:, 2:] - boxes[:, :2]).T
+    x, y = ((boxes[:, 2:] + boxes[:, :2]) / 2).T
+    assert np.quantile(width, shares) == pytest.approx(np.array(place.width)[at], rel=0.1, abs=0.015)
+    assert np.quantile(height, shares) == pytest.approx(np.array(place.height)[at], rel=0.1, abs=0.015)
+    assert np.quantile(y, shares) == pytest.approx(np.array(place.y)[at], abs=0.05)
+    assert (x > 0.5).mean() == pytest.approx(place.share_right, abs=0.07)
+    assert np.median(x[x > 0.5]) == pytest.approx(place.right, abs=0.06)
+
+
+def test_truth_on_a_16_by_16_grid_still_finds_its_box():
+    """The best that such a grid can do: the truth row at IoU .3, on the bilinear surface painted in pixels."""
+    grid, hits = conventional((128, 128), (16, 16)), []
+    for sample in datasets.load("phantom", test=120):
+        for finding, mask in sample.masks.items():
+            cells = mask.reshape(16, 8, 16, 8).mean((1, 3))
+            surface = resample(cells / max(cells.max(), 0.01), grid, sample.frame)
+            count, _, stats, _ = cv2.connectedComponentsWithStats((surface > 0.5).astype(np.uint8))
+            x, y, w, h = stats[1:, :4][stats[1:, 4].argmax()] if count > 1 else (0, 0, 0, 0)
+            hits.append(iou([[x, y, x + w, y + h]], sample.boxes[finding]).max() > 0.3)
+    assert np.mean(hits) > 0.95
+
+
+def test_a_recipe_that_changes_one_finding_leaves_the_patient_alone():
+    without, with_ = (datasets.load("phantom", test=5, prevalence={"Mass": p}, grain=0) for p in (0, 1))
+    for a, b in zip(without, with_, strict=True):
+        x0, y0, x1, y1 = b.boxes["Mass"][0].astype(int)
+        changed = a.image != b.image
+        far = np.ones_like(changed)
+        margin = int(0.3 * max(x1 - x0, y1 - y0)) + 2
+        far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
+        assert changed.any()
+        assert not (changed & far).any()
+
+
+def test_the_shortcut_token_goes_with_its_finding_and_its_box_is_known():
+    data = datasets.load("phantom", test=400, shortcut="Pneumothorax", prevalence={"Pneumothorax": 0.5})
+    token = np.array([s.meta["token"] is not None for s in data])
+    present = data.labels[:, 7] == 1
+    assert token[present].mean() == pytest.approx(0.9, abs=0.07)
+    assert token[~present].mean() == pytest.approx(0.03, abs=0.04)
+    x0, y0, x1, y1 = (int(v) for v in data[int(np.flatnonzero(token)[0])].meta["token"])
+    plain = datasets.load("phantom", test=400, prevalence={"Pneumothorax": 0.5})[int(np.flatnonzero(token)[0])].image
+    changed = plain != data[int(np.flatnonzero(token)[0])].image
+    assert changed[y0 : y1 + 1, x0 : x1 + 1].any()
+    assert changed.sum() == changed[y0 - 1 : y1 + 2, x0 - 1 : x1 + 2].sum()
+
+
+def test_no_token_without_a_shortcut():
+    assert all(s.meta["token"] is None for s in datasets.load("phantom", test=30))
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"findings": 14}, "no task with 14 findings; it has: 8"),
+        ({"img_size": 8}, "img_size is 8: the phantom is drawn at 32 to 4096"),
+        ({"prevalence": 1.5}, "prevalence is 1.5: give a number from 0 to 1"),
+        ({"grain": "much"}, "grain is 'much': give a number"),
+        ({"test": -1}, "test is -1"),
+        ({"split": "dev"}, "split is 'dev': give one of train, val, test"),
+        ({"colour": 1}, "the dataset 'phantom' has no option 'colour'"),
+    ],
+)
+def test_an_option_that_is_not_allowed_is_one_sentence(options: dict, sentence: str):
+    with pytest.raises(BadValueError, match=sentence):
+        datasets.load("phantom", **options)
+
+
+def test_a_finding_that_is_not_known_is_told_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'Mass'"):
+        datasets.load("phantom", shortcut="Masss")
+    with pytest.raises(UnknownNameError, match="unknown dataset 'fantom': did you mean 'phantom'"):
+        datasets.load("fantom")
+
+
+def test_options_ride_in_the_name():
+    assert datasets.load("phantom:grain=0.1,test=3").describe["grain"] == 0.1

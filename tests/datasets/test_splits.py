@@ -1,0 +1,68 @@
+"""Partitions: by patient, from a seed, without leaks."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import BadValueError, LeakError
+from datasets import splits
+
+PATIENTS = st.lists(st.integers(0, 30).map(str), min_size=10, max_size=80).filter(lambda p: len(set(p)) >= 5)
+
+
+@given(PATIENTS, st.integers(0, 5))
+def test_no_patient_is_on_two_sides(patients: list[str], seed: int):
+    for partition in ("patient", "kfold"):
+        splits.check_patients(patients, splits.assign(patients, partition, 5, 1, seed))
+
+
+@given(PATIENTS, st.integers(0, 5))
+def test_every_image_is_held_out_in_exactly_one_fold(patients: list[str], seed: int):
+    held_out = sum((splits.kfold(patients, 5, fold, seed) == "test").astype(int) for fold in range(5))
+    assert (np.asarray(held_out) == 1).all()
+
+
+@given(PATIENTS)
+def test_a_patients_split_does_not_depend_on_the_order_of_the_images(patients: list[str]):
+    forward = dict(zip(patients, splits.by_patient(patients, 0), strict=True))
+    backward = dict(zip(patients[::-1], splits.by_patient(patients[::-1], 0), strict=True))
+    assert forward == backward
+
+
+def test_another_seed_is_another_partition():
+    patients = [str(i) for i in range(200)]
+    assert (splits.by_patient(patients, 0) == splits.by_patient(patients, 0)).all()
+    assert (splits.by_patient(patients, 0) != splits.by_patient(patients, 1)).any()
+
+
+def test_a_tenth_of_the_training_patients_validates():
+    names = splits.hold_out_val([str(i) for i in range(100)], np.arange(100) < 80, seed=0)
+    assert [(names == n).sum() for n in ("train", "val", "test")] == [72, 8, 20]
+
+
+def test_one_patient_alone_trains():
+    assert splits.hold_out_val(["a", "a"], np.array([True, False]), 0).tolist() == ["val", "test"]
+    assert set(splits.hold_out_val(["a", "b"], np.array([True, True]), 0)) == {"train", "val"}
+
+
+def test_a_leak_is_told_with_count_and_three_examples():
+    patients = [f"p{i}" for i in range(5)] * 2
+    with pytest.raises(LeakError, match=r"5 patients are in two splits: p0 \(train and test\), .* and 2 more"):
+        splits.check_patients(patients, ["train"] * 5 + ["test"] * 5)
+    with pytest.raises(LeakError, match="2 images with a truth box are in the training list: a, c"):
+        splits.check_unboxed(["a", "b", "c"], {"a", "c", "d"}, "the training list")
+
+
+@pytest.mark.parametrize(
+    ("partition", "folds", "fold", "sentence"),
+    [
+        ("random", 5, 0, "partition is 'random': give one of official, patient, kfold"),
+        ("kfold", 1, 0, "folds is 1: k-fold needs at least 2"),
+        ("kfold", 5, 5, "fold is 5: with 5 folds give a number from 0 to 4"),
+        ("kfold", 4, 0, "folds is 4, but there are only 3 patients"),
+    ],
+)
+def test_a_partition_that_cannot_be_is_one_sentence(partition: str, folds: int, fold: int, sentence: str):
+    with pytest.raises(BadValueError, match=sentence):
+        splits.assign(["a", "b", "c"], partition, folds, fold, 0)

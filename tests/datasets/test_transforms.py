@@ -1,0 +1,71 @@
+"""Evaluation has nothing random; training is random by its generator alone and moves nothing that it does not say."""
+
+import math
+
+import pytest
+import torch
+
+from core.errors import UnknownNameError
+from datasets import transforms
+from datasets.transforms import AUGMENTS, Augment, evaluation, training
+
+IMAGES = torch.arange(2 * 32 * 32, dtype=torch.int64).remainder(256).to(torch.uint8).reshape(2, 32, 32)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.mark.byhand
+def test_gray_becomes_three_normalised_channels():
+    out = evaluation()(torch.full((1, 4, 4), 255, dtype=torch.uint8))
+    expected = [(1 - m) / s for m, s in zip(transforms.IMAGENET_MEAN, transforms.IMAGENET_STD, strict=True)]
+    assert out.shape == (1, 3, 4, 4)
+    assert out[0, :, 2, 2].tolist() == pytest.approx(expected)
+
+
+def test_evaluation_has_nothing_random():
+    apply = evaluation()
+    assert torch.equal(apply(IMAGES), apply(IMAGES))
+    assert torch.equal(apply(IMAGES), apply(IMAGES.unsqueeze(1)))
+    assert torch.equal(apply(IMAGES), training("none")(IMAGES))
+
+
+@pytest.mark.parametrize("augment", [name for name in AUGMENTS if name != "none"])
+def test_the_same_generator_gives_the_same_augmentation(augment: str):
+    first, again, other = (training(augment, seeded(s))(IMAGES) for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert first.shape == (2, 3, 32, 32)
+
+
+def test_an_augmentation_that_is_not_known_is_told():
+    with pytest.raises(UnknownNameError, match="unknown augmentation 'lite': did you mean 'light'"):
+        training("lite")
+
+
+@pytest.mark.planted
+def test_a_zero_augmentation_moves_nothing_and_a_flip_mirrors():
+    images = IMAGES.unsqueeze(1).float() / 255
+    still = transforms._changed(images, Augment(rotation=1e-9), seeded())
+    assert torch.allclose(still, images, atol=1e-4)
+    flipped = transforms._changed(images.repeat(8, 1, 1, 1), Augment(flip=True), seeded())
+    mirrored = [torch.allclose(f, images[i % 2].flip(-1), atol=1e-4) for i, f in enumerate(flipped)]
+    same = [torch.allclose(f, images[i % 2], atol=1e-4) for i, f in enumerate(flipped)]
+    assert all(a != b for a, b in zip(mirrored, same, strict=True))
+    assert any(mirrored)
+    assert any(same)
+
+
+@pytest.mark.byhand
+def test_the_amounts_reach_their_matrix():
+    chance = torch.zeros(1, 9)
+    chance[0, 0], chance[0, 2], chance[0, 4] = 1, 1, -1
+    matrix = transforms._matrices(chance, Augment(rotation=90, scale=1, translation=0.25))[0]
+    assert matrix.tolist() == [pytest.approx([0, 0.5, -0.5], abs=1e-6), pytest.approx([-0.5, 0, 0], abs=1e-6)]
+
+
+def test_the_siim_preset_is_the_published_one():
+    siim = AUGMENTS["siim"]
+    assert (siim.rotation, siim.scale, siim.shear, siim.translation) == (11.355, 0.2789, 1, 0.07357)
+    assert math.isclose(siim.contrast, 0)

@@ -1,0 +1,119 @@
+"""``python main.py`` as a user types it."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import main as door
+
+ROOT = Path(door.__file__).parent
+TINY = "--dataset phantom:train=64,val=32,test=32 --epochs 1 --img_size 96 --threads 1"
+
+pytestmark = pytest.mark.doors
+
+
+@pytest.fixture
+def typed(tmp_path, tmp_path_factory):
+    """typed(words) -> exit status; runs, logs and cache lie in the test's folder."""
+
+    def run(words):
+        cache = tmp_path_factory.getbasetemp() / "door-cache"
+        places = f"--model_save_dir {tmp_path}/train --log_dir {tmp_path}/logs --cache_dir {cache}"
+        return door.main([*words.split(), *places.split()])
+
+    return run
+
+
+def test_main_trains_on_the_phantom_without_a_gpu_and_says_where_the_run_lies(tmp_path):
+    command = [sys.executable, str(ROOT / "main.py"), *TINY.split()]
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr
+    found = [line for line in done.stdout.splitlines() if line.startswith("run: ")]
+    folder = tmp_path / found[0].removeprefix("run: ")
+    assert folder.parent == tmp_path / "runs" / "train"
+    assert json.loads((folder / "metrics.json").read_text())["test"]["n"] == 32
+    assert "test: mean AUROC" in done.stdout
+
+
+def test_two_runs_of_the_same_flags_have_two_folders_and_the_same_predictions(typed, tmp_path):
+    assert [typed(TINY), typed(TINY)] == [0, 0]
+    first, second = sorted((tmp_path / "train").iterdir())
+    assert (first / "predictions.csv").read_bytes() == (second / "predictions.csv").read_bytes()
+
+
+def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed, tmp_path):
+    assert typed(TINY) == 0
+    best = next((tmp_path / "train").glob("*/best.ckpt"))
+    assert typed(f"{TINY} --init_from {best} --train_on boxed --logtofile True") == 0
+    assert "weights taken over" in next((tmp_path / "logs").glob("*.log")).read_text()
+    assert len(list((tmp_path / "train").glob("*/metrics.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--multi_label Flase", "bad value 'Flase' of --multi_label: write True or False"),
+        ("--epohcs 3", "did you mean '--epochs'?"),
+        ("--dataset NIH", "data_root_dir"),
+        ("--dataset NIH --data_root_dir absent/root", "absent/root"),
+        ("--dataset phantom --num_classes 5", "5 findings"),
+        ("--backbone resnet19", "resnet18"),
+        ("--init_from absent.ckpt", "no checkpoint 'absent.ckpt'"),
+        ("--resume absent/last.ckpt", "absent/last.ckpt"),
+        ("--resume True", "no unfinished run"),
+        ("--config absent.yaml", "absent.yaml"),
+        ("--partition kfold --fold 7", "7"),
+        ("--augment lihgt", "'light'"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence_status_2_and_no_folder(typed, tmp_path, capsys, words, told):
+    small = words if "--dataset" in words else f"{words} --dataset phantom:train=8,val=8,test=8 --img_size 96 --threads 1"
+    assert typed(small) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert told in errors[0]
+    assert not (tmp_path / "train").exists()
+
+
+def test_a_checkpoint_of_another_architecture_is_one_sentence(typed, tmp_path, capsys):
+    assert typed(TINY) == 0
+    best = next((tmp_path / "train").glob("*/best.ckpt"))
+    assert typed(f"{TINY} --backbone squeezenet1_1 --init_from {best}") == 2
+    assert "another architecture than squeezenet1_1" in capsys.readouterr().err
+    best.write_bytes(best.read_bytes()[:1000])
+    assert typed(f"{TINY} --init_from {best}") == 2
+    assert "no checkpoint that can be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("limit", [100_000, 1_000_000], ids=["cache", "checkpoint"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(typed, tmp_path, capsys, limit):
+    if limit > 500_000:
+        assert typed(TINY) == 0  # the cache is there, the checkpoint no longer fits
+        capsys.readouterr()
+    words = TINY if limit > 500_000 else TINY.replace("train=64", "train=65")
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        status = typed(f"{words} --logger csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert status == 2
+    assert "File too large" in capsys.readouterr().err
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("task", ["--num_classes 8 --multi_label True", "--num_classes 1 --multi_label False"])
+def test_real_images_train(typed, tmp_path, nih_sample, task):
+    small = "--pretrained False --epochs 1 --backbone custom --img_size 64 --threads 1"
+    assert typed(f"--dataset NIH {task} --data_root_dir {nih_sample} {small}") == 0
+    metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
+    assert metrics["test"]["n"] == 637
+    assert len(metrics["test"]["findings"]) == int(task.split()[1])

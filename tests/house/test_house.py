@@ -1,0 +1,68 @@
+"""The house stands as drawn: imports, names, sizes, and no other package in our shadow."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from core.registry import Registry
+
+ROOT = Path(__file__).resolve().parents[2]
+ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")
+FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")) + [ROOT / d for d in ("main.py", "heatmap.py", "config.py")]
+TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
+WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
+         "benchmark.protocols": "protocol", "benchmark.training.losses": "loss"}  # fmt: skip
+pytestmark = pytest.mark.house
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_imports_point_down_and_no_wing_imports_another():
+    done = subprocess.run([Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("package", ["timm", "lightning", "torchmetrics", "captum", "torchvision"])
+def test_other_packages_import_with_our_datasets_in_front(package):
+    done = python(f"import datasets, {package}; assert datasets.names(); print('fine')")
+    assert done.stdout == "fine\n", done.stderr
+
+
+@pytest.mark.parametrize("wing", WINGS)
+def test_a_parts_file_is_its_word_in_lower_case(wing):
+    for word, path in Registry(wing, WINGS[wing]).files.items():
+        assert path.stem == word.lower()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_public_thing_is_documented_and_nothing_catches_everything(path):
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree), "the module says nothing"
+    public = (n for n in tree.body if isinstance(n, ast.FunctionDef | ast.ClassDef) and not n.name.startswith("_"))
+    assert [node.name for node in public if not ast.get_docstring(node)] == []
+    handlers = [n for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler)]
+    assert [n.lineno for n in handlers if n.type is None or getattr(n.type, "id", "") in ("Exception", "BaseException")] == []
+
+
+def test_no_file_is_called_utils_helpers_misc_or_common():
+    assert [path for path in FILES if path.stem in {"utils", "util", "helpers", "helper", "misc", "common"}] == []
+
+
+def test_no_committed_text_names_a_path_of_somebodys_machine():
+    pattern = re.compile(r"(?<![\w.])/(?:home|root|work|Users)/\w")
+    suspicious = [p for p in TEXTS if not p.endswith((".png", ".npz", ".xlsx", ".parquet", ".ckpt")) and (ROOT / p).is_file()]
+    assert [p for p in suspicious if pattern.search((ROOT / p).read_text(encoding="utf-8")) and p != "tests/house/test_house.py"] == []
+
+
+@pytest.mark.parametrize("door", ["main.py", "heatmap.py", "benchmark/run.py"])
+def test_a_doors_help_needs_no_torch(door):
+    module = {"main.py": "main", "heatmap.py": "heatmap", "benchmark/run.py": "benchmark.run"}[door]
+    done = python(f"import sys; sys.modules['torch'] = None; import {module}; {module}.main(['--help'])")
+    assert done.returncode == 0, done.stderr
+    assert "--" in done.stdout
