@@ -16,7 +16,7 @@ import yaml
 import methods as wing
 from benchmark import protocols
 from benchmark.records import Cell
-from config import TrainConfig
+from config import MachineFlags, OutputFlags, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
@@ -24,8 +24,9 @@ from core.files import key
 SUITES = Path("configs/suites")
 TRUTH_BASELINES = ("prior", "truth")
 BASELINES = ("center", "noise", *TRUTH_BASELINES)
-PLACES = ("data_root_dir", "model_save_dir", "log_dir", "cache_dir", "threads", "num_workers", "resume", "logger", "logtofile", "init_from")
-"""Fields of ``TrainConfig`` that say where and how a run is made but not what it learns; they are in no key."""
+MACHINE = {field.name for part in (OutputFlags, MachineFlags) for field in dataclasses.fields(part)} - {"precision"}
+PLACES = {"data_root_dir", "cache_dir", "num_workers", "init_from"} | MACHINE
+"""Flags of a training that say where and on what it is made but not what it learns; they are in no key."""
 
 
 class Suite(pydantic.BaseModel):

@@ -14,8 +14,8 @@ from core.seeds import generator
 from core.types import FloatArray, Sample
 from datasets import splits
 from datasets.base import Dataset, check_split
-from datasets.phantom_anatomy import render
 from datasets.phantom_patient import TOKEN, Lesion, Patient, draw_patient
+from datasets.phantom_picture import render
 from datasets.phantom_recipe import FINDINGS, Amount, check_count, check_size, recipe
 
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}

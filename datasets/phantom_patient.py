@@ -1,6 +1,7 @@
 """Who is drawn: one phantom patient in unit coordinates, the same at every pixel size."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,22 @@ from datasets.phantom_findings import BOTH, LOOKS
 from datasets.phantom_places import HEART, PLACES, WIDE, place_box
 from datasets.phantom_recipe import FINDINGS, Recipe
 
+PARTS = {
+    "diaphragm": 2,
+    "torso": 2,
+    "lungs": 5,
+    "ribs": 4,
+    "clavicles": 2,
+    "vessels": 12,
+    "mediastinum": 4,
+    "tube": 4,
+    "electrode 1": 3,
+    "electrode 2": 3,
+    "electrode 3": 3,
+    "marker": 3,
+    "exposure": 2,
+}
+"""How many numbers each part of the drawing takes."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""
 TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
@@ -47,19 +64,16 @@ class Patient:
 
     lesions: tuple[Lesion, ...]
     heart: Lesion
-    anatomy: tuple[float, ...]
-    """48 numbers in [0, 1): sizes, places and tones of the anatomy."""
-    texture: Pixels
-    """(9, 9) of the soft tissue."""
+    anatomy: Mapping[str, tuple[float, ...]]
+    """part of ``PARTS`` -> its numbers in [0, 1)."""
+    tissue: Pixels
+    """(9, 9) texture of the soft tissue."""
     conspicuity: float
+    """Factor of all findings' brightness, .75 to 1.25."""
     token: bool
-    diaphragm: tuple[float, float] = field(default=(0.0, 0.0))
+    """Whether the shortcut's token is there."""
+    diaphragm: tuple[float, float]
     """y of the lungs' lower edges, left and right in the image."""
-
-    @property
-    def findings(self) -> set[str]:
-        """The findings that were drawn, whether or not a pixel shows them."""
-        return {lesion.finding for lesion in self.lesions}
 
 
 def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
@@ -67,9 +81,9 @@ def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
 
     So a recipe that changes one thing changes that thing alone: the same patients, once with and once without.
     """
-    anatomy, chance = tuple(rng.random(48).tolist()), rng.random(12).tolist()
-    places, textures = rng.random((10, 7)), rng.random((10, 6, 6), dtype=np.float32)
-    tissue = rng.random((9, 9), dtype=np.float32)
+    anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
+    chance, places = rng.random(12).tolist(), rng.random((10, 7))
+    textures, tissue = rng.random((10, 6, 6), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
     present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < recipe.prevalence[f]]
     lesions = [_lesion(f, places[i], textures[i]) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
@@ -77,17 +91,24 @@ def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
     enlarged = [lesion for lesion in lesions if lesion.finding == "Cardiomegaly"]
     heart = enlarged[0] if enlarged else Lesion("Cardiomegaly", place_box(HEART, places[9]), textures[1])
     share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent
-    token = recipe.shortcut is not None and chance[9] < share
-    return Patient(tuple(lesions), heart, anatomy, tissue, 0.75 + 0.5 * chance[10], token, _diaphragm(anatomy, lesions))
+    return Patient(
+        lesions=tuple(lesions),
+        heart=heart,
+        anatomy=anatomy,
+        tissue=tissue,
+        conspicuity=0.75 + 0.5 * chance[10],
+        token=recipe.shortcut is not None and chance[9] < share,
+        diaphragm=_diaphragm(anatomy["diaphragm"], lesions),
+    )
 
 
 def _lesion(finding: str, u: NDArray[np.float64], texture: Pixels) -> Lesion:
     return Lesion(finding, place_box(PLACES[finding], u.tolist()), texture)
 
 
-def _diaphragm(anatomy: tuple[float, ...], lesions: list[Lesion]) -> tuple[float, float]:
+def _diaphragm(u: tuple[float, ...], lesions: list[Lesion]) -> tuple[float, float]:
     """Fluid stands on the diaphragm: a lung with an effusion ends where the effusion does."""
-    sides = [0.71 + 0.10 * anatomy[0], 0.72 + 0.10 * anatomy[1]]
+    sides = [0.71 + 0.10 * u[0], 0.72 + 0.10 * u[1]]
     for lesion in lesions:
         if lesion.finding == "Effusion":
             sides[lesion.box[0] + lesion.box[2] > 1] = min(max(lesion.box[3], 0.62), 0.86)

@@ -24,9 +24,9 @@ def check_partition(partition: str, folds: int, fold: int) -> None:
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
-    """(N,) True for the images of a random ``share`` of the patients (at least one, never all of two or more)."""
+    """(N,) True for the images of a random ``share`` of the patients: at least one of two or more, never all."""
     rank, count = _ranks(patients, seed, "cut")
-    taken = min(max(round(share * count), 1), max(count - 1, 1))
+    taken = min(max(round(share * count), 1), count - 1)
     return np.asarray(rank < taken)
 
 

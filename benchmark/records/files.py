@@ -21,9 +21,13 @@ def path(folder: Path | str, cell: Cell) -> Path:
 
 
 def write(record: Record, folder: Path | str) -> Path:
-    """Write one record below a suite's ``folder``; fields in the order of the model, so that equal records are equal bytes."""
+    """Write one record below a suite's ``folder``; fields in the order of the model, so that equal records are equal bytes.
+
+    A score states only what differs from its defaults.
+    """
     where = path(folder, record.cell)
-    write_json(where, {"key": record.key, **record.model_dump(mode="json")})
+    scores = [score.model_dump(mode="json", exclude_defaults=True) for score in record.scores]
+    write_json(where, {"key": record.key, **record.model_dump(mode="json"), "scores": scores})
     return where
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core import files
 
@@ -36,6 +36,12 @@ class Score(_Frozen):
     """Where the score threshold comes from; ``none`` for a metric without one."""
     reason: str = ""
     """Why there is no value."""
+
+    @field_validator("value", "low", "high")
+    @classmethod
+    def _rounded(cls, value: float | None) -> float | None:
+        """Six decimals: what is written is what is read."""
+        return None if value is None else round(value, 6)
 
 
 class Cell(_Frozen):

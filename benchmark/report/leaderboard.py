@@ -14,6 +14,8 @@ HEADER = (
     *("hit@iou.3 oracle", "optimism", "anyhit@iou.3", "n boxes", "boxes_per_case", "auroc", "auroc, boxed images", "note"),
 )
 
+SHORT = ("rank", "backbone", "pooling", "size", "method", "hit@iou.3 [95 %]", "pointing", "n cases", "auroc")
+
 
 def main(records: Sequence[Record], dataset: str) -> Table | None:
     """One row per model and method of a data set; None where nothing was scored."""
@@ -26,6 +28,15 @@ def main(records: Sequence[Record], dataset: str) -> Table | None:
         for rank, r in zip(select.ranks(every), every, strict=True)
     ]
     return Table(f"{dataset}: leaderboard", _intro(every), HEADER, tuple(rows))
+
+
+def short(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main table's first columns: rank, what was explained, the main column, pointing and n."""
+    table = main(records, dataset)
+    if table is None:
+        return None
+    columns = [HEADER.index(name) for name in SHORT]
+    return Table(table.title, table.intro, SHORT, tuple(tuple(row[i] for i in columns) for row in table.rows))
 
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:

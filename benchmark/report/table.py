@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tabulate import tabulate
+
 from benchmark.records.record import Score
 
 NOTHING = "–"
@@ -52,6 +54,11 @@ def markdown(table: Table) -> str:
     """A section: heading, what it rests on, the table."""
     lines = [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
     return "\n".join([f"## {table.title}", "", table.intro, "", *lines, ""])
+
+
+def plain(table: Table) -> str:
+    """The title and the table as a terminal shows them."""
+    return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n"
 
 
 def latex(table: Table) -> str:

@@ -8,42 +8,52 @@ from benchmark.report import leaderboard, protocols, select
 from benchmark.report.excel import workbook
 from benchmark.report.long import long
 from benchmark.report.missing import missing
-from benchmark.report.table import Table, latex, markdown, number
+from benchmark.report.table import Table, latex, markdown, number, plain
 from core.files import atomic, write_text
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 
 
-def write(folder: Path | str) -> None:
+def write(folder: Path | str, title: str = "", about: str = "") -> None:
     """``leaderboard.md``, ``.csv``, ``.tex`` and, where the seed protocol ran, ``seed.xlsx`` from ``folder/records``.
 
-    Raises ``core.errors.DataError`` for a broken record; nothing is written then.
+    ``title`` and ``about`` are the suite's own words above the tables. Raises ``core.errors.DataError`` for a broken
+    record; nothing is written then.
     """
     folder = Path(folder)
     records = load(folder)
     write_text(folder / "leaderboard.csv", long(records))
-    write_text(folder / "leaderboard.md", page(records, folder.name))
+    write_text(folder / "leaderboard.md", page(records, title or folder.name, about))
     write_text(folder / "leaderboard.tex", "\n".join(map(latex, _main(records))))
     if seed := [t for name in select.datasets(records) for t in protocols.seed(records, name) if t.rows]:
         with atomic(folder / "seed.xlsx") as temporary:
             temporary.write_bytes(workbook(seed))
 
 
-def page(records: Sequence[Record], suite: str) -> str:
+def headline(folder: Path | str) -> str:
+    """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored."""
+    records = load(folder)
+    shown = [table for name in select.datasets(records) if (table := leaderboard.short(records, name)) is not None]
+    gaps = missing(records)
+    return "\n".join(map(plain, [*shown, *([gaps] if gaps else [])]))
+
+
+def page(records: Sequence[Record], title: str, about: str = "") -> str:
     """The text of ``leaderboard.md``: per data set the main table first, at last the cells without a number."""
     tables = [table for name in select.datasets(records) for table in _of(records, name)]
     gaps = missing(records)
-    sections = [f"# {suite}", GENERATED, *map(markdown, [*tables, *([gaps] if gaps else [])])]
+    sections = [f"# {title}", GENERATED, *([about] if about else []), *map(markdown, [*tables, *([gaps] if gaps else [])])]
     return "\n\n".join(section.strip() for section in sections) + "\n"
 
 
-def index(folder: Path | str) -> None:
-    """``README.md`` of the results folder: each suite with its best method, its cells and its files."""
+def index(folder: Path | str) -> Path:
+    """Write ``README.md`` of the results folder: each suite with its best method, its cells and its files."""
     folder = Path(folder)
     suites = sorted(path.parent for path in folder.glob("*/records") if path.is_dir())
     header = ("suite", "data", "best method", select.MAIN, "n cells", "not available", "failed", "files")
     table = Table("Suites", "Each suite's page says what its numbers rest on.", header, tuple(_suite(suite) for suite in suites))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
+    return folder / "README.md"
 
 
 def _main(records: Sequence[Record]) -> list[Table]:

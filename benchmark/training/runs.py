@@ -35,7 +35,7 @@ def folder_for(config: TrainConfig) -> Path:
         return _given(Path(config.resume))
     if config.resume:
         return _newest_unfinished(config)
-    if os.environ.get("LOCAL_RANK", "0") == "0":
+    if os.environ.get("LOCAL_RANK", "0") == "0" or SHARED not in os.environ:
         os.environ[SHARED] = str(_new(config))
     return Path(os.environ[SHARED])
 

@@ -11,7 +11,9 @@ GRID = Grid((100, 100), (10, 10), (4.5, 4.5))
 def sample(patient, boxes, masks=None):
     boxes = {finding: np.array(b, dtype=np.float64) for finding, b in boxes.items()}
     read_masks = None if masks is None else (lambda: masks)
-    return Sample(patient, patient, (100, 100), np.zeros(2, np.float32), boxes, lambda: np.zeros((100, 100), np.uint8), read_masks=read_masks)
+    return Sample(
+        patient, patient, (100, 100), np.zeros(2, np.float32), boxes, lambda: np.zeros((100, 100), np.uint8), read_masks=read_masks
+    )
 
 
 @pytest.mark.byhand

@@ -11,6 +11,7 @@ import pytest
 
 import datasets
 from core.errors import BadValueError, DataError
+from core.registry import from_file
 from core.types import Sample
 from datasets.base import Dataset
 
@@ -91,3 +92,15 @@ def test_importing_the_room_needs_neither_torch_nor_a_data_set():
     code = "import sys, datasets; datasets.names(); print([m for m in ('torch', 'pandas', 'datasets.nih') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], cwd=Path(datasets.__file__).parents[1], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.freshness
+def test_the_data_set_of_the_docs_works_as_printed(tmp_path: Path):
+    page = (Path(datasets.__file__).parents[1] / "docs" / "add_a_dataset.md").read_text()
+    (tmp_path / "example.py").write_text(page.split("```python\n")[1].split("```")[0])
+    (tmp_path / "labels.csv").write_text("image,patient,Mass,Nodule\n" + "".join(f"{i}.png,{i},1,\n" for i in range(20)))
+    example = from_file(f"{tmp_path / 'example.py'}:Example", "dataset")
+    data = example(tmp_path, "train")
+    assert len(data) == 14
+    assert data.labels[0, 0] == 1
+    assert np.isnan(data.labels[:, 1]).all()

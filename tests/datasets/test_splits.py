@@ -42,7 +42,7 @@ def test_a_tenth_of_the_training_patients_validates():
 
 
 def test_one_patient_alone_trains():
-    assert splits.hold_out_val(["a", "a"], np.array([True, False]), 0).tolist() == ["val", "test"]
+    assert splits.hold_out_val(["a", "a"], np.array([True, False]), 0).tolist() == ["train", "test"]
     assert set(splits.hold_out_val(["a", "b"], np.array([True, True]), 0)) == {"train", "val"}
 
 
