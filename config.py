@@ -173,9 +173,11 @@ class RunConfig:
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
 
     all: bool = False
-    """Every suite in configs/suites."""
+    """Every suite there is."""
     suite: tuple[str, ...] = ()
     """Names of suites."""
+    suites: str | None = None
+    """Folder of the suites' YAML files; null is configs/suites."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""
     dry_run: bool = False

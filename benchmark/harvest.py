@@ -1,5 +1,6 @@
 """From trained models to the maps of their held-out images: one forward pass per batch, whatever the number of methods."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,6 +38,14 @@ class Trained:
     def checkpoint(self) -> Path:
         """What is explained and scored."""
         return self.folder / "best.ckpt"
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
+        digest = hashlib.sha256()
+        for name, value in sorted(checkpoints.weights(checkpoints.read(self.checkpoint)).items()):
+            digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     @cached_property
     def data(self) -> Dataset:

@@ -21,7 +21,7 @@ from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
-SUITES = Path("configs/suites")
+SUITES = cli.CONFIGS / "suites"
 TRUTH_BASELINES = ("prior", "truth")
 BASELINES = ("center", "noise", *TRUTH_BASELINES)
 MACHINE = {field.name for part in (OutputFlags, MachineFlags) for field in dataclasses.fields(part)} - {"precision"}

@@ -17,7 +17,6 @@ from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
 from benchmark.suite import METHOD
-from core.files import file_hash
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +62,7 @@ def _common(trained: Sequence[Trained]) -> dict[str, Any]:
     """The fields that all records of a model share."""
     samples = [sample for run in trained for sample in run.cases]
     return {
-        "checkpoints": tuple(file_hash(run.checkpoint) for run in trained),
+        "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "rests_on": {

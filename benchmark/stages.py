@@ -20,7 +20,7 @@ from benchmark.explain import named
 from benchmark.harvest import Trained, harvest
 from benchmark.plan import ModelPlan, folder_name
 from benchmark.protocols.base import Case
-from core.files import file_hash, key
+from core.files import key
 from core.frames import Alignment, Grid
 
 log = logging.getLogger(__name__)
@@ -91,4 +91,4 @@ def _map_key(trained: Sequence[Trained], word: str) -> str:
     images = [[sample.image_id for sample in run.cases] for run in trained]
     part = BASELINES[word] if word in BASELINES else type(named(word)[1])
     code = hashlib.sha256(inspect.getsource(part).encode()).hexdigest()
-    return key([[file_hash(run.checkpoint) for run in trained], images, trained[0].config.img_size, word, code])
+    return key([[run.digest for run in trained], images, trained[0].config.img_size, word, code])

@@ -32,11 +32,16 @@ def folder(name: str, config: RunConfig) -> Path:
     return Path(config.results) / name
 
 
+def _suites(config: RunConfig) -> Path:
+    return Path(config.suites) if config.suites else plan.SUITES
+
+
 def names(config: RunConfig) -> list[str]:
     """The suites that the flags ask for. Raises ``BadValueError`` when they ask for none."""
+    known = plan.suites(_suites(config))
     if not config.all and not config.suite:
-        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(plan.suites())}")
-    return plan.suites() if config.all else list(config.suite)
+        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
+    return known if config.all else list(config.suite)
 
 
 def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Counter[str]:
@@ -44,7 +49,7 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Counter[st
 
     ``tell`` gets one line per step. Raises ``LocusError`` for bad input; a cell that fails becomes a record.
     """
-    suite = plan.load(name)
+    suite = plan.load(name, _suites(config))
     place = folder(name, config)
     todo = work(suite, config, place)
     total = sum(len(part.cells) for part in todo)

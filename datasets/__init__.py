@@ -1,9 +1,11 @@
 """Data sets, each one file with one class: ``names()`` and ``load(name, ...)``. No data set is imported before it is asked for."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.registry import Registry
+from core.registry import Registry, construct
 
 if TYPE_CHECKING:
     from datasets.base import Dataset
@@ -36,6 +38,9 @@ def load(
     (img_size, img_size). Options of one data set are keyword arguments, or ride in the name: ``phantom:grain=.05``.
     Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
     """
-    usual = {"root": root, "split": split, "partition": partition, "folds": folds, "fold": fold, "findings": findings}
-    found: Dataset = REGISTRY.build(name, **usual, seed=seed, img_size=img_size, **options)
+    from datasets.base import Request
+
+    request = Request(Path(root) if root is not None else None, split, partition, folds, fold, findings, seed, img_size)
+    part: Callable[..., Dataset] = REGISTRY.get(name)
+    found: Dataset = construct(functools.partial(part, request), "dataset", name, options)
     return found

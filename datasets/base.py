@@ -2,20 +2,54 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, overload
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError
 from core.types import Sample
 
-Split = Literal["train", "val", "test"]
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
+PARTITIONS = ("official", "patient", "kfold")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What can be asked of every data set; see :func:`datasets.load`. Raises ``BadValueError`` for what cannot be."""
+
+    root: Path | None = None
+    split: str = "test"
+    partition: str = "official"
+    folds: int = 5
+    fold: int = 0
+    findings: int | None = None
+    seed: int = 0
+    img_size: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise BadValueError(f"split is {self.split!r}: give one of {', '.join(SPLITS)}")
+        if self.partition not in PARTITIONS:
+            raise BadValueError(f"partition is {self.partition!r}: give one of {', '.join(PARTITIONS)}")
+        if self.folds < 2:
+            raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
+        if not 0 <= self.fold < self.folds:
+            raise BadValueError(f"fold is {self.fold}: with {self.folds} folds give a number from 0 to {self.folds - 1}")
+
+    def folder(self, layout: str) -> Path:
+        """The root. Raises ``DataError`` with the ``layout`` that is expected there when it is absent."""
+        if self.root is None:
+            raise DataError(f"these data need the folder of their files, --data_root_dir: {layout}")
+        if not self.root.is_dir():
+            raise DataError(f"there is no folder {self.root}: {layout}")
+        return self.root
 
 
 class Dataset(Sequence[Sample]):
-    """A data set's part: subclasses set ``name`` and fill the attributes below; samples come by position."""
+    """A data set's part: ``__init__(request, **its options)`` fills the attributes below; samples come by position."""
 
     name: ClassVar[str]
     """The word on the command line."""
@@ -51,9 +85,3 @@ class Dataset(Sequence[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} samples, there is no number {index}")
         return self.sample(index % len(self))
-
-
-def check_split(split: str) -> None:
-    """Raise ``BadValueError`` unless ``split`` is train, val or test."""
-    if split not in SPLITS:
-        raise BadValueError(f"split is {split!r}: give one of {', '.join(SPLITS)}")

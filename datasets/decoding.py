@@ -30,11 +30,13 @@ def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | 
     if count == 1:
         return _decode(samples, size, path, range(len(samples)))
     log.info("decoding %d images with %d processes", len(samples), count)
-    bad: Bad = {}
-    for process, answer in [_start(samples, size, path, range(i, len(samples), count)) for i in range(count)]:
-        bad |= _received(answer)
-        process.join()
-    return bad
+    work = [_start(samples, size, path, range(i, len(samples), count)) for i in range(count)]
+    try:
+        return {row: reason for _, answer in work for row, reason in _received(answer).items()}
+    finally:
+        for process, _ in work:
+            process.terminate()  # those that are done do not mind
+            process.join()
 
 
 def _start(samples: Sequence[Sample], size: int, path: Path, rows: range) -> tuple[multiprocessing.process.BaseProcess, Connection]:

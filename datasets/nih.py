@@ -13,7 +13,7 @@ from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import file_hash
 from core.types import FloatArray, Sample
 from datasets import nih_lists, splits
-from datasets.base import Dataset, check_split
+from datasets.base import Dataset, Request
 from datasets.images import decode, find
 from datasets.nih_lists import ABNORMAL, EXPERTS
 from datasets.nih_tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
@@ -45,35 +45,31 @@ class NIH(Dataset):
 
     name = "NIH"
 
-    def __init__(
-        self,
-        root: Path | str | None = None,
-        split: str = "test",
-        partition: str = "official",
-        folds: int = 5,
-        fold: int = 0,
-        findings: int | None = None,
-        seed: int = 0,
-        img_size: int | None = None,
-        experts: str = "rad_consensus_voted",
-    ) -> None:
-        check_split(split)
-        splits.check_partition(partition, folds, fold)
+    def __init__(self, request: Request, experts: str = "rad_consensus_voted") -> None:
         if experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
-        self.findings, self.split, self.root = _task(findings), split, _root(root)
+        self.findings, self.split, self.root = _task(request.findings), request.split, request.folder(LAYOUT)
         self._files = find(self.root, "images", "images_*", "images_*/images")
         self._boxes, clipped = read_boxes(self.root)
-        self.describe = {"partition": partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
-        if partition == "official":
-            table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
-            splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
+        self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
+        if request.partition == "official":
+            table, names = self._listed(experts, request.seed)
         else:
-            table = nih_lists.entries(self.root, self.findings)
-            table = table[table.index.isin(list(self._files))]
-            names = pd.Series(splits.assign(table["patient"].tolist(), partition, folds, fold, seed), index=table.index)
+            table, names = self._parted(request)
         splits.check_patients(table["patient"].loc[names.index], names)
-        self._table = table.loc[self._present(names.index[names == split])]
+        self._table = table.loc[self._present(names.index[names == self.split])]
+
+    def _listed(self, experts: str, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+        """Table and splits by the lists, which must keep boxed images out of training."""
+        table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
+        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
+        return table, names
+
+    def _parted(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
+        """Table and splits by a random partition of the patients who have an image at hand."""
+        table = nih_lists.entries(self.root, self.findings)
+        table = table[table.index.isin(list(self._files))]
+        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
 
     def _present(self, listed: pd.Index) -> pd.Index:
         """The images of this split that have a file; the others are counted and told."""
@@ -131,14 +127,6 @@ def _task(findings: int | None) -> tuple[str, ...]:
     if number not in TASKS:
         raise BadValueError(f"NIH has no task with {number} findings; it has: {', '.join(map(str, TASKS))}")
     return TASKS[number]
-
-
-def _root(root: Path | str | None) -> Path:
-    if root is None:
-        raise DataError(f"NIH needs the folder of its files, --data_root_dir: {LAYOUT}")
-    if not Path(root).is_dir():
-        raise DataError(f"there is no folder {root}: {LAYOUT}")
-    return Path(root)
 
 
 def _hashes(root: Path) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import functools
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from core.files import key
 from core.seeds import generator
 from core.types import FloatArray, Sample
 from datasets import splits
-from datasets.base import Dataset, check_split
+from datasets.base import Dataset, Request
 from datasets.phantom_patient import TOKEN, Lesion, Patient, draw_patient
 from datasets.phantom_picture import render
 from datasets.phantom_recipe import FINDINGS, Amount, check_count, check_size, recipe
@@ -43,14 +42,7 @@ class Phantom(Dataset):
 
     def __init__(
         self,
-        root: Path | str | None = None,
-        split: str = "test",
-        partition: str = "official",
-        folds: int = 5,
-        fold: int = 0,
-        findings: int | None = None,
-        seed: int = 0,
-        img_size: int | None = None,
+        request: Request,
         train: int = 3000,
         val: int = 400,
         test: int = 800,
@@ -62,15 +54,13 @@ class Phantom(Dataset):
         shortcut_present: float = 0.9,
         shortcut_absent: float = 0.03,
     ) -> None:
-        check_split(split)
-        splits.check_partition(partition, folds, fold)
-        if findings not in (None, len(FINDINGS)):
-            raise BadValueError(f"the phantom has no task with {findings} findings; it has: {len(FINDINGS)}")
-        self.findings, self.split, self.seed, self.size = FINDINGS, split, seed, check_size(img_size)
+        if request.findings not in (None, len(FINDINGS)):
+            raise BadValueError(f"the phantom has no task with {request.findings} findings; it has: {len(FINDINGS)}")
+        self.findings, self.split, self.seed, self.size = FINDINGS, request.split, request.seed, check_size(request.img_size)
         self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
         counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
-        self.indices = _indices(counts, split, partition, folds, fold, seed)
-        self.describe = {"source": "drawn by code", "seed": seed, "img_size": self.size, "counts": counts, **asdict(self.recipe)}
+        self.indices = _indices(counts, request)
+        self.describe = {"source": "drawn by code", "seed": self.seed, "img_size": self.size, "counts": counts, **asdict(self.recipe)}
         self._drawn_from = key(self.describe)
 
     def __len__(self) -> int:
@@ -145,9 +135,9 @@ def _tight(lesion: Lesion, size: int) -> tuple[int, int, int, int] | None:
     return x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1
 
 
-def _indices(counts: dict[str, int], split: str, partition: str, folds: int, fold: int, seed: int) -> NDArray[np.int64]:
+def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
     ranges = {name: FIRST[name] + np.arange(count) for name, count in counts.items()}
-    if partition == "official":
-        return ranges[split]
+    if request.partition == "official":
+        return ranges[request.split]
     union = np.concatenate(list(ranges.values()))
-    return union[splits.assign([f"{i:07d}" for i in union], partition, folds, fold, seed) == split]
+    return union[splits.assign([f"{i:07d}" for i in union], request) == request.split]

@@ -7,20 +7,10 @@ from numpy.typing import NDArray
 
 from core.errors import BadValueError, LeakError, examples
 from core.seeds import generator
+from datasets.base import Request
 
 Names = NDArray[np.str_]
-PARTITIONS = ("official", "patient", "kfold")
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
-
-
-def check_partition(partition: str, folds: int, fold: int) -> None:
-    """Raise ``BadValueError`` for a partition that is not known, fewer than two folds or a fold that is not there."""
-    if partition not in PARTITIONS:
-        raise BadValueError(f"partition is {partition!r}: give one of {', '.join(PARTITIONS)}")
-    if folds < 2:
-        raise BadValueError(f"folds is {folds}: k-fold needs at least 2")
-    if not 0 <= fold < folds:
-        raise BadValueError(f"fold is {fold}: with {folds} folds give a number from 0 to {folds - 1}")
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
@@ -52,10 +42,11 @@ def kfold(patients: Sequence[str], folds: int, fold: int, seed: int) -> Names:
     return hold_out_val(patients, rank % folds != fold, seed)
 
 
-def assign(patients: Sequence[str], partition: str, folds: int, fold: int, seed: int) -> Names:
+def assign(patients: Sequence[str], asked: Request) -> Names:
     """(N,) split names for the partitions ``patient`` and ``kfold``."""
-    check_partition(partition, folds, fold)
-    return kfold(patients, folds, fold, seed) if partition == "kfold" else by_patient(patients, seed)
+    if asked.partition == "kfold":
+        return kfold(patients, asked.folds, asked.fold, asked.seed)
+    return by_patient(patients, asked.seed)
 
 
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:

@@ -54,13 +54,10 @@ class Keeper(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write them; stop the run when it has not improved for long enough."""
         history, config = self.module.history, self.module.config
-        log.info(
-            "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f",
-            *(history[-1]["epoch"], config.epochs, history[-1]["train_loss"], history[-1]["val_loss"], history[-1]["val_auroc"]),
-        )
         if best_epoch(history) == len(history):
             checkpoints.save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
+            log.info("epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f", *_told(history[-1], config.epochs))
             write_text(self.folder / "metrics.csv", _table(history))
         checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
@@ -81,6 +78,10 @@ class Bar(TQDMProgressBar):
         if isinstance(pl_module, Module):
             shown["images/s"] = f"{pl_module.seen / max(time.perf_counter() - self._began, 1e-9):.0f}"
         return shown
+
+
+def _told(row: dict[str, float], epochs: int) -> tuple[float, ...]:
+    return row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"]
 
 
 def _table(history: list[dict[str, float]]) -> str:

@@ -28,54 +28,66 @@ def settle(config: TrainConfig) -> None:
         warnings.filterwarnings("ignore", category=kind)
 
 
-def device(config: TrainConfig) -> str:
-    """``cuda`` where a GPU can be used and ``--num_GPU 0`` does not forbid it, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() and config.num_GPU != 0 else "cpu"
+def gpus() -> int:
+    """How many GPUs torch can use here."""
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def precision(config: TrainConfig) -> str:
+def device(config: TrainConfig, there: int) -> str:
+    """``cuda`` where ``there`` are GPUs and ``--num_GPU 0`` does not forbid them, else ``cpu``."""
+    return "cuda" if there and config.num_GPU != 0 else "cpu"
+
+
+def precision(config: TrainConfig, fast_bfloat16: bool) -> str:
     """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32."""
     if config.precision != "auto":
         return config.precision
-    if device(config) == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32"
+    return "bf16-mixed" if fast_bfloat16 else "32"
+
+
+def has_fast_bfloat16(where: str) -> bool:
+    """Whether ``cuda`` or ``cpu`` computes in bfloat16 by itself, not by emulation."""
+    if where == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
-    return "bf16-mixed" if able.get("avx512_bf16") or able.get("amx_bf16") else "32"
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def devices(config: TrainConfig) -> int | list[int]:
-    """How many devices, or which GPUs; on a machine without a GPU all of it means one CPU process, or ``--devices``.
+def devices(config: TrainConfig, there: int) -> int | list[int]:
+    """How many devices, or which of the GPUs that are ``there``; on the CPU it is one process, or ``--devices``.
 
     Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
     """
+    on_cpu = device(config, there) == "cpu"
     chosen = config.device_ids or ("" if config.num_GPU is None else str(config.num_GPU)) or config.devices
-    if chosen == "auto" or (device(config) == "cpu" and chosen != config.devices):
+    if chosen == "auto" or (on_cpu and chosen != config.devices):
         return 1
     numbers = chosen.split(",")
     if not all(number.strip().isdigit() for number in numbers):
         raise BadValueError(f"{chosen!r} are no devices: write --devices 2 or --device_ids 0,1")
     which = [int(number) for number in numbers]
-    there, wanted = torch.cuda.device_count(), max(which) + 1 if config.device_ids else which[0]
-    if device(config) == "cuda" and wanted > there:
+    wanted = max(which) + 1 if config.device_ids else which[0]
+    if not on_cpu and wanted > there:
         raise NotAvailableError(f"{chosen!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
     return which if config.device_ids else max(which[0], 1)
 
 
 def world(config: TrainConfig) -> int:
     """How many processes share the training images."""
-    count = devices(config)
+    count = devices(config, gpus())
     return config.num_nodes * (count if isinstance(count, int) else len(count))
 
 
 def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
     """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback."""
+    where = device(config, gpus())
     seen = sys.stderr.isatty()  # a bar in a log file is noise
     return lightning.Trainer(
-        accelerator="gpu" if device(config) == "cuda" else "cpu",
-        devices=devices(config),
+        accelerator="gpu" if where == "cuda" else "cpu",
+        devices=devices(config, gpus()),
         num_nodes=config.num_nodes,
         strategy=config.strategy,
-        precision=precision(config),  # type: ignore[arg-type]
+        precision=precision(config, has_fast_bfloat16(where)),  # type: ignore[arg-type]
         max_epochs=config.epochs,
         gradient_clip_val=config.gradient_clip or None,
         logger=_loggers(config, folder),

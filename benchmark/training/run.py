@@ -66,7 +66,8 @@ def _epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | N
 
 
 def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float) -> None:
-    model, _ = checkpoints.load(folder / "best.ckpt", machine.device(module.config))
+    model, _ = checkpoints.load(folder / "best.ckpt", machine.device(module.config, machine.gpus()))
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     held_out = {split: sides[split] for split in ("val", "test")}
     logits = {split: evaluate.predict(model, part, module.config.batch_size) for split, part in held_out.items()}
     curves.draw(module.history, folder / "curves.png")

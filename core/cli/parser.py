@@ -51,11 +51,14 @@ def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
-    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``."""
+    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True."""
+    switches = {f"--{name}" for name, hint in get_type_hints(kind).items() if bool in (hint, *get_args(hint))}
     lists = {f"--{name}" for name, hint in get_type_hints(kind).items() if tuple in (get_origin(hint), *map(get_origin, get_args(hint)))}
     words, rest = [], list(argv)
     while rest:
         words.append(rest.pop(0))
+        if words[-1] in switches and (not rest or rest[0].startswith("--")):
+            words.append("true")
         if words[-1] in lists:
             end = next((i for i, word in enumerate(rest) if word.startswith("--")), len(rest))
             words.append(json.dumps(rest[:end]))

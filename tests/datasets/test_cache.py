@@ -95,7 +95,7 @@ def test_too_many_bad_images_stop_with_count_and_examples_and_leave_nothing(tmp_
     assert arrays(tmp_path / "out") == []
 
 
-def _make_slowly(folder: Path, out: Path, pause: float) -> None:
+def _make_slowly(folder: Path, out: Path, pause: float, workers: int = 1) -> None:
     def slow(path: Path) -> np.ndarray:
         time.sleep(pause)
         return decode(path)
@@ -103,12 +103,14 @@ def _make_slowly(folder: Path, out: Path, pause: float) -> None:
     data = [
         Sample(p.name, p.stem, (8, 8), np.zeros(1, np.float32), {}, functools.partial(slow, p), str(p)) for p in sorted(folder.iterdir())
     ]
-    cache.pixels(data, 4, out)
+    cache.pixels(data, 4, out, workers=workers)
 
 
-def test_killed_half_way_it_leaves_nothing_that_counts(tmp_path: Path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_half_way_it_leaves_nothing_that_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+    monkeypatch.setattr(decoding, "FEW", 2)
     data = folder_of_images(tmp_path / "in", 6)
-    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.2))
+    process = multiprocessing.get_context("fork").Process(target=_make_slowly, args=(tmp_path / "in", tmp_path / "out", 0.2, workers))
     process.start()
     while not (tmp_path / "out").exists() or not arrays(tmp_path / "out"):
         time.sleep(0.02)

@@ -13,7 +13,7 @@ import datasets
 from core.errors import BadValueError, DataError
 from core.registry import from_file
 from core.types import Sample
-from datasets.base import Dataset
+from datasets.base import Dataset, Request
 
 pytestmark = pytest.mark.contract
 
@@ -100,7 +100,7 @@ def test_the_data_set_of_the_docs_works_as_printed(tmp_path: Path):
     (tmp_path / "example.py").write_text(page.split("```python\n")[1].split("```")[0])
     (tmp_path / "labels.csv").write_text("image,patient,Mass,Nodule\n" + "".join(f"{i}.png,{i},1,\n" for i in range(20)))
     example = from_file(f"{tmp_path / 'example.py'}:Example", "dataset")
-    data = example(tmp_path, "train")
+    data = example(Request(tmp_path, "train", "patient"))
     assert len(data) == 14
     assert data.labels[0, 0] == 1
     assert np.isnan(data.labels[:, 1]).all()

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from core.errors import BadValueError, LeakError
 from datasets import splits
+from datasets.base import Request
 
 PATIENTS = st.lists(st.integers(0, 30).map(str), min_size=10, max_size=80).filter(lambda p: len(set(p)) >= 5)
 
@@ -14,7 +15,7 @@ PATIENTS = st.lists(st.integers(0, 30).map(str), min_size=10, max_size=80).filte
 @given(PATIENTS, st.integers(0, 5))
 def test_no_patient_is_on_two_sides(patients: list[str], seed: int):
     for partition in ("patient", "kfold"):
-        splits.check_patients(patients, splits.assign(patients, partition, 5, 1, seed))
+        splits.check_patients(patients, splits.assign(patients, Request(partition=partition, fold=1, seed=seed)))
 
 
 @given(PATIENTS, st.integers(0, 5))
@@ -65,4 +66,4 @@ def test_a_leak_is_told_with_count_and_three_examples():
 )
 def test_a_partition_that_cannot_be_is_one_sentence(partition: str, folds: int, fold: int, sentence: str):
     with pytest.raises(BadValueError, match=sentence):
-        splits.assign(["a", "b", "c"], partition, folds, fold, 0)
+        splits.assign(["a", "b", "c"], Request(partition=partition, folds=folds, fold=fold))

@@ -1,39 +1,19 @@
 """``python heatmap.py`` as a user types it."""
 
 import json
-import os
 import resource
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.doors
 TINY = ["--dataset", "phantom:train=96,val=48,test=48", "--img_size", "96", "--epochs", "1", "--threads", "1"]
 
 
-def door(script, *flags, **options):
-    words = [sys.executable, str(ROOT / script), *map(str, flags)]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment, **options)
-
-
-def sentence(done):
-    """The one line of an error, after checking that it is one line and the status is 2."""
-    assert done.returncode == 2, done.stderr
-    lines = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    assert "Traceback" not in done.stderr
-    return lines[0]
-
-
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, door):
     """A folder with one finished tiny run."""
     folder = tmp_path_factory.mktemp("runs")
     done = door("main.py", *TINY, "--model_save_dir", folder, "--cache_dir", folder / "cache", "--log_dir", folder / "logs")
@@ -41,7 +21,7 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(runs, tmp_path):
+def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(door, runs, tmp_path):
     done = door("heatmap.py", "--method", "gradcampp", "--runs", runs, "--output_dir", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]
@@ -55,7 +35,7 @@ def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(runs, tm
         assert row["threshold_origin"] == "fixed"
 
 
-def test_several_methods_findings_and_a_threshold_of_ones_own(runs, tmp_path):
+def test_several_methods_findings_and_a_threshold_of_ones_own(door, runs, tmp_path):
     flags = ["--method", "cam", "gradcam", "--findings", "Mass", "Nodule", "--threshold", "0.7", "--save_raw", "False", "--cases", "2"]
     done = door("heatmap.py", *flags, "--runs", runs, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
@@ -70,7 +50,7 @@ def test_several_methods_findings_and_a_threshold_of_ones_own(runs, tmp_path):
     assert not list(tmp_path.glob("*.npy"))
 
 
-def test_a_file_and_a_folder_of_ones_own_images(runs, tmp_path):
+def test_a_file_and_a_folder_of_ones_own_images(door, runs, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)).save(folder / "a.png")
@@ -85,20 +65,20 @@ def test_a_file_and_a_folder_of_ones_own_images(runs, tmp_path):
         assert rows[0]["frame"] == [200, 160]
 
 
-def test_without_any_run_one_sentence_says_what_to_run_first(tmp_path):
+def test_without_any_run_one_sentence_says_what_to_run_first(door, sentence, tmp_path):
     done = door("heatmap.py", "--method", "gradcampp", "--runs", tmp_path / "none")
     assert "train one first with `python main.py`" in sentence(done)
 
 
-def test_a_misspelt_method_gets_the_nearest(runs):
+def test_a_misspelt_method_gets_the_nearest(door, sentence, runs):
     assert "unknown method 'gradcamp': did you mean 'gradcampp'?" in sentence(door("heatmap.py", "--method", "gradcamp", "--runs", runs))
 
 
-def test_a_misspelt_finding_gets_the_nearest(runs):
+def test_a_misspelt_finding_gets_the_nearest(door, sentence, runs):
     assert "did you mean 'Nodule'" in sentence(door("heatmap.py", "--findings", "Nodul", "--runs", runs))
 
 
-def test_a_truncated_image_is_a_sentence_with_path_and_reason(runs, tmp_path):
+def test_a_truncated_image_is_a_sentence_with_path_and_reason(door, sentence, runs, tmp_path):
     path = tmp_path / "cut.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200), dtype=np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:9000])
@@ -107,7 +87,7 @@ def test_a_truncated_image_is_a_sentence_with_path_and_reason(runs, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_more_bad_images_than_allowed_stop_with_a_count(runs, tmp_path):
+def test_more_bad_images_than_allowed_stop_with_a_count(door, sentence, runs, tmp_path):
     for name in "abcd":
         Image.fromarray(np.full((50, 50), 99, dtype=np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "a.png").write_bytes(b"not an image")
@@ -118,12 +98,12 @@ def test_more_bad_images_than_allowed_stop_with_a_count(runs, tmp_path):
     assert "1 of 4 images left out" in done.stderr
 
 
-def test_a_checkpoint_of_another_tool_is_a_sentence(tmp_path):
+def test_a_checkpoint_of_another_tool_is_a_sentence(door, sentence, tmp_path):
     (tmp_path / "best.ckpt").write_bytes(b"PK nothing")
     assert "no checkpoint" in sentence(door("heatmap.py", "--checkpoint", tmp_path / "best.ckpt"))
 
 
-def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(runs, tmp_path):
+def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(door, sentence, runs, tmp_path):
     def small_files():
         resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 

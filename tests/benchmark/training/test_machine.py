@@ -8,17 +8,6 @@ from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError
 
 
-@pytest.fixture
-def gpus(monkeypatch):
-    """gpus(n) makes torch see n GPUs (for what asks, not for what computes)."""
-
-    def see(count):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
-        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
-
-    return see
-
-
 @pytest.mark.byhand
 @pytest.mark.parametrize(
     ("count", "flags", "wanted"),
@@ -35,37 +24,32 @@ def gpus(monkeypatch):
         (2, {"num_GPU": 0}, 1),
     ],
 )
-def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(gpus, count, flags, wanted):
-    gpus(count)
-    assert machine.devices(TrainConfig(**flags)) == wanted
+def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(count, flags, wanted):
+    assert machine.devices(TrainConfig(**flags), count) == wanted
 
 
 @pytest.mark.byhand
-def test_more_gpus_than_there_are_is_a_sentence(gpus):
-    gpus(2)
+def test_more_gpus_than_there_are_is_a_sentence():
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
         with pytest.raises(NotAvailableError, match="there are 2"):
-            machine.devices(TrainConfig(**flags))
+            machine.devices(TrainConfig(**flags), 2)
     with pytest.raises(BadValueError, match="'two'"):
-        machine.devices(TrainConfig(devices="two"))
+        machine.devices(TrainConfig(devices="two"), 0)
 
 
 @pytest.mark.byhand
-def test_the_gpu_is_used_when_there_is_one_and_not_forbidden(gpus):
-    gpus(1)
-    assert machine.device(TrainConfig()) == "cuda"
-    assert machine.device(TrainConfig(num_GPU=0)) == "cpu"
-    gpus(0)
-    assert machine.device(TrainConfig()) == "cpu"
+def test_the_gpu_is_used_when_there_is_one_and_not_forbidden():
+    assert machine.device(TrainConfig(), 1) == "cuda"
+    assert machine.device(TrainConfig(num_GPU=0), 1) == "cpu"
+    assert machine.device(TrainConfig(), 0) == "cpu"
 
 
 @pytest.mark.byhand
-def test_precision_is_what_was_asked_for_and_else_bfloat16_where_that_is_fast(gpus, monkeypatch):
-    gpus(0)
-    assert machine.precision(TrainConfig(precision="64")) == "64"
-    for able, wanted in (({"avx512_bf16": True}, "bf16-mixed"), ({}, "32")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        assert machine.precision(TrainConfig()) == wanted
+def test_precision_is_what_was_asked_for_and_else_bfloat16_where_that_is_fast():
+    assert machine.precision(TrainConfig(precision="64"), True) == "64"
+    assert machine.precision(TrainConfig(), True) == "bf16-mixed"
+    assert machine.precision(TrainConfig(), False) == "32"
+    assert isinstance(machine.has_fast_bfloat16("cpu"), bool)
 
 
 @pytest.mark.byhand

@@ -1,0 +1,124 @@
+"""``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
+
+import json
+import time
+
+import pytest
+
+pytestmark = pytest.mark.doors
+
+SUITE = """
+title: Tiny
+about: Too small to mean anything.
+train: {dataset: "phantom:train=96,val=48,test=64", img_size: 96, epochs: 3, threads: 1, logger: [csv]}
+models:
+  - {backbone: custom, global_pool: [AVG, PCAM]}
+conventional: [locus]
+"""
+ABSENT = """
+title: Absent
+about: Its data is nowhere.
+how_to_get: ask the clinic
+train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
+models:
+  - {backbone: custom}
+"""
+
+
+@pytest.fixture(scope="module")
+def suites(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("suites")
+    (folder / "tiny.yaml").write_text(SUITE)
+    (folder / "absent.yaml").write_text(ABSENT)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def flags(suites, tmp_path_factory):
+    """flags(folder): a run below ``folder``, all with the same cache of pixels."""
+    cache = tmp_path_factory.mktemp("cache")
+    return lambda at: ["--suites", suites, "--results", at / "results", "--runs", at / "runs", "--cache_dir", cache, "--threads", "1"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(door, flags, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    done = door("benchmark.run", "--suite", "tiny", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def content(folder):
+    """Every record without what a clock wrote."""
+    records = {path.name: json.loads(path.read_text()) for path in sorted((folder / "results/tiny/records").glob("*.json"))}
+    return {name: {k: v for k, v in record.items() if k not in ("created", "seconds")} for name, record in records.items()}
+
+
+def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
+    folder, done = undisturbed
+    made = {path.name for path in (folder / "results/tiny").iterdir()}
+    assert {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "records"} <= made
+    assert (folder / "results/README.md").exists()
+    assert "hit@iou.3" in done.stdout
+    methods = {record["cell"]["method"] for record in content(folder).values()}
+    assert {"cam", "gradcam", "gradcampp", "center", "prior", "noise", "truth", "classifier"} <= methods
+    alignments = {record["cell"]["alignment"] for record in content(folder).values()}
+    assert alignments == {"aligned", "conventional"}
+
+
+def test_a_second_run_regenerates_the_same_bytes_and_runs_nothing(door, flags, undisturbed):
+    folder, _ = undisturbed
+    before = {path: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()}
+    done = door("benchmark.run", "--suite", "tiny", *flags(folder))
+    assert "0 cells to run" in done.stdout
+    assert {path: path.read_bytes() for path in (folder / "results").rglob("*") if path.is_file()} == before
+
+
+def test_a_record_counts_as_done_without_its_checkpoint_and_maps(door, flags, undisturbed, tmp_path):
+    folder, _ = undisturbed
+    words = flags(folder)
+    words[words.index("--runs") + 1] = tmp_path / "no runs"
+    assert "0 cells to run" in door("benchmark.run", "--suite", "tiny", *words).stdout
+
+
+@pytest.mark.parametrize("stage", ["training", "explaining", "writing"])
+def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, flags, undisturbed, tmp_path, stage):
+    sign = {"training": "runs/tiny/*/last.ckpt", "explaining": "runs/tiny/maps/*/*.npz", "writing": "results/tiny/records/*.json"}[stage]
+    running = started("benchmark.run", "--suite", "tiny", *flags(tmp_path))
+    while not any(tmp_path.glob(sign)) and running.poll() is None:
+        time.sleep(0.01)
+    running.kill()
+    assert running.wait() == -9, "it ended before it could be killed"
+    done = door("benchmark.run", "--suite", "tiny", *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert content(tmp_path) == content(undisturbed[0])
+
+
+def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path):
+    done = door("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
+    assert "64 cells to run for 2 models" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path):
+    done = door("benchmark.run", "--suite", "absent", *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results/absent/records").glob("*.json")]
+    assert {record["status"] for record in records} == {"n/a"}
+    assert all("ask the clinic" in record["reason"] for record in records)
+    assert "ask the clinic" in (tmp_path / "results/absent/leaderboard.md").read_text()
+    assert "0 cells to run" in door("benchmark.run", "--suite", "absent", *flags(tmp_path)).stdout
+
+
+def test_an_unknown_suite_gets_the_nearest(door, sentence, flags, tmp_path):
+    assert "unknown suite 'tine': did you mean 'tiny'" in sentence(door("benchmark.run", "--suite", "tine", *flags(tmp_path)))
+
+
+def test_no_suite_at_all_is_a_sentence(door, sentence, flags, tmp_path):
+    assert "--all or --suite NAME" in sentence(door("benchmark.run", *flags(tmp_path)))
+
+
+def test_a_broken_record_is_a_sentence_with_its_path(door, sentence, flags, tmp_path):
+    (tmp_path / "results/tiny/records").mkdir(parents=True)
+    (tmp_path / "results/tiny/records/x.json").write_text('{"half": ')
+    assert "x.json" in sentence(door("benchmark.run", "--suite", "tiny", *flags(tmp_path)))
