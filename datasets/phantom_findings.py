@@ -120,9 +120,9 @@ STRENGTH = {
     "Cardiomegaly": 1.0,
     "Effusion": 0.38,
     "Infiltration": 0.32,
-    "Mass": 0.42,
+    "Mass": 0.50,
     "Nodule": 0.44,
     "Pneumonia": 0.38,
-    "Pneumothorax": -0.19,
+    "Pneumothorax": -0.23,
 }
 """Brightness that a finding adds where its opacity is 1; the heart is drawn by the anatomy instead."""

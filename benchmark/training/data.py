@@ -20,7 +20,7 @@ from datasets import cache
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
-Item = tuple[Tensor, Tensor, Tensor]
+Item = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,8 +43,8 @@ class Side(Dataset[Item]):
         return len(self.rows)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Item:
-        """A batch: (n,S,S) uint8 images, (n,K) labels and the (n,) positions themselves."""
-        return torch.from_numpy(self.images[self.rows[index]]), self.labels[index], torch.from_numpy(index)
+        """The batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
+        return torch.from_numpy(self.images[self.rows[index]]), self.labels[index]
 
 
 def load(config: TrainConfig, split: str) -> DataSource:

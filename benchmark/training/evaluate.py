@@ -23,7 +23,7 @@ def predict(model: Classifier, side: Side, batch_size: int) -> Tensor:
     """(n,K) float32 logits of every image of ``side``, on the model's device, in evaluation mode and full precision."""
     model.eval()
     place, prepare = next(model.parameters()).device, transforms.evaluation()
-    parts = [model(prepare(pixels.to(place))).float().cpu() for pixels, _, _ in loader(side, Batches(len(side), batch_size))]
+    parts = [model(prepare(pixels.to(place))).float().cpu() for pixels, _ in loader(side, Batches(len(side), batch_size))]
     return torch.cat(parts)
 
 

@@ -4,10 +4,9 @@ import math
 from typing import Any
 
 import lightning.pytorch as lightning
-import numpy as np
 import torch
 from torch import Tensor
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from backbones import Classifier
 from benchmark.training import checkpoints, optimizers, schedulers
@@ -18,8 +17,6 @@ from config import TrainConfig
 from core import seeds
 from core.errors import LocusError
 from datasets import transforms
-
-Course = LRScheduler | ReduceLROnPlateau | None
 
 
 class Module(lightning.LightningModule):
@@ -35,7 +32,7 @@ class Module(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self.seen = 0
         """Images of this epoch so far, on this device."""
-        self.course: Course = None
+        self.course: schedulers.Course | None = None
         self._course_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
@@ -47,7 +44,7 @@ class Module(lightning.LightningModule):
 
     def training_step(self, batch: Item, batch_idx: int) -> Tensor:
         """Loss of one batch, its augmentation and dropout seeded by where it stands."""
-        pixels, labels, _ = batch
+        pixels, labels = batch
         generator = seeds.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
         torch.manual_seed(dropout)
@@ -64,7 +61,7 @@ class Module(lightning.LightningModule):
 
     def validation_step(self, batch: Item, batch_idx: int) -> None:
         """Logits of one batch; every process sees the whole validation side."""
-        pixels, labels, _ = batch
+        pixels, labels = batch
         self._outputs.append((self.model(_laid_out(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
@@ -93,7 +90,7 @@ class Module(lightning.LightningModule):
         """Add what the checkpoint is of, the history and where the learning rate stands."""
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
-        checkpoint["course"] = _plain(self.course.state_dict()) if self.course is not None else None
+        checkpoint["course"] = self.course.state_dict() if self.course is not None else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take history and course back."""
@@ -109,9 +106,3 @@ class Module(lightning.LightningModule):
 def _laid_out(images: Tensor) -> Tensor:
     """Channels last: the layout in which convolutions are fastest."""
     return images.contiguous(memory_format=torch.channels_last)
-
-
-def _plain(state: dict[str, Any]) -> dict[str, Any]:
-    """Without numpy numbers and functions, which a checkpoint read with ``weights_only`` may not hold."""
-    kept = {name: value.item() if isinstance(value, np.generic) else value for name, value in state.items()}
-    return {name: value for name, value in kept.items() if not callable(value) and "anneal_func" not in name}

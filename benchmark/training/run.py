@@ -38,6 +38,8 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
     """Train to the end, from ``last.ckpt`` where there is one; a run that fails before its first checkpoint leaves nothing."""
     config, last = module.config, folder / "last.ckpt"
+    for part in folder.glob(".*"):
+        part.unlink(missing_ok=True)  # of a run that was killed while it wrote
     history = checkpoints.read(last)["history"] if last.exists() else []
     if len(history) >= config.epochs or callbacks.stopped_early(history, config.early_stopping):
         module.history = history
@@ -67,7 +69,7 @@ def _epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | N
 
 def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float) -> None:
     model, _ = checkpoints.load(folder / "best.ckpt", machine.device(module.config, machine.gpus()))
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     held_out = {split: sides[split] for split in ("val", "test")}
     logits = {split: evaluate.predict(model, part, module.config.batch_size) for split, part in held_out.items()}
     curves.draw(module.history, folder / "curves.png")

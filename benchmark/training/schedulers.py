@@ -5,13 +5,14 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR,
 
 from config import TrainConfig
 
+Course = LRScheduler | ReduceLROnPlateau
 STEP_EPOCHS, STEP_GAMMA = 3, 0.1
 """scheduler step: the learning rate falls to a tenth every three epochs."""
 PLATEAU_PATIENCE = 2
 """scheduler plateau: epochs without a lower validation loss before the learning rate falls to a tenth."""
 
 
-def build(config: TrainConfig, optimizer: Optimizer, steps: int) -> LRScheduler | ReduceLROnPlateau | None:
+def build(config: TrainConfig, optimizer: Optimizer, steps: int) -> Course | None:
     """The scheduler that ``config`` names, for ``steps`` steps per epoch; None for ``none``."""
     total = steps * config.epochs
     if config.scheduler == "step":

@@ -61,3 +61,25 @@ def test_onecycle_ends_after_the_last_step_near_zero():
         rates.append(optimizer.param_groups[0]["lr"])
     assert max(rates) == pytest.approx(1, abs=0.05)
     assert rates[-1] < 1e-4
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("scheduler", [name for name in get_args(HINTS["scheduler"]) if name != "none"])
+def test_a_scheduler_goes_on_where_its_state_on_disk_says(scheduler, tmp_path):
+    def moved(optimizer, course, steps):
+        rates = []
+        for _ in range(steps):
+            optimizer.step()
+            course.step(*([1.0] if scheduler == "plateau" else []))
+            rates.append(optimizer.param_groups[0]["lr"])
+        return rates
+
+    whole = moved(*built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9), 9)
+    optimizer, course = built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9)
+    first = moved(optimizer, course, 4)
+    torch.save([course.state_dict(), optimizer.state_dict()], tmp_path / "state")
+    again, resumed = built(optimizer="SGD", scheduler=scheduler, lr=1.0, momentum=0.9)
+    course_state, optimizer_state = torch.load(tmp_path / "state", weights_only=True)
+    again.load_state_dict(optimizer_state)
+    resumed.load_state_dict(course_state)
+    assert first + moved(again, resumed, 5) == whole

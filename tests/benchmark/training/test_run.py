@@ -15,6 +15,9 @@ import torch
 from benchmark import training
 from benchmark.training import checkpoints, data, evaluate
 from benchmark.training.callbacks import best_epoch, stopped_early
+from benchmark.training.runs import resumed
+from config import TrainConfig
+from core.cli import build
 from core.errors import BadValueError, DataError, LocusError
 
 
@@ -53,9 +56,11 @@ def test_a_killed_and_resumed_run_has_the_same_weights_as_an_undisturbed_one(tin
     training.fit(config, tmp_path / "whole")
     killed(config, tmp_path / "killed", 3)
     assert not (tmp_path / "killed" / "metrics.json").exists()
+    (tmp_path / "killed" / ".last.ckpt.part").write_text("what a kill in the middle of writing leaves")
     training.fit(config, tmp_path / "killed")
     for name in ("best.ckpt", "last.ckpt"):
         assert equal(weights(tmp_path / "whole", name), weights(tmp_path / "killed", name))
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
     for name in ("metrics.csv", "predictions.csv", "config.yaml"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
 
@@ -63,15 +68,11 @@ def test_a_killed_and_resumed_run_has_the_same_weights_as_an_undisturbed_one(tin
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """One finished run of three epochs with dropout, in a folder that tests only read."""
-    from core.cli import build
-
     folder = tmp_path_factory.mktemp("run")
     flags = {
         "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 3, "threads": 1,
         "dropout": 0.5, "lr": 0.02, "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv", "tensorboard"],
     }  # fmt: skip
-    from config import TrainConfig
-
     return training.fit(build(TrainConfig, flags), folder / "run")
 
 
@@ -193,8 +194,6 @@ def test_a_diverging_run_says_so_and_leaves_no_folder(tiny, tmp_path):
 
 @pytest.mark.byhand
 def test_resume_by_path_takes_the_run_s_own_flags_under_those_typed(run):
-    from benchmark.training.runs import resumed
-
     config = checkpoints.load(run / "best.ckpt")[1]
     typed = dataclasses.replace(config, backbone="resnet18", epochs=9, resume=str(run / "last.ckpt"))
     again = resumed(typed, {"epochs", "resume"})
