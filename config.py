@@ -25,6 +25,8 @@ class DataFlags:
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
     """Which fold is held out for the test, counted from 0."""
+    data_seed: Annotated[int, AtLeast(0)] = 0
+    """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same images."""
     train_on: Literal["all", "boxed", "unboxed"] = "all"
     """Images of the training side (training and validation) to use: those with a truth box, without one, or all; boxes stay unseen."""
     img_size: Annotated[int, AtLeast(32)] = 224
@@ -90,7 +92,7 @@ class RecipeFlags:
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after so many epochs without a better validation score; True is 5, False never."""
     seed: Annotated[int, AtLeast(0)] = 0
-    """Seed of the weights, the order of images, the augmentation, the folds and the dropout."""
+    """Seed of the weights, the order of images, the augmentation and the dropout."""
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def run(config: HeatmapConfig) -> Explained:
 
     Raises ``LocusError``: no finished run, an unknown finding or method, more unreadable images than allowed.
     """
-    machine.settle(config)
+    machine.settle(config.threads)
     methods = [named(word)[1] for word in config.method]
     checkpoint = newest(Path(config.runs)) if config.checkpoint is None else _file(Path(config.checkpoint))
     model, recipe = checkpoints.load(checkpoint)

@@ -57,7 +57,7 @@ def load(config: TrainConfig, split: str) -> DataSource:
         folds=config.folds,
         fold=config.fold,
         findings=config.num_classes,
-        seed=config.seed,
+        seed=config.data_seed,
         img_size=config.img_size,
     )
 

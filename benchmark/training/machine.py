@@ -19,9 +19,9 @@ from core.errors import BadValueError, NotAvailableError
 from core.files import writing
 
 
-def settle(config: TrainConfig) -> None:
-    """Set torch's threads (by default as many as the process may run on) and silence what a user cannot act on."""
-    torch.set_num_threads(config.threads or len(os.sched_getaffinity(0)))
+def settle(threads: int | None) -> None:
+    """Set torch's ``threads`` (by default as many as the process may run on) and silence what a user cannot act on."""
+    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for kind in (PossibleUserWarning, FutureWarning):

@@ -21,7 +21,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
 
     What can be wrong is asked cheapest first: images are decoded last.
     """
-    machine.settle(config)
+    machine.settle(config.threads)
     transforms.training(config.augment)
     loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
     findings = loaded["train"].findings

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -16,6 +17,7 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
 
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
         logging.getLogger().setLevel(logging.INFO)  # also where somebody else set up handlers before
         try:

@@ -55,6 +55,6 @@ def test_precision_is_what_was_asked_for_and_else_bfloat16_where_that_is_fast():
 @pytest.mark.byhand
 def test_threads_are_those_of_the_flag():
     before = torch.get_num_threads()
-    machine.settle(TrainConfig(threads=3))
+    machine.settle(3)
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)

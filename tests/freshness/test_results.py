@@ -1,0 +1,57 @@
+"""What is committed in results/ is what the records and the suites give today."""
+
+import filecmp
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmark import plan, records
+from benchmark.report import tables
+from config import RunConfig
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITES = [path.parent.name for path in sorted((ROOT / "results").glob("*/records"))]
+pytestmark = pytest.mark.freshness
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
+    shutil.copytree(ROOT / "results" / name / "records", tmp_path / name / "records")
+    suite = plan.load(name)
+    tables.write(tmp_path / name, suite.title, suite.about)
+    for path in (tmp_path / name).glob("leaderboard.*"):
+        assert filecmp.cmp(path, ROOT / "results" / name / path.name, shallow=False), f"{path.name} is stale: run python -m benchmark.run --all"
+
+
+def test_the_committed_index_is_what_the_records_give(tmp_path):
+    for name in SUITES:
+        shutil.copytree(ROOT / "results" / name / "records", tmp_path / name / "records")
+    tables.index(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (ROOT / "results/README.md").read_text()
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_committed_records_are_the_cells_of_the_suite(name):
+    suite = plan.load(name)
+    wanted = {cell.key for model in plan.models(suite) for cell in plan.cells(suite, model)}
+    found = {record.key for record in records.load(ROOT / "results" / name)}
+    assert found == wanted
+
+
+def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
+    from benchmark import suite
+
+    config = RunConfig(all=True)
+    names = suite.names(config)
+    assert sorted(names) == SUITES
+    assert {name: len(suite.work(plan.load(name), config, ROOT / "results" / name)) for name in names} == dict.fromkeys(names, 0)
+
+
+def test_the_readmes_excerpt_is_in_the_leaderboard():
+    lines = (ROOT / "README.md").read_text().split("<!-- leaderboard -->")[1].strip().splitlines()
+    board = (ROOT / "results/phantom/leaderboard.md").read_text()
+    shown = [cells for line in lines[2:] if (cells := [cell.strip() for cell in line.strip("|").split("|")])]
+    assert len(shown) >= 8
+    for cells in shown:
+        assert any(all(f"| {cell} |" in row for cell in cells) for row in board.splitlines()), cells
