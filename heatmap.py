@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from benchmark import heatmaps  # torch is imported when the flags are right
 
     done = heatmaps.run(config)
-    sys.stdout.write(f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json\n")
+    print(f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json")
 
 
 if __name__ == "__main__":

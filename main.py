@@ -20,8 +20,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for split in ("val", "test"):
         found = metrics[split]
         each = ", ".join(f"{name} {_shown(row['auroc'])}" for name, row in found["findings"].items())
-        print(f"{split}: mean AUROC {_shown(found['mean_auroc'])} over {found['n']} images ({each})")  # noqa: T201 - a door speaks
-    print(f"run: {folder}")  # noqa: T201 - a door speaks
+        print(f"{split}: mean AUROC {_shown(found['mean_auroc'])} over {found['n']} images ({each})")
+    print(f"run: {folder}")
 
 
 def _shown(value: float | None) -> str:

@@ -1,5 +1,6 @@
 """Door: run suites and write their tables. ``python -m benchmark.run --all`` or ``--suite demo``."""
 
+import functools
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -15,18 +16,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run each suite that the flags name, print the leaderboards, and say where the results lie; 1 when a cell failed."""
     config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
     found: Counter[str] = Counter()
+    say = functools.partial(print, flush=True)
     for name in suite.names(config):
-        found += suite.run(name, config, _say)
+        found += suite.run(name, config, say)
         if not config.dry_run and not config.all:
-            _say(tables.headline(suite.folder(name, config)))
+            say(tables.headline(suite.folder(name, config)))
     if not config.dry_run:
-        _say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
+        say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
     return 1 if found["failed"] else 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

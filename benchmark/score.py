@@ -16,7 +16,6 @@ from benchmark.maps import StoredMaps
 from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
-from benchmark.suite import METHOD
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | 
         return _fields(classification(stages.predictions(trained), trained[0].data.findings), "none")
     stored = maps[cell.method]
     if isinstance(stored, str):
-        return {"status": "n/a", "reason": METHOD + stored}
+        return {"status": "n/a", "reason": stored}
     protocol = protocols.get(cell.protocol)()
     result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), trained[0].data.findings, cell.seed or 0)
     return _fields(result, protocol.geometry)

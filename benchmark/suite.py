@@ -92,11 +92,11 @@ def _keep(record: Record | None, overwrite: str, data_there: bool) -> bool:
         return False
     if overwrite == "never" or record.status == "ok":
         return True
-    return record.status == "n/a" and (record.reason.startswith(METHOD) or not data_there)
+    return record.status == "n/a" and not (data_there and record.reason.startswith(ABSENT))
 
 
-METHOD = "this model has no such map: "
-"""How the reason of an n/a record begins that no data can mend."""
+ABSENT = "the data is not there"
+"""How the reason of an n/a record begins that data can mend."""
 
 
 def _records(place: Path) -> list[Record]:
@@ -107,7 +107,7 @@ def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> None
     training = part.model.trainings[0]
     if not data_is_there(training):
         where = training.data_root_dir or "no --data_root_dir given"
-        reason = f"the data of {training.dataset} is not there ({where}): {suite.how_to_get}"
+        reason = f"{ABSENT} ({training.dataset}: {where}): {suite.how_to_get}"
         for cell in part.cells:
             records.write(Record(cell=cell, status="n/a", reason=reason), place)
         return

@@ -21,7 +21,9 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     suite = plan.load(name)
     tables.write(tmp_path / name, suite.title, suite.about)
     for path in (tmp_path / name).glob("leaderboard.*"):
-        assert filecmp.cmp(path, ROOT / "results" / name / path.name, shallow=False), f"{path.name} is stale: run python -m benchmark.run --all"
+        assert filecmp.cmp(path, ROOT / "results" / name / path.name, shallow=False), (
+            f"{path.name} is stale: run python -m benchmark.run --all"
+        )
 
 
 def test_the_committed_index_is_what_the_records_give(tmp_path):
