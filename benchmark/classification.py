@@ -4,45 +4,46 @@
 images of the localization cases. The two can differ much when boxed images come from another source.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+import torch
+from torch import Tensor
 
 from benchmark.protocols.base import Result
 from benchmark.records import Score
+from benchmark.training import metrics
 
-METRICS: dict[str, Callable[..., float]] = {"auroc": roc_auc_score, "ap": average_precision_score}
+METRICS = ("auroc", "ap")
 
 
-def classification(table: pd.DataFrame, findings: Sequence[str]) -> Result:
-    """Scores per finding and mean from held-out predictions: columns ``boxed``, ``label_F`` and ``logit_F`` per finding."""
+def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
+    """Scores per finding and mean from held-out predictions: columns ``boxed``, ``label_F`` and ``logit_F`` per finding F."""
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
-    for metric, function in METRICS.items():
-        for suffix, rows in populations.items():
-            own = [_score(function, metric + suffix, rows, finding) for finding in findings]
-            scores += [*own, _mean(own)]
+    for suffix, rows in populations.items():
+        found = metrics.scores(_columns(rows, "logit", findings), _columns(rows, "label", findings), tuple(findings), exclusive)
+        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, found)]
     return Result(scores=scores, rows=[])
 
 
-def _score(function: Callable[..., float], metric: str, rows: pd.DataFrame, finding: str) -> Score:
-    label: NDArray[np.float64] = rows[f"label_{finding}"].to_numpy(dtype=np.float64)
-    known = np.isfinite(label)
-    label, logit = label[known], rows[f"logit_{finding}"].to_numpy(dtype=np.float64)[known]
-    n, positives = len(label), int(label.sum())
-    if positives in (0, n):
-        return Score(finding=finding, metric=metric, n=n, reason=f"{positives} of {n} images are positive: one class only")
-    return Score(finding=finding, metric=metric, value=float(function(label, logit)), n=n)
+def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
+    return torch.from_numpy(rows[[f"{kind}_{finding}" for finding in findings]].to_numpy(dtype="float64").copy())
 
 
-def _mean(own: Sequence[Score]) -> Score:
-    values = [score.value for score in own if score.value is not None]
-    n = max((score.n for score in own), default=0)
-    if not values:
-        return Score(finding="mean", metric=own[0].metric, n=n, reason="no finding has both classes")
-    left_out = [score.finding for score in own if score.value is None]
+def _scores(metric: str, word: str, found: metrics.Scores) -> list[Score]:
+    each = [_score(word, finding, row[metric], row) for finding, row in found["findings"].items()]
+    left_out = [score.finding for score in each if score.value is None]
     reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
-    return Score(finding="mean", metric=own[0].metric, value=float(np.mean(values)), n=n, reason=reason)
+    return [*each, Score(finding="mean", metric=word, value=_defined(found[f"mean_{metric}"]), n=found["n"], reason=reason)]
+
+
+def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:
+    reason = f"{row['positives']} of {row['n']} images are positive: one class only" if math.isnan(value) else ""
+    return Score(finding=finding, metric=word, value=_defined(value), n=row["n"], reason=reason)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

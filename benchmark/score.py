@@ -36,13 +36,15 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path) -> Non
 
 def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | str]) -> dict[str, Any]:
     """The fields of a record that the cell's protocol decides."""
+    findings = trained[0].data.findings
     if cell.protocol == "classification":
-        return _fields(classification(stages.predictions(trained), trained[0].data.findings), "none")
+        exclusive = not trained[0].config.multi_label and len(findings) > 1
+        return _fields(classification(stages.predictions(trained), findings, exclusive), "none")
     stored = maps[cell.method]
     if isinstance(stored, str):
         return {"status": "n/a", "reason": stored}
     protocol = protocols.get(cell.protocol)()
-    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), trained[0].data.findings, cell.seed or 0)
+    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), findings, cell.seed or 0)
     return _fields(result, protocol.geometry)
 
 
