@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from benchmark.explain import one
 from benchmark.localize import boxes, to_frame
 from benchmark.report.figures import Picture
+from benchmark.surface import min_max
 from benchmark.training import data
 from config import HeatmapConfig, TrainConfig
 from core.boxes import iou
@@ -88,7 +89,7 @@ def show(
     raw = one(method, evidence)[0, k].cpu().numpy()
     frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
     grid: Grid | Alignment = evidence.grid if config.alignment == "aligned" else "conventional"
-    scaled = _scaled(raw)
+    scaled = min_max(raw)
     found = boxes(scaled, config.threshold, frame, grid)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if len(sample.labels) else None
     picture = Picture(
@@ -104,12 +105,6 @@ def show(
         image_id=sample.image_id,
     )
     return Shown(picture, _row(picture, frame), raw)
-
-
-def _scaled(raw: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Min-max scaled over the positions; a flat map becomes 0 everywhere and has no box."""
-    low, high = raw.min(), raw.max()
-    return (raw - low) / (high - low) if high > low else np.zeros_like(raw)
 
 
 def _overlap(found: FloatArray, truth: FloatArray | None) -> float | None:

@@ -71,6 +71,17 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     return Surface(np.ascontiguousarray(cropped), rows, columns, frame)
 
 
+def min_max(values: ArrayLike) -> FloatArray:
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises ``BadValueError`` as ``checked``.
+
+    >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
+    ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
+    """
+    array = checked(values)
+    span = array.max() - array.min()
+    return (array - array.min()) / span if span > 0 else np.zeros_like(array)
+
+
 def checked(values: ArrayLike) -> FloatArray:
     """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
     array = np.asarray(values, dtype=np.float64)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin, Score
-from benchmark.surface import Surface, surface
+from benchmark.surface import Surface, min_max, surface
 from core.frames import Alignment, Grid
 from core.types import FloatArray
 
@@ -73,10 +73,7 @@ def prepare(case: Case) -> tuple[Surface | None, str]:
     values = np.asarray(case.map, dtype=np.float64)
     if not np.isfinite(values).all():
         return None, "nan or inf in the map"
-    low, high = values.min(), values.max()
-    if low == high:
-        return None, FLAT
-    on = surface((values - low) / (high - low), case.frame, case.grid)
+    on = surface(min_max(values), case.frame, case.grid)
     return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
 
 
