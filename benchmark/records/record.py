@@ -40,8 +40,8 @@ class Score(_Frozen):
     @field_validator("value", "low", "high")
     @classmethod
     def _rounded(cls, value: float | None) -> float | None:
-        """Six decimals: what is written is what is read."""
-        return None if value is None else round(value, 6)
+        """Six decimals, more than any share needs: what is written is what is read, without rounding noise or -0."""
+        return None if value is None else round(value, 6) + 0.0
 
 
 class Cell(_Frozen):

@@ -93,9 +93,4 @@ def _score(e: Estimate, finding: str, value: float, n: int, samples: NDArray[np.
         return Score(**known, reason="nothing to divide by")
     ends = None if samples is None else interval(samples, n)
     low, high = ends or (None, None)
-    return Score(**known, value=_tidy(value), low=_tidy(low), high=_tidy(high))
-
-
-def _tidy(value: float | None) -> float | None:
-    """Nine decimals: more than any share needs, and no rounding noise in a record."""
-    return None if value is None else round(float(value), 9) + 0.0
+    return Score(**known, value=float(value), low=low, high=high)

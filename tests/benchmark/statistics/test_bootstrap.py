@@ -53,7 +53,7 @@ def test_intervals_hold_the_true_share_about_as_often_as_they_say():
 def test_the_mean_weighs_findings_alike_and_skips_the_undefined():
     columns = [Column("hit", "fixed", np.array([1.0, 0, 0, 1]), np.ones(4))]
     found = scores(estimate(columns, ["a", "a", "a", "b"], list("pqrs"), ("a", "b", "c"), 0), ("a", "b", "c"))
-    assert [(s.finding, s.n, s.value) for s in found] == [("a", 3, 0.333333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666666667)]
+    assert [(s.finding, s.n, s.value) for s in found] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
 
 
 @pytest.mark.byhand
