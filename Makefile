@@ -16,7 +16,7 @@ setup: $(STAMP) ## make .venv with everything that the project and its tests nee
 
 demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about five minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --overwrite always
-	$(BIN)/python heatmap.py --method cam gradcam gradcampp --output_dir runs/demo-pictures
+	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 
 test: $(STAMP)  ## all tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow"
