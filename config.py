@@ -109,7 +109,7 @@ class MachineFlags:
     """Machines that train together, as in Lightning."""
     strategy: str = "auto"
     """How devices share the work, as in Lightning (auto, ddp …)."""
-    precision: Literal["auto", "32", "64", "16-mixed", "bf16-mixed", "16-true", "bf16-true"] = "auto"
+    precision: Literal["auto", "32", "64", "16-mixed", "bf16-mixed"] = "auto"
     """Lightning's precision; auto is bf16-mixed where the GPU or the CPU has fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slow start, faster steps)."""

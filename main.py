@@ -13,7 +13,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, train, say where the run lies and how well it ranks."""
     config, typed = parse(TrainConfig, argv, "main.py")
     from benchmark import training
-    from benchmark.training.runs import resumed
+    from benchmark.training.resume import resumed
 
     folder = training.fit(resumed(config, typed))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))

@@ -38,13 +38,15 @@ def names() -> list[str]:
 def resolve(name: str) -> tuple[Family, str]:
     """The family that builds ``name`` and the canonical word; families that list it go before open ones.
 
-    Raises ``UnknownNameError`` with the known names and the nearest of the open families.
+    Raises ``UnknownNameError`` with the known names, the nearest of the open families and what else these build.
     """
     for family in sorted(_all(), key=lambda family: isinstance(family, OpenFamily)):
         word = family.resolve(name)
         if word is not None:
             return family, word
-    raise UnknownNameError("backbone", name, dict.fromkeys(word for family in _all() for word in family.suggest(name)))
+    wide = [family for family in _all() if isinstance(family, OpenFamily)]
+    near = [word for family in wide for word in family.suggest(name)]
+    raise UnknownNameError("backbone", name, names(), near, also=" and ".join(family.described for family in wide))
 
 
 @functools.cache

@@ -31,10 +31,6 @@ class Family(abc.ABC):
         word = self.aliases.get(word.lower(), word.lower())
         return word if word in self.words else None
 
-    def suggest(self, word: str) -> list[str]:
-        """Names to offer to a user who typed the unknown ``word``."""
-        return list(self.words)
-
     @abc.abstractmethod
     def build(self, name: str, pretrained: bool) -> Features:
         """The extractor of a canonical ``name``, randomly initialised or with ImageNet weights."""
@@ -43,8 +39,11 @@ class Family(abc.ABC):
 class OpenFamily(Family):
     """A family with more models than it lists; asked only when no family lists the word."""
 
+    described: ClassVar[str]
+    """All its models in a few words, for the sentence about an unknown name."""
+
     def suggest(self, word: str) -> list[str]:
-        """The models nearest to ``word``."""
+        """The models nearest to the unknown ``word`` that a user typed."""
         return difflib.get_close_matches(word.lower(), self.models(), n=5)
 
     @abc.abstractmethod

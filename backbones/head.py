@@ -41,7 +41,7 @@ class Head(nn.Module):
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,K) logits, before any sigmoid or softmax."""
         with torch.autocast(A.device.type, enabled=False):
-            A = _precise(A)
+            A = precise(A)
             weight, bias = self.weight.to(A.dtype), self.bias.to(A.dtype)
             if not self.pooling.per_finding:
                 return nn.functional.linear(self.dropout(self.pooling(A)), weight, bias)
@@ -51,10 +51,11 @@ class Head(nn.Module):
     def class_maps(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,K,h,w): w_k . A at every position, without bias; weight groups (AVG_MAX) add up."""
         with torch.autocast(A.device.type, enabled=False):
-            A = _precise(A)
+            A = precise(A)
             weight = self.weight.to(A.dtype).reshape(len(self.weight), self.pooling.groups, -1).sum(1)  # (K, C)
             return torch.einsum("kc,nchw->nkhw", weight, A)
 
 
-def _precise(A: Tensor) -> Tensor:
+def precise(A: Tensor) -> Tensor:
+    """``A`` in float32 where autocast made it shorter; float32 and float64 stay."""
     return A.float() if A.dtype in (torch.bfloat16, torch.float16) else A

@@ -6,7 +6,8 @@ lies on few pixels and its centroid is exact (parallel branches count alike). Th
 calls are answered differently.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -22,15 +23,22 @@ def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[in
 
     Raises ``NotAvailableError`` when the gradient says nothing, with what to do.
     """
+    with evaluating(module):
+        rows, columns = _centroids(module, features, size, channels)
+    (y, dy), (x, dx) = _line(rows, size[0]), _line(columns, size[1])
+    return Grid(size, (dy, dx), (y, x))
+
+
+@contextlib.contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Inside the block every part of ``module`` is in evaluation mode; afterwards each is as it was."""
     modes = {part: part.training for part in module.modules()}
     try:
         module.eval()
-        rows, columns = _centroids(module, features, size, channels)
+        yield
     finally:
         for part, mode in modes.items():
             part.training = mode
-    (y, dy), (x, dx) = _line(rows, size[0]), _line(columns, size[1])
-    return Grid(size, (dy, dx), (y, x))
 
 
 @torch.inference_mode(False)

@@ -16,6 +16,7 @@ class Timm(OpenFamily):
     """
 
     name = "timm"
+    described = "any timm network with feature maps"
 
     def resolve(self, word: str) -> str | None:
         """``word`` in lower case where timm knows such a model; a weight tag (``resnet101.a1_in1k``) may follow."""

@@ -10,6 +10,7 @@ from backbones.classifier import Classifier
 from backbones.foreign import Extractor, ForeignHead, Step, submodule
 from backbones.head import Head
 from backbones.pooling.avg import AVG
+from backbones.whole import require_whole
 from core.frames import Grid
 
 Locate = Callable[[tuple[int, int]], Grid]
@@ -37,16 +38,20 @@ def wrap(
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
-    Raises ``UnknownNameError`` for a name that is no submodule.
+    Raises ``UnknownNameError`` for a name that is no submodule, ``BadValueError`` when mean and a named linear layer behind
+    ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.whole`).
     """
     extractor = Extractor(module, features)
     channels = channels or _channels(module)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))
-    return Classifier(extractor, _head(module, head, num_classes), channels=channels, locate=locate)
-
-
-def _head(module: nn.Module, head: str | Step, num_classes: int | None) -> Any:
     step: Any = submodule(module, head) if isinstance(head, str) else head
+    model = Classifier(extractor, _head(step, num_classes), channels=channels, locate=locate)
+    if isinstance(step, nn.Linear):
+        require_whole(module, model, step, channels)
+    return model
+
+
+def _head(step: Any, num_classes: int | None) -> Any:
     return Head(AVG(), step) if isinstance(step, nn.Linear) else ForeignHead(step, num_classes)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -29,7 +30,7 @@ class Maps(dict[str, Tensor]):
 def explain(
     model: "Classifier",
     images: Tensor,
-    methods: Sequence[str | Method] = ("cam", "gradcampp"),
+    methods: Sequence[str | Method | type[Method]] = ("cam", "gradcampp"),
     findings: Sequence[int] | None = None,
     layer: str | None = None,
 ) -> Maps:
@@ -38,7 +39,7 @@ def explain(
     Args:
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
         images: (N,3,H,W) float, normalised, on the model's device.
-        methods: words, ``file.py:Class`` words or instances; their order and number change no map.
+        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map.
         findings: positions of the model's outputs to explain, all by default.
         layer: only the pooled map (None) is explained.
 
@@ -46,12 +47,13 @@ def explain(
         ``Maps``: word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits`` (N,K).
 
     Raises:
-        UnknownNameError: an unknown method. NotAvailableError: a method that has no answer for this model.
+        UnknownNameError: an unknown method. NotAvailableError: a method that has no answer for this model
+        (``cam`` needs a linear head: a model wrapped with a callable head has none).
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     if layer is not None:
         raise NotAvailableError(f"layer {layer!r} cannot be explained: maps are taken from the pooled features (layer=None)")
-    parts = dict(named(method) for method in methods)
+    parts = dict(named(method) for method in ([methods] if isinstance(methods, str) else methods))
     evidence = gather(model, images, findings)
     maps = Maps(evidence.logits)
     for word, part in parts.items():
@@ -59,10 +61,11 @@ def explain(
     return maps
 
 
-def named(method: str | Method) -> tuple[str, Method]:
-    """A method's word and the method: ``noise:seed=3`` keeps its options, a class from a file goes by its own name."""
-    if isinstance(method, Method):
-        return method.name, method
+def named(method: str | Method | type[Method]) -> tuple[str, Method]:
+    """A method's word and the method: ``noise:seed=3`` keeps its options, a class goes by its own name."""
+    if not isinstance(method, str):
+        part = method if isinstance(method, Method) else method()
+        return part.name, part
     part = wing.build(method)
     return (method if method.split(":")[0] == part.name else part.name), part
 
@@ -80,38 +83,47 @@ def gather(model: "Classifier", images: Tensor, findings: Sequence[int] | None =
     with _plain(), evaluating(model):
         images = images.clone() if images.is_inference() else images.detach()
         A = model.features(images).float()
-        chosen = _chosen(model.head(A), findings)
+        logits = model.head(A)
         grid = model.grid((images.shape[-2], images.shape[-1]))
-    columns = list(chosen)
-
-    def head(features: Tensor) -> Tensor:
-        with evaluating(model):
-            return model.head(features)[:, columns]
-
-    def gradients() -> Tensor:
-        with _plain(), torch.enable_grad():
-            leaf = A.detach().requires_grad_()
-            return _jacobian(head(leaf), leaf)
-
-    def class_maps() -> Tensor:
-        with _plain(), evaluating(model):
-            return model.class_maps(A)[:, columns]
-
-    with _plain():
-        logits = head(A)
-    bias = getattr(model, "bias", None)
+    chosen = _chosen(logits.shape[1], findings)
+    ask = _Questions(model, A, list(chosen))
     return Evidence(
         images=images,
         A=A,
-        logits=logits,
-        head=head,
-        read_class_maps=class_maps,
-        read_gradients=gradients,
+        logits=logits[:, list(chosen)],
+        head=ask.head,
+        read_class_maps=ask.class_maps,
+        read_gradients=ask.gradients,
+        read_bias=ask.bias,
         grid=grid,
         pooling=getattr(model, "pooling", ""),
-        bias=None if bias is None else bias.detach()[columns],
         findings=chosen,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Questions:
+    """What a method may ask of a model about a feature map ``A``, for the findings in ``columns``."""
+
+    model: "Classifier"
+    A: Tensor
+    columns: list[int]
+
+    def head(self, features: Tensor) -> Tensor:
+        with evaluating(self.model):
+            return self.model.head(features)[:, self.columns]
+
+    def gradients(self) -> Tensor:
+        with _plain(), torch.enable_grad():
+            leaf = self.A.detach().requires_grad_()
+            return _jacobian(self.head(leaf), leaf)
+
+    def class_maps(self) -> Tensor:
+        with _plain(), evaluating(self.model):
+            return self.model.class_maps(self.A)[:, self.columns]
+
+    def bias(self) -> Tensor:
+        return self.model.bias.detach()[self.columns]
 
 
 def _jacobian(logits: Tensor, A: Tensor) -> Tensor:
@@ -122,10 +134,9 @@ def _jacobian(logits: Tensor, A: Tensor) -> Tensor:
     return gradients.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
 
 
-def _chosen(logits: Tensor, findings: Sequence[int] | None) -> tuple[int, ...]:
-    count = logits.shape[1]
-    chosen = tuple(range(count)) if findings is None else tuple(int(finding) for finding in findings)
-    wrong = [finding for finding in chosen if not 0 <= finding < count]
+def _chosen(count: int, findings: Sequence[int] | None) -> tuple[int, ...]:
+    chosen = tuple(range(count)) if findings is None else tuple(findings)
+    wrong = [finding for finding in chosen if finding not in range(count)]
     if wrong or not chosen:
         raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
     return chosen

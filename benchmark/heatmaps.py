@@ -1,6 +1,6 @@
 """Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
-import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,50 +11,53 @@ from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark import pictured
-from benchmark.explain import gather, named
-from benchmark.pictured import Shown
+from benchmark.explain import gather, named, one
+from benchmark.pictured import Explained, Shown
 from benchmark.report import figures
 from benchmark.training import checkpoints, machine
 from config import HeatmapConfig, TrainConfig
-from core.errors import DataError, UnknownNameError
+from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
 from datasets import transforms
-from methods.base import Evidence
-
-log = logging.getLogger(__name__)
+from methods.base import Evidence, Method
 
 
 @dataclass(frozen=True)
-class Explained:
+class Done:
     """What was explained and where the results lie."""
 
     checkpoint: Path
     folder: Path
     pictures: tuple[Path, ...]
+    failed: tuple[str, ...]
+    """A sentence for each case whose map was not finite."""
 
 
-def run(config: HeatmapConfig) -> Explained:
+def run(config: HeatmapConfig) -> Done:
     """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 
     Raises ``LocusError``: no finished run, an unknown finding or method, more unreadable images than allowed.
     """
     machine.settle(config.threads)
-    methods = [named(word)[1] for word in config.method]
+    methods = dict(named(word) for word in config.method)
     checkpoint = newest(Path(config.runs)) if config.checkpoint is None else _file(Path(config.checkpoint))
     model, recipe = checkpoints.load(checkpoint)
     findings = checkpoints.findings(checkpoint)
     _check(config.findings, findings)
-    folder, rows = Path(config.output_dir), []
+    folder, rows, failed = Path(config.output_dir), [], []
     for sample, pixels in pictured.images(config, recipe):
         evidence = _evidence(model, pixels, recipe)
         for k in _chosen(config, sample, evidence, findings):
-            for method in methods:
-                shown = pictured.show(config, sample, pixels, evidence, findings[k], k, method)
-                rows.append(_write(folder, shown, config.save_raw))
-    write_json(folder / "boxes.json", {"checkpoint": str(checkpoint), "alignment": config.alignment, "cases": rows})
-    return Explained(checkpoint, folder, tuple(folder / row["picture"] for row in rows))
+            for word, method in methods.items():
+                try:
+                    shown = pictured.show(config, sample, pixels, findings[k], _explained(word, method, evidence, k, recipe))
+                    rows.append(_write(folder, shown, config.save_raw))
+                except BadValueError as error:
+                    failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
+    write_json(folder / "boxes.json", {"checkpoint": str(checkpoint), "alignment": config.alignment, "cases": rows, "failed": failed})
+    return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed))
 
 
 def newest(runs: Path) -> Path:
@@ -80,6 +83,12 @@ def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig)
     return gather(model, transforms.evaluation()(torch.from_numpy(small.copy())[None]))
 
 
+def _explained(word: str, method: Method, evidence: Evidence, k: int, recipe: TrainConfig) -> Explained:
+    exclusive = not recipe.multi_label and len(evidence.findings) > 1
+    probabilities = evidence.logits[0].softmax(0) if exclusive else evidence.logits[0].sigmoid()
+    return Explained(word, one(method, evidence)[0, k].cpu().numpy(), evidence.grid, float(probabilities[k]))
+
+
 def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:
     """Positions of the findings to explain: those asked for, else those with truth, else the highest score."""
     names = config.findings or [finding for finding in findings if finding in sample.boxes]
@@ -87,7 +96,7 @@ def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings:
 
 
 def _write(folder: Path, shown: Shown, save_raw: bool) -> dict[str, Any]:
-    stem = f"{Path(shown.picture.image_id).stem}_{shown.picture.finding}_{shown.picture.method}"
+    stem = re.sub(r"[^\w.=-]+", "_", f"{shown.picture.image_id}_{shown.picture.finding}_{shown.picture.method}")
     figures.save(shown.picture, folder / f"{stem}.png")
     if save_raw:
         with atomic(folder / f"{stem}.npy") as temporary, temporary.open("wb") as file:

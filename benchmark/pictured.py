@@ -7,10 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from benchmark.explain import one
 from benchmark.localize import boxes, to_frame
 from benchmark.report.figures import Picture
 from benchmark.surface import min_max
@@ -21,9 +19,19 @@ from core.errors import DataError, examples
 from core.frames import Alignment, Grid, resize_image
 from core.types import FloatArray, Sample
 from datasets import images as decoding
-from methods.base import Evidence, Method
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Explained:
+    """What a method says about one finding of one image."""
+
+    method: str
+    raw: NDArray[np.float32]
+    """(h, w) the map, neither resized nor scaled."""
+    grid: Grid
+    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +52,17 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
     """
     samples = _files(Path(config.image)) if config.image else _held_out(config, recipe)
     readable, bad = [], []
-    for sample in samples:
+    for sample in samples:  # all are read once before anything is written, none is kept: a folder may be large
         try:
-            readable.append((sample, sample.image))
+            sample.read()
+            readable.append(sample)
         except DataError as error:
             bad.append(str(error))
     if len(bad) > config.max_bad_images * len(samples):
         raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}")
     if bad:
         log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
-    yield from readable
+    yield from ((sample, sample.image) for sample in readable)
 
 
 def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:
@@ -82,14 +91,11 @@ def _file(file: Path) -> Sample:
     return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
 
 
-def show(
-    config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], evidence: Evidence, finding: str, k: int, method: Method
-) -> Shown:
-    """The map of one method for output ``k`` of the model, its boxes above the threshold, and their overlap with truth."""
-    raw = one(method, evidence)[0, k].cpu().numpy()
+def show(config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], finding: str, explained: Explained) -> Shown:
+    """A map with its boxes above the threshold and their overlap with truth. Raises ``BadValueError`` for nan or inf."""
     frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
-    grid: Grid | Alignment = evidence.grid if config.alignment == "aligned" else "conventional"
-    scaled = min_max(raw)
+    grid: Grid | Alignment = explained.grid if config.alignment == "aligned" else "conventional"
+    scaled = min_max(explained.raw)
     found = boxes(scaled, config.threshold, frame, grid)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if len(sample.labels) else None
     picture = Picture(
@@ -98,13 +104,13 @@ def show(
         truth=truth,
         predicted=found,
         finding=finding,
-        method=method.name,
-        probability=float(torch.sigmoid(evidence.logits[0, k])),
+        method=explained.method,
+        probability=explained.probability,
         iou=_overlap(found, truth),
         threshold=config.threshold,
         image_id=sample.image_id,
     )
-    return Shown(picture, _row(picture, frame), raw)
+    return Shown(picture, _row(picture, frame), explained.raw)
 
 
 def _overlap(found: FloatArray, truth: FloatArray | None) -> float | None:

@@ -6,12 +6,12 @@ imports no torch, so a suite whose records are all there costs seconds.
 
 import dataclasses
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pydantic
-import yaml
 
 import methods as wing
 from benchmark import protocols
@@ -90,12 +90,29 @@ def load(name: str, folder: Path = SUITES) -> Suite:
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder))
     try:
-        return Suite(name=name, **yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, TypeError) as error:
-        raise DataError(f"the suite {path} is not a YAML mapping: {error}") from error
+        suite = Suite(**{**cli.read_yaml(path), "name": name})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        fields = ", ".join(field for field in Suite.model_fields if field != "name")
+        raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}") from error
+    _check(suite)
+    return suite
+
+
+def _check(suite: Suite) -> None:
+    """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
+    for word in [*(suite.protocols or []), *suite.conventional]:
+        protocols.get(word)
+    for word in suite.methods or []:
+        if word not in TRUTH_BASELINES:
+            wing.get(word)
+    every = [training for model in models(suite) for training in model.trainings]
+    for training in every:
+        if training.fold >= training.folds:
+            raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
+    twice = [name for name, count in Counter(folder_name(training, None) for training in every).items() if count > 1]
+    if twice:
+        raise BadValueError(f"the suite {suite.name!r} states a model twice: {', '.join(twice)}")
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:

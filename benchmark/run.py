@@ -9,20 +9,25 @@ from benchmark import suite
 from benchmark.report import tables
 from config import RunConfig
 from core import cli
+from core.errors import LocusError
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name, print the leaderboards, and say where the results lie; 1 when a cell failed."""
+    """Run each suite that the flags name, print the leaderboards, say where the results lie; 1 when a cell failed, 2 for bad input."""
     config, _ = cli.parse(RunConfig, argv, "python -m benchmark.run")
     found: Counter[str] = Counter()
+    stopped: list[str] = []
     say = functools.partial(print, flush=True)
     for name in suite.names(config):
-        found += suite.run(name, config, say)
+        outcome = suite.run(name, config, say)
+        found, stopped = found + outcome.counts, [*stopped, *outcome.stopped]
         if not config.dry_run and not config.all:
             say(tables.headline(suite.folder(name, config)))
     if not config.dry_run:
         say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
+    if stopped:
+        raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
     return 1 if found["failed"] else 0
 
 

@@ -16,6 +16,7 @@ from benchmark.maps import StoredMaps
 from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
+from benchmark.records.cases import write as write_cases
 
 log = logging.getLogger(__name__)
 
@@ -28,35 +29,38 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path) -> Non
     common = _common(trained)
     for cell in cells:
         start = time.perf_counter()
-        scored = _score(cell, trained, maps)
-        seconds = round(time.perf_counter() - start, 3)
-        records.write(Record(cell=cell, seconds=seconds, **{**common, **scored}), place)
+        fields, rows = _score(cell, trained, maps)
+        record = Record(cell=cell, seconds=round(time.perf_counter() - start, 3), **{**common, **fields})
+        if rows:
+            write_cases(rows, runs / "cases" / f"{records.path(place, cell).stem}.parquet")
+        records.write(record, place)
     log.info("%s: %d records written", model.id, len(cells))
 
 
-def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | str]) -> dict[str, Any]:
-    """The fields of a record that the cell's protocol decides."""
+def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The fields of a record that the cell's protocol decides, and its rows per case."""
     findings = trained[0].data.findings
     if cell.protocol == "classification":
         exclusive = not trained[0].config.multi_label and len(findings) > 1
         return _fields(classification(stages.predictions(trained), findings, exclusive), "none")
     stored = maps[cell.method]
     if isinstance(stored, str):
-        return {"status": "n/a", "reason": stored}
+        return {"status": "n/a", "reason": stored}, []
     protocol = protocols.get(cell.protocol)()
     result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), findings, cell.seed or 0)
     return _fields(result, protocol.geometry)
 
 
-def _fields(result: Result, geometry: str) -> dict[str, Any]:
+def _fields(result: Result, geometry: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     remark = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
-    return {
+    fields = {
         "status": "failed" if result.failed else "ok",
         "reason": remark,
         "geometry": geometry,
         "scores": tuple(result.scores),
         "thresholds": result.thresholds,
     }
+    return fields, result.rows
 
 
 def _common(trained: Sequence[Trained]) -> dict[str, Any]:
@@ -66,6 +70,7 @@ def _common(trained: Sequence[Trained]) -> dict[str, Any]:
         "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": trained[0].data.describe,
         "rests_on": {
             "trainings": len(trained),
             "test images": sum(len(run.data) for run in trained),

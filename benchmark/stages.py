@@ -5,6 +5,7 @@ Each stage starts from what the one before left on disk, so a killed run goes on
 
 import hashlib
 import inspect
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from benchmark.explain import named
 from benchmark.harvest import Trained, harvest
 from benchmark.plan import ModelPlan, folder_name
 from benchmark.protocols.base import Case
+from core.errors import DataError
 from core.files import key
 from core.frames import Alignment, Grid
 
@@ -34,7 +36,18 @@ def train(model: ModelPlan, runs: Path) -> list[Trained]:
     else:
         trainings = list(model.trainings)
     folders = [runs / folder_name(config, model.init) for config in trainings]
-    return [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
+    trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
+    for run in trained:
+        _check_data(run)
+    return trained
+
+
+def _check_data(run: Trained) -> None:
+    """Raise ``DataError`` when a finished run saw other data than those at hand."""
+    seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
+    other = [name for name, value in run.data.describe.items() if seen.get(name) != value]
+    if other:
+        raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
 
 
 def explain(trained: Sequence[Trained], words: Sequence[str], folder: Path) -> dict[str, store.StoredMaps | str]:

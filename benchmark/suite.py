@@ -12,9 +12,10 @@ from pathlib import Path
 from benchmark import plan, records
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Cell, Record
+from benchmark.records.record import Status
 from benchmark.report import tables
 from config import RunConfig, TrainConfig
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError, LocusError, WriteError
 
 log = logging.getLogger(__name__)
 
@@ -37,31 +38,48 @@ def _suites(config: RunConfig) -> Path:
 
 
 def names(config: RunConfig) -> list[str]:
-    """The suites that the flags ask for. Raises ``BadValueError`` when they ask for none."""
+    """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
     known = plan.suites(_suites(config))
+    if not known:
+        raise DataError(f"no suite in {_suites(config)}: a suite is a YAML file there")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
-    return known if config.all else list(config.suite)
+    chosen = known if config.all else list(dict.fromkeys(config.suite))
+    if config.data_root_dir and len(chosen) > 1:
+        raise BadValueError("--data_root_dir is one data set's folder: give it with one --suite")
+    return chosen
 
 
-def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Counter[str]:
-    """Run what is missing of suite ``name``, write its tables, and count the records by status.
+@dataclass(frozen=True)
+class Outcome:
+    """How a suite ended."""
 
-    ``tell`` gets one line per step. Raises ``LocusError`` for bad input; a cell that fails becomes a record.
+    counts: Counter[str]
+    """Status -> number of records."""
+    stopped: tuple[str, ...]
+    """A sentence for each model that could not run."""
+
+
+def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
+    """Run what is missing of suite ``name`` and write its tables.
+
+    ``tell`` gets one line per step. A model that cannot run gives its cells records with the reason, and the others go
+    on. Raises ``LocusError`` for a bad suite and when the disk refuses.
     """
     suite = plan.load(name, _suites(config))
     place = folder(name, config)
     todo = work(suite, config, place)
     total = sum(len(part.cells) for part in todo)
     tell(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
+    stopped = []
     for part in todo:
         tell(f"  {part.model.id}: {len(part.cells)} cells")
         if not config.dry_run:
-            _run_model(suite, part, config, place)
+            stopped += _run_model(suite, part, config, place)
     if not config.dry_run:
         _drop_strangers(suite, config, place)
         tables.write(place, title=suite.title, about=suite.about)
-    return Counter(record.status for record in _records(place))
+    return Outcome(Counter(record.status for record in _records(place)), tuple(stopped))
 
 
 def work(suite: Suite, config: RunConfig, place: Path) -> list[Work]:
@@ -103,17 +121,28 @@ def _records(place: Path) -> list[Record]:
     return records.load(place) if (place / "records").is_dir() else []
 
 
-def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> None:
+def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list[str]:
+    """Run the cells of one model; the sentence why it stopped, if it did."""
     training = part.model.trainings[0]
     if not data_is_there(training):
         where = training.data_root_dir or "no --data_root_dir given"
-        reason = f"{ABSENT} ({training.dataset}: {where}): {suite.how_to_get}"
-        for cell in part.cells:
-            records.write(Record(cell=cell, status="n/a", reason=reason), place)
-        return
+        _give_up(part, "n/a", f"{ABSENT} ({training.dataset}: {where}): {suite.how_to_get}", place)
+        return []
     from benchmark import score  # torch, numba and the wings are imported when there is work for them
 
-    score.run(part.model, part.cells, Path(config.runs) / suite.name, place)
+    try:
+        score.run(part.model, part.cells, Path(config.runs) / suite.name, place)
+        return []
+    except WriteError:
+        raise
+    except LocusError as error:
+        _give_up(part, "failed", str(error), place)
+        return [f"{suite.name}: {part.model.id}: {error}"]
+
+
+def _give_up(part: Work, status: Status, reason: str, place: Path) -> None:
+    for cell in part.cells:
+        records.write(Record(cell=cell, status=status, reason=reason), place)
 
 
 def _drop_strangers(suite: Suite, config: RunConfig, place: Path) -> None:

@@ -84,6 +84,8 @@ def min_max(values: ArrayLike) -> FloatArray:
 
 def checked(values: ArrayLike) -> FloatArray:
     """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
+    if hasattr(values, "detach"):  # a tensor of any device and type
+        values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
         raise BadValueError(f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image")

@@ -16,6 +16,10 @@ class DataError(LocusError):
     """A file or a folder of the user is absent, broken or contradicts itself."""
 
 
+class WriteError(DataError):
+    """The disk refuses: full, read-only, no permission."""
+
+
 class LeakError(DataError):
     """Training data and test data share what they must not share."""
 
@@ -27,14 +31,21 @@ class NotAvailableError(LocusError):
 class UnknownNameError(LocusError):
     """A name that nobody registered; names the nearest and all the known ones.
 
+    >>> str(UnknownNameError("method", "chexpert", ["cam", "gradcampp"]))
+    "unknown method 'chexpert'; known: cam, gradcampp"
     >>> str(UnknownNameError("method", "gradcamp", ["cam", "gradcampp"]))
     "unknown method 'gradcamp': did you mean 'gradcampp'? Known: cam, gradcampp"
     """
 
-    def __init__(self, kind: str, value: object, known: Iterable[object]) -> None:
-        """Write the sentence: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names."""
+    def __init__(self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = "") -> None:
+        """Write the sentence: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
+
+        ``near``: allowed names that are too many to list but may be what was meant; ``also``: all those in a few words.
+        """
         names = [str(name) for name in known]
-        super().__init__(f"unknown {kind} {str(value)!r}: {hint(str(value), names)}Known: {', '.join(names)}")
+        meant = hint(str(value), [*names, *near]).rstrip()
+        told = ", ".join(names) + (f"; also {also}" if also else "")
+        super().__init__(f"unknown {kind} {str(value)!r}" + (f": {meant} Known: {told}" if meant else f"; known: {told}"))
 
 
 def hint(value: str, known: Iterable[str]) -> str:

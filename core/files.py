@@ -1,6 +1,7 @@
 """Files that are whole or absent: atomic writes, content hashes, and sentences for what the disk refuses."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -9,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core.errors import DataError
+from core.errors import WriteError
 
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
     """A temporary path in the same folder; renamed to ``path`` when the block ends well, removed when it does not.
 
-    Raises ``DataError`` when the disk refuses (full, read-only, no permission): nothing half-written stays behind.
+    Raises ``WriteError`` when the disk refuses (full, read-only, no permission): nothing half-written stays behind.
     """
     path = Path(path)
     with writing(path):
@@ -38,8 +39,9 @@ def writing(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise DataError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
+        full = error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+        advice = "free some space or choose another folder" if full else "choose another folder"
+        raise WriteError(f"cannot write {path}: {error.strerror or error}; {advice}") from error
 
 
 def write_text(path: Path | str, text: str) -> None:

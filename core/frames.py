@@ -104,7 +104,7 @@ def resize_image(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.
 def box_mask(boxes: ArrayLike, source: tuple[int, int], shape: tuple[int, int]) -> FloatArray:
     """(M,4) boxes in the frame ``source`` (H, W) -> (h, w) share of each cell that they cover (area average), in [0,1].
 
-    Overlapping boxes count once per pair of edges only approximately: the largest share wins.
+    A cell that several boxes cover takes the largest of their shares.
 
     >>> box_mask([[0, 0, 3, 2]], (4, 4), (2, 2)).tolist()
     [[1.0, 0.5], [0.0, 0.0]]

@@ -17,6 +17,9 @@ from typing import Any
 
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
 
+BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, OSError, RuntimeError)
+"""What goes wrong when somebody's file is imported."""
+
 
 class Registry:
     """The parts of one folder: words to classes."""
@@ -95,7 +98,7 @@ def from_file(word: str, kind: str) -> type[Any]:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
+    except BROKEN as error:
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not inspect.isclass(getattr(module, name, None)):
         classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]

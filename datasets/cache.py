@@ -51,7 +51,9 @@ def pixels(data: Sequence[Sample], size: int, folder: Path | str, max_bad: float
             _make(samples, size, path, max_bad, workers)
     bad: dict[str, str] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     told = [(samples[int(i)].image_id, reason) for i, reason in bad.items()]
-    _check(told, len(samples), max_bad)
+    _require_few(told, len(samples), max_bad)
+    for _, reason in told[:3]:
+        log.warning("left out: %s", reason)
     kept = np.setdiff1d(np.arange(len(samples)), [int(i) for i in bad])
     return Pixels(np.load(path, mmap_mode="r")[: len(kept)], kept, told)
 
@@ -89,7 +91,7 @@ def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers:
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
         bad = decode_all(samples, size, temporary, workers)
-        _check([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
+        _require_few([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
         _close_gaps(temporary, sorted(bad))
         write_json(path.with_suffix(".json"), {str(i): reason for i, reason in sorted(bad.items())})
 
@@ -111,10 +113,8 @@ def _close_gaps(path: Path, bad: list[int]) -> None:
             array[row] = array[source]
 
 
-def _check(bad: list[tuple[str, str]], count: int, max_bad: float) -> None:
-    """Tell what is left out; raise ``DataError`` when it is more than the share ``max_bad``."""
-    for _, reason in bad[:3]:
-        log.warning("left out: %s", reason)
+def _require_few(bad: list[tuple[str, str]], count: int, max_bad: float) -> None:
+    """Raise ``DataError`` when what is left out is more than the share ``max_bad``."""
     if len(bad) > max_bad * count:
         told = examples(reason for _, reason in bad)
         raise DataError(f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {told}")

@@ -6,6 +6,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from core.errors import BadValueError
 from core.registry import Registry, construct, from_file
 
 if TYPE_CHECKING:
@@ -23,12 +24,20 @@ def names() -> list[str]:
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return from_file(word, "method") if _is_path(word) else registry.get(word)
+    return _checked(word, from_file(word, "method")) if _is_path(word) else registry.get(word)
 
 
 def build(word: str) -> "Method":
     """An instance of the word's class, with the word's options."""
-    return from_file(word, "method")() if _is_path(word) else construct(registry.get(word), "method", word, {})
+    return get(word)() if _is_path(word) else construct(registry.get(word), "method", word, {})
+
+
+def _checked(word: str, found: type[Any]) -> "type[Method]":
+    from methods.base import Method
+
+    if not issubclass(found, Method) or not isinstance(getattr(found, "name", None), str):
+        raise BadValueError(f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name")
+    return found
 
 
 def _is_path(word: str) -> bool:

@@ -32,12 +32,11 @@ class Evidence:
     """(N,C,h,w) -> (N,K) logits of the findings asked for."""
     read_class_maps: Callable[[], Tensor]
     read_gradients: Callable[[], Tensor]
+    read_bias: Callable[[], Tensor]
     grid: Grid
     """Where the positions of ``A`` look in the network's input."""
     pooling: str
     """The word of the model's pooling, empty for a wrapped model."""
-    bias: Tensor | None
-    """(K,) bias of the linear head, where there is one."""
     findings: tuple[int, ...]
     """Position of each of the K findings among the model's outputs."""
 
@@ -50,6 +49,11 @@ class Evidence:
     def class_maps(self) -> Tensor:
         """(N,K,h,w) the classifier's own weights at every position, without bias. Raises where there are none."""
         return self.read_class_maps()
+
+    @cached_property
+    def bias(self) -> Tensor:
+        """(K,) bias of the linear head. Raises ``NotAvailableError`` where the head is of unknown inside."""
+        return self.read_bias()
 
 
 class Method:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+from backbones.head import precise
 
 
 class FPA(nn.Module):
@@ -22,8 +25,13 @@ class FPA(nn.Module):
         self.across = nn.ModuleList([_block(1, 1, 7), _block(1, 1, 5), _block(1, 1, 3)])
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,C,h,w)."""
-        return self.middle(A) * self._pyramid(A) + self.everywhere(A.mean((-2, -1), keepdim=True))
+        """(N,C,h,w) -> (N,C,h,w), in float32 even under autocast.
+
+        In bfloat16 some CPUs give a 7x7 convolution on a 2x2 map a gradient that is not finite.
+        """
+        with torch.autocast(A.device.type, enabled=False):
+            A = precise(A)
+            return self.middle(A) * self._pyramid(A) + self.everywhere(A.mean((-2, -1), keepdim=True))
 
     def _pyramid(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,1,h,w), one weight per position."""

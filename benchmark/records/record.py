@@ -92,6 +92,8 @@ class Record(_Frozen):
     """How long explaining and scoring took."""
     rests_on: dict[str, Any] = Field(default_factory=dict)
     """What a reader must know beside the numbers: images, patients, cases, boxes, epochs, failed cases …"""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """What the data set says of the images: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> the thresholds that were chosen."""
     scores: tuple[Score, ...] = ()

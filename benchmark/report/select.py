@@ -81,7 +81,7 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     if method not in (*BASELINES, LIMIT) and value is not None and prior is not None and value <= prior:
         told.append("does not beat prior")
     if method in ("cam", "gradcam") and record.cell.global_pool.split(":")[0] in PROPORTIONAL:
-        told.append(f"the same as {'gradcam' if method == 'cam' else 'cam'} by construction, up to rectification")
+        told.append(f"the same as {'gradcam' if method == 'cam' else 'cam'} before rectification, by construction")
     if record.status == "failed":
         told.append(f"failed: {record.reason}")
     return "; ".join(filter(None, told))

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import pickle
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,11 @@ from core.files import writing
 log = logging.getLogger(__name__)
 PREFIX = "model."
 """What Lightning puts before the classifier's own names."""
+_BROKEN = (
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError),
+    *(ArithmeticError, OSError, RuntimeError, MemoryError),
+)
+"""What reading bytes that are no checkpoint ends in."""
 
 
 def save(trainer: lightning.Trainer, path: Path, weights_only: bool) -> None:
@@ -48,15 +54,21 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 
 
 def read(path: Path | str) -> dict[str, Any]:
-    """The content of a checkpoint on the CPU. Raises ``DataError`` when it is absent, broken or holds more than data."""
+    """The content of a checkpoint, or of a run folder's ``best.ckpt``, on the CPU.
+
+    Raises ``DataError`` when it is absent, broken or holds more than data.
+    """
     path = Path(path)
+    path = path / "best.ckpt" if path.is_dir() else path
     if not path.is_file():
-        raise DataError(f"no checkpoint {str(path)!r}: give a best.ckpt or last.ckpt of a run")
+        raise DataError(f"no checkpoint {str(path)!r}: give a best.ckpt or last.ckpt of a run, or the run's folder")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        reason = str(error).split("\n")[0].split(". ")[0]
-        raise DataError(f"{path} is no checkpoint that can be read ({type(error).__name__}: {reason}); train again") from error
+    except PermissionError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}; change its permissions or choose another checkpoint") from error
+    except _BROKEN as error:
+        reason = "it holds more than data" if "Unsupported global" in str(error) else "truncated, or no checkpoint at all"
+        raise DataError(f"{path} is no checkpoint that can be read ({reason}); choose another or train again") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
     return content

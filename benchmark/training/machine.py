@@ -1,4 +1,4 @@
-"""The machine a run uses: threads, precision, devices, and a quiet Lightning."""
+"""The machine a run uses: threads, precision, and a quiet Lightning."""
 
 import contextlib
 import logging
@@ -10,13 +10,17 @@ from pathlib import Path
 
 import lightning.pytorch as lightning
 import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from benchmark.training import devices
 from benchmark.training.callbacks import Bar
+from benchmark.training.events import Events
 from config import TrainConfig
-from core.errors import BadValueError, NotAvailableError
+from core.errors import BadValueError
 from core.files import writing
+
+log = logging.getLogger(__name__)
 
 
 def settle(threads: int | None) -> None:
@@ -26,16 +30,6 @@ def settle(threads: int | None) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     for kind in (PossibleUserWarning, FutureWarning):
         warnings.filterwarnings("ignore", category=kind)
-
-
-def gpus() -> int:
-    """How many GPUs torch can use here."""
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
-
-
-def device(config: TrainConfig, there: int) -> str:
-    """``cuda`` where ``there`` are GPUs and ``--num_GPU 0`` does not forbid them, else ``cpu``."""
-    return "cuda" if there and config.num_GPU != 0 else "cpu"
 
 
 def precision(config: TrainConfig, fast_bfloat16: bool) -> str:
@@ -53,44 +47,33 @@ def has_fast_bfloat16(where: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def devices(config: TrainConfig, there: int) -> int | list[int]:
-    """How many devices, or which of the GPUs that are ``there``; on the CPU it is one process, or ``--devices``.
-
-    Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
-    """
-    on_cpu = device(config, there) == "cpu"
-    chosen = config.device_ids or ("" if config.num_GPU is None else str(config.num_GPU)) or config.devices
-    if chosen == "auto" or (on_cpu and chosen != config.devices):
-        return 1
-    numbers = chosen.split(",")
-    if not all(number.strip().isdigit() for number in numbers):
-        raise BadValueError(f"{chosen!r} are no devices: write --devices 2 or --device_ids 0,1")
-    which = [int(number) for number in numbers]
-    wanted = max(which) + 1 if config.device_ids else which[0]
-    if not on_cpu and wanted > there:
-        raise NotAvailableError(f"{chosen!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
-    return which if config.device_ids else max(which[0], 1)
-
-
-def world(config: TrainConfig) -> int:
-    """How many processes share the training images."""
-    count = devices(config, gpus())
-    return config.num_nodes * (count if isinstance(count, int) else len(count))
-
-
 def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
-    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback."""
-    where = device(config, gpus())
+    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback.
+
+    Raises ``BadValueError`` for flags that do not go together on this machine.
+    """
+    if config.num_nodes > 1:
+        told = "waiting for %d machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
+        log.info(told, config.num_nodes, config.num_nodes - 1)
+    try:
+        return _trainer(config, folder, keeper)
+    except (MisconfigurationException, ImportError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise BadValueError(f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto") from error
+
+
+def _trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
+    where = devices.device(config, devices.gpus())
     seen = sys.stderr.isatty()  # a bar in a log file is noise
     return lightning.Trainer(
         accelerator="gpu" if where == "cuda" else "cpu",
-        devices=devices(config, gpus()),
+        devices=devices.devices(config, devices.gpus()),
         num_nodes=config.num_nodes,
         strategy=config.strategy,
         precision=precision(config, has_fast_bfloat16(where)),  # type: ignore[arg-type]
         max_epochs=config.epochs,
         gradient_clip_val=config.gradient_clip or None,
-        logger=_loggers(config, folder),
+        logger=[Events(Path(config.log_dir) / folder.name)] if "tensorboard" in config.logger else [],
         callbacks=[keeper, Bar()] if seen else [keeper],
         default_root_dir=str(folder),
         enable_checkpointing=False,
@@ -100,12 +83,6 @@ def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> li
         use_distributed_sampler=False,
         log_every_n_steps=1,
     )
-
-
-def _loggers(config: TrainConfig, folder: Path) -> list[Logger]:
-    if "tensorboard" not in config.logger:
-        return []
-    return [TensorBoardLogger(config.log_dir, name=folder.name, version="")]
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import torch
 
 import backbones
 from backbones import Classifier
-from benchmark.training import checkpoints, data, machine
+from benchmark.training import checkpoints, data, devices, machine
 from benchmark.training.data import Batches, Side
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import Module
@@ -22,13 +22,14 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
     What can be wrong is asked cheapest first: images are decoded last.
     """
     machine.settle(config.threads)
+    devices.check(config, devices.gpus())
     transforms.training(config.augment)
     loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     sides = {split: data.decode(config, part) for split, part in loaded.items()}
     loss.prepare(sides["train"].labels)
-    steps = len(Batches(len(sides["train"]), config.batch_size, world=machine.world(config)))
+    steps = len(Batches(len(sides["train"]), config.batch_size, world=devices.world(config)))
     return Module(model, config, loss, findings, steps), sides
 
 

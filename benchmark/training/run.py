@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, runs
+from benchmark.training import callbacks, checkpoints, curves, devices, evaluate, machine, resume, runs
 from benchmark.training.data import Batches, Side, loader
 from benchmark.training.module import Module
 from benchmark.training.prepare import prepare
@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     """Train and evaluate; see ``benchmark.training.fit``."""
-    folder = runs.folder_for(config) if folder is None else Path(folder)
-    if runs.done(folder):
+    folder = folder or (resume.folder_for(config) if config.resume else runs.new(config))
+    if runs.done(folder) and not resume.goes_on(config, folder):
         log.info("%s is finished already", folder)
         return folder
     began = time.process_time()
@@ -46,6 +46,7 @@ def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
         return
     fresh = not folder.exists()
     try:
+        (folder / "metrics.json").unlink(missing_ok=True)  # of a run that was finished and goes on
         runs.write_config(config, folder)
         _epochs(module, sides, folder, last if history else None)
     except (LocusError, KeyboardInterrupt):
@@ -68,7 +69,7 @@ def _epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | N
 
 
 def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float) -> None:
-    model, _ = checkpoints.load(folder / "best.ckpt", machine.device(module.config, machine.gpus()))
+    model, _ = checkpoints.load(folder / "best.ckpt", devices.device(module.config, devices.gpus()))
     model.to(memory_format=torch.channels_last)
     held_out = {split: sides[split] for split in ("val", "test")}
     logits = {split: evaluate.predict(model, part, module.config.batch_size) for split, part in held_out.items()}

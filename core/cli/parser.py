@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser
 
 from core.cli.marks import choices
 from core.cli.sentences import sentence
+from core.errors import BadValueError
 
 
 class Parser(ArgumentParser):
@@ -51,7 +52,10 @@ def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
-    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True."""
+    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True.
+
+    Raises ``BadValueError`` for a list's flag without a word.
+    """
     switches = {f"--{name}" for name, hint in get_type_hints(kind).items() if bool in (hint, *get_args(hint))}
     lists = {f"--{name}" for name, hint in get_type_hints(kind).items() if tuple in (get_origin(hint), *map(get_origin, get_args(hint)))}
     words, rest = [], list(argv)
@@ -61,6 +65,8 @@ def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
             words.append("true")
         if words[-1] in lists:
             end = next((i for i, word in enumerate(rest) if word.startswith("--")), len(rest))
+            if not end:
+                raise BadValueError(f"{words[-1]} needs at least one value")
             words.append(json.dumps(rest[:end]))
             rest = rest[end:]
     return words

@@ -43,9 +43,11 @@ def test_an_attention_does_not_change_its_input(word):
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", WORDS)
-def test_attention_is_applied_exactly_once(word):
+@pytest.mark.parametrize("name", ["custom", "resnet18", "squeezenet1_1"])
+def test_attention_is_applied_exactly_once(name, word):
+    """Pitfall: attention applied C times, or never."""
     calls = []
-    model = backbones.build("custom", 2, attention_map=word).eval()
+    model = backbones.build(name, 2, attention_map=word).eval()
     model.attention.register_forward_hook(lambda *_: calls.append(1))
     images = torch.randn(1, 3, 96, 96)
     with torch.no_grad():
@@ -54,6 +56,19 @@ def test_attention_is_applied_exactly_once(word):
         model.head(A := model.features(images))
         assert len(calls) == 2
         assert torch.equal(A, model.attention(model.extractor(images)))
+
+
+def test_fpa_trains_under_bfloat16_autocast_on_a_small_map():
+    fpa = attention("FPA", channels=512)
+    maps = torch.randn(16, 512, 3, 3, generator=torch.Generator().manual_seed(0)).relu()
+    for _ in range(20):
+        fpa.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            out = fpa(maps.bfloat16())
+        out.square().mean().backward()
+        assert out.dtype == torch.float32
+        assert all(parameter.grad.isfinite().all() for parameter in fpa.parameters())
+        assert max(float(parameter.grad.abs().max()) for parameter in fpa.parameters()) < 1e6
 
 
 def test_position_attention_starts_as_identity():

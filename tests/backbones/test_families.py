@@ -97,9 +97,12 @@ def test_aliases_mean_a_canonical_name(typed, meant):
 
 
 def test_a_typo_is_answered_with_the_nearest_timm_models():
-    with pytest.raises(UnknownNameError, match=r"unknown backbone 'resnet19'.*resnet18.*") as caught:
+    with pytest.raises(UnknownNameError, match=r"unknown backbone 'resnet19': did you mean 'resnet18'\? Known: .*custom") as caught:
         backbones.build("resnet19", 2)
-    assert "did you mean" in str(caught.value)
+    assert str(caught.value).endswith("; also any timm network with feature maps")
+    assert "resnet14t" not in str(caught.value)
+    with pytest.raises(UnknownNameError, match="did you mean 'convnext_tiny'"):
+        backbones.build("convnext_tinny", 2)
 
 
 @pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "crossvit_9_240"])

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 import backbones
-from core.errors import NotAvailableError, UnknownNameError
+from core.errors import BadValueError, NotAvailableError, UnknownNameError
 from core.frames import Grid
 
 
@@ -44,8 +44,29 @@ def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
     assert model.num_classes == 3
 
 
+def test_features_that_leave_a_rectifier_out_are_refused_and_the_network_is_left_as_it_was(net):
+    net.features.train()
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    with pytest.raises(BadValueError, match=r"not this whole network .* give features as a callable"):
+        backbones.wrap(net, features="features", head="classifier")
+    assert [net.training, net.features.training, net.classifier.training] == [False, True, False]
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert not net.classifier._forward_hooks
+
+
+def test_what_follows_the_linear_layer_does_not_count(net):
+    whole = nn.Sequential(net, nn.Sigmoid())
+    model = backbones.wrap(whole, features=lambda x: net.features(x).relu(), head="0.classifier")
+    assert torch.allclose(model(IMAGES).sigmoid(), whole(IMAGES))
+
+
+def test_a_network_that_takes_no_such_image_is_not_judged(net):
+    net.features.insert(0, nn.Unflatten(1, (5, 3)))
+    assert backbones.wrap(net, features="features", head="classifier").num_classes == 3
+
+
 def test_a_dotted_name_stops_before_anything_happens_in_place(net):
-    model = backbones.wrap(net, features="features.1", head="classifier")
+    model = backbones.wrap(net, features="features.1", head=lambda A: net.classifier(A.mean((2, 3))))
     A = model.features(IMAGES)
     assert torch.equal(A, net.features[1](net.features[0](IMAGES)))
     assert A.min() < 0
@@ -60,14 +81,14 @@ def test_class_maps_of_an_unknown_head_are_a_sentence(net):
 
 
 def test_the_grid_of_a_wrapped_network_is_probed(net):
-    model = backbones.wrap(net.train(), features="features", head="classifier")
+    model = backbones.wrap(net.train(), features="features", head=lambda A: A)
     assert model.grid((96, 97)) == Grid((96, 97), (4, 4), (1.5, 1.5))
     assert net.training
     assert net.features[1].num_batches_tracked == 0
 
 
 def test_a_grid_may_be_given(net):
-    given = backbones.wrap(net, "features", "classifier", grid=lambda size: Grid(size, (4, 4), (9, 9)))
+    given = backbones.wrap(net, "features", lambda A: A, grid=lambda size: Grid(size, (4, 4), (9, 9)))
     assert given.grid((96, 96)).offset == (9, 9)
 
 
@@ -94,6 +115,8 @@ def test_a_torchxrayvision_densenet_is_wrapped():
     models = pytest.importorskip("torchxrayvision").models
     torch.manual_seed(0)
     net = models.DenseNet(weights=None).eval()
+    with pytest.raises(BadValueError, match="not this whole network"):
+        backbones.wrap(net, features="features", head="classifier")
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier").eval()
     images = torch.randn(1, 1, 224, 224) * 300
     with torch.no_grad():
@@ -108,6 +131,6 @@ def test_a_torchxrayvision_densenet_is_wrapped():
 
 
 def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
-    model = backbones.wrap(net, features="features", head="classifier")
+    model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     assert {"extractor.module.features.0.weight", "head.linear.weight"} <= set(model.state_dict())
     assert model.weight is net.classifier.weight

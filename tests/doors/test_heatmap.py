@@ -110,3 +110,22 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(door, sentenc
     done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--cases", "1", preexec_fn=small_files)
     assert "cannot write" in sentence(done)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_the_same_method_with_two_options_gives_two_pictures(door, runs, tmp_path):
+    done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path, "--cases", "1", "--method", "noise:seed=1", "noise:seed=2")
+    assert done.returncode == 0, done.stderr
+    rows = json.loads((tmp_path / "boxes.json").read_text())["cases"]
+    assert rows[0]["boxes"] != rows[1]["boxes"]
+    assert len(list(tmp_path.glob("*.png"))) == len(rows)
+
+
+def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(door, runs, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "import methods\nclass Broken(methods.GradientMethod):\n    name = 'broken'\n    def weights(self, A, G): return G / 0\n"
+    )
+    flags = ["--cases", "1", "--method", f"{tmp_path}/broken.py:Broken", "cam"]
+    done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", *flags)
+    assert done.returncode == 1, done.stderr
+    assert "broken: the heat map has" in done.stdout
+    assert {row["method"] for row in json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]} == {"cam"}

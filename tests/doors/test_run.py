@@ -25,11 +25,24 @@ models:
 """
 
 
+UNTRAINABLE = """
+title: One model of two cannot run
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=16", img_size: 96, epochs: 1, threads: 1, logger: [csv]}
+models:
+  - {backbone: resnet1888}
+  - {backbone: custom}
+methods: [cam]
+protocols: [pointing]
+"""
+
+
 @pytest.fixture(scope="module")
 def suites(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suites")
     (folder / "tiny.yaml").write_text(SUITE)
     (folder / "absent.yaml").write_text(ABSENT)
+    (folder / "untrainable.yaml").write_text(UNTRAINABLE)
     return folder
 
 
@@ -108,6 +121,38 @@ def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path)
     assert all("ask the clinic" in record["reason"] for record in records)
     assert "ask the clinic" in (tmp_path / "results/absent/leaderboard.md").read_text()
     assert "0 cells to run" in door("benchmark.run", "--suite", "absent", *flags(tmp_path)).stdout
+
+
+def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(door, sentence, flags, tmp_path):
+    done = door("benchmark.run", "--suite", "untrainable", *flags(tmp_path))
+    assert "1 models could not run" in sentence(done)
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results/untrainable/records").glob("*.json")]
+    failed = [record for record in records if record["status"] == "failed"]
+    assert {record["cell"]["backbone"] for record in failed} == {"resnet1888"}
+    assert all("unknown backbone 'resnet1888'" in record["reason"] for record in failed)
+    assert len(failed) == len(records) / 2
+    assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("protocols: [wnag]", "unknown protocol 'wnag': did you mean 'wang'"),
+        ("conventional: [lokus]", "unknown protocol 'lokus': did you mean 'locus'"),
+        ("methods: [gradcamp]", "unknown method 'gradcamp': did you mean 'gradcampp'"),
+        ("folds: [0, 7]", "fold 7 of 5 folds"),
+        ("protocol: [wang]", "protocol: Extra inputs are not permitted; fields: title"),
+    ],
+)
+def test_a_mistake_in_a_suite_is_told_before_anything_runs(door, sentence, flags, tmp_path, line, told):
+    (tmp_path / "wrong.yaml").write_text(f"{SUITE.replace('conventional: [locus]', '')}\n{line}\n")
+    words = [*flags(tmp_path), "--suites", tmp_path]
+    assert told in sentence(door("benchmark.run", "--suite", "wrong", *words))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_without_suites_is_a_sentence(door, sentence, flags, tmp_path):
+    assert "no suite in" in sentence(door("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
 
 
 def test_an_unknown_suite_gets_the_nearest(door, sentence, flags, tmp_path):

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+import backbones
+import methods
 from benchmark.explain import explain
+from core.errors import BadValueError, NotAvailableError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -50,3 +53,20 @@ def test_listing_the_methods_needs_no_torch():
     code = "import sys; sys.modules['torch'] = None; import methods; print(*methods.names())"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "gradcampp" in done.stdout.split()
+
+
+def test_a_network_wrapped_with_callables_is_explained_by_gradients_and_has_no_cam(images):
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 6, 3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(6, 4, 3, 2, 1), torch.nn.ReLU())
+    linear = torch.nn.Linear(4, 2)
+    wrapped = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
+    maps = explain(wrapped, images, ["gradcam", "gradcampp", "center"])
+    assert {tuple(m.shape) for m in maps.values()} == {(4, 2, 24, 24)}
+    with pytest.raises(NotAvailableError, match="callable"):
+        explain(wrapped, images, ["cam"])
+
+
+@pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(methods.Method): pass"])
+def test_a_class_that_is_no_method_is_a_sentence(tmp_path, body):
+    (tmp_path / "x.py").write_text(body)
+    with pytest.raises(BadValueError, match="is no method: derive it from"):
+        methods.build(f"{tmp_path}/x.py:X")

@@ -123,7 +123,7 @@ def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(boar
 
 
 def test_rows_that_are_equal_by_construction_say_so(board, records):
-    assert "the same as gradcam by construction" in board["cam"]["note"]
+    assert "the same as gradcam before rectification" in board["cam"]["note"]
     assert "equal" not in board["gradcampp"]["note"]
     pcam = records[0].model_copy(update={"cell": cell(method="cam", protocol="locus", global_pool="PCAM")})
     assert "equal" not in select.notes(pcam, records)

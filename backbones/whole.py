@@ -1,0 +1,59 @@
+"""Whether a wrapped network's two named parts are all of it: what stands between them would be lost without a word."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backbones.probe import evaluating
+from core.errors import BadValueError
+
+SIDE = 224
+"""Pixels of the image on which both ways are compared."""
+_UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+"""What a network answers that does not take such an image."""
+
+
+def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels: int) -> None:
+    """Raise ``BadValueError`` when ``head`` gives other values within ``module`` than behind the features of ``model``.
+
+    One image of noise goes both ways, in evaluation mode and without gradients; nothing of the network is changed. A
+    network that does not take it, or uses its head some other way, is not judged. What follows the head (a sigmoid)
+    does not count.
+    """
+    with evaluating(module):
+        pair = _both_ways(module, model, head, _noise(module, channels))
+    if pair is None:
+        return
+    own, ours = pair
+    scale, tolerance = float(own.abs().max()), max(1e-4, 10 * torch.finfo(own.dtype).eps)
+    if (gap := float((own - ours).abs().max())) > tolerance * scale:
+        raise BadValueError(
+            f"features, mean over positions and head are not this whole network (logits of {scale:.2g} differ by {gap:.2g}): "
+            "give features as a callable that does all that stands before the mean, like lambda x: net.features(x).relu()"
+        )
+
+
+@torch.no_grad()
+def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Logits of the whole ``module`` and of ``model``, or None where they cannot be compared."""
+    seen: list[Any] = []
+    hook = head.register_forward_hook(lambda part, inputs, out: seen.append(out.clone()))
+    try:
+        with torch.autocast(image.device.type, enabled=False):
+            module(image)
+            hook.remove()
+            ours = model(image)
+    except _UNABLE:
+        return None
+    finally:
+        hook.remove()
+    comparable = len(seen) == 1 and isinstance(seen[0], Tensor) and seen[0].shape == ours.shape
+    return (seen[0], ours) if comparable else None
+
+
+def _noise(module: nn.Module, channels: int) -> Tensor:
+    """The same for every network: (1,channels,SIDE,SIDE) of its own type and place, without touching torch's seed."""
+    weight = next(module.parameters(), torch.empty(0))
+    image = torch.randn(1, channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    return image.to(weight.device, weight.dtype)

@@ -1,0 +1,62 @@
+"""Curves for TensorBoard, written in the training's own process: a full disk is a sentence, not a thread's traceback."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
+from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
+
+from core.errors import DataError
+from core.files import writing
+
+
+class Events(Logger):
+    """One event file per start of a run, in ``folder``; TensorBoard shows those of a folder as one run."""
+
+    def __init__(self, folder: Path) -> None:
+        """``folder`` is made with the first row of numbers."""
+        super().__init__()
+        self.folder = folder
+        self.path = folder / f"events.out.tfevents.{int(time.time())}.{socket.gethostname()}"
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def version(self) -> str:
+        """Runs have a name and no version."""
+        return ""
+
+    def log_hyperparams(self, params: Any, *_: Any, **__: Any) -> None:
+        """Nothing: ``config.yaml`` holds the flags."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append one row of numbers at ``step``. Raises ``DataError`` when the disk refuses; the file stays as it was."""
+        values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
+        self._append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
+    def _append(self, event: Event) -> None:
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        before = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with writing(self.path), self.path.open("ab") as file:
+                if not before:
+                    RecordWriter(file).write(Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
+                RecordWriter(file).write(event.SerializeToString())
+        except DataError:
+            if before:
+                os.truncate(self.path, before)
+            else:
+                self.path.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,94 @@
+"""Going on with a run: which one ``--resume`` means, and whether the flags are those it was started with."""
+
+import dataclasses
+from collections.abc import Set
+from pathlib import Path
+from typing import Any
+
+from benchmark.training import checkpoints
+from benchmark.training.callbacks import stopped_early
+from benchmark.training.runs import done
+from config import MachineFlags, OutputFlags, TrainConfig
+from core.errors import BadValueError, DataError
+
+ELSEWHERE = {
+    *(field.name for part in (MachineFlags, OutputFlags) for field in dataclasses.fields(part)),
+    *("cache_dir", "num_workers", "max_bad_images"),
+}
+"""Flags that say where and how a run is made, not what it is."""
+
+LENGTH = {"epochs", "early_stopping"}
+"""Flags that say how long a run lasts: a resumed run may get others."""
+
+FIXED = ("cosine", "onecycle")
+"""Schedulers whose course is laid out over the whole run: its length stands from the start."""
+
+
+def folder_for(config: TrainConfig) -> Path:
+    """The folder of the run that ``--resume`` means.
+
+    Raises ``DataError`` when there is nothing to resume, ``BadValueError`` when it is a run of other flags.
+    """
+    if not isinstance(config.resume, str):
+        return _newest_unfinished(config)
+    last = _given(Path(config.resume))
+    content = checkpoints.read(last)
+    own = checkpoints.configuration(content, last)
+    _require_same(config, own, last)
+    _require_length(config, own, last, len(content["history"]))
+    return last.parent
+
+
+def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
+    """With ``--resume PATH`` the run's own flags, under those that the user ``typed``; else ``config`` as it is."""
+    if not isinstance(config.resume, str):
+        return config
+    last = _given(Path(config.resume))
+    own = checkpoints.configuration(checkpoints.read(last), last)
+    return dataclasses.replace(own, **{name: getattr(config, name) for name in typed})
+
+
+def goes_on(config: TrainConfig, folder: Path) -> bool:
+    """Whether ``config`` asks a finished run for more epochs than it has."""
+    history = checkpoints.read(folder / "last.ckpt")["history"] if config.resume else []
+    return bool(history) and len(history) < config.epochs and not stopped_early(history, config.early_stopping)
+
+
+def _given(path: Path) -> Path:
+    last = path / "last.ckpt" if path.is_dir() else path
+    if last.is_file() and last.name != "last.ckpt":
+        raise DataError(f"--resume {path}: only a last.ckpt can go on; give {path.parent}, or write --init_from for these weights")
+    if not last.is_file():
+        raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
+    return last
+
+
+def _newest_unfinished(config: TrainConfig) -> Path:
+    found = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found:
+        if not done(path.parent) and _identity(checkpoints.configuration(checkpoints.read(path), path)) == _identity(config):
+            return path.parent
+    raise DataError(f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one")
+
+
+def _require_same(config: TrainConfig, own: TrainConfig, last: Path) -> None:
+    """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than the run's ``own``."""
+    asked = _identity(config)
+    other = {name: value for name, value in _identity(own).items() if name not in LENGTH and value != asked[name]}
+    if not Path(str(own.data_root_dir)).exists():
+        other.pop("data_root_dir", None)  # the data have moved
+    if other:
+        told = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
+        raise BadValueError(f"--resume {last}: that run has {told}; leave such flags out, or leave --resume out to start another run")
+
+
+def _require_length(config: TrainConfig, own: TrainConfig, last: Path, trained: int) -> None:
+    """Raise ``BadValueError`` where the run cannot last as long as ``config`` says."""
+    if config.epochs != own.epochs and own.scheduler in FIXED:
+        raise BadValueError(f"--resume {last}: --scheduler {own.scheduler} is laid out over --epochs {own.epochs}; keep that number")
+    if config.epochs < trained:
+        raise BadValueError(f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more")
+
+
+def _identity(config: TrainConfig) -> dict[str, Any]:
+    return {name: value for name, value in checkpoints.plain(config).items() if name not in ELSEWHERE}
