@@ -102,10 +102,10 @@ def load(name: str, folder: Path = SUITES) -> Suite:
 def _check(suite: Suite) -> None:
     """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
     for word in [*(suite.protocols or []), *suite.conventional]:
-        protocols.get(word)
+        protocols.registry.check(word)
     for word in suite.methods or []:
-        if word not in TRUTH_BASELINES:
-            wing.get(word)
+        if word not in TRUTH_BASELINES and not wing.is_path(word):
+            wing.registry.check(word)
     every = [training for model in models(suite) for training in model.trainings]
     for training in every:
         if training.fold >= training.folds:

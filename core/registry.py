@@ -46,11 +46,16 @@ class Registry:
         """All words, sorted, without importing any part."""
         return list(self.files)
 
-    def get(self, word: str) -> type[Any]:
-        """The class behind a word (options after ``:`` are ignored here). Raises ``UnknownNameError``."""
+    def check(self, word: str) -> str:
+        """The name in a word (without the options after ``:``). Raises ``UnknownNameError``; imports nothing."""
         name = word.split(":")[0]
         if name not in self.files:
             raise UnknownNameError(self.kind, name, self.names())
+        return name
+
+    def get(self, word: str) -> type[Any]:
+        """The class behind a word. Raises ``UnknownNameError``."""
+        name = self.check(word)
         return _with_name(self._module(name), name)
 
     def build(self, word: str, **given: Any) -> Any:

@@ -24,12 +24,12 @@ def names() -> list[str]:
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return _checked(word, from_file(word, "method")) if _is_path(word) else registry.get(word)
+    return _checked(word, from_file(word, "method")) if is_path(word) else registry.get(word)
 
 
 def build(word: str) -> "Method":
     """An instance of the word's class, with the word's options."""
-    return get(word)() if _is_path(word) else construct(registry.get(word), "method", word, {})
+    return get(word)() if is_path(word) else construct(registry.get(word), "method", word, {})
 
 
 def _checked(word: str, found: type[Any]) -> "type[Method]":
@@ -40,7 +40,8 @@ def _checked(word: str, found: type[Any]) -> "type[Method]":
     return found
 
 
-def _is_path(word: str) -> bool:
+def is_path(word: str) -> bool:
+    """Whether a word means a class outside the tree: ``path/to/file.py:Class``."""
     return ".py:" in word
 
 

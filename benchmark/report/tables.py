@@ -5,7 +5,6 @@ from pathlib import Path
 
 from benchmark.records import Record, load
 from benchmark.report import leaderboard, protocols, select
-from benchmark.report.excel import workbook
 from benchmark.report.long import long
 from benchmark.report.missing import missing
 from benchmark.report.table import Table, latex, markdown, number, plain
@@ -26,6 +25,8 @@ def write(folder: Path | str, title: str = "", about: str = "") -> None:
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about))
     write_text(folder / "leaderboard.tex", "\n".join(map(latex, _main(records))))
     if seed := [t for name in select.datasets(records) for t in protocols.seed(records, name) if t.rows]:
+        from benchmark.report.excel import workbook  # openpyxl is half of the start-up time of a run with nothing to do
+
         with atomic(folder / "seed.xlsx") as temporary:
             temporary.write_bytes(workbook(seed))
 

@@ -1,5 +1,6 @@
 """What rides in the annotation of a flag: limits of numbers, names of registered parts."""
 
+import functools
 from typing import Any, NamedTuple, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
@@ -30,7 +31,12 @@ class Named(NamedTuple):
 
     def known(self) -> list[str]:
         """All words that the flag takes."""
-        return [*self.also, *Registry(self.package, self.kind).names()]
+        return [*self.also, *_words(self.package, self.kind)]
+
+
+@functools.cache
+def _words(package: str, kind: str) -> list[str]:
+    return Registry(package, kind).names()
 
 
 def marks(kind: type[Any], name: str) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """The parser behind a door: one flag per field, grouped by the classes that the dataclass inherits."""
 
 import dataclasses
+import functools
 import inspect
 import json
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,11 @@ class Parser(ArgumentParser):
 
 def parser_of(kind: type[Any], prog: str) -> Parser:
     """A parser with a flag for each field of ``kind``; ``--config`` too where it is a program (``prog`` is its name)."""
+    return _made(kind, prog)  # type: ignore[arg-type]  # a class is hashable
+
+
+@functools.cache
+def _made(kind: type[Any], prog: str) -> Parser:
     description = inspect.cleandoc(kind.__doc__ or "").replace("``", "")
     parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
     parser.kind = kind

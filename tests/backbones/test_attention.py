@@ -58,17 +58,20 @@ def test_attention_is_applied_exactly_once(name, word):
         assert torch.equal(A, model.attention(model.extractor(images)))
 
 
-def test_fpa_trains_under_bfloat16_autocast_on_a_small_map():
+@pytest.mark.planted
+def test_fpa_has_finite_gradients_under_bfloat16_autocast_on_a_small_map():
     fpa = attention("FPA", channels=512)
-    maps = torch.randn(16, 512, 3, 3, generator=torch.Generator().manual_seed(0)).relu()
-    for _ in range(20):
+    largest = []
+    for seed in range(30):
+        maps = torch.randn(8, 512, 3, 3, generator=torch.Generator().manual_seed(seed)).relu().bfloat16()
         fpa.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
-            out = fpa(maps.bfloat16())
+            out = fpa(maps.requires_grad_())
         out.square().mean().backward()
-        assert out.dtype == torch.float32
-        assert all(parameter.grad.isfinite().all() for parameter in fpa.parameters())
-        assert max(float(parameter.grad.abs().max()) for parameter in fpa.parameters()) < 1e6
+        largest += [float(parameter.grad.abs().max()) for parameter in fpa.parameters()]
+    assert torch.tensor(largest).isfinite().all()
+    assert max(largest) < 1e6
+    assert out.dtype == torch.float32
 
 
 def test_position_attention_starts_as_identity():

@@ -21,6 +21,7 @@ def parsed(*argv):
 @pytest.mark.byhand
 @pytest.mark.parametrize(("word", "value"), [("False", False), ("false", False), ("True", True), ("true", True)])
 def test_a_bool_flag_means_what_it_says(word, value):
+    """Pitfall: type=bool makes ``--multi_label False`` True."""
     assert parsed("--multi_label", word).multi_label is value
 
 
@@ -32,6 +33,10 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "whole number"]),
         ("--epochs many", BadValueError, ["--epochs", "'many'", "whole number"]),
         ("--epochs 0", BadValueError, ["--epochs 0", "1 or more"]),
+        ("--logger", BadValueError, ["--logger needs at least one value"]),
+        ("--logger --epochs 3", BadValueError, ["--logger needs at least one value"]),
+        ("--precision 16-true", UnknownNameError, ["--precision", "'16-mixed'", "bf16-mixed"]),
+        ("--dataset CheXpert", UnknownNameError, ["unknown dataset 'CheXpert'; known: "]),
         ("--epochs", BadValueError, ["--epochs", "expected one argument"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
         ("--sampler weighted", BadValueError, ["unknown flag '--sampler'"]),

@@ -1,8 +1,10 @@
 """Checkpoints rebuild the very same model, hold data only, and say what is wrong with them."""
 
+import contextlib
 import logging
 import pickle
 
+import numpy as np
 import pytest
 import torch
 
@@ -38,6 +40,7 @@ def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
 
 @pytest.mark.byhand
 def test_an_lse_checkpoint_reloads_as_lse(tiny, tmp_path, images):
+    """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
     folder = training.fit(tiny(global_pool="LSE", lse_gamma=2.5, epochs=1), tmp_path / "run")
     model, config = checkpoints.load(folder / "best.ckpt")
     assert (model.pooling, config.global_pool) == ("LSE", "LSE")
@@ -54,8 +57,9 @@ class Nasty:
 
 @pytest.mark.byhand
 def test_a_checkpoint_with_code_inside_is_refused_and_runs_nothing(tmp_path):
+    """Pitfall: pickle checkpoints run code."""
     torch.save({"state_dict": {}, "locus": Nasty()}, tmp_path / "nasty.ckpt")
-    with pytest.raises(DataError, match=r"nasty\.ckpt is no checkpoint that can be read"):
+    with pytest.raises(DataError, match=r"nasty\.ckpt is no checkpoint that can be read \(it holds more than data\)"):
         checkpoints.load(tmp_path / "nasty.ckpt")
 
 
@@ -72,8 +76,29 @@ def test_a_broken_file_is_one_sentence(tmp_path, content):
 def test_a_truncated_checkpoint_is_one_sentence(tiny, tmp_path):
     written(tmp_path / "x.ckpt", tiny())
     (tmp_path / "x.ckpt").write_bytes((tmp_path / "x.ckpt").read_bytes()[:5000])
-    with pytest.raises(DataError, match="train again"):
+    with pytest.raises(DataError, match=r"x\.ckpt is no checkpoint that can be read \(truncated, or no checkpoint at all\)"):
         checkpoints.load(tmp_path / "x.ckpt")
+
+
+@pytest.mark.byhand
+def test_a_mangled_checkpoint_is_one_sentence(tiny, tmp_path):
+    written(tmp_path / "x.ckpt", tiny())
+    whole, numbers = (tmp_path / "x.ckpt").read_bytes(), np.random.default_rng(0)
+    start = whole.find(b"data.pkl")
+    for _ in range(40):
+        mangled = bytearray(whole)
+        for place in numbers.integers(start, start + 2000, 5):
+            mangled[place] = numbers.integers(256)
+        (tmp_path / "x.ckpt").write_bytes(mangled)
+        with contextlib.suppress(DataError):  # whatever else comes out is a bug
+            checkpoints.read(tmp_path / "x.ckpt")
+
+
+@pytest.mark.byhand
+def test_a_run_folder_means_its_best_checkpoint(tiny, tmp_path, images):
+    model = written(tmp_path / "best.ckpt", tiny())
+    again, _ = checkpoints.load(tmp_path)
+    assert torch.equal(again(images), model(images))
 
 
 @pytest.mark.byhand

@@ -1,11 +1,14 @@
 """Devices, precision and threads, with and without a GPU."""
 
+import logging
+
 import pytest
 import torch
+from lightning.pytorch import Callback
 
-from benchmark.training import machine
+from benchmark.training import devices, machine
 from config import TrainConfig
-from core.errors import BadValueError, NotAvailableError
+from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 
 @pytest.mark.byhand
@@ -13,8 +16,7 @@ from core.errors import BadValueError, NotAvailableError
     ("count", "flags", "wanted"),
     [
         (0, {}, 1),
-        (0, {"device_ids": "0,1"}, 1),
-        (0, {"num_GPU": 4}, 1),
+        (0, {"num_GPU": 0}, 1),
         (0, {"devices": "2"}, 2),
         (2, {}, 1),
         (2, {"devices": "2"}, 2),
@@ -25,23 +27,50 @@ from core.errors import BadValueError, NotAvailableError
     ],
 )
 def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(count, flags, wanted):
-    assert machine.devices(TrainConfig(**flags), count) == wanted
+    assert devices.devices(TrainConfig(**flags), count) == wanted
 
 
 @pytest.mark.byhand
 def test_more_gpus_than_there_are_is_a_sentence():
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
         with pytest.raises(NotAvailableError, match="there are 2"):
-            machine.devices(TrainConfig(**flags), 2)
+            devices.devices(TrainConfig(**flags), 2)
     with pytest.raises(BadValueError, match="'two'"):
-        machine.devices(TrainConfig(devices="two"), 0)
+        devices.devices(TrainConfig(devices="two"), 0)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
+def test_a_gpu_asked_for_where_there_is_none_is_a_sentence(flags, words):
+    with pytest.raises(NotAvailableError, match=f"{words} needs a GPU, and torch finds none here"):
+        devices.check(TrainConfig(**flags), 0)
+
+
+@pytest.mark.byhand
+def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
+    devices.check(TrainConfig(strategy="ddp"), 0)
+    with pytest.raises(UnknownNameError, match=r"unknown value of --strategy 'foo'; known: auto, ddp"):
+        devices.check(TrainConfig(strategy="foo"), 0)
+
+
+@pytest.mark.byhand
+def test_a_strategy_that_does_not_go_with_the_device_is_a_sentence(tmp_path):
+    with pytest.raises(BadValueError, match=r"--strategy fsdp does not work with these devices: .* write --strategy auto"):
+        machine.trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
+
+
+@pytest.mark.byhand
+def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        machine.trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
+    assert "waiting for 2 machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to 1)" in caplog.text
 
 
 @pytest.mark.byhand
 def test_the_gpu_is_used_when_there_is_one_and_not_forbidden():
-    assert machine.device(TrainConfig(), 1) == "cuda"
-    assert machine.device(TrainConfig(num_GPU=0), 1) == "cpu"
-    assert machine.device(TrainConfig(), 0) == "cpu"
+    assert devices.device(TrainConfig(), 1) == "cuda"
+    assert devices.device(TrainConfig(num_GPU=0), 1) == "cpu"
+    assert devices.device(TrainConfig(), 0) == "cpu"
 
 
 @pytest.mark.byhand

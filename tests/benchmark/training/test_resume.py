@@ -1,0 +1,114 @@
+"""``--resume``: which run it means, and what a continued run may change."""
+
+import dataclasses
+import shutil
+
+import pytest
+import torch
+
+from benchmark import training
+from benchmark.training import checkpoints
+from benchmark.training.resume import folder_for, resumed
+from config import TrainConfig
+from core.cli import build
+from core.errors import BadValueError, DataError
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One finished run of two epochs, in a folder that tests only read."""
+    folder = tmp_path_factory.mktemp("finished")
+    flags = {
+        "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 2, "threads": 1,
+        "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv"], "augment": "light", "lr": 3e-3,
+    }  # fmt: skip
+    return training.fit(build(TrainConfig, flags), folder / "run")
+
+
+def asking(folder, **typed):
+    """The configuration of ``--resume FOLDER`` with these flags typed."""
+    config = dataclasses.replace(TrainConfig(), resume=str(folder), **typed)
+    return resumed(config, {"resume", *typed})
+
+
+def copied(finished, tmp_path, **own):
+    """The finished run's folder again, as if it had been started with the flags ``own``."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    content = checkpoints.read(folder / "last.ckpt")
+    content["locus"]["config"].update(own)
+    torch.save(content, folder / "last.ckpt")
+    return folder
+
+
+@pytest.mark.byhand
+def test_by_path_it_takes_the_run_s_own_flags_under_those_typed(finished):
+    again = asking(finished / "last.ckpt", epochs=9)
+    assert (again.backbone, again.epochs, again.resume) == ("custom", 9, str(finished / "last.ckpt"))
+    assert folder_for(again) == finished
+
+
+@pytest.mark.byhand
+def test_a_finished_run_that_is_asked_for_nothing_new_is_left_as_it_is(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.iterdir()}
+    assert training.fit(asking(finished, threads=1)) == finished
+    assert before == {path: path.stat().st_mtime_ns for path in finished.iterdir()}
+
+
+@pytest.mark.byhand
+def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path):
+    folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
+    own = checkpoints.configuration(checkpoints.read(finished / "last.ckpt"), finished)
+    whole = training.fit(dataclasses.replace(own, epochs=3), tmp_path / "whole")
+    first, second = (checkpoints.weights(checkpoints.read(run / "last.ckpt")) for run in (folder, whole))
+    assert all(torch.equal(first[name], second[name]) for name in second)
+    for name in ("metrics.csv", "predictions.csv"):
+        assert (folder / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"backbone": "resnet18"}, "that run has --backbone custom, not resnet18"),
+        ({"dataset": "NIH"}, "that run has --dataset phantom:train=48,val=24,test=24, not NIH"),
+        ({"lr": 1.0, "seed": 3}, "--lr 0.003, not 1.0, --seed 0, not 3"),
+        ({"epochs": 1}, "trained 2 epochs already"),
+    ],
+    ids=str,
+)
+def test_another_run_s_flags_are_a_sentence_also_where_the_run_is_finished(finished, typed, words):
+    with pytest.raises(BadValueError, match=words):
+        training.fit(asking(finished, **typed))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("scheduler", ["cosine", "onecycle"])
+def test_a_course_over_the_whole_run_keeps_its_length(finished, tmp_path, scheduler):
+    folder = copied(finished, tmp_path, scheduler=scheduler)
+    (folder / "metrics.json").unlink()
+    with pytest.raises(BadValueError, match=f"--scheduler {scheduler} is laid out over --epochs 2"):
+        training.fit(asking(folder, epochs=5))
+    assert folder_for(asking(folder)) == folder
+
+
+@pytest.mark.byhand
+def test_data_that_moved_are_found_at_their_new_place(finished, tmp_path):
+    gone = copied(finished, tmp_path, data_root_dir=str(tmp_path / "gone"))
+    assert folder_for(asking(gone, data_root_dir="here")) == gone
+
+
+@pytest.mark.byhand
+def test_only_a_last_checkpoint_goes_on(finished):
+    with pytest.raises(DataError, match=r"best\.ckpt: only a last\.ckpt can go on; give .*run, or write --init_from"):
+        asking(finished / "best.ckpt")
+
+
+@pytest.mark.byhand
+def test_without_an_unfinished_run_it_is_an_error(tiny):
+    with pytest.raises(DataError, match="no unfinished run"):
+        training.fit(tiny(resume=True))
+    with pytest.raises(DataError, match=r"there is no last\.ckpt"):
+        training.fit(tiny(resume="absent"))
+    with pytest.raises(BadValueError, match="early_stopping"):
+        tiny(early_stopping=-1)
