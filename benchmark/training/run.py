@@ -46,7 +46,8 @@ def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
         return
     fresh = not folder.exists()
     try:
-        (folder / "metrics.json").unlink(missing_ok=True)  # of a run that was finished and goes on
+        if history:
+            (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
         runs.write_config(config, folder)
         _epochs(module, sides, folder, last if history else None)
     except (LocusError, KeyboardInterrupt):

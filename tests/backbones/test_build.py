@@ -25,6 +25,7 @@ def test_the_config_builds_the_same_architecture(pooling):
 
 
 def test_an_lse_checkpoint_reloads_as_lse():
+    """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
     model = backbones.build(**backbones.build("custom", 2, "LSE:gamma=5").config)
     assert model.pooling == "LSE"
     assert model.head.pooling.gamma == 5

@@ -74,6 +74,7 @@ def test_one_image_does_not_depend_on_its_batch(pooling):
 @pytest.mark.contract
 @pytest.mark.parametrize("pooling", poolings.names())
 def test_eval_mode_is_deterministic_with_dropout(pooling):
+    """Pitfall: dropout active in evaluation: two runs differ."""
     model, A = classifier(64, pooling, dropout=0.5), torch.randn(2, 64, 3, 3)
     assert torch.equal(model.head(A), model.head(A))
     model.train()
@@ -113,6 +114,7 @@ def test_weight_groups_add_up_in_class_maps(pooling):
 
 @pytest.mark.parametrize("pooling", ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"])
 def test_cam_is_proportional_to_the_gradient_weighted_map(pooling):
+    """Pitfall: CAM read from another layer than Grad-CAM."""
     model, A = classifier(8, pooling), torch.randn(1, 8, 3, 4, requires_grad=True)
     (G,) = torch.autograd.grad(model.head(A)[0, 1], A)
     gradcam = (G.mean((-2, -1), keepdim=True) * A).sum(1)

@@ -35,7 +35,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--epochs 0", BadValueError, ["--epochs 0", "1 or more"]),
         ("--logger", BadValueError, ["--logger needs at least one value"]),
         ("--logger --epochs 3", BadValueError, ["--logger needs at least one value"]),
-        ("--precision 16-true", UnknownNameError, ["--precision", "'16-mixed'", "bf16-mixed"]),
+        ("--precision 16-true", UnknownNameError, ["--precision", "auto, 32, 64, 16-mixed, bf16-mixed"]),
         ("--dataset CheXpert", UnknownNameError, ["unknown dataset 'CheXpert'; known: "]),
         ("--epochs", BadValueError, ["--epochs", "expected one argument"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),

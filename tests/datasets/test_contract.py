@@ -61,6 +61,7 @@ def test_what_a_record_states_is_json(load: Callable[..., Dataset]):
 
 
 def test_no_patient_is_in_two_splits_of_any_partition(load: Callable[..., Dataset]):
+    """Pitfall: a random split has patients on both sides."""
     for partition in ("official", "patient", "kfold"):
         sides = [set(load(split=split, partition=partition, folds=2).patients) for split in ("train", "val", "test")]
         assert sum(map(len, sides)) == len(set.union(*sides))

@@ -75,6 +75,7 @@ def test_images_without_a_file_are_left_out_and_counted(nih_tree: Tree, caplog: 
 
 
 def test_no_patient_on_two_sides(nih_tree: Tree):
+    """Pitfall: a random split has patients on both sides."""
     root = nih_tree()
     _rewrite(root / "test_list.txt", "00000004_000.png", "00000004_000.png\n00000001_001.png")
     _rewrite(root / "train_val_list.txt", "00000001_001.png\n", "")
@@ -83,6 +84,7 @@ def test_no_patient_on_two_sides(nih_tree: Tree):
 
 
 def test_a_boxed_image_in_training_stops_with_count_and_examples(nih_tree: Tree):
+    """Pitfall: a random split has boxed images in training."""
     root = nih_tree()
     _rewrite(root / "test_list.txt", "00000004_000.png\n", "")
     _rewrite(root / "train_val_list.txt", "00000003_000.png", "00000003_000.png\n00000004_000.png")

@@ -25,10 +25,17 @@ def test_gray_becomes_three_normalised_channels():
 
 
 def test_evaluation_has_nothing_random():
+    """Pitfall: a random flip in the evaluation transform mirrors the map and not the truth."""
     apply = evaluation()
     assert torch.equal(apply(IMAGES), apply(IMAGES))
     assert torch.equal(apply(IMAGES), apply(IMAGES.unsqueeze(1)))
     assert torch.equal(apply(IMAGES), training("none")(IMAGES))
+
+
+def test_evaluation_moves_no_pixel():
+    """Pitfall: a correction for a crop that isn't there: every pixel stays where it is."""
+    seen = evaluation()(IMAGES)[:, 0] * transforms.IMAGENET_STD[0] + transforms.IMAGENET_MEAN[0]
+    assert torch.equal((seen * 255).round().to(torch.uint8), IMAGES)
 
 
 @pytest.mark.parametrize("augment", [name for name in AUGMENTS if name != "none"])

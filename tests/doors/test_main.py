@@ -30,6 +30,7 @@ def typed(tmp_path, tmp_path_factory):
 
 
 def test_main_trains_on_the_phantom_without_a_gpu_and_says_where_the_run_lies(tmp_path):
+    """Pitfall: needs a GPU to import or load."""
     command = [sys.executable, str(ROOT / "main.py"), *TINY.split()]
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
@@ -50,8 +51,8 @@ def test_two_runs_of_the_same_flags_have_two_folders_and_the_same_predictions(ty
 
 def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed, tmp_path):
     assert typed(TINY) == 0
-    best = next((tmp_path / "train").glob("*/best.ckpt"))
-    assert typed(f"{TINY} --init_from {best} --train_on boxed --logtofile True") == 0
+    run = next((tmp_path / "train").glob("*/best.ckpt")).parent
+    assert typed(f"{TINY} --init_from {run} --train_on boxed --logtofile True") == 0
     assert "weights taken over" in next((tmp_path / "logs").glob("*.log")).read_text()
     assert len(list((tmp_path / "train").glob("*/metrics.json"))) == 2
 
@@ -71,10 +72,13 @@ def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed,
         ("--config absent.yaml", "absent.yaml"),
         ("--partition kfold --fold 7", "7"),
         ("--augment lihgt", "'light'"),
+        ("--strategy foo", "unknown value of --strategy 'foo'; known: auto, ddp"),
+        ("--precision bf16-true", "16-mixed"),
+        ("--logger", "--logger needs at least one value"),
     ],
 )
 def test_a_wrong_command_is_one_sentence_status_2_and_no_folder(typed, tmp_path, capsys, words, told):
-    small = words if "--dataset" in words else f"{words} --dataset phantom:train=8,val=8,test=8 --img_size 96 --threads 1"
+    small = words if "--dataset" in words else f"--dataset phantom:train=8,val=8,test=8 --img_size 96 --threads 1 {words}"
     assert typed(small) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
@@ -90,6 +94,15 @@ def test_a_checkpoint_of_another_architecture_is_one_sentence(typed, tmp_path, c
     best.write_bytes(best.read_bytes()[:1000])
     assert typed(f"{TINY} --init_from {best}") == 2
     assert "no checkpoint that can be read" in capsys.readouterr().err
+
+
+def test_a_finished_run_takes_no_other_network_and_more_epochs(typed, tmp_path, capsys):
+    assert typed(f"{TINY} --scheduler none") == 0
+    run = next((tmp_path / "train").iterdir())
+    assert typed(f"--resume {run}/last.ckpt --backbone resnet18") == 2
+    assert "that run has --backbone custom, not resnet18" in capsys.readouterr().err
+    assert typed(f"--resume {run} --epochs 2 --threads 1") == 0
+    assert json.loads((run / "metrics.json").read_text())["epochs"] == 2
 
 
 @pytest.mark.parametrize("limit", [100_000, 1_000_000], ids=["cache", "checkpoint"])
