@@ -42,7 +42,7 @@ def run(config: HeatmapConfig) -> Done:
     """
     machine.settle(config.threads)
     methods = dict(named(word) for word in config.method)
-    checkpoint = newest(Path(config.runs)) if config.checkpoint is None else _file(Path(config.checkpoint))
+    checkpoint = newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     model, recipe = checkpoints.load(checkpoint)
     findings = checkpoints.findings(checkpoint)
     _check(config.findings, findings)
@@ -66,10 +66,6 @@ def newest(runs: Path) -> Path:
     if not finished:
         raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
     return max(finished, key=lambda path: (path.parent / "metrics.json").stat().st_mtime)
-
-
-def _file(path: Path) -> Path:
-    return path / "best.ckpt" if path.is_dir() else path
 
 
 def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
