@@ -50,6 +50,7 @@ def test_a_saddle_equal_to_the_threshold_does_not_connect():
 
 @pytest.mark.byhand
 def test_inner_contours_are_no_boxes_a_ring_gives_one():
+    """Pitfall: inner contours as boxes: a ring gives two."""
     ring = np.ones((5, 5))
     ring[0], ring[-1], ring[:, 0], ring[:, -1], ring[2, 2] = 0, 0, 0, 0, 0
     assert boxes(ring, 0.5, (50, 50), CONVENTIONAL).tolist() == [[10, 10, 40, 40]]
@@ -109,6 +110,7 @@ def test_the_peak_box_holds_the_first_of_equal_maxima():
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0, 0.3, -7])
 def test_a_flat_map_has_no_box_at_any_threshold(value):
+    """Pitfall: a flat map divided by its range has nan boxes."""
     for grid in (CONVENTIONAL, Grid((30, 30), (13, 13), (-9, -3))):
         on = surface(np.full((4, 4), value), (30, 30), grid)
         assert all_boxes(on, [-9, 0, 0.1])[0].shape == (0, 4)

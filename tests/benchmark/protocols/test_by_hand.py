@@ -109,6 +109,7 @@ def test_locus_takes_the_peak_component_and_anyhit_all_of_them():
 
 
 def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_difference():
+    """Pitfall: cut-offs and thresholds tuned on test."""
     small, large = [[13, 13, 17, 17]], [[5, 5, 25, 25]]  # IoU > .3 wants 1 - t < .365, and 1 - t > .548
     cases = [case(f"l{n}", large) for n in range(12)] + [case("s", small)]
     crossed, oracle = (score("locus", cases, "hit@iou.3", origin=o).value for o in ("cross-fitted", "oracle"))

@@ -82,6 +82,7 @@ def test_shuffling_the_cases_changes_nothing(name):
 @every
 @pytest.mark.parametrize("broken", [None, np.full((7, 7), np.nan, np.float32), np.full((7, 7), np.inf, np.float32)])
 def test_one_failing_image_changes_no_other_images_score(name, broken):
+    """Pitfall: a bare except around scoring: a failing image reuses the last one's IoU."""
     cases = planted()
     failing = [dataclasses.replace(c, map=broken) if c.image_id == "i4" else c for c in cases]
     before, after = evaluate(name, cases), evaluate(name, failing)
@@ -112,6 +113,7 @@ def test_a_failing_image_counts_as_a_miss_in_the_same_n(name):
 @every
 @pytest.mark.parametrize("constant", [0, 0.7])
 def test_a_flat_map_divided_by_its_range_gives_no_nan_but_a_miss(name, constant):
+    """Pitfall: a flat map divided by its range has nan boxes."""
     cases = [dataclasses.replace(c, map=np.full((7, 7), constant, np.float32)) for c in planted(12)]
     result = evaluate(name, cases)
     assert {row["reason"] for row in result.rows} == {"flat map"}
