@@ -3,7 +3,7 @@
 A door's class inherits its groups of flags; ``--help`` shows them group by group. Nothing here imports torch.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
 from core.cli import AtLeast, AtMost, Named
@@ -136,6 +136,10 @@ class OutputFlags:
 @dataclass(frozen=True)
 class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
     """Train one classifier on one data set and evaluate it: ``python main.py``."""
+
+
+WHERE = frozenset({field.name for part in (OutputFlags, MachineFlags) for field in fields(part)} | {"cache_dir", "num_workers"})
+"""Flags of a training that say where and on what machine it is made, not what it learns."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pydantic
 import methods as wing
 from benchmark import protocols
 from benchmark.records import Cell
-from config import MachineFlags, OutputFlags, TrainConfig
+from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
@@ -24,9 +24,8 @@ from core.files import key
 SUITES = cli.CONFIGS / "suites"
 TRUTH_BASELINES = ("prior", "truth")
 BASELINES = ("center", "noise", *TRUTH_BASELINES)
-MACHINE = {field.name for part in (OutputFlags, MachineFlags) for field in dataclasses.fields(part)} - {"precision"}
-PLACES = {"data_root_dir", "cache_dir", "num_workers", "init_from"} | MACHINE
-"""Flags of a training that say where and on what it is made but not what it learns; they are in no key."""
+NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
+"""Flags of a training that are in no key: where it is made, and paths."""
 
 
 class Suite(pydantic.BaseModel):
@@ -76,7 +75,7 @@ class ModelPlan:
 
 def identity(config: TrainConfig) -> dict[str, Any]:
     """The fields of a training that decide what it learns."""
-    return {name: value for name, value in dataclasses.asdict(config).items() if name not in PLACES}
+    return {name: value for name, value in dataclasses.asdict(config).items() if name not in NO_KEY}
 
 
 def suites(folder: Path = SUITES) -> list[str]:

@@ -8,14 +8,11 @@ from typing import Any
 from benchmark.training import checkpoints
 from benchmark.training.callbacks import stopped_early
 from benchmark.training.runs import done
-from config import MachineFlags, OutputFlags, TrainConfig
+from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
 
-ELSEWHERE = {
-    *(field.name for part in (MachineFlags, OutputFlags) for field in dataclasses.fields(part)),
-    *("cache_dir", "num_workers", "max_bad_images"),
-}
-"""Flags that say where and how a run is made, not what it is."""
+ELSEWHERE = WHERE | {"max_bad_images"}
+"""Flags in which a resumed run may differ from its start."""
 
 LENGTH = {"epochs", "early_stopping"}
 """Flags that say how long a run lasts: a resumed run may get others."""
