@@ -88,7 +88,7 @@ class RecipeFlags:
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Largest norm of the gradient; 0 is no limit."""
     augment: str = "none"
-    """Random changes of the training images: none, light (flip, small affine) or what datasets.transforms names."""
+    """Random changes of the training images: none, light (flip, small affine), affine_contrast, siim."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after so many epochs without a better validation score; True is 5, False never."""
     seed: Annotated[int, AtLeast(0)] = 0
@@ -158,7 +158,7 @@ class HeatmapConfig:
     """Folder of the data set's files; null is the one that the checkpoint was trained on."""
     findings: tuple[str, ...] = ()
     """Findings to explain; none: those with a truth box, for --image the one with the highest score."""
-    method: tuple[str, ...] = ("gradcam",)
+    method: Annotated[tuple[str, ...], Named("methods", "method", files=True)] = ("gradcam",)
     """Methods, by name or as path/to/file.py:Class."""
     threshold: Annotated[float, AtLeast(0), AtMost(1)] = 0.5
     """Score threshold on the min-max scaled map above which boxes are drawn (origin: fixed)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from core.errors import NotAvailableError, UnknownNameError
+from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
 Step = Callable[[Tensor], Tensor]
 
@@ -34,8 +34,14 @@ class ForeignHead(nn.Module):
         self.head, self.num_classes = head, num_classes
 
     def forward(self, A: Tensor) -> Tensor:
-        """(N,C,h,w) -> (N,K) logits."""
-        return self.head(A)
+        """(N,C,h,w) -> (N,K) logits. Raises ``BadValueError`` where the head does not do that."""
+        try:
+            logits = self.head(A)
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise _misfit(A, str(error)) from error
+        if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(A):
+            raise _misfit(A, f"it gave {getattr(logits, 'shape', type(logits).__name__)}")
+        return logits
 
     def class_maps(self, A: Tensor) -> Tensor:
         """Not known: raises ``NotAvailableError``."""
@@ -87,6 +93,13 @@ class _ReachedError(Exception):
     def __init__(self, A: Tensor) -> None:
         super().__init__()
         self.A = A
+
+
+def _misfit(A: Tensor, reason: str) -> BadValueError:
+    shape = tuple(A.shape)
+    return BadValueError(
+        f"the wrapped head does not turn {shape} into (N,K): {reason}; give a callable such as lambda A: fc(A.mean((2, 3)))"
+    )
 
 
 def _closed() -> NotAvailableError:

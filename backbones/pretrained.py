@@ -1,5 +1,6 @@
 """Networks of timm and torchvision, with ImageNet weights when asked for, and a sentence when these cannot be had."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def create(name: str, pretrained: bool) -> Any:
     """
     if not pretrained:
         return timm.create_model(name, num_classes=0)
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
     place = weights_file(name)
     overlay = {"file": str(place)} if place.is_file() else None
     try:

@@ -51,7 +51,7 @@ def index(folder: Path | str) -> Path:
     """Write ``README.md`` of the results folder: each suite with its best method, its cells and its files."""
     folder = Path(folder)
     suites = sorted(path.parent for path in folder.glob("*/records") if path.is_dir())
-    header = ("suite", "data", "best method", select.MAIN, "n cells", "not available", "failed", "files")
+    header = ("suite", "data", "best method", select.MAIN, "prior", "center", "n cells", "not available", "failed", "files")
     table = Table("Suites", "Each suite's page says what its numbers rest on.", header, tuple(_suite(suite) for suite in suites))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
     return folder / "README.md"
@@ -80,7 +80,14 @@ def _suite(folder: Path) -> tuple[str, ...]:
         ", ".join(select.datasets(records)),
         name,
         value,
+        *(number(_best(rows, word)) for word in ("prior", "center")),
         str(len(records)),
         *counts,
         f"{files}, [records]({folder.name}/records)",
     )
+
+
+def _best(rows: Sequence[Record], method: str) -> float | None:
+    """The highest main column of a method over all models."""
+    values = [select.main_value(row) for row in rows if row.cell.method == method]
+    return max((value for value in values if value is not None), default=None)

@@ -28,6 +28,8 @@ class Named(NamedTuple):
     """What a part is called in an error sentence."""
     also: tuple[str, ...] = ()
     """Words that are no part and are allowed too."""
+    files: bool = False
+    """Whether a class from a file, ``path/to/file.py:Class``, is allowed too."""
 
     def known(self) -> list[str]:
         """All words that the flag takes."""
@@ -60,7 +62,7 @@ def check(kind: type[Any], name: str, value: Any) -> None:
 
 
 def _hold(flag: str, mark: Any, value: Any) -> None:
-    if isinstance(mark, Named) and value.split(":")[0] not in mark.known():
+    if isinstance(mark, Named) and value.split(":")[0] not in mark.known() and not (mark.files and ".py:" in value):
         raise UnknownNameError(mark.kind, value.split(":")[0], mark.known())
     if isinstance(mark, AtLeast) and not value >= mark.limit:
         raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")

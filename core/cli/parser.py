@@ -34,6 +34,8 @@ def parser_of(kind: type[Any], prog: str) -> Parser:
 @functools.cache
 def _made(kind: type[Any], prog: str) -> Parser:
     description = inspect.cleandoc(kind.__doc__ or "").replace("``", "")
+    if "dataset" in get_type_hints(kind):
+        description += " The defaults shown here are those of a data set without configs/<dataset>.yaml, which changes them."
     parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
     parser.kind = kind
     if prog:
@@ -43,7 +45,8 @@ def _made(kind: type[Any], prog: str) -> Parser:
         section = parser.add_argument_group(group)
         for field in fields:
             text = texts[field.name] + choices(kind, field.name)
-            section.add_argument(f"--{field.name}", type=hints[field.name], default=field.default, help=text.replace("%", "%%"))
+            several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
+            section.add_argument(f"--{field.name}", type=hints[field.name], default=field.default, help=text.replace("%", "%%"), **several)
     return parser
 
 
@@ -57,13 +60,17 @@ def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]
             yield ("Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")), own, texts
 
 
+def _is_list(hint: Any) -> bool:
+    return tuple in (get_origin(hint), *map(get_origin, get_args(hint)))
+
+
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
     """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True.
 
     Raises ``BadValueError`` for a list's flag without a word.
     """
     switches = {f"--{name}" for name, hint in get_type_hints(kind).items() if bool in (hint, *get_args(hint))}
-    lists = {f"--{name}" for name, hint in get_type_hints(kind).items() if tuple in (get_origin(hint), *map(get_origin, get_args(hint)))}
+    lists = {f"--{name}" for name, hint in get_type_hints(kind).items() if _is_list(hint)}
     words, rest = [], list(argv)
     while rest:
         words.append(rest.pop(0))

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 import backbones
@@ -134,3 +135,9 @@ def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
     assert {"extractor.module.features.0.weight", "head.linear.weight"} <= set(model.state_dict())
     assert model.weight is net.classifier.weight
+
+
+def test_a_head_that_cannot_take_the_feature_map_is_a_sentence():
+    network = torchvision.models.vgg11(weights=None)
+    with pytest.raises(BadValueError, match=r"does not turn \(1, 512, 3, 3\) into \(N,K\)"):
+        backbones.wrap(network, features="features", head="classifier")(torch.zeros(1, 3, 96, 96))
