@@ -98,7 +98,7 @@ def _batches(run: Trained) -> Iterator[Evidence]:
     model, config = checkpoints.load(run.checkpoint, device)
     images = _pixels(run, config.img_size)
     evaluate = transforms.evaluation()
-    for start in tqdm(range(0, len(images), BATCH), desc=f"explain {run.folder.name}", unit="batch", leave=False):
+    for start in tqdm(range(0, len(images), BATCH), desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
         batch = torch.from_numpy(images[start : start + BATCH].copy()).to(device)
         yield gather(model, evaluate(batch))
 
