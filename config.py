@@ -94,6 +94,10 @@ class RecipeFlags:
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of the weights, the order of images, the augmentation and the dropout."""
 
+    def exclusive(self, findings: int) -> bool:
+        """Whether an image has exactly one of so many ``findings`` (softmax), not any number of them (a sigmoid each)."""
+        return not self.multi_label and findings > 1
+
 
 @dataclass(frozen=True)
 class MachineFlags:

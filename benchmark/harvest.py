@@ -68,7 +68,7 @@ class _Harvest:
 
 def harvest(trained: Sequence[Trained], words: Sequence[str]) -> dict[str, StoredMaps | str]:
     """Word -> the maps of all cases of all trainings in their order, or the sentence why a method has none."""
-    parts = dict(named(word) for word in words if word not in BASELINES)
+    parts = {word: named(word)[1] for word in words if word not in BASELINES}
     found = {word: _Harvest() for word in parts}
     grid, shape = Grid((1, 1), (1, 1), (0, 0)), (1, 1)
     for run in trained:

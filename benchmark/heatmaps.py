@@ -21,7 +21,7 @@ from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
 from datasets import transforms
-from methods.base import Evidence, Method
+from methods.base import Evidence
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,13 @@ def run(config: HeatmapConfig) -> Done:
     folder, rows, failed = Path(config.output_dir), [], []
     for sample, pixels in pictured.images(config, recipe):
         evidence = _evidence(model, pixels, recipe)
+        probabilities = _probabilities(evidence, recipe)
+        maps = {word: one(method, evidence)[0].cpu().numpy() for word, method in methods.items()}
         for k in _chosen(config, sample, evidence, findings):
-            for word, method in methods.items():
+            for word, found in maps.items():
+                explained = Explained(word, found[k], evidence.grid, probabilities[k])
                 try:
-                    shown = pictured.show(config, sample, pixels, findings[k], _explained(word, method, evidence, k, recipe))
+                    shown = pictured.show(config, sample, pixels, findings[k], explained)
                     rows.append(_write(folder, shown, config.save_raw))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
@@ -79,10 +82,10 @@ def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig)
     return gather(model, transforms.evaluation()(torch.from_numpy(small.copy())[None]))
 
 
-def _explained(word: str, method: Method, evidence: Evidence, k: int, recipe: TrainConfig) -> Explained:
-    exclusive = not recipe.multi_label and len(evidence.findings) > 1
-    probabilities = evidence.logits[0].softmax(0) if exclusive else evidence.logits[0].sigmoid()
-    return Explained(word, one(method, evidence)[0, k].cpu().numpy(), evidence.grid, float(probabilities[k]))
+def _probabilities(evidence: Evidence, recipe: TrainConfig) -> list[float]:
+    logits = evidence.logits[0]
+    values: list[float] = (logits.softmax(0) if recipe.exclusive(len(logits)) else logits.sigmoid()).tolist()
+    return values
 
 
 def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:

@@ -16,6 +16,7 @@ import pydantic
 import methods as wing
 from benchmark import protocols
 from benchmark.records import Cell
+from benchmark.report import select
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
@@ -23,7 +24,7 @@ from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
 TRUTH_BASELINES = ("prior", "truth")
-BASELINES = ("center", "noise", *TRUTH_BASELINES)
+BASELINES = (*select.BASELINES, select.LIMIT)
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 

@@ -41,7 +41,7 @@ def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | 
     """The fields of a record that the cell's protocol decides, and its rows per case."""
     findings = trained[0].data.findings
     if cell.protocol == "classification":
-        exclusive = not trained[0].config.multi_label and len(findings) > 1
+        exclusive = trained[0].config.exclusive(len(findings))
         return _fields(classification(stages.predictions(trained), findings, exclusive), "none")
     stored = maps[cell.method]
     if isinstance(stored, str):

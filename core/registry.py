@@ -10,12 +10,14 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
+from core.files import key
 
 BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, OSError, RuntimeError)
 """What goes wrong when somebody's file is imported."""
@@ -97,13 +99,15 @@ def from_file(word: str, kind: str) -> type[Any]:
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
         raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:Class")
-    spec = importlib.util.spec_from_file_location(f"outside_{Path(path).stem}", path)
+    label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
+    spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path!r} is no Python file")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # known by its name, so that its source can be read
     try:
         spec.loader.exec_module(module)
     except BROKEN as error:
+        del sys.modules[label]
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {type(error).__name__}: {error}") from error
     if not inspect.isclass(getattr(module, name, None)):
         classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]

@@ -18,10 +18,14 @@ def generator(*keys: int | str) -> np.random.Generator:
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
     """(N,) fold of each case, 0 … folds-1: patients are shuffled by ``seed`` and dealt in turn, whatever their order."""
-    unique = sorted(set(patients))
-    order = generator(seed, "patient folds").permutation(len(unique))
-    place = {patient: int(rank) % folds for patient, rank in zip(unique, order, strict=True)}
-    return np.array([place[patient] for patient in patients], dtype=np.int64)
+    return patient_ranks(patients, seed, "patient folds")[0] % folds
+
+
+def patient_ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
+    """Random rank of each image's patient, and the number of patients; the order of the images does not matter."""
+    unique, inverse = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
+    order = generator(seed, purpose).permutation(len(unique))
+    return order[inverse.reshape(-1)], len(unique)
 
 
 def _number(key: int | str) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadValueError, LeakError, examples
-from core.seeds import generator
+from core.seeds import patient_ranks
 from datasets.base import Request
 
 Names = NDArray[np.str_]
@@ -15,7 +15,7 @@ VAL_SHARE, TEST_SHARE = 0.1, 0.2
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
     """(N,) True for the images of a random ``share`` of the patients: at least one of two or more, never all."""
-    rank, count = _ranks(patients, seed, "cut")
+    rank, count = patient_ranks(patients, seed, "cut")
     taken = min(max(round(share * count), 1), count - 1)
     return np.asarray(rank < taken)
 
@@ -36,7 +36,7 @@ def by_patient(patients: Sequence[str], seed: int) -> Names:
 
 def kfold(patients: Sequence[str], folds: int, fold: int, seed: int) -> Names:
     """(N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others."""
-    rank, count = _ranks(patients, seed, "folds")
+    rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:
         raise BadValueError(f"folds is {folds}, but there are only {count} patients: give at most {count}")
     return hold_out_val(patients, rank % folds != fold, seed)
@@ -64,10 +64,3 @@ def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str],
     if found:
         told = examples(found)
         raise LeakError(f"{len(found)} images with a truth box are in {which}: {told}; use the official lists, or --partition patient")
-
-
-def _ranks(patients: Sequence[str], seed: int, purpose: str) -> tuple[NDArray[np.int64], int]:
-    """Random rank of each image's patient, and the number of patients; the order of the images does not matter."""
-    unique, inverse = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
-    order = generator(seed, purpose).permutation(len(unique))
-    return order[inverse.reshape(-1)], len(unique)

@@ -35,7 +35,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
 
 def _loss(config: TrainConfig, findings: int) -> Loss:
     """The loss that the flags mean: softmax takes ce, ``--weighted_loss True`` is weighted_bce."""
-    exclusive = not config.multi_label and findings > 1
+    exclusive = config.exclusive(findings)
     word = "weighted_bce" if config.weighted_loss else "ce" if exclusive and config.loss == "bce" else config.loss
     loss: Loss = Registry("benchmark.training.losses", "loss").build(word)
     if loss.exclusive != exclusive:

@@ -134,6 +134,18 @@ def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_g
     assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
 
 
+def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite(door, flags, tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
+    )
+    text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"['{tmp_path}/mine.py:Mine']")
+    (tmp_path / "outside.yaml").write_text(text)
+    done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path)
+    assert done.returncode == 0, done.stderr
+    records = [json.loads(path.read_text()) for path in (tmp_path / "results/outside/records").glob("*.json")]
+    assert [r["status"] for r in records if r["cell"]["method"].endswith("mine.py:Mine")] == ["ok"]
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
