@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import methods as wing
+from backbones.probe import evaluating
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.base import Evidence, Method
@@ -152,16 +153,3 @@ def _plain() -> Iterator[None]:
         torch.autocast("cuda", enabled=False),
     ):
         yield
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; each module's own mode comes back."""
-    modes: list[tuple[Any, bool]] = [(module, module.training) for module in model.modules() if module.training]
-    for module, _ in modes:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
