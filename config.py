@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 from core.cli import AtLeast, AtMost, Named
 
+METHOD = Named("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
+"""A method's word, a group of methods, or path/to/file.py:Class."""
+
 
 @dataclass(frozen=True)
 class DataFlags:
@@ -147,7 +150,19 @@ WHERE = frozenset({field.name for part in (OutputFlags, MachineFlags) for field 
 
 
 @dataclass(frozen=True)
-class HeatmapConfig:
+class EngineFlags:
+    """Engine."""
+
+    memory_gib: Annotated[float, AtLeast(0.001)] = 2.0
+    """GiB that gradients and forward passes of an explanation may take at once; more than that is done in parts."""
+    channels_last: bool = False
+    """Lay the network's weights out by channels (faster convolutions on some machines, the same maps)."""
+    compile: bool = False
+    """Compile the network with torch.compile (slow start, the same maps)."""
+
+
+@dataclass(frozen=True)
+class HeatmapConfig(EngineFlags):
     """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method: ``python heatmap.py``."""
 
     checkpoint: str | None = None
@@ -162,8 +177,8 @@ class HeatmapConfig:
     """Folder of the data set's files; null is the one that the checkpoint was trained on."""
     findings: tuple[str, ...] = ()
     """Findings to explain; none: those with a truth box, for --image the one with the highest score."""
-    method: Annotated[tuple[str, ...], Named("methods", "method", files=True)] = ("gradcam",)
-    """Methods, by name or as path/to/file.py:Class."""
+    method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
+    """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the rest."""
     threshold: Annotated[float, AtLeast(0), AtMost(1)] = 0.5
     """Score threshold on the min-max scaled map above which boxes are drawn (origin: fixed)."""
     alignment: Literal["aligned", "conventional"] = "aligned"
@@ -172,6 +187,10 @@ class HeatmapConfig:
     """Share of the images of a folder that may be unreadable, left out and counted, before the run stops."""
     save_raw: bool = True
     """Also write the raw maps (h x w, not scaled) as .npy."""
+    layer: str | None = None
+    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …); an unknown one is told those there are."""
+    precision: Literal["32", "bf16"] = "32"
+    """Precision of the forward pass; gradients and maps are float32 always."""
     output_dir: str = "runs/heatmaps"
     """Folder of the pictures, of boxes.json and of the raw maps."""
     threads: Annotated[int | None, AtLeast(1)] = None
@@ -179,7 +198,7 @@ class HeatmapConfig:
 
 
 @dataclass(frozen=True)
-class RunConfig:
+class RunConfig(EngineFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
 
     all: bool = False
@@ -188,6 +207,8 @@ class RunConfig:
     """Names of suites."""
     suites: str | None = None
     """Folder of the suites' YAML files; null is configs/suites."""
+    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, "prior", "truth"))] = ()
+    """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it; none: all it lists."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""
     dry_run: bool = False
@@ -200,5 +221,51 @@ class RunConfig:
     """Folder of checkpoints and stored maps, one folder per suite."""
     cache_dir: str | None = None
     """Folder of the decoded images; null is main.py's own."""
+    threads: Annotated[int | None, AtLeast(1)] = None
+    """CPU threads of torch; null is as many as the process may run on."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Hold methods against what every method keeps to, on small networks with random weights: ``python -m benchmark.check method NAME``."""
+
+    method: Annotated[tuple[str, ...], METHOD] = ()
+    """Methods, by name, with options, or as path/to/file.py:Class."""
+    threads: Annotated[int, AtLeast(1)] = 1
+    """CPU threads of torch; the networks are too small for more."""
+
+
+@dataclass(frozen=True)
+class SpeedConfig:
+    """Time all methods beside grad-cam, torchcam and captum, on one machine in one run: ``python -m benchmark.speed.methods``."""
+
+    page: bool = False
+    """Measure nothing: write the page again from the record."""
+    quick: bool = False
+    """A tiny network in a minute, written below runs/speed: shows that everything works, its figures say nothing."""
+    backbones: tuple[str, ...] = ("resnet18", "densenet121")
+    """Networks to explain."""
+    sizes: tuple[int, ...] = (224, 512)
+    """Sides in pixels of the square images."""
+    batches: tuple[int, ...] = (8, 2)
+    """Images per call, one number for each of --sizes; the same for all contenders."""
+    findings: Annotated[tuple[int, ...], AtLeast(1)] = (1, 8, 14)
+    """How many findings are explained."""
+    sweep: Annotated[tuple[int, ...], AtLeast(1)] = (1, 2, 4, 8, 16, 32)
+    """Batch sizes of the table that shows what they cost."""
+    images: Annotated[tuple[int, ...], AtLeast(1)] = (1, 4)
+    """Images per call for which the memory of Score-CAM is measured."""
+    rounds: Annotated[int, AtLeast(1)] = 7
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    budget: Annotated[float, AtLeast(0)] = 5.0
+    """Seconds after which a contender has no further round; everyone has one."""
+    patience: Annotated[float, AtLeast(0)] = 50.0
+    """Seconds that one call may take, judged by fewer findings; slower ones are left out, and the page says so."""
+    memory: bool = True
+    """Also measure peak memory, each contender in a process of its own."""
+    record: str = "benchmark/speed/methods.json"
+    """The record to write, or to read for --page."""
+    output: str = "docs/speed.md"
+    """The page."""
     threads: Annotated[int | None, AtLeast(1)] = None
     """CPU threads of torch; null is as many as the process may run on."""

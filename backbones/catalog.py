@@ -23,11 +23,11 @@ def assemble(name: str, num_classes: int, global_pool: str, attention_map: str |
     if attention_map:
         attentions.get(attention_map)  # a typo is told before weights are loaded
     family, word = resolve(name)
-    extractor, width = family.build(word, pretrained)
+    extractor, width, levels = family.build(word, pretrained)
     attention = attentions.build(attention_map, channels=width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
     config = {"name": word, "num_classes": num_classes, "global_pool": global_pool, "attention_map": attention_map}
-    return Classifier(extractor, head, attention, {**config, "pretrained": False, "dropout": dropout})
+    return Classifier(extractor, head, attention, {**config, "pretrained": False, "dropout": dropout}, levels=levels)
 
 
 def names() -> list[str]:

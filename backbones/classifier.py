@@ -1,10 +1,12 @@
 """The classifier that all methods explain: features (with attention), a closed head, class maps and the grid."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
 
+from backbones import levels, parts
 from backbones.geometry import locator
 from backbones.head import Head
 from core.errors import BadValueError
@@ -25,8 +27,12 @@ class Classifier(nn.Module):
         config: dict[str, Any] | None = None,
         channels: int = 3,
         locate: Callable[[tuple[int, int]], Grid] | None = None,
+        levels: tuple[str, ...] = (),
     ) -> None:
-        """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`."""
+        """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
+
+        ``levels`` names submodules that give feature maps, in forward order.
+        """
         super().__init__()
         self.extractor, self.attention = extractor, attention
         self.head = head
@@ -35,7 +41,8 @@ class Classifier(nn.Module):
         ``pretrained`` is always False there: the weights of a rebuilt model come from its checkpoint."""
         self.channels = channels
         self._locate = locate
-        self._grids: dict[tuple[int, int], Grid] = {}
+        self._grids: dict[tuple[tuple[int, int], str | None], Grid] = {}
+        self._levels = levels
 
     @property
     def pooling(self) -> str:
@@ -46,6 +53,14 @@ class Classifier(nn.Module):
     def num_classes(self) -> int | None:
         """K, the number of findings; None for a wrapped head that was not told."""
         return self.head.num_classes
+
+    @cached_property
+    def levels(self) -> tuple[str, ...]:
+        """Names of the earlier feature levels, in forward order, without the pooled map; see :mod:`backbones.parts`.
+
+        Empty for a wrapped network. Any other submodule may be named too, by its dotted name in the original network.
+        """
+        return parts.levels(self, self._levels)
 
     @property
     def weight(self) -> Tensor:
@@ -77,16 +92,16 @@ class Classifier(nn.Module):
         """
         return self.head.class_maps(A)
 
-    def grid(self, size: tuple[int, int]) -> Grid:
-        """Where the positions of A look in an input of ``size`` (H, W) pixels; computed once per size.
+    def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
+        """Where the positions of A, or of an earlier ``layer``, look in an input of ``size`` (H, W) pixels.
 
-        Leaves mode, buffers, gradients and hooks as they are.
+        Computed once per size and layer. Leaves mode, buffers, gradients and hooks as they are.
         """
         size = (int(size[0]), int(size[1]))
-        if size not in self._grids:
+        if (size, layer) not in self._grids:
             locate = self._locate or locator(self.extractor, self.channels)
-            self._grids[size] = locate(size)
-        return self._grids[size]
+            self._grids[size, layer] = locate(size) if layer is None else levels.grid(self, layer, size)
+        return self._grids[size, layer]
 
     def _as_input(self, images: Tensor) -> Tensor:
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:

@@ -24,7 +24,7 @@ class Custom(Family):
         """The network with random weights; there are no pretrained ones."""
         if pretrained:
             raise NotAvailableError("the backbone 'custom' has no ImageNet weights: train it with --pretrained False")
-        return Features(SmallCNN(), WIDTHS[-1])
+        return Features(SmallCNN(), WIDTHS[-1], ("features.0", "features.1", "features.2", "features.3"))
 
 
 class SmallCNN(nn.Sequential):

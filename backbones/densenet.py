@@ -1,7 +1,7 @@
 """DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
 
 from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create
+from backbones.pretrained import MapsOf, create, levels
 
 
 class DenseNet(Family):
@@ -17,4 +17,4 @@ class DenseNet(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 1024 channels behind the final ReLU."""
         net = create(name, pretrained)
-        return Features(MapsOf(net), net.num_features)
+        return Features(MapsOf(net), net.num_features, levels(net))

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create
+from backbones.pretrained import MapsOf, create, levels
 
 
 class EfficientNet(Family):
@@ -25,4 +25,4 @@ class EfficientNet(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 1280 (B0) to 2560 (B7) channels behind the last SiLU."""
         net = create(name, pretrained)
-        return Features(MapsOf(net), net.num_features)
+        return Features(MapsOf(net), net.num_features, levels(net))

@@ -14,6 +14,8 @@ class Features(NamedTuple):
     """(N,3,H,W) -> (N,C,h,w), behind its last non-linearity."""
     width: int
     """C, the number of channels."""
+    levels: tuple[str, ...] = ()
+    """Submodules that give feature maps, in forward order; the last may be the extractor's output."""
 
 
 class Family(abc.ABC):

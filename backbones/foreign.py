@@ -43,6 +43,12 @@ class ForeignHead(nn.Module):
             raise _misfit(A, f"it gave {getattr(logits, 'shape', type(logits).__name__)}")
         return logits
 
+    def factors(self, A: Tensor) -> None:
+        """Not known: its gradients have no closed form."""
+
+    def ablated_drops(self, A: Tensor) -> None:
+        """Not known."""
+
     def class_maps(self, A: Tensor) -> Tensor:
         """Not known: raises ``NotAvailableError``."""
         raise _closed()
@@ -63,13 +69,15 @@ def until(module: nn.Module, name: str) -> Step:
     part = submodule(module, name)
 
     def stop(part: nn.Module, inputs: Any, A: Tensor) -> None:
-        raise _ReachedError(A)
+        raise _ReachedError(part, A)
 
     def run(images: Tensor) -> Tensor:
         hook = part.register_forward_hook(stop)
         try:
             module(images)
         except _ReachedError as reached:
+            if reached.part is not part:  # asked for from outside, within the part that is sought here
+                raise
             return reached.A
         finally:
             hook.remove()
@@ -90,9 +98,9 @@ def submodule(module: nn.Module, name: str) -> nn.Module:
 class _ReachedError(Exception):
     """Carries A out of a network that need not run further."""
 
-    def __init__(self, A: Tensor) -> None:
+    def __init__(self, part: nn.Module, A: Tensor) -> None:
         super().__init__()
-        self.A = A
+        self.part, self.A = part, A
 
 
 def _misfit(A: Tensor, reason: str) -> BadValueError:

@@ -14,11 +14,14 @@ from torch.func import functional_call
 
 from backbones import probe
 from backbones.follow import Follow, Place
+from backbones.tokens import TokensOf
 from core.frames import Grid
 
 
 def locator(extractor: nn.Module, channels: int = 3) -> Callable[[tuple[int, int]], Grid]:
-    """The grid of ``extractor`` as a function of the input's (H, W)."""
+    """The grid of ``extractor`` as a function of the input's (H, W); tokens know their own."""
+    if isinstance(extractor, TokensOf):
+        return extractor.grid
     return lambda size: arithmetic(extractor, size, channels) or probe.grid(extractor, extractor, size, channels)
 
 
@@ -26,7 +29,7 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
     """The grid for an input of ``size`` (H, W), or None where branches disagree or an operation is unknown."""
     try:
         with Follow() as follow:
-            places = follow.places.get(_run(extractor, size, channels, follow))
+            places = follow.places.get(features(extractor, size, channels, follow))
     except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
         return None
     return None if places is None else Grid(size, (places[0].stride, places[1].stride), (places[0].offset, places[1].offset))
@@ -34,18 +37,22 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
 
 def output_shape(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> tuple[int, ...]:
     """The shape of the features of two images of ``size`` (H, W); empty where they are no single tensor."""
-    features = _run(extractor, size, channels)
-    return tuple(features.shape) if isinstance(features, Tensor) else ()
+    found = features(extractor, size, channels)
+    return tuple(found.shape) if isinstance(found, Tensor) else ()
 
 
 @torch.no_grad()
-def _run(extractor: nn.Module, size: tuple[int, int], channels: int, follow: Follow | None = None) -> Any:
-    """Two images, so that batch norm in train mode has more than one value even on a 1x1 map."""
+def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: Follow | None = None) -> Any:
+    """What ``extractor`` gives for images of ``size`` (H, W), without numbers: a tensor on the meta device.
+
+    Two images, so that batch norm in train mode has more than one value even on a 1x1 map.
+    """
     state = {key: torch.empty_like(value, device="meta") for key, value in _tensors(extractor)}
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
         follow.places[images] = (Place(1.0, 0.0), Place(1.0, 0.0))
-    return functional_call(extractor, state, (images,))
+    with torch.compiler.set_stance("force_eager"):  # code compiled for shapes alone would serve nobody
+        return functional_call(extractor, state, (images,))
 
 
 def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -45,7 +45,7 @@ class Head(nn.Module):
             weight, bias = self.weight.to(A.dtype), self.bias.to(A.dtype)
             if not self.pooling.per_finding:
                 return nn.functional.linear(self.dropout(self.pooling(A)), weight, bias)
-            pooled = self.pooling(A, self.class_maps(A) + bias[:, None, None])  # (N, K, C)
+            pooled = self.pooling(A, self._scores(A))  # (N, K, C)
             return (self.dropout(pooled) * weight).sum(-1) + bias
 
     def class_maps(self, A: Tensor) -> Tensor:
@@ -54,6 +54,47 @@ class Head(nn.Module):
             A = precise(A)
             weight = self.weight.to(A.dtype).reshape(len(self.weight), self.pooling.groups, -1).sum(1)  # (K, C)
             return torch.einsum("kc,nchw->nkhw", weight, A)
+
+    @torch.no_grad()
+    def factors(self, A: Tensor) -> tuple[Tensor, Tensor] | None:
+        """(N,C,h,w) -> w (K,C), D (N,1|K,C|1,h,w): dlogit_k / dA_c(xy) = w_kc * D(xy) in evaluation mode.
+
+        None where the pooling has no such form (AVG_MAX). The cost does not depend on K, except for PCAM's own D.
+        """
+        with torch.autocast(A.device.type, enabled=False):
+            A = precise(A)
+            D = self.pooling.derivative(A, *([self._scores(A)] if self.pooling.per_finding else []))
+            return None if D is None else (self.weight.detach().to(A.dtype), D)
+
+    @torch.no_grad()
+    def ablated_drops(self, A: Tensor) -> Tensor | None:
+        """(N,C,h,w) -> (N,K,C): how far logit k falls when channel c becomes 0, w_kc (pool(A_c) - pool(0)).
+
+        Weight groups add up. Under PCAM, where a channel has a part in the weights of the others, see :meth:`_drop`.
+        """
+        with torch.autocast(A.device.type, enabled=False):
+            A = precise(A)
+            if self.pooling.per_finding:
+                return torch.stack([self._drop(A.double(), k) for k in range(self.num_classes)], 1).to(A.dtype)
+            change = self.pooling(A) - self.pooling(torch.zeros_like(A[:1]))
+            groups = self.pooling.groups
+            weight = self.weight.to(A.dtype).reshape(len(self.weight), groups, -1)  # (K, groups, C)
+            return torch.einsum("kgc,ngc->nkc", weight, change.reshape(len(A), groups, -1))
+
+    def _drop(self, A: Tensor, k: int) -> Tensor:
+        """(N,C,h,w) -> (N,C): finding k's logit is its class map, pooled; without channel c that is z - w_kc A_c.
+
+        In float64, because it is a small difference of two logits.
+        """
+        z = self.class_maps(A)[:, k]  # (N, h, w)
+        without = z.unsqueeze(1) - self.weight[k].to(A.dtype)[:, None, None] * A  # (N, C, h, w)
+        alone = [maps.flatten(0, 1).unsqueeze(1) for maps in (z.unsqueeze(1), without)]  # (N or N * C, 1, h, w)
+        S, ablated = (self.pooling(maps, maps + self.bias[k].to(A.dtype)).view(len(A), -1) for maps in alone)
+        return S - ablated
+
+    def _scores(self, A: Tensor) -> Tensor:
+        """(N,C,h,w) -> (N,K,h,w): the logit that each position would have alone, bias included."""
+        return self.class_maps(A) + self.bias.to(A.dtype)[:, None, None]
 
 
 def precise(A: Tensor) -> Tensor:

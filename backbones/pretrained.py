@@ -16,29 +16,36 @@ from core.errors import NotAvailableError
 class MapsOf(nn.Module):
     """A timm network without its head: images -> ``forward_features``."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: Any) -> None:
         super().__init__()
         self.net = net
+        self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
+        """(H, W) that the network was made for."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,3,H,W) -> (N,C,h,w)."""
-        features: Tensor = self.net.forward_features(images)  # type: ignore[operator]
+        features: Tensor = self.net.forward_features(images)
         return features
 
 
-def create(name: str, pretrained: bool) -> Any:
-    """timm's network ``name`` without classifier and pooling.
+def levels(net: Any) -> tuple[str, ...]:
+    """The submodules that end each level of a timm network, in forward order."""
+    return tuple(level["module"] for level in net.feature_info)
+
+
+def create(name: str, pretrained: bool, **options: Any) -> Any:
+    """timm's network ``name`` without classifier and pooling; ``options`` are the constructor's.
 
     Weights come from a file laid into torch's checkpoint folder by hand, else from the Hugging Face hub or its cache.
     Raises ``NotAvailableError`` that names the file, its source and its place.
     """
     if not pretrained:
-        return timm.create_model(name, num_classes=0)
+        return timm.create_model(name, num_classes=0, **options)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
     place = weights_file(name)
     overlay = {"file": str(place)} if place.is_file() else None
     try:
-        return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay)
+        return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise _not_available(name, _source(name), place, error) from error
 

@@ -32,13 +32,16 @@ def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[in
 @contextlib.contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Inside the block every part of ``module`` is in evaluation mode; afterwards each is as it was."""
-    modes = {part: part.training for part in module.modules()}
+    trained = [part for part in module.modules() if part.training]
+    if not trained:
+        yield
+        return
     try:
         module.eval()
         yield
     finally:
-        for part, mode in modes.items():
-            part.training = mode
+        for part in trained:
+            part.training = True
 
 
 @torch.inference_mode(False)
@@ -47,7 +50,7 @@ def _centroids(module: nn.Module, features: Callable[[Tensor], Tensor], size: tu
     """For rows and for columns: position -> input pixel that it looks at, for two neighbours in the middle."""
     weight = next(module.parameters(), torch.empty(0))
     images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
-    with torch.autocast(weight.device.type, enabled=False), _CentralTaps():
+    with torch.autocast(weight.device.type, enabled=False), torch.compiler.set_stance("force_eager"), _CentralTaps():
         A = features(images)
     found: list[dict[int, float]] = [{}, {}]
     h, w = A.shape[-2:]

@@ -5,6 +5,9 @@ from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
 from backbones.family import Family, Features
 from backbones.pretrained import from_torchvision
 
+LEVELS = ("features.1", "features.4", "features.7")
+"""What each max pooling takes, at strides 2, 4 and 8."""
+
 
 class SqueezeNet(Family):
     """SqueezeNet 1.1. Source: Iandola et al., arXiv:1602.07360; network and weights of torchvision.
@@ -18,4 +21,4 @@ class SqueezeNet(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 512 channels: the concatenated ReLUs of the last fire module."""
         weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if pretrained else None
-        return Features(from_torchvision(name, squeezenet1_1, weights).features, 512)
+        return Features(from_torchvision(name, squeezenet1_1, weights).features, 512, LEVELS)

@@ -1,18 +1,19 @@
 """Any other timm model with feature maps: the last resort, after the families that list their names."""
 
 import timm
-from torch import nn
 
-from backbones import geometry
+from backbones import geometry, tokens
 from backbones.family import Features, OpenFamily
-from backbones.pretrained import MapsOf, create
+from backbones.pretrained import MapsOf, create, levels
+from backbones.tokens import TokensOf
 from core.errors import NotAvailableError
 
 
 class Timm(OpenFamily):
     """Whatever timm builds and whose features are (N,C,h,w). Source: https://github.com/huggingface/pytorch-image-models.
 
-    A is what timm's ``forward_features`` gives. Transformers give tokens instead of maps and are refused.
+    A is what timm's ``forward_features`` gives. The tokens of ViT, DeiT and Swin become a map (:mod:`backbones.tokens`);
+    other networks that give no maps are refused.
     """
 
     name = "timm"
@@ -29,17 +30,17 @@ class Timm(OpenFamily):
 
     def build(self, name: str, pretrained: bool) -> Features:
         """The model without its head. Raises ``NotAvailableError`` when its features are no maps."""
-        net = create(name, pretrained)
-        features = Features(MapsOf(net), net.num_features)
-        _require_maps(name, features, net.pretrained_cfg["input_size"][-2:])
-        return features
+        given = tokens.options(name)
+        net = create(name, pretrained, **given)
+        extractor = TokensOf(net) if given and TokensOf.serves(net) else MapsOf(net)
+        _require_maps(name, extractor, net.num_features)
+        return Features(extractor, net.num_features, levels(net))
 
 
-def _require_maps(name: str, features: Features, size: tuple[int, int]) -> None:
-    extractor: nn.Module = features.extractor
-    shape = geometry.output_shape(extractor, size)
-    if len(shape) != 4 or shape[1] != features.width:
+def _require_maps(name: str, extractor: MapsOf | TokensOf, width: int) -> None:
+    shape = geometry.output_shape(extractor, extractor.native)
+    if len(shape) != 4 or shape[1] != width:
         raise NotAvailableError(
-            f"the backbone {name!r} gives features of shape {shape}, not maps (N, {features.width}, h, w): "
-            "choose a convolutional model, or wrap the network yourself with backbones.wrap"
+            f"the backbone {name!r} gives features of shape {shape}, not maps (N, {width}, h, w): "
+            "choose a convolutional model, a ViT or a Swin, or wrap the network yourself with backbones.wrap"
         )

@@ -1,7 +1,7 @@
 """VGG: five max poolings of even size centre the grid (offset 15.5, stride 32)."""
 
 from backbones.family import Family, Features
-from backbones.pretrained import create
+from backbones.pretrained import create, levels
 
 
 class VGG(Family):
@@ -16,4 +16,4 @@ class VGG(Family):
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 512 channels behind the last max pooling."""
         net = create(name, pretrained)
-        return Features(net.features, net.num_features)
+        return Features(net.features, net.num_features, levels(net))

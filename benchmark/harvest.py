@@ -1,113 +1,114 @@
-"""From trained models to the maps of their held-out images: one forward pass per batch, whatever the number of methods."""
+"""From trained models to the stored maps of their held-out images: one forward pass per batch, whatever the number of methods."""
 
-import hashlib
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.baselines import BASELINES
-from benchmark.explain import gather, named, one
-from benchmark.maps import StoredMaps, compress
+from backbones import Classifier
+from benchmark import maps as store
+from benchmark.engine import gather, prepare, several
+from benchmark.engine.run import Explained
+from benchmark.orders import Order
+from benchmark.trained import Trained
 from benchmark.training import checkpoints
-from benchmark.training import data as source
-from config import TrainConfig
-from core.errors import DataError, NotAvailableError, examples
-from core.frames import Grid
-from core.types import Sample
-from datasets import cache, transforms
-from datasets.base import Dataset
+from config import EngineFlags
+from core.errors import NotAvailableError
+from datasets import transforms
 from methods.base import Evidence, Method
 
+log = logging.getLogger(__name__)
 BATCH = 32
 
 
-@dataclass(frozen=True)
-class Trained:
-    """One training of a model and the images that it never saw."""
+def harvest(trained: Sequence[Trained], orders: Sequence[Order], flags: EngineFlags) -> None:
+    """Write the maps of ``orders``, or why a method has none.
 
-    config: TrainConfig
-    folder: Path
+    Fast methods share their forward passes; each slow one is written before the next begins, so a killed run keeps it.
+    """
+    look = _Look(flags)
+    methods = [order for order in orders if isinstance(order.part, Method)]
+    fast = [order for order in methods if order.fast]
+    for group in (fast, *([order] for order in methods if not order.fast)):
+        if group:
+            _explain(trained, group, look)
+    if baselines := [order for order in orders if order not in methods]:
+        _draw(trained, baselines, look)
 
-    @property
-    def checkpoint(self) -> Path:
-        """What is explained and scored."""
-        return self.folder / "best.ckpt"
 
-    @cached_property
-    def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
-        digest = hashlib.sha256()
-        for name, value in sorted(checkpoints.weights(checkpoints.read(self.checkpoint)).items()):
-            digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
-
-    @cached_property
-    def data(self) -> Dataset:
-        """The held-out split."""
-        return source.load(self.config, "test")
-
-    @cached_property
-    def cases(self) -> list[Sample]:
-        """The held-out images with any truth box."""
-        return [sample for sample in self.data if sample.boxes]
+def _explain(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> None:
+    """Batch by batch to the disk: what is in memory does not grow with the number of images."""
+    log.info("explaining %d images with %s", len(orders[0].images), ", ".join(order.word for order in orders))
+    with ExitStack() as open_files:
+        files = _Files(orders, trained[0].data.findings, open_files)
+        for run in trained:
+            for evidence in look.at(run, orders[0].images):
+                parts = files.parts()
+                if not parts:
+                    return
+                for word, found in several(parts, evidence).items():
+                    files.take(word, found)
 
 
 @dataclass
-class _Harvest:
-    """What is gathered for one method."""
+class _Files:
+    """The arrays that are being written, one per order that has an answer."""
 
-    maps: list[NDArray[np.float32]] = field(default_factory=list)
-    reason: str = ""
+    orders: Sequence[Order]
+    findings: tuple[str, ...]
+    stack: ExitStack
+    writers: dict[str, store.Writer] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
 
+    def parts(self) -> dict[str, Method]:
+        """Word -> method of those that may have an answer."""
+        return {o.word: o.part for o in self.orders if isinstance(o.part, Method) and o.word not in self.refused}
 
-def harvest(trained: Sequence[Trained], words: Sequence[str]) -> dict[str, StoredMaps | str]:
-    """Word -> the maps of all cases of all trainings in their order, or the sentence why a method has none."""
-    parts = {word: named(word)[1] for word in words if word not in BASELINES}
-    found = {word: _Harvest() for word in parts}
-    grid, shape = Grid((1, 1), (1, 1), (0, 0)), (1, 1)
-    for run in trained:
-        for evidence in _batches(run):
-            grid, shape = evidence.grid, (evidence.A.shape[-2], evidence.A.shape[-1])
-            for word, part in parts.items():
-                _take(found[word], part, evidence)
-    made: dict[str, StoredMaps | str] = {
-        word: gathered.reason or compress(np.concatenate(gathered.maps), grid) for word, gathered in found.items()
-    }
-    samples = [sample for run in trained for sample in run.cases]
-    for word in set(words) & set(BASELINES):
-        made[word] = compress(*BASELINES[word]().maps(samples, trained[0].data.findings, grid, shape))
-    return made
-
-
-def _take(gathered: _Harvest, part: Method, evidence: Evidence) -> None:
-    try:
-        gathered.maps.append(one(part, evidence).cpu().numpy())
-    except NotAvailableError as error:
-        gathered.reason = str(error)
+    def take(self, word: str, found: Explained | NotAvailableError) -> None:
+        """Write the maps of a batch, or the reason why there will be none."""
+        order = next(order for order in self.orders if order.word == word)
+        about = (order.array, order.key, order.images, self.findings)
+        if isinstance(found, NotAvailableError):
+            self.refused.add(word)
+            store.refuse(*about, reason=str(found))
+            return
+        if word not in self.writers:
+            self.writers[word] = self.stack.enter_context(store.writing(*about))
+        self.writers[word].add(found.maps.cpu().numpy(), found.grid)
 
 
-def _batches(run: Trained) -> Iterator[Evidence]:
-    """Evidence of the cases of one training, batch by batch, from the cache of decoded pixels."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, config = checkpoints.load(run.checkpoint, device)
-    images = _pixels(run, config.img_size)
-    evaluate = transforms.evaluation()
-    for start in tqdm(range(0, len(images), BATCH), desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
-        batch = torch.from_numpy(images[start : start + BATCH].copy()).to(device)
-        yield gather(model, evaluate(batch))
+def _draw(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> None:
+    """Baselines see no image: of the model they need the grid alone."""
+    findings, samples = trained[0].data.findings, [sample for run in trained for sample in run.cases]
+    boxed = next(run for run in trained if run.cases)
+    first = next(look.at(boxed, [samples[0].image_id]))
+    shape = (first.A.shape[-2], first.A.shape[-1])
+    for order in orders:
+        if not isinstance(order.part, Method):
+            with store.writing(order.array, order.key, order.images, findings) as writer:
+                writer.add(*order.part.maps(samples, findings, first.grid, shape))
 
 
-def _pixels(run: Trained, size: int) -> NDArray[np.uint8]:
-    """(cases, S, S) uint8 pixels of the cases. Raises ``DataError`` when one of them can't be decoded: it has truth."""
-    pixels = cache.pixels(run.data, size, Path(run.config.cache_dir), run.config.max_bad_images)
-    place = {run.data[int(i)].image_id: n for n, i in enumerate(pixels.kept)}
-    missing = [sample.image_id for sample in run.cases if sample.image_id not in place]
-    if missing:
-        raise DataError(f"{len(missing)} images with a truth box cannot be decoded: {examples(missing)}; mend or remove them")
-    return pixels.images[[place[sample.image_id] for sample in run.cases]]
+@dataclass
+class _Look:
+    """The networks of a model, each loaded once."""
+
+    flags: EngineFlags
+    models: dict[Path, Classifier] = field(default_factory=dict)
+
+    def at(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
+        """Evidence of the named images of one training, batch by batch, from the cache of decoded pixels."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if run.folder not in self.models:
+            self.models[run.folder] = prepare(checkpoints.load(run.checkpoint, device)[0], self.flags)
+        evaluate, named = transforms.evaluation(), frozenset(images)
+        rows = np.flatnonzero([sample.image_id in named for sample in run.cases])
+        starts = range(0, len(rows), BATCH)
+        for start in tqdm(starts, desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
+            batch = torch.from_numpy(run.pixels[rows[start : start + BATCH]]).to(device)
+            yield gather(self.models[run.folder], evaluate(batch), memory_gib=self.flags.memory_gib, progress=True)

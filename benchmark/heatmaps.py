@@ -1,6 +1,7 @@
 """Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import methods
 from backbones import Classifier
 from benchmark import pictured
-from benchmark.explain import gather, named, one
+from benchmark.engine import gather, prepare, several
+from benchmark.engine.run import Explained as Maps
+from benchmark.explain import named
 from benchmark.pictured import Explained, Shown
 from benchmark.report import figures
 from benchmark.training import checkpoints, machine
 from config import HeatmapConfig, TrainConfig
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
 from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
 from datasets import transforms
-from methods.base import Evidence
+from methods.base import Evidence, Method
 
 
 @dataclass(frozen=True)
@@ -33,34 +37,66 @@ class Done:
     pictures: tuple[Path, ...]
     failed: tuple[str, ...]
     """A sentence for each case whose map was not finite."""
+    absent: tuple[str, ...]
+    """A sentence for each method that has no answer for this model."""
 
 
 def run(config: HeatmapConfig) -> Done:
     """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 
-    Raises ``LocusError``: no finished run, an unknown finding or method, more unreadable images than allowed.
+    A method that has no answer for the model is told and left out. Raises ``LocusError``: no finished run, an unknown
+    finding, method or layer, more unreadable images than allowed, no method with an answer.
     """
     machine.settle(config.threads)
-    methods = dict(named(word) for word in config.method)
+    parts = _Methods(config.method)
     checkpoint = newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     model, recipe = checkpoints.load(checkpoint)
     findings = checkpoints.findings(checkpoint)
     _check(config.findings, findings)
+    model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []
     for sample, pixels in pictured.images(config, recipe):
-        evidence = _evidence(model, pixels, recipe)
+        evidence = _evidence(model, pixels, recipe, config)
         probabilities = _probabilities(evidence, recipe)
-        maps = {word: one(method, evidence)[0].cpu().numpy() for word, method in methods.items()}
+        maps = parts.maps(evidence)
         for k in _chosen(config, sample, evidence, findings):
             for word, found in maps.items():
-                explained = Explained(word, found[k], evidence.grid, probabilities[k])
+                explained = Explained(word, found.maps[0, k].numpy(), found.grid, probabilities[k])
                 try:
                     shown = pictured.show(config, sample, pixels, findings[k], explained)
                     rows.append(_write(folder, shown, config.save_raw))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
-    write_json(folder / "boxes.json", {"checkpoint": str(checkpoint), "alignment": config.alignment, "cases": rows, "failed": failed})
-    return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed))
+    told = {"checkpoint": str(checkpoint), "alignment": config.alignment, "layer": config.layer, "precision": config.precision}
+    write_json(folder / "boxes.json", {**told, "cases": rows, "failed": failed, "absent": parts.absent})
+    return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
+
+
+class _Methods:
+    """The methods asked for, and why some of them have no answer for the model."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.parts: dict[str, Method] = {}
+        self.absent: dict[str, str] = {}
+        for word in methods.expand(words):
+            try:
+                self.parts.update([named(word)])
+            except NotAvailableError as error:  # somebody's library that is not installed
+                self.absent[word] = str(error)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A sentence for each method without an answer."""
+        return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
+
+    def maps(self, evidence: Evidence) -> dict[str, Maps]:
+        """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
+        found = several(self.parts, evidence)
+        self.absent |= {word: str(answer) for word, answer in found.items() if isinstance(answer, NotAvailableError)}
+        self.parts = {word: part for word, part in self.parts.items() if word not in self.absent}
+        if not self.parts:
+            raise NotAvailableError(f"no map can be made; {'; '.join(self.told)}")
+        return {word: answer for word, answer in found.items() if not isinstance(answer, NotAvailableError)}
 
 
 def newest(runs: Path) -> Path:
@@ -77,9 +113,11 @@ def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
             raise UnknownNameError("finding", finding, findings)
 
 
-def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig) -> Evidence:
+def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Evidence:
     small = resize_image(pixels, (recipe.img_size, recipe.img_size))
-    return gather(model, transforms.evaluation()(torch.from_numpy(small.copy())[None]))
+    images = transforms.evaluation()(torch.from_numpy(small.copy())[None])
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        return gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
 
 
 def _probabilities(evidence: Evidence, recipe: TrainConfig) -> list[float]:

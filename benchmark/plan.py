@@ -1,22 +1,16 @@
-"""Which cells a suite has and what each needs: a YAML file of ``configs/suites`` becomes models and cells.
-
-A cell is dataset x split x model x method x protocol (x alignment); each ends in one record. Planning reads no data and
-imports no torch, so a suite whose records are all there costs seconds.
-"""
+"""A suite: a YAML file of ``configs/suites`` becomes models with their trainings. Its cells are ``benchmark.cells``'s."""
 
 import dataclasses
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pydantic
 
 import methods as wing
 from benchmark import protocols
-from benchmark.records import Cell
-from benchmark.report import select
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
@@ -24,7 +18,8 @@ from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
 TRUTH_BASELINES = ("prior", "truth")
-BASELINES = (*select.BASELINES, select.LIMIT)
+COMPARED = "locus"
+"""The protocol under which slow methods are compared with all others on the images that they explain."""
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 
@@ -50,12 +45,24 @@ class Suite(pydantic.BaseModel):
     """Flags per model; a list of values makes one model each."""
     folds: list[int] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
-    methods: list[str] | None = None
-    """Words of methods; none: all in ``methods/``."""
+    methods: list[str] | str = "all"
+    """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
+    slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may state its own."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols``."""
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
+
+    @property
+    def words(self) -> list[str]:
+        """Its methods and groups of methods, as written."""
+        return [self.methods] if isinstance(self.methods, str) else self.methods
+
+    @property
+    def scored_by(self) -> list[str]:
+        """Its protocols."""
+        return self.protocols or protocols.names()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +72,8 @@ class ModelPlan:
     id: str
     trainings: tuple[TrainConfig, ...]
     init: TrainConfig | None
+    slow_images: int | None = None
+    """How many images slow methods explain; None: all."""
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -103,16 +112,23 @@ def _check(suite: Suite) -> None:
     """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
     for word in [*(suite.protocols or []), *suite.conventional]:
         protocols.registry.check(word)
-    for word in suite.methods or []:
-        if word not in TRUTH_BASELINES and not wing.is_path(word):
-            wing.registry.check(word)
-    every = [training for model in models(suite) for training in model.trainings]
-    for training in every:
+    check_methods(suite.words)
+    every = models(suite)
+    for training in (training for model in every for training in model.trainings):
         if training.fold >= training.folds:
             raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
-    twice = [name for name, count in Counter(folder_name(training, None) for training in every).items() if count > 1]
-    if twice:
+    names = Counter(folder_name(training, None) for model in every for training in model.trainings)
+    if twice := [name for name, count in names.items() if count > 1]:
         raise BadValueError(f"the suite {suite.name!r} states a model twice: {', '.join(twice)}")
+    if any(model.slow_images is not None for model in every) and COMPARED not in suite.scored_by:
+        raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {COMPARED!r}: add it to its protocols")
+
+
+def check_methods(words: Sequence[str]) -> None:
+    """Raise ``UnknownNameError`` for a word that is no method, no group, no baseline and no ``path/to/file.py:Class``."""
+    for word in words:
+        if word not in (*TRUTH_BASELINES, *wing.GROUPS) and not wing.is_path(word):
+            wing.registry.check(word)
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
@@ -122,45 +138,17 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
     return [_model(suite, {**suite.train, **flags, **given}, start) for entry in suite.models for flags in _product(entry)]
 
 
-def cells(suite: Suite, model: ModelPlan) -> list[Cell]:
-    """The cells of one model: the classifier's own, then methods and baselines under each protocol."""
-    words = [*(suite.methods or [m for m in wing.names() if m not in BASELINES]), *BASELINES]
-    chosen = suite.protocols or protocols.names()
-    found = [_cell(suite, model, "classifier", "aligned", "classification")]
-    found += [_cell(suite, model, word, "aligned", protocol) for protocol in chosen for word in words]
-    found += [
-        _cell(suite, model, word, "conventional", protocol) for protocol in suite.conventional for word in words if word not in BASELINES
-    ]
-    return found
-
-
-def _cell(suite: Suite, model: ModelPlan, method: str, alignment: str, protocol: str) -> Cell:
-    training = model.trainings[0]
-    return Cell(
-        dataset=training.dataset.split(":")[0],
-        partition=training.partition,
-        split="test",
-        backbone=training.backbone,
-        global_pool=training.global_pool,
-        attention_map=training.attention_map or "none",
-        img_size=training.img_size,
-        seed=training.seed,
-        model_id=model.id,
-        method=method,
-        alignment=alignment,
-        protocol=protocol,
-        data={"dataset": training.dataset, "findings": training.num_classes},
-        recipe=model.recipe,
-    )
-
-
 def _model(suite: Suite, flags: dict[str, Any], start: TrainConfig | None) -> ModelPlan:
+    flags = dict(flags)
+    slow_images = flags.pop("slow_images", suite.slow_images)
+    if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
+        raise BadValueError(f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     first = trainings[0]
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
-    return ModelPlan("-".join(word.replace(":", "_") for word in words if word), trainings, start)
+    return ModelPlan("-".join(word.replace(":", "_") for word in words if word), trainings, start, slow_images)
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:

@@ -11,26 +11,28 @@ from typing import Any
 
 from benchmark import protocols, records, stages
 from benchmark.classification import classification
-from benchmark.harvest import Trained
 from benchmark.maps import StoredMaps
 from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
+from benchmark.trained import Trained, drawn
+from config import EngineFlags
 
 log = logging.getLogger(__name__)
 
 
-def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path) -> None:
+def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags: EngineFlags) -> None:
     """Train ``model`` below ``runs`` where needed, explain, and write a record below ``place`` for each of ``cells``."""
     trained = stages.train(model, runs)
     words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol != "classification"))
-    maps = stages.explain(trained, words, runs / "maps" / model.id) if words else {}
+    maps = stages.explain(trained, words, runs / "maps" / model.id, flags, model.slow_images) if words else {}
     common = _common(trained)
     for cell in cells:
         start = time.perf_counter()
         fields, rows = _score(cell, trained, maps)
-        record = Record(cell=cell, seconds=round(time.perf_counter() - start, 3), **{**common, **fields})
+        seconds = round(time.perf_counter() - start, 3)
+        record = Record(cell=cell, seconds=seconds, rests_on=_rests_on(trained, cell), **{**common, **fields})
         if rows:
             write_cases(rows, runs / "cases" / f"{records.path(place, cell).stem}.parquet")
         records.write(record, place)
@@ -47,7 +49,7 @@ def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | 
     if isinstance(stored, str):
         return {"status": "n/a", "reason": stored}, []
     protocol = protocols.get(cell.protocol)()
-    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment), findings, cell.seed or 0)
+    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment, cell.images), findings, cell.seed or 0)
     return _fields(result, protocol.geometry)
 
 
@@ -65,18 +67,23 @@ def _fields(result: Result, geometry: str) -> tuple[dict[str, Any], list[dict[st
 
 def _common(trained: Sequence[Trained]) -> dict[str, Any]:
     """The fields that all records of a model share."""
-    samples = [sample for run in trained for sample in run.cases]
     return {
         "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data": trained[0].data.describe,
-        "rests_on": {
-            "trainings": len(trained),
-            "test images": sum(len(run.data) for run in trained),
-            "boxed images": len(samples),
-            "patients": len({sample.patient_id for sample in samples}),
-            "cases": sum(len(sample.boxes) for sample in samples),
-            "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
-        },
+    }
+
+
+def _rests_on(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
+    """What is counted in a cell; ``explained images`` where they are only some of the boxed ones."""
+    samples = drawn(trained, cell.images)
+    return {
+        "trainings": len(trained),
+        "test images": sum(len(run.data) for run in trained),
+        "boxed images": sum(len(run.cases) for run in trained),
+        **({"explained images": len(samples)} if cell.images is not None else {}),
+        "patients": len({sample.patient_id for sample in samples}),
+        "cases": sum(len(sample.boxes) for sample in samples),
+        "truth boxes": sum(len(boxes) for sample in samples for boxes in sample.boxes.values()),
     }

@@ -1,12 +1,9 @@
-"""What a suite does for one model: train it, explain its held-out images, score the stored maps cell by cell.
+"""What a suite does for one model: train it, explain its held-out images, make the cases of its protocols.
 
 Each stage starts from what the one before left on disk, so a killed run goes on where it stopped.
 """
 
-import hashlib
-import inspect
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,16 +13,14 @@ import pandas as pd
 
 from benchmark import maps as store
 from benchmark import training
-from benchmark.baselines import BASELINES
-from benchmark.explain import named
-from benchmark.harvest import Trained, harvest
+from benchmark.harvest import harvest
+from benchmark.orders import Order, order
 from benchmark.plan import ModelPlan, folder_name
 from benchmark.protocols.base import Case
-from core.errors import DataError
-from core.files import key
+from benchmark.trained import Trained, drawn
+from config import EngineFlags
+from core.errors import DataError, NotAvailableError
 from core.frames import Alignment, Grid
-
-log = logging.getLogger(__name__)
 
 
 def train(model: ModelPlan, runs: Path) -> list[Trained]:
@@ -50,41 +45,49 @@ def _check_data(run: Trained) -> None:
         raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
 
 
-def explain(trained: Sequence[Trained], words: Sequence[str], folder: Path) -> dict[str, store.StoredMaps | str]:
-    """The stored maps of each method, made where they are missing; a sentence where a method has no answer."""
-    keys = {word: _map_key(trained, word) for word in words}
+def explain(
+    trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags, slow_images: int | None = None
+) -> dict[str, store.StoredMaps | str]:
+    """The maps of each method as they lie in ``folder``, made where they are missing; a sentence where a method has no answer.
+
+    Where all are there no model is loaded. Methods that are not fast explain ``slow_images`` of the images (None: all).
+    Raises ``DataError`` where no held-out image has a truth box.
+    """
+    if not drawn(trained, None):
+        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored")
+    orders: list[Order] = []
     found: dict[str, store.StoredMaps | str] = {}
     for word in words:
-        stored = store.read(_map_file(folder, word), keys[word])
-        if stored is not None:
-            found[word] = stored
-    missing = [word for word in words if word not in found]
-    if missing:
-        log.info("explaining %d images with %s", sum(len(run.cases) for run in trained), ", ".join(missing))
-        for word, maps in harvest(trained, missing).items():
-            found[word] = maps
-            if isinstance(maps, store.StoredMaps):
-                store.write(_map_file(folder, word), keys[word], maps)
+        try:
+            orders.append(order(trained, word, folder, slow_images))
+        except NotAvailableError as error:  # it cannot be imported here
+            found[word] = str(error)
+    stored = {each.word: store.read(each.array, each.key) for each in orders}
+    if missing := [each for each in orders if stored[each.word] is None]:
+        harvest(trained, missing, flags)
+    for each in orders:
+        maps = stored[each.word] or store.read(each.array, each.key)
+        if maps is None:
+            raise DataError(f"the maps in {each.array} were written and cannot be read again: is another run writing there?")
+        found[each.word] = maps
     return found
 
 
-def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str) -> list[Case]:
-    """Every held-out image with a truth box x every finding, in the order of the maps."""
-    findings = trained[0].data.findings
-    samples = [sample for run in trained for sample in run.cases]
-    grid: Grid | Alignment = maps.grid if alignment == "aligned" else "conventional"
+def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
+    """Every held-out image with a truth box, or the ``images`` that slow methods explain, x every finding."""
+    grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     return [
         Case(
             image_id=sample.image_id,
             patient_id=sample.patient_id,
             finding=finding,
-            map=maps.map(n, k),
+            map=maps.stored(sample.image_id, finding),
             grid=grid,
             frame=sample.frame,
             boxes=sample.boxes.get(finding, np.zeros((0, 4))),
         )
-        for n, sample in enumerate(samples)
-        for k, finding in enumerate(findings)
+        for sample in drawn(trained, images)
+        for finding in trained[0].data.findings
     ]
 
 
@@ -93,15 +96,3 @@ def predictions(trained: Sequence[Trained]) -> pd.DataFrame:
     tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
     table = pd.concat(tables, ignore_index=True)
     return table[table["split"] == "test"]
-
-
-def _map_file(folder: Path, word: str) -> Path:
-    return folder / f"{word.replace(':', '_').replace('/', '_')}.npz"
-
-
-def _map_key(trained: Sequence[Trained], word: str) -> str:
-    """What the maps depend on: weights, images and their size, the method, its options and its code."""
-    images = [[sample.image_id for sample in run.cases] for run in trained]
-    part = BASELINES[word] if word in BASELINES else type(named(word)[1])
-    code = hashlib.sha256(inspect.getsource(part).encode()).hexdigest()
-    return key([[run.digest for run in trained], images, trained[0].config.img_size, word, code])

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark import plan, records
+import methods
+from benchmark import cells, plan, records
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Cell, Record
 from benchmark.records.record import Status
@@ -68,6 +69,7 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
     """
     suite = plan.load(name, _suites(config))
     place = folder(name, config)
+    _check_methods(config)
     todo = work(suite, config, place)
     total = sum(len(part.cells) for part in todo)
     tell(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
@@ -82,16 +84,35 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
     return Outcome(Counter(record.status for record in _records(place)), tuple(stopped))
 
 
+def _check_methods(config: RunConfig) -> None:
+    """Every word of ``--method`` before anything runs, files imported: a typing error must not become a failed record."""
+    plan.check_methods(config.method)
+    for word in filter(methods.is_path, config.method):
+        methods.get(word)
+
+
 def work(suite: Suite, config: RunConfig, place: Path) -> list[Work]:
-    """The cells without a record in ``place``, or with one that ``--overwrite`` does not keep, model by model."""
+    """The cells that have to run, model by model.
+
+    They have no record in ``place``, or one that ``--overwrite`` does not keep; with ``--method`` they are those of its
+    methods, also where the suite does not list them.
+    """
     found = {record.key: record for record in _records(place)}
+    chosen = methods.expand(config.method)
     todo = []
     for model in plan.models(suite, overrides(config)):
         there = data_is_there(model.trainings[0])
-        cells = tuple(cell for cell in plan.cells(suite, model) if not _keep(found.get(cell.key), config.overwrite, there))
-        if cells:
-            todo.append(Work(model, cells))
+        every = cells.cells(suite, model, _named(config))
+        asked = [cell for cell in every if not chosen or cell.method in chosen]
+        missing = tuple(cell for cell in asked if not _keep(found.get(cell.key), config.overwrite, there))
+        if missing:
+            todo.append(Work(model, missing))
     return todo
+
+
+def _named(config: RunConfig) -> list[str]:
+    """The methods that ``--method`` names one by one: a group means those of its methods that the suite has."""
+    return [word for word in config.method if word not in methods.GROUPS]
 
 
 def overrides(config: RunConfig) -> dict[str, object]:
@@ -131,7 +152,7 @@ def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list
     from benchmark import score  # torch, numba and the wings are imported when there is work for them
 
     try:
-        score.run(part.model, part.cells, Path(config.runs) / suite.name, place)
+        score.run(part.model, part.cells, Path(config.runs) / suite.name, place, config)
         return []
     except WriteError:
         raise
@@ -146,9 +167,27 @@ def _give_up(part: Work, status: Status, reason: str, place: Path) -> None:
 
 
 def _drop_strangers(suite: Suite, config: RunConfig, place: Path) -> None:
-    """Remove records whose cell the suite no longer has: a table shows the suite as it stands."""
-    wanted = {cell.key for model in plan.models(suite, overrides(config)) for cell in plan.cells(suite, model)}
+    """Remove records whose place the suite no longer has: model, protocol, alignment and images.
+
+    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
+    """
+    every = [cell for model in plan.models(suite, overrides(config)) for cell in cells.cells(suite, model, _named(config))]
+    wanted, places, listed = {cell.key for cell in every}, {_place(cell) for cell in every}, {cell.method for cell in every}
+    guests = set()
     for record in _records(place):
-        if record.source == "run" and record.key not in wanted:
-            log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
-            records.path(place, record.cell).unlink()
+        if record.source != "run" or record.key in wanted:
+            continue
+        if record.cell.method not in listed and _place(record.cell) in places:
+            guests.add(record.cell.method)
+            continue
+        log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
+        records.path(place, record.cell).unlink()
+    if guests:
+        log.info(
+            "%s: also in its tables, by an earlier --method: %s; remove their records to drop them", suite.name, ", ".join(sorted(guests))
+        )
+
+
+def _place(cell: Cell) -> str:
+    """What a cell is but for its method."""
+    return cell.model_copy(update={"method": ""}).key

@@ -65,20 +65,35 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
     equals to float32 precision for a conventional grid.
     """
     array = np.asarray(values, dtype=np.float64)
-    rows = _weights(array.shape[0], frame[0], grid.size[0], grid.stride[0], grid.offset[0])
-    columns = _weights(array.shape[1], frame[1], grid.size[1], grid.stride[1], grid.offset[1])
+    rows, columns = interpolation(grid, (array.shape[0], array.shape[1]), conventional(grid.size, frame), frame)
     return np.asarray(rows @ array @ columns.T, dtype=np.float32)
 
 
-def _weights(n: int, side: int, size: int, stride: float, offset: float) -> FloatArray:
-    """(side, n) bilinear weights of n positions at each of the side's pixel centres."""
-    position = ((np.arange(side) + 0.5) * (size / side) - 0.5 - offset) / stride
+def interpolation(grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+    """(H, h) and (W, w) matrices that bring a map from ``grid`` to the positions of ``target``: ``rows @ map @ columns.T``.
+
+    Bilinear, constant outside the outermost positions. Both grids look at the same input.
+
+    >>> rows, _ = interpolation(Grid((4, 4), (2, 2), (0, 0)), (2, 2), Grid((4, 4), (1, 1), (0, 0)), (4, 4))
+    >>> rows[:, 1].tolist()
+    [0.0, 0.5, 1.0, 1.0]
+    """
+    rows, columns = (
+        _weights(n, (centres - 0.5 - offset) / stride)
+        for n, centres, offset, stride in zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
+    )
+    return rows, columns
+
+
+def _weights(n: int, position: FloatArray) -> FloatArray:
+    """(m, n) bilinear weights of n positions at each of the m places ``position``, counted in positions."""
     position = np.clip(position, 0, n - 1)
     low = np.minimum(position.astype(np.int64), max(n - 2, 0))
-    weights = np.zeros((side, n))
-    weights[np.arange(side), low] = 1 - (position - low)
+    place = np.arange(len(position))
+    weights = np.zeros((len(position), n))
+    weights[place, low] = 1 - (position - low)
     if n > 1:
-        weights[np.arange(side), low + 1] = position - low
+        weights[place, low + 1] = position - low
     return weights
 
 

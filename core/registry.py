@@ -1,8 +1,9 @@
 """How parts are found: a part is one file in its wing with one class whose attribute ``name`` is its word.
 
 A word is known from the text of the file alone; the module is imported when somebody asks for that part. So ``--help``
-is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. Options
-ride in the word: ``LSE:gamma=5`` calls the class with ``gamma=5``.
+is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. A package
+installed beside Locus adds parts by entry points (``mycam = "pkg.module:MyCAM"``), known from its metadata alone.
+Options ride in the word: ``LSE:gamma=5`` calls the class with ``gamma=5``.
 """
 
 import ast
@@ -12,6 +13,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,16 +21,28 @@ from typing import Any
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
 from core.files import key
 
-BROKEN = (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError, LookupError, ArithmeticError, OSError, RuntimeError)
-"""What goes wrong when somebody's file is imported."""
+BROKEN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What goes wrong when somebody's file is imported or run."""
 
 
 class Registry:
-    """The parts of one folder: words to classes."""
+    """The parts of one folder and of the packages that add to it: words to classes."""
 
-    def __init__(self, package: str, kind: str) -> None:
-        """``package`` is the dotted name of the folder (``methods``), ``kind`` the word in error sentences (method)."""
-        self.package, self.kind = package, kind
+    def __init__(self, package: str, kind: str, group: str | None = None) -> None:
+        """``package``: dotted name of the folder (``methods``); ``kind``: the word in errors (method); ``group``: of entry points."""
+        self.package, self.kind, self.group = package, kind, group
 
     @functools.cached_property
     def files(self) -> dict[str, Path]:
@@ -40,25 +54,36 @@ class Registry:
         for path in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
             for name in _declared(path):
                 if name in found:
-                    raise DataError(f"the {self.kind} {name!r} is defined twice: in {found[name]} and in {path}")
+                    raise self._twice(name, str(found[name]), str(path))
                 found[name] = path
         return dict(sorted(found.items()))
 
+    @functools.cached_property
+    def plugins(self) -> dict[str, EntryPoint]:
+        """Word -> the entry point of an installed package. A word that the folder or another package has is an error naming both."""
+        found: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group) if self.group else ():
+            if point.name in self.files or point.name in found:
+                first = str(self.files.get(point.name) or _origin(found[point.name]))
+                raise self._twice(point.name, first, _origin(point))
+            found[point.name] = point
+        return found
+
     def names(self) -> list[str]:
         """All words, sorted, without importing any part."""
-        return list(self.files)
+        return sorted([*self.files, *self.plugins])
 
     def check(self, word: str) -> str:
         """The name in a word (without the options after ``:``). Raises ``UnknownNameError``; imports nothing."""
         name = word.split(":")[0]
-        if name not in self.files:
+        if name not in self.files and name not in self.plugins:
             raise UnknownNameError(self.kind, name, self.names())
         return name
 
     def get(self, word: str) -> type[Any]:
-        """The class behind a word. Raises ``UnknownNameError``."""
+        """The class behind a word. Raises ``UnknownNameError``, and ``NotAvailableError`` where it cannot be imported."""
         name = self.check(word)
-        return _with_name(self._module(name), name)
+        return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
@@ -67,8 +92,20 @@ class Registry:
     def _module(self, name: str) -> ModuleType:
         try:
             return importlib.import_module(f"{self.package}.{self.files[name].stem}")
-        except ImportError as error:
-            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {error}") from error
+        except BROKEN as error:
+            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {_reason(error)}") from error
+
+    def _plugged(self, point: EntryPoint) -> type[Any]:
+        try:
+            found: type[Any] = point.load()
+        except BROKEN as error:
+            raise NotAvailableError(f"the {self.kind} {point.name!r} of {_origin(point)} cannot be imported: {_reason(error)}") from error
+        if not inspect.isclass(found) or getattr(found, "name", None) != point.name:
+            raise NotAvailableError(f"the {self.kind} {point.name!r} of {_origin(point)} is no class with name = {point.name!r}")
+        return found
+
+    def _twice(self, name: str, first: str, second: str) -> DataError:
+        return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}")
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
@@ -108,12 +145,21 @@ def from_file(word: str, kind: str) -> type[Any]:
         spec.loader.exec_module(module)
     except BROKEN as error:
         del sys.modules[label]
-        raise LocusError(f"the {kind} file {path!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise LocusError(f"the {kind} file {path!r} cannot be imported: {_reason(error)}") from error
     if not inspect.isclass(getattr(module, name, None)):
         classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]
         raise UnknownNameError(f"class in {path}", name, classes)
     found: type[Any] = getattr(module, name)
     return found
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
+
+
+def _origin(point: EntryPoint) -> str:
+    """Where an entry point comes from: ``the package locus-mycam (mycam.methods:MyCAM)``."""
+    return f"the package {point.dist.name if point.dist else '?'} ({point.value})"
 
 
 def _declared(path: Path) -> list[str]:

@@ -15,7 +15,7 @@ from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.phantom_patient import TOKEN, Lesion, Patient, draw_patient
 from datasets.phantom_picture import render
-from datasets.phantom_recipe import FINDINGS, Amount, check_count, check_size, recipe
+from datasets.phantom_recipe import DRAWING, FINDINGS, Amount, check_count, check_size, recipe
 
 FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
 
@@ -60,7 +60,8 @@ class Phantom(Dataset):
         self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
         counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
         self.indices = _indices(counts, request)
-        self.describe = {"source": "drawn by code", "seed": self.seed, "img_size": self.size, "counts": counts, **asdict(self.recipe)}
+        about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size, "counts": counts}
+        self.describe = {**about, **asdict(self.recipe)}
         self._drawn_from = key(self.describe)
 
     def __len__(self) -> int:

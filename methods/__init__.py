@@ -1,35 +1,67 @@
 """Heat-map methods: from what a model computed about an image to one map per finding. One file per method.
 
 ``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
-``path/to/file.py:Class`` for a class outside the tree). Raw maps only: nothing is resized or scaled here.
+``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``, ``fast``
+and ``slow``. A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
+Raw maps only: nothing is resized or scaled here.
 """
 
+import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError, NotAvailableError
 from core.registry import Registry, construct, from_file
 
 if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
 
-__all__ = ["Evidence", "GradientMethod", "Method", "build", "get", "names", "registry"]
+__all__ = ["GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_path", "names", "registry"]
 
-registry = Registry("methods", "method")
+log = logging.getLogger(__name__)
+registry = Registry("methods", "method", "locus.methods")
+GROUPS = ("all", "fast", "slow")
+"""Words for several methods: ``fast`` are those that cost about one forward pass together, ``slow`` the rest."""
 
 
 def names() -> list[str]:
-    """Every method in the folder, sorted."""
-    return registry.names()
+    """Every method of the folder and of the installed packages, sorted. Raises ``DataError`` for one named like a group."""
+    known = registry.names()
+    for word in GROUPS:
+        if word in known:
+            where = registry.files.get(word) or registry.plugins[word].value
+            raise DataError(f"the method {word!r} ({where}) has the name of a group of methods: give it another name")
+    return known
+
+
+def expand(words: Sequence[str]) -> list[str]:
+    """The words with the methods of a group in its place; the order is kept, each word comes once.
+
+    Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is built.
+    """
+    return list(dict.fromkeys(method for word in words for method in (_members(word) if word in GROUPS else [word])))
+
+
+def _members(group: str) -> list[str]:
+    return [word for word in names() if group == "all" or _is_fast(word) == (group == "fast")]
+
+
+def _is_fast(word: str) -> bool:
+    try:
+        return get(word).is_fast()
+    except (NotAvailableError, BadValueError) as error:
+        log.warning("not among the fast methods: %s", error)
+        return False
 
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return _checked(word, from_file(word, "method")) if is_path(word) else registry.get(word)
+    return _checked(word, from_file(word, "method") if is_path(word) else registry.get(word))
 
 
 def build(word: str) -> "Method":
     """An instance of the word's class, with the word's options."""
-    return get(word)() if is_path(word) else construct(registry.get(word), "method", word, {})
+    return get(word)() if is_path(word) else construct(get(word), "method", word, {})
 
 
 def _checked(word: str, found: type[Any]) -> "type[Method]":

@@ -4,56 +4,118 @@ Letters of the papers: ``A`` is the feature map that is pooled, (N,C,h,w), after
 logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes where a model is sure.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from core.errors import NotAvailableError
 from core.frames import Grid
+from methods.gradients import Gradients
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
+"""Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of pixels."""
+FAST = frozenset({"features", "gradients", "class_maps"})
+"""What comes at the price of one forward pass."""
 
 
-@dataclass(frozen=True)
+class Engine(Protocol):
+    """What evidence asks for when a method does: each answer is for one batch and the findings asked for."""
+
+    def head(self, features: Tensor) -> Tensor:
+        """See ``Evidence.head``."""
+
+    def network(self, images: Tensor) -> Tensor:
+        """See ``Evidence.network``."""
+
+    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+        """See ``Evidence.sweep``."""
+
+    def gradients(self) -> Gradients:
+        """See ``Evidence.gradients``."""
+
+    def class_maps(self) -> Tensor:
+        """See ``Evidence.class_maps``."""
+
+    def bias(self) -> Tensor:
+        """See ``Evidence.bias``."""
+
+    def drops(self) -> Tensor | None:
+        """See ``Evidence.drops``."""
+
+    def at(self, layer: str | None) -> "Evidence":
+        """See ``Evidence.at``."""
+
+    def parts(self, evidence: "Evidence") -> Iterator[tuple[slice, "Evidence"]]:
+        """The evidence in parts of images and findings whose G fit in memory, with each part's place among the images."""
+
+
+@dataclass(frozen=True, eq=False)
 class Evidence:
     """What one forward pass through a model tells about a batch; the same object serves every method."""
 
     images: Tensor
     """(N,3,H,W) float32, normalised: the network's input."""
     A: Tensor
-    """(N,C,h,w) float32: what is pooled."""
+    """(N,C,h,w) float32, contiguous: what is pooled (at another layer: that layer's output)."""
     logits: Tensor
     """(N,K) float32, of the findings asked for."""
-    head: Callable[[Tensor], Tensor]
-    """(N,C,h,w) -> (N,K) logits of the findings asked for."""
-    read_class_maps: Callable[[], Tensor]
-    read_gradients: Callable[[], Tensor]
-    read_bias: Callable[[], Tensor]
     grid: Grid
     """Where the positions of ``A`` look in the network's input."""
     pooling: str
-    """The word of the model's pooling, empty for a wrapped model."""
+    """The word of the model's pooling; empty for a wrapped head and at another layer."""
     findings: tuple[int, ...]
     """Position of each of the K findings among the model's outputs."""
+    engine: Engine
+
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Gradients of the logits with respect to ``A``, with the sums that methods take; made when first asked for."""
+        return self.engine.gradients()
 
     @cached_property
     def G(self) -> Tensor:  # noqa: N802
-        """(N,K,C,h,w) float32 gradients of the logits, computed through the head when first asked for."""
-        return self.read_gradients()
+        """(N,K,C,h,w) float32: the gradients as one tensor, K times as large as ``A``."""
+        return self.gradients.full()
 
     @cached_property
     def class_maps(self) -> Tensor:
         """(N,K,h,w) the classifier's own weights at every position, without bias. Raises where there are none."""
-        return self.read_class_maps()
+        return self.engine.class_maps()
 
     @cached_property
     def bias(self) -> Tensor:
         """(K,) bias of the linear head. Raises ``NotAvailableError`` where the head is of unknown inside."""
-        return self.read_bias()
+        return self.engine.bias()
+
+    @cached_property
+    def drops(self) -> Tensor | None:
+        """(N,K,C) S_k - S_k with A_c = 0, in closed form; None where only the head itself can tell."""
+        return self.engine.drops()
+
+    def head(self, features: Tensor) -> Tensor:
+        """(M,C,h,w), any M -> (M,K) logits, differentiable. At another layer the network's tail from there on."""
+        return self.engine.head(features)
+
+    def network(self, images: Tensor) -> Tensor:
+        """(M,3,H,W), any M -> (M,K) logits of the whole model in evaluation mode, differentiable in the images."""
+        return self.engine.network(images)
+
+    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+        """(count,K) logits of ``count`` images that never exist at once: ``render(slice)`` gives (m,3,H,W) of them."""
+        return self.engine.sweep(count, render)
+
+    def at(self, layer: str | None) -> "Evidence":
+        """The same images and findings at another feature level; None is the pooled map."""
+        return self.engine.at(layer)
+
+    @property
+    def pixel_grid(self) -> Grid:
+        """The grid of a map with one position per pixel of the input."""
+        return Grid((self.images.shape[-2], self.images.shape[-1]), (1, 1), (0, 0))
 
 
 class Method:
@@ -63,16 +125,28 @@ class Method:
     """The word on the command line, in records and in tables."""
     needs: ClassVar[frozenset[str]] = frozenset({"features"})
     """What it asks of the engine: a subset of ``NEEDS``."""
+    costly: ClassVar[bool] = False
+    """True where the price is far above a forward pass although nothing dear is needed."""
     rectified: ClassVar[bool] = False
     """True where the paper's formula ends in max(0, ·)."""
-    baseline: ClassVar[bool] = False
-    """True for maps that look at no model: what a method must beat."""
     source: ClassVar[str] = ""
     """Paper and equation."""
 
+    @classmethod
+    def is_fast(cls) -> bool:
+        """Whether it belongs to the group ``fast``: maps at the price of one forward pass."""
+        return cls.needs <= FAST and not cls.costly
+
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) float32 raw maps, neither resized nor scaled. Raises ``NotAvailableError`` for a model it can't serve."""
+        """(N,K,h,w) float32 raw maps, neither resized nor scaled. Raises ``NotAvailableError`` for a model it can't serve.
+
+        Images and findings are independent of each other: the engine may ask for them in parts.
+        """
         raise NotImplementedError
+
+    def grid(self, evidence: Evidence) -> Grid:
+        """Where the positions of its maps look: those of ``A`` unless the method says otherwise."""
+        return evidence.grid
 
     def __call__(self, evidence: Evidence) -> Tensor:
         """``maps``, rectified where the paper says so, checked for its shape."""
@@ -100,7 +174,13 @@ class GradientMethod(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """Sum over channels of ``weights`` times ``A``."""
-        weights = self.weights(evidence.A.unsqueeze(1), evidence.G)
-        if weights.shape[-2:] == (1, 1):  # one weight per channel: a matrix product, no (N,K,C,h,w) in memory
-            return torch.einsum("nkc,nchw->nkhw", weights[..., 0, 0].expand(*evidence.G.shape[:3]), evidence.A)
-        return (weights * evidence.A.unsqueeze(1)).sum(2)
+        A, G = evidence.A.unsqueeze(1), evidence.G
+        weights = self.weights(A, G)
+        if weights.shape[-2:] == (1, 1):
+            return weighted(weights[..., 0, 0].expand(*G.shape[:3]), evidence.A)
+        return (weights * A).sum(2).expand(*G.shape[:2], *G.shape[3:])
+
+
+def weighted(weights: Tensor, A: Tensor) -> Tensor:
+    """(N,K,C) weights of channels, (N,C,h,w) -> (N,K,h,w): one matrix product, no (N,K,C,h,w) in memory."""
+    return torch.matmul(weights, A.flatten(2)).reshape(*weights.shape[:2], *A.shape[2:])

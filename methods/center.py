@@ -15,7 +15,6 @@ class Center(Method):
 
     name = "center"
     needs = frozenset({"features"})
-    baseline = True
     source = "baseline"
 
     def __init__(self, sigma: float = 0.25) -> None:

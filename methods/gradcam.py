@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from methods.base import GradientMethod
+from methods.base import Evidence, Method, weighted
 
 
-class GradCAM(GradientMethod):
+class GradCAM(Method):
     """Positions whose features raise the logit, each channel weighted by its mean gradient; values >= 0.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
@@ -15,9 +15,10 @@ class GradCAM(GradientMethod):
     """
 
     name = "gradcam"
+    needs = frozenset({"features", "gradients"})
     rectified = True
     source = "Selvaraju et al., ICCV 2017, eq. 1-2"
 
-    def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """(N,K,C,1,1) mean gradients."""
-        return G.mean((-2, -1), keepdim=True)
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification."""
+        return weighted(evidence.gradients.mean(), evidence.A)

@@ -3,18 +3,16 @@
 import torch
 from torch import Tensor
 
-from methods.base import GradientMethod
+from methods.base import Evidence, GradientMethod, weighted
 
 
 class GradCAMpp(GradientMethod):
     """Positions whose features raise the logit; positive gradients count, weighted by a second-order alpha; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
-    denominator is 0. Source: Chattopadhay et al., WACV 2018, equation 19, for Y = exp(S): the factor exp(S) cancels
-    out of alpha and scales the map only, so it is left out and no logit overflows.
-
-    Computed as ``1 / (2 + sum_xy(A) G)``, the same fraction divided by G^2: cubes of small gradients underflow. Trap:
-    (sum A) G^3, not sum (A G^3). Where A < 0 (SiLU, FPA) the denominator can be negative; the formula stays as printed.
+    denominator is 0. Source: Chattopadhay et al., WACV 2018, eq. 19, for Y = exp(S): exp(S) cancels out of alpha and else
+    scales the map only, so it is left out. Computed as ``1 / (2 + sum_xy(A) G)``: cubes of small gradients underflow.
+    Trap: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative: see :func:`share_without_sign`.
     """
 
     name = "gradcampp"
@@ -22,7 +20,21 @@ class GradCAMpp(GradientMethod):
     source = "Chattopadhay et al., WACV 2018, eq. 19"
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
-        """(N,K,C,1,1) sums of alpha * ReLU(G); where G = 0 alpha does not matter."""
-        denominator = 2 + A.sum((-2, -1), keepdim=True) * G
-        alpha = torch.where(denominator == 0, 0, 1 / denominator)
-        return (alpha * G.clamp(min=0)).sum((-2, -1), keepdim=True)
+        """(N,K,C,1,1) sums of alpha * ReLU(G); where G <= 0 alpha does not matter."""
+        positive, total = G.clamp(min=0), A.sum((-2, -1), keepdim=True)
+        denominator = (positive * total).add_(2)
+        if total.min() < 0:  # else no denominator is below 2
+            denominator.masked_fill_(denominator == 0, torch.inf)
+        return positive.div_(denominator).sum((-2, -1), keepdim=True)
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification, by one finding's gradients after the other: G is visited place by place."""
+        weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
+        return weighted(torch.cat(weights, 1), evidence.A)
+
+
+def share_without_sign(evidence: Evidence) -> Tensor:
+    """(N,K) share of the C h w places with ``G > 0`` and ``2 + sum_xy(A) G <= 0``: alpha is no positive weight; 0 if A >= 0."""
+    total = evidence.A.sum((-2, -1), keepdim=True)
+    lost = ((G > 0) & (2 + total * G <= 0) for G in evidence.gradients.each())
+    return torch.stack([each.float().mean((-3, -2, -1)) for each in lost], 1)

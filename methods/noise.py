@@ -17,8 +17,7 @@ class Noise(Method):
     """
 
     name = "noise"
-    needs = frozenset({"features", "pixels"})
-    baseline = True
+    needs = frozenset({"features"})
     source = "baseline"
 
     def __init__(self, seed: int = 0) -> None:

@@ -1,5 +1,7 @@
 """Mean over positions."""
 
+from typing import Any
+
 from torch import Tensor
 
 from backbones.pooling.base import Pooling, flat
@@ -18,3 +20,8 @@ class AVG(Pooling):
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
         return flat(A).mean(-1)
+
+    def derivative(self, A: Tensor, *scores: Any) -> Tensor:
+        """1 / hw everywhere, (N,1,1,h,w), without memory of its own."""
+        n, _, h, w = A.shape
+        return A.new_full((), 1 / (h * w)).expand(n, 1, 1, h, w)

@@ -21,8 +21,8 @@ class Case:
     image_id: str
     patient_id: str
     finding: str
-    map: NDArray[np.float32] | None
-    """(h,w) raw heat map; None where the method failed, nan or inf count as failed too."""
+    map: NDArray[np.floating[Any]] | None
+    """(h,w) heat map up to a positive factor, which scores never see; None where the method failed, nan or inf count as failed too."""
     grid: Grid | Alignment
     """Where the map's positions look, or the word ``conventional``."""
     frame: tuple[int, int]

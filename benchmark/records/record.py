@@ -65,6 +65,11 @@ class Cell(_Frozen):
     """Options of the training, of the method and of the protocol."""
 
     @property
+    def images(self) -> int | None:
+        """How many of the boxed images are scored, where ``data`` says that it is a drawn part of them; None: all."""
+        return self.data.get("images")
+
+    @property
     def key(self) -> str:
         """16 hex digits: the same configuration, the same key."""
         return files.key(self.model_dump(mode="json"))

@@ -9,17 +9,24 @@ from benchmark.report.table import NOTHING, Table, share, with_interval, with_n
 
 THRESHOLDS = "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 INTERVALS = "Intervals: percentile 95 %, 10,000 resamples of patients; none for n < 10. `hit@…` mean over findings."
+PART = (
+    "Slow methods explain a part of the boxed images, drawn by patient; all methods are scored on that same part here, so these figures "
+    "compare with each other and not with those of the other tables. `auroc` is that of all test images."
+)
 HEADER = (
     *("rank", *select.WORDS, "hit@iou.3 [95 %]", "hit@iou.1", "hit@iou.5", "hit@iobb.1", "hit@iobb.5", "pointing", "n cases"),
     *("hit@iou.3 oracle", "optimism", "anyhit@iou.3", "n boxes", "boxes_per_case", "auroc", "auroc, boxed images", "note"),
 )
 
-SHORT = ("rank", "backbone", "pooling", "size", "method", "hit@iou.3 [95 %]", "pointing", "n cases", "auroc")
+SHORT = ("rank", "backbone", "pooling", "size", "method", "same map as", "hit@iou.3 [95 %]", "pointing", "n cases", "auroc")
 
 
-def main(records: Sequence[Record], dataset: str) -> Table | None:
-    """One row per model and method of a data set; None where nothing was scored."""
-    every = _rows_of(records, dataset)
+def main(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
+    """One row per model and method of a data set; None where nothing was scored.
+
+    With ``images``, the table of the slow methods: all methods on the part of so many images that the slow ones explain.
+    """
+    every = _rows_of(records, dataset, images)
     if not every:
         return None
     classifiers = {select.model_of(r): r for r in select.scored(records, "classification")}
@@ -27,12 +34,13 @@ def main(records: Sequence[Record], dataset: str) -> Table | None:
         (rank, *select.words(r), *_scores(r), *_auroc(classifiers.get(select.model_of(r))), select.notes(r, every))
         for rank, r in zip(select.ranks(every), every, strict=True)
     ]
-    return Table(f"{dataset}: leaderboard", _intro(every), HEADER, tuple(rows))
+    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {images} images"
+    return Table(title, _intro(every), HEADER, tuple(rows))
 
 
-def short(records: Sequence[Record], dataset: str) -> Table | None:
+def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
     """The main table's first columns: rank, what was explained, the main column, pointing and n."""
-    table = main(records, dataset)
+    table = main(records, dataset, images)
     if table is None:
         return None
     columns = [HEADER.index(name) for name in SHORT]
@@ -50,12 +58,13 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     return Table(f"{dataset}: {select.MAIN} per finding", _intro(every), (*select.WORDS, *header), rows)
 
 
-def _rows_of(records: Sequence[Record], dataset: str) -> list[Record]:
-    return select.ranked(select.once([r for r in select.scored(records, "locus") if r.cell.dataset == dataset]))
+def _rows_of(records: Sequence[Record], dataset: str, images: int | None = None) -> list[Record]:
+    return select.ranked(select.once([r for r in select.scored(records, "locus", images) if r.cell.dataset == dataset]))
 
 
 def _intro(records: Sequence[Record]) -> str:
-    return f"{rests_on(records, THRESHOLDS)}\n{INTERVALS}"
+    part = f"\n{PART}" if records[0].cell.images is not None else ""
+    return f"{rests_on(records, THRESHOLDS)}\n{INTERVALS}{part}"
 
 
 def _scores(record: Record) -> tuple[str, ...]:

@@ -35,12 +35,18 @@ def long(records: Sequence[Record]) -> str:
 
 
 def _lines(record: Record) -> Iterator[list[str]]:
-    cell = [_word(getattr(record.cell, name)) for name in CELL]
+    cell = [_split(record) if name == "split" else _word(getattr(record.cell, name)) for name in CELL]
     ending = [record.status, record.reason, record.source]
     if not record.scores:
         yield [*cell, *[""] * 7, *ending]
     for score in record.scores:
         yield [*cell, *_numbers(score), record.status, score.reason or record.reason, record.source]
+
+
+def _split(record: Record) -> str:
+    """The split; with the number of images where slow methods explain a part of them."""
+    images = record.cell.images
+    return record.cell.split if images is None else f"{record.cell.split} ({images} images)"
 
 
 def _numbers(score: Score) -> list[str]:

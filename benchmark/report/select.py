@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record, Score
+from benchmark.report.same import same_as
 
 MAIN = "hit@iou.3"
 BASELINES = ("center", "prior", "noise")
 LIMIT = "truth"
-PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
-"""Poolings under which Grad-CAM's weights are the classifier's, up to one factor per finding: cam and gradcam agree."""
 
 
 def model_of(record: Record) -> tuple[object, ...]:
@@ -18,13 +17,13 @@ def model_of(record: Record) -> tuple[object, ...]:
 
 
 def words(record: Record) -> tuple[str, ...]:
-    """The cells with which a row begins: backbone, pooling, attention, image size, method."""
-    c = record.cell
-    method = f"{c.method} (paper)" if record.source == "paper" else c.method
-    return (c.backbone or "–", c.global_pool or "–", c.attention_map or "–", str(c.img_size or "–"), method)
+    """The cells with which a row begins, as ``WORDS`` names them."""
+    c, paper = record.cell, record.source == "paper"
+    names = (f"{c.method} (paper)", "") if paper else (c.method, same_as(c.method, c.global_pool))
+    return (c.backbone or "–", c.global_pool or "–", c.attention_map or "–", str(c.img_size or "–"), *names)
 
 
-WORDS = ("backbone", "pooling", "attention", "size", "method")
+WORDS = ("backbone", "pooling", "attention", "size", "method", "same map as")
 
 
 def datasets(records: Iterable[Record]) -> list[str]:
@@ -32,9 +31,17 @@ def datasets(records: Iterable[Record]) -> list[str]:
     return sorted({record.cell.dataset for record in records})
 
 
-def scored(records: Iterable[Record], protocol: str) -> list[Record]:
-    """The records of a protocol that have scores, failed cases counted as misses among them; in a fixed order."""
-    kept = [r for r in records if r.cell.protocol == protocol and r.scores]
+def parts(records: Iterable[Record], dataset: str) -> list[int]:
+    """How many images slow methods explained, where those are a part of a data set's boxed images; ascending."""
+    return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
+
+
+def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
+    """The records of a protocol that have scores, failed cases counted as misses among them; in a fixed order.
+
+    Those of all images, or of a part of so many ``images``: the two never stand in one table.
+    """
+    kept = [r for r in records if r.cell.protocol == protocol and r.cell.images == images and r.scores]
     return sorted(kept, key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
 
 
@@ -75,13 +82,11 @@ def prior_of(record: Record, records: Iterable[Record]) -> float | None:
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:
-    """Limit, baseline, paper, not above prior, equal by construction, failed cases: joined by semicolons."""
+    """Limit, baseline, paper, not above prior, failed cases: joined by semicolons."""
     method, value, prior = record.cell.method, main_value(record), prior_of(record, records)
     told = [_kind(record)]
     if method not in (*BASELINES, LIMIT) and value is not None and prior is not None and value <= prior:
         told.append("does not beat prior")
-    if method in ("cam", "gradcam") and record.cell.global_pool.split(":")[0] in PROPORTIONAL:
-        told.append(f"the same as {'gradcam' if method == 'cam' else 'cam'} before rectification, by construction")
     if record.status == "failed":
         told.append(f"failed: {record.reason}")
     return "; ".join(filter(None, told))

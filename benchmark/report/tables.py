@@ -34,9 +34,9 @@ def write(folder: Path | str, title: str = "", about: str = "") -> None:
 def headline(folder: Path | str) -> str:
     """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored."""
     records = load(folder)
-    shown = [table for name in select.datasets(records) if (table := leaderboard.short(records, name)) is not None]
+    shown = [leaderboard.short(records, name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     gaps = missing(records)
-    return "\n".join(map(plain, [*shown, *([gaps] if gaps else [])]))
+    return "\n".join(map(plain, filter(None, [*shown, gaps])))
 
 
 def page(records: Sequence[Record], title: str, about: str = "") -> str:
@@ -58,11 +58,17 @@ def index(folder: Path | str) -> Path:
 
 
 def _main(records: Sequence[Record]) -> list[Table]:
-    return [table for name in select.datasets(records) if (table := leaderboard.main(records, name)) is not None]
+    return [table for name in select.datasets(records) for table in _boards(records, name)]
+
+
+def _boards(records: Sequence[Record], dataset: str) -> list[Table]:
+    """The main table on all images, then that of the slow methods on theirs."""
+    found = [leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset))]
+    return [table for table in found if table is not None]
 
 
 def _of(records: Sequence[Record], dataset: str) -> list[Table]:
-    first = [leaderboard.main(records, dataset), leaderboard.per_finding(records, dataset)]
+    first = [*_boards(records, dataset), leaderboard.per_finding(records, dataset)]
     named = [part(records, dataset) for part in (protocols.alignment, protocols.wang, protocols.seed, protocols.pointing)]
     return [table for table in (*first, *(t for part in named for t in part)) if table is not None and table.rows]
 

@@ -30,15 +30,17 @@ class Named(NamedTuple):
     """Words that are no part and are allowed too."""
     files: bool = False
     """Whether a class from a file, ``path/to/file.py:Class``, is allowed too."""
+    group: str | None = None
+    """Group of the entry points by which installed packages add parts."""
 
     def known(self) -> list[str]:
         """All words that the flag takes."""
-        return [*self.also, *_words(self.package, self.kind)]
+        return [*self.also, *_words(self.package, self.kind, self.group)]
 
 
 @functools.cache
-def _words(package: str, kind: str) -> list[str]:
-    return Registry(package, kind).names()
+def _words(package: str, kind: str, group: str | None) -> list[str]:
+    return Registry(package, kind, group).names()
 
 
 def marks(kind: type[Any], name: str) -> tuple[Any, ...]:

@@ -105,7 +105,7 @@ def test_a_typo_is_answered_with_the_nearest_timm_models():
         backbones.build("convnext_tinny", 2)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "crossvit_9_240"])
+@pytest.mark.parametrize("name", ["cait_xxs24_224", "vit_tiny_r_s16_p8_224", "mixer_s16_224", "crossvit_9_240"])
 def test_a_network_without_maps_is_refused_with_a_sentence(name):
     with pytest.raises(NotAvailableError, match="choose a convolutional model"):
         backbones.build(name, 2)

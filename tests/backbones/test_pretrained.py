@@ -33,6 +33,16 @@ def test_weights_laid_by_hand_are_loaded():
     assert model.config["pretrained"] is False  # a rebuilt model needs no download
 
 
+def test_weights_of_a_transformer_are_loaded_for_any_image_size():
+    source = timm.create_model("vit_tiny_patch16_224")
+    place = weights_file("vit_tiny_patch16_224")
+    place.parent.mkdir(parents=True)
+    save_file(source.state_dict(), place)
+    model = backbones.build("vit_tiny_patch16_224", 2, pretrained=True)
+    assert torch.equal(model.extractor.net.pos_embed, source.pos_embed)
+    assert model.features(torch.zeros(1, 3, 96, 64)).shape == (1, 192, 6, 4)
+
+
 def test_weights_of_another_network_are_a_sentence():
     place = weights_file("resnet18")
     place.parent.mkdir(parents=True)

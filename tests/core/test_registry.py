@@ -39,6 +39,14 @@ def test_names_are_known_without_importing_the_parts(shelf):
         parts().get("broken")
 
 
+def test_a_file_that_is_no_python_breaks_only_its_own_part(shelf):
+    shelf("torn.py", "def :")
+    shelf("good.py", PART.format(name="good"))
+    assert parts().build("good").size == 3
+    with pytest.raises(NotAvailableError, match="'torn' cannot be imported: SyntaxError"):
+        parts().get("torn")
+
+
 def test_the_same_name_twice_is_an_error_that_names_both_files(shelf):
     shelf("one.py", PART.format(name="twin"))
     shelf("two.py", PART.format(name="twin"))
@@ -78,3 +86,58 @@ def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
         registry.from_file(f"{file}:Part", "part")
     with pytest.raises(DataError, match="no file"):
         registry.from_file(f"{tmp_path}/absent.py:Part", "part")
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """installed(package, "word = module:Class") puts a distribution beside Locus, as pip does."""
+
+    def install(package, *points):
+        site = tmp_path / package
+        (site / f"{package}-1.0.dist-info").mkdir(parents=True)
+        (site / f"{package}-1.0.dist-info" / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+        (site / f"{package}-1.0.dist-info" / "entry_points.txt").write_text("\n".join(["[shelf.parts]", *points]))
+        monkeypatch.syspath_prepend(site)
+        return site
+
+    return install
+
+
+def with_plugins():
+    return registry.Registry("shelf_of_parts", "part", "shelf.parts")
+
+
+def test_an_installed_package_adds_its_part_by_an_entry_point(shelf, installed):
+    shelf("own.py", PART.format(name="own"))
+    (installed("friend", "theirs = part_of_a_friend:Part") / "part_of_a_friend.py").write_text(PART.format(name="theirs"))
+    assert with_plugins().names() == ["own", "theirs"]
+    assert "part_of_a_friend" not in sys.modules  # the names are known without importing it
+    assert with_plugins().build("theirs:size=5").size == 5
+    assert parts().names() == ["own"]  # a registry without a group is its folder alone
+
+
+def test_a_broken_package_breaks_only_its_own_part(shelf, installed):
+    shelf("own.py", PART.format(name="own"))
+    site = installed("broken", "absent = no_such_module:Part", "torn = torn_part:Part", "odd = odd_part:Odd", "other = odd_part:Part")
+    (site / "torn_part.py").write_text("def :")
+    (site / "odd_part.py").write_text("Odd = 3\n" + PART.format(name="x"))
+    assert with_plugins().build("own").size == 3
+    for word, told in [
+        ("absent", r"'absent' of the package broken \(no_such_module:Part\) cannot be imported: No module named 'no_such_module'"),
+        ("torn", "cannot be imported: SyntaxError"),
+        ("odd", "is no class with name = 'odd'"),
+        ("other", "is no class with name = 'other'"),
+    ]:
+        with pytest.raises(NotAvailableError, match=told):
+            with_plugins().get(word)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_name_of_two_origins_is_an_error_that_names_both(shelf, installed, own):
+    installed("second", "twin = b:Part")
+    if own:
+        shelf("twin.py", PART.format(name="twin"))
+    else:
+        installed("first", "twin = a:Part")
+    with pytest.raises(DataError, match=r"'twin' is defined twice.*(twin\.py|first \(a:Part\)).*in the package second \(b:Part\)"):
+        with_plugins().names()

@@ -129,3 +129,32 @@ def test_a_map_with_nan_is_named_the_others_go_on_and_the_status_is_1(door, runs
     assert done.returncode == 1, done.stderr
     assert "broken: the heat map has" in done.stdout
     assert {row["method"] for row in json.loads((tmp_path / "out" / "boxes.json").read_text())["cases"]} == {"cam"}
+
+
+def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not_fit(door, runs, tmp_path):
+    flags = ["--method", "pcam", "fast", "--layer", "features.1", "--cases", "1", "--precision", "bf16"]
+    done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path, *flags)
+    assert done.returncode == 0, done.stderr
+    assert "n/a: cam: the layer 'features.1' is not what is pooled" in done.stdout
+    told = json.loads((tmp_path / "boxes.json").read_text())
+    assert "pcam" in told["absent"]
+    assert {"gradcam", "layercam", "center"} <= {row["method"] for row in told["cases"]}
+    assert np.load(tmp_path / told["cases"][0]["raw"]).shape == (24, 24)
+
+
+def test_when_no_method_fits_one_sentence_says_why(door, sentence, runs, tmp_path):
+    done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--method", "cam", "--layer", "features.1")
+    assert "no map can be made; cam: the layer 'features.1' is not what is pooled" in sentence(done)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_layer_is_told_those_there_are(door, sentence, runs):
+    assert "unknown layer 'layer9'" in sentence(door("heatmap.py", "--runs", runs, "--layer", "layer9"))
+
+
+def test_the_engine_s_flags_change_no_map(door, runs, tmp_path):
+    for name, flags in {"plain": [], "other": ["--channels_last", "True", "--memory_gib", "0.01"]}.items():
+        done = door("heatmap.py", "--runs", runs, "--cases", "1", "--output_dir", tmp_path / name, "--method", "gradcam", *flags)
+        assert done.returncode == 0, done.stderr
+    plain, other = (np.load(next((tmp_path / name).glob("*.npy"))) for name in ("plain", "other"))
+    assert np.allclose(plain, other, atol=1e-5 * np.abs(plain).max())

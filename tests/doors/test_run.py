@@ -1,6 +1,7 @@
 """``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
 
 import json
+import shutil
 import time
 
 import pytest
@@ -13,6 +14,8 @@ about: Too small to mean anything.
 train: {dataset: "phantom:train=96,val=48,test=64", img_size: 96, epochs: 3, threads: 1, logger: [csv]}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
+methods: [cam, gradcam, gradcampp, ablationcam]
+slow_images: 6
 conventional: [locus]
 """
 ABSENT = """
@@ -22,6 +25,7 @@ how_to_get: ask the clinic
 train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
 models:
   - {backbone: custom}
+methods: [cam]
 """
 
 
@@ -96,7 +100,7 @@ def test_a_record_counts_as_done_without_its_checkpoint_and_maps(door, flags, un
 
 @pytest.mark.parametrize("stage", ["training", "explaining", "writing"])
 def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, flags, undisturbed, tmp_path, stage):
-    sign = {"training": "runs/tiny/*/last.ckpt", "explaining": "runs/tiny/maps/*/*.npz", "writing": "results/tiny/records/*.json"}[stage]
+    sign = {"training": "runs/tiny/*/last.ckpt", "explaining": "runs/tiny/maps/*/*.npy", "writing": "results/tiny/records/*.json"}[stage]
     running = started("benchmark.run", "--suite", "tiny", *flags(tmp_path))
     while not any(tmp_path.glob(sign)) and running.poll() is None:
         time.sleep(0.01)
@@ -109,7 +113,7 @@ def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, d
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path):
     done = door("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
-    assert "64 cells to run for 2 models" in done.stdout
+    assert "80 cells to run for 2 models" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -134,16 +138,51 @@ def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_g
     assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
 
 
-def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite(door, flags, tmp_path):
-    (tmp_path / "mine.py").write_text(
-        "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
-    )
+MINE = "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
+
+
+def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it(door, flags, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
     text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"['{tmp_path}/mine.py:Mine']")
     (tmp_path / "outside.yaml").write_text(text)
     done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path)
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in (tmp_path / "results/outside/records").glob("*.json")]
     assert [r["status"] for r in records if r["cell"]["method"].endswith("mine.py:Mine")] == ["ok"]
+
+
+def test_one_command_ranks_a_new_method_and_its_rows_stay(door, flags, undisturbed, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    (tmp_path / "mine.py").write_text(MINE)
+    before = content(folder)
+    done = door("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    assert "12 cells to run for 2 models" in done.stdout
+    assert "mine.py:Mine" in done.stdout
+    after = content(folder)
+    assert after.items() >= before.items()
+    assert {record["cell"]["method"] for name, record in after.items() if name not in before} == {f"{tmp_path}/mine.py:Mine"}
+    assert "0 cells to run" in door("benchmark.run", "--suite", "tiny", *flags(folder)).stdout
+    assert content(folder) == after
+    assert "mine.py:Mine" in (folder / "results/tiny/leaderboard.md").read_text()
+
+
+def test_records_made_anew_from_stored_maps_are_the_same(door, flags, undisturbed, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(undisturbed[0], folder)
+    maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
+    done = door("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
+    assert "14 cells to run for 2 models" in done.stdout
+    assert content(folder) == content(undisturbed[0])
+    assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
+
+
+def test_slow_methods_have_a_table_of_their_own(undisturbed):
+    folder, done = undisturbed
+    assert "slow methods, on 6 images" in done.stdout
+    sections = (folder / "results/tiny/leaderboard.md").read_text().split("\n## ")
+    assert [text.splitlines()[0] for text in sections if "| ablationcam |" in text] == ["phantom: slow methods, on 6 images"]
 
 
 @pytest.mark.parametrize(
@@ -153,11 +192,13 @@ def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite(door, flags, 
         ("conventional: [lokus]", "unknown protocol 'lokus': did you mean 'locus'"),
         ("methods: [gradcamp]", "unknown method 'gradcamp': did you mean 'gradcampp'"),
         ("folds: [0, 7]", "fold 7 of 5 folds"),
+        ("protocols: [wang]", "slow_images, which needs the protocol 'locus'"),
         ("protocol: [wang]", "protocol: Extra inputs are not permitted; fields: title"),
     ],
 )
 def test_a_mistake_in_a_suite_is_told_before_anything_runs(door, sentence, flags, tmp_path, line, told):
-    (tmp_path / "wrong.yaml").write_text(f"{SUITE.replace('conventional: [locus]', '')}\n{line}\n")
+    kept = [row for row in SUITE.splitlines() if row.split(":")[0] not in ("conventional", line.split(":")[0])]
+    (tmp_path / "wrong.yaml").write_text("\n".join([*kept, line, ""]))
     words = [*flags(tmp_path), "--suites", tmp_path]
     assert told in sentence(door("benchmark.run", "--suite", "wrong", *words))
     assert not (tmp_path / "runs").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import plan, records
+from benchmark import cells, plan, records
 from benchmark.report import tables
 from config import RunConfig
 
@@ -36,7 +36,7 @@ def test_the_committed_index_is_what_the_records_give(tmp_path):
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_records_are_the_cells_of_the_suite(name):
     suite = plan.load(name)
-    wanted = {cell.key for model in plan.models(suite) for cell in plan.cells(suite, model)}
+    wanted = {cell.key for model in plan.models(suite) for cell in cells.cells(suite, model)}
     found = {record.key for record in records.load(ROOT / "results" / name)}
     assert found == wanted
 

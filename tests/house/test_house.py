@@ -62,9 +62,8 @@ def test_no_committed_text_names_a_path_of_somebodys_machine():
     assert [p for p in suspicious if pattern.search((ROOT / p).read_text(encoding="utf-8")) and p != "tests/house/test_house.py"] == []
 
 
-@pytest.mark.parametrize("door", ["main.py", "heatmap.py", "benchmark/run.py"])
-def test_a_doors_help_needs_no_torch(door):
-    module = {"main.py": "main", "heatmap.py": "heatmap", "benchmark/run.py": "benchmark.run"}[door]
+@pytest.mark.parametrize("module", ["main", "heatmap", "benchmark.run", "benchmark.check"])
+def test_a_doors_help_needs_no_torch(module):
     done = python(f"import sys; sys.modules['torch'] = None; import {module}; {module}.main(['--help'])")
     assert done.returncode == 0, done.stderr
     assert "--" in done.stdout

@@ -2,6 +2,10 @@ import pytest
 import torch
 
 import backbones
+from backbones.catalog import poolings
+from backbones.classifier import Classifier
+from backbones.head import Head
+from core.frames import Grid
 
 POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LSE"]
 
@@ -14,6 +18,23 @@ def small_model(pool, classes=3, seed=0):
         model.train()(torch.randn(8, 3, 96, 96))
         model.weight.normal_(generator=torch.Generator().manual_seed(seed))
     return model.eval()
+
+
+def head_alone(pool, weight, bias=None):
+    """A classifier that is a head alone: its images (N,C,h,w) are its feature maps."""
+    weight = torch.as_tensor(weight, dtype=torch.float32)
+    pooling = poolings.build(pool)
+    linear = torch.nn.Linear(weight.shape[1], len(weight))
+    with torch.no_grad():
+        linear.weight.copy_(weight)
+        linear.bias.copy_(torch.zeros(len(weight)) if bias is None else torch.as_tensor(bias))
+    channels = weight.shape[1] // pooling.groups
+    return Classifier(torch.nn.Identity(), Head(pooling, linear), channels=channels, locate=lambda size: Grid(size, (1, 1), (0, 0))).eval()
+
+
+@pytest.fixture
+def on_features():
+    return head_alone
 
 
 @pytest.fixture

@@ -1,24 +1,20 @@
-"""Grad-CAM++ against the published formula, written out in float64."""
+"""Grad-CAM++ against the published formula, written out in float64, and how the grad-cam package departs from it."""
 
 import pytest
 import torch
 
 import methods
 from benchmark.explain import gather, one
-from methods.gradcampp import GradCAMpp
+from methods.gradcampp import GradCAMpp, share_without_sign
 
 
-def published(A, G):
-    """Equation 19 position by position; A (C,h,w), G (C,h,w), both float64."""
-    result = torch.zeros(A.shape[1:], dtype=torch.float64)
-    for c in range(len(A)):
-        weight = 0.0
-        for g in G[c].flatten():
-            denominator = 2 * g**2 + A[c].sum() * g**3
-            alpha = g**2 / denominator if denominator != 0 else 0.0
-            weight = weight + alpha * max(g, 0.0)
-        result += weight * A[c]
-    return result.clamp(min=0)
+def published(A, G, epsilon=0.0):
+    """Equation 19 as printed, in float64; A (C,h,w), G (C,h,w). ``epsilon``: the grad-cam package adds 1e-6 to the denominator."""
+    A, G = A.double(), G.double()
+    denominator = 2 * G**2 + A.sum((-2, -1), keepdim=True) * G**3 + epsilon
+    alpha = torch.where(denominator == 0, 0, G**2 / denominator)
+    weights = (alpha * G.clamp(min=0)).sum((-2, -1))
+    return torch.einsum("c,chw->hw", weights, A).clamp(min=0)
 
 
 @pytest.mark.byhand
@@ -39,10 +35,38 @@ def test_the_sum_is_over_a_alone_not_over_a_times_g_cubed():
 @pytest.mark.oracle
 def test_every_pooling_gives_the_published_formula(model, images):
     evidence = gather(model, images)
-    ours = one(methods.build("gradcampp"), evidence)
+    ours = one(methods.build("gradcampp"), evidence).maps
     for n, k in [(0, 0), (3, 2)]:
-        expected = published(evidence.A[n].double(), evidence.G[n, k].double())
+        expected = published(evidence.A[n], evidence.G[n, k])
         torch.testing.assert_close(ours[n, k].double(), expected, atol=1e-5 * expected.max().item(), rtol=0)
+
+
+@pytest.mark.oracle
+def test_with_its_epsilon_the_formula_is_the_grad_cam_packages(make_model, images):
+    package = pytest.importorskip("pytorch_grad_cam").GradCAMPlusPlus
+    model = make_model("AVG")
+    with torch.no_grad():
+        model.weight.mul_(0.1)  # as small as the weights of a head of 1024 channels
+    evidence = gather(model, images)
+    A, G = evidence.A, evidence.G[:, 1]
+    weights = package.get_cam_weights(None, None, None, None, A.numpy(), G.numpy())  # reads nothing of its object
+    theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), A).clamp(min=0).double()
+    torch.testing.assert_close(published(A[0], G[0], 1e-6), theirs[0], atol=1e-5 * theirs[0].max().item(), rtol=0)
+    exact = published(A[0], G[0])
+    assert (exact / exact.max() - theirs[0] / theirs[0].max()).abs().max() > 0.01
+
+
+@pytest.mark.oracle
+def test_where_gradients_are_large_the_epsilon_is_nothing_and_both_agree(make_model, images):
+    package = pytest.importorskip("pytorch_grad_cam").GradCAMPlusPlus
+    model = make_model("AVG")
+    with torch.no_grad():
+        model.weight.mul_(1e5)
+    evidence = gather(model, images)
+    weights = package.get_cam_weights(None, None, None, None, evidence.A.numpy(), evidence.G[:, 1].numpy())
+    theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), evidence.A).clamp(min=0)
+    ours = one(methods.build("gradcampp"), evidence).maps[:, 1]
+    torch.testing.assert_close(ours, theirs, atol=1e-5 * theirs.max().item(), rtol=0)
 
 
 def test_a_logit_of_200_gives_a_finite_map(model, images):
@@ -50,7 +74,7 @@ def test_a_logit_of_200_gives_a_finite_map(model, images):
         model.bias.fill_(200.0)
     evidence = gather(model, images)
     assert evidence.logits.max() > 150
-    ours = one(methods.build("gradcampp"), evidence)
+    ours = one(methods.build("gradcampp"), evidence).maps
     assert ours.isfinite().all()
     assert ours.max() > 0
 
@@ -70,3 +94,22 @@ def test_a_denominator_of_zero_gives_weight_zero():
     """sum(A) * G = -2, possible where A < 0."""
     A, G = torch.tensor([-4.0, 0.0]).view(1, 1, 1, 1, 2), torch.tensor([0.5, 0.0]).view(1, 1, 1, 1, 2)
     assert GradCAMpp().weights(A, G).item() == 0
+
+
+@pytest.mark.byhand
+def test_the_share_of_places_where_alpha_has_lost_its_sign_is_told(on_features):
+    """sum(A) = -8 and -1 with G = .5: 2 - 8 * .5 < 0 at both places of one channel of two; where G < 0 nothing counts."""
+    A = torch.tensor([[[[-4.0, -4.0]], [[-1.0, 0.0]]]])
+    share = share_without_sign(gather(on_features("AVG", [[1, 1], [-1, -1]]), A))
+    assert share.tolist() == [[0.5, 0]]
+
+
+def test_where_features_are_not_negative_alpha_keeps_its_sign(model, images):
+    assert (share_without_sign(gather(model, images)) == 0).all()
+
+
+def test_gradients_are_not_changed(model, images):
+    evidence = gather(model, images)
+    before = evidence.G.clone()
+    GradCAMpp().weights(evidence.A.unsqueeze(1), evidence.G)
+    assert torch.equal(evidence.G, before)

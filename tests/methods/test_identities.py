@@ -1,37 +1,56 @@
 """What is the same by construction, and what is not."""
 
+import pytest
 import torch
 
+import backbones
 import methods
 from benchmark.explain import explain, gather, one
-from methods.base import GradientMethod
+from core.errors import NotAvailableError
+from methods.gradcam import GradCAM
 
 SUM_TO_ONE = ["AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE"]
+FAST = [word for word in methods.names() if methods.get(word).is_fast() and word not in ("noise", "center", "pcam")]
 
 
-class Unrectified(GradientMethod):
+class Unrectified(GradCAM):
     """Grad-CAM before its ReLU."""
 
     name = "unrectified"
-    source = "test"
-    weights = methods.get("gradcam").weights
+    rectified = False
 
 
-def both(model, images):
-    evidence = gather(model, images)
-    return one(methods.build("cam"), evidence), one(Unrectified(), evidence) * evidence.A[0, 0].numel()
+def relative(ours, theirs):
+    return ((ours - theirs).abs().max() / theirs.abs().max()).item()
 
 
 def test_cam_is_gradcam_times_its_positions_where_the_pooling_weights_sum_to_one(model, images):
-    cam, gradcam = both(model, images)
-    error = (cam - gradcam).abs().max() / cam.abs().max()
+    maps = explain(model, images, ["cam", Unrectified])
+    error = relative(maps["unrectified"] * 144, maps["cam"])
     assert (error < 1e-6) == (model.pooling in SUM_TO_ONE), f"{model.pooling}: relative error {error}"
 
 
-def test_gradcam_is_rectified_and_cam_is_not(model, images):
-    maps = explain(model, images, ["cam", "gradcam", "gradcampp"])
-    assert maps["gradcam"].min() >= 0
-    assert maps["gradcampp"].min() >= 0
+def test_under_avg_hirescam_is_cam_and_xgradcam_is_gradcam(model, images):
+    maps = explain(model, images, ["cam", "gradcam", "hirescam", "xgradcam"])
+    errors = relative(maps["hirescam"] * 144, maps["cam"]), relative(maps["xgradcam"], maps["gradcam"])
+    assert (max(errors) < 1e-5) == (model.pooling == "AVG"), f"{model.pooling}: relative errors {errors}"
+
+
+def test_hirescam_adds_up_to_the_first_order_effect_of_all_features(model, images):
+    evidence = gather(model, images)
+    total = (evidence.G * evidence.A.unsqueeze(1)).sum((-3, -2, -1))
+    torch.testing.assert_close(one(methods.build("hirescam"), evidence).maps.sum((-2, -1)), total, atol=1e-4, rtol=1e-5)
+
+
+def test_gradients_come_one_by_one_as_they_come_together(model, images):
+    gradients = gather(model, images).gradients
+    for each in (gradients, gradients.positive()):
+        torch.testing.assert_close(torch.stack(list(each.each()), 1), each.full(), atol=0, rtol=0)
+
+
+def test_rectified_methods_are_never_negative_and_cam_is(model, images):
+    maps = explain(model, images, FAST)
+    assert all(maps[word].min() >= 0 for word in FAST if methods.get(word).rectified)
     assert maps["cam"].min() < 0
 
 
@@ -46,3 +65,30 @@ def test_cam_and_gradcam_are_read_from_the_same_feature_map(model, images):
     evidence = gather(model, images)
     torch.testing.assert_close(evidence.A, model.features(images), atol=1e-6, rtol=0)
     torch.testing.assert_close(model.head(evidence.A), evidence.logits, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("side", "mirrors"), [(97, True), (96, False)])
+def test_a_mirrored_image_and_network_mirror_the_map_where_the_grid_is_symmetric(side, mirrors):
+    """ResNet looks from pixel 0 on in steps of 32: symmetric at 32 n + 1 pixels, shifted elsewhere."""
+    torch.manual_seed(0)
+    model, images = backbones.build("resnet18", 2, "LSE:gamma=1").eval(), torch.randn(2, 3, side, side)
+    plain = explain(model, images, FAST)
+    for part in model.modules():
+        if isinstance(part, torch.nn.Conv2d):
+            part.weight.data = part.weight.data.flip(-1)
+    mirrored = explain(model, images.flip(-1), FAST)
+    errors = {word: relative(mirrored[word].flip(-1), plain[word]) for word in FAST}
+    assert max(errors.values()) < 1e-4 if mirrors else min(errors.values()) > 0.01, errors
+
+
+def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
+    model = make_model("PCAM")
+    evidence = gather(model, images)
+    maps = one(methods.build("pcam"), evidence).maps
+    alone = model.head(evidence.A[:, :, 4:5, 7:8])
+    torch.testing.assert_close(maps[:, :, 4, 7], alone.sigmoid().detach())
+
+
+def test_pcam_has_no_answer_for_another_pooling(make_model, images):
+    with pytest.raises(NotAvailableError, match="these features are pooled by MAX: use a PCAM model"):
+        explain(make_model("MAX"), images, ["pcam"])

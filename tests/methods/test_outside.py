@@ -70,11 +70,3 @@ def test_a_class_that_is_no_method_is_a_sentence(tmp_path, body):
     (tmp_path / "x.py").write_text(body)
     with pytest.raises(BadValueError, match="is no method: derive it from"):
         methods.build(f"{tmp_path}/x.py:X")
-
-
-def test_the_example_of_the_docs_is_a_method_that_works(model, images, tmp_path):
-    page = (ROOT / "docs/add_a_method.md").read_text()
-    (tmp_path / "mycam.py").write_text(page.split("```python\n")[1].split("```")[0])
-    maps = explain(model, images, [f"{tmp_path}/mycam.py:MyCAM"])
-    assert maps["mycam"].shape == (4, 3, 12, 12)
-    assert len(methods.get(f"{tmp_path}/mycam.py:MyCAM").__doc__) > 30

@@ -122,11 +122,55 @@ def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(boar
     assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "1", "3"]  # cam and gradcam share a place
 
 
-def test_rows_that_are_equal_by_construction_say_so(board, records):
-    assert "the same as gradcam before rectification" in board["cam"]["note"]
-    assert "equal" not in board["gradcampp"]["note"]
-    pcam = records[0].model_copy(update={"cell": cell(method="cam", protocol="locus", global_pool="PCAM")})
-    assert "equal" not in select.notes(pcam, records)
+def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board):
+    assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "cam, rectified"}
+    sections = (suite / "leaderboard.md").read_text().split("\n## ")[1:]
+    assert all("| method | same map as |" in section for section in sections if "Rests on:" in section)
+
+
+def of_a_part(method):
+    kept = cases(method)[:12]
+    result = protocols.get("locus")().evaluate(kept, ("mass",), 0)
+    rests = {"test images": 60, "boxed images": 24, "explained images": 12, "cases": 12}
+    return Record(cell=cell(method=method, protocol="locus", data={"images": 12}), rests_on=rests, scores=tuple(result.scores))
+
+
+@pytest.fixture
+def both(tmp_path, records):
+    """A suite in which slow methods explain 12 of 24 images."""
+    slow = of_a_part("gradcampp").model_copy(update={"cell": cell(method="occlusion", protocol="locus", data={"images": 12})})
+    every = [*records, *map(of_a_part, METHODS), slow]
+    for each in every:
+        write(each, tmp_path / "both")
+    tables.write(tmp_path / "both")
+    return tmp_path / "both", every
+
+
+def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):
+    folder, every = both
+    sections = {text.splitlines()[0]: text for text in (folder / "leaderboard.md").read_text().split("\n## ")[1:]}
+    assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: slow methods, on 12 images"]
+    part = sections["phantom: slow methods, on 12 images"]
+    assert "explained images 12" in part
+    assert "not with those of the other tables" in part
+    table = leaderboard.main(every, "phantom", 12)
+    place = table.header.index("n cases")
+    assert {row[place] for row in table.rows} == {"12"}
+    assert {row[table.header.index("method")] for row in table.rows} == {*METHODS, "occlusion"}
+
+
+def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
+    assert leaderboard.main(both[1], "phantom") == leaderboard.main(records, "phantom")
+    assert leaderboard.per_finding(both[1], "phantom") == leaderboard.per_finding(records, "phantom")
+
+
+def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(both):
+    folder, _ = both
+    with (folder / "leaderboard.csv").open(newline="") as file:
+        splits = {line["split"] for line in csv.DictReader(file) if line["method"] == "occlusion"}
+    assert splits == {"test (12 images)"}
+    assert "slow methods, on 12 images" in tables.headline(folder)
+    assert "slow methods, on 12 images" in (folder / "leaderboard.tex").read_text()
 
 
 def test_a_method_that_does_not_beat_prior_is_marked(records):
@@ -188,7 +232,7 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
 def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
     book = openpyxl.load_workbook(suite / "seed.xlsx")
     assert book.sheetnames == ["phantom seed, fixed", "phantom seed, cross-fitted"]
-    assert isinstance(list(book.worksheets[0].values)[-1][6], (int, float))
+    assert isinstance(list(book.worksheets[0].values)[-1][7], (int, float))
 
 
 @pytest.mark.freshness

@@ -1,0 +1,120 @@
+"""Earlier feature levels: what a submodule of the extractor gives, and the network from there on.
+
+``layer`` is always the submodule's name as users call it (:mod:`backbones.parts`).
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from backbones import geometry, probe
+from backbones.foreign import Extractor
+from backbones.parts import path
+from backbones.probe import evaluating
+from backbones.tokens import TokensOf
+from core.errors import NotAvailableError
+from core.frames import Grid
+
+if TYPE_CHECKING:
+    from backbones.classifier import Classifier
+
+Tail = Callable[[Tensor], Tensor]
+
+
+@torch.inference_mode(False)
+def run(model: "Classifier", images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+    """(N,3,H,W) -> the level's map (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K) behind it.
+
+    One forward pass in evaluation mode. What stands before the level keeps no graph; the network goes on with a copy of
+    the leaf, so that nothing in place can change it. Raises ``UnknownNameError`` for a name that is no submodule and
+    ``NotAvailableError`` for one that gives no map, or not exactly once.
+    """
+    leaves: list[Tensor] = []
+
+    def leave(A: Tensor) -> Tensor:
+        leaves.append(A.detach().float().clone(memory_format=torch.contiguous_format).requires_grad_())
+        torch.set_grad_enabled(True)
+        return leaves[0].clone()
+
+    logits = _replaced(model, images, layer, leave)
+    return leaves[0], logits
+
+
+def tail(model: "Classifier", images: Tensor, layer: str) -> Tail:
+    """The network from the level on: maps (M,C,h,w) of that level -> logits (M,K), differentiable, for any M.
+
+    The network runs with the level's output replaced. Where everything passes through the level, its first part runs
+    for one image only. Where something goes round it (a level within a dense or residual block), the first part runs
+    for each of the M maps; maps of one image then stand side by side, in the order of ``images`` (N,3,H,W).
+    """
+    passes = _everything_passes(model, images[:1], layer)
+
+    def logits(A: Tensor) -> Tensor:
+        tracked = torch.is_grad_enabled()
+
+        def put(output: Tensor) -> Tensor:
+            torch.set_grad_enabled(tracked)
+            return A.clone()
+
+        owner = torch.arange(len(A), device=images.device) * len(images) // len(A)
+        return _replaced(model, images[:1] if passes else images[owner], layer, put)
+
+    return logits
+
+
+def grid(model: "Classifier", layer: str, size: tuple[int, int]) -> Grid:
+    """Where the positions of a level look in an input of ``size`` (H, W), worked out anew: ``model.grid`` keeps it.
+
+    By arithmetic; of a wrapped network by its gradients; errors as in :func:`run`.
+    """
+    part = Extractor(model, path(model, layer))
+    if isinstance(model.extractor, TokensOf):
+        A = _map(model, layer, geometry.features(part, size, model.channels), size)
+        return model.extractor.grid(size, (A.shape[-2], A.shape[-1]))
+    if isinstance(model.extractor, Extractor):
+        return probe.grid(model, part, size, model.channels)
+    return geometry.locator(part, model.channels)(size)
+
+
+def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
+    """Logits of ``images`` with the level's output A replaced by ``replace(A)``, which may switch gradients on."""
+    calls: list[bool] = []
+
+    def hook(part: Any, inputs: Any, output: Any) -> Tensor:
+        if calls:
+            raise NotAvailableError(f"the layer {layer!r} is used more than once in a forward pass: name a part that is used once")
+        calls.append(True)
+        A = replace(_map(model, layer, output, (images.shape[-2], images.shape[-1])))
+        return _as_before(model, A, output).to(output.dtype)
+
+    handle = model.get_submodule(path(model, layer)).register_forward_hook(hook)
+    try:
+        with evaluating(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):  # hooks are not for compiled code
+            logits = model(images)
+    finally:
+        handle.remove()
+    if not calls:
+        raise NotAvailableError(f"the layer {layer!r} takes no part in the network's forward pass: name another one")
+    return logits
+
+
+def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) -> Tensor:
+    """A level's output as a map (N,C,h,w)."""
+    A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
+    if not isinstance(A, Tensor) or A.ndim != 4:
+        told = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        raise NotAvailableError(f"the layer {layer!r} gives {told}, not a map (N, C, h, w): name another one")
+    return A
+
+
+def _as_before(model: "Classifier", A: Tensor, output: Tensor) -> Tensor:
+    """A map in the form of the level's ``output``."""
+    return model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
+
+
+def _everything_passes(model: "Classifier", image: Tensor, layer: str) -> bool:
+    """Whether the logits depend on the image through the level alone: an image of nan must not reach them."""
+    with torch.no_grad():
+        return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())

@@ -1,0 +1,48 @@
+"""The submodules of a network that may be looked at, and what users call them.
+
+A part goes by its dotted name in the original network (``layer3``, ``features.denseblock2``); parts of a network that
+is one sequence are called ``features.N``, as timm and torchvision call them.
+"""
+
+import difflib
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from backbones import geometry
+from core.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from backbones.classifier import Classifier
+
+
+def levels(model: "Classifier", declared: tuple[str, ...]) -> tuple[str, ...]:
+    """The ``declared`` levels without the one whose output is pooled as it is."""
+    if model.attention is not None:
+        return declared
+    outputs: dict[str, Any] = {}
+    with ExitStack() as hooks:
+        for name in declared:
+            part = model.get_submodule(path(model, name))
+            handle = part.register_forward_hook(lambda part, inputs, output, name=name: outputs.update({name: output}))
+            hooks.callback(handle.remove)
+        A = geometry.features(model.extractor, getattr(model.extractor, "native", (224, 224)), model.channels)
+    return tuple(name for name in declared if outputs.get(name) is not A)
+
+
+def path(model: "Classifier", layer: str) -> str:
+    """The dotted name within ``model`` of a level as users call it. Raises ``UnknownNameError`` with the nearest."""
+    paths = _paths(model)
+    if layer not in paths:
+        known = model.levels or list(dict.fromkeys(name.split(".")[0] for name in paths))
+        near = difflib.get_close_matches(layer, paths, n=5)
+        raise UnknownNameError("layer", layer, known, near, also="every other submodule by its dotted name")
+    return paths[layer]
+
+
+def _paths(model: "Classifier") -> dict[str, str]:
+    """Users' name -> dotted name within ``model``, for all parts of the extractor."""
+    root = next((name for name in ("net", "module") if hasattr(model.extractor, name)), "")
+    parts = [name for name, _ in model.extractor.get_submodule(root).named_modules() if name]
+    if root:
+        return {name: f"extractor.{root}.{name}" for name in parts}
+    return {f"features.{name}": f"extractor.{name}" for name in parts}

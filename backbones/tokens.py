@@ -1,0 +1,107 @@
+"""Transformers over patches (timm's ViT, DeiT, Swin): tokens as a map, and where they come from.
+
+Every token may gather from the whole image, so gradients do not tell where it looks (:mod:`backbones.probe` has no say
+here). The grid says which patch a token stands for: that is how all who draw token maps read them.
+"""
+
+from typing import Any
+
+import timm
+import torch
+from timm.layers.patch_embed import PatchEmbed
+from torch import Tensor, nn
+
+from core.errors import BadValueError
+from core.frames import Grid
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "vision_transformer": {"dynamic_img_size": True},
+    "deit": {"dynamic_img_size": True},
+    "swin_transformer": {"strict_img_size": False},
+    "swin_transformer_v2": {"strict_img_size": False},
+}
+"""timm's module -> what makes its networks take other image sizes than the one that they were made for."""
+
+
+def options(name: str) -> dict[str, Any]:
+    """What timm needs besides the ``name`` of a transformer that is served here; empty for all other networks."""
+    return next((given for module, given in OPTIONS.items() if timm.models.is_model_in_modules(name, [module])), {})
+
+
+class TokensOf(nn.Module):
+    """A timm transformer without its head: images -> the tokens behind the final norm, as a map.
+
+    Class, distillation and register tokens are left out. A ViT's position embedding is resized to the image (timm's
+    ``dynamic_img_size``); Swin's windows keep their size, and what they lack at the lower right edge is padded.
+    """
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+        self.native: tuple[int, int] = net.pretrained_cfg["input_size"][-2:]
+        """(H, W) that the network was made for."""
+        self.patch: int = net.patch_embed.patch_size[0]
+        self.prefix: int = getattr(net, "num_prefix_tokens", 0)
+
+    @staticmethod
+    def serves(net: Any) -> bool:
+        """Whether the tokens of ``net`` are patches of the image, with no convolutional stem before them."""
+        return type(getattr(net, "patch_embed", None)) is PatchEmbed
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) -> (N,C,h,w). Raises ``BadValueError`` where the patches do not fill the image."""
+        size = (images.shape[-2], images.shape[-1])
+        self.strides(size)
+        tokens = self.net.forward_features(images)
+        if hasattr(self.net, "fc_norm"):  # the final norm, which timm applies behind the mean where it takes one
+            tokens = self.net.fc_norm(tokens)
+        A = self.as_map(tokens, size)
+        if A is None:
+            raise BadValueError(f"the tokens of images of {size} pixels are no map: give {self.native}")
+        return A
+
+    def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
+        """Where A, or the map of a level of ``shape`` (h, w), comes from: token i stands for the patch around its centre.
+
+        >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
+        >>> TokensOf(net).grid((224, 224))
+        Grid(size=(224, 224), stride=(16, 16), offset=(7.5, 7.5))
+        """
+        strides = self.strides(size)
+        stride = max(strides.values()) if shape is None else strides[shape]
+        return Grid(size, (stride, stride), ((stride - 1) / 2, (stride - 1) / 2))
+
+    def strides(self, size: tuple[int, int]) -> dict[tuple[int, int], int]:
+        """(h, w) of the tokens of each stage -> pixels from one to the next, for images of ``size`` (H, W).
+
+        A merging of tokens halves their number, rounding up. Raises ``BadValueError`` for a size that is no multiple of the patch.
+        """
+        if min(size) < self.patch or any(side % self.patch for side in size):
+            near = [max(side // self.patch, 1) * self.patch for side in size]
+            raise BadValueError(
+                f"images of {size[0]}x{size[1]} pixels do not fit patches of {self.patch}x{self.patch}: give a multiple of {self.patch}, "
+                f"such as {near[0]}x{near[1]}"
+            )
+        h, w, found = size[0] // self.patch, size[1] // self.patch, {}
+        for stage in range(len(getattr(self.net, "layers", [None]))):
+            found[h, w] = self.patch * 2**stage
+            h, w = (h + 1) // 2, (w + 1) // 2
+        return found
+
+    def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
+        """(N, prefix + h*w, C) or (N,h,w,C) -> (N,C,h,w); None for what are no tokens of images of ``size`` (H, W)."""
+        if not isinstance(tokens, Tensor):
+            return None
+        for h, w in self.strides(size):
+            if tokens.ndim == 3 and tokens.shape[1] == self.prefix + h * w:
+                tokens = tokens[:, self.prefix :].reshape(len(tokens), h, w, -1)
+            if tokens.ndim == 4 and tokens.shape[1:3] == (h, w):
+                return tokens.permute(0, 3, 1, 2).contiguous()
+        return None
+
+    def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
+        """(M,C,h,w) -> the form that ``tokens`` have, with their class, distillation and register tokens in front."""
+        patches = A.permute(0, 2, 3, 1)  # (M, h, w, C)
+        if tokens.ndim == 4:
+            return patches.contiguous()
+        return torch.cat([tokens[:, : self.prefix].to(A.dtype).expand(len(A), -1, -1), patches.flatten(1, 2)], 1)

@@ -1,0 +1,65 @@
+"""Which cells a suite has: dataset x split x model x method x protocol (x alignment), each of which ends in one record.
+
+Planning reads no data, and imports the methods only where it matters which are fast, so a suite whose records are all
+there costs seconds.
+"""
+
+from collections.abc import Sequence
+
+import methods
+from benchmark.plan import COMPARED, ModelPlan, Suite
+from benchmark.records import Cell
+from benchmark.report import select
+from core.errors import NotAvailableError
+
+BASELINES = (*select.BASELINES, select.LIMIT)
+
+
+def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
+    """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines."""
+    asked = [*methods.expand(suite.words), *extra]
+    return [*dict.fromkeys(word for word in asked if word not in BASELINES), *BASELINES]
+
+
+def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
+    """The cells of one model: the classifier's own, then methods and baselines under each protocol.
+
+    Where slow methods explain some images only, they have no cells on all, and every method one on those images.
+    """
+    every = words(suite, extra)
+    slow = [] if model.slow_images is None else [word for word in every if word not in BASELINES and is_slow(word)]
+    whole = [word for word in every if word not in slow]
+    found = [_cell(model, "classifier", "aligned", "classification")]
+    found += [_cell(model, word, "aligned", protocol) for protocol in suite.scored_by for word in whole]
+    found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in BASELINES]
+    found += [_cell(model, word, "aligned", COMPARED, model.slow_images) for word in (every if slow else [])]
+    return found
+
+
+def is_slow(word: str) -> bool:
+    """Whether a method costs more than one forward pass; one that cannot be imported counts as slow."""
+    try:
+        return not methods.get(word).is_fast()
+    except NotAvailableError:
+        return True
+
+
+def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
+    training = model.trainings[0]
+    data = {"dataset": training.dataset, "findings": training.num_classes}
+    return Cell(
+        dataset=training.dataset.split(":")[0],
+        partition=training.partition,
+        split="test",
+        backbone=training.backbone,
+        global_pool=training.global_pool,
+        attention_map=training.attention_map or "none",
+        img_size=training.img_size,
+        seed=training.seed,
+        model_id=model.id,
+        method=method,
+        alignment=alignment,
+        protocol=protocol,
+        data=data if images is None else {**data, "images": images},
+        recipe=model.recipe,
+    )

@@ -1,0 +1,41 @@
+"""Door: hold a method against what every method keeps to, ``python -m benchmark.check method mycam``; ``methods`` lists them all."""
+
+import functools
+import sys
+from collections.abc import Sequence
+
+from config import CheckConfig
+from core import cli
+from core.errors import BadValueError
+
+USAGE = "write `method NAME` or `method path/to/file.py:Class`, several if you like; `methods` lists them all"
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Ask each method all questions and print the tables; 1 when a question fails, 2 for bad input."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words == ["methods"]:
+        from benchmark.conformance import page
+
+        print(page(), end="")
+        return 0
+    config, _ = cli.parse(CheckConfig, _flags(words), "python -m benchmark.check method NAME")
+    if not config.method:
+        raise BadValueError(f"no method given: {USAGE}")
+    from benchmark import conformance  # torch is imported when the words are right
+
+    return 1 if conformance.run(config, functools.partial(print, flush=True)) else 0
+
+
+def _flags(words: Sequence[str]) -> list[str]:
+    """The words as flags: ``method NAME …`` is short for ``--method NAME …``."""
+    if words and words[0].startswith("-"):
+        return list(words)
+    if not words or words[0] != "method":
+        raise BadValueError(f"{f'{words[0]!r} cannot be checked' if words else 'nothing to check'}: {USAGE}")
+    return ["--method", *words[1:]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

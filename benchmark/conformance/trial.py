@@ -1,0 +1,84 @@
+"""What a question is, and what it is asked about: one method on one small model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from backbones import Classifier
+from benchmark.explain import Maps, explain, gather
+from methods.base import Evidence, Method
+
+Verdict = Literal["pass", "info", "fail"]
+TOLERANCE = 1e-5
+"""Largest difference of two maps that count as the same, in shares of their largest value."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an examiner saw."""
+
+    verdict: Verdict
+    text: str
+    size: float = 0.0
+    """How large a difference was; over several models the largest is told."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question that every method is asked."""
+
+    name: str
+    ask: Callable[["Trial"], Seen]
+    meaning: str
+    """What a failure means and where to look."""
+
+
+def question(meaning: str) -> Callable[[Callable[["Trial"], Seen]], Question]:
+    """Makes a question of the function that asks it and goes by its name; ``meaning`` is what a failure means."""
+    return lambda ask: Question(ask.__name__.replace("_", " "), ask, meaning)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A method and a model that it serves."""
+
+    make: Callable[[], Method]
+    """A new instance of the method."""
+    name: str
+    """The model's name in a table."""
+    model: Classifier
+    images: Tensor
+    """(N,3,H,W) random images."""
+
+    def maps(self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None) -> Tensor:
+        """(N,K,h,w) maps of the method alone, as a user gets them; all findings unless some are named."""
+        method = method or self.make()
+        return self.beside([method], images, findings)[method.name]
+
+    def beside(self, parts: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None) -> Maps:
+        """The maps of several methods from one forward pass."""
+        return explain(self.model, self.images if images is None else images, list(parts), findings)
+
+    def evidence(self) -> Evidence:
+        """What the method is given."""
+        return gather(self.model, self.images)
+
+
+def same(found: Tensor, expected: Tensor, what: str) -> Seen:
+    """Whether two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
+    if found.shape != expected.shape:
+        return Seen("fail", f"{what}: maps of shape {tuple(found.shape)} instead of {tuple(expected.shape)}", float("inf"))
+    if torch.equal(found, expected):
+        return Seen("pass", "exactly the same")
+    share = float((found - expected).abs().max() / expected.abs().max())
+    verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # a nan is no pass
+    return Seen(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
+
+
+def first_failure(answers: Sequence[Seen]) -> Seen:
+    """The first that failed, else the one that saw most."""
+    failed = [seen for seen in answers if seen.verdict == "fail"]
+    return failed[0] if failed else max(answers, key=lambda seen: seen.size)

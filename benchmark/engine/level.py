@@ -1,0 +1,85 @@
+"""Evidence of an earlier layer: the network's tail from there on is the head, and gradients go back through it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from backbones import levels
+from backbones.probe import evaluating
+from benchmark.engine import memory
+from benchmark.engine.quiet import plain
+from benchmark.engine.request import Answers, Request
+from core.errors import NotAvailableError
+from methods.base import Evidence
+from methods.gradients import Dense, Gradients
+
+
+def look(request: Request, layer: str) -> Evidence:
+    """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail."""
+    model, images = request.model, request.images
+    with evaluating(model), request.autocast():
+        A, logits = levels.run(model, images, layer)
+    findings = request.choose(logits.shape[1])
+    return Evidence(
+        images=images,
+        A=A.detach(),
+        logits=logits.detach()[:, list(findings)].float(),
+        grid=model.grid((images.shape[-2], images.shape[-1]), layer),
+        pooling="",
+        findings=findings,
+        engine=Level(request, findings, layer, A, logits),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Level(Answers):
+    """Answers at the output ``A`` (N,C,h,w) of ``layer``; ``logits`` (N, all findings) carry the graph of the tail."""
+
+    layer: str
+    A: Tensor
+    logits: Tensor
+
+    def head(self, features: Tensor) -> Tensor:
+        """(M,C,h,w) -> (M,K): the network runs again, with ``features`` put in at the layer."""
+        with evaluating(self.request.model):
+            return self._tail(features)[:, list(self.findings)]
+
+    @cached_property
+    def _tail(self) -> levels.Tail:
+        return levels.tail(self.request.model, self.request.images, self.layer)
+
+    def gradients(self) -> Gradients:
+        """One backward pass of the tail per finding."""
+        with plain(), torch.enable_grad():
+            found = [torch.autograd.grad(self.logits[:, k].sum(), self.A, retain_graph=True)[0] for k in self.findings]
+        return Dense(torch.stack(found, dim=1))
+
+    def class_maps(self) -> NoReturn:
+        """There are none before the pooled map."""
+        raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled, so the classifier's weights do not fit it")
+
+    def bias(self) -> Tensor:
+        """See ``class_maps``."""
+        self.class_maps()
+
+    def drops(self) -> None:
+        """Not in closed form."""
+
+    def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
+        """The evidence in parts of findings: the images of a batch share one graph."""
+        step = max(1, memory.gradients_at_once(self.A, self.request.memory_gib) // len(self.A))
+        for k in range(0, len(self.findings), step):
+            findings = self.findings[k : k + step]
+            yield (
+                slice(0, len(self.A)),
+                replace(
+                    evidence,
+                    logits=evidence.logits[:, k : k + step],
+                    findings=findings,
+                    engine=replace(self, findings=findings),
+                ),
+            )

@@ -1,0 +1,38 @@
+"""How much is done at once, and how it lies in memory: sizes from a budget, never from what happens to be free."""
+
+import torch
+from torch import Tensor
+
+GIB = 2**30
+FLOATS_PER_PIXEL = 128
+"""Activations alive at once in a forward pass, per pixel of the input: an upper bound for the usual networks."""
+TEMPORARIES = 6
+"""How many tensors of the size of G a method may hold beside it."""
+CACHE = 8 * 2**20
+"""Bytes of G per part on a CPU: sums over what lies in the cache are several times faster."""
+SWEEP = 8 * 224 * 224
+"""Input pixels per forward pass of a sweep on a CPU, eight images of 224 px: more are no faster and want more memory."""
+
+
+def images_at_once(images: Tensor, memory_gib: float) -> int:
+    """How many images of the size of ``images`` (N,3,H,W) a forward pass may take."""
+    each = images.shape[-2] * images.shape[-1] * FLOATS_PER_PIXEL * 4
+    return max(1, int(memory_gib * GIB / each))
+
+
+def sweep_at_once(images: Tensor, memory_gib: float) -> int:
+    """How many images one step of a sweep takes."""
+    fits = images_at_once(images, memory_gib)
+    return fits if images.is_cuda else max(1, min(fits, SWEEP // (images.shape[-2] * images.shape[-1])))
+
+
+def gradients_at_once(A: Tensor, memory_gib: float) -> int:
+    """How many (image, finding) pairs may have their G, (C,h,w) each, in memory at once; at least one."""
+    budget = memory_gib * GIB / TEMPORARIES
+    limit = budget if A.is_cuda else min(budget, CACHE)
+    return max(1, int(limit / (A[0].numel() * 4)))
+
+
+def laid_out(images: Tensor) -> Tensor:
+    """The same (N,C,H,W) values by channels on a CPU, where convolutions are up to half as fast again."""
+    return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,103 @@
+"""Evidence of the map that is pooled: everything behind it is the head, and gradients need no network."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from backbones.probe import evaluating
+from benchmark.engine import memory
+from benchmark.engine.quiet import plain
+from benchmark.engine.request import Answers, Request
+from methods.base import Evidence
+from methods.gradients import Dense, Factored, Gradients
+
+
+def look(request: Request) -> Evidence:
+    """One forward pass; gradients, class maps and the rest are made when they are asked for."""
+    model, images = request.model, request.images
+    with evaluating(model):
+        A = _features(request)
+        logits = model.head(A)
+        grid = model.grid((images.shape[-2], images.shape[-1]))
+    findings = request.choose(logits.shape[1])
+    return Evidence(
+        images=images,
+        A=A,
+        logits=logits[:, list(findings)],
+        grid=grid,
+        pooling=model.pooling,
+        findings=findings,
+        engine=Pooled(request, findings, A),
+    )
+
+
+def _features(request: Request) -> Tensor:
+    parts = torch.split(request.images, memory.images_at_once(request.images, request.memory_gib))
+    with request.autocast():
+        found = [request.model.features(memory.laid_out(part)) for part in parts]
+    return torch.cat(found).float().contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class Pooled(Answers):
+    """Answers at the pooled map ``A``, (N,C,h,w)."""
+
+    A: Tensor
+
+    @property
+    def _columns(self) -> list[int]:
+        return list(self.findings)
+
+    def head(self, features: Tensor) -> Tensor:
+        """(M,C,h,w) -> (M,K)."""
+        with evaluating(self.request.model):
+            return self.request.model.head(features)[:, self._columns]
+
+    def gradients(self) -> Gradients:
+        """In closed form where the head has one, else all findings by one vectorised backward pass of the head."""
+        with plain(), evaluating(self.request.model):
+            factors = self.request.model.head.factors(self.A)
+        if factors is None:
+            return Dense(self._jacobian())
+        w, D = factors
+        return Factored(w[self._columns], D if D.shape[1] == 1 else D[:, self._columns])
+
+    def _jacobian(self) -> Tensor:
+        with plain(), torch.enable_grad():
+            A = self.A.detach().requires_grad_()
+            logits = self.head(A)
+            n, k = logits.shape
+            directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
+            (G,) = torch.autograd.grad(logits, A, directions, is_grads_batched=True)
+        return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
+
+    def class_maps(self) -> Tensor:
+        """(N,K,h,w)."""
+        with plain(), evaluating(self.request.model):
+            return self.request.model.class_maps(self.A)[:, self._columns]
+
+    def bias(self) -> Tensor:
+        """(K,)."""
+        return self.request.model.bias.detach()[self._columns]
+
+    def drops(self) -> Tensor | None:
+        """(N,K,C), or None where the head has no closed form."""
+        with plain(), evaluating(self.request.model):
+            drops: Tensor | None = self.request.model.head.ablated_drops(self.A)
+        return None if drops is None else drops[:, self._columns]
+
+    def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
+        """The evidence in parts of images and findings whose G fit in memory: the place among the images, and the part."""
+        pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
+        images, findings = max(1, pairs // len(self.findings)), min(pairs, len(self.findings))
+        for i in range(0, len(self.A), images):
+            rows = slice(i, min(i + images, len(self.A)))
+            for k in range(0, len(self.findings), findings):
+                yield rows, self._part(evidence, rows, slice(k, k + findings))
+
+    def _part(self, whole: Evidence, rows: slice, columns: slice) -> Evidence:
+        findings, A, images = self.findings[columns], self.A[rows], whole.images[rows]
+        engine = Pooled(replace(self.request, images=images), findings, A)
+        return replace(whole, images=images, A=A, logits=whole.logits[rows, columns], findings=findings, engine=engine)

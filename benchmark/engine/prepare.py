@@ -1,0 +1,19 @@
+"""A model as the flags want it run."""
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from config import EngineFlags
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+
+def prepare(model: "Classifier", flags: EngineFlags) -> "Classifier":
+    """``model`` itself, its features compiled and its weights laid out by channels where ``flags`` say so."""
+    if flags.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if flags.compile:
+        model.extractor.compile()
+    return model

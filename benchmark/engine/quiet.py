@@ -1,0 +1,39 @@
+"""Torch's modes: what a method runs under, and what the caller had set."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@contextmanager
+def plain() -> Iterator[None]:
+    """Neither inference mode nor gradients nor autocast: the caller's own settings come back afterwards."""
+    with (
+        torch.inference_mode(mode=False),
+        torch.no_grad(),
+        torch.autocast("cpu", enabled=False),
+        torch.autocast("cuda", enabled=False),
+    ):
+        yield
+
+
+@dataclass(frozen=True)
+class Autocast:
+    """The precision that the caller chose for forward passes."""
+
+    device: str
+    enabled: bool
+    dtype: torch.dtype
+
+    @classmethod
+    def now(cls, images: Tensor) -> "Autocast":
+        """What is in force where ``images`` are."""
+        device = images.device.type
+        return cls(device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
+
+    def __call__(self) -> torch.autocast:
+        """A context in which it is in force again."""
+        return torch.autocast(self.device, dtype=self.dtype, enabled=self.enabled)

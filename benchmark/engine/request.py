@@ -1,0 +1,83 @@
+"""What is explained and how much may be done at once; the part of the answers that every layer shares."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from tqdm import tqdm
+
+from backbones.probe import evaluating
+from benchmark.engine import memory
+from benchmark.engine.quiet import Autocast, plain
+from core.errors import BadValueError
+from methods.base import Evidence
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A batch, a model and the findings to explain."""
+
+    model: "Classifier"
+    images: Tensor
+    """(N,3,H,W)."""
+    findings: tuple[int, ...] | None
+    """Positions among the model's outputs; None until they are counted."""
+    memory_gib: float
+    progress: bool
+    autocast: Autocast
+    """The precision of forward passes."""
+    look: Callable[["Request", str | None], Evidence]
+    """Request, layer -> the evidence of that layer."""
+
+    def choose(self, count: int) -> tuple[int, ...]:
+        """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have."""
+        chosen = tuple(range(count)) if self.findings is None else self.findings
+        wrong = [finding for finding in chosen if finding not in range(count)]
+        if wrong or not chosen:
+            raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
+        return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What can be asked of the whole network, whichever layer is looked at."""
+
+    request: Request
+    findings: tuple[int, ...]
+
+    def network(self, images: Tensor) -> Tensor:
+        """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images."""
+        with evaluating(self.request.model):
+            return self.request.model(images)[:, list(self.findings)]
+
+    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+        """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
+        request = self.request
+        step = memory.sweep_at_once(request.images, request.memory_gib)
+        found = [request.images.new_empty(0, len(self.findings))]
+        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=None if request.progress else True)
+        with bar, plain(), evaluating(request.model):
+            for start in range(0, count, step):
+                images = memory.laid_out(render(slice(start, min(start + step, count))))
+                with request.autocast():
+                    logits = functional_call(request.model, self._weights, (images,))
+                found.append(logits[:, list(self.findings)].float())
+                bar.update(len(images))
+        return torch.cat(found)
+
+    @cached_property
+    def _weights(self) -> dict[str, Tensor]:
+        """The convolutions' weights as their images lie; the model keeps its own."""
+        weights = self.request.model.named_parameters()
+        return {name: memory.laid_out(value.detach()) for name, value in weights if value.ndim == 4}
+
+    def at(self, layer: str | None) -> Evidence:
+        """The same images and findings at another layer: one more forward pass."""
+        return self.request.look(replace(self.request, findings=self.findings), layer)

@@ -1,0 +1,70 @@
+"""Reading maps: memory-mapped, and only what is whole and of the key that is asked for."""
+
+import logging
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.maps.index import Index, beside
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class StoredMaps:
+    """The maps of one method for the boxed images of a model."""
+
+    values: NDArray[np.float16]
+    """(cases, h, w) map / max|map|, memory-mapped."""
+    index: Index
+
+    def stored(self, image: str, finding: str) -> NDArray[np.float16] | None:
+        """(h, w) map / max|map|: what is scored; None where the method gave a value that is not finite."""
+        n, k = self._at(image, finding)
+        return None if self.index.peaks[n][k] is None else self.values[n * len(self.index.findings) + k]
+
+    def map(self, image: str, finding: str) -> NDArray[np.float32] | None:
+        """(h, w) float32: the map as the method gave it, to half precision, with its exact maximum; None as above."""
+        n, k = self._at(image, finding)
+        scaled, peak = self.stored(image, finding), self.index.peaks[n][k]
+        return None if scaled is None or peak is None else scaled.astype(np.float32) * np.float32(peak)
+
+    def _at(self, image: str, finding: str) -> tuple[int, int]:
+        return self._place[image], self.index.findings.index(finding)
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {image: n for n, image in enumerate(self.index.images)}
+
+
+def read(array: Path, key: str) -> StoredMaps | str | None:
+    """The maps of this ``key`` in the file ``array``; the reason where a method has none; None where nothing counts.
+
+    What is truncated or damaged is told in a sentence and counts as nothing.
+    """
+    if not beside(array).exists():
+        return None
+    try:
+        index = Index.model_validate_json(beside(array).read_text(encoding="utf-8"))
+        if index.key != key:
+            return None
+        return index.reason or StoredMaps(_opened(array, index), index)
+    except (ValueError, OSError, EOFError) as error:
+        log.warning("the maps in %s are broken (%s): they are made again", array, " ".join(str(error).split()))
+        return None
+
+
+def _opened(array: Path, index: Index) -> NDArray[np.float16]:
+    """The array as its index states it. Raises ``ValueError`` for another one."""
+    length, cases = array.stat().st_size, len(index.images) * len(index.findings)
+    if length != index.bytes:
+        raise ValueError(f"{length} bytes instead of {index.bytes}")
+    if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
+        raise ValueError(f"its index has not {cases} cases")
+    values: NDArray[np.float16] = np.load(array, mmap_mode="r", allow_pickle=False)
+    if (values.shape, values.dtype) != (index.shape, np.dtype("<f2")):
+        raise ValueError(f"{values.dtype} of shape {values.shape} instead of float16 of shape {index.shape}")
+    return values

@@ -1,0 +1,78 @@
+"""A run: every course timed, every contender weighed, one record."""
+
+import datetime
+import logging
+import time
+from dataclasses import asdict
+
+import torch
+
+from benchmark.speed import agreement, machine, memory, plan
+from benchmark.speed.contenders import CONTENDERS
+from benchmark.speed.network import network
+from benchmark.speed.plan import Course
+from benchmark.speed.record import Peak, Row, SpeedRecord
+from benchmark.speed.timing import Times, interleaved
+from benchmark.training.machine import settle
+from config import SpeedConfig
+
+log = logging.getLogger(__name__)
+MEASURED = ("backbones", "sizes", "batches", "findings", "sweep", "images", "rounds", "budget", "patience")
+"""Flags that decide what is measured."""
+
+
+def run(config: SpeedConfig) -> SpeedRecord:
+    """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, maps that do not agree."""
+    begun = time.perf_counter()
+    settle(config.threads)
+    where = machine.describe(torch.get_num_threads())
+    rows = [row for course in plan.courses(config) for row in timed(course, config)]
+    peaks = weighed(config) if config.memory else []
+    return SpeedRecord(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - begun, 1),
+        machine=where,
+        settings={name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items() if name in MEASURED},
+        rows=tuple(rows),
+        peaks=tuple(peaks),
+    )
+
+
+def timed(course: Course, config: SpeedConfig) -> list[Row]:
+    """The rows of one course, after a check that packages which make the same map do."""
+    log.info("%s: %s", course.group, _words(course))
+    model, images = network(course.setting, max(max(config.findings), *(task.findings for task in course.tasks)))
+    if course.group == "methods":
+        agreement.check(model, images)
+    calls = {task: CONTENDERS[task.contender](model, images, range(task.findings)) for task in course.tasks}
+    found = interleaved(calls, config.rounds, config.budget, config.patience)
+    return [row(course, task.contender, task.findings, times, config) for task, times in found.items()]
+
+
+def row(course: Course, contender: str, findings: int, times: Times, config: SpeedConfig) -> Row:
+    """The times of one task as a row of the record; says why where there are none."""
+    wall, cpu = ([round(1000 * min(t) / course.setting.batch, 3)] if t else [None] for t in (times.wall, times.cpu))
+    log.info("  %s (findings: %d): %s ms per image, %d rounds", contender, findings, wall[0], len(times.wall))
+    return Row(
+        group=course.group,
+        setting=course.setting,
+        contender=contender,
+        findings=findings,
+        wall_ms=wall[0],
+        cpu_ms=cpu[0],
+        rounds=len(times.wall),
+        reason="" if times.wall else f"one call would take more than {config.patience:g} s",
+    )
+
+
+def weighed(config: SpeedConfig) -> list[Peak]:
+    """The peak memory of every contender, each in a process of its own."""
+    peaks = []
+    for setting, task in plan.weighed(config):
+        peaks.append(memory.peak(setting, task, torch.get_num_threads()))
+        log.info("memory, %s %d px x %d: %s: %s MiB", setting.backbone, setting.size, setting.batch, task.contender, peaks[-1].mib)
+    return peaks
+
+
+def _words(course: Course) -> str:
+    return f"{course.setting.backbone}, {course.setting.size} px, {course.setting.batch} images per call"

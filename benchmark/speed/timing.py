@@ -1,0 +1,60 @@
+"""Times that can be compared: everything in turn, round by round, and of each the minimum.
+
+A disturbance (another process, a warmer processor) meets all contenders alike instead of the one that happens to run, and
+the minimum is the round that was disturbed least. The first round also warms up.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+class Task(NamedTuple):
+    """A contender and how many findings it explains."""
+
+    contender: str
+    findings: int
+
+
+@dataclass
+class Times:
+    """Seconds of each call so far."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Processor time of all threads."""
+
+    def add(self, call: Callable[[], object]) -> None:
+        """Call once and take the time."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        call()
+        self.wall.append(time.perf_counter() - wall)
+        self.cpu.append(time.process_time() - cpu)
+
+
+def interleaved(
+    calls: Mapping[Task, Callable[[], object]], rounds: int, budget: float = float("inf"), patience: float = float("inf")
+) -> dict[Task, Times]:
+    """The times of ``calls``, in at most ``rounds`` rounds.
+
+    A call has no further round once its rounds took ``budget`` seconds, and none at all where ``expected`` exceeds
+    ``patience`` seconds: its list of times is empty then.
+    """
+    found = {task: Times() for task in calls}
+    for turn in range(rounds):
+        for task, call in calls.items():
+            times = found[task]
+            if 0 < sum(times.wall) < budget if turn else expected(task, found) <= patience:
+                times.add(call)
+    return found
+
+
+def expected(task: Task, found: Mapping[Task, Times]) -> float:
+    """Seconds that a first call takes at most, judged by the same contender with fewer findings; 0 without any.
+
+    >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
+    10.0
+    """
+    known = [(other.findings, min(t.wall)) for other, t in found.items() if other.contender == task.contender and t.wall and other.findings]
+    return min((seconds * task.findings / findings for findings, seconds in known), default=0.0)

@@ -1,0 +1,83 @@
+"""A finished training and the held-out images on which its maps are made and scored."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmark.training import checkpoints
+from benchmark.training import data as source
+from config import TrainConfig
+from core.errors import DataError, examples
+from core.seeds import patient_ranks
+from core.types import Sample
+from datasets import cache
+from datasets.base import Dataset
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training of a model and the images that it never saw."""
+
+    config: TrainConfig
+    folder: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        """What is explained and scored."""
+        return self.folder / "best.ckpt"
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
+        digest = hashlib.sha256()
+        for name, value in sorted(checkpoints.weights(checkpoints.read(self.checkpoint)).items()):
+            digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The held-out split."""
+        return source.load(self.config, "test")
+
+    @cached_property
+    def cases(self) -> list[Sample]:
+        """The held-out images with any truth box."""
+        return [sample for sample in self.data if sample.boxes]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(cases, S, S) pixels of ``cases``. Raises ``DataError`` when one of them can't be decoded: it has truth."""
+        found = cache.pixels(self.data, self.config.img_size, Path(self.config.cache_dir), self.config.max_bad_images)
+        place = {self.data[int(i)].image_id: n for n, i in enumerate(found.kept)}
+        missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
+        if missing:
+            raise DataError(f"{len(missing)} images with a truth box cannot be decoded: {examples(missing)}; mend or remove them")
+        return found.images[[place[sample.image_id] for sample in self.cases]]
+
+    @cached_property
+    def pixels_digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of ``pixels``."""
+        return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
+
+
+def drawn(trained: Sequence[Trained], count: int | None) -> list[Sample]:
+    """The held-out images with a truth box, in their order: all of them for None, else a part of ``count`` by the data seed."""
+    samples = [sample for run in trained for sample in run.cases]
+    return samples if count is None else part(samples, count, trained[0].config.data_seed)
+
+
+def part(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """``count`` of the samples, in their order: patients are shuffled by ``seed`` and taken one after the other.
+
+    Every model of the same data gets the same images, however they are dealt into folds, and fewer are a part of more.
+    """
+    ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
+    order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))
+    kept = {image for _, image in order[:count]}
+    return [sample for sample in samples if sample.image_id in kept]

@@ -1,0 +1,125 @@
+"""The gradients of all logits with respect to A, with the sums over them that methods take.
+
+``G`` is (N,K,C,h,w): K times as large as the feature map. Under most heads it is a product, G_kc(xy) = w_kc D(xy), and
+then every sum costs about as much for fourteen findings as for one.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class Gradients(ABC):
+    """G for a batch. ``A`` in the arguments is any (N,C,h,w) tensor."""
+
+    @abstractmethod
+    def full(self) -> Tensor:
+        """(N,K,C,h,w) float32: the gradients themselves."""
+
+    def each(self) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other: for what must visit every place, and is faster within the cache."""
+        yield from self.full().unbind(1)
+
+    def mean(self) -> Tensor:
+        """(N,K,C) means over positions."""
+        return self.full().mean((-2, -1))
+
+    def dot_channels(self, A: Tensor) -> Tensor:
+        """(N,K,h,w) sums over channels of G * A."""
+        return (self.full() * A.unsqueeze(1)).sum(2)
+
+    def dot_positions(self, A: Tensor) -> Tensor:
+        """(N,K,C) sums over positions of G * A."""
+        return (self.full() * A.unsqueeze(1)).sum((-2, -1))
+
+    def positive(self) -> "Gradients":
+        """Max(0, G)."""
+        return Dense(self.full().clamp(min=0))
+
+
+@dataclass(frozen=True, eq=False)
+class Dense(Gradients):
+    """Gradients of a head of unknown inside."""
+
+    G: Tensor
+    """(N,K,C,h,w)."""
+
+    def full(self) -> Tensor:
+        """(N,K,C,h,w), the tensor it was made of."""
+        return self.G
+
+
+@dataclass(frozen=True, eq=False)
+class Factored(Gradients):
+    """G_kc(xy) = w_kc D(xy): D per channel, the same for all findings, or per finding, the same for all channels."""
+
+    w: Tensor
+    """(K,C)."""
+    D: Tensor
+    """(N,1,C,h,w) or (N,K,1,h,w)."""
+
+    @property
+    def _per_channel(self) -> bool:
+        return self.D.shape[1] == 1 and self.D.shape[2] == self.w.shape[1]
+
+    def full(self) -> Tensor:
+        """(N,K,C,h,w), made anew at every call."""
+        return self.w[:, :, None, None] * self.D
+
+    def each(self) -> Iterator[Tensor]:
+        """(N,C,h,w), each made when its turn comes."""
+        shared = self.D.shape[1] == 1
+        for k, w in enumerate(self.w):
+            yield w[:, None, None] * self.D[:, 0 if shared else k]
+
+    def mean(self) -> Tensor:
+        """(N,K,C)."""
+        return self.w * self.D.mean((-2, -1))
+
+    def dot_channels(self, A: Tensor) -> Tensor:
+        """(N,K,h,w): one matrix product."""
+        if self._per_channel:
+            return _mix(self.w, self.D[:, 0] * A)
+        return self.D[:, :, 0] * _mix(self.w, A)
+
+    def dot_positions(self, A: Tensor) -> Tensor:
+        """(N,K,C)."""
+        if self._per_channel:
+            return self.w * (self.D[:, 0] * A).sum((-2, -1)).unsqueeze(1)
+        return self.w * torch.einsum("nkp,ncp->nkc", self.D[:, :, 0].flatten(2), A.flatten(2))
+
+    def positive(self) -> Gradients:
+        """A product is positive where both factors are, or neither."""
+        both, neither = (Factored((s * self.w).clamp(min=0), (s * self.D).clamp(min=0)) for s in (1, -1))
+        return _Sum(both, neither)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sum(Gradients):
+    """Two terms of which at most one differs from 0 at any place."""
+
+    one: Gradients
+    other: Gradients
+
+    def full(self) -> Tensor:
+        return self.one.full() + self.other.full()
+
+    def mean(self) -> Tensor:
+        return self.one.mean() + self.other.mean()
+
+    def dot_channels(self, A: Tensor) -> Tensor:
+        return self.one.dot_channels(A) + self.other.dot_channels(A)
+
+    def dot_positions(self, A: Tensor) -> Tensor:
+        return self.one.dot_positions(A) + self.other.dot_positions(A)
+
+    def positive(self) -> Gradients:
+        return _Sum(self.one.positive(), self.other.positive())
+
+
+def _mix(w: Tensor, values: Tensor) -> Tensor:
+    """(K,C), (N,C,h,w) -> (N,K,h,w) weighted sums over channels."""
+    return torch.matmul(w, values.flatten(2)).reshape(len(values), len(w), *values.shape[2:])

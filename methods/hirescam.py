@@ -1,0 +1,23 @@
+"""HiResCAM."""
+
+from torch import Tensor
+
+from methods.base import Evidence, Method
+
+
+class HiResCAM(Method):
+    """What each position adds to the logit to first order: its own gradients times its own features; signed.
+
+    ``L_k = sum_c G_kc * A_c``, position by position. Source: Draelos and Carin, arXiv:2011.08891.
+
+    The paper has no ReLU. Its sum over positions is the sum of A * G for any head; with AVG pooling it equals
+    CAM / (h w). Trap: with MAX pooling G is 0 but at one position per channel, so the map is a few points.
+    """
+
+    name = "hirescam"
+    needs = frozenset({"features", "gradients"})
+    source = "Draelos and Carin, arXiv:2011.08891"
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w), signed."""
+        return evidence.gradients.dot_channels(evidence.A)

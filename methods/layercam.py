@@ -1,0 +1,39 @@
+"""LayerCAM."""
+
+import torch
+from torch import Tensor
+
+from core.frames import Grid
+from methods.base import Evidence, Method
+from methods.fusion import finest, largest, share
+
+
+class LayerCAM(Method):
+    """Positions whose own features raise the logit by their own positive gradients; values >= 0.
+
+    ``L_k = ReLU(sum_c ReLU(G_kc) * A_c)``, position by position. Source: Jiang et al., TIP 2021.
+
+    ``layercam:layers=layer2+layer3`` fuses earlier levels with the pooled map, all on the finest level's grid, the
+    largest value counts: earlier levels as the paper's ``tanh(2 L / max L)``, the pooled map as ``L / max L``.
+    """
+
+    name = "layercam"
+    needs = frozenset({"features", "gradients"})
+    rectified = True
+    source = "Jiang et al., TIP 2021"
+
+    def __init__(self, layers: str = "") -> None:
+        """``layers``: earlier feature levels of the model, joined by ``+``; empty is the pooled map alone."""
+        self.layers = [layer for layer in str(layers).split("+") if layer]
+
+    def grid(self, evidence: Evidence) -> Grid:
+        """That of the finest level."""
+        return finest([evidence, *map(evidence.at, self.layers)]).grid
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) in the finest level's shape; before rectification where nothing is fused."""
+        levels = [evidence, *map(evidence.at, self.layers)]
+        maps = [level.gradients.positive().dot_channels(level.A) for level in levels]
+        if not self.layers:
+            return maps[0]
+        return largest([share(maps[0]), *(torch.tanh(2 * share(each)) for each in maps[1:])], levels)

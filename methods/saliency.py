@@ -1,0 +1,27 @@
+"""Saliency."""
+
+import torch
+from captum.attr import Saliency as CaptumSaliency
+from torch import Tensor
+
+from methods.base import Evidence
+from methods.pixelwise import PixelMethod
+
+
+class Saliency(PixelMethod):
+    """How much each pixel, changed a little, moves the logit, up or down; values >= 0, at the input's size.
+
+    ``L_k(x,y) = sum_rgb |dS_k/dI|``. Source: Simonyan et al., ICLR workshop 2014, section 3.
+
+    Summed over the colours (the paper takes their maximum). Trap: it says where the logit is sensitive, not what speaks
+    for the finding. Costs a forward and a backward pass through the whole network per image and finding.
+    """
+
+    name = "saliency"
+    source = "Simonyan et al., ICLR workshop 2014, sec. 3"
+
+    def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
+        """(1,3,H,W) -> (K,3,H,W) gradients of each logit."""
+        slope = CaptumSaliency(evidence.network)
+        findings = range(len(evidence.findings))
+        return torch.cat([slope.attribute(image.requires_grad_(), target=k, abs=False) for k in findings])

@@ -1,0 +1,40 @@
+"""Score-CAM."""
+
+import torch
+from torch import Tensor
+
+from core.errors import BadValueError
+from methods.base import Evidence, Method, weighted
+from methods.masks import MASKS
+
+
+class ScoreCAM(Method):
+    """Channels weighted by the logit of the image seen through them; values >= 0.
+
+    ``L_k = ReLU(sum_c softmax_c(S_k(I * up(norm A_c)) - S_k(0)) A_c)``, norm: to [0,1]. Source: Wang et al., CVPR
+    workshops 2020, equations 5 to 7. S_k(0) is the same for all channels: the softmax cancels it, so it is left out.
+
+    One forward pass per image and channel serves all findings; constant channels weigh 0 and are not run. Trap: the
+    softmax is of raw logits: the larger they are, the fewer channels count.
+    """
+
+    name = "scorecam"
+    needs = frozenset({"features", "forwards"})
+    rectified = True
+    source = "Wang et al., CVPR workshops 2020, eq. 5-7"
+
+    def __init__(self, masks: str = "grid") -> None:
+        """``masks``: ``grid``, or ``grad-cam`` to compare with that package (``methods.masks`` says how they differ)."""
+        if masks not in MASKS:
+            raise BadValueError(f"scorecam cannot draw masks={masks!r}: write {' or '.join(MASKS)}")
+        self.masks = masks
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w); masked images exist only as long as the engine's batch."""
+        (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
+        n, c = run.nonzero(as_tuple=True)
+        logits = evidence.sweep(len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1)))
+        scores = logits.new_full((*run.shape, logits.shape[1]), -torch.inf)
+        scores[n, c] = logits
+        weights = scores.softmax(1).where(run.any(1)[:, None, None], 0)  # (N, C, K)
+        return weighted(weights.mT, A)

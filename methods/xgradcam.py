@@ -1,0 +1,28 @@
+"""XGrad-CAM."""
+
+import torch
+from torch import Tensor
+
+from methods.base import Evidence, Method, weighted
+
+
+class XGradCAM(Method):
+    """Positions whose features raise the logit, each channel weighted by its gradients where it is active; values >= 0.
+
+    ``L_k = ReLU(sum_c (sum_xy(G_kc A_c) / sum_xy A_c) A_c)``, weight 0 where ``sum_xy A_c = 0``.
+    Source: Fu et al., BMVC 2020.
+
+    With AVG pooling it equals Grad-CAM. Trap: where A < 0 (SiLU, FPA) positions cancel, sum A may come close to 0 and
+    one channel then rules the map; the formula stays as printed and only an exact 0 is left out.
+    """
+
+    name = "xgradcam"
+    needs = frozenset({"features", "gradients"})
+    rectified = True
+    source = "Fu et al., BMVC 2020"
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification."""
+        total = evidence.A.sum((-2, -1)).unsqueeze(1)  # (N, 1, C)
+        share = evidence.gradients.dot_positions(evidence.A) / torch.where(total == 0, torch.inf, total)
+        return weighted(share, evidence.A)

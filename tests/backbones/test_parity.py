@@ -1,0 +1,74 @@
+"""Somebody's network, wrapped, is explained as the same network built here: same weights, same maps, same grid."""
+
+import pytest
+import timm
+import torch
+import torchvision
+
+import backbones
+from benchmark.explain import explain
+
+METHODS = ["cam", "gradcam", "hirescam"]
+
+
+def calibrated(net, channels, size):
+    """Random weights with batch norms that know their inputs: else maps fade on the way."""
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = None  # the average over the batch below
+    with torch.no_grad():
+        net.train()(torch.randn(4, channels, size, size, generator=torch.Generator().manual_seed(2)))
+    return net.eval()
+
+
+def built(name, net, linear):
+    """The network ``name`` as it is built here, with the weights of ``net``."""
+    model = backbones.build(name, len(linear.weight))
+    model.extractor.net.load_state_dict({key: value for key, value in net.state_dict().items() if key in model.extractor.net.state_dict()})
+    model.head.linear.load_state_dict(linear.state_dict())
+    return model.eval()
+
+
+def check(wrapped, native, layer, size=96, channels=3):
+    images = torch.randn(2, channels, size, size, generator=torch.Generator().manual_seed(1))
+    given = images if channels == 3 else images.expand(-1, 3, -1, -1)
+    compare(explain(wrapped, images, METHODS), explain(native, given, METHODS))
+    gradients = [method for method in METHODS if method != "cam"]  # the classifier's weights belong to the pooled map
+    compare(explain(wrapped, images, gradients, layer=layer), explain(native, given, gradients, layer=layer))
+
+
+def compare(found, expected):
+    assert torch.allclose(found.logits, expected.logits, atol=1e-5)
+    for word in expected:
+        assert float(expected[word].abs().max()) > 0
+        assert float((found[word] - expected[word]).abs().max()) <= 1e-5 * float(expected[word].abs().max())
+        assert found.grids[word] == expected.grids[word]
+
+
+@pytest.mark.oracle
+def test_a_torchvision_resnet_is_explained_as_our_own():
+    torch.manual_seed(0)
+    net = calibrated(torchvision.models.resnet18(weights=None, num_classes=3), 3, 96)
+    check(backbones.wrap(net, features="layer4", head="fc"), built("resnet18", net, net.fc), "layer3")
+
+
+@pytest.mark.oracle
+def test_a_timm_efficientnet_is_explained_as_our_own():
+    torch.manual_seed(0)
+    net = calibrated(timm.create_model("efficientnet_b0", num_classes=3), 3, 96)
+    wrapped = backbones.wrap(net, features=net.forward_features, head="classifier")
+    check(wrapped, built("efficientnet_b0", net, net.classifier), "blocks.4")
+
+
+@pytest.mark.slow
+@pytest.mark.oracle
+def test_a_torchxrayvision_densenet_is_explained_as_our_own():
+    models = pytest.importorskip("torchxrayvision").models
+    torch.manual_seed(0)
+    net = calibrated(models.DenseNet(weights=None, num_classes=3), 1, 224)
+    wrapped = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
+    gray = net.state_dict()["features.conv0.weight"]
+    first = torch.cat([gray, torch.zeros_like(gray), torch.zeros_like(gray)], 1)  # thirds would round anew
+    net_of_three = models.DenseNet(weights=None, num_classes=3, in_channels=3)
+    net_of_three.load_state_dict({**net.state_dict(), "features.conv0.weight": first})
+    check(wrapped, built("densenet121", net_of_three, net.classifier), "features.denseblock3", 224, 1)

@@ -1,0 +1,121 @@
+"""Transformers through the contract: tokens as a map. Gradient probing has no say here: attention sees everything."""
+
+import pytest
+import torch
+
+import backbones
+from backbones import geometry, levels
+from core.errors import BadValueError, NotAvailableError
+from core.frames import Grid
+
+VIT, SWIN = "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"
+MORE = ["deit_tiny_distilled_patch16_224", "vit_medium_patch16_reg4_gap_256", "swinv2_tiny_window8_256", SWIN]
+GRIDS = {"swin": (32, 15.5), "swinv2": (32, 15.5), "vit": (16, 7.5), "deit": (16, 7.5)}
+
+
+def build(name):
+    torch.manual_seed(0)
+    return backbones.build(name, 3, "PCAM").eval()
+
+
+def images(*size, count=2):
+    return torch.randn(count, 3, *size, generator=torch.Generator().manual_seed(1))
+
+
+def tokens_of(net, given):
+    """What timm itself would hand to its pooling, normed, without class tokens: (N, h*w, C)."""
+    tokens = net.forward_features(given)
+    return tokens.flatten(1, 2) if tokens.ndim == 4 else getattr(net, "fc_norm", lambda x: x)(tokens)[:, net.num_prefix_tokens :]
+
+
+def check(name):
+    model = build(name)
+    for size in [(96, 128), (224, 224)]:
+        given = images(*size)
+        with torch.no_grad():
+            A = model.features(given)
+            expected = tokens_of(model.extractor.net, given)
+            logits = model.head(A)
+        stride, offset = GRIDS[name.split("_")[0]]
+        assert torch.equal(A.flatten(2).transpose(1, 2), expected)
+        assert A.shape[-2:] == tuple(side // stride for side in size)
+        assert torch.allclose(model(given), logits, atol=1e-6)
+        assert model.class_maps(A).shape == (2, 3, *A.shape[-2:])
+        assert model.grid(size) == Grid(size, (stride, stride), (offset, offset))
+    check_level(model, model.levels[-2])
+
+
+def check_level(model, layer):
+    given = images(96, 128)
+    A, logits = levels.run(model, given, layer)
+    (gradient,) = torch.autograd.grad(logits[:, 1].sum(), A)
+    with torch.no_grad():
+        assert torch.allclose(logits, model(given), atol=1e-5)
+        moved = A + 1e-2 * gradient / gradient.norm()
+        tail = levels.tail(model, given, layer)
+        assert torch.allclose(tail(A), logits, atol=1e-5)
+        assert torch.allclose(tail(A.repeat_interleave(2, 0)), logits.repeat_interleave(2, 0), atol=1e-5)
+        risen = (tail(moved) - logits)[:, 1].sum()
+    assert float(risen) == pytest.approx(1e-2 * float(gradient.norm()), rel=0.1)
+
+
+@pytest.mark.contract
+def test_a_vision_transformer_goes_through_the_contract():
+    check(VIT)
+
+
+@pytest.mark.slow
+@pytest.mark.contract
+@pytest.mark.parametrize("name", MORE)
+def test_other_transformers_go_through_the_contract(name):
+    check(name)
+
+
+@pytest.mark.byhand
+def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
+    with torch.device("meta"):
+        model = backbones.build(SWIN, 3)
+    assert model.levels == ("layers.0", "layers.1", "layers.2", "layers.3")  # a norm follows the last
+    grids = [model.grid((224, 224), layer) for layer in model.levels]
+    assert [(grid.stride[0], grid.offset[0]) for grid in grids] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
+    assert model.grid((224, 224)) == grids[-1]
+    assert geometry.output_shape(model.extractor, (96, 132))[-2:] == (3, 5)  # 33 patches: 17, 9, 5
+
+
+@pytest.mark.planted
+def test_a_token_stands_for_its_patch():
+    """Without attention a token knows its own patch alone."""
+    model = build(VIT)
+    for block in model.extractor.net.blocks:
+        torch.nn.init.zeros_(block.attn.proj.weight)
+    dark = torch.zeros(1, 3, 96, 128)
+    bright = dark.clone()
+    grid = model.grid((96, 128))
+    y, x = (round(offset + stride * i) for offset, stride, i in zip(grid.offset, grid.stride, (2, 5), strict=True))
+    bright[..., y, x] = 5
+    with torch.no_grad():
+        change = (model.features(bright) - model.features(dark)).abs().sum((0, 1))
+    assert change.nonzero().tolist() == [[2, 5]]
+
+
+@pytest.mark.parametrize(("size", "near"), [((230, 224), "224x224"), ((8, 32), "16x32")])
+def test_a_size_that_the_patches_do_not_fill_is_a_sentence(size, near):
+    model = build(VIT)
+    for ask in (lambda: model(images(*size)), lambda: model.grid(size), lambda: model.grid(size, "blocks.3")):
+        with pytest.raises(BadValueError, match=f"do not fit patches of 16x16: give a multiple of 16, such as {near}"):
+            ask()
+
+
+def test_a_part_that_gives_no_tokens_is_a_sentence():
+    model = build(VIT)
+    assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
+    with pytest.raises(NotAvailableError, match=r"'blocks.3.attn.q_norm' gives a tensor of shape .* not a map"):
+        levels.run(model, images(96, 128), "blocks.3.attn.q_norm")
+
+
+def test_the_config_builds_the_same_transformer():
+    model = build(VIT)
+    again = backbones.build(**model.config).eval()
+    again.load_state_dict(model.state_dict())
+    with torch.no_grad():
+        assert torch.equal(model(images(96, 96)), again(images(96, 96)))

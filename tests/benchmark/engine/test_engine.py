@@ -1,0 +1,225 @@
+import shutil
+
+import pytest
+import torch
+
+import backbones
+from benchmark.engine import gather, memory, one, prepare, several
+from benchmark.explain import explain
+from config import EngineFlags
+from core.errors import BadValueError, LocusError, NotAvailableError
+from methods.base import GradientMethod, Method
+
+FAST = ["cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam"]
+
+
+def small(pool="AVG", classes=5, name="custom"):
+    torch.manual_seed(0)
+    model = backbones.build(name, classes, pool)
+    with torch.no_grad():
+        model.train()(torch.randn(8, 3, 64, 64))
+        model.weight.normal_()
+    return model.eval()
+
+
+@pytest.fixture
+def images():
+    return torch.randn(5, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+
+
+def close(found, expected, tolerance=1e-5):
+    for word in expected:
+        scale = expected[word].abs().max().clamp(min=1e-30)
+        torch.testing.assert_close(found[word] / scale, expected[word] / scale, atol=tolerance, rtol=0)
+
+
+class Seen(GradientMethod):
+    """Writes down the shape of every G that it is given."""
+
+    name = "seen"
+
+    def __init__(self):
+        self.shapes = []
+
+    def weights(self, A, G):
+        self.shapes.append(tuple(G.shape[:2]))
+        return G.mean((-2, -1), keepdim=True)
+
+
+def test_the_gradient_is_the_one_of_autograd_for_the_findings_asked_for(images):
+    model = small("LSE")
+    evidence = gather(model, images, findings=[3, 0])
+    A = evidence.A.clone().requires_grad_()
+    logits = model.head(A)
+    for k, finding in enumerate([3, 0]):
+        (G,) = torch.autograd.grad(logits[:, finding].sum(), A, retain_graph=True)
+        torch.testing.assert_close(evidence.G[:, k], G)
+
+
+@pytest.mark.parametrize("pool", ["LSE", "PCAM", "AVG_MAX"])
+def test_a_small_budget_explains_in_parts_and_changes_no_map(images, pool):
+    model, tiny = small(pool), 1e-9
+    whole, seen = explain(model, images, FAST), Seen()
+    close(explain(model, images, [*FAST, seen], memory_gib=tiny), whole)
+    assert set(seen.shapes) == {(1, 1)}  # one image and one finding at a time
+    assert len(seen.shapes) == 5 * 5
+
+
+def test_the_gradients_of_a_part_are_made_once_for_all_methods(images, monkeypatch):
+    from benchmark.engine.pooled import Pooled
+
+    calls = []
+    plain = Pooled.gradients
+    monkeypatch.setattr(Pooled, "gradients", lambda self: calls.append(len(self.findings)) or plain(self))
+    explain(small(), images, FAST)
+    assert calls == [5]
+
+
+def test_a_budget_bounds_the_images_of_a_forward_pass(images):
+    model, seen = small(), []
+    model.grid((64, 64))  # found by a run of its own, once
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    whole = explain(model, images, ["cam"])
+    two = 2 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB
+    parts = explain(model, images, ["cam"], memory_gib=two)
+    hook.remove()
+    assert seen == [5, 2, 2, 1]
+    close(parts, whole)
+
+
+def test_a_budget_of_nothing_is_a_sentence(images):
+    with pytest.raises(BadValueError, match="memory_gib is 0: give a budget above 0"):
+        explain(small(), images, ["cam"], memory_gib=0)
+
+
+def test_autocast_reaches_the_forward_pass_and_nothing_behind_it(images):
+    model, types = small("PCAM"), []
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: types.append(out.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        short = explain(model, images, FAST)
+    hook.remove()
+    assert types[0] == torch.bfloat16
+    assert all(short[word].dtype == torch.float32 for word in FAST)
+    close(short, explain(model, images, FAST), tolerance=0.1)
+
+
+def test_channels_last_changes_no_map(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    close(explain(prepare(model, EngineFlags(channels_last=True)), images, FAST), plain)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_gives_the_same_maps(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    close(explain(prepare(model, EngineFlags(compile=True)), images, FAST), plain)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_a_gpu_gives_the_maps_of_the_cpu(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    there = explain(model.cuda(), images.cuda(), FAST)
+    close({word: found.cpu() for word, found in there.items()}, plain, tolerance=1e-4)
+
+
+def test_one_method_without_an_answer_does_not_stop_the_others(images):
+    from methods.gradcam import GradCAM
+    from methods.pcam import PCAM
+
+    found = several({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
+    assert isinstance(found["pcam"], NotAvailableError)
+    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+    with pytest.raises(NotAvailableError, match="PCAM"):
+        one(PCAM(), gather(small("AVG"), images))
+
+
+class Sweeping(Method):
+    """The logits of images that are all grey, as 1 x 1 maps."""
+
+    name = "sweeping"
+    needs = frozenset({"forwards"})
+
+    def maps(self, evidence):
+        grey = torch.zeros_like(evidence.images[0])
+        found = [evidence.sweep(40, lambda part: grey.expand(part.stop - part.start, -1, -1, -1) + level) for level in (0, 1)]
+        return torch.stack([f.mean(0) for f in found])[:, :, None, None][[0, 1, 0, 1, 0]]
+
+
+def test_a_sweep_never_holds_more_images_than_the_budget(images):
+    model, seen = small(), []
+    model.grid((64, 64))
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    three = 3 * 64 * 64 * memory.FLOATS_PER_PIXEL * 4 / memory.GIB
+    small_steps = explain(model, images, [Sweeping()], memory_gib=three)
+    assert max(seen) == 3
+    hook.remove()
+    close(explain(model, images, [Sweeping()]), small_steps)
+
+
+@pytest.mark.parametrize("layer", ["layer1", "layer3"])
+def test_an_earlier_layer_has_the_gradients_of_autograd_and_its_own_grid(layer):
+    model, images = small("AVG", name="resnet18"), torch.randn(2, 3, 64, 64)
+    evidence = gather(model, images, findings=[4, 1], layer=layer)
+    activations = {}
+    part = dict(model.extractor.named_modules())
+    name = next(key for key in part if key.endswith(layer))
+    hook = part[name].register_forward_hook(lambda part, inputs, out: activations.setdefault("A", out))
+    logits = model(images)
+    hook.remove()
+    for k, finding in enumerate([4, 1]):
+        (G,) = torch.autograd.grad(logits[:, finding].sum(), activations["A"], retain_graph=True)
+        torch.testing.assert_close(evidence.G[:, k], G)
+    assert evidence.grid.stride == {"layer1": (4, 4), "layer3": (16, 16)}[layer]
+    torch.testing.assert_close(evidence.head(evidence.A), evidence.logits)
+
+
+def test_what_needs_the_classifiers_weights_is_not_available_at_an_earlier_layer():
+    model, images = small("PCAM", name="resnet18"), torch.randn(2, 3, 64, 64)
+    for word in ("cam", "pcam"):
+        with pytest.raises(NotAvailableError):
+            explain(model, images, [word], layer="layer2")
+
+
+def test_parts_of_findings_change_no_map_of_an_earlier_layer():
+    model, images = small("LSE", name="resnet18"), torch.randn(2, 3, 64, 64)
+    words = ["gradcam", "gradcampp", "layercam", "hirescam", "xgradcam", "eigencam"]
+    close(explain(model, images, words, layer="layer3", memory_gib=1e-3), explain(model, images, words, layer="layer3"))
+
+
+def test_images_without_gradients_in_inference_mode_are_explained_alike(images):
+    model = small("LSE")
+    plain = explain(model, images, FAST)
+    with torch.inference_mode():
+        close(explain(model, images.clone(), FAST), plain)
+
+
+class Broken(GradientMethod):
+    """Adds what does not fit."""
+
+    name = "broken"
+
+    def weights(self, A, G):
+        return G + torch.ones(7)
+
+
+class Activations(GradientMethod):
+    """Weights without a finding: the same for all."""
+
+    name = "activations"
+
+    def weights(self, A, G):
+        return A
+
+
+def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
+    with pytest.raises(LocusError, match=r"the method 'broken' broke: RuntimeError: .*test_engine.py, line \d+"):
+        explain(small(), images, [Broken()])
+
+
+def test_weights_without_a_finding_give_every_finding_the_same_map(images):
+    maps = explain(small(), images, [Activations()])["activations"]
+    assert maps.shape == (5, 5, 8, 8)
+    assert torch.equal(maps[:, 0], maps[:, 4])

@@ -1,0 +1,176 @@
+"""From a trained model to cases: made once, then read from the disk, and the same images for every slow method."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import methods
+from benchmark import cells, plan, score, stages
+from benchmark.orders import order
+from benchmark.trained import Trained, drawn, part
+from config import EngineFlags
+from core.frames import Grid
+from core.types import Sample
+
+FLAGS = EngineFlags()
+WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]
+TRAIN = {
+    "dataset": "phantom:train=32,val=16,test=56", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 1, "batch_size": 16,
+    "threads": 1, "logger": ["csv"],
+}  # fmt: skip
+MINE = """
+import methods
+class Mine(methods.GradientMethod):
+    name = "mine"
+    def weights(self, A, G):
+        return G.mean((-2, -1), keepdim=True) ** 1
+"""
+
+
+def suite(**fields):
+    return plan.Suite(**{"name": "s", "title": "S", "about": "A.", "train": TRAIN, "models": [{"global_pool": "AVG"}], **fields})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    (model,) = plan.models(suite(), {"cache_dir": str(folder / "cache")})
+    return stages.train(model, folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def first(trained, tmp_path_factory):
+    """The folder of the maps and what the run that made them scored."""
+    folder = tmp_path_factory.mktemp("maps")
+    return folder, stages.explain(trained, WORDS, folder, FLAGS, 6)
+
+
+def again(trained):
+    """The same trainings as another run meets them."""
+    return [Trained(run.config, run.folder) for run in trained]
+
+
+def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
+    cam = first[1]["cam"]
+    assert len(cam.index.images) == len(trained[0].cases) > 32
+    assert len(cam.values) == len(cam.index.images) * 8
+    assert all(peak for row in cam.index.peaks for peak in row)
+
+
+def test_every_method_keeps_its_own_grid(first):
+    assert first[1]["cam"].index.grid == first[1]["truth"].index.grid != first[1]["prior"].index.grid
+    assert first[1]["prior"].values.shape[1:] == (32, 32)
+    assert first[1]["saliency"].index.grid == Grid((64, 64), (1, 1), (0, 0))
+    assert first[1]["saliency"].values.shape == (6 * 8, 64, 64)
+
+
+def test_a_later_run_scores_the_same_bytes_and_needs_no_model(trained, first):
+    folder, before = first
+    later = again(trained)
+    digests = [(run.digest, run.pixels_digest) for run in later]  # what a key holds of the checkpoint and the images
+    hidden = later[0].checkpoint.rename(later[0].folder / "hidden")
+    try:
+        after = stages.explain(later, WORDS, folder, FLAGS, 6)
+    finally:
+        hidden.rename(later[0].checkpoint)
+    assert digests
+    for word in set(WORDS) - {"pcam"}:
+        for one, other in zip(
+            stages.cases(trained, before[word], "aligned", 6), stages.cases(later, after[word], "aligned", 6), strict=True
+        ):
+            assert one.map.tobytes() == other.map.tobytes()
+            assert isinstance(one.map, np.memmap)
+            assert one.map.dtype == np.float16
+            assert one.grid == other.grid
+
+
+def test_a_method_without_an_answer_gives_its_reason_in_both_runs(trained, first):
+    folder, before = first
+    assert "PCAM" in before["pcam"]
+    assert stages.explain(again(trained), ["pcam"], folder, FLAGS)["pcam"] == before["pcam"]
+    assert not (folder / "pcam.npy").exists()
+
+
+def test_a_truncated_file_is_told_and_made_again(trained, first, tmp_path, caplog):
+    made = stages.explain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes()
+    whole = (tmp_path / "cam.npy").read_bytes()
+    (tmp_path / "cam.npy").write_bytes(whole[:-100])
+    assert stages.explain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes() == made
+    assert (tmp_path / "cam.npy").read_bytes() == whole
+    assert "are broken" in caplog.text
+
+
+def test_a_changed_method_is_explained_anew(trained, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    before = stages.explain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
+    file.write_text(MINE.replace("** 1", "* -1.0"))
+    after = stages.explain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
+    assert before != after
+    assert len(list((tmp_path / "maps").glob("*.npy"))) == 1
+
+
+def keys(trained, *words, slow_images=None):
+    return [order(trained, word, trained[0].folder, slow_images).key for word in words]
+
+
+def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
+    assert keys(trained, "noise") == keys(trained, "noise:seed=0") != keys(trained, "noise:seed=1")
+    assert keys(trained, "cam") == keys(trained, "cam", slow_images=6)
+    assert keys(trained, "ablationcam") != keys(trained, "ablationcam", slow_images=6)
+    assert len({*keys(trained, *WORDS)}) == len(WORDS)
+    for change in ({"global_pool": "MAX"}, {"img_size": 96}):
+        assert keys([Trained(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
+    elsewhere = Trained(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
+    assert keys([elsewhere], "cam") == keys(trained, "cam")
+
+
+def test_the_maps_of_one_method_do_not_depend_on_the_others_beside_it(trained, first, tmp_path):
+    alone = stages.explain(trained, ["cam"], tmp_path, FLAGS)["cam"]
+    assert alone.values.tobytes() == first[1]["cam"].values.tobytes()
+
+
+def test_slow_methods_explain_some_images_and_the_others_all_of_them(trained, first):
+    few = tuple(sample.image_id for sample in drawn(trained, 6))
+    assert len(few) == 6
+    assert first[1]["ablationcam"].index.images == few
+    assert set(few) < set(first[1]["cam"].index.images)
+    assert [case.image_id for case in stages.cases(trained, first[1]["cam"], "aligned", 6)][::8] == list(few)
+
+
+def test_slow_methods_explain_patient_after_patient_the_same_for_every_model_and_deal_of_folds():
+    def sample(name):
+        return Sample(name, name[0], (64, 64), np.zeros(0, np.float32), {}, lambda: np.zeros((64, 64), np.uint8))
+
+    def names(samples, count, seed=0):
+        return [each.image_id for each in part(samples, count, seed)]
+
+    every = list(map(sample, ("a1", "b1", "a2", "c1", "b2", "c2")))
+    found = {count: names(every, count) for count in range(1, 8)}
+    assert [len(each) for each in found.values()] == [1, 2, 3, 4, 5, 6, 6]
+    assert all(set(found[count]) < set(found[count + 1]) for count in range(1, 6))
+    assert [len({name[0] for name in found[count]}) for count in (2, 4, 6)] == [1, 2, 3]
+    assert sorted(names(every[3:] + every[:3], 2)) == sorted(found[2])
+    assert len({tuple(names(every, 2, seed)) for seed in range(9)}) == 3
+
+
+def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(trained, first, tmp_path):
+    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
+    score.run(model, chosen, trained[0].folder.parent, tmp_path / "results", FLAGS)
+    found = [json.loads(path.read_text()) for path in (tmp_path / "results/records").glob("*.json")]
+    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
+    assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
+    assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]
+    assert n["cam", 6]["rests_on"]["explained images"] == 6
+    assert "explained images" not in n["cam", None]["rests_on"]
+    scored = {key: next(s["n"] for s in r["scores"] if s["metric"] == "hit@iou.3") for key, r in n.items()}
+    assert scored["cam", 6] == scored["ablationcam", 6] < scored["cam", None]
+
+
+def test_fast_and_slow_are_read_from_the_methods():
+    assert not any(cells.is_slow(word) for word in methods.expand(["fast"]))
+    assert all(cells.is_slow(word) for word in methods.expand(["slow"]))

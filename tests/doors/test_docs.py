@@ -1,0 +1,60 @@
+"""The page for newcomers, walked from top to bottom: its files are written, its commands run as they stand."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.doors
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "main.py")
+BLOCK = re.compile(r"```(python|toml|sh)\n(.*?)```", re.DOTALL)
+DEMO = """
+title: The demo, smaller
+about: Too small to mean anything.
+train: {dataset: "phantom:train=96,val=48,test=48", img_size: 96, epochs: 1, threads: 1, logger: [csv]}
+models:
+  - {backbone: custom}
+methods: [cam]
+protocols: [pointing]
+"""
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory):
+    """A copy of the tree whose demo is tiny."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, folder / part)
+    (folder / "configs" / "suites" / "demo.yaml").write_text(DEMO)
+    return folder
+
+
+def typed(checkout, line):
+    """The line as typed in the checkout; pip installs into a folder of the test, from what is there."""
+    site = checkout / "site"
+    if line.startswith("pip install"):
+        line += f" --quiet --no-index --no-deps --no-build-isolation --target {site}"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{checkout}{os.pathsep}{site}", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
+    for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_method.md").read_text()):
+        if kind == "sh":
+            for line in text.splitlines():
+                done = typed(checkout, line)
+                assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+        else:
+            file = checkout / text.splitlines()[0].removeprefix("# ")
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text)
+    table = (checkout / "results" / "demo" / "leaderboard.md").read_text()
+    assert "mycam" in table
+    assert "hole" in table

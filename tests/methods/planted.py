@@ -1,0 +1,210 @@
+"""Methods with one mistake each, named by the question that must find it."""
+
+import random
+
+import numpy as np
+import torch
+
+from core.errors import NotAvailableError
+from methods.base import GradientMethod, Method
+
+
+class Good(GradientMethod):
+    """Grad-CAM without its ReLU: keeps the contract."""
+
+    name = "planted"
+    source = "test"
+
+    def weights(self, A, G):
+        return G.mean((-2, -1), keepdim=True)
+
+
+class Summed(Method):
+    """The classifier's maps: what the mistakes below are made of."""
+
+    name = "planted"
+    needs = frozenset({"features", "class_maps"})
+    source = "test"
+
+    def maps(self, evidence):
+        return self.spoilt(evidence, evidence.class_maps.clone())
+
+
+class ServesNobody(Summed):
+    def spoilt(self, evidence, maps):
+        raise NotAvailableError("it serves nobody")
+
+
+class ServesWithAnError(Summed):
+    def spoilt(self, evidence, maps):
+        return maps + None
+
+
+class ServesWithoutFindings(Summed):
+    def spoilt(self, evidence, maps):
+        return maps.sum(1)
+
+
+class DtypeOfDoubles(Summed):
+    def spoilt(self, evidence, maps):
+        return maps.double()
+
+
+class DeviceForgotten(Summed):
+    def spoilt(self, evidence, maps):
+        return maps * torch.linspace(0, 1, maps.shape[-1])
+
+
+class DeviceOfTheResult(Summed):
+    def spoilt(self, evidence, maps):
+        return torch.ones(maps.shape)
+
+
+class GridOfAnUpsampledMap(Summed):
+    def spoilt(self, evidence, maps):
+        return torch.nn.functional.interpolate(maps, scale_factor=2)
+
+
+class GridOfAnotherPlace(Summed):
+    def spoilt(self, evidence, maps):
+        return maps[..., 1:, 1:]
+
+    def grid(self, evidence):
+        return evidence.pixel_grid
+
+
+class FiniteButForZeroMaps(Summed):
+    def spoilt(self, evidence, maps):
+        return maps / maps.abs().amax((-2, -1), keepdim=True)
+
+
+class FiniteButForFlatImages(Summed):
+    def spoilt(self, evidence, maps):
+        spread = evidence.images.amax((1, 2, 3)) - evidence.images.amin((1, 2, 3))
+        return maps / spread[:, None, None, None]
+
+
+class FiniteButForHugeLogits(Summed):
+    def spoilt(self, evidence, maps):
+        return maps * evidence.logits.exp()[:, :, None, None]
+
+
+class BatchNormalised(Summed):
+    def spoilt(self, evidence, maps):
+        return maps / (1 + maps.abs().max())
+
+
+class CompanyDisturbed(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.A.mul_(2)
+        return maps
+
+
+class FindingsNormalised(Summed):
+    def spoilt(self, evidence, maps):
+        return maps.softmax(1)
+
+
+class SensitivityLost(GradientMethod):
+    name = "planted"
+    source = "test"
+
+    def weights(self, A, G):
+        return G.sum(1, keepdim=True).expand_as(G)
+
+
+class RepeatDrawsAtRandom(Summed):
+    def spoilt(self, evidence, maps):
+        with torch.random.fork_rng():
+            torch.manual_seed(random.SystemRandom().randrange(2**30))
+            return maps + torch.rand(maps.shape)
+
+
+class RepeatKeepsState(Summed):
+    def __init__(self):
+        self.calls = 0
+
+    def spoilt(self, evidence, maps):
+        self.calls += 1
+        return maps + self.calls
+
+
+class ModesOfTheConstructor(Summed):
+    needs = frozenset({"features", "class_maps", "head"})
+
+    def __init__(self):
+        self.scale = torch.ones(1)
+
+    def spoilt(self, evidence, maps):
+        with torch.enable_grad():
+            A = evidence.A.clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(evidence.head(A * self.scale).sum(), A)
+        return maps + gradient.sum(1, keepdim=True)
+
+
+class ModelTrained(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.engine.request.model.bias.data += 1
+        return maps
+
+
+class ModelHooked(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.engine.request.model.extractor.register_forward_hook(lambda *_: None)
+        return maps
+
+
+class ModelWithGradients(Summed):
+    needs = frozenset({"features", "class_maps", "head"})
+
+    def spoilt(self, evidence, maps):
+        with torch.enable_grad():
+            evidence.head(evidence.A).sum().backward()
+        return maps
+
+
+class ModelFrozen(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.engine.request.model.requires_grad_(False)
+        return maps
+
+
+class ModelInAnotherMode(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.engine.request.model.eval()
+        return maps
+
+
+class ProcessSeededTorch(Summed):
+    def spoilt(self, evidence, maps):
+        torch.manual_seed(7)
+        return maps
+
+
+class ProcessSeededNumpy(Summed):
+    def spoilt(self, evidence, maps):
+        np.random.seed(7)
+        return maps
+
+
+class ProcessOfChangedImages(Summed):
+    def spoilt(self, evidence, maps):
+        evidence.images.mul_(2)
+        return maps
+
+
+class StatedNoSource(Good):
+    source = ""
+
+
+class StatedNoMeaning(Good):
+    __doc__ = None
+
+
+class NeedsMoreThanItSays(Summed):
+    def spoilt(self, evidence, maps):
+        return maps + evidence.G.sum(2)
+
+
+class NeedsWhatNobodyHas(Good):
+    needs = frozenset({"features", "gradients", "luck"})

@@ -1,0 +1,100 @@
+"""Eigen-CAM and Eigen-Grad-CAM: exact, the same sign on every machine, silent where nothing varies."""
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.explain import explain
+from methods.principal import _leading, first_component
+
+
+def by_svd(features):
+    """The definition in float64, of either sign: (C,h,w) -> (h,w)."""
+    X = features.double().flatten(1).T.numpy()
+    X = X - X.mean(0)
+    return (X @ np.linalg.svd(X, full_matrices=False)[2][0]).reshape(features.shape[1:])
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("shape", [(40, 7, 7), (12, 16, 16), (300, 16, 16), (100, 11, 12), (1, 3, 5), (30, 1, 6)])
+def test_both_gram_matrices_give_the_singular_vector(shape):
+    features = torch.randn(3, *shape, generator=torch.Generator().manual_seed(0)).relu()
+    ours = first_component(features).double().numpy()
+    for mine, each in zip(ours, features, strict=True):
+        theirs = by_svd(each)
+        theirs *= np.sign((mine * theirs).sum())
+        np.testing.assert_allclose(mine, theirs, atol=1e-6 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-5, 1e-8])
+def test_close_singular_values_are_told_apart(gap):
+    """Twelve orthogonal axes of 1 + gap, 1, 1, ...: more than the iteration carries along, so it falls back."""
+    axes = torch.linalg.qr(torch.randn(144, 12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)).Q
+    values = torch.ones(12, dtype=torch.float64)
+    values[0] += gap
+    vector = _leading((axes * values @ axes.mT)[None])[0, :, 0]
+    assert abs(vector @ axes[:, 0]).item() == pytest.approx(1, abs=1e-6)
+
+
+def test_one_bright_position_is_found_wherever_it_is():
+    features = torch.zeros(256, 300, 16, 16)
+    features.flatten(2)[torch.arange(256), 0, torch.arange(256)] = 1.0
+    maps = first_component(features).flatten(1)
+    assert torch.equal(maps.argmax(1), torch.arange(256))
+    torch.testing.assert_close(maps.amax(1), torch.full((256,), 255 / 256))
+
+
+def test_the_sign_agrees_with_the_sum_of_the_features():
+    features = torch.randn(20, 6, 4, 5, generator=torch.Generator().manual_seed(0))
+    for sign in (1, -1):
+        maps = first_component(sign * features)
+        assert ((maps * sign * features.sum(1)).sum((1, 2)) >= 0).all()
+
+
+@pytest.mark.byhand
+def test_where_the_sum_is_flat_the_first_of_the_largest_is_positive():
+    """Channels (1, 0, 0) and (0, 1, 1) add up to a constant: the map is (+, -, -) by its largest value."""
+    features = torch.tensor([[[[1.0, 0, 0]], [[0, 1.0, 1.0]]]])
+    expected = torch.tensor([[[2.0, -1, -1]]]) * 2**0.5 / 3
+    for scale in (1e-3, 1.0, 1e4):
+        torch.testing.assert_close(first_component(scale * features), scale * expected)
+        torch.testing.assert_close(first_component(scale * features.flip(1)), scale * expected)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -3.3, 1e30])
+@pytest.mark.parametrize("shape", [(5, 7, 7), (200, 16, 16)])
+def test_features_that_do_not_vary_give_zeros(value, shape):
+    assert (first_component(torch.full((2, *shape), value)) == 0).all()
+
+
+def test_features_of_any_size_are_decomposed():
+    features = torch.randn(1, 100, 10, 10, generator=torch.Generator().manual_seed(0))
+    expected = first_component(features)
+    for size in (1e-30, 1e30):
+        torch.testing.assert_close(first_component(features * size) / size, expected)
+
+
+def test_one_image_without_finite_features_leaves_the_others_alone():
+    features = torch.randn(3, 5, 4, 4)
+    whole = first_component(features)
+    features[1, 0, 0, 0] = torch.nan
+    broken = first_component(features)
+    assert broken[1].isnan().all()
+    torch.testing.assert_close(broken[[0, 2]], whole[[0, 2]])
+
+
+def test_eigencam_is_the_same_for_every_finding_and_eigengradcam_is_not(model, images):
+    maps = explain(model, images, ["eigencam", "eigengradcam"])
+    assert torch.equal(maps["eigencam"][:, 0], maps["eigencam"][:, 2])
+    assert not torch.equal(maps["eigengradcam"][:, 0], maps["eigengradcam"][:, 2])
+
+
+def test_eigengradcam_is_the_component_of_gradients_times_features(make_model, images):
+    from benchmark.explain import gather
+
+    model = make_model("LSE")
+    evidence = gather(model, images)
+    ours = explain(model, images, ["eigengradcam"])["eigengradcam"]
+    theirs = torch.from_numpy(by_svd(evidence.G[1, 2] * evidence.A[1])).float()
+    theirs *= (theirs * (evidence.G[1, 2] * evidence.A[1]).sum(0)).sum().sign()
+    torch.testing.assert_close(ours[1, 2], theirs, atol=1e-5 * theirs.abs().max().item(), rtol=0)

@@ -1,0 +1,223 @@
+"""The methods that answer per pixel: by hand, against captum as its users call it, and what they leave alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from captum import attr
+
+import methods
+from benchmark.engine import gather, one
+from core.errors import BadValueError
+
+ROOT = Path(__file__).resolve().parents[2]
+GRADIENTS = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3"]
+EVERY = [*GRADIENTS, "occlusion"]
+
+
+@pytest.fixture
+def model(make_model):
+    return make_model("LSE")
+
+
+@pytest.fixture
+def two(images):
+    return images[:2, :, :48, :40].contiguous()
+
+
+@pytest.fixture
+def linear(on_features):
+    """S_1 = mean(2 I_1 - I_2), S_2 = mean(3 I_2), on images of two channels."""
+    return on_features("AVG", [[2.0, -1.0], [0.0, 3.0]])
+
+
+def maps(model, images, word, **options):
+    return one(methods.build(word), gather(model, images, **options)).maps
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("word", ["saliency", "smoothgrad:samples=3"])
+def test_a_linear_model_is_as_sensitive_at_every_pixel(linear, word):
+    """Four pixels: (2 + 1) / 4 and 3 / 4, with or without noise."""
+    found = maps(linear, torch.randn(1, 2, 2, 2), word)
+    torch.testing.assert_close(found, torch.full((1, 2, 2, 2), 0.75))
+
+
+@pytest.mark.byhand
+def test_integrated_gradients_of_a_linear_model_are_its_terms(linear):
+    """S_1 = (2 I_1 - I_2) / 2 on two pixels: the magnitudes are I_1 and I_2 / 2."""
+    image = torch.tensor([[1.0, -2.0], [4.0, 0.0]]).view(1, 2, 1, 2)
+    found = maps(linear, image, "integrated_gradients:steps=3")
+    torch.testing.assert_close(found[0, :, 0], torch.tensor([[1.0 + 2.0, 2.0 + 0.0], [6.0, 0.0]]))
+
+
+@pytest.mark.byhand
+def test_occlusion_by_hand(linear):
+    """A window of one pixel on four: the logit drops by that pixel's term, 3 I_2 / 4."""
+    image = torch.tensor([[0.0, 0.0, 0.0, 0.0], [4.0, -8.0, 0.0, 4.0]]).view(1, 2, 2, 2)
+    found = maps(linear, image, "occlusion:window=1,stride=1")
+    torch.testing.assert_close(found[0, 1], torch.tensor([[3.0, 6.0], [0.0, 3.0]]))
+
+
+@pytest.mark.byhand
+def test_pixels_under_several_windows_take_the_mean(linear):
+    """Windows of two pixels one apart on (1 2 4): drops (1+2), (2+4); the middle pixel is under both."""
+    image = torch.tensor([[0.0, 0.0, 0.0] * 2, [1.0, 2.0, 4.0] * 2]).view(1, 2, 2, 3)
+    found = maps(linear, image, "occlusion:window=2,stride=1")
+    torch.testing.assert_close(found[0, 1, 0], torch.tensor([3.0, 4.5, 6.0]))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("pool", ["AVG", "MAX", "LSE", "PCAM"])
+def test_every_method_equals_captum(make_model, two, pool):
+    model = make_model(pool)
+    for k in (0, 2):
+        for word, theirs in captum_maps(model, two, k).items():
+            scale = model(two).abs().max() if word == "occlusion" else theirs.max()  # a difference of logits is as exact as they are
+            error = (maps(model, two, word)[:, k] - theirs).abs().max() / scale
+            assert error < 1e-5, f"{word}: relative error {error}"
+
+
+def captum_maps(model, images, k):
+    """Word -> (N,H,W), each made by captum for one finding after the other."""
+    window = {"sliding_window_shapes": (3, 10, 10), "strides": (3, 5, 5), "target": k, "baselines": 0}
+    found = {
+        "saliency": attr.Saliency(model).attribute(images.clone(), target=k).sum(1),
+        "integrated_gradients:steps=6": attr.IntegratedGradients(model).attribute(images, target=k, n_steps=6).abs().sum(1),
+        "occlusion": attr.Occlusion(model).attribute(images, **window).abs().mean(1),
+    }
+    with torch.random.fork_rng():
+        found["smoothgrad:samples=3"] = torch.cat([noisy(model, image, k) for image in images.split(1)])
+    return {word: theirs.detach() for word, theirs in found.items()}
+
+
+def noisy(model, image, k):
+    torch.manual_seed(0)
+    tunnel, deviation = attr.NoiseTunnel(attr.Saliency(model)), 0.15 * (image.max() - image.min()).item()
+    return tunnel.attribute(image, nt_samples=3, stdevs=deviation, target=k, abs=False).abs().sum(1)
+
+
+@pytest.mark.parametrize("word", EVERY)
+def test_maps_have_the_inputs_size_and_its_grid(model, two, word):
+    evidence = gather(model, two)
+    found = one(methods.build(word), evidence)
+    assert found.maps.shape == (2, 3, 48, 40)
+    assert found.maps.min() >= 0
+    assert found.grid == evidence.pixel_grid
+
+
+@pytest.mark.parametrize("word", EVERY)
+def test_a_map_is_the_same_bit_for_bit_in_every_batch(model, two, word):
+    together = maps(model, two, word)
+    assert torch.equal(maps(model, two[1:], word, findings=[2])[0, 0], together[1, 2])
+    assert torch.equal(maps(model, two.flip(0), word).flip(0), together)
+
+
+@pytest.mark.parametrize("word", EVERY)
+def test_the_layer_that_is_looked_at_changes_nothing(model, two, word):
+    assert torch.equal(maps(model, two, word, layer=model.levels[0]), maps(model, two, word))
+
+
+@pytest.mark.parametrize("word", EVERY)
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_maps_are_made_where_the_caller_wants_no_gradients(model, two, word, context):
+    with context():
+        inside = maps(model, two.clone(), word)
+        assert not inside.is_inference()
+    assert torch.equal(inside, maps(model, two, word))
+
+
+@pytest.mark.parametrize("word", EVERY)
+def test_the_model_the_images_and_torchs_random_numbers_are_left_alone(model, two, word):
+    model.train()
+    weights, numbers, pixels = [p.clone() for p in model.parameters()], torch.get_rng_state(), two.clone()
+    maps(model, two, word)
+    assert all(torch.equal(p, w) and p.grad is None and p.requires_grad for p, w in zip(model.parameters(), weights, strict=True))
+    assert torch.equal(torch.get_rng_state(), numbers)
+    assert torch.equal(two, pixels)
+    assert not two.requires_grad
+    assert model.training
+
+
+def test_another_seed_is_other_noise(model, two):
+    assert not torch.equal(maps(model, two, "smoothgrad:samples=3,seed=1"), maps(model, two, "smoothgrad:samples=3"))
+
+
+def test_no_noise_is_saliency(model, two):
+    torch.testing.assert_close(maps(model, two, "smoothgrad:level=0,samples=2"), maps(model, two, "saliency"))
+
+
+def test_the_default_steps_close_the_sum_of_integrated_gradients_to_a_few_percent(model, images):
+    """Completeness: before magnitudes are taken, all pixels sum to S(I) - S(0)."""
+    evidence = gather(model, images[:2])
+    method = methods.build("integrated_gradients")
+    totals = torch.stack([method.attribute(evidence, image).sum((1, 2, 3)) for image in images[:2].split(1)])
+    differences = evidence.logits - gather(model, torch.zeros(1, 3, 96, 96)).logits
+    assert ((totals - differences).abs().median() / differences.abs().median()) < 0.03
+
+
+def test_a_saturated_logit_keeps_its_saliency(model, two):
+    """Pitfall: the gradient of the sigmoid vanishes for sure predictions."""
+    before = maps(model, two, "saliency")
+    with torch.no_grad():
+        model.bias.fill_(200.0)
+    torch.testing.assert_close(maps(model, two, "saliency"), before)
+
+
+@pytest.mark.parametrize("findings", [[0], None])
+def test_one_occluded_image_serves_all_findings(model, two, findings):
+    """The plain image and 7 x 9 windows of 10 pixels, 5 apart, on 40 x 48, for each of two images."""
+    evidence, counted = gather(model, two, findings=findings), []
+    hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
+    one(methods.build("occlusion"), evidence)
+    hook.remove()
+    assert sum(counted) == 2 * (1 + 7 * 9)
+
+
+def test_no_backward_pass_takes_more_than_its_share_of_pixels(model, monkeypatch, two):
+    monkeypatch.setattr("methods.pixelwise.PIXELS", 2 * 48 * 40)
+    counted = []
+    hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
+    found = [maps(model, two[:1], word) for word in ("smoothgrad:samples=5", "integrated_gradients:steps=5")]
+    hook.remove()
+    assert max(counted) == 2
+    monkeypatch.undo()
+    for word, small in zip(("smoothgrad:samples=5", "integrated_gradients:steps=5"), found, strict=True):
+        torch.testing.assert_close(small, maps(model, two[:1], word), atol=1e-5 * small.max().item(), rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("occlusion:window=41", "window=41,stride=20: needs stride <= window <= 40"),
+        ("occlusion:window=4,stride=5", "window=4,stride=5"),
+        ("occlusion:window=0", "window is 0: give a whole number, 1 or more"),
+        ("occlusion:stride=a", "stride is 'a'"),
+        ("integrated_gradients:steps=0", "steps is 0"),
+        ("smoothgrad:samples=0", "samples is 0"),
+    ],
+)
+def test_an_impossible_option_is_a_sentence(model, two, word, sentence):
+    with pytest.raises(BadValueError, match=sentence):
+        maps(model, two, word)
+
+
+@pytest.mark.house
+def test_without_captum_its_methods_are_not_available_and_the_others_are():
+    code = """
+import sys
+sys.modules["captum"] = sys.modules["captum.attr"] = None
+import methods
+from core.errors import NotAvailableError
+for word in ("saliency", "integrated_gradients", "smoothgrad", "occlusion"):
+    try:
+        methods.build(word)
+    except NotAvailableError as error:
+        print(error)
+print(methods.build("scorecam").name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.count("cannot be imported") == 4
+    assert done.stdout.splitlines()[-1] == "scorecam"

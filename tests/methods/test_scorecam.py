@@ -1,0 +1,151 @@
+"""Score-CAM: by hand, against the grad-cam package, and the price of a pass per channel."""
+
+import numpy as np
+import pytest
+import torch
+
+import methods
+from benchmark.engine import gather, one
+from benchmark.engine.memory import sweep_at_once
+from core.errors import BadValueError
+from methods.masks import flat, on_the_grid
+
+E = np.e
+
+
+@pytest.fixture
+def model(make_model):
+    return make_model("LSE")
+
+
+@pytest.fixture
+def two(images):
+    return images[:2, :, :48, :56].contiguous()
+
+
+def scorecam(model, images, word="scorecam", **options):
+    return one(methods.build(word), gather(model, images, **options)).maps
+
+
+def passes(model, run):
+    """How many images went through the network while ``run`` ran."""
+    counted = []
+    hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
+    run()
+    hook.remove()
+    return sum(counted)
+
+
+@pytest.mark.byhand
+def test_two_channels_by_hand(on_features):
+    """A = I = (0 2), (4 2); seen through the first channel the logit is 1, through the second 0: weights e and 1, over e + 1."""
+    image = torch.tensor([[0.0, 2.0], [4.0, 2.0]]).view(1, 2, 1, 2)
+    expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
+    torch.testing.assert_close(scorecam(on_features("AVG", [[1.0, 0.0]]), image)[0, 0], expected)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("value", [0.0, 5.0, -7.3])
+def test_a_constant_channel_weighs_nothing_and_is_not_run(on_features, value):
+    image = torch.tensor([[0.0, 2.0], [4.0, 2.0], [value, value]]).view(1, 3, 1, 2)
+    expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
+    model = on_features("AVG", [[1.0, 0.0, 0.0]])
+    evidence = gather(model, image)
+    torch.testing.assert_close(one(methods.build("scorecam"), evidence).maps[0, 0], expected)
+    assert passes(model, lambda: one(methods.build("scorecam"), evidence)) == 2
+
+
+def test_an_image_whose_channels_are_all_constant_has_a_map_of_zeros(on_features):
+    model, plain = on_features("AVG", [[1.0, -1.0]]), torch.ones(1, 2, 3, 3)
+    assert scorecam(model, plain).eq(0).all()
+    beside = torch.cat([plain, torch.arange(18.0).view(1, 2, 3, 3)])
+    torch.testing.assert_close(scorecam(model, beside)[1:], scorecam(model, beside[1:]))
+
+
+def test_what_float32_rounds_is_no_structure():
+    A = torch.full((1, 3, 2, 2), 3.0)
+    A[0, 1, 0, 0] += 5e-7
+    A[0, 2, 0, 0] += 1e-4
+    assert flat(A).tolist() == [[True, True, False]]
+
+
+def test_masks_lie_where_the_positions_look(make_model, two):
+    """A mask is 1 exactly at the pixel in front of the channel's highest position: 8 i + 3.5 for this network."""
+    evidence = gather(make_model("AVG"), two)
+    channels = torch.zeros(1, *evidence.A.shape[-2:])
+    channels[0, 2, 5] = 4.0
+    draw, _ = on_the_grid(evidence)
+    mask = draw(channels)[0]
+    assert mask.shape == (48, 56)
+    assert mask[19:21, 43:45].flatten().tolist() == pytest.approx([(1 - 1 / 16) ** 2] * 4)
+    assert mask.min() == 0
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("pool", ["AVG", "MAX", "LSE", "PCAM"])
+def test_the_grad_cam_order_equals_that_package(make_model, two, pool):
+    model = make_model(pool)
+    ours = scorecam(model, two, "scorecam:masks=grad-cam")
+    for k in (0, 2):
+        theirs = package_map(model, two, k)
+        np.testing.assert_allclose(ours[:, k].numpy(), np.maximum(theirs, 0), atol=1e-5 * np.abs(theirs).max())
+
+
+def test_the_true_grid_gives_another_map_than_corners_on_corners(model, two):
+    ours, theirs = (scorecam(model, two[:1], word) for word in ("scorecam", "scorecam:masks=grad-cam"))
+    assert (ours - theirs).abs().max() > 0.01 * theirs.max()
+
+
+def test_a_pass_serves_all_findings(model, two):
+    alone, all_three = (gather(model, two, findings=f) for f in ([1], None))
+    counted = [passes(model, lambda e=e: one(methods.build("scorecam"), e)) for e in (alone, all_three)]
+    assert counted[0] == counted[1] <= alone.A.shape[0] * alone.A.shape[1]
+
+
+@pytest.mark.parametrize("memory_gib", [0.002, 0.01, 0.2])
+def test_the_map_does_not_depend_on_the_batch_of_the_sweep(model, two, memory_gib):
+    whole = scorecam(model, two)
+    torch.testing.assert_close(scorecam(model, two, memory_gib=memory_gib), whole, atol=1e-5 * whole.max().item(), rtol=0)
+
+
+def test_masked_images_never_exist_beyond_the_batch_of_the_sweep(model, two):
+    evidence, rendered = gather(model, two, memory_gib=0.01), []
+    hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
+    one(methods.build("scorecam"), evidence)
+    hook.remove()
+    assert max(rendered) == sweep_at_once(two, 0.01) < 8
+
+
+def test_an_image_alone_and_in_a_batch_has_the_same_map(model, two):
+    together, alone = scorecam(model, two), scorecam(model, two[1:], findings=[2])
+    torch.testing.assert_close(alone[0, 0], together[1, 2], atol=1e-5 * together.max().item(), rtol=0)
+
+
+def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
+    evidence = gather(model, two, layer=model.levels[1])
+    found = one(methods.build("scorecam"), evidence)
+    assert found.maps.shape == (2, 3, 12, 14)
+    assert found.grid == evidence.grid != gather(model, two).grid
+    assert found.maps.max() > 0
+
+
+def test_an_image_of_nan_has_no_map_of_zeros(model, two):
+    two[0] = torch.nan
+    assert scorecam(model, two)[0].isnan().all()
+
+
+def test_an_unknown_way_to_draw_masks_is_a_sentence():
+    with pytest.raises(BadValueError, match="scorecam cannot draw masks='corners': write grid or grad-cam"):
+        methods.build("scorecam:masks=corners")
+
+
+def package_map(model, images, finding):
+    """The package's weights times its activations, unscaled: (N,h,w)."""
+    cams = pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    with cams.ScoreCAM(model=model, target_layers=[model.extractor]) as cam:
+        cam.activations_and_grads(images)
+        A = cam.activations_and_grads.activations[0].numpy()
+        weights = cam.get_cam_weights(images, model.extractor, [ClassifierOutputTarget(finding)] * len(images), A, None)
+    return (weights[..., None, None] * A).sum(1)
