@@ -17,11 +17,14 @@ class Extractor(nn.Module):
     def __init__(self, module: nn.Module, features: str | Step) -> None:
         super().__init__()
         self.module = module
-        self.take: Step = until(module, features) if isinstance(features, str) else features
+        self.features = features
+        if isinstance(features, str):
+            submodule(module, features)  # a typo is told now
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,channels,H,W) -> (N,C,h,w)."""
-        return self.take(images)
+        take = until(self.module, self.features) if isinstance(self.features, str) else self.features
+        return take(images)
 
 
 class ForeignHead(nn.Module):
@@ -36,7 +39,7 @@ class ForeignHead(nn.Module):
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,K) logits. Raises ``BadValueError`` where the head does not do that."""
         try:
-            logits = self.head(A)
+            logits = self.head(A.clone())  # it may begin in place, as it may in its own network
         except (RuntimeError, ValueError, TypeError) as error:
             raise _misfit(A, str(error)) from error
         if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != len(A):

@@ -75,22 +75,24 @@ class Head(nn.Module):
         with torch.autocast(A.device.type, enabled=False):
             A = precise(A)
             if self.pooling.per_finding:
-                return torch.stack([self._drop(A.double(), k) for k in range(self.num_classes)], 1).to(A.dtype)
+                return torch.stack([self._drop(image) for image in A])
             change = self.pooling(A) - self.pooling(torch.zeros_like(A[:1]))
             groups = self.pooling.groups
             weight = self.weight.to(A.dtype).reshape(len(self.weight), groups, -1)  # (K, groups, C)
             return torch.einsum("kgc,ngc->nkc", weight, change.reshape(len(A), groups, -1))
 
-    def _drop(self, A: Tensor, k: int) -> Tensor:
-        """(N,C,h,w) -> (N,C): finding k's logit is its class map, pooled; without channel c that is z - w_kc A_c.
+    def _drop(self, image: Tensor) -> Tensor:
+        """(C,h,w) -> (K,C): finding k's logit is its class map, pooled; without channel c that is z_k - w_kc A_c.
 
-        In float64, because it is a small difference of two logits.
+        In float64, because it is a small difference of two logits; one image at a time, because that takes twice the memory.
         """
-        z = self.class_maps(A)[:, k]  # (N, h, w)
-        without = z.unsqueeze(1) - self.weight[k].to(A.dtype)[:, None, None] * A  # (N, C, h, w)
-        alone = [maps.flatten(0, 1).unsqueeze(1) for maps in (z.unsqueeze(1), without)]  # (N or N * C, 1, h, w)
-        S, ablated = (self.pooling(maps, maps + self.bias[k].to(A.dtype)).view(len(A), -1) for maps in alone)
-        return S - ablated
+        A = image.double()
+        drops = []
+        for z, weight, bias in zip(self.class_maps(A[None])[0], self.weight.double(), self.bias.double(), strict=True):
+            maps = torch.cat([z[None], z - weight[:, None, None] * A]).unsqueeze(1)  # (1 + C, 1, h, w), the first one whole
+            S = self.pooling(maps, maps + bias).flatten()
+            drops.append(S[0] - S[1:])
+        return torch.stack(drops).to(image.dtype)
 
     def _scores(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,K,h,w): the logit that each position would have alone, bias included."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 import methods as wing
 from benchmark.engine import gather, one, several
-from core.errors import NotAvailableError
+from core.errors import BadValueError, LocusError
 from core.frames import Grid
 from methods.base import Method
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backbones import Classifier
 
 
-__all__ = ["Maps", "explain", "gather", "named", "one", "several"]
+__all__ = ["Maps", "every", "explain", "gather", "named", "one", "several"]
 
 
 class Maps(dict[str, Tensor]):
@@ -58,14 +58,27 @@ def explain(
         (``cam`` needs a linear head: a model wrapped with a callable head has none).
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
-    parts = dict(named(method) for method in ([methods] if isinstance(methods, str) else methods))
+    parts = every([methods] if isinstance(methods, str) else methods)
     evidence = gather(model, images, findings, layer, memory_gib, progress)
     maps = Maps(evidence.logits)
     for word, found in several(parts, evidence).items():
-        if isinstance(found, NotAvailableError):
+        if isinstance(found, LocusError):
             raise found
         maps[word], maps.grids[word] = found.maps, found.grid
     return maps
+
+
+def every(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
+    """Word -> method, groups (``fast``) expanded. Raises ``BadValueError`` for two methods of one word."""
+    words = [word for method in methods for word in (wing.expand([method]) if isinstance(method, str) else [method])]
+    parts: dict[str, Method] = {}
+    for word, part in map(named, dict.fromkeys(words)):
+        if word in parts:
+            raise BadValueError(
+                f"two methods are called {word!r} ({type(parts[word]).__module__} and {type(part).__module__}): explain one"
+            )
+        parts[word] = part
+    return parts
 
 
 def named(method: str | Method | type[Method]) -> tuple[str, Method]:

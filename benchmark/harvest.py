@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from benchmark.orders import Order
 from benchmark.trained import Trained
 from benchmark.training import checkpoints
 from config import EngineFlags
-from core.errors import NotAvailableError
+from core.errors import BadValueError, LocusError, NotAvailableError
 from datasets import transforms
 from methods.base import Evidence, Method
 
@@ -26,22 +26,25 @@ log = logging.getLogger(__name__)
 BATCH = 32
 
 
-def harvest(trained: Sequence[Trained], orders: Sequence[Order], flags: EngineFlags) -> None:
-    """Write the maps of ``orders``, or why a method has none.
+def harvest(trained: Sequence[Trained], orders: Sequence[Order], flags: EngineFlags) -> dict[str, LocusError]:
+    """Write the maps of ``orders``, or why a method has none for this model; word -> error of the methods that broke.
 
+    Of a method that broke nothing is written, so that the next run tries it again.
     Fast methods share their forward passes; each slow one is written before the next begins, so a killed run keeps it.
     """
     look = _Look(flags)
     methods = [order for order in orders if isinstance(order.part, Method)]
     fast = [order for order in methods if order.fast]
+    broken: dict[str, LocusError] = {}
     for group in (fast, *([order] for order in methods if not order.fast)):
         if group:
-            _explain(trained, group, look)
+            broken |= _explain(trained, group, look)
     if baselines := [order for order in orders if order not in methods]:
         _draw(trained, baselines, look)
+    return broken
 
 
-def _explain(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> None:
+def _explain(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> dict[str, LocusError]:
     """Batch by batch to the disk: what is in memory does not grow with the number of images."""
     log.info("explaining %d images with %s", len(orders[0].images), ", ".join(order.word for order in orders))
     with ExitStack() as open_files:
@@ -50,9 +53,10 @@ def _explain(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look")
             for evidence in look.at(run, orders[0].images):
                 parts = files.parts()
                 if not parts:
-                    return
+                    return files.broken
                 for word, found in several(parts, evidence).items():
                     files.take(word, found)
+    return files.broken
 
 
 @dataclass
@@ -62,24 +66,44 @@ class _Files:
     orders: Sequence[Order]
     findings: tuple[str, ...]
     stack: ExitStack
-    writers: dict[str, store.Writer] = field(default_factory=dict)
+    writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    broken: dict[str, LocusError] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Method]:
         """Word -> method of those that may have an answer."""
-        return {o.word: o.part for o in self.orders if isinstance(o.part, Method) and o.word not in self.refused}
+        settled = self.refused | self.broken.keys()
+        return {o.word: o.part for o in self.orders if isinstance(o.part, Method) and o.word not in settled}
 
-    def take(self, word: str, found: Explained | NotAvailableError) -> None:
+    def take(self, word: str, found: Explained | LocusError) -> None:
         """Write the maps of a batch, or the reason why there will be none."""
         order = next(order for order in self.orders if order.word == word)
-        about = (order.array, order.key, order.images, self.findings)
-        if isinstance(found, NotAvailableError):
-            self.refused.add(word)
-            store.refuse(*about, reason=str(found))
+        if isinstance(found, LocusError):
+            self._drop(order, found)
             return
-        if word not in self.writers:
-            self.writers[word] = self.stack.enter_context(store.writing(*about))
-        self.writers[word].add(found.maps.cpu().numpy(), found.grid)
+        try:
+            self._writer(order).add(found.maps.cpu().numpy(), found.grid)
+        except BadValueError as error:
+            self._drop(order, LocusError(f"the method {word!r} broke: {error}"))
+
+    def _writer(self, order: Order) -> store.Writer:
+        if order.word not in self.writers:
+            file = self.stack.enter_context(ExitStack())
+            writer = file.enter_context(store.writing(order.array, order.key, order.images, self.findings))
+            self.writers[order.word] = writer, file
+        return self.writers[order.word][0]
+
+    def _drop(self, order: Order, error: LocusError) -> None:
+        """No maps of this method, also where earlier batches had some."""
+        if order.word in self.writers:
+            with suppress(LocusError), self.writers.pop(order.word)[1]:
+                raise error  # inside, so that its file is not put in place
+        if isinstance(error, NotAvailableError):
+            self.refused.add(order.word)
+            store.refuse(order.array, order.key, order.images, self.findings, reason=str(error))
+        else:
+            log.warning("%s", error)
+            self.broken[order.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
 
 
 def _draw(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> None:

@@ -15,17 +15,17 @@ from backbones import Classifier
 from benchmark import pictured
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import Explained as Maps
-from benchmark.explain import named
+from benchmark.explain import every
 from benchmark.pictured import Explained, Shown
 from benchmark.report import figures
 from benchmark.training import checkpoints, machine
 from config import HeatmapConfig, TrainConfig
-from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
 from datasets import transforms
-from methods.base import Evidence, Method
+from methods.base import Evidence
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ def run(config: HeatmapConfig) -> Done:
                     rows.append(_write(folder, shown, config.save_raw))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
+    failed += parts.broken.values()
     told = {"checkpoint": str(checkpoint), "alignment": config.alignment, "layer": config.layer, "precision": config.precision}
     write_json(folder / "boxes.json", {**told, "cases": rows, "failed": failed, "absent": parts.absent})
     return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
@@ -76,13 +77,16 @@ class _Methods:
     """The methods asked for, and why some of them have no answer for the model."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self.parts: dict[str, Method] = {}
         self.absent: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
+        installed = []
         for word in methods.expand(words):
             try:
-                self.parts.update([named(word)])
+                methods.get(word)
+                installed.append(word)
             except NotAvailableError as error:  # somebody's library that is not installed
                 self.absent[word] = str(error)
+        self.parts = every(installed)
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -92,11 +96,16 @@ class _Methods:
     def maps(self, evidence: Evidence) -> dict[str, Maps]:
         """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
         found = several(self.parts, evidence)
-        self.absent |= {word: str(answer) for word, answer in found.items() if isinstance(answer, NotAvailableError)}
-        self.parts = {word: part for word, part in self.parts.items() if word not in self.absent}
-        if not self.parts:
-            raise NotAvailableError(f"no map can be made; {'; '.join(self.told)}")
-        return {word: answer for word, answer in found.items() if not isinstance(answer, NotAvailableError)}
+        for word, answer in found.items():
+            if isinstance(answer, NotAvailableError):
+                self.absent[word] = str(answer)
+            elif isinstance(answer, LocusError):
+                self.broken[word] = str(answer)
+        made = {word: answer for word, answer in found.items() if not isinstance(answer, LocusError)}
+        self.parts = {word: part for word, part in self.parts.items() if word in made}
+        if not made:
+            raise NotAvailableError(f"no map can be made; {'; '.join([*self.told, *self.broken.values()])}")
+        return made
 
 
 def newest(runs: Path) -> Path:

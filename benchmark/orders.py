@@ -15,6 +15,7 @@ from benchmark.baselines import BASELINES, Prior, Truth
 from benchmark.engine import VERSION
 from benchmark.trained import Trained, drawn
 from core import registry
+from core.errors import LocusError
 from core.files import key
 from datasets import transforms
 from methods.base import Method
@@ -38,12 +39,20 @@ class Order:
     key: str
 
 
-def order(trained: Sequence[Trained], word: str, folder: Path, slow_images: int | None) -> Order:
-    """What the method ``word`` owes: all boxed images, or ``slow_images`` of them where it is not fast.
+def built(word: str) -> Method | Prior | Truth:
+    """The method or baseline behind a word.
 
-    Raises ``NotAvailableError`` for a method that cannot be imported.
+    Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
     """
-    part = BASELINES[word]() if word in BASELINES else methods.build(word)
+    try:
+        return BASELINES[word]() if word in BASELINES else methods.build(word)
+    except registry.BROKEN as error:
+        reason = " ".join(str(error).split())
+        raise LocusError(f"the method {word!r} broke before it was asked anything: {type(error).__name__}: {reason}") from error
+
+
+def order(trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None) -> Order:
+    """What ``part``, which is ``built(word)``, owes: all boxed images, or ``slow_images`` of them where it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in drawn(trained, None if fast else slow_images))
     return Order(word, part, fast, images, folder / store.file_name(word), _key(trained, word, type(part), images))

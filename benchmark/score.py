@@ -18,12 +18,16 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.trained import Trained, drawn
 from config import EngineFlags
+from core.errors import LocusError, NotAvailableError
 
 log = logging.getLogger(__name__)
 
 
 def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags: EngineFlags) -> None:
-    """Train ``model`` below ``runs`` where needed, explain, and write a record below ``place`` for each of ``cells``."""
+    """Train ``model`` below ``runs`` where needed, explain, and write a record below ``place`` for each of ``cells``.
+
+    A method that breaks fails its own cells only.
+    """
     trained = stages.train(model, runs)
     words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol != "classification"))
     maps = stages.explain(trained, words, runs / "maps" / model.id, flags, model.slow_images) if words else {}
@@ -39,15 +43,15 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
     log.info("%s: %d records written", model.id, len(cells))
 
 
-def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | str]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | LocusError]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The fields of a record that the cell's protocol decides, and its rows per case."""
     findings = trained[0].data.findings
     if cell.protocol == "classification":
         exclusive = trained[0].config.exclusive(len(findings))
         return _fields(classification(stages.predictions(trained), findings, exclusive), "none")
     stored = maps[cell.method]
-    if isinstance(stored, str):
-        return {"status": "n/a", "reason": stored}, []
+    if isinstance(stored, LocusError):
+        return {"status": "n/a" if isinstance(stored, NotAvailableError) else "failed", "reason": str(stored)}, []
     protocol = protocols.get(cell.protocol)()
     result = protocol.evaluate(stages.cases(trained, stored, cell.alignment, cell.images), findings, cell.seed or 0)
     return _fields(result, protocol.geometry)

@@ -14,12 +14,12 @@ import pandas as pd
 from benchmark import maps as store
 from benchmark import training
 from benchmark.harvest import harvest
-from benchmark.orders import Order, order
+from benchmark.orders import Order, built, order
 from benchmark.plan import ModelPlan, folder_name
 from benchmark.protocols.base import Case
 from benchmark.trained import Trained, drawn
 from config import EngineFlags
-from core.errors import DataError, NotAvailableError
+from core.errors import DataError, LocusError
 from core.frames import Alignment, Grid
 
 
@@ -47,30 +47,35 @@ def _check_data(run: Trained) -> None:
 
 def explain(
     trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags, slow_images: int | None = None
-) -> dict[str, store.StoredMaps | str]:
-    """The maps of each method as they lie in ``folder``, made where they are missing; a sentence where a method has no answer.
+) -> dict[str, store.StoredMaps | LocusError]:
+    """The maps of each method as they lie in ``folder``, made where they are missing; the error that says why there are none.
 
+    ``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
     Where all are there no model is loaded. Methods that are not fast explain ``slow_images`` of the images (None: all).
     Raises ``DataError`` where no held-out image has a truth box.
     """
     if not drawn(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored")
     orders: list[Order] = []
-    found: dict[str, store.StoredMaps | str] = {}
+    found: dict[str, store.StoredMaps | LocusError] = {}
     for word in words:
         try:
-            orders.append(order(trained, word, folder, slow_images))
-        except NotAvailableError as error:  # it cannot be imported here
-            found[word] = str(error)
+            part = built(word)
+        except LocusError as error:
+            found[word] = error
+        else:
+            orders.append(order(trained, word, part, folder, slow_images))
     stored = {each.word: store.read(each.array, each.key) for each in orders}
     if missing := [each for each in orders if stored[each.word] is None]:
-        harvest(trained, missing, flags)
+        found.update(harvest(trained, missing, flags))
     for each in orders:
-        maps = stored[each.word] or store.read(each.array, each.key)
-        if maps is None:
-            raise DataError(f"the maps in {each.array} were written and cannot be read again: is another run writing there?")
-        found[each.word] = maps
+        if each.word not in found:
+            found[each.word] = stored[each.word] or store.read(each.array, each.key) or _lost(each)
     return found
+
+
+def _lost(each: Order) -> DataError:
+    return DataError(f"the maps in {each.array} were replaced by those of another run with other code: run it again when that one is done")
 
 
 def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, images: int | None = None) -> list[Case]:

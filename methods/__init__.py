@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.registry import Registry, construct, from_file
+from core.registry import BROKEN, Registry, construct, from_file
 
 if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
@@ -61,14 +61,20 @@ def get(word: str) -> "type[Method]":
 
 def build(word: str) -> "Method":
     """An instance of the word's class, with the word's options."""
-    return get(word)() if is_path(word) else construct(get(word), "method", word, {})
+    part = get(word)
+    try:
+        return part() if is_path(word) else construct(part, "method", word, {})
+    except BROKEN as error:
+        raise BadValueError(f"the method {word!r} cannot be made: {type(error).__name__}: {error}; its options need defaults") from error
 
 
 def _checked(word: str, found: type[Any]) -> "type[Method]":
-    from methods.base import Method
+    from methods.base import NEEDS, Method
 
     if not issubclass(found, Method) or not isinstance(getattr(found, "name", None), str):
         raise BadValueError(f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name")
+    if not isinstance(found.needs, set | frozenset):
+        raise BadValueError(f"{word} needs {found.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
     return found
 
 

@@ -5,9 +5,6 @@ from torch import Tensor
 
 from methods.base import Evidence
 
-VALUES = 2**24
-"""Numbers in the feature maps on which the head is evaluated at once: 64 MiB."""
-
 
 def drops(evidence: Evidence) -> Tensor:
     """(N,K,C) ``S_k - S_k with A_c = 0``: the head's closed form, else its definition."""
@@ -15,11 +12,15 @@ def drops(evidence: Evidence) -> Tensor:
 
 
 def by_definition(evidence: Evidence) -> Tensor:
-    """(N,K,C) by evaluating the head on C feature maps of each image, in parts of ``VALUES`` numbers at most."""
-    count, step = evidence.A.shape[1], max(1, VALUES // evidence.A[0].numel())
-    parts = [torch.arange(start, min(start + step, count)) for start in range(0, count, step)]
-    ablated = torch.stack([torch.cat([evidence.head(_without(A, part)) for part in parts]) for A in evidence.A])
-    return evidence.logits.unsqueeze(-1) - ablated.mT  # (N, C, K) -> (N, K, C)
+    """(N,K,C) by evaluating the head on C feature maps of each image, as many at once as the memory budget allows.
+
+    Every call holds equally many maps of every image, side by side: at a layer that the network goes round, the head
+    knows by that which image a map is of.
+    """
+    images, channels = evidence.A.shape[:2]
+    parts = torch.split(torch.arange(channels), max(1, evidence.at_once("head") // images))
+    found = [evidence.head(torch.cat([_without(A, part) for A in evidence.A])).view(images, len(part), -1) for part in parts]
+    return evidence.logits.unsqueeze(-1) - torch.cat(found, 1).mT  # (N, C, K) -> (N, K, C)
 
 
 def _without(A: Tensor, channels: Tensor) -> Tensor:

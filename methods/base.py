@@ -7,12 +7,12 @@ logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from core.errors import NotAvailableError
+from core.errors import BadValueError
 from core.frames import Grid
 from methods.gradients import Gradients
 
@@ -20,6 +20,7 @@ NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "p
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of pixels."""
 FAST = frozenset({"features", "gradients", "class_maps"})
 """What comes at the price of one forward pass."""
+Pass = Literal["head", "forward", "backward"]
 
 
 class Engine(Protocol):
@@ -48,6 +49,12 @@ class Engine(Protocol):
 
     def at(self, layer: str | None) -> "Evidence":
         """See ``Evidence.at``."""
+
+    def grid_at(self, layer: str | None) -> Grid:
+        """See ``Evidence.grid_at``."""
+
+    def at_once(self, what: Pass) -> int:
+        """See ``Evidence.at_once``."""
 
     def parts(self, evidence: "Evidence") -> Iterator[tuple[slice, "Evidence"]]:
         """The evidence in parts of images and findings whose G fit in memory, with each part's place among the images."""
@@ -112,6 +119,14 @@ class Evidence:
         """The same images and findings at another feature level; None is the pooled map."""
         return self.engine.at(layer)
 
+    def grid_at(self, layer: str | None) -> Grid:
+        """The grid of another feature level; runs no network."""
+        return self.engine.grid_at(layer)
+
+    def at_once(self, what: Pass) -> int:
+        """How many the memory budget allows at once, at least 1: feature maps for ``head``, or images for a pass of the network."""
+        return self.engine.at_once(what)
+
     @property
     def pixel_grid(self) -> Grid:
         """The grid of a map with one position per pixel of the input."""
@@ -153,7 +168,7 @@ class Method:
         found = self.maps(evidence).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if found.ndim != 4 or tuple(found.shape[:2]) != expected:
-            raise NotAvailableError(f"the method {self.name!r} gave maps of shape {tuple(found.shape)}, not {(*expected, 'h', 'w')}")
+            raise BadValueError(f"the method {self.name!r} gave maps of shape {tuple(found.shape)}, not {(*expected, 'h', 'w')}")
         return found.clamp(min=0) if self.rectified else found
 
 

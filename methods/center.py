@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from methods.base import Evidence, Method
+from methods.options import positive
 
 
 class Center(Method):
@@ -18,8 +19,8 @@ class Center(Method):
     source = "baseline"
 
     def __init__(self, sigma: float = 0.25) -> None:
-        """``sigma`` in shares of the image's side."""
-        self.sigma = sigma
+        """``sigma`` in shares of the image's side, above 0."""
+        self.sigma = positive("sigma", sigma)
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) the same Gaussian for each."""

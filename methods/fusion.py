@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from core.frames import interpolation
+from core.frames import Grid, interpolation
 from methods.base import Evidence
 
 
-def finest(levels: Sequence[Evidence]) -> Evidence:
-    """The level with the most positions; of equals the first."""
-    return max(levels, key=lambda level: level.A.shape[-2] * level.A.shape[-1])
+def finest(grids: Sequence[Grid]) -> int:
+    """Which grid has its positions closest together; of equals the first."""
+    return min(range(len(grids)), key=lambda n: grids[n].stride[0] * grids[n].stride[1])
 
 
 def share(maps: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def share(maps: Tensor) -> Tensor:
 
 def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
     """One (N,K,h,w) map per level -> their largest value at each position of the finest level."""
-    target = finest(levels)
+    target = levels[finest([level.grid for level in levels])]
     return torch.stack([_moved(each, level, target) for each, level in zip(maps, levels, strict=True)]).amax(0)
 
 

@@ -5,7 +5,8 @@ from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from torch import Tensor
 
 from methods.base import Evidence
-from methods.pixelwise import PixelMethod, at_once, whole
+from methods.options import whole
+from methods.pixelwise import PixelMethod, at_once
 
 
 class IntegratedGradients(PixelMethod):
@@ -30,5 +31,5 @@ class IntegratedGradients(PixelMethod):
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,3,H,W) signed contributions to each logit."""
         path = CaptumIntegratedGradients(evidence.network)
-        options = {"baselines": 0, "n_steps": self.steps, "internal_batch_size": at_once(image)}
+        options = {"baselines": 0, "n_steps": self.steps, "internal_batch_size": at_once(evidence)}
         return torch.cat([path.attribute(image, target=k, **options) for k in range(len(evidence.findings))])

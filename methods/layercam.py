@@ -27,8 +27,9 @@ class LayerCAM(Method):
         self.layers = [layer for layer in str(layers).split("+") if layer]
 
     def grid(self, evidence: Evidence) -> Grid:
-        """That of the finest level."""
-        return finest([evidence, *map(evidence.at, self.layers)]).grid
+        """That of the finest level; runs no network."""
+        grids = [evidence.grid, *map(evidence.grid_at, self.layers)]
+        return grids[finest(grids)]
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) in the finest level's shape; before rectification where nothing is fused."""

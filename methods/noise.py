@@ -8,6 +8,7 @@ from torch import Tensor
 
 from core.seeds import generator
 from methods.base import Evidence, Method
+from methods.options import whole
 
 
 class Noise(Method):
@@ -21,8 +22,8 @@ class Noise(Method):
     source = "baseline"
 
     def __init__(self, seed: int = 0) -> None:
-        """``seed`` gives another draw."""
-        self.seed = seed
+        """``seed``, 0 or more, gives another draw."""
+        self.seed = whole("seed", seed, least=0)
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) one draw per image and finding."""

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from core.errors import BadValueError
 from methods.base import Evidence
-from methods.pixelwise import PixelMethod, whole
+from methods.options import whole
+from methods.pixelwise import PixelMethod
 
 
 class Occlusion(PixelMethod):

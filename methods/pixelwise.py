@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from core.errors import BadValueError
 from core.frames import Grid
 from methods.base import Evidence, Method
 
 PIXELS = 8 * 224 * 224
-"""Input pixels that one backward pass takes at once: eight images of 224 px, 0.9 GiB of a densenet121."""
+"""Input pixels per backward pass on a CPU, eight images of 224 px: more are no faster and want more memory."""
 
 
 class PixelMethod(Method):
@@ -16,7 +15,8 @@ class PixelMethod(Method):
 
     ``L_k(x,y) = sum_rgb |attribution_k(rgb,x,y)|``. A subclass writes ``attribute``. Images are taken one at a time, so
     that a map is the same bit for bit whatever the batch: a gradient of pixels jumps where a rectifier's input is at 0,
-    and the last bit of a convolution depends on the number of images in it.
+    and the last bit of a convolution depends on the number of images in it. An image that is not finite has maps of
+    nan: a rectifier may pass no gradient of a nan, and zeros would say that no pixel matters.
     """
 
     needs = frozenset({"pixels"})
@@ -28,9 +28,10 @@ class PixelMethod(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,H,W) float32, >= 0, at the input's size."""
         shape = (len(evidence.images), len(evidence.findings), *evidence.images.shape[-2:])
-        found = evidence.images.new_empty(shape)
+        found = evidence.images.new_full(shape, torch.nan)
+        finite = evidence.images.isfinite().flatten(1).all(1)
         with torch.inference_mode(False), torch.enable_grad():
-            for n in range(len(found)):
+            for n in finite.nonzero().flatten().tolist():
                 found[n] = self.attribute(evidence, evidence.images[n : n + 1].detach()).detach().abs().sum(1)
         return found
 
@@ -39,13 +40,7 @@ class PixelMethod(Method):
         return evidence.pixel_grid
 
 
-def at_once(image: Tensor) -> int:
-    """How many images of this size, (…,H,W), one backward pass takes; at least one."""
-    return max(1, PIXELS // (image.shape[-2] * image.shape[-1]))
-
-
-def whole(option: str, value: int) -> int:
-    """``value`` itself. Raises ``BadValueError`` where the ``option`` of that name is no whole number from 1 on."""
-    if not isinstance(value, int) or value < 1:
-        raise BadValueError(f"{option} is {value!r}: give a whole number, 1 or more")
-    return value
+def at_once(evidence: Evidence) -> int:
+    """How many images of the evidence's size one backward pass takes: what the budget allows, on a CPU ``PIXELS`` at most."""
+    fits, images = evidence.at_once("backward"), evidence.images
+    return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))

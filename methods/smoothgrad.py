@@ -5,7 +5,8 @@ from captum.attr import Saliency as CaptumSaliency
 from torch import Tensor
 
 from methods.base import Evidence
-from methods.pixelwise import PixelMethod, at_once, whole
+from methods.options import positive, whole
+from methods.pixelwise import PixelMethod, at_once
 
 
 class SmoothGrad(PixelMethod):
@@ -23,8 +24,8 @@ class SmoothGrad(PixelMethod):
     source = "Smilkov et al., 2017, sec. 3"
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
-        """``samples`` noisy copies; ``level`` of the noise in shares of the image's range (the paper: .1 to .2)."""
-        self.samples, self.level, self.seed = whole("samples", samples), level, seed
+        """``samples`` noisy copies; ``level`` of the noise in shares of the image's range (the paper: .1 to .2), above 0."""
+        self.samples, self.level, self.seed = whole("samples", samples), positive("level", level), whole("seed", seed, least=0)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,3,H,W) mean gradients of each logit."""
@@ -34,5 +35,5 @@ class SmoothGrad(PixelMethod):
 
     def _mean_slope(self, evidence: Evidence, copies: Tensor, finding: int) -> Tensor:
         slope = CaptumSaliency(evidence.network)
-        parts = torch.split(copies, at_once(copies))
+        parts = torch.split(copies, at_once(evidence))
         return torch.cat([slope.attribute(part.requires_grad_(), target=finding, abs=False) for part in parts]).mean(0)

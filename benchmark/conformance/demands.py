@@ -11,7 +11,8 @@ from torch import Tensor
 from benchmark.conformance.trial import Seen, Trial, question
 from benchmark.explain import one
 from core.errors import BadValueError
-from methods.base import NEEDS, Engine, Evidence
+from core.frames import Grid
+from methods.base import NEEDS, Engine, Evidence, Pass
 from methods.gradients import Gradients
 
 SECONDS = 3.0
@@ -83,6 +84,14 @@ class Guard:
     def at(self, layer: str | None) -> Evidence:
         """The other level's evidence is guarded too."""
         return self._guarded(self.engine.at(layer))
+
+    def grid_at(self, layer: str | None) -> Grid:
+        """Free for all."""
+        return self.engine.grid_at(layer)
+
+    def at_once(self, what: Pass) -> int:
+        """Free for all."""
+        return self.engine.at_once(what)
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""

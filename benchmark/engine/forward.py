@@ -24,15 +24,22 @@ def gather(
     progress: bool = False,
 ) -> Evidence:
     """What one forward pass tells: see ``methods.base.Evidence``; arguments as for ``benchmark.explain.explain``."""
-    if images.ndim != 4:
-        raise BadValueError(f"images must be (N,3,H,W), got shape {tuple(images.shape)}")
+    _check(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
     autocast = Autocast.now(images)
     with plain():
         images = images.clone() if images.is_inference() else images.detach()
-    chosen = None if findings is None else tuple(findings)
+    chosen = None if findings is None else tuple(int(finding) for finding in findings)
     return _look(Request(model, images, chosen, memory_gib, progress, autocast, _look), layer)
+
+
+def _check(model: "Classifier", images: Tensor) -> None:
+    if images.ndim != 4 or not len(images):
+        raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
+    weights = {weight.dtype for weight in model.parameters()} or {images.dtype}
+    if images.dtype not in weights:
+        raise BadValueError(f"images are {images.dtype}, the model's weights {weights.pop()}: give both the same, normalised")
 
 
 def _look(request: Request, layer: str | None) -> Evidence:

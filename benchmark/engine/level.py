@@ -19,7 +19,24 @@ from methods.gradients import Dense, Gradients
 
 
 def look(request: Request, layer: str) -> Evidence:
-    """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail."""
+    """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
+
+    A batch too large to be recorded at once is looked at in parts, which pass forward once more for their gradients.
+    """
+    step = memory.recorded_at_once(request.images, request.memory_gib)
+    if len(request.images) <= step:
+        return _recorded(request, layer)
+    pieces = [_recorded(part, layer) for part in _split(request, step)]
+    A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.logits for piece in pieces])
+    engine = Split(request, pieces[0].findings, layer, A, logits, step)
+    return replace(pieces[0], images=request.images, A=A, logits=logits, engine=engine)
+
+
+def _split(request: Request, step: int) -> list[Request]:
+    return [replace(request, images=images) for images in torch.split(request.images, step)]
+
+
+def _recorded(request: Request, layer: str) -> Evidence:
     model, images = request.model, request.images
     with evaluating(model), request.autocast():
         A, logits = levels.run(model, images, layer)
@@ -83,3 +100,23 @@ class Level(Answers):
                     engine=replace(self, findings=findings),
                 ),
             )
+
+
+@dataclass(frozen=True, eq=False)
+class Split(Level):
+    """Answers for more images than one graph may hold: ``step`` of them at a time are run again."""
+
+    step: int
+
+    def gradients(self) -> Gradients:
+        """Those of the parts, one after the other."""
+        request = replace(self.request, findings=self.findings)
+        return Dense(torch.cat([_recorded(part, self.layer).gradients.full() for part in _split(request, self.step)]))
+
+    def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
+        """As for each part by itself."""
+        request = replace(self.request, findings=self.findings)
+        for n, part in enumerate(_split(request, self.step)):
+            found = _recorded(part, self.layer)
+            for _, piece in found.engine.parts(found):
+                yield slice(n * self.step, n * self.step + len(found.images)), piece

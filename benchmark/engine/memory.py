@@ -6,6 +6,8 @@ from torch import Tensor
 GIB = 2**30
 FLOATS_PER_PIXEL = 128
 """Activations alive at once in a forward pass, per pixel of the input: an upper bound for the usual networks."""
+BACKWARD = 5
+"""How much more a pass keeps that gradients will go back through."""
 TEMPORARIES = 6
 """How many tensors of the size of G a method may hold beside it."""
 CACHE = 8 * 2**20
@@ -18,6 +20,16 @@ def images_at_once(images: Tensor, memory_gib: float) -> int:
     """How many images of the size of ``images`` (N,3,H,W) a forward pass may take."""
     each = images.shape[-2] * images.shape[-1] * FLOATS_PER_PIXEL * 4
     return max(1, int(memory_gib * GIB / each))
+
+
+def recorded_at_once(images: Tensor, memory_gib: float) -> int:
+    """How many images a pass may take through which gradients will go back."""
+    return max(1, images_at_once(images, memory_gib) // BACKWARD)
+
+
+def maps_at_once(A: Tensor, memory_gib: float) -> int:
+    """How many maps of the size of ``A`` (N,C,h,w) the head may take."""
+    return max(1, int(memory_gib * GIB / TEMPORARIES / (A[0].numel() * 4)))
 
 
 def sweep_at_once(images: Tensor, memory_gib: float) -> int:

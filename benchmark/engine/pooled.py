@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backbones.probe import evaluating
 from benchmark.engine import memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import Answers, Request
-from methods.base import Evidence
+from methods.base import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
 
@@ -19,7 +19,7 @@ def look(request: Request) -> Evidence:
     model, images = request.model, request.images
     with evaluating(model):
         A = _features(request)
-        logits = model.head(A)
+        logits = model.head(A.to(_precision(model))).float()
         grid = model.grid((images.shape[-2], images.shape[-1]))
     findings = request.choose(logits.shape[1])
     return Evidence(
@@ -40,6 +40,21 @@ def _features(request: Request) -> Tensor:
     return torch.cat(found).float().contiguous()
 
 
+def _precision(model: nn.Module) -> torch.dtype:
+    return next((weight.dtype for weight in model.parameters()), torch.float32)
+
+
+def _vectorised(logits: Tensor, A: Tensor) -> Tensor:
+    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K of them where an operation of the head knows no batches of it."""
+    n, k = logits.shape
+    directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
+    try:
+        (G,) = torch.autograd.grad(logits, A, directions, retain_graph=True, is_grads_batched=True)
+    except RuntimeError:
+        G = torch.stack([torch.autograd.grad(logits, A, direction, retain_graph=True)[0] for direction in directions])
+    return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
+
+
 @dataclass(frozen=True, eq=False)
 class Pooled(Answers):
     """Answers at the pooled map ``A``, (N,C,h,w)."""
@@ -51,9 +66,14 @@ class Pooled(Answers):
         return list(self.findings)
 
     def head(self, features: Tensor) -> Tensor:
-        """(M,C,h,w) -> (M,K)."""
-        with evaluating(self.request.model):
-            return self.request.model.head(features)[:, self._columns]
+        """(M,C,h,w) -> (M,K) float32, computed in the precision of the model's weights."""
+        model = self.request.model
+        with evaluating(model):
+            return model.head(features.to(_precision(model)))[:, self._columns].float()
+
+    def at_once(self, what: Pass) -> int:
+        """Feature maps for the head, else as for every layer."""
+        return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().at_once(what)
 
     def gradients(self) -> Gradients:
         """In closed form where the head has one, else all findings by one vectorised backward pass of the head."""
@@ -67,11 +87,7 @@ class Pooled(Answers):
     def _jacobian(self) -> Tensor:
         with plain(), torch.enable_grad():
             A = self.A.detach().requires_grad_()
-            logits = self.head(A)
-            n, k = logits.shape
-            directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
-            (G,) = torch.autograd.grad(logits, A, directions, is_grads_batched=True)
-        return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
+            return _vectorised(self.head(A), A)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""

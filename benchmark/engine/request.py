@@ -14,7 +14,8 @@ from backbones.probe import evaluating
 from benchmark.engine import memory
 from benchmark.engine.quiet import Autocast, plain
 from core.errors import BadValueError
-from methods.base import Evidence
+from core.frames import Grid
+from methods.base import Evidence, Pass
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -61,7 +62,7 @@ class Answers:
         """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
         request = self.request
         step = memory.sweep_at_once(request.images, request.memory_gib)
-        found = [request.images.new_empty(0, len(self.findings))]
+        found = [torch.empty(0, len(self.findings), device=request.images.device)]
         bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=None if request.progress else True)
         with bar, plain(), evaluating(request.model):
             for start in range(0, count, step):
@@ -79,5 +80,20 @@ class Answers:
         return {name: memory.laid_out(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
-        """The same images and findings at another layer: one more forward pass."""
-        return self.request.look(replace(self.request, findings=self.findings), layer)
+        """The same images and findings at another layer: one more forward pass, once."""
+        if layer not in self._seen:
+            self._seen[layer] = self.request.look(replace(self.request, findings=self.findings), layer)
+        return self._seen[layer]
+
+    @cached_property
+    def _seen(self) -> dict[str | None, Evidence]:
+        return {}
+
+    def grid_at(self, layer: str | None) -> Grid:
+        """Where the positions of ``layer`` look."""
+        return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
+
+    def at_once(self, what: Pass) -> int:
+        """See ``methods.base.Evidence.at_once``; the head is the network where a layer knows no better."""
+        count = memory.recorded_at_once if what == "backward" else memory.images_at_once
+        return count(self.request.images, self.request.memory_gib)

@@ -1,14 +1,26 @@
-"""The code that a map depends on, so that a changed method is never served its old maps."""
+"""The code that a map depends on, so that a changed method is never served its old maps.
+
+In a map's key is the content of the method's module and of what it imports, module by module: the methods' wing, ``core``,
+and everything that is neither Python's own nor installed, so also what a file outside the tree imports from its folder;
+of an installed package of methods all that it imports from itself. Not in the key: what a module imports by a computed name,
+data that it reads, and the versions of libraries (torch, captum), which change a map in its last digits or on purpose.
+The engine, the networks and the layers have a version, ``benchmark.engine.VERSION``.
+"""
 
 import ast
 import hashlib
 import importlib.util
 import sys
 from collections.abc import Iterator
+from functools import cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-WING = "methods"
-"""The package whose files are followed: the rest of what makes a map has a version, ``benchmark.engine.VERSION``."""
+import methods
+
+OWN = frozenset({"methods", "core"})
+"""Packages that are followed even where Locus itself is installed."""
+INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def code(part: type) -> str:
@@ -18,35 +30,57 @@ def code(part: type) -> str:
 
 
 def sources(part: type) -> set[Path]:
-    """All files behind a class: its module, those of its base classes, and what these import from the wing."""
-    todo = [path for kind in part.__mro__ if (path := _file(kind.__module__)) is not None]
-    found: set[Path] = set()
+    """All files behind a class: its module, those of its base classes, and what these import from each other."""
+    own = OWN | {_top(kind.__module__) for kind in part.__mro__ if kind is part or issubclass(kind, methods.Method)}
+    todo = [kind.__module__ for kind in part.__mro__]
+    found: dict[str, Path | None] = {}
     while todo:
-        path = todo.pop()
-        if path not in found:
-            found.add(path)
-            todo += [other for name in _imported(path) if (other := _file(name)) is not None]
-    return found
+        name = todo.pop()
+        spec = _spec(name) if name not in found and _followed(name, own) else None
+        found.setdefault(name, _file(spec))
+        if spec is not None and (path := found[name]) is not None:
+            todo += _imported(path.read_bytes(), spec.parent or "")
+    return {path for path in found.values() if path is not None}
 
 
-def _file(module: str) -> Path | None:
-    """The file of a loaded module or of one of the wing; None for Python's own and where there is none."""
-    if module.split(".")[0] in sys.stdlib_module_names:
-        return None
-    loaded = getattr(sys.modules.get(module), "__file__", None)
-    if loaded is None and module.startswith(f"{WING}."):
-        spec = importlib.util.find_spec(module)
-        loaded = spec.origin if spec is not None else None
-    return Path(loaded) if loaded is not None and loaded.endswith(".py") else None
+def _top(module: str) -> str:
+    return module.split(".")[0]
 
 
-def _imported(path: Path) -> Iterator[str]:
-    """Names of the wing's modules that a file imports anywhere, also inside a function."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.startswith(f"{WING}."))
-        elif isinstance(node, ast.ImportFrom) and node.module is not None and not node.level:
-            if node.module.startswith(f"{WING}."):
-                yield node.module
-            elif node.module == WING:
-                yield from (f"{WING}.{name.name}" for name in node.names)
+def _followed(module: str, own: frozenset[str]) -> bool:
+    """Whether the code of a module belongs to the method, not to Python or to a library."""
+    if _top(module) in own or _top(module) in sys.stdlib_module_names:
+        return _top(module) in own
+    spec = _spec(_top(module))
+    return spec is not None and INSTALLED.isdisjoint(Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).parts)
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """How Python finds a module, without importing it or the package that it lies in."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__spec__", None)
+    package = module.rpartition(".")[0]
+    if not package:
+        return importlib.util.find_spec(module)
+    above = _spec(package)
+    folders = None if above is None else above.submodule_search_locations
+    return None if folders is None else PathFinder.find_spec(module, list(folders))
+
+
+def _file(spec: ModuleSpec | None) -> Path | None:
+    return None if spec is None or spec.origin is None or not spec.origin.endswith(".py") else Path(spec.origin)
+
+
+@cache
+def _imported(source: bytes, package: str) -> tuple[str, ...]:
+    """Names of all that the module ``source`` of ``package`` imports anywhere, also inside a function; some are no modules."""
+    return tuple(name for node in ast.walk(ast.parse(source)) for name in _names(node, package))
+
+
+def _names(node: ast.AST, package: str) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (name.name for name in node.names)
+    elif isinstance(node, ast.ImportFrom) and (package or not node.level):
+        above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+        module = ".".join([*above, *([node.module] if node.module else [])])
+        yield from (module, *(f"{module}.{name.name}" for name in node.names))

@@ -18,7 +18,7 @@ class Index(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     key: str
-    """What the maps depend on, as a hash."""
+    """What the maps depend on, as a hash; the array's file ends with it too."""
     reason: str = ""
     """Why there are no maps; then there is no array."""
     images: tuple[str, ...]

@@ -1,14 +1,17 @@
 """Reading maps: memory-mapped, and only what is whole and of the key that is asked for."""
 
 import logging
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.maps.index import Index, beside
+from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class StoredMaps:
         return {image: n for n, image in enumerate(self.index.images)}
 
 
-def read(array: Path, key: str) -> StoredMaps | str | None:
+def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
     """The maps of this ``key`` in the file ``array``; the reason where a method has none; None where nothing counts.
 
     What is truncated or damaged is told in a sentence and counts as nothing.
@@ -51,7 +54,7 @@ def read(array: Path, key: str) -> StoredMaps | str | None:
         index = Index.model_validate_json(beside(array).read_text(encoding="utf-8"))
         if index.key != key:
             return None
-        return index.reason or StoredMaps(_opened(array, index), index)
+        return NotAvailableError(index.reason) if index.reason else StoredMaps(_opened(array, index), index)
     except (ValueError, OSError, EOFError) as error:
         log.warning("the maps in %s are broken (%s): they are made again", array, " ".join(str(error).split()))
         return None
@@ -59,12 +62,23 @@ def read(array: Path, key: str) -> StoredMaps | str | None:
 
 def _opened(array: Path, index: Index) -> NDArray[np.float16]:
     """The array as its index states it. Raises ``ValueError`` for another one."""
-    length, cases = array.stat().st_size, len(index.images) * len(index.findings)
-    if length != index.bytes:
-        raise ValueError(f"{length} bytes instead of {index.bytes}")
+    cases, key = len(index.images) * len(index.findings), index.key.encode()
     if sum(map(len, index.peaks)) != cases or index.shape[0] != cases:
         raise ValueError(f"its index has not {cases} cases")
-    values: NDArray[np.float16] = np.load(array, mmap_mode="r", allow_pickle=False)
-    if (values.shape, values.dtype) != (index.shape, np.dtype("<f2")):
-        raise ValueError(f"{values.dtype} of shape {values.shape} instead of float16 of shape {index.shape}")
-    return values
+    with array.open("rb") as file:  # once: another run may put another file of this name in its place at any moment
+        length = os.fstat(file.fileno()).st_size
+        if length != index.bytes:
+            raise ValueError(f"{length} bytes instead of {index.bytes}")
+        file.seek(length - len(key))
+        if file.read() != key:
+            raise ValueError("the array is that of another run")
+        file.seek(0)
+        return _mapped(file, index)
+
+
+def _mapped(file: BinaryIO, index: Index) -> NDArray[np.float16]:
+    np.lib.format.read_magic(file)
+    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    if (shape, dtype) != (index.shape, np.dtype("<f2")):
+        raise ValueError(f"{dtype} of shape {shape} instead of float16 of shape {index.shape}")
+    return np.memmap(file, dtype, "r", file.tell(), shape)

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.maps.index import NOWHERE, Index, beside
+from benchmark.maps.index import NOWHERE, Index
 from core.errors import BadValueError
 from core.files import atomic
 from core.frames import Grid
@@ -52,16 +52,16 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 
 @contextmanager
 def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str]) -> Iterator[Writer]:
-    """A ``Writer`` of the file ``array``; array and index are there when the block ends well, else neither counts.
+    """A ``Writer`` of the file ``array``; array and index take the place of the old ones when the block ends well.
 
     Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError`` when the disk refuses.
     """
-    beside(array).unlink(missing_ok=True)
     with atomic(array) as temporary, temporary.open("wb") as file:
         writer = Writer(file, len(images) * len(findings))
         yield writer
         if len(writer.peaks) != len(images):
             raise BadValueError(f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all of them need one")
+        file.write(key.encode())
         file.flush()
         length = os.fstat(file.fileno()).st_size
     Index(
@@ -77,6 +77,5 @@ def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str
 
 def refuse(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
     """Keep the sentence why a method has no maps of these images."""
-    beside(array).unlink(missing_ok=True)
-    array.unlink(missing_ok=True)
     Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
+    array.unlink(missing_ok=True)

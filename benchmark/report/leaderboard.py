@@ -34,7 +34,8 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
         (rank, *select.words(r), *_scores(r), *_auroc(classifiers.get(select.model_of(r))), select.notes(r, every))
         for rank, r in zip(select.ranks(every), every, strict=True)
     ]
-    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {images} images"
+    counts = sorted({str(select.explained(r)) for r in every})
+    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {' or '.join(counts)} images"
     return Table(title, _intro(every), HEADER, tuple(rows))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from benchmark.records.record import Record, Score
+from benchmark.report import select
 
 CELL = (
     "dataset",
@@ -45,7 +46,7 @@ def _lines(record: Record) -> Iterator[list[str]]:
 
 def _split(record: Record) -> str:
     """The split; with the number of images where slow methods explain a part of them."""
-    images = record.cell.images
+    images = select.explained(record)
     return record.cell.split if images is None else f"{record.cell.split} ({images} images)"
 
 

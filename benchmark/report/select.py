@@ -36,6 +36,12 @@ def parts(records: Iterable[Record], dataset: str) -> list[int]:
     return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
 
 
+def explained(record: Record) -> int | None:
+    """How many images a record of a part of the images rests on: as many as were asked for, or all boxed ones where those are fewer."""
+    images = record.cell.images
+    return None if images is None else record.rests_on.get("explained images", images)
+
+
 def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
     """The records of a protocol that have scores, failed cases counted as misses among them; in a fixed order.
 

@@ -1,6 +1,8 @@
 """Raw maps on disk: half precision, memory-mapped, whole or not there."""
 
+import importlib
 import json
+import sys
 import tracemalloc
 
 import numpy as np
@@ -53,7 +55,8 @@ def test_one_array_of_cases_is_read_memory_mapped_with_its_grid(raw, array):
     assert stored.values.dtype == np.float16
     assert isinstance(stored.stored("c", "nodule"), np.memmap)
     assert stored.index.grid == GRID
-    assert array.stat().st_size == stored.index.bytes == 128 + stored.values.nbytes
+    assert array.stat().st_size == stored.index.bytes == 128 + stored.values.nbytes + len("key")
+    np.testing.assert_array_equal(np.load(array), stored.values)
 
 
 def test_how_the_images_come_in_batches_changes_no_byte(raw, array, tmp_path):
@@ -94,13 +97,49 @@ def test_an_array_without_its_index_counts_as_nothing(raw, array, caplog):
     assert not caplog.text
 
 
-def test_a_run_that_stops_half_way_leaves_nothing_that_counts_not_even_what_was_there(raw, array, tmp_path):
+def test_a_run_that_stops_half_way_leaves_what_was_there_and_nothing_of_its_own(raw, array, tmp_path):
     write(array, raw, "old")
     with pytest.raises(AttributeError):
         add(array, "new", raw[:2], "killed here")
-    assert maps.read(array, "old") is None
+    assert maps.read(array, "old") is not None
     assert maps.read(array, "new") is None
-    assert [path.name for path in tmp_path.iterdir()] == ["cam.npy"]
+    assert {path.name for path in tmp_path.iterdir()} == {"cam.npy", "cam.json"}
+
+
+def test_an_index_beside_the_array_of_a_run_with_another_key_is_told_and_not_read(raw, array, caplog):
+    write(array, raw, "here")
+    index = array.with_suffix(".json")
+    before = index.read_text()
+    write(array, -raw, "also")
+    index.write_text(before)
+    assert maps.read(array, "here") is None
+    assert maps.read(array, "also") is None
+    assert "the array is that of another run" in caplog.text
+
+
+def test_of_two_runs_at_once_with_different_keys_the_last_counts_and_the_other_finds_nothing(raw, array):
+    with maps.writing(array, "first", IMAGES, FINDINGS) as first, maps.writing(array, "second", IMAGES, FINDINGS) as second:
+        first.add(raw[:2], GRID)
+        second.add(-raw, GRID)
+        first.add(raw[2:], GRID)
+    assert maps.read(array, "second") is None
+    np.testing.assert_array_equal(maps.read(array, "first").values, write(array.with_name("alone.npy"), raw).values)
+
+
+def test_a_second_run_with_the_same_key_takes_nothing_from_the_first_at_any_moment(raw, array):
+    write(array, raw)
+    with maps.writing(array, "key", IMAGES, FINDINGS) as second:
+        assert maps.read(array, "key") is not None
+        second.add(raw, GRID)
+        assert maps.read(array, "key") is not None
+    assert maps.read(array, "key") is not None
+
+
+def test_maps_that_are_being_read_stay_what_they_are_when_another_run_writes(raw, array):
+    stored = write(array, raw)
+    before = stored.values.tobytes()
+    write(array, -raw, "other")
+    assert stored.values.tobytes() == before
 
 
 def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
@@ -113,7 +152,7 @@ def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
 def test_a_method_without_an_answer_leaves_its_reason_and_no_array(raw, array):
     write(array, raw)
     maps.refuse(array, "key", IMAGES, FINDINGS, "no linear head")
-    assert maps.read(array, "key") == "no linear head"
+    assert str(maps.read(array, "key")) == "no linear head"
     assert maps.read(array, "other") is None
     assert not array.exists()
 
@@ -154,16 +193,63 @@ def test_every_word_has_a_file_of_its_own():
     assert all("/" not in name and ":" not in name for name in names)
 
 
-def test_the_code_of_a_method_is_all_files_of_the_wing_that_it_rests_on():
-    assert {path.name for path in sources(methods.get("eigencam"))} >= {"eigencam.py", "principal.py", "base.py", "gradients.py"}
-    assert "gradcam.py" not in {path.name for path in sources(methods.get("eigencam"))}
+def test_the_code_of_a_method_is_all_files_that_it_rests_on_and_no_library():
+    names = {path.name for path in sources(methods.get("eigencam"))}
+    assert names >= {"eigencam.py", "principal.py", "base.py", "gradients.py", "frames.py"}
+    assert "gradcam.py" not in names
+    assert all("site-packages" not in path.parts for path in sources(methods.get("saliency")))
     assert maps.code(methods.get("cam")) != maps.code(methods.get("eigencam"))
+
+
+MINE = """
+import {imported}
+import methods
+def scale(): return 1
+class Mine(methods.GradientMethod):
+    name = "mine"
+    def __init__(self):
+        {lazily}
+"""
 
 
 def test_a_change_anywhere_in_a_file_outside_the_tree_is_other_code(tmp_path):
     file = tmp_path / "mine.py"
-    text = "import methods\ndef scale(): return 1\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n"
+    text = MINE.format(imported="json", lazily="pass")
     file.write_text(text)
     before = maps.code(methods.get(f"{file}:Mine"))
     file.write_text(text.replace("return 1", "return 2"))
     assert maps.code(methods.get(f"{file}:Mine")) != before
+
+
+def test_a_change_in_a_file_that_it_imports_from_beside_it_is_other_code(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "mine.py").write_text(MINE.format(imported="beside_mine", lazily="import lazily_beside_mine"))
+    (tmp_path / "beside_mine.py").write_text("from json import dumps")
+    (tmp_path / "lazily_beside_mine.py").write_text("a = 1")
+    part = methods.get(f"{tmp_path}/mine.py:Mine")
+    assert {path.name for path in sources(part) if path.parent == tmp_path} == {"mine.py", "beside_mine.py", "lazily_beside_mine.py"}
+    before = maps.code(part)
+    assert "lazily_beside_mine" not in sys.modules
+    (tmp_path / "lazily_beside_mine.py").write_text("a = 2")
+    assert maps.code(part) != before
+
+
+def test_of_an_installed_package_all_is_code_that_it_imports_from_itself_and_nothing_of_another(tmp_path, monkeypatch):
+    site = tmp_path / "site-packages"
+    files = {
+        "mypackage/__init__.py": "",
+        "mypackage/parts/__init__.py": "",
+        "mypackage/parts/mine.py": MINE.format(imported="another_library", lazily="from ..scale import factor"),
+        "mypackage/scale.py": "from . import deep\nfactor = 2",
+        "mypackage/deep.py": "",
+        "mypackage/unused.py": "",
+        "another_library.py": "",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(parents=True, exist_ok=True)
+        (site / name).write_text(text)
+    monkeypatch.syspath_prepend(site)
+    part = importlib.import_module("mypackage.parts.mine").Mine
+    found = {str(path.relative_to(site)) for path in sources(part) if path.is_relative_to(site)}
+    assert {name for name in found if "__init__" not in name} == {"mypackage/parts/mine.py", "mypackage/scale.py", "mypackage/deep.py"}
+    assert {path.name for path in sources(part)} >= {"base.py", "gradients.py", "frames.py"}

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 import methods
-from benchmark import cells, plan, score, stages
-from benchmark.orders import order
+from benchmark import cells, plan, records, score, stages
+from benchmark.orders import built, order
 from benchmark.trained import Trained, drawn, part
 from config import EngineFlags
+from core.errors import LocusError, NotAvailableError
 from core.frames import Grid
 from core.types import Sample
 
@@ -88,8 +89,9 @@ def test_a_later_run_scores_the_same_bytes_and_needs_no_model(trained, first):
 
 def test_a_method_without_an_answer_gives_its_reason_in_both_runs(trained, first):
     folder, before = first
-    assert "PCAM" in before["pcam"]
-    assert stages.explain(again(trained), ["pcam"], folder, FLAGS)["pcam"] == before["pcam"]
+    assert isinstance(before["pcam"], NotAvailableError)
+    assert "PCAM" in str(before["pcam"])
+    assert str(stages.explain(again(trained), ["pcam"], folder, FLAGS)["pcam"]) == str(before["pcam"])
     assert not (folder / "pcam.npy").exists()
 
 
@@ -100,6 +102,89 @@ def test_a_truncated_file_is_told_and_made_again(trained, first, tmp_path, caplo
     assert stages.explain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes() == made
     assert (tmp_path / "cam.npy").read_bytes() == whole
     assert "are broken" in caplog.text
+
+
+BREAKS = """
+import methods
+from core.errors import NotAvailableError
+class Breaks(methods.Method):
+    name = "breaks"
+    needs = frozenset({"features"})
+    asked = 0
+    def maps(self, evidence):
+        Breaks.asked += 1
+        if Breaks.asked >= WHEN:
+            raise ERROR("out of luck")
+        return evidence.A[:, :1].expand(-1, len(evidence.findings), -1, -1)
+"""
+
+
+@pytest.fixture
+def breaks(tmp_path):
+    """breaks(when, error): the word of a method that raises ``error`` when it is asked for the ``when``th batch."""
+
+    def write(when, error):
+        (tmp_path / "breaks.py").write_text(BREAKS.replace("WHEN", str(when)).replace("ERROR", error))
+        return f"{tmp_path}/breaks.py:Breaks"
+
+    return write
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_method_that_breaks_fails_alone_leaves_nothing_and_is_tried_again(trained, first, breaks, tmp_path, batch):
+    word, folder = breaks(batch, "RuntimeError"), tmp_path / "maps"
+    found = stages.explain(trained, ["cam", word], folder, FLAGS)
+    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(found[word], LocusError)
+    assert not isinstance(found[word], NotAvailableError)
+    assert "out of luck" in str(found[word])
+    assert {path.name for path in folder.iterdir()} == {"cam.npy", "cam.json"}
+    assert "out of luck" in str(stages.explain(trained, [word], folder, FLAGS)[word])
+    mended = breaks(99, "RuntimeError")
+    assert len(stages.explain(trained, [mended], folder, FLAGS)[mended].values) == len(found["cam"].values)
+
+
+def test_a_method_that_has_no_answer_to_a_later_batch_has_none_and_changes_no_other(trained, first, breaks, tmp_path):
+    word, folder = breaks(2, "NotAvailableError"), tmp_path / "maps"
+    found = stages.explain(trained, ["cam", word], folder, FLAGS)
+    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(found[word], NotAvailableError)
+    assert len(list(folder.glob("*.npy"))) == 1
+    assert str(stages.explain(again(trained), [word], folder, FLAGS)[word]) == "out of luck"
+
+
+def test_a_method_that_changes_the_shape_of_its_maps_fails_alone(trained, breaks, tmp_path):
+    word = breaks(2, "RuntimeError")
+    file = tmp_path / "breaks.py"
+    file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
+    found = stages.explain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert "they must be alike" in str(found[word])
+    assert len(found["cam"].values)
+
+
+@pytest.mark.parametrize(("line", "told"), [("1 / 0", "ZeroDivisionError"), ("import nowhere_at_all", "nowhere_at_all")])
+def test_a_method_that_cannot_be_built_fails_alone(trained, breaks, tmp_path, line, told):
+    word = breaks(1, "RuntimeError")
+    file = tmp_path / "breaks.py"
+    file.write_text(file.read_text() + f"    def __init__(self):\n        {line}\n")
+    found = stages.explain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert told in str(found[word])
+    assert len(found["cam"].values)
+
+
+def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trained, breaks, tmp_path):
+    word = breaks(1, "RuntimeError")
+    small = suite(methods=["cam", word], protocols=["pointing"])
+    (model,) = plan.models(small, {"cache_dir": trained[0].config.cache_dir})
+    chosen, place = cells.cells(small, model), tmp_path / "results"
+    for cell in chosen:
+        records.write(records.Record(cell=cell, reason="old"), place)
+    score.run(model, [cell for cell in chosen if cell.method in ("cam", word)], trained[0].folder.parent, place, FLAGS)
+    found = {record.cell.method: record for record in records.load(place)}
+    assert {name: record.status for name, record in found.items() if record.status != "ok"} == {word: "failed"}
+    assert "out of luck" in found[word].reason
+    assert found["cam"].scores
+    assert found["center"].reason == "old"
 
 
 def test_a_changed_method_is_explained_anew(trained, tmp_path):
@@ -113,7 +198,7 @@ def test_a_changed_method_is_explained_anew(trained, tmp_path):
 
 
 def keys(trained, *words, slow_images=None):
-    return [order(trained, word, trained[0].folder, slow_images).key for word in words]
+    return [order(trained, word, built(word), trained[0].folder, slow_images).key for word in words]
 
 
 def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):

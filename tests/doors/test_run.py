@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -149,6 +150,26 @@ def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in (tmp_path / "results/outside/records").glob("*.json")]
     assert [r["status"] for r in records if r["cell"]["method"].endswith("mine.py:Mine")] == ["ok"]
+
+
+def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
+    text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']")
+    (tmp_path / "breaks.yaml").write_text(text)
+    words = ["benchmark.run", "--suite", "breaks", *flags(tmp_path), "--suites", tmp_path]
+
+    def status():
+        every = [json.loads(path.read_text()) for path in (tmp_path / "results/breaks/records").glob("*.json")]
+        return {Path(record["cell"]["method"]).name: record["status"] for record in every}
+
+    done = door(*words)
+    assert done.returncode == 1, done.stderr
+    assert "out of luck" in done.stdout
+    assert {method for method, found in status().items() if found != "ok"} == {"mine.py:Mine"}
+    assert "1 cells to run" in door(*words, "--dry_run").stdout
+    (tmp_path / "mine.py").write_text(MINE)
+    assert door(*words).returncode == 0
+    assert set(status().values()) == {"ok"}
 
 
 def test_one_command_ranks_a_new_method_and_its_rows_stay(door, flags, undisturbed, tmp_path):

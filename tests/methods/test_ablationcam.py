@@ -30,11 +30,41 @@ def test_the_drops_are_the_definition_under_every_pooling(model, images):
     torch.testing.assert_close(ours.double(), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
 
-def test_the_head_evaluated_gives_the_closed_form(make_model, images, monkeypatch):
+@pytest.mark.parametrize("maps", [1, 4 * 5, 10**6])
+def test_the_head_evaluated_gives_the_closed_form_whatever_the_budget(make_model, images, monkeypatch, maps):
     evidence = gather(make_model("LSE"), images)
-    monkeypatch.setattr(ablation, "VALUES", 5 * evidence.A[0].numel())  # parts of five channels, the last one smaller
+    monkeypatch.setattr(type(evidence), "at_once", lambda self, what: maps)  # five channels of four images: the last part is smaller
     evaluated = ablation.by_definition(evidence)
     torch.testing.assert_close(evaluated, evidence.drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
+
+
+def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_features, monkeypatch):
+    evidence, counted = gather(on_features("LSE", torch.ones(1, 40)), torch.rand(2, 40, 16, 16), memory_gib=0.001), []
+    head = type(evidence).head
+    monkeypatch.setattr(type(evidence), "head", lambda self, maps: counted.append(len(maps)) or head(self, maps))
+    ablation.by_definition(evidence)
+    assert sum(counted) == 2 * 40
+    assert max(counted) <= max(2, evidence.at_once("head"))
+    assert len(counted) > 1
+
+
+@pytest.mark.parametrize("layer", ["layer3", "layer3.0.conv1"])
+def test_a_level_that_the_network_goes_round_is_the_same_alone_as_among_others(layer):
+    torch.manual_seed(0)
+    model, images = backbones.build("resnet18", 2, "LSE").eval(), torch.randn(3, 3, 33, 33)
+    for part in model.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            torch.nn.init.ones_(part.weight)  # a fresh residual branch is multiplied by 0
+    together, *alone = (ablation.drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4 * together.abs().max().item(), rtol=0)
+
+
+@pytest.mark.oracle
+def test_under_pcam_the_drops_of_an_image_are_the_same_bit_for_bit_in_every_batch(make_model, images):
+    evidence, alone = (gather(make_model("PCAM"), some) for some in (images, images[2:3]))
+    head = make_model("PCAM").head
+    assert torch.equal(head.ablated_drops(evidence.A)[2], head.ablated_drops(evidence.A[2:3])[0])
+    assert evidence.drops.shape == (4, *alone.drops.shape[1:])
 
 
 def test_a_head_of_unknown_inside_is_evaluated(images):

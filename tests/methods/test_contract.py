@@ -8,6 +8,7 @@ import methods
 from benchmark import conformance
 from benchmark.conformance import invariance, models, values
 from benchmark.explain import explain
+from core.errors import BadValueError
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
@@ -46,3 +47,21 @@ def test_an_unknown_finding_or_method_is_a_sentence(model, images):
         explain(model, images, ["cam"], findings=[3])
     with pytest.raises(Exception, match="unknown method 'gradcamp': did you mean 'gradcampp'"):
         explain(model, images, ["gradcamp"])
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("noise:seed=-1", "seed is -1: give a whole number, 0 or more"),
+        ("noise:seed=1.5", r"seed is 1\.5"),
+        ("noise:seed=a", "seed is 'a'"),
+        ("center:sigma=0", "sigma is 0: give a number above 0"),
+        ("center:sigma=-.1", r"sigma is -0\.1"),
+        ("center:sigma=True", "sigma is True"),
+        ("center:sigma=1e999", "sigma is inf"),
+        ("center:sigma=wide", "sigma is 'wide'"),
+    ],
+)
+def test_an_impossible_option_of_a_baseline_is_a_sentence(word, sentence):
+    with pytest.raises(BadValueError, match=sentence):
+        methods.build(word)

@@ -67,18 +67,25 @@ def test_cam_and_gradcam_are_read_from_the_same_feature_map(model, images):
     torch.testing.assert_close(model.head(evidence.A), evidence.logits, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize(("side", "mirrors"), [(97, True), (96, False)])
-def test_a_mirrored_image_and_network_mirror_the_map_where_the_grid_is_symmetric(side, mirrors):
-    """ResNet looks from pixel 0 on in steps of 32: symmetric at 32 n + 1 pixels, shifted elsewhere."""
+BIG = [pytest.param(*case, marks=pytest.mark.slow) for case in (("resnet18", 225, True), ("resnet18", 224, False), ("vgg16", 224, True))]
+
+
+@pytest.mark.parametrize(("name", "side", "mirrors"), [("resnet18", 97, True), ("resnet18", 96, False), *BIG])
+def test_a_mirrored_image_and_network_mirror_the_map_where_the_grid_is_symmetric(name, side, mirrors):
+    """ResNet looks from pixel 0 on in steps of 32: symmetric at 32 n + 1 pixels, shifted elsewhere. VGG's grid is centred.
+
+    Measured, the largest difference as a share of the map's maximum: ResNet-18 at 225 px 2e-6 at most, VGG-16 at 224 px
+    9e-6 at most; ResNet-18 at 224 px from .42 (Grad-CAM++) to 1.46 (CAM).
+    """
     torch.manual_seed(0)
-    model, images = backbones.build("resnet18", 2, "LSE:gamma=1").eval(), torch.randn(2, 3, side, side)
+    model, images = backbones.build(name, 2, "LSE:gamma=1").eval(), torch.randn(2, 3, side, side)
     plain = explain(model, images, FAST)
     for part in model.modules():
         if isinstance(part, torch.nn.Conv2d):
             part.weight.data = part.weight.data.flip(-1)
     mirrored = explain(model, images.flip(-1), FAST)
     errors = {word: relative(mirrored[word].flip(-1), plain[word]) for word in FAST}
-    assert max(errors.values()) < 1e-4 if mirrors else min(errors.values()) > 0.01, errors
+    assert max(errors.values()) < 1e-4 if mirrors else min(errors.values()) > 0.2, errors
 
 
 def test_pcam_is_the_probability_of_each_position_alone(make_model, images):

@@ -6,7 +6,7 @@ import torch
 import backbones
 from benchmark.explain import explain, gather, one
 from core.frames import Grid, interpolation
-from methods.fusion import share
+from methods.fusion import finest, share
 from methods.layercam import LayerCAM
 
 
@@ -42,6 +42,30 @@ def test_the_largest_of_the_scaled_levels_counts(network, images):
     moved = torch.from_numpy(rows).float() @ pooled @ torch.from_numpy(columns).float().T
     torch.testing.assert_close(fused.maps, torch.maximum(moved, torch.tanh(2 * share(earlier.maps))), atol=1e-6, rtol=1e-5)
     assert fused.grid == earlier.grid
+
+
+def test_where_fused_maps_lie_is_known_without_a_pass_through_the_network(network, images):
+    evidence, passed = gather(network, images), []
+    hook = network.register_forward_pre_hook(lambda _, given: passed.extend(given if not given[0].is_meta else []))
+    assert LayerCAM("layer2+layer3").grid(evidence) == Grid((96, 96), (8, 8), (0, 0))
+    hook.remove()
+    assert passed == []
+
+
+def test_each_level_is_looked_at_once(network, images, monkeypatch):
+    evidence, asked = gather(network, images), []
+    at = type(evidence).at
+    monkeypatch.setattr(type(evidence), "at", lambda self, layer: asked.append(layer) or at(self, layer))
+    method = LayerCAM("layer2+layer3")
+    assert method.maps(evidence).shape == (4, 3, 12, 12)
+    method.grid(evidence)
+    assert asked == ["layer2", "layer3"]
+
+
+@pytest.mark.byhand
+def test_the_finest_grid_has_the_smallest_stride_and_of_equals_is_the_first():
+    grids = [Grid((96, 96), (stride, stride), (offset, offset)) for stride, offset in ((32, 0), (8, 0), (16, 0), (8, 3.5))]
+    assert finest(grids) == 1
 
 
 @pytest.mark.byhand

@@ -22,8 +22,13 @@ PACKAGE = {
 }
 RECTIFIED = {"gradcam", "xgradcam", "layercam", "ablationcam"}
 SIGN_IS_FREE = {"eigencam", "eigengradcam"}
-ALLOWED = {"ablationcam": 5e-5}
-"""Theirs is a difference of float32 logits; test_ablationcam.py asks for 1e-5 of the definition in float64."""
+ALLOWED = {"ablationcam": 5e-5, "xgradcam": 5e-5}
+"""Theirs is a difference of float32 logits; test_ablationcam.py asks for 1e-5 of the definition in float64. XGrad-CAM: the
+package adds 1e-7 to the sum of A, 2e-5 of the map under MAX; with it in the formula 2e-6 are left."""
+NEGATIVE = {"efficientnet_b0"}
+"""Networks with features below 0."""
+LEFT_OUT = {"ablationcam", "xgradcam"}
+"""There the package ablates to -1e7, and adds 1e-7 to sums of A that cancel to almost nothing."""
 FAST = [("custom", pool) for pool in ("AVG", "MAX", "LSE", "PCAM")] + [("resnet18", "LSE")]
 BIG = [
     pytest.param(name, pool, marks=pytest.mark.slow)
@@ -50,7 +55,9 @@ def calibrated():
 @pytest.mark.parametrize(("name", "pool"), [*FAST, *BIG])
 def test_every_method_equals_the_grad_cam_package(calibrated, name, pool, images):
     model, images = calibrated(name, pool), images[:2]
-    words = comparable(model.features(images))
+    assert (name in NEGATIVE) == bool(model.features(images).min() < 0)
+    words = [word for word in PACKAGE if name not in NEGATIVE or word not in LEFT_OUT]
+    assert len(words) == (5 if name in NEGATIVE else 7)
     ours = explain(model, images, words)
     errors = {(word, k): error_of(word, ours[word][:, k], package_map(word, model, images, k)) for word in words for k in (0, 2)}
     assert {key: error for key, error in errors.items() if error >= ALLOWED.get(key[0], 1e-5)} == {}
@@ -62,14 +69,6 @@ def test_gradcam_equals_captum(calibrated, name, pool, images):
     ours = explain(model, images, ["gradcam"])["gradcam"]
     theirs = LayerGradCam(model, model.extractor).attribute(images, target=1).detach()[:, 0]
     assert error_of("gradcam", ours[:, 1], theirs) < 1e-5
-
-
-def comparable(A):
-    """Where A < 0 the package ablates to -1e7; its 1e-7 on the sum of A shows where that is small."""
-    sums = A.sum((-2, -1)).abs()
-    left_out = {"ablationcam"} if A.min() < 0 else set()
-    left_out |= {"xgradcam"} if sums[sums > 0].min() < 0.1 else set()
-    return [word for word in PACKAGE if word not in left_out]
 
 
 def package_map(word, model, images, finding):

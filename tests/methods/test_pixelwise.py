@@ -146,7 +146,7 @@ def test_another_seed_is_other_noise(model, two):
 
 
 def test_no_noise_is_saliency(model, two):
-    torch.testing.assert_close(maps(model, two, "smoothgrad:level=0,samples=2"), maps(model, two, "saliency"))
+    torch.testing.assert_close(maps(model, two, "smoothgrad:level=1e-12,samples=2"), maps(model, two, "saliency"))
 
 
 def test_the_default_steps_close_the_sum_of_integrated_gradients_to_a_few_percent(model, images):
@@ -176,8 +176,27 @@ def test_one_occluded_image_serves_all_findings(model, two, findings):
     assert sum(counted) == 2 * (1 + 7 * 9)
 
 
-def test_no_backward_pass_takes_more_than_its_share_of_pixels(model, monkeypatch, two):
+@pytest.mark.parametrize("word", EVERY)
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_an_image_that_is_not_finite_has_maps_of_nan_and_its_neighbour_its_own(model, two, word, value):
+    spoilt = two.clone()
+    spoilt[0, 1, 20, 30] = value
+    found = maps(model, spoilt, word)
+    assert found[0].isnan().all()
+    assert torch.equal(found[1], maps(model, two, word)[1])
+
+
+def few_pixels(monkeypatch):
     monkeypatch.setattr("methods.pixelwise.PIXELS", 2 * 48 * 40)
+
+
+def small_budget(monkeypatch):
+    monkeypatch.setattr("methods.base.Evidence.at_once", lambda self, what: {"backward": 2}[what])
+
+
+@pytest.mark.parametrize("set_budget", [few_pixels, small_budget])
+def test_no_backward_pass_takes_more_than_the_budget_and_its_share_of_pixels(model, monkeypatch, two, set_budget):
+    set_budget(monkeypatch)
     counted = []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
     found = [maps(model, two[:1], word) for word in ("smoothgrad:samples=5", "integrated_gradients:steps=5")]
@@ -196,7 +215,11 @@ def test_no_backward_pass_takes_more_than_its_share_of_pixels(model, monkeypatch
         ("occlusion:window=0", "window is 0: give a whole number, 1 or more"),
         ("occlusion:stride=a", "stride is 'a'"),
         ("integrated_gradients:steps=0", "steps is 0"),
+        ("occlusion:window=True", "window is True"),
         ("smoothgrad:samples=0", "samples is 0"),
+        ("smoothgrad:level=0", "level is 0: give a number above 0"),
+        ("smoothgrad:level=a", "level is 'a'"),
+        ("smoothgrad:seed=-1", "seed is -1: give a whole number, 0 or more"),
     ],
 )
 def test_an_impossible_option_is_a_sentence(model, two, word, sentence):

@@ -219,6 +219,89 @@ def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
         explain(small(), images, [Broken()])
 
 
+def test_a_method_that_breaks_does_not_stop_the_others(images):
+    from methods.gradcam import GradCAM
+
+    found = several({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
+    assert not isinstance(found["broken"], NotAvailableError)
+    assert "broke" in str(found["broken"])
+    assert found["gradcam"].maps.shape == (5, 5, 8, 8)
+
+
+def test_a_head_that_knows_no_batches_of_gradients_is_asked_finding_by_finding(images):
+    class Doubled(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, A):
+            return 2 * A
+
+        @staticmethod
+        def backward(ctx, gradient):
+            return 2 * torch.from_numpy(gradient.numpy())
+
+    net = small()
+    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(Doubled.apply(A)))
+    torch.testing.assert_close(gather(model, images).G, 2 * gather(net, images).G)
+
+
+def test_a_head_that_begins_in_place_changes_nothing(images):
+    net = small()
+    model = backbones.wrap(net, features=net.features, head=lambda A: net.head(A.sub_(0.01).relu_()))
+    evidence = gather(model, images)
+    before = evidence.A.clone()
+    assert evidence.G.abs().max() > 0
+    assert torch.equal(evidence.A, before)
+    torch.testing.assert_close(evidence.A, net.features(images))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
+    net = small().to(dtype)
+    for model in (net, backbones.wrap(net, features=net.features, head=lambda A: net.head(A))):
+        maps = explain(model, images.to(dtype), ["gradcam", "hirescam", "scorecam"])
+        assert all(found.dtype == torch.float32 and found.isfinite().all() for found in maps.values())
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (torch.zeros(0, 3, 64, 64), "at least one image"),
+        (torch.zeros(2, 3, 64, 64, dtype=torch.uint8), "images are torch.uint8, the model's weights torch.float32"),
+        (torch.zeros(2, 3, 64, 64, dtype=torch.float64), "give both the same"),
+    ],
+)
+def test_images_that_do_not_fit_the_model_are_a_sentence(given, told):
+    with pytest.raises(BadValueError, match=told):
+        explain(small(), given, ["cam"])
+
+
+def test_two_methods_of_one_name_are_a_sentence_and_a_group_is_its_methods(images):
+    with pytest.raises(BadValueError, match="two methods are called 'broken'"):
+        explain(small(), images, [Broken(), Broken()])
+    assert set(FAST) < set(explain(small("PCAM"), images, "fast"))
+
+
+def test_a_small_budget_records_an_earlier_layer_image_by_image():
+    model, images, seen = small("LSE", name="resnet18"), torch.randn(3, 3, 64, 64), []
+    words = ["gradcam", "layercam", "eigencam"]
+    model.grid((64, 64), "layer3")
+    whole = explain(model, images, words, layer="layer3")
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    parts = explain(model, images, words, layer="layer3", memory_gib=1e-9)
+    hook.remove()
+    assert set(seen) == {1}
+    close(parts, whole)
+
+
+def test_another_level_is_looked_at_once():
+    model, images, seen = small("LSE", name="resnet18"), torch.randn(3, 3, 64, 64), []
+    model.grid((64, 64), "layer3")
+    model.grid((64, 64))
+    hook = model.extractor.register_forward_hook(lambda part, inputs, out: seen.append(len(out)))
+    explain(model, images, ["layercam:layers=layer3"])
+    hook.remove()
+    assert seen == [3, 3]
+
+
 def test_weights_without_a_finding_give_every_finding_the_same_map(images):
     maps = explain(small(), images, [Activations()])["activations"]
     assert maps.shape == (5, 5, 8, 8)

@@ -15,7 +15,7 @@ from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, write
 from benchmark.report import leaderboard, select, tables
-from benchmark.report.long import COLUMNS
+from benchmark.report.long import COLUMNS, long
 
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "truth": 40}
 
@@ -259,3 +259,10 @@ def test_tables_need_no_torch_and_no_compiler():
 def test_protocols_need_no_torch():
     code = "import sys, benchmark.protocols as p; [p.get(n) for n in p.names()]; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_for_have_a_box():
+    part = [of_a_part(method) for method in METHODS]
+    fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
+    assert leaderboard.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
+    assert long(fewer).count("test (12 images)") == len(long(fewer).splitlines()) - 1
