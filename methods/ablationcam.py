@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from methods.ablation import drops
-from methods.base import Evidence, Method, weighted
+from methods.base import Evidence, Method
+from methods.gradients import weighted
 
 
 class AblationCAM(Method):

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Literal, Protocol
 
-import torch
 from torch import Tensor
 
 from core.errors import BadValueError
 from core.frames import Grid
-from methods.gradients import Gradients
+from methods.gradients import Gradients, weighted
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of pixels."""
@@ -194,8 +193,3 @@ class GradientMethod(Method):
         if weights.shape[-2:] == (1, 1):
             return weighted(weights[..., 0, 0].expand(*G.shape[:3]), evidence.A)
         return (weights * A).sum(2).expand(*G.shape[:2], *G.shape[3:])
-
-
-def weighted(weights: Tensor, A: Tensor) -> Tensor:
-    """(N,K,C) weights of channels, (N,C,h,w) -> (N,K,h,w): one matrix product, no (N,K,C,h,w) in memory."""
-    return torch.matmul(weights, A.flatten(2)).reshape(*weights.shape[:2], *A.shape[2:])

@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from methods.base import Evidence, Method, weighted
+from methods.base import Evidence, Method
+from methods.gradients import weighted
 
 
 class GradCAM(Method):

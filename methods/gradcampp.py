@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence, GradientMethod, weighted
+from methods.base import Evidence, GradientMethod
+from methods.gradients import weighted
 
 
 class GradCAMpp(GradientMethod):

@@ -82,8 +82,8 @@ class Factored(Gradients):
     def dot_channels(self, A: Tensor) -> Tensor:
         """(N,K,h,w): one matrix product."""
         if self._per_channel:
-            return _mix(self.w, self.D[:, 0] * A)
-        return self.D[:, :, 0] * _mix(self.w, A)
+            return weighted(self.w, self.D[:, 0] * A)
+        return self.D[:, :, 0] * weighted(self.w, A)
 
     def dot_positions(self, A: Tensor) -> Tensor:
         """(N,K,C)."""
@@ -120,6 +120,6 @@ class _Sum(Gradients):
         return _Sum(self.one.positive(), self.other.positive())
 
 
-def _mix(w: Tensor, values: Tensor) -> Tensor:
-    """(K,C), (N,C,h,w) -> (N,K,h,w) weighted sums over channels."""
-    return torch.matmul(w, values.flatten(2)).reshape(len(values), len(w), *values.shape[2:])
+def weighted(weights: Tensor, A: Tensor) -> Tensor:
+    """(N,K,C) or (K,C) weights of channels, (N,C,h,w) -> (N,K,h,w): one matrix product, no (N,K,C,h,w) in memory."""
+    return torch.matmul(weights, A.flatten(2)).reshape(len(A), weights.shape[-2], *A.shape[2:])

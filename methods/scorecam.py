@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from core.errors import BadValueError
-from methods.base import Evidence, Method, weighted
+from methods.base import Evidence, Method
+from methods.gradients import weighted
 from methods.masks import MASKS
 
 

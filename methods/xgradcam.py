@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence, Method, weighted
+from methods.base import Evidence, Method
+from methods.gradients import weighted
 
 
 class XGradCAM(Method):

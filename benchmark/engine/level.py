@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backbones import levels
 from backbones.probe import evaluating
-from benchmark.engine import memory
+from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import Answers, Request
 from core.errors import NotAvailableError
@@ -63,7 +63,7 @@ class Level(Answers):
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w) -> (M,K): the network runs again, with ``features`` put in at the layer."""
         with evaluating(self.request.model):
-            return self._tail(features)[:, list(self.findings)]
+            return self._tail(features)[:, self._columns]
 
     @cached_property
     def _tail(self) -> levels.Tail:
@@ -72,8 +72,7 @@ class Level(Answers):
     def gradients(self) -> Gradients:
         """One backward pass of the tail per finding."""
         with plain(), torch.enable_grad():
-            found = [torch.autograd.grad(self.logits[:, k].sum(), self.A, retain_graph=True)[0] for k in self.findings]
-        return Dense(torch.stack(found, dim=1))
+            return Dense(backward.one_by_one(self.logits[:, self._columns], self.A))
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""

@@ -40,9 +40,8 @@ def sweep_at_once(images: Tensor, memory_gib: float) -> int:
 
 def gradients_at_once(A: Tensor, memory_gib: float) -> int:
     """How many (image, finding) pairs may have their G, (C,h,w) each, in memory at once; at least one."""
-    budget = memory_gib * GIB / TEMPORARIES
-    limit = budget if A.is_cuda else min(budget, CACHE)
-    return max(1, int(limit / (A[0].numel() * 4)))
+    fits = maps_at_once(A, memory_gib)
+    return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
 
 
 def laid_out(images: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.probe import evaluating
-from benchmark.engine import memory
+from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import Answers, Request
 from methods.base import Evidence, Pass
@@ -44,26 +44,11 @@ def _precision(model: nn.Module) -> torch.dtype:
     return next((weight.dtype for weight in model.parameters()), torch.float32)
 
 
-def _vectorised(logits: Tensor, A: Tensor) -> Tensor:
-    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K of them where an operation of the head knows no batches of it."""
-    n, k = logits.shape
-    directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
-    try:
-        (G,) = torch.autograd.grad(logits, A, directions, retain_graph=True, is_grads_batched=True)
-    except RuntimeError:
-        G = torch.stack([torch.autograd.grad(logits, A, direction, retain_graph=True)[0] for direction in directions])
-    return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
-
-
 @dataclass(frozen=True, eq=False)
 class Pooled(Answers):
     """Answers at the pooled map ``A``, (N,C,h,w)."""
 
     A: Tensor
-
-    @property
-    def _columns(self) -> list[int]:
-        return list(self.findings)
 
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w) -> (M,K) float32, computed in the precision of the model's weights."""
@@ -87,7 +72,7 @@ class Pooled(Answers):
     def _jacobian(self) -> Tensor:
         with plain(), torch.enable_grad():
             A = self.A.detach().requires_grad_()
-            return _vectorised(self.head(A), A)
+            return backward.vectorised(self.head(A), A)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""

@@ -53,10 +53,14 @@ class Answers:
     request: Request
     findings: tuple[int, ...]
 
+    @property
+    def _columns(self) -> list[int]:
+        return list(self.findings)
+
     def network(self, images: Tensor) -> Tensor:
         """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images."""
         with evaluating(self.request.model):
-            return self.request.model(images)[:, list(self.findings)]
+            return self.request.model(images)[:, self._columns]
 
     def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
@@ -69,7 +73,7 @@ class Answers:
                 images = memory.laid_out(render(slice(start, min(start + step, count))))
                 with request.autocast():
                     logits = functional_call(request.model, self._weights, (images,))
-                found.append(logits[:, list(self.findings)].float())
+                found.append(logits[:, self._columns].float())
                 bar.update(len(images))
         return torch.cat(found)
 
