@@ -23,21 +23,24 @@ def test_absent_weights_say_which_file_goes_where(name, tmp_path):
         backbones.build(name, 2, pretrained=True)
 
 
-def test_weights_laid_by_hand_are_loaded():
-    source = timm.create_model("resnet18")
-    place = weights_file("resnet18")
+def laid_by_hand(name):
+    """A network whose weights lie where a download would have put them."""
+    source = timm.create_model(name)
+    place = weights_file(name)
     place.parent.mkdir(parents=True)
     save_file(source.state_dict(), place)
+    return source
+
+
+def test_weights_laid_by_hand_are_loaded():
+    source = laid_by_hand("resnet18")
     model = backbones.build("resnet18", 2, pretrained=True)
     assert torch.equal(model.extractor.net.layer4[1].conv2.weight, source.layer4[1].conv2.weight)
     assert model.config["pretrained"] is False  # a rebuilt model needs no download
 
 
 def test_weights_of_a_transformer_are_loaded_for_any_image_size():
-    source = timm.create_model("vit_tiny_patch16_224")
-    place = weights_file("vit_tiny_patch16_224")
-    place.parent.mkdir(parents=True)
-    save_file(source.state_dict(), place)
+    source = laid_by_hand("vit_tiny_patch16_224")
     model = backbones.build("vit_tiny_patch16_224", 2, pretrained=True)
     assert torch.equal(model.extractor.net.pos_embed, source.pos_embed)
     assert model.features(torch.zeros(1, 3, 96, 64)).shape == (1, 192, 6, 4)
