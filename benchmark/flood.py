@@ -9,7 +9,7 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def _flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the box of the component of {f > t} that holds vertex ``start`` and stamp its vertices in ``seen``."""
     h, w = f.shape
     box[0], box[1], box[2], box[3] = width, height, 0.0, 0.0
@@ -55,7 +55,7 @@ def peak_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def] 
     highest = f.max()
     for n in range(levels.size):
         if highest > levels[n]:
-            _flood(f, y, x, height, width, levels[n], peak, n, seen, stack, out[n])
+            flood(f, y, x, height, width, levels[n], peak, n, seen, stack, out[n])
     return out
 
 
@@ -70,7 +70,7 @@ def all_boxes(f, y, x, height, width, levels, order):  # type: ignore[no-untyped
             if f[start // f.shape[1], start % f.shape[1]] <= levels[n]:
                 break
             if seen[start] != n:
-                _flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
+                flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
                 index[count] = n
                 count += 1
     return out[:count].copy(), index[:count].copy()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark import flood
+from benchmark import flood, linear
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, resolve
 from core.types import FloatArray
@@ -52,7 +52,11 @@ class Surface:
     def integral(self, box: ArrayLike) -> float:
         """Exact integral over a box (4,) xyxy in the frame; a weighted sum of the vertices."""
         x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
-        return float(_integral_weights(self.y, y0, y1) @ self.values @ _integral_weights(self.x, x0, x1))
+        return float(self.integrals((y0, y1), (x0, x1))[0, 0])
+
+    def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
+        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between neighbouring ones."""
+        return np.asarray(linear.integral(self.y, y) @ self.values @ linear.integral(self.x, x).T)
 
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
@@ -66,7 +70,7 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     rows, columns = (np.unique(np.clip(c, 0, side)) for c, side in zip((y, x), frame, strict=True))
     if np.array_equal(rows, y) and np.array_equal(columns, x):
         return Surface(np.ascontiguousarray(array), y, x, frame)
-    cropped = _between(y, rows) @ array @ _between(x, columns).T
+    cropped = linear.between(y, rows) @ array @ linear.between(x, columns).T
     cropped = np.clip(cropped, array.min(), array.max())  # a constant map stays exactly constant
     return Surface(np.ascontiguousarray(cropped), rows, columns, frame)
 
@@ -101,7 +105,7 @@ def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
 
     Boxes in the frame. A flat surface has none.
     """
-    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    levels = as_levels(thresholds)
     if on.flat:
         return np.full((len(levels), 4), np.nan)
     found = flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
@@ -113,29 +117,18 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
 
     Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
     """
-    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-    if on.flat:
-        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
-    order = above[np.argsort(-on.values.flat[above], kind="stable")]
-    boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels, order)
+    levels = as_levels(thresholds)
+    boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels, starts(on, levels))
     return boxes, index
 
 
-def _between(knots: FloatArray, at: FloatArray) -> FloatArray:
-    """(n,) ascending knots, (m,) points -> (m,n) linear interpolation weights, constant beyond the outermost knots."""
-    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
-    weights = np.zeros((len(at), len(knots)))
-    if len(knots) == 1:
-        return weights + 1
-    part = np.clip((at - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
-    weights[np.arange(len(at)), low] = 1 - part
-    weights[np.arange(len(at)), low + 1] = part
-    return weights
+def as_levels(thresholds: ArrayLike) -> FloatArray:
+    """(T,) float64 of thresholds; a number gives (1,)."""
+    return np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
 
 
-def _integral_weights(knots: FloatArray, low: float, high: float) -> FloatArray:
-    """(n,) weights of the knots' values in the integral from ``low`` to ``high``: the trapezoid rule between knots is exact."""
-    points = np.unique(np.concatenate([[low, high], knots[(knots > low) & (knots < high)]]))
-    middle = _between(knots, (points[1:] + points[:-1]) / 2)
-    return np.asarray(np.diff(points) @ middle)
+def starts(on: Surface, levels: FloatArray) -> NDArray[np.int64]:
+    """(V,) the vertices above any of the (T,) levels, from the highest down, then in row-major order; none of a flat surface."""
+    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
+    order = above[np.argsort(-on.values.flat[above], kind="stable")]
+    return order[:0] if on.flat else order

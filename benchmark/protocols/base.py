@@ -31,6 +31,8 @@ class Case:
     """(M,4) truth xyxy in ``frame``; (0,4) where the image has boxes of other findings only."""
     mask: NDArray[np.bool_] | None = None
     """(H,W) truth mask, where the data set has one."""
+    lungs: NDArray[np.bool_] | None = None
+    """(H,W) mask of both lungs, where the data set has one."""
     reason: str = ""
     """Why ``map`` is None, where the caller knows."""
 
@@ -66,13 +68,19 @@ def with_truth(cases: Sequence[Case]) -> list[Case]:
     return [case for case in cases if len(case.boxes)]
 
 
-def prepare(case: Case) -> tuple[Surface | None, str]:
-    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and the reason why it is a miss."""
+def usable(case: Case) -> tuple[FloatArray | None, str]:
+    """The (h,w) map of a case as it is; or None and the reason why it failed."""
     if case.map is None:
         return None, case.reason or "no map"
     values = np.asarray(case.map, dtype=np.float64)
-    if not np.isfinite(values).all():
-        return None, "nan or inf in the map"
+    return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
+
+
+def prepare(case: Case) -> tuple[Surface | None, str]:
+    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and the reason why it is a miss."""
+    values, reason = usable(case)
+    if values is None:
+        return None, reason
     on = surface(min_max(values), case.frame, case.grid)
     return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
 

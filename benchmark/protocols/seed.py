@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark import thresholds
 from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare, with_truth
@@ -62,15 +62,15 @@ def union_iobb(boxes: ArrayLike, truth: ArrayLike) -> float | None:
     edges = np.concatenate([as_boxes(boxes), as_boxes(truth)])
     x, y = np.unique(edges[:, 0::2]), np.unique(edges[:, 1::2])
     area = np.diff(y)[:, None] * np.diff(x)[None]
-    predicted, true = (_covered(as_boxes(some), x, y) for some in (boxes, truth))
+    predicted, true = (covered(some, x, y) for some in (boxes, truth))
     total = area[predicted].sum()
     return float(area[predicted & true].sum() / total) if total > 0 else None
 
 
-def _covered(boxes: FloatArray, x: FloatArray, y: FloatArray) -> np.ndarray:
-    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the boxes covers."""
+def covered(boxes: ArrayLike, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
+    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers; all their edges are in x and y."""
     out = np.zeros((len(y) - 1, len(x) - 1), dtype=bool)
-    for x0, y0, x1, y1 in boxes:
+    for x0, y0, x1, y1 in as_boxes(boxes):
         out[np.searchsorted(y, y0) : np.searchsorted(y, y1), np.searchsorted(x, x0) : np.searchsorted(x, x1)] = True
     return out
 

@@ -1,67 +1,118 @@
-"""Bootstrap over patients: 10,000 resamples as one matrix of weights times sums per patient.
+"""Bootstrap over patients: 10,000 resamples as one matrix of counts times sums per patient.
 
-Images of one patient resemble each other, so patients are drawn, not images; a patient drawn twice counts twice.
+A patient drawn twice counts twice. One product serves every finding, metric, threshold and cell at once.
 """
 
 import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from benchmark.statistics.patients import Sums, ratio
 from core.seeds import generator
 from core.types import FloatArray
 
 RESAMPLES = 10_000
-SMALLEST = 10
-"""Fewer than this many give no interval."""
+BLOCK = 2**21
+"""Numbers in a block of temporary weights: 8 MB, whatever the number of patients."""
 
-Weights = NDArray[np.float32]
+Counts = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Numbers of any shape ``...`` with all that an interval needs: in each resample, and without each patient."""
+
+    value: FloatArray
+    """(...), nan where undefined."""
+    samples: Samples
+    """(R,...)."""
+    without: FloatArray
+    """(P,...) the jackknife."""
+    present: NDArray[np.bool_]
+    """(P,...) which patients a number rests on."""
+
+    def __getitem__(self, index: Any) -> "Resampled":
+        """Some of the numbers: ``index`` works on their own axes, those of R and P stay."""
+        rest = (slice(None), *index) if isinstance(index, tuple) else (slice(None), index)
+        return Resampled(self.value[index], self.samples[rest], self.without[rest], self.present[rest])
+
+    def over(self, function: Callable[[Any], Any], axis: int = -1) -> "Resampled":
+        """A number made of the numbers along ``axis``: ``function`` of them in the value, every resample and the jackknife."""
+        present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
+        return Resampled(function(self.value), function(self.samples), function(self.without), present)
+
+    def __sub__(self, other: "Resampled") -> "Resampled":
+        """Differences of numbers on the same patients and resamples: paired. What only float32 rounds apart is equal."""
+        value, samples = self.value - other.value, self.samples - other.samples
+        rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
+        samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
+        return Resampled(value, samples, self.without - other.without, self.present | other.present)
 
 
 @functools.lru_cache(maxsize=2)
-def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Weights:
-    """(R,P) how often each patient is drawn in each resample; rows sum to P. Seeded, read-only."""
-    draws = generator(seed, "bootstrap").multinomial(patients, np.full(patients, 1 / patients), size=resamples)
-    drawn = draws.astype(np.float32)
+def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
+    """(R,P) how often each patient is drawn in each resample, multinomial; rows sum to P. Seeded, read-only.
+
+    One byte each: that a patient is drawn more than 255 times has a probability below 1e-500.
+    """
+    random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
+    for rows in blocks(resamples, patients):
+        size = rows.stop - rows.start
+        names = random.integers(0, patients, (size, patients)) + patients * np.arange(size)[:, None]
+        drawn[rows] = np.bincount(names.ravel(), minlength=names.size).reshape(names.shape)
     drawn.setflags(write=False)
     return drawn
 
 
-def resample(
-    part: FloatArray, whole: FloatArray, findings: ArrayLike, patients: ArrayLike, names: tuple[str, ...], seed: int = 0
-) -> NDArray[np.float32]:
-    """(N,M) parts and wholes of N cases -> (R,F,M) sum of parts / sum of wholes in each resample, per finding of ``names``.
+def resample(sums: Sums, seed: int = 0) -> Resampled:
+    """(P,F,M) sums -> (F,M) ratios of sums, resampled; nan where a resample has no case of the finding.
 
-    nan where a resample has nothing to divide by.
+    Takes 4·R·F·M bytes; ``intervals.table`` goes through any number of columns in blocks, ``resample_over`` by finding.
     """
-    who, code = np.unique(np.asarray(patients), return_inverse=True)
-    of = np.asarray(findings)
-    drawn = weights(len(who), seed)
-    out = np.full((len(drawn), len(names), part.shape[1]), np.nan, dtype=np.float32)
-    for place, name in enumerate(names):
-        own = of == name
-        if own.any():
-            out[:, place] = _ratio(part[own], whole[own], code[own], drawn)
-    return out
+    drawn = weights(len(sums.part), seed)
+    samples = np.full((*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32)  # (F, M, R): a column is sorted later
+    for finding in range(len(samples)):
+        own = np.flatnonzero(sums.whole[:, finding].any(1))
+        part, whole = (side[own, finding].T.astype(np.float32) for side in (sums.part, sums.whole))
+        for rows in blocks(len(drawn), len(own)):
+            times = drawn[rows, own].T.astype(np.float32)  # (P', r)
+            samples[finding, :, rows] = ratio(part @ times, whole @ times)
+    return Resampled(sums.value, np.moveaxis(samples, -1, 0), sums.without, sums.present)
 
 
-def interval(samples: NDArray[np.float32], n: int) -> tuple[float, float] | None:
-    """(R,) resampled values -> the percentile 95 % interval; None for n < 10 and where nothing is defined."""
-    defined = samples[np.isfinite(samples)]
-    if n < SMALLEST or not len(defined):
-        return None
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return float(low), float(high)
+def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
+    """(P,F,M) sums -> (F,): ``resample(sums, seed).over(function)`` finding by finding, in a fraction of the memory.
+
+    ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision …
+    """
+    single = (Sums(sums.part[:, [f]], sums.whole[:, [f]]) for f in range(sums.part.shape[1]))
+    each = [resample(one, seed).over(function) for one in single]
+    value, samples, without, present = (np.concatenate([getattr(one, side.name) for one in each], -1) for side in fields(Resampled))
+    return Resampled(value, samples, without, present)
 
 
-def _ratio(part: FloatArray, whole: FloatArray, code: NDArray[np.intp], drawn: Weights) -> Weights:
-    present, inverse = np.unique(code, return_inverse=True)
-    used = np.ascontiguousarray(drawn[:, present])
-    above, below = (used @ _per_patient(values, inverse, len(present)) for values in (part, whole))
-    return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+def mean(values: Any, axis: int) -> Any:
+    """Unweighted mean along ``axis`` over the numbers that are defined; nan where none is.
+
+    >>> mean(np.array([[1.0, np.nan], [0.0, np.nan]]), 0).tolist()
+    [0.5, nan]
+    """
+    there = np.isfinite(values)
+    total, count = np.where(there, values, 0).sum(axis), there.sum(axis).astype(values.dtype)
+    return ratio(total, count)
 
 
-def _per_patient(values: FloatArray, inverse: NDArray[np.intp], n: int) -> Weights:
-    sums = np.zeros((n, values.shape[1]))
-    np.add.at(sums, inverse, values)
-    return sums.astype(np.float32)
+def over_findings(columns: Resampled) -> Resampled:
+    """(F,M) -> (M,) the mean over findings, each resample's over those that it has."""
+    return columns.over(lambda values: mean(values, -2), -2)
+
+
+def blocks(rows: int, width: int) -> list[slice]:
+    """``rows`` × ``width`` numbers cut into runs of rows of at most ``BLOCK`` numbers."""
+    step = max(1, BLOCK // max(1, width))
+    return [slice(start, min(rows, start + step)) for start in range(0, rows, step)]

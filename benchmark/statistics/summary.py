@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin, Score
-from benchmark.statistics.bootstrap import interval, resample
+from benchmark.statistics.bootstrap import Resampled, mean, resample
+from benchmark.statistics.intervals import interval
+from benchmark.statistics.patients import Sums, by_patient
 from core.types import FloatArray
 
 
@@ -35,9 +37,15 @@ class Estimate:
     """(F,), nan where undefined."""
     n: NDArray[np.int64]
     """(F,)."""
-    samples: NDArray[np.float32] | None
-    """(R,F); None where no interval is given."""
+    samples: Resampled | None
+    """The same (F,) numbers, resampled; None where no interval is given."""
     shared: bool = False
+
+
+def sums(columns: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str]) -> Sums:
+    """M columns over N cases with (N,) ``findings`` and ``patients`` -> (P,F,M) sums per patient and finding of ``names``."""
+    part, whole = (np.stack([getattr(c, side) for c in columns], 1) for side in ("part", "whole"))
+    return by_patient(part, whole, findings, patients, names)
 
 
 def estimate(
@@ -47,50 +55,33 @@ def estimate(
     if not len(findings):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared) for c in columns]
-    part, whole = (np.stack([getattr(c, side) for c in columns], 1).astype(np.float64) for side in ("part", "whole"))
-    samples = resample(part, whole, findings, patients, tuple(names), seed)
-    member = np.asarray(names)[:, None] == np.asarray(findings)[None]  # (F, N)
-    above, below = member @ part, member @ whole
-    value = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
-    n = below.round().astype(np.int64)
-    return [Estimate(c.metric, c.origin, value[:, i], n[:, i], samples[:, :, i], c.shared) for i, c in enumerate(columns)]
+    known = sums(columns, findings, patients, names)
+    found, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
+    return [Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared) for i, c in enumerate(columns)]
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
     """``first`` − ``second`` on the same cases and resamples, under a new name and the first's origin."""
-    paired = first.samples is not None and second.samples is not None
-    samples = np.subtract(first.samples, second.samples) if paired else None  # type: ignore[arg-type]
+    samples = None if first.samples is None or second.samples is None else first.samples - second.samples
     return Estimate(metric, first.origin, first.value - second.value, first.n, samples)
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
-    """One score per finding, then ``mean``, the unweighted mean over the findings that have a value."""
-    return [score for estimate in estimates for score in [*_per_finding(estimate, names), _mean(estimate)]]
+    """One score per finding, then ``mean``, the unweighted mean over the findings that have a value; BCa intervals."""
+    return [score for estimate in estimates for score in _scores(estimate, names)]
 
 
-def _per_finding(e: Estimate, names: Sequence[str]) -> list[Score]:
-    columns = [None] * len(names) if e.samples is None else list(e.samples.T)
-    return [_score(e, name, e.value[i], int(e.n[i]), columns[i]) for i, name in enumerate(names)]
+def _scores(e: Estimate, names: Sequence[str]) -> list[Score]:
+    values, counts = [*e.value, mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
+    ends = np.full((len(values), 2), np.nan)
+    if e.samples is not None:
+        ends[:-1], ends[-1] = interval(e.samples), interval(e.samples.over(lambda numbers: mean(numbers, -1)))
+    return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
 
 
-def _mean(e: Estimate) -> Score:
-    defined = np.isfinite(e.value)
-    n = int(e.n.max(initial=0) if e.shared else e.n.sum())
-    value = e.value[defined].mean() if defined.any() else np.nan
-    return _score(e, "mean", value, n, None if e.samples is None else _mean_defined(e.samples[:, defined]))
-
-
-def _mean_defined(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(R,F) -> (R,) mean over the findings that a resample has; nan where it has none."""
-    there = np.isfinite(samples)
-    count = there.sum(1)
-    return np.divide(np.where(there, samples, 0).sum(1), count, out=np.full(len(samples), np.nan, np.float32), where=count > 0)
-
-
-def _score(e: Estimate, finding: str, value: float, n: int, samples: NDArray[np.float32] | None) -> Score:
-    known = {"finding": finding, "metric": e.metric, "n": n, "threshold_origin": e.origin}
+def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
+    known = {"finding": finding, "metric": e.metric, "n": int(n), "threshold_origin": e.origin}
     if not np.isfinite(value):
         return Score(**known, reason="nothing to divide by")
-    ends = None if samples is None else interval(samples, n)
-    low, high = ends or (None, None)
+    low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
     return Score(**known, value=float(value), low=low, high=high)

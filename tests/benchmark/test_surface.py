@@ -1,5 +1,7 @@
 """The surface engine, on maps small enough for paper, and against pixels, to which it must be the limit."""
 
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -145,19 +147,32 @@ def test_the_mean_is_the_limit_of_the_mean_over_pixels(grid):
     assert surface(values, (900, 700), grid).mean == pytest.approx(to_frame(values, (900, 700), grid).mean(), abs=1e-5)
 
 
+GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))]
+
+
 @pytest.mark.oracle
-@pytest.mark.parametrize("grid", [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), (0, 20))])
-def test_pixels_converge_to_the_surface(grid):
-    coarse, fine = (np.mean([_disagreement(seed, side, grid) for seed in range(12)]) for side in (256, 1024))
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("wide", [1, 1.5])
+def test_pixels_converge_to_the_surface(grid, wide):
+    coarse, fine = (np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in (256, 1024))
     assert fine < 0.004
     assert fine < 0.5 * coarse
 
 
-def _disagreement(seed: int, side: int, grid: object) -> float:
-    """1 - IoU of the peak's box on pixels and on the surface, mean over thresholds."""
-    values, levels = smooth(seed, (12, 12)), [0.3, 0.5, 0.7]
-    picture = to_frame(values, (side, side), grid)
-    on = surface(values, (side, side), grid)
+@pytest.mark.slow
+@pytest.mark.oracle
+@pytest.mark.parametrize("grid", GRIDS)
+def test_the_difference_from_pixels_shrinks_in_proportion_to_the_pixel(grid):
+    means = [np.mean([_disagreement(seed, side, grid) for seed in range(12)]) for side in (256, 1024, 4096)]
+    for coarse, fine in itertools.pairwise(means):
+        assert 0.15 * coarse < fine < 0.4 * coarse
+
+
+def _disagreement(seed: int, side: int, grid: object, wide: float = 1) -> float:
+    """1 - IoU of the peak's box on pixels and on the surface, mean over thresholds; the frame is ``wide`` times as wide as high."""
+    values, levels, frame = smooth(seed, (12, 12)), [0.3, 0.5, 0.7], (side, int(side * wide))
+    picture = to_frame(values, frame, grid)
+    on = surface(values, frame, grid)
     levels = [level * float(on.values.max()) for level in levels]
     pixels = [_pixel_box(picture, level) for level in levels]
     return float(np.mean([1 - iou(p, e)[0, 0] for p, e in zip(pixels, peak_boxes(on, levels), strict=True)]))

@@ -1,10 +1,13 @@
-"""The bootstrap over patients: weights, intervals, and whether they hold the truth."""
+"""The bootstrap over patients: who is drawn, and what a resample then says."""
 
 import numpy as np
 import pytest
 
-from benchmark.statistics.bootstrap import interval, resample, weights
+from benchmark.statistics import bootstrap
+from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
+from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
+from core.errors import BadValueError
 
 
 @pytest.mark.byhand
@@ -18,35 +21,63 @@ def test_each_resample_draws_as_many_patients_as_there_are():
 
 
 @pytest.mark.byhand
+def test_the_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
+    whole = weights(40, 3)
+    monkeypatch.setattr(bootstrap, "BLOCK", 40 * 7)
+    assert (weights.__wrapped__(40, 3) == whole).all()
+    sums = by_patient(np.eye(40), np.ones((40, 40)), ["a"] * 40, range(40), ["a"])
+    cut = resample(sums, 3).samples
+    monkeypatch.undo()
+    assert (cut == resample(sums, 3).samples).all()
+
+
+@pytest.mark.byhand
 def test_a_patients_images_stay_together():
-    part = np.array([[1.0], [1.0], [0.0], [0.0]])
-    samples = resample(part, np.ones((4, 1)), ["a"] * 4, ["p", "p", "q", "q"], ("a",))
-    assert set(np.unique(samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
+    sums = by_patient([[1.0], [1.0], [0.0], [0.0]], np.ones((4, 1)), ["a"] * 4, ["p", "p", "q", "q"], ["a"])
+    assert set(np.unique(resample(sums).samples)) == {0.0, 0.5, 1.0}  # never a quarter: two patients, not four images
 
 
 @pytest.mark.byhand
 def test_a_ratio_is_resampled_as_a_ratio_of_sums():
-    samples = resample(np.array([[1.0], [0.0]]), np.array([[1.0], [3.0]]), ["a"] * 2, ["p", "q"], ("a", "b"))
-    assert set(np.unique(samples[:, 0])) == {0.0, 0.25, 1.0}
-    assert np.isnan(samples[:, 1]).all()
+    found = resample(by_patient([[1.0], [0.0]], [[1.0], [3.0]], ["a"] * 2, ["p", "q"], ["a", "b"]))
+    assert set(np.unique(found.samples[:, 0])) == {0.0, 0.25, 1.0}
+    assert found.without[:, 0, 0].tolist() == [0, 1]
+    assert all(np.isnan(values[..., 1, :]).all() for values in (found.value, found.samples, found.without))
 
 
 @pytest.mark.byhand
-def test_fewer_than_ten_have_no_interval():
-    samples = np.linspace(0, 1, 1001, dtype=np.float32)
-    assert interval(samples, 9) is None
-    assert interval(samples, 10) == pytest.approx((0.025, 0.975))
-    assert interval(np.full(5, np.nan, np.float32), 10) is None
+def test_many_columns_at_once_are_each_as_if_alone():
+    rng = np.random.default_rng(0)
+    part, whole, of, who = rng.random((60, 5)), rng.random((60, 5)), ["a", "b", "c"] * 20, rng.integers(0, 25, 60)
+    every = resample(by_patient(part, whole, of, who, ["a", "b", "c"]))
+    alone = resample(by_patient(part[:, 3:4], whole[:, 3:4], of, who, ["a", "b", "c"]))
+    assert np.allclose(every[:, 3:].samples[..., 0], alone.samples[..., 0], rtol=1e-6)
 
 
-@pytest.mark.planted
-def test_intervals_hold_the_true_share_about_as_often_as_they_say():
-    rng, n, held = np.random.default_rng(0), 150, []
-    for _ in range(300):
-        hits = rng.random((n, 1)) < 0.4
-        ends = interval(resample(hits, np.ones((n, 1)), ["a"] * n, np.arange(n), ("a",))[::5, 0, 0], n)
-        held.append(ends[0] <= 0.4 <= ends[1])
-    assert 0.91 <= np.mean(held) <= 0.98
+@pytest.mark.byhand
+def test_a_maximum_is_chosen_again_in_each_resample_finding_by_finding_or_all_at_once():
+    rng = np.random.default_rng(0)
+    sums = by_patient(rng.random((60, 5)), np.ones((60, 5)), ["a", "b"] * 30, rng.integers(0, 25, 60), ["a", "b", "c"])
+    whole, each = resample(sums).over(lambda values: values.max(-1)), resample_over(sums, lambda values: values.max(-1))
+    for side in ("value", "samples", "without", "present"):
+        assert np.allclose(getattr(whole, side), getattr(each, side), rtol=1e-6, equal_nan=True)
+    assert whole.samples.shape == (10_000, 3)
+    assert (whole.samples[:, 0] >= resample(sums).samples[:, 0].T).all()
+
+
+@pytest.mark.byhand
+def test_the_mean_over_findings_is_that_of_the_findings_that_a_resample_has():
+    found = over_findings(resample(by_patient([[1.0], [0.0]], np.ones((2, 1)), ["a", "b"], ["p", "q"], ["a", "b", "c"])))
+    assert found.value.tolist() == [0.5]
+    assert set(np.unique(found.samples)) == {0.0, 0.5, 1.0}
+    assert found.without.ravel().tolist() == [0, 1]
+    assert found.present.tolist() == [[True], [True]]
+
+
+@pytest.mark.byhand
+def test_cases_that_do_not_fit_together_are_an_error():
+    with pytest.raises(BadValueError, match="2 patients are not of the same cases"):
+        by_patient(np.ones((3, 1)), np.ones((3, 1)), ["a"] * 3, ["p", "q"], ["a"])
 
 
 @pytest.mark.byhand

@@ -1,0 +1,76 @@
+"""What the original evaluator of Choe et al. reads off the contours at each score threshold, from one pass over the map.
+
+Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has the
+corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right and below,
+except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.protocols import alive, outlines
+from benchmark.surface import checked
+from core.boxes import iou
+from core.errors import BadValueError
+from core.types import FloatArray
+
+Ints = NDArray[np.int64]
+PIXEL = np.array([0, 0, 1, 1])
+"""From inclusive corners to a house box; and the box of an empty foreground, whose corners are (0,0,0,0)."""
+
+
+def score_thresholds(step: float) -> FloatArray:
+    """(T,) i·step below 1, in float64: i/100 is not always i·.01. Raises ``BadValueError`` for a step outside (0,1]."""
+    if not 0 < step <= 1:
+        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0 and at most 1, such as .01")
+    values = np.arange(0, 1, step)
+    return values[values < 1]
+
+
+def quantised(values: ArrayLike) -> NDArray[np.uint8]:
+    """(H,W) map in [0,1] -> floor(255·s), in the map's own precision. Raises ``BadValueError`` for another shape or range."""
+    array = np.asarray(values)
+    exact = checked(array)
+    if exact.min() < 0 or exact.max() > 1:
+        raise BadValueError(f"the map goes from {exact.min():g} to {exact.max():g}: scale it to [0, 1] first")
+    return np.asarray((array if array.dtype.kind == "f" else exact) * 255, dtype=np.uint8)
+
+
+def levels(image: NDArray[np.uint8], step: float) -> Ints:
+    """(T,) the integer level at each score threshold: the foreground is ``image > level``."""
+    return np.asarray(score_thresholds(step) * int(image.max()), dtype=np.int64)
+
+
+class Contours:
+    """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
+
+    def __init__(self, values: ArrayLike, step: float) -> None:
+        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``."""
+        image = quantised(values)
+        distinct, self._at = np.unique(levels(image, step), return_inverse=True)
+        rank = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)  # levels that nobody asks for are no work
+        self._image, self._shape = rank[image], image.shape
+        self._outer = outlines.outer(self._image)
+
+    def largest(self) -> Ints:
+        """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
+        return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.AREA])]
+
+    def every(self, truth: ArrayLike) -> FloatArray:
+        """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""
+        holes = outlines.inner(self._image)
+        holes[:, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
+        found = np.concatenate([self._outer, holes])
+        overlap = iou(self._boxes(found), truth).max(1)
+        return np.asarray(overlap[self._best(found, overlap[:-1])])
+
+    def _best(self, found: Ints, score: NDArray[np.generic]) -> Ints:
+        """(T,) the outline of the highest score at each threshold, -1 without any."""
+        start, stop, first = (found[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
+        return np.asarray(alive.best(start, stop, score, first, int(self._at.max()) + 1))[self._at]
+
+    def _boxes(self, found: Ints) -> Ints:
+        """(n+1,4) the source's boxes, behind them that of no contour."""
+        boxes = found[:, outlines.BOX]
+        corner = np.minimum(boxes[:, 2:], [self._shape[1] - 1, self._shape[0] - 1]) + 1
+        return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])

@@ -1,0 +1,93 @@
+"""The energy-based pointing game: how much of the map lies in the truth."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable
+from benchmark.protocols.seed import covered
+from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.surface import Surface, surface
+from core.boxes import clip
+
+
+class Energy(Protocol):
+    """Share of the map's integral that lies inside the truth: its mask where there is one, else the union of its boxes.
+
+    The raw map is rectified at its positions and then interpolated; all integrals are exact. No threshold, no scaling:
+    unlike elsewhere, where the map is zero matters. A map without anything above zero has no energy (0/0): it is left
+    out of ``energy`` and counted in ``no_energy``. A constant positive one has the truth's share of the image. A failed
+    case has energy 0. ``energy_in_lungs``, where the data set has lung masks, is the share inside the lungs. Wang et al.,
+    "Score-CAM", CVPR Workshops 2020, section 4.3.
+    """
+
+    name = "energy"
+
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+        """``energy``, ``no_energy`` and, with lung masks, ``energy_in_lungs`` per finding; a row per case with truth or lungs."""
+        kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.lungs is not None)]
+        ready = [_rectified(case) for case in kept]
+        rows = [_row(case, *answer) for case, answer in zip(kept, ready, strict=True)]
+        truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
+        lungs = np.array([case.lungs is not None for case in kept], dtype=bool)
+        columns = [_share(rows, "energy", truth), Column("no_energy", "none", _missing(rows, "energy") & truth, truth.astype(np.float64))]
+        columns += [_share(rows, "energy_in_lungs", lungs)] if lungs.any() else []
+        found = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
+        return Result(scores(found, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
+
+
+def inside(on: Surface, boxes: ArrayLike) -> float:
+    """Share of the surface's integral over its frame that lies in the union of (M,4) boxes; nan where the whole is 0.
+
+    >>> ramp = surface([[0, 1]], (10, 20), "conventional")  # 0 until x = 5, 1 from x = 15
+    >>> inside(ramp, [[15, 0, 20, 10], [15, 0, 18, 10]])
+    0.5
+    """
+    kept, (height, width) = clip(boxes, on.frame), on.frame
+    x, y = np.unique([0, width, *kept[:, 0::2].flat]), np.unique([0, height, *kept[:, 1::2].flat])
+    cells = on.integrals(y, x)
+    return _ratio(cells[covered(kept, x, y)].sum(), cells.sum())
+
+
+def inside_mask(on: Surface, mask: NDArray[np.bool_]) -> float:
+    """Share of the surface's integral over its frame that lies in the pixels of an (H,W) mask; nan where the whole is 0."""
+    cells = on.integrals(*(np.arange(side + 1) for side in on.frame))
+    return _ratio(cells[mask].sum(), cells.sum())
+
+
+def _ratio(part: float, whole: float) -> float:
+    return float(part / whole) if whole > 0 else float("nan")
+
+
+def _rectified(case: Case) -> tuple[Surface | None, str]:
+    values, reason = usable(case)
+    if values is None:
+        return None, reason
+    on = surface(np.maximum(values, 0), case.frame, case.grid)
+    return on, FLAT if on.flat else ""
+
+
+def _row(case: Case, on: Surface | None, reason: str) -> dict[str, object]:
+    energy = None if not len(case.boxes) else _within(on, case.boxes if case.mask is None else case.mask)
+    lungs = None if case.lungs is None else _within(on, case.lungs)
+    truth = "box" if case.mask is None else "mask"
+    return {**identity(case, reason), "truth": truth, "energy": energy, "energy_in_lungs": lungs}
+
+
+def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:
+    """Of a failed case 0; None where there is nothing to divide by."""
+    if on is None:
+        return 0.0
+    share = inside_mask(on, truth) if truth.dtype == np.bool_ else inside(on, truth)
+    return None if np.isnan(share) else share
+
+
+def _missing(rows: Sequence[dict[str, object]], name: str) -> NDArray[np.bool_]:
+    return np.array([row[name] is None for row in rows], dtype=bool)
+
+
+def _share(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> Column:
+    whole = (asked & ~_missing(rows, name)).astype(np.float64)
+    return Column(name, "none", np.array([row[name] or 0.0 for row in rows], dtype=np.float64) * whole, whole)

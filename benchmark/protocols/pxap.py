@@ -1,0 +1,100 @@
+"""PxAP: pixel-wise average precision of raw heat maps."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.protocols.base import Case, Protocol, Result, failures, identity, with_truth
+from benchmark.protocols.contours import score_thresholds
+from benchmark.protocols.pixels import SIDE, painted, truth_mask
+from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.patients import by_patient
+from benchmark.statistics.summary import Estimate, scores
+from benchmark.surface import checked
+from core.errors import BadValueError
+from core.types import FloatArray
+
+STEP = 0.01
+BEYOND = [1.0, 2.0, 3.0]
+"""The source's last bin edges: a bin of its own for the score 1, and an empty one."""
+
+
+class PxAP(Protocol):
+    """Average precision over all pixels of all cases of a finding, pooled: no threshold is chosen.
+
+    At 224×224 pixels, the map min-max scaled; truth pixels are the mask's, or where there is none those of the boxes.
+    Records hold a share, ``pxap()`` gives per cent as the source does. A flat or failed map is 0 everywhere: it
+    finds nothing, and the value of nothing but such maps is the share of truth pixels. Choe et al., CVPR 2020, section 4.2.
+    """
+
+    name = "pxap"
+    geometry = "pixels"
+
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+        """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
+        kept = [case for case in with_truth(cases) if case.finding in findings]
+        seen = [painted(case) for case in kept]
+        edges = _edges(STEP)
+        nothing = np.zeros((SIDE, SIDE), dtype=np.float32)
+        counts = [histogram(nothing if m is None else m, truth_mask(case), edges) for (m, _), case in zip(seen, kept, strict=True)]
+        every = np.array(counts).reshape(len(kept), 2 * (len(edges) - 1))
+        of, patients = [c.finding for c in kept], [c.patient_id for c in kept]
+        n = np.array([of.count(finding) for finding in findings], dtype=np.int64)
+        drawn = _drawn(every, of, patients, findings, seed) if kept else None
+        value = np.full(len(findings), np.nan) if drawn is None else drawn.value
+        rows = [{**identity(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
+                for case, (_, reason), c in zip(kept, seen, counts, strict=True)]  # fmt: skip
+        found = Estimate("pxap", "none", value, n, drawn)
+        return Result(scores([found], findings), rows, {}, failures(kept, [reason for _, reason in seen]))
+
+
+def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
+    """(H,W) maps in [0,1] and (H,W) truth masks, one per map -> average precision over all their pixels, per cent.
+
+    Bins [i·step, (i+1)·step), one more for the score 1; precision and recall from the highest down, empty bins left out.
+    nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
+
+    >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
+    83.33333333333333
+    """
+    edges = _edges(step)
+    total = np.zeros((2, len(edges) - 1))
+    for values, mask in zip(maps, masks, strict=True):
+        total += histogram(np.asarray(values), np.asarray(mask, dtype=bool), edges)
+    return float(average_precision(total) * 100)
+
+
+def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: FloatArray) -> FloatArray:
+    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin [edge, next edge)."""
+    array = checked(values)
+    if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
+        told = f"a map of shape {array.shape} from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
+        raise BadValueError(f"{told}: scale the map to [0, 1] and give both the same shape")
+    bins = len(edges) - 1
+    place = np.searchsorted(edges, array.ravel(), side="right") - 1
+    return np.bincount(place + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
+
+
+def average_precision(counts: NDArray[np.floating]) -> FloatArray:
+    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall; nan without truth."""
+    false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
+    above, there = false + true, true[..., -1:]
+    precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
+    recall = np.divide(true, there, out=np.full_like(true, np.nan), where=there > 0)
+    return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
+
+
+def _edges(step: float) -> FloatArray:
+    return np.append(score_thresholds(step), BEYOND)
+
+
+def _drawn(counts: FloatArray, of: Sequence[str], patients: Sequence[str], findings: Sequence[str], seed: int) -> Resampled:
+    """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
+    sums = by_patient(counts, np.ones_like(counts), of, patients, findings)  # per case: a scale that precision does not see
+    return resample(sums, seed).over(lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)))
+
+
+def _finite(counts: FloatArray) -> float | None:
+    value = float(average_precision(counts))
+    return value if np.isfinite(value) else None

@@ -1,0 +1,113 @@
+"""95 % intervals from resamples: percentile, and bias-corrected and accelerated (BCa).
+
+Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the bootstrap",
+1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median bias of the
+resamples and a, from the jackknife by patient, how the standard error changes with the value.
+
+How often the 95 % interval of a share holds the truth (10,000 simulations each, shares .2 to .8, 1 to 5 images per
+patient, correlation 1/4), in per cent by the number of patients:
+
+patients     10    20    50    100   200
+BCa          91.2  93.7  94.5  94.9  95.1
+percentile   89.4  92.1  93.9  94.7  95.0
+
+A maximum over thresholds that is chosen again in each resample (``oracle``) is biased by more than its interval shows:
+with 120 patients BCa holds the best threshold's true share in 90 % of runs, percentile in 75 %; the mean of eight such
+maxima in 44 % and 1 % (150 simulations).
+"""
+
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.statistics.bootstrap import Resampled, Samples, over_findings, resample
+from benchmark.statistics.patients import Sums
+from core.types import FloatArray
+
+Kind = Literal["bca", "percentile"]
+SMALLEST = 10
+"""Fewer patients than this give no interval."""
+LEVEL = 0.95
+COLUMNS = 100
+"""So many columns are resampled at a time: 32 MB for 8 findings."""
+
+_NORMAL = NormalDist()
+_quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
+_share = np.vectorize(_NORMAL.cdf, otypes=[np.float64])
+
+
+def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
+    """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and where nothing is defined.
+
+    Resamples in which a number is undefined are left out. Where all resamples agree (every case a hit) both ends are
+    the value: the bootstrap cannot see what it never drew. A number outside the middle 95 % of its own resamples has no
+    interval: its bias is larger than its spread. So every interval that there is holds its value.
+    """
+    shape, count = of.value.shape, of.value.size
+    samples = np.sort(np.moveaxis(of.samples, 0, -1).reshape(count, -1), axis=-1)  # nan last
+    defined = np.isfinite(samples).sum(1)
+    tails, z0 = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (count, 1)), bias(samples, of.value.ravel())
+    if kind == "bca":
+        tails = _adjusted(tails, z0, acceleration(of.without.reshape(-1, count)))
+    ends = _at(samples, defined, tails)
+    few = of.present.reshape(-1, count).sum(0) < SMALLEST
+    ends[few | (defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
+    return ends.reshape(*shape, 2)
+
+
+def table(sums: Sums, seed: int = 0, kind: Kind = "bca") -> FloatArray:
+    """(P,F,M) sums -> (F+1,M,3) value, low, high per finding, then of the mean over findings.
+
+    Columns are resampled in blocks: memory does not grow with their number.
+    """
+    out = np.empty((sums.part.shape[1] + 1, sums.part.shape[2], 3))
+    for start in range(0, out.shape[1], COLUMNS):
+        some = slice(start, start + COLUMNS)
+        found = resample(Sums(sums.part[:, :, some], sums.whole[:, :, some]), seed)
+        for rows, of in ((slice(None, -1), found), (-1, over_findings(found))):
+            out[rows, some, 0], out[rows, some, 1:] = of.value, interval(of, kind)
+    return out
+
+
+def bias(ordered: Samples, value: FloatArray) -> FloatArray:
+    """(C,R) ascending samples, (C,) values -> (C,) z0: where the value stands among its resamples, ties by half.
+
+    Shares are discrete, so ties are many and count; samples are float32, so equal means equal to the last two bits.
+    Beyond all samples it is held at half a sample: Φ⁻¹(0) is infinite.
+    """
+    slack = 4 * np.finfo(np.float32).eps * np.abs(value)
+    below, above = ((compare(ordered, edge[:, None])).sum(1) for compare, edge in ((np.less, value - slack), (np.greater, value + slack)))
+    defined = np.maximum(np.isfinite(ordered).sum(1), 1)
+    share = 0.5 + (below - above) / (2 * defined)
+    return _quantile(np.clip(share, 0.5 / defined, 1 - 0.5 / defined))
+
+
+def acceleration(without: FloatArray) -> FloatArray:
+    """(P,C) values without each patient -> (C,) a = Σd³ / (6 (Σd²)^1.5), d their mean − each; 0 where all agree.
+
+    >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
+    -0.096225
+    """
+    there = np.isfinite(without)
+    kept = np.where(there, without, 0)
+    d = np.where(there, kept.sum(0) / np.maximum(there.sum(0), 1) - kept, 0)
+    scale = np.abs(d).max(0, initial=0)
+    d = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
+    squares = (d**2).sum(0)
+    return np.divide((d**3).sum(0), 6 * squares**1.5, out=np.zeros_like(squares), where=squares > 0)
+
+
+def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
+    """(C,2) shares of the two tails, moved: the denominator is positive, for |a| < 1/6 and |z0 + z| < 6."""
+    z = z0[:, None] + _quantile(tails)
+    return _share(z0[:, None] + z / (1 - a[:, None] * z))
+
+
+def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
+    """(C,R) ascending, (C,) how many are defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
+    place = shares * (np.maximum(defined, 1) - 1)[:, None]
+    floor = np.floor(place).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, np.ceil(place).astype(np.int64)))
+    return low + (place - floor) * (high - low)

@@ -1,0 +1,71 @@
+"""Which methods differ in average rank: Nemenyi's test, and what a critical-difference diagram shows.
+
+Nemenyi, "Distribution-free multiple comparisons", PhD thesis, Princeton 1963; Demšar, JMLR 7 (2006), section 3.2.2 and
+figure 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scikit_posthocs import posthoc_nemenyi_friedman
+from scipy.stats import studentized_range
+
+from benchmark.statistics.ranks import average_ranks, complete, friedman
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Diagram:
+    """A critical-difference diagram, ready to be drawn: methods on a line of average ranks, bars over those alike."""
+
+    methods: tuple[str, ...]
+    """Best first."""
+    ranks: FloatArray
+    """(K,) their average ranks, ascending."""
+    critical: float
+    """Average ranks that are further apart differ (5 %)."""
+    groups: tuple[tuple[str, ...], ...]
+    """Bars: the largest runs of methods none of which differs from another; no bar for one alone."""
+    p: FloatArray
+    """(K,K) Nemenyi's p of each pair, in the order of ``methods``."""
+    friedman: float
+    """p of Friedman's test: above .05 the bars say nothing."""
+    findings: int
+    """How many findings the ranks are averaged over: those that every method has."""
+
+
+def diagram(values: ArrayLike, methods: Sequence[str], alpha: float = 0.05) -> Diagram:
+    """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data; equal ranks in the given order.
+
+    Raises ``BadValueError`` for fewer than two methods or findings.
+    """
+    kept, rank = complete(values), average_ranks(values)
+    order = np.argsort(rank, kind="stable")
+    words, ascending = tuple(methods[i] for i in order), rank[order]
+    critical = critical_difference(len(kept), kept.shape[1], alpha)
+    groups = tuple(words[run] for run in _runs(ascending, critical))
+    return Diagram(words, ascending, critical, groups, nemenyi(kept[order]), friedman(kept)[1], kept.shape[1])
+
+
+def critical_difference(methods: int, findings: int, alpha: float = 0.05) -> float:
+    """q · sqrt(K(K+1)/(6F)), q the studentized range of K at infinite degrees of freedom, over √2 (Demšar's table 5).
+
+    >>> round(critical_difference(4, 14, 0.10), 2)  # Demšar's example: 1.12
+    1.12
+    """
+    q = studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(methods * (methods + 1) / (6 * findings)))
+
+
+def nemenyi(values: ArrayLike) -> FloatArray:
+    """(K,F) values -> (K,K) p of each pair of methods, adjusted for all pairs; 1 on the diagonal."""
+    return np.asarray(posthoc_nemenyi_friedman(complete(values).T), dtype=np.float64)
+
+
+def _runs(ascending: FloatArray, critical: float) -> list[slice]:
+    """(K,) ascending ranks -> the largest runs of at least two that span no more than ``critical``, none inside another."""
+    ends = np.searchsorted(ascending, ascending + critical, side="right")
+    new = np.diff(ends, prepend=0) > 0
+    return [slice(start, int(end)) for start, end in enumerate(ends) if new[start] and end - start > 1]

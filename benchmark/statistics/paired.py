@@ -1,0 +1,78 @@
+"""Two cells on the same cases: by how much they differ, how sure that is, and a whole table of such questions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmark.records.record import Origin
+from benchmark.statistics.bootstrap import over_findings, resample
+from benchmark.statistics.intervals import interval
+from benchmark.statistics.patients import Sums
+from benchmark.statistics.signflip import holm, sign_flip
+from benchmark.statistics.summary import Column, sums
+from core.errors import BadValueError
+from core.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric of one finding (or ``mean``) in two cells."""
+
+    finding: str
+    metric: str
+    origin: Origin
+    n: int
+    """What the first's value is a share of: cases, truth boxes …"""
+    first: float | None
+    """None where it is undefined, as the three below."""
+    second: float | None
+    difference: float | None
+    """First − second; for ``mean`` over the findings that both have."""
+    low: float | None
+    """Lower end of the difference's 95 % interval (BCa, the same resamples of patients for both); None below 10 patients."""
+    high: float | None
+    p: float | None
+    """Sign-flip test by patient, two-sided."""
+    adjusted: float | None = None
+    """``p`` after Holm's correction over the table that ``corrected`` was given."""
+
+
+def compare(
+    first: Sequence[Column], second: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str], seed: int = 0
+) -> list[Comparison]:
+    """Columns of two cells over the same N cases, in the same order -> one comparison per metric and finding, then ``mean``.
+
+    (N,) ``findings`` and ``patients`` are the cases'. Thresholds are held fixed. ``BadValueError``: other columns or cases.
+    """
+    heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
+    if heads[0] != heads[1] or not first or not len(findings):
+        raise BadValueError(f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} cases: give the same columns of the same cases")
+    one, two = (sums(columns, findings, patients, names) for columns in (first, second))
+    values = _table(one, two, seed)
+    n = one.whole.sum(0).round().astype(int)
+    counts = np.concatenate([n, [np.where([c.shared for c in first], n.max(0), n.sum(0))]])
+    return [
+        Comparison(name, c.metric, c.origin, int(counts[f, m]), *map(_known, values[f, m]))
+        for m, c in enumerate(first)
+        for f, name in enumerate([*names, "mean"])
+    ]
+
+
+def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
+    """(F+1,M,6): first, second, their difference, its ends, p; the last row is the mean over findings."""
+    both = [resample(side, seed) for side in (one, two)]
+    gap = both[0] - both[1]
+    values = [np.concatenate([each.value, over_findings(each).value[None]]) for each in (*both, gap)]
+    ends = np.concatenate([interval(gap), interval(over_findings(gap))[None]])
+    return np.concatenate([np.stack(values, -1), ends, sign_flip(one, two, seed)[..., None]], -1)
+
+
+def corrected(table: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons, each with its p adjusted for all that the table asks."""
+    p = np.array([np.nan if c.p is None else c.p for c in table])
+    return [replace(c, adjusted=_known(value)) for c, value in zip(table, holm(p), strict=True)]
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
