@@ -209,10 +209,18 @@ class RunConfig(EngineFlags):
     """Folder of the suites' YAML files; null is configs/suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, "prior", "truth"))] = ()
     """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it; none: all it lists."""
+    protocol: Annotated[tuple[str, ...], Named("benchmark.protocols", "protocol", ("all",))] = ()
+    """Run the cells of these protocols only; none or all: those that the suite lists."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""
     dry_run: bool = False
     """Say what would run and stop."""
+    compare: tuple[str, ...] = ()
+    """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model by its path."""
+    output: str | None = None
+    """CSV file to which --compare also writes every comparison."""
+    verify: bool = False
+    """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one does."""
     data_root_dir: str | None = None
     """Folder of the data set's files, instead of the one that the suite names."""
     results: str = "results"
@@ -269,3 +277,35 @@ class SpeedConfig:
     """The page."""
     threads: Annotated[int | None, AtLeast(1)] = None
     """CPU threads of torch; null is as many as the process may run on."""
+
+
+@dataclass(frozen=True)
+class ScoringSpeedConfig:
+    """Time scoring beside contour searches and component labelling, on one machine in one run: ``python -m benchmark.speed.scoring``."""
+
+    page: bool = False
+    """Measure nothing: write the page again from the record."""
+    quick: bool = False
+    """Very little of everything in a minute, written below runs/speed: shows that it works, its figures say nothing."""
+    positions: Annotated[tuple[int, ...], AtLeast(2)] = (7, 14, 32)
+    """Sides of the small maps that are scored in a frame of 1024 pixels."""
+    thresholds: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
+    """How many score thresholds they are tried at."""
+    sizes: Annotated[tuple[int, ...], AtLeast(8)] = (224, 28, 112, 512, 1024)
+    """Sides in pixels of the maps that live on pixels; the original evaluator's way is timed at the first."""
+    levels: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
+    """Score thresholds there: few and many."""
+    grids: Annotated[tuple[int, ...], AtLeast(2)] = (7, 16)
+    """Sides of the maps with which a whole data set is scored."""
+    methods: Annotated[int, AtLeast(1)] = 10
+    """How many methods are scored on it."""
+    images: Annotated[int, AtLeast(20), AtMost(880)] = 880
+    """How many of its images there are."""
+    rounds: Annotated[int, AtLeast(1)] = 7
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    budget: Annotated[float, AtLeast(0)] = 2.0
+    """Seconds after which a contender has no further round; everyone has one."""
+    record: str = "benchmark/speed/scoring.json"
+    """The record to write, or to read for --page."""
+    output: str = "docs/scoring_speed.md"
+    """The page."""

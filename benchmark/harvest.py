@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,13 +11,14 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark import maps as store
+from benchmark.baselines import Prior, Truth
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import Explained
 from benchmark.orders import Order
 from benchmark.trained import Trained
-from benchmark.training import checkpoints
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
+from core.frames import Grid
 from datasets import transforms
 from methods.base import Evidence, Method
 
@@ -26,30 +26,34 @@ log = logging.getLogger(__name__)
 BATCH = 32
 
 
-def harvest(trained: Sequence[Trained], orders: Sequence[Order], flags: EngineFlags) -> dict[str, LocusError]:
-    """Write the maps of ``orders``, or why a method has none for this model; word -> error of the methods that broke.
+def harvest(orders: Sequence[Order], flags: EngineFlags) -> dict[str, LocusError]:
+    """Write the maps of ``orders``, or why a method has none for its networks; word -> error of the methods that broke.
 
     Of a method that broke nothing is written, so that the next run tries it again.
-    Fast methods share their forward passes; each slow one is written before the next begins, so a killed run keeps it.
+    Fast methods share the forward passes of their networks; each slow one is written before the next begins, so a killed
+    run keeps it.
     """
     look = _Look(flags)
-    methods = [order for order in orders if isinstance(order.part, Method)]
-    fast = [order for order in methods if order.fast]
+    together: dict[object, list[Order]] = {}
+    for order in orders:
+        if isinstance(order.part, Method):
+            together.setdefault(order.runs if order.fast else order.word, []).append(order)
     broken: dict[str, LocusError] = {}
-    for group in (fast, *([order] for order in methods if not order.fast)):
-        if group:
-            broken |= _explain(trained, group, look)
-    if baselines := [order for order in orders if order not in methods]:
-        _draw(trained, baselines, look)
+    for group in sorted(together.values(), key=lambda group: not group[0].fast):
+        broken |= _explain(group, look)
+    for order in orders:
+        if not isinstance(order.part, Method):
+            _draw(order, order.part, look)
     return broken
 
 
-def _explain(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> dict[str, LocusError]:
+def _explain(orders: Sequence[Order], look: "_Look") -> dict[str, LocusError]:
     """Batch by batch to the disk: what is in memory does not grow with the number of images."""
     log.info("explaining %d images with %s", len(orders[0].images), ", ".join(order.word for order in orders))
+    runs = orders[0].runs
     with ExitStack() as open_files:
-        files = _Files(orders, trained[0].data.findings, open_files)
-        for run in trained:
+        files = _Files(orders, runs[0].data.findings, open_files)
+        for run in runs:
             for evidence in look.at(run, orders[0].images):
                 parts = files.parts()
                 if not parts:
@@ -106,16 +110,12 @@ class _Files:
             self.broken[order.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
 
 
-def _draw(trained: Sequence[Trained], orders: Sequence[Order], look: "_Look") -> None:
+def _draw(order: Order, baseline: Prior | Truth, look: "_Look") -> None:
     """Baselines see no image: of the model they need the grid alone."""
-    findings, samples = trained[0].data.findings, [sample for run in trained for sample in run.cases]
-    boxed = next(run for run in trained if run.cases)
-    first = next(look.at(boxed, [samples[0].image_id]))
-    shape = (first.A.shape[-2], first.A.shape[-1])
-    for order in orders:
-        if not isinstance(order.part, Method):
-            with store.writing(order.array, order.key, order.images, findings) as writer:
-                writer.add(*order.part.maps(samples, findings, first.grid, shape))
+    samples = [sample for run in order.runs for sample in run.cases]
+    findings, boxed = order.runs[0].data.findings, next(run for run in order.runs if run.cases)
+    with store.writing(order.array, order.key, order.images, findings) as writer:
+        writer.add(*baseline.maps(samples, findings, *look.place(boxed)))
 
 
 @dataclass
@@ -123,16 +123,24 @@ class _Look:
     """The networks of a model, each loaded once."""
 
     flags: EngineFlags
-    models: dict[Path, Classifier] = field(default_factory=dict)
+    models: dict[Trained, Classifier] = field(default_factory=dict)
+    places: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
+
+    def place(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
+        """The grid of a network's feature maps and their shape."""
+        if run not in self.places:
+            one = next(self.at(run, [run.cases[0].image_id]))
+            self.places[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
+        return self.places[run]
 
     def at(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
         """Evidence of the named images of one training, batch by batch, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        if run.folder not in self.models:
-            self.models[run.folder] = prepare(checkpoints.load(run.checkpoint, device)[0], self.flags)
+        if run not in self.models:
+            self.models[run] = prepare(run.model(device), self.flags)
         evaluate, named = transforms.evaluation(), frozenset(images)
         rows = np.flatnonzero([sample.image_id in named for sample in run.cases])
         starts = range(0, len(rows), BATCH)
         for start in tqdm(starts, desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
             batch = torch.from_numpy(run.pixels[rows[start : start + BATCH]]).to(device)
-            yield gather(self.models[run.folder], evaluate(batch), memory_gib=self.flags.memory_gib, progress=True)
+            yield gather(self.models[run], evaluate(batch), memory_gib=self.flags.memory_gib, progress=True)

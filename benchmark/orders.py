@@ -11,9 +11,11 @@ import torch
 
 import methods
 from benchmark import maps as store
+from benchmark import untrained
 from benchmark.baselines import BASELINES, Prior, Truth
 from benchmark.engine import VERSION
 from benchmark.trained import Trained, drawn
+from benchmark.untrained import Untrained
 from core import registry
 from core.errors import LocusError
 from core.files import key
@@ -29,6 +31,8 @@ class Order:
     """The maps of one method for the held-out images of a model."""
 
     word: str
+    runs: tuple[Trained, ...]
+    """The networks that are explained, with their images."""
     part: Method | Prior | Truth
     fast: bool
     """Whether it costs no more than the one forward pass that it shares with others."""
@@ -45,7 +49,7 @@ def built(word: str) -> Method | Prior | Truth:
     Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
     """
     try:
-        return BASELINES[word]() if word in BASELINES else methods.build(word)
+        return BASELINES[word]() if word in BASELINES else methods.build(untrained.METHOD if word == untrained.WORD else word)
     except registry.BROKEN as error:
         reason = " ".join(str(error).split())
         raise LocusError(f"the method {word!r} broke before it was asked anything: {type(error).__name__}: {reason}") from error
@@ -55,7 +59,8 @@ def order(trained: Sequence[Trained], word: str, part: Method | Prior | Truth, f
     """What ``part``, which is ``built(word)``, owes: all boxed images, or ``slow_images`` of them where it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in drawn(trained, None if fast else slow_images))
-    return Order(word, part, fast, images, folder / store.file_name(word), _key(trained, word, type(part), images))
+    runs = tuple(Untrained(run.config, run.folder, run.split) for run in trained) if word == untrained.WORD else tuple(trained)
+    return Order(word, runs, part, fast, images, folder / store.file_name(word), _key(runs, word, type(part), images))
 
 
 def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str]) -> str:

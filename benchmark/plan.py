@@ -10,16 +10,19 @@ from typing import Annotated, Any
 import pydantic
 
 import methods as wing
-from benchmark import protocols
+from benchmark import protocols, published, validity
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
-TRUTH_BASELINES = ("prior", "truth")
+BASELINES = ("prior", "truth", "untrained")
+"""Words that are no methods and can be asked for."""
 COMPARED = "locus"
 """The protocol under which slow methods are compared with all others on the images that they explain."""
+PAIRED = "paired"
+"""The protocol of the records that compare a model's methods: they follow from the cases of ``COMPARED`` (``benchmark.compare.paired``)."""
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 
@@ -53,6 +56,14 @@ class Suite(pydantic.BaseModel):
     """Words of protocols; none: all in ``benchmark/protocols``."""
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
+    published: list[str] = []
+    """Papers of ``benchmark/published`` whose numbers stand beside ours."""
+    check: str | None = None
+    """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods`` names."""
+    images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many of the boxed images, drawn by patient, a check looks at; none: all."""
+    trainings: str | None = None
+    """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none: its own."""
 
     @property
     def words(self) -> list[str]:
@@ -62,7 +73,7 @@ class Suite(pydantic.BaseModel):
     @property
     def scored_by(self) -> list[str]:
         """Its protocols."""
-        return self.protocols or protocols.names()
+        return [self.check] if self.check is not None else self.protocols or protocols.names()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,6 +115,8 @@ def load(name: str, folder: Path = SUITES) -> Suite:
         first = error.errors()[0]
         fields = ", ".join(field for field in Suite.model_fields if field != "name")
         raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}") from error
+    if suite.trainings is not None and suite.trainings not in suites(folder):
+        raise UnknownNameError("suite", suite.trainings, suites(folder))
     _check(suite)
     return suite
 
@@ -112,7 +125,10 @@ def _check(suite: Suite) -> None:
     """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
     for word in [*(suite.protocols or []), *suite.conventional]:
         protocols.registry.check(word)
+    _check_check(suite)
     check_methods(suite.words)
+    for word in suite.published:
+        published.check(word)
     every = models(suite)
     for training in (training for model in every for training in model.trainings):
         if training.fold >= training.folds:
@@ -124,10 +140,20 @@ def _check(suite: Suite) -> None:
         raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {COMPARED!r}: add it to its protocols")
 
 
+def _check_check(suite: Suite) -> None:
+    """The fields of a suite that is a validity check."""
+    if suite.check is not None:
+        validity.registry.check(suite.check)
+        if suite.protocols or suite.conventional:
+            raise BadValueError(f"the suite {suite.name!r} has a check, which scores by itself: leave protocols and conventional out")
+    elif suite.images is not None:
+        raise BadValueError(f"the suite {suite.name!r} has images, which only a check can draw: write slow_images, or a check")
+
+
 def check_methods(words: Sequence[str]) -> None:
     """Raise ``UnknownNameError`` for a word that is no method, no group, no baseline and no ``path/to/file.py:Class``."""
     for word in words:
-        if word not in (*TRUTH_BASELINES, *wing.GROUPS) and not wing.is_path(word):
+        if word not in (*BASELINES, *wing.GROUPS) and not wing.is_path(word):
             wing.registry.check(word)
 
 

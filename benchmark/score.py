@@ -4,19 +4,20 @@ import datetime
 import logging
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmark import protocols, records, stages
+from benchmark import protocols, records, stages, strata, validity
 from benchmark.classification import classification
-from benchmark.maps import StoredMaps
-from benchmark.plan import ModelPlan
+from benchmark.plan import COMPARED, ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
+from benchmark.shown import Shown
 from benchmark.trained import Trained, drawn
+from benchmark.validity.base import Check
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
 
@@ -29,44 +30,103 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
     A method that breaks fails its own cells only.
     """
     trained = stages.train(model, runs)
-    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol != "classification"))
-    maps = stages.explain(trained, words, runs / "maps" / model.id, flags, model.slow_images) if words else {}
-    common = _common(trained)
-    for cell in cells:
+    scored, common = scorer(model, cells, trained, runs, flags), _common(trained)
+    for cell in sorted(cells, key=lambda cell: (cell.method, cell.alignment)):
         start = time.perf_counter()
-        fields, rows = _score(cell, trained, maps)
+        fields, rows = scored(cell)
         seconds = round(time.perf_counter() - start, 3)
         record = Record(cell=cell, seconds=seconds, rests_on=_rests_on(trained, cell), **{**common, **fields})
         if rows:
-            write_cases(rows, runs / "cases" / f"{records.path(place, cell).stem}.parquet")
+            write_cases(rows, cell, place)
         records.write(record, place)
     log.info("%s: %d records written", model.id, len(cells))
 
 
-def _score(cell: Cell, trained: Sequence[Trained], maps: dict[str, StoredMaps | LocusError]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The fields of a record that the cell's protocol decides, and its rows per case."""
-    findings = trained[0].data.findings
+Scored = tuple[dict[str, Any], list[dict[str, Any]]]
+"""The fields of a record that its cell's protocol decides, and its rows per case."""
+
+
+def scorer(
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
+) -> Callable[[Cell], Scored]:
+    """What scores each of ``cells``, from stored maps and predictions; the maps that are missing are made first, for all at once.
+
+    Without ``flags`` none are made and no model is loaded: a cell that lacks some raises ``stages.NoMapsError``.
+    """
+    checks = asked(model, cells, trained, runs, flags)
+    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol not in ("classification", *checks)))
+    shown = explained(model, trained, words, runs, flags) if words else Shown(trained, {})
+    return lambda cell: judged(cell, checks[cell.protocol]) if cell.protocol in checks else score(cell, shown)
+
+
+def explained(model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None) -> Shown:
+    """The maps of the methods in ``words``, made where they are missing; without ``flags`` none are made."""
+    folder = runs / "maps" / model.id
+    maps = stages.explain(trained, words, folder, flags, model.slow_images)
+    return Shown(trained, maps, *stages.validation(trained, words, folder / "val", flags))
+
+
+def asked(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None) -> dict[str, Check]:
+    """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
+    found = {}
+    for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
+        own = [cell for cell in cells if cell.protocol == name and cell.method != "classifier"]
+        words, images = list(dict.fromkeys(cell.method for cell in own)), next((cell.images for cell in own), None)
+        found[name] = validity.get(name)(trained, words, runs / "maps" / model.id, flags, images)
+    return found
+
+
+def judged(cell: Cell, check: Check) -> Scored:
+    """What a validity check says of a cell's method."""
+    try:
+        result = check.evaluate(cell.method, cell.seed or 0)
+    except stages.NoMapsError:
+        raise
+    except LocusError as error:
+        return _none(error), []
+    return _fields(result, check.geometry), result.rows
+
+
+def score(cell: Cell, shown: Shown) -> Scored:
+    """What the cell's protocol says of its maps, or the classifier's predictions. No model is needed."""
     if cell.protocol == "classification":
-        exclusive = trained[0].config.exclusive(len(findings))
-        return _fields(classification(stages.predictions(trained), findings, exclusive), "none")
-    stored = maps[cell.method]
-    if isinstance(stored, LocusError):
-        return {"status": "n/a" if isinstance(stored, NotAvailableError) else "failed", "reason": str(stored)}, []
+        held_out = shown.predictions[shown.predictions["split"] == "test"]
+        return _fields(classification(held_out, shown.findings, shown.exclusive), "none"), []
     protocol = protocols.get(cell.protocol)()
-    result = protocol.evaluate(stages.cases(trained, stored, cell.alignment, cell.images), findings, cell.seed or 0)
-    return _fields(result, protocol.geometry)
+    try:
+        cases = shown.cases(cell)
+    except stages.NoMapsError:
+        raise
+    except LocusError as error:
+        return _none(error), []
+    seed = cell.seed or 0
+    result = protocol.evaluate(cases, shown.findings, seed, shown.validation(cell) if protocol.chooses else [])
+    fields = _fields(result, protocol.geometry)
+    if cell.protocol == COMPARED:
+        fields["strata"] = strata.scores(result.rows, shown.groups, shown.findings, seed)
+    return fields, [_grouped(row, shown) for row in result.rows]
 
 
-def _fields(result: Result, geometry: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _none(error: LocusError) -> dict[str, Any]:
+    """The fields of a record without a number."""
+    return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}
+
+
+def _fields(result: Result, geometry: str) -> dict[str, Any]:
     remark = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
-    fields = {
+    return {
         "status": "failed" if result.failed else "ok",
         "reason": remark,
         "geometry": geometry,
         "scores": tuple(result.scores),
         "thresholds": result.thresholds,
     }
-    return fields, result.rows
+
+
+def _grouped(row: dict[str, Any], shown: Shown) -> dict[str, Any]:
+    """A row per case with the groups that the case is in."""
+    case = row["image"], row["finding"]
+    return {**row, **{variable: known.get(case, "") for variable, known in shown.groups.items()}}
 
 
 def _common(trained: Sequence[Trained]) -> dict[str, Any]:

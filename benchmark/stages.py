@@ -6,10 +6,12 @@ Each stage starts from what the one before left on disk, so a killed run goes on
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark import maps as store
 from benchmark import training
@@ -21,6 +23,7 @@ from benchmark.trained import Trained, drawn
 from config import EngineFlags
 from core.errors import DataError, LocusError
 from core.frames import Alignment, Grid
+from core.types import Sample
 
 
 def train(model: ModelPlan, runs: Path) -> list[Trained]:
@@ -45,33 +48,66 @@ def _check_data(run: Trained) -> None:
         raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
 
 
-def explain(
-    trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags, slow_images: int | None = None
-) -> dict[str, store.StoredMaps | LocusError]:
-    """The maps of each method as they lie in ``folder``, made where they are missing; the error that says why there are none.
+Found = dict[str, store.StoredMaps | LocusError]
+"""Word -> the maps of a method as they lie on disk, or the error that says why there are none.
 
-    ``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
+``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
+"""
+
+
+class NoMapsError(DataError):
+    """Maps are not on disk, and none are to be made."""
+
+
+def explain(
+    trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None, slow_images: int | None = None
+) -> Found:
+    """The maps of each method as they lie in ``folder``, made where they are missing; without ``flags`` a ``NoMapsError`` instead.
+
     Where all are there no model is loaded. Methods that are not fast explain ``slow_images`` of the images (None: all).
     Raises ``DataError`` where no held-out image has a truth box.
     """
     if not drawn(trained, None):
         raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored")
+    orders, found = ordered(trained, words, folder, slow_images)
+    return found | _made(orders, flags)
+
+
+def validation(trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None) -> tuple[list[Trained], Found]:
+    """The trainings with their validation images, and the maps there of the methods that are fast: thresholds are chosen on them.
+
+    No maps where no validation image has a truth box, as in the official NIH lists.
+    """
+    held = [replace(run, split="val") for run in trained]
+    if not drawn(held, None):
+        return held, {}
+    orders, _ = ordered(held, words, folder, None)
+    return held, _made([each for each in orders if each.fast], flags)
+
+
+def ordered(trained: Sequence[Trained], words: Sequence[str], folder: Path, slow_images: int | None) -> tuple[list[Order], Found]:
+    """What each method owes, and the errors of those that cannot be built."""
     orders: list[Order] = []
-    found: dict[str, store.StoredMaps | LocusError] = {}
+    broken: Found = {}
     for word in words:
         try:
-            part = built(word)
+            orders.append(order(trained, word, built(word), folder, slow_images))
         except LocusError as error:
-            found[word] = error
-        else:
-            orders.append(order(trained, word, part, folder, slow_images))
+            broken[word] = error
+    return orders, broken
+
+
+def _made(orders: Sequence[Order], flags: EngineFlags | None) -> Found:
     stored = {each.word: store.read(each.array, each.key) for each in orders}
-    if missing := [each for each in orders if stored[each.word] is None]:
-        found.update(harvest(trained, missing, flags))
-    for each in orders:
-        if each.word not in found:
-            found[each.word] = stored[each.word] or store.read(each.array, each.key) or _lost(each)
-    return found
+    missing = [each for each in orders if stored[each.word] is None]
+    if flags is None:
+        return {each.word: stored[each.word] or _absent(each) for each in orders}
+    broken = harvest(missing, flags) if missing else {}
+    return {each.word: broken.get(each.word) or stored[each.word] or store.read(each.array, each.key) or _lost(each) for each in orders}
+
+
+def _absent(each: Order) -> NoMapsError:
+    return NoMapsError(f"no maps in {each.array.parent} that today's code would make of these weights and images")
 
 
 def _lost(each: Order) -> DataError:
@@ -79,8 +115,9 @@ def _lost(each: Order) -> DataError:
 
 
 def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
-    """Every held-out image with a truth box, or the ``images`` that slow methods explain, x every finding."""
+    """Every image of the trainings with a truth box, or the ``images`` that slow methods explain, x every finding."""
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
+    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.cases}
     return [
         Case(
             image_id=sample.image_id,
@@ -90,14 +127,24 @@ def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, im
             grid=grid,
             frame=sample.frame,
             boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+            read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+            training=number[sample.image_id],
         )
         for sample in drawn(trained, images)
         for finding in trained[0].data.findings
     ]
 
 
+def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
+    """(H,W) the truth mask of one finding; empty where the image does not show it."""
+    found = sample.masks.get(finding)
+    return np.zeros(sample.frame, dtype=bool) if found is None else found
+
+
 def predictions(trained: Sequence[Trained]) -> pd.DataFrame:
-    """The held-out predictions of all folds: ``image``, ``patient``, ``boxed``, ``label_F`` and ``logit_F`` per finding F."""
+    """The predictions of all trainings: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F.
+
+    ``training`` counts the trainings: with k folds an image is held out by one of them and may be a validation image of another.
+    """
     tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
-    table = pd.concat(tables, ignore_index=True)
-    return table[table["split"] == "test"]
+    return pd.concat([table.assign(training=n) for n, table in enumerate(tables)], ignore_index=True)

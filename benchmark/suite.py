@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import methods
-from benchmark import cells, plan, records
+from benchmark import cells, plan, published, records
 from benchmark.plan import ModelPlan, Suite
-from benchmark.records import Cell, Record
+from benchmark.records import Cell, Record, cases
 from benchmark.records.record import Status
 from benchmark.report import tables
 from config import RunConfig, TrainConfig
@@ -34,15 +34,16 @@ def folder(name: str, config: RunConfig) -> Path:
     return Path(config.results) / name
 
 
-def _suites(config: RunConfig) -> Path:
+def suites(config: RunConfig) -> Path:
+    """Where the suites' YAML files lie."""
     return Path(config.suites) if config.suites else plan.SUITES
 
 
 def names(config: RunConfig) -> list[str]:
     """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
-    known = plan.suites(_suites(config))
+    known = plan.suites(suites(config))
     if not known:
-        raise DataError(f"no suite in {_suites(config)}: a suite is a YAML file there")
+        raise DataError(f"no suite in {suites(config)}: a suite is a YAML file there")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
     chosen = known if config.all else list(dict.fromkeys(config.suite))
@@ -56,7 +57,7 @@ class Outcome:
     """How a suite ended."""
 
     counts: Counter[str]
-    """Status -> number of records."""
+    """Status -> number of records that were run."""
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
 
@@ -67,9 +68,9 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
     ``tell`` gets one line per step. A model that cannot run gives its cells records with the reason, and the others go
     on. Raises ``LocusError`` for a bad suite and when the disk refuses.
     """
-    suite = plan.load(name, _suites(config))
+    suite = plan.load(name, suites(config))
     place = folder(name, config)
-    _check_methods(config)
+    _check_words(suite, config)
     todo = work(suite, config, place)
     total = sum(len(part.cells) for part in todo)
     tell(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
@@ -80,30 +81,36 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
             stopped += _run_model(suite, part, config, place)
     if not config.dry_run:
         _drop_strangers(suite, config, place)
+        from benchmark.compare import paired  # its statistics would slow the start of a dry run and of every answer
+
+        paired.write(place)
+        published.write(suite.published, place)
         tables.write(place, title=suite.title, about=suite.about)
-    return Outcome(Counter(record.status for record in _records(place)), tuple(stopped))
+    return Outcome(Counter(record.status for record in _records(place) if record.source == "run"), tuple(stopped))
 
 
-def _check_methods(config: RunConfig) -> None:
-    """Every word of ``--method`` before anything runs, files imported: a typing error must not become a failed record."""
+def _check_words(suite: Suite, config: RunConfig) -> None:
+    """Every word of ``--method`` and ``--protocol`` before anything runs, files imported: a typing error becomes no failed record."""
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)
+    if other := [word for word in config.protocol if word not in (*suite.scored_by, "all")]:
+        raise BadValueError(f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.scored_by)}")
 
 
 def work(suite: Suite, config: RunConfig, place: Path) -> list[Work]:
     """The cells that have to run, model by model.
 
     They have no record in ``place``, or one that ``--overwrite`` does not keep; with ``--method`` they are those of its
-    methods, also where the suite does not list them.
+    methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
     """
     found = {record.key: record for record in _records(place)}
-    chosen = methods.expand(config.method)
+    chosen, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     for model in plan.models(suite, overrides(config)):
         there = data_is_there(model.trainings[0])
         every = cells.cells(suite, model, _named(config))
-        asked = [cell for cell in every if not chosen or cell.method in chosen]
+        asked = [cell for cell in every if (not chosen or cell.method in chosen) and (not by or cell.protocol in by)]
         missing = tuple(cell for cell in asked if not _keep(found.get(cell.key), config.overwrite, there))
         if missing:
             todo.append(Work(model, missing))
@@ -152,7 +159,7 @@ def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list
     from benchmark import score  # torch, numba and the wings are imported when there is work for them
 
     try:
-        score.run(part.model, part.cells, Path(config.runs) / suite.name, place, config)
+        score.run(part.model, part.cells, Path(config.runs) / (suite.trainings or suite.name), place, config)
         return []
     except WriteError:
         raise
@@ -175,13 +182,14 @@ def _drop_strangers(suite: Suite, config: RunConfig, place: Path) -> None:
     wanted, places, listed = {cell.key for cell in every}, {_place(cell) for cell in every}, {cell.method for cell in every}
     guests = set()
     for record in _records(place):
-        if record.source != "run" or record.key in wanted:
+        if record.source != "run" or record.key in wanted or record.cell.protocol == plan.PAIRED:
             continue
         if record.cell.method not in listed and _place(record.cell) in places:
             guests.add(record.cell.method)
             continue
         log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
-        records.path(place, record.cell).unlink()
+        for file in (records.path(place, record.cell), cases.path(place, record.cell)):
+            file.unlink(missing_ok=True)
     if guests:
         log.info(
             "%s: also in its tables, by an earlier --method: %s; remove their records to drop them", suite.name, ", ".join(sorted(guests))

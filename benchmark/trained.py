@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from backbones import Classifier
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -22,10 +24,14 @@ from datasets.base import Dataset
 
 @dataclass(frozen=True)
 class Trained:
-    """One training of a model and the images that it never saw."""
+    """One training of a model and the images on which it is explained, none of which its weights were fitted to."""
 
     config: TrainConfig
     folder: Path
+    split: Literal["test", "val"] = "test"
+    """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
+    stated: str | None = None
+    """The digest of the weights where a record states it and no checkpoint is to be read."""
 
     @property
     def checkpoint(self) -> Path:
@@ -35,19 +41,20 @@ class Trained:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
-        digest = hashlib.sha256()
-        for name, value in sorted(checkpoints.weights(checkpoints.read(self.checkpoint)).items()):
-            digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return digest_of(self.checkpoint) if self.stated is None else self.stated
+
+    def model(self, device: str) -> Classifier:
+        """The network that is explained, in evaluation mode on ``device``."""
+        return checkpoints.load(self.checkpoint, device)[0]
 
     @cached_property
     def data(self) -> Dataset:
-        """The held-out split."""
-        return source.load(self.config, "test")
+        """The split."""
+        return source.load(self.config, self.split)
 
     @cached_property
     def cases(self) -> list[Sample]:
-        """The held-out images with any truth box."""
+        """The images of the split with any truth box."""
         return [sample for sample in self.data if sample.boxes]
 
     @cached_property
@@ -66,8 +73,16 @@ class Trained:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
 
 
+def digest_of(checkpoint: Path) -> str:
+    """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(checkpoints.weights(checkpoints.read(checkpoint)).items()):
+        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
 def drawn(trained: Sequence[Trained], count: int | None) -> list[Sample]:
-    """The held-out images with a truth box, in their order: all of them for None, else a part of ``count`` by the data seed."""
+    """The images with a truth box, in their order: all of them for None, else a part of ``count`` by the data seed."""
     samples = [sample for run in trained for sample in run.cases]
     return samples if count is None else part(samples, count, trained[0].config.data_seed)
 

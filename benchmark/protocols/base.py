@@ -1,8 +1,9 @@
 """What every protocol shares: a case, a result, and how a map is made ready."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,12 +30,33 @@ class Case:
     """(H, W) of the image as published: the frame of ``boxes``."""
     boxes: FloatArray
     """(M,4) truth xyxy in ``frame``; (0,4) where the image has boxes of other findings only."""
-    mask: NDArray[np.bool_] | None = None
-    """(H,W) truth mask, where the data set has one."""
-    lungs: NDArray[np.bool_] | None = None
-    """(H,W) mask of both lungs, where the data set has one."""
+    read_mask: Callable[[], NDArray[np.bool_]] | None = None
+    """Draws ``mask``, where the data set has masks."""
+    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
+    """Draws ``lungs``, where the data set has them."""
     reason: str = ""
     """Why ``map`` is None, where the caller knows."""
+    training: int = 0
+    """Number of the training whose network made the map: thresholds from validation images hold within one training only."""
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(H,W) truth mask in ``frame``, drawn when asked for; None where there are boxes only."""
+        return None if self.read_mask is None else self.read_mask()
+
+    @property
+    def lungs(self) -> NDArray[np.bool_] | None:
+        """(H,W) mask of both lungs in ``frame``; None where the data set has none."""
+        return None if self.read_lungs is None else self.read_lungs()
+
+    @cached_property
+    def ready(self) -> "tuple[Surface | None, str]":
+        """What ``prepare`` gives: computed once, whatever the number of protocols."""
+        values, reason = usable(self)
+        if values is None:
+            return None, reason
+        on = surface(min_max(values), self.frame, self.grid)
+        return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
 
 
 @dataclass(frozen=True)
@@ -57,10 +79,15 @@ class Protocol(ABC):
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
     """What its boxes are computed on: surface or pixels."""
+    chooses: ClassVar[bool] = False
+    """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
 
     @abstractmethod
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
-        """Score the ``cases`` of one method: every image with any truth box × all ``findings``."""
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+        """Score the ``cases`` of one method: every image with any truth box × all ``findings``.
+
+        ``validation`` holds the same method's cases on the validation split; none where that has no truth box.
+        """
 
 
 def with_truth(cases: Sequence[Case]) -> list[Case]:
@@ -78,11 +105,7 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
 
 def prepare(case: Case) -> tuple[Surface | None, str]:
     """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and the reason why it is a miss."""
-    values, reason = usable(case)
-    if values is None:
-        return None, reason
-    on = surface(min_max(values), case.frame, case.grid)
-    return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
+    return case.ready
 
 
 FLAT = "flat map"

@@ -5,10 +5,13 @@ corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel mor
 except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
 """
 
+from functools import cached_property
+
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols import alive, outlines
+from benchmark.protocols import alive, outlines, searched
 from benchmark.surface import checked
 from core.boxes import iou
 from core.errors import BadValueError
@@ -30,10 +33,11 @@ def score_thresholds(step: float) -> FloatArray:
 def quantised(values: ArrayLike) -> NDArray[np.uint8]:
     """(H,W) map in [0,1] -> floor(255·s), in the map's own precision. Raises ``BadValueError`` for another shape or range."""
     array = np.asarray(values)
-    exact = checked(array)
-    if exact.min() < 0 or exact.max() > 1:
-        raise BadValueError(f"the map goes from {exact.min():g} to {exact.max():g}: scale it to [0, 1] first")
-    return np.asarray((array if array.dtype.kind == "f" else exact) * 255, dtype=np.uint8)
+    if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):  # nan: neither
+        array = checked(array)
+    if array.min() < 0 or array.max() > 1:
+        raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
+    return (array * 255).astype(np.uint8)
 
 
 def levels(image: NDArray[np.uint8], step: float) -> Ints:
@@ -45,12 +49,30 @@ class Contours:
     """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
 
     def __init__(self, values: ArrayLike, step: float) -> None:
-        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``."""
+        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``.
+
+        Contours are followed or searched, whichever is expected to cost less (``searched.cheaper``); both ways give the same.
+        """
         image = quantised(values)
-        distinct, self._at = np.unique(levels(image, step), return_inverse=True)
-        rank = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)  # levels that nobody asks for are no work
-        self._image, self._shape = rank[image], image.shape
-        self._outer = outlines.outer(self._image)
+        asked = levels(image, step)
+        new = np.diff(asked, prepend=-1) > 0
+        distinct, self._at = asked[new], new.cumsum() - 1
+        if len(distinct) < image.max():  # levels that nobody asks for are no work
+            image = np.asarray(cv2.LUT(image, np.searchsorted(distinct, np.arange(256)).astype(np.uint8)), dtype=np.uint8)
+        self._image = image
+        self._search = searched.cheaper(image)
+
+    @cached_property
+    def _searched(self) -> tuple[Ints, Ints]:
+        return searched.both(self._image)
+
+    @cached_property
+    def _outer(self) -> Ints:
+        return self._searched[0] if self._search else outlines.outer(self._image)
+
+    @cached_property
+    def _holes(self) -> Ints:
+        return self._searched[1] if self._search else outlines.inner(self._image)
 
     def largest(self) -> Ints:
         """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
@@ -58,9 +80,8 @@ class Contours:
 
     def every(self, truth: ArrayLike) -> FloatArray:
         """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""
-        holes = outlines.inner(self._image)
-        holes[:, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
-        found = np.concatenate([self._outer, holes])
+        found = np.concatenate([self._outer, self._holes])
+        found[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
         overlap = iou(self._boxes(found), truth).max(1)
         return np.asarray(overlap[self._best(found, overlap[:-1])])
 
@@ -72,5 +93,5 @@ class Contours:
     def _boxes(self, found: Ints) -> Ints:
         """(n+1,4) the source's boxes, behind them that of no contour."""
         boxes = found[:, outlines.BOX]
-        corner = np.minimum(boxes[:, 2:], [self._shape[1] - 1, self._shape[0] - 1]) + 1
+        corner = np.minimum(boxes[:, 2:], [self._image.shape[1] - 1, self._image.shape[0] - 1]) + 1
         return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable
-from benchmark.protocols.seed import covered
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
+from benchmark.surface.meet import covered
 from core.boxes import clip
 
 
@@ -19,21 +19,20 @@ class Energy(Protocol):
     The raw map is rectified at its positions and then interpolated; all integrals are exact. No threshold, no scaling:
     unlike elsewhere, where the map is zero matters. A map without anything above zero has no energy (0/0): it is left
     out of ``energy`` and counted in ``no_energy``. A constant positive one has the truth's share of the image. A failed
-    case has energy 0. ``energy_in_lungs``, where the data set has lung masks, is the share inside the lungs. Wang et al.,
-    "Score-CAM", CVPR Workshops 2020, section 4.3.
+    case has energy 0. ``energy_in_lungs``, where the data set has lung masks, is the share inside the lungs, of every image
+    that has them; ``no_energy_in_lungs`` counts those without any. Wang et al., "Score-CAM", CVPR Workshops 2020, section 4.3.
     """
 
     name = "energy"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
-        """``energy``, ``no_energy`` and, with lung masks, ``energy_in_lungs`` per finding; a row per case with truth or lungs."""
-        kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.lungs is not None)]
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+        """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding; a row per case with truth or lungs."""
+        kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
         ready = [_rectified(case) for case in kept]
         rows = [_row(case, *answer) for case, answer in zip(kept, ready, strict=True)]
         truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
-        lungs = np.array([case.lungs is not None for case in kept], dtype=bool)
-        columns = [_share(rows, "energy", truth), Column("no_energy", "none", _missing(rows, "energy") & truth, truth.astype(np.float64))]
-        columns += [_share(rows, "energy_in_lungs", lungs)] if lungs.any() else []
+        lungs = np.array([case.read_lungs is not None for case in kept], dtype=bool)
+        columns = _columns(rows, "energy", truth) + (_columns(rows, "energy_in_lungs", lungs) if lungs.any() else [])
         found = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
         return Result(scores(found, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
 
@@ -70,9 +69,9 @@ def _rectified(case: Case) -> tuple[Surface | None, str]:
 
 
 def _row(case: Case, on: Surface | None, reason: str) -> dict[str, object]:
-    energy = None if not len(case.boxes) else _within(on, case.boxes if case.mask is None else case.mask)
-    lungs = None if case.lungs is None else _within(on, case.lungs)
-    truth = "box" if case.mask is None else "mask"
+    energy = None if not len(case.boxes) else _within(on, case.boxes if (mask := case.mask) is None else mask)
+    lungs = None if (inner := case.lungs) is None else _within(on, inner)
+    truth = "box" if case.read_mask is None else "mask"
     return {**identity(case, reason), "truth": truth, "energy": energy, "energy_in_lungs": lungs}
 
 
@@ -84,10 +83,8 @@ def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:
     return None if np.isnan(share) else share
 
 
-def _missing(rows: Sequence[dict[str, object]], name: str) -> NDArray[np.bool_]:
-    return np.array([row[name] is None for row in rows], dtype=bool)
-
-
-def _share(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> Column:
-    whole = (asked & ~_missing(rows, name)).astype(np.float64)
-    return Column(name, "none", np.array([row[name] or 0.0 for row in rows], dtype=np.float64) * whole, whole)
+def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> list[Column]:
+    """The share, and how many of the cases that are ``asked`` for it have none: 0/0."""
+    missing = np.array([row[name] is None for row in rows], dtype=bool)
+    whole, values = (asked & ~missing).astype(np.float64), np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
+    return [Column(name, "none", values * whole, whole), Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64))]

@@ -1,26 +1,29 @@
 """Our own leaderboard: one box per case, at a threshold that its own patient did not choose."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from benchmark import optimum
-from benchmark.optimum import Curve
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare, with_truth
+from benchmark.optimum import Curves
+from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
+from benchmark.protocols.chosen import At, beside, rows, voters, whose
 from benchmark.protocols.pointing import distance
-from benchmark.records.record import Origin
-from benchmark.statistics.bootstrap import resample
-from benchmark.statistics.patients import by_patient
-from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.surface import Surface, all_boxes
-from benchmark.trace import EMPTY, trace
-from core.boxes import iobb, iou
+from benchmark.statistics.optimism import settled
+from benchmark.statistics.summary import Column
+from benchmark.surface import Surface
+from benchmark.surface.laid import Found, Truth
+from benchmark.surface.otsu import otsu
+from benchmark.surface.trace import EMPTY, trace
+from benchmark.thresholds import CROSSED, SHARED, Chosen, Way, choose, stated
 from core.types import FloatArray
 
 HALF = 0.5
 SELECT = 0.3
+MAIN = "hit@iou.3"
+TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 
 
 class Locus(Protocol):
@@ -28,122 +31,102 @@ class Locus(Protocol):
 
     A map is scaled to [0,1]; the component of the surface that holds the highest vertex gives the box, so truth selects
     nothing. The threshold is the best of all in [0,1) for ``hit@iou.3``, exact and no grid's (the middle of the best range;
-    between ranges the larger mean IoU, then the lower), chosen per finding on other patients (``cross-fitted``), on the
-    very cases (``oracle``) or not at all (``fixed``: .5). ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3`` is the
-    share of truth boxes that the box of any component hits, with ``boxes_per_case`` beside it: many boxes hit by chance.
-    A case without a box is a miss with IoU 0.
+    between ranges the larger mean IoU, then the lower): chosen on other patients (``cross-fitted``), on the validation
+    split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all (``fixed``: .5).
+    Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3``
+    is the share of truth boxes that the box of any component hits, with ``boxes_per_case`` beside it: many boxes hit by
+    chance. A case without a box is a miss with IoU 0.
     """
 
     name = "locus"
+    chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
-        """All metrics at the three origins, ``pointing`` without one; a row per case at its cross-fitted threshold."""
-        kept = [case for case in with_truth(cases) if case.finding in findings]
-        seen = _see(kept)
-        of, patients = [c.finding for c in kept], [c.patient_id for c in kept]
-        chosen: dict[Origin, FloatArray] = {
-            "cross-fitted": optimum.cross_fitted(seen.curves, of, patients, HALF, seed),
-            "oracle": optimum.oracle(seen.curves, of),
-            "fixed": np.full(len(kept), HALF),
-        }
-        at = {origin: _at(seen, kept, levels) for origin, levels in chosen.items()}
-        columns = [column for origin in chosen for column in _columns(at[origin], kept, origin)]
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+        """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
+        kept, others = voters(cases, findings), voters(validation, findings)
+        seen, who = Seen(kept), whose(kept)
+        chosen = choose(seen.curves, who, HALF, seed, (Seen(others).curves, whose(others)) if others else None)
+        chosen |= {("fixed", ""): np.full(len(kept), HALF), ("otsu", ""): seen.otsu}
+        placed = {way: Placed(seen, way, levels) for way, levels in chosen.items()}
+        found = _found(seen, {way: levels for way, levels in chosen.items() if way[1] != SHARED})
+        columns = [column for way, one in placed.items() for column in _columns(one, found.get(way), seen.truth)]
         columns.append(Column("pointing", "none", seen.pointing, np.ones(len(kept))))
-        found = estimate(columns, of, patients, findings, seed)
-        found = _choose_again(found, seen, of, patients, findings, seed)
-        stated = {origin: optimum.stated(levels, of) for origin, levels in chosen.items()}
-        rows = [_row(case, seen, at, n) for n, case in enumerate(kept)]
-        return Result(scores(found, findings), rows, stated, failures(kept, seen.reasons))
+        votes = {MAIN: (seen.curves.contenders(who.findings)[:, None], np.ones(len(kept)))}
+        return Result(
+            settled(columns, who, findings, seed, {MAIN: "optimism"}, votes),
+            rows(kept, seen.reasons, _told(seen, placed, found[CROSSED])),
+            stated({way: levels for way, levels in chosen.items() if way[0] != "otsu"}, who.findings),
+            failures(kept, seen.reasons),
+        )
 
 
-@dataclass(frozen=True, eq=False)
 class Seen:
-    """N cases, before any threshold."""
+    """N cases before any threshold."""
 
-    surfaces: list[Surface | None]
-    reasons: list[str]
-    curves: list[Curve]
-    pointing: NDArray[np.bool_]
-    """(N,)."""
+    def __init__(self, cases: Sequence[Case]) -> None:
+        ready = [prepare(case) for case in cases]
+        self.surfaces: list[Surface | None] = [on for on, _ in ready]
+        self.reasons = [why for _, why in ready]
+        self.curves = Curves([EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], SELECT)
+        self.truth = self.curves.truth
+        self._cases = cases
+
+    @cached_property
+    def pointing(self) -> NDArray[np.bool_]:
+        """(N,) whether the highest vertex lies in a truth box."""
+        each = [on is not None and distance(on.peak, case.boxes) == 0 for on, case in zip(self.surfaces, self._cases, strict=True)]
+        return np.array(each, dtype=bool)
+
+    @cached_property
+    def otsu(self) -> FloatArray:
+        """(N,) each map's own threshold; where there is no map, it does not matter."""
+        return np.array([HALF if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
 
 
-@dataclass(frozen=True, eq=False)
-class At:
-    """N cases, each at a threshold of its own; overlaps are 0 where there is no box."""
+class Placed(At):
+    """N cases, each at a threshold of its own: the peak component's box and its overlaps, 0 where there is no box."""
 
-    levels: FloatArray
-    """(N,) thresholds."""
-    boxes: FloatArray
-    """(N,4) the peak component's box in each case's frame; nan where nothing is above."""
-    iou: FloatArray
-    """(N,) with the best truth box."""
-    iobb: FloatArray
-    """(N,)."""
+    def __init__(self, seen: Seen, way: Way, levels: FloatArray) -> None:
+        super().__init__(way, np.isfinite(levels))
+        self.levels, self.boxes = levels, seen.curves.boxes(levels)
+        self.iou, self.iobb = seen.truth.overlaps(self.boxes, np.arange(len(levels)))
+
+    def hits(self) -> dict[str, NDArray[np.bool_]]:
+        """Metric -> (N,)."""
+        return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
+
+
+@dataclass(frozen=True)
+class Everything:
+    """N cases, the boxes of all components."""
+
     hit: FloatArray
-    """(N,) truth boxes hit by the box of any component."""
+    """(N,) truth boxes that any of them hits."""
     count: FloatArray
-    """(N,) components."""
+    """(N,) boxes."""
 
 
-def _see(cases: Sequence[Case]) -> Seen:
-    ready = [prepare(case) for case in cases]
-    curves = [optimum.curve(EMPTY if on is None else trace(on), case.boxes, SELECT) for (on, _), case in zip(ready, cases, strict=True)]
-    pointing = [on is not None and distance(on.peak, case.boxes) == 0 for (on, _), case in zip(ready, cases, strict=True)]
-    return Seen([on for on, _ in ready], [why for _, why in ready], curves, np.array(pointing, dtype=bool))
+def _found(seen: Seen, chosen: Chosen) -> dict[Way, Everything]:
+    levels = np.stack(list(chosen.values()), 1)
+    found = Found.on(seen.surfaces, levels)
+    hits, counts = seen.truth.reached(found, 0, [SELECT], levels.shape[1])[0, :, :, 0], found.counts(*levels.shape)
+    return {way: Everything(hits[:, n], counts[:, n]) for n, way in enumerate(chosen)}
 
 
-def _at(seen: Seen, cases: Sequence[Case], levels: FloatArray) -> At:
-    boxes = np.array([one.trace.boxes(level)[0] for one, level in zip(seen.curves, levels, strict=True)]).reshape(-1, 4)
-    first, second = (
-        np.array([np.nan_to_num(measure(box, case.boxes)).max() for box, case in zip(boxes, cases, strict=True)], dtype=np.float64)
-        for measure in (iou, iobb)
-    )
-    return At(levels, boxes, first, second, *_any(seen, cases, levels))
+def _columns(at: Placed, found: Everything | None, truth: Truth) -> list[Column]:
+    """Without ``found``, thresholds are shared and only the main column is given."""
+    hits = at.hits()
+    if found is None:
+        return [at.column(MAIN, hits[MAIN])]
+    many = [at.column("anyhit@iou.3", found.hit, truth.count), at.column("boxes_per_case", found.count)]
+    return [*(at.column(metric, hit) for metric, hit in hits.items()), at.column("mean_iou", at.iou), *many]
 
 
-def _columns(at: At, cases: Sequence[Case], origin: Origin) -> list[Column]:
-    one, truths = np.ones(len(cases)), np.array([len(case.boxes) for case in cases], dtype=np.float64)
-    hits = [Column(f"hit@iou.{tenth}", origin, at.iou > tenth / 10, one) for tenth in (1, 3, 5)]
-    hits += [Column(f"hit@iobb.{tenth}", origin, at.iobb > tenth / 10, one) for tenth in (1, 5)]
-    many = [Column("anyhit@iou.3", origin, at.hit, truths), Column("boxes_per_case", origin, at.count, one)]
-    return [*hits, Column("mean_iou", origin, at.iou, one), *many]
-
-
-def _any(seen: Seen, cases: Sequence[Case], levels: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(N,) truth boxes hit by the box of any component, and (N,) how many boxes there are."""
-    hit, boxes = np.zeros(len(cases)), np.zeros(len(cases))
-    for n, (on, case) in enumerate(zip(seen.surfaces, cases, strict=True)):
-        if on is not None:
-            found, _ = all_boxes(on, levels[n])
-            hit[n] = (iou(found, case.boxes) > SELECT).any(0).sum()
-            boxes[n] = len(found)
-    return hit, boxes
-
-
-def _choose_again(
-    found: list[Estimate], seen: Seen, of: Sequence[str], patients: Sequence[str], findings: Sequence[str], seed: int
-) -> list[Estimate]:
-    """Oracle intervals: the threshold is chosen again in each resample, for the main column; the others have no interval."""
-    if not len(of):
-        return found
-    hits = optimum.contenders(seen.curves, of).astype(np.float64)
-    chosen = resample(by_patient(hits, np.ones_like(hits), of, patients, findings), seed).over(lambda values: values.max(-1))  # (F,)
-    out = [replace(e, samples=chosen if e.metric == "hit@iou.3" else None) if e.origin == "oracle" else e for e in found]
-    main = {e.origin: e for e in out if e.metric == "hit@iou.3"}
-    return [*out, difference(main["oracle"], main["cross-fitted"], "optimism")]
-
-
-def _row(case: Case, seen: Seen, at: dict[Origin, At], n: int) -> dict[str, object]:
-    own = at["cross-fitted"]
-    box = [float(edge) if np.isfinite(edge) else None for edge in own.boxes[n]]
-    place = dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
-    scored = {"iou": float(own.iou[n]), "iobb": float(own.iobb[n]), "hit@iou.3": bool(own.iou[n] > SELECT)}
-    others = {f"iou_{origin}": float(at[origin].iou[n]) for origin in ("oracle", "fixed")}
-    return {
-        **identity(case, seen.reasons[n]),
-        "threshold": float(own.levels[n]),
-        **place,
-        **scored,
-        "pointing": bool(seen.pointing[n]),
-        **others,
-    }
+def _told(seen: Seen, placed: Mapping[Way, Placed], found: Everything) -> dict[str, ArrayLike]:
+    own = placed[CROSSED]
+    numbers = {"threshold": own.levels, **dict(zip(("x0", "y0", "x1", "y1"), own.boxes.T, strict=True)), "iou": own.iou, "iobb": own.iobb}
+    counts = {"boxes": found.count.astype(np.int64), "truths": seen.truth.count, "anyhits": found.hit.astype(np.int64)}
+    others = {way: one for way, one in placed.items() if one is not own}
+    overlaps = {way: np.where(one.known, one.iou, np.nan) for way, one in others.items()}
+    levels = {way: one.levels for way, one in others.items()}
+    return {**numbers, **own.hits(), "pointing": seen.pointing, **counts, **beside(levels, iou=overlaps)}

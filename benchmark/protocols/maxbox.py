@@ -1,32 +1,30 @@
 """MaxBoxAcc and MaxBoxAccV2: the share of cases whose box fits, at the score threshold that fits best."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from benchmark.listed import taken
 from benchmark.protocols import contours as source
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, with_truth
-from benchmark.protocols.pixels import SIDE, painted, truncated
-from benchmark.protocols.tried import Tried
+from benchmark.protocols.base import Case, Protocol, Result, failures
+from benchmark.protocols.chosen import At, beside, rows, voters, whose
+from benchmark.protocols.swept import HALF, LEVELS, STEP, Swept
 from benchmark.records.record import Origin
-from benchmark.statistics.summary import Column, difference, estimate, scores
+from benchmark.statistics.optimism import settled
+from benchmark.statistics.summary import Column
+from benchmark.thresholds import CROSSED, SHARED, Chosen, choose, stated
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
-from core.frames import scale_boxes
 from core.types import FloatArray
 
-STEP = 0.01
-LEVELS = source.score_thresholds(STEP)
-METRICS = {
-    "maxboxacc": ("largest", (0.5,)),
-    "maxboxaccv2": ("every", (0.3, 0.5, 0.7)),
-    **{f"maxboxaccv2@iou.{tenth}": ("every", (tenth / 10,)) for tenth in (3, 5, 7)},
-}
-"""Metric -> which curve of a case, and the IoU thresholds over which the mean is taken, each with its own score threshold."""
-ORIGINS: tuple[Origin, ...] = ("cross-fitted", "oracle")
+PARTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("every", tenth / 10) for tenth in (3, 5, 7)}}
+"""What has a score threshold of its own -> which curve of a case, and δ."""
+V2 = list(PARTS)[1:]
+METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{part: [part] for part in V2}}
+"""Metric -> the parts of which it is the mean."""
+MAINS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")}
 
 
 class MaxBox(Protocol):
@@ -34,8 +32,10 @@ class MaxBox(Protocol):
 
     At 224×224 pixels and 100 score thresholds, as the source counts (``contours``): the box of the contour with the largest
     polygon area for MaxBoxAcc, the best of all contours, inner ones included, for V2, which has a threshold per δ. The
-    source takes the threshold that is best on the very cases (``oracle``); so do we, per finding, and beside it the one
-    that is best on other patients (``cross-fitted``; ties: mean IoU, then the lowest). ``optimism@…`` is their difference.
+    source takes one threshold for all classes, the one with most hits on the very cases: ``oracle`` of ``…@shared``; its figure
+    pools the cases, ours is the mean over findings at that threshold. Beside it one per finding, and each ``cross-fitted``
+    and from the ``validation`` split; ties: mean IoU, then the lowest. ``otsu``: of the 100 the one nearest to the map's own;
+    ``fixed``: .5. ``optimism@…`` is oracle − cross-fitted.
 
     A flat map keeps the source's answer, the box of the first pixel. The map is interpolated bilinearly on its grid,
     the source's is cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
@@ -44,25 +44,22 @@ class MaxBox(Protocol):
 
     name = "maxbox"
     geometry = "pixels"
+    chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
-        """``maxboxacc``, ``maxboxaccv2`` and its three parts at both origins, their optimism; a row per case."""
-        kept = [case for case in with_truth(cases) if case.finding in findings]
-        seen = [_curves(case) for case in kept]
-        of, patients = [c.finding for c in kept], [c.patient_id for c in kept]
-        overlap = {kind: np.array([getattr(c, kind) for c in seen]).reshape(len(kept), len(LEVELS)) for kind in ("largest", "every")}
-        tried = {metric: Tried(overlap[kind], deltas, LEVELS, of, patients, seed) for metric, (kind, deltas) in METRICS.items()}
-        columns = [Column(metric, origin, t.hits(origin), np.ones(len(kept))) for metric, t in tried.items() for origin in ORIGINS]
-        found = {(e.metric, e.origin): e for e in estimate(columns, of, patients, findings, seed)}
-        for metric, t in tried.items():
-            found[metric, "oracle"] = t.chosen_again(found[metric, "oracle"], of, patients, findings, seed)
-        gaps = [difference(found[m, "oracle"], found[m, "cross-fitted"], f"optimism@{m}") for m in ("maxboxacc", "maxboxaccv2")]
-        rows = [_row(case, curves, *at) for case, curves, at in zip(kept, seen, _of_each_case(tried), strict=True)]
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+        """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
+        kept, others = voters(cases, findings), voters(validation, findings)
+        seen, elsewhere, who, they = Swept(kept), Swept(others), whose(kept), whose(others)
+        chosen: dict[str, Chosen] = {}
+        for part, curve in PARTS.items():
+            known = choose(seen.listed(*curve), who, HALF, seed, (elsewhere.listed(*curve), they) if others else None)
+            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(HALF)), ("otsu", ""): seen.otsu}
+        votes = {metric: (_hits(seen, metric), np.ones(len(kept))) for metric in MAINS}
         return Result(
-            scores([*found.values(), *gaps], findings),
-            rows,
-            {o: _stated(tried, o, of) for o in ORIGINS},
-            failures(kept, [c.reason for c in seen]),
+            settled(_columns(seen, chosen), who, findings, seed, MAINS, votes),
+            rows(kept, seen.reasons, _told(seen, chosen)),
+            _stated(chosen, who.findings),
+            failures(kept, seen.reasons),
         )
 
 
@@ -88,44 +85,39 @@ def sweep(map: ArrayLike, truth: ArrayLike, step: float = STEP, contours: Litera
     return found.every(corners) if contours == "all" else iou(found.largest(), corners).max(1)
 
 
-@dataclass(frozen=True, eq=False)
-class _Curves:
-    """A case at each of the T score thresholds; without box and overlap where it failed."""
-
-    boxes: FloatArray
-    """(T,4) of the largest contour, in the case's frame."""
-    largest: FloatArray
-    """(T,) its best IoU with a truth box."""
-    every: FloatArray
-    """(T,) the best IoU of any contour's box."""
-    reason: str
+def _hits(seen: Swept, metric: str) -> NDArray[np.bool_]:
+    """(N,D,T) hits of each part."""
+    return np.stack([seen.listed(*PARTS[part]).hits for part in METRICS[metric]], 1)
 
 
-def _curves(case: Case) -> _Curves:
-    picture, reason = painted(case)
-    if picture is None:
-        return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), reason)
-    found, truth = source.Contours(picture, STEP), truncated(case.boxes, case.frame) + source.PIXEL
-    boxes = found.largest()
-    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), iou(boxes, truth).max(1), found.every(truth), reason)
+def _columns(seen: Swept, chosen: Mapping[str, Chosen]) -> list[Column]:
+    """At thresholds that all findings share, only the main metrics."""
+    columns = []
+    for metric, parts in METRICS.items():
+        for way in chosen[parts[0]]:
+            if way[1] != SHARED or metric in MAINS:
+                hits = [taken(seen.listed(*PARTS[part]).hits, chosen[part][way]) for part in parts]
+                columns.append(At(way, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+    return columns
 
 
-def _stated(tried: Mapping[str, Tried], origin: Origin, of: Sequence[str]) -> dict[str, dict[str, list[list[object]]]]:
-    """Finding -> metric -> per IoU threshold the score thresholds that were chosen."""
-    known = {metric: t.stated(origin, of) for metric, t in tried.items()}
-    return {finding: {metric: known[metric][finding] for metric in known} for finding in sorted(set(of))}
+def _stated(chosen: Mapping[str, Chosen], findings: NDArray[np.str_]) -> dict[Origin, dict[str, dict[str, list[object]]]]:
+    """Origin -> finding -> part -> the score thresholds that were chosen."""
+    out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
+    for part, ways in chosen.items():
+        asked = {way: places for way, places in ways.items() if way[0] != "otsu"}
+        for origin, known in stated(asked, findings, LEVELS.round(6).tolist()).items():
+            for finding, levels in known.items():
+                out.setdefault(origin, {}).setdefault(finding, {})[part] = levels
+    return out
 
 
-def _of_each_case(tried: Mapping[str, Tried]) -> list[tuple[int, int, dict[str, bool]]]:
-    """MaxBoxAcc's cross-fitted and oracle threshold of each case, and whether any box hits at V2's cross-fitted ones."""
-    crossed, best = (tried["maxboxacc"].chosen[origin][:, 0].tolist() for origin in ORIGINS)
-    hits = {f"any@iou.{tenth}": tried[f"maxboxaccv2@iou.{tenth}"].hits("cross-fitted") > 0 for tenth in (3, 5, 7)}
-    return [(*at, {name: bool(hit[n]) for name, hit in hits.items()}) for n, at in enumerate(zip(crossed, best, strict=True))]
-
-
-def _row(case: Case, curves: _Curves, at: int, best: int, hits: Mapping[str, bool]) -> dict[str, Any]:
-    box = [float(edge) if np.isfinite(edge) else None for edge in curves.boxes[at]]
-    place = dict(zip(("x0", "y0", "x1", "y1"), box, strict=True))
-    overlap = float(curves.largest[at])
-    scored = {"iou": overlap, "iou_oracle": float(curves.largest[best]), "hit@iou.5": overlap >= 0.5}
-    return {**identity(case, curves.reason), "threshold": float(LEVELS[at]), **place, **scored, **hits}
+def _told(seen: Swept, chosen: Mapping[str, Chosen]) -> dict[str, ArrayLike]:
+    """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
+    main = chosen["maxboxacc"]
+    edges = {name: taken(edge, main[CROSSED]) for name, edge in zip(("x0", "y0", "x1", "y1"), seen.boxes.transpose(2, 0, 1), strict=True)}
+    every = np.tile(LEVELS, (len(seen.boxes), 1))
+    overlaps, levels = ({way: taken(table, at) for way, at in main.items()} for table in (seen.overlap["largest"], every))
+    own = {"threshold": levels.pop(CROSSED), **edges, "iou": overlaps.pop(CROSSED)}
+    any_box = {part.replace("maxboxaccv2", "any"): taken(seen.listed(*PARTS[part]).hits, chosen[part][CROSSED]) > 0 for part in V2}
+    return {**own, "hit@iou.5": own["iou"] >= 0.5, **any_box, **beside(levels, iou=overlaps)}

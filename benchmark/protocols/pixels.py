@@ -37,8 +37,8 @@ def truncated(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64]:
 
 def truth_mask(case: Case) -> NDArray[np.bool_]:
     """(224,224) the truth's mask by nearest neighbour, or where there is none the pixels of its boxes, corners included."""
-    if case.mask is not None:
-        return cv2.resize(case.mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
+    if (mask := case.mask) is not None:
+        return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
     out = np.zeros((SIDE, SIDE), dtype=bool)
     for x0, y0, x1, y1 in truncated(case.boxes, case.frame):
         out[y0 : y1 + 1, x0 : x1 + 1] = True

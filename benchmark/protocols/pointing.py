@@ -23,7 +23,7 @@ class Pointing(Protocol):
 
     name = "pointing"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``pointing`` and ``pointing@15`` per finding; rows with the point and its distance to the nearest truth box."""
         kept = [case for case in with_truth(cases) if case.finding in findings]
         rows = [_row(case) for case in kept]

@@ -31,7 +31,7 @@ class PxAP(Protocol):
     name = "pxap"
     geometry = "pixels"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         kept = [case for case in with_truth(cases) if case.finding in findings]
         seen = [painted(case) for case in kept]

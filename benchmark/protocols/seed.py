@@ -1,23 +1,28 @@
 """The adaptive threshold of the project that this one grew from, repaired."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from benchmark import thresholds
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare, with_truth
-from benchmark.records.record import Origin
-from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.surface import Surface, all_boxes
-from core.boxes import as_boxes, iou
+from benchmark.listed import Listed, taken
+from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
+from benchmark.protocols.chosen import At, beside, rows, voters, whose
+from benchmark.statistics.optimism import settled
+from benchmark.statistics.summary import Column
+from benchmark.surface import Surface
+from benchmark.surface.laid import Found, Truth
+from benchmark.thresholds import SHARED, Chosen, choose, stated
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
-GRID = [(float(f), float(h)) for f in np.linspace(1.4, 2.2, 7).round(6) for h in np.linspace(0.5, 0.9, 7).round(6)]
+FACTORS, HIGHS = np.linspace(1.4, 2.2, 7).round(6), np.linspace(0.5, 0.9, 7).round(6)
+GRID = [(float(f), float(h)) for f in FACTORS for h in HIGHS]
 RULES = [*GRID, RULE]
+DEFAULT = len(GRID) // 2
 LEVELS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
 SELECT = 0.3
+MAIN = "hit@iou.3"
 
 
 class Seed(Protocol):
@@ -25,90 +30,73 @@ class Seed(Protocol):
 
     Per case the largest IoU of any box with any truth box, and the union's IoBB: the share of the boxes' union that lies
     in the union of the truth boxes. Shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean IoU and
-    IoBB. Factor 1.95 and high .6 are ``fixed``; the 7×7 grid around them is chosen ``cross-fitted`` by patient and as
-    ``oracle``. The mean is that of the surface over the frame. A case without a box has IoU 0 and no IoBB (0/0).
+    IoBB. Factor 1.95 and high .6 are ``fixed``; of the 7×7 grid around them that with most cases at IoU ≥ .3 is chosen
+    ``cross-fitted`` by patient, on the ``validation`` split and as ``oracle``, per finding; ``hit@iou.3@shared``: one for all
+    findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface over the frame. A case without a box has
+    IoU 0 and no IoBB (0/0).
     """
 
     name = "seed"
+    chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
-        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin; a row per case."""
-        kept = [case for case in with_truth(cases) if case.finding in findings]
-        ready = [prepare(case) for case in kept]
-        quality = np.array([_largest(on, case) for (on, _), case in zip(ready, kept, strict=True)]).reshape(len(kept), len(RULES))
-        of, patients = [c.finding for c in kept], [c.patient_id for c in kept]
-        hits, choice = quality[:, : len(GRID)] >= SELECT, quality[:, : len(GRID)]
-        default = len(GRID) // 2
-        chosen: dict[Origin, thresholds.Index] = {
-            "fixed": thresholds.fixed(len(GRID), len(kept)),
-            "cross-fitted": thresholds.cross_fitted(hits, choice, of, patients, default, seed),
-            "oracle": thresholds.oracle(hits, choice, of),
-        }
-        rows = {
-            origin: [_row(case, *r, RULES[i]) for case, r, i in zip(kept, ready, index, strict=True)] for origin, index in chosen.items()
-        }
-        columns = [column for origin in chosen for column in _columns(rows[origin], origin)]
-        estimates = estimate(columns, of, patients, findings, seed)
-        stated = {origin: thresholds.stated(index, [list(rule) for rule in RULES], of) for origin, index in chosen.items()}
-        return Result(scores(estimates, findings), rows["fixed"], stated, failures(kept, [reason for _, reason in ready]))
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin; a row per case, ``fixed``."""
+        kept, others = voters(cases, findings), voters(validation, findings)
+        seen, who = Seen(kept), whose(kept)
+        fixed: Chosen = {("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64)}
+        chosen = {**fixed, **choose(seen.listed, who, DEFAULT, seed, (Seen(others).listed, whose(others)) if others else None)}
+        columns = [column for way, places in chosen.items() for column in _columns(At(way, np.isfinite(places)), seen, places)]
+        votes = {MAIN: (seen.listed.hits[:, None], np.ones(len(kept)))}
+        return Result(
+            settled(columns, who, findings, seed, {MAIN: "optimism"}, votes),
+            rows(kept, seen.reasons, _told(seen, chosen)),
+            stated(chosen, who.findings, [list(rule) for rule in RULES]),
+            failures(kept, seen.reasons),
+        )
 
 
-def union_iobb(boxes: ArrayLike, truth: ArrayLike) -> float | None:
-    """Share of the area of the union of (P,4) boxes that lies in the union of (M,4) truth boxes; None without a box.
+class Seen:
+    """N cases under each of the R rules."""
 
-    >>> union_iobb([[0, 0, 2, 2], [1, 0, 3, 2]], [[0, 0, 9, 1]])
-    0.5
-    """
-    edges = np.concatenate([as_boxes(boxes), as_boxes(truth)])
-    x, y = np.unique(edges[:, 0::2]), np.unique(edges[:, 1::2])
-    area = np.diff(y)[:, None] * np.diff(x)[None]
-    predicted, true = (covered(some, x, y) for some in (boxes, truth))
-    total = area[predicted].sum()
-    return float(area[predicted & true].sum() / total) if total > 0 else None
-
-
-def covered(boxes: ArrayLike, x: FloatArray, y: FloatArray) -> NDArray[np.bool_]:
-    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers; all their edges are in x and y."""
-    out = np.zeros((len(y) - 1, len(x) - 1), dtype=bool)
-    for x0, y0, x1, y1 in as_boxes(boxes):
-        out[np.searchsorted(y, y0) : np.searchsorted(y, y1), np.searchsorted(x, x0) : np.searchsorted(x, x1)] = True
-    return out
+    def __init__(self, cases: Sequence[Case]) -> None:
+        ready = [prepare(case) for case in cases]
+        self.reasons = [why for _, why in ready]
+        levels, place = _levels([on for on, _ in ready])
+        found, truth = Found.on([on for on, _ in ready], levels), Truth.of([case.boxes for case in cases])
+        largest = np.zeros(levels.shape)
+        np.maximum.at(largest, (found.of, found.level), truth.overlaps(found.boxes, found.of)[0])
+        every = (levels, largest, truth.unions(found, levels.shape[1]), found.counts(*levels.shape))
+        self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, place, 1) for table in every)
+        """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
+        self.listed = Listed(self.iou[:, : len(GRID)] >= SELECT, self.iou[:, : len(GRID)])
 
 
-def _largest(on: Surface | None, case: Case) -> FloatArray:
-    """(len(RULES),) the largest IoU under each rule; 0 where there is no box."""
-    largest = np.zeros(len(RULES))
-    if on is not None:
-        levels, place = np.unique(_levels(on), return_inverse=True)
-        boxes, index = all_boxes(on, levels)
-        per_level = np.zeros(len(levels))
-        np.maximum.at(per_level, index, iou(boxes, case.boxes).max(1, initial=0))
-        largest = per_level[place]
-    return largest
+def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
+    """(N,L) the distinct thresholds of each case, and (N,R) which of them each rule takes; nan where no rule does or there is no map."""
+    (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
+    mean = np.array([np.nan if on is None else on.mean for on in surfaces]).reshape(-1, 1)
+    every = np.concatenate([mean * factor, mean * 0 + high], 1)
+    place = np.where(every[:, which] < high[other], which, len(factor) + other)
+    used = np.zeros(every.shape, dtype=bool)
+    np.put_along_axis(used, place, True, 1)
+    return np.where(used, every, np.nan), place
 
 
-def _levels(on: Surface) -> FloatArray:
-    factor, high = np.array(RULES).T
-    return np.minimum(factor * on.mean, high)
+def _columns(at: At, seen: Seen, places: FloatArray) -> list[Column]:
+    """Where the rule is shared, only the main column."""
+    overlap, share = taken(seen.iou, places), taken(seen.iobb, places)
+    if at.way[1] == SHARED:
+        return [at.column(MAIN, overlap >= SELECT)]
+    shares = [at.column(f"hit@iou{level:g}".replace("0.", "."), overlap >= level) for level in LEVELS]
+    shares += [at.column(f"hit@iobb{level:g}".replace("0.", "."), share >= level) for level in LEVELS]
+    means = [at.column("mean_iou", overlap), at.column("mean_iobb", share, np.isfinite(share))]
+    return [*shares, at.column("no_overlap", overlap == 0), *means]
 
 
-def _row(case: Case, on: Surface | None, reason: str, rule: tuple[float, float]) -> dict[str, object]:
-    known = identity(case, reason)
-    if on is None:
-        return {**known, "factor": rule[0], "high": rule[1], "threshold": None, "boxes": 0, "iou": 0.0, "iobb": None}
-    threshold = min(rule[0] * on.mean, rule[1])
-    boxes, _ = all_boxes(on, threshold)
-    overlap = float(iou(boxes, case.boxes).max(initial=0))
-    numbers = {"factor": rule[0], "high": rule[1], "threshold": threshold, "boxes": len(boxes)}
-    return {**known, **numbers, "iou": overlap, "iobb": union_iobb(boxes, case.boxes)}
-
-
-def _columns(rows: Sequence[dict[str, object]], origin: Origin) -> list[Column]:
-    overlap = np.array([row["iou"] for row in rows], dtype=np.float64)
-    boxed = np.array([row["iobb"] is not None for row in rows], dtype=np.float64)
-    share = np.array([row["iobb"] or 0.0 for row in rows], dtype=np.float64)
-    one = np.ones(len(rows))
-    shares = [Column(f"hit@iou{level:g}".replace("0.", "."), origin, overlap >= level, one) for level in LEVELS]
-    shares += [Column(f"hit@iobb{level:g}".replace("0.", "."), origin, share >= level, one) for level in LEVELS]
-    means = [Column("mean_iou", origin, overlap, one), Column("mean_iobb", origin, share, boxed)]
-    return [*shares, Column("no_overlap", origin, overlap == 0, one), *means]
+def _told(seen: Seen, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
+    n, fixed = len(seen.iou), len(GRID)
+    rule = dict(zip(("factor", "high"), np.tile(RULE, (n, 1)).T, strict=True))
+    own = {"threshold": seen.threshold[:, fixed], "boxes": seen.count[:, fixed].astype(np.int64), "iou": seen.iou[:, fixed]}
+    others = {way: places for way, places in chosen.items() if way[0] != "fixed"}
+    levels, overlaps = ({way: taken(table, at) for way, at in others.items()} for table in (seen.threshold, seen.iou))
+    return {**rule, **own, "iobb": seen.iobb[:, fixed], MAIN: seen.iou[:, fixed] >= SELECT, **beside(levels, iou=overlaps)}

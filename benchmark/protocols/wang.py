@@ -5,16 +5,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare
+from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
+from benchmark.protocols.chosen import rows, whose
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.surface import all_boxes
-from core.boxes import iobb, iou
+from benchmark.surface.laid import Found, Truth
 from core.types import FloatArray
 
 LEVELS = (60 / 255, 180 / 255)
 IOU = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 IOBB = (0.1, 0.25, 0.5, 0.75, 0.9)
-METRICS = [("iou", t) for t in IOU] + [("iobb", t) for t in IOBB]
+METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", IOU), ("iobb", IOBB)) for t in above]
 
 
 class Wang(Protocol):
@@ -32,46 +32,39 @@ class Wang(Protocol):
 
     name = "wang"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0) -> Result:
+    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
         kept = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in kept})
         for case in kept:
             truths[case.image_id] += len(case.boxes)
         kept = [case for case in kept if truths[case.image_id]]
-        found = [_predicted(case) for case in kept]
-        counts = np.array([count(boxes, case.boxes) for (boxes, _), case in zip(found, kept, strict=True)])
-        counts = counts.reshape(len(kept), 2, len(METRICS))
-        own = np.array([len(case.boxes) for case in kept], dtype=np.float64)
-        everyone = np.array([truths[case.image_id] for case in kept], dtype=np.float64)
-        columns = [Column(f"acc@{_word(*m)}", "fixed", counts[:, 0, i], own) for i, m in enumerate(METRICS)]
-        columns += [Column(f"afp@{_word(*m)}", "fixed", counts[:, 1, i], everyone, shared=True) for i, m in enumerate(METRICS)]
-        estimates = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
-        rows = [_row(case, *answer) for case, answer in zip(kept, found, strict=True)]
-        return Result(scores(estimates, findings), rows, {"fixed": list(LEVELS)}, failures(kept, [why for _, why in found]))
+        ready, who = [prepare(case) for case in kept], whose(kept)
+        found, truth = Found.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))), Truth.of([case.boxes for case in kept])
+        counts = count(found, truth)
+        own, everyone = truth.count.astype(np.float64), np.array([truths[case.image_id] for case in kept], dtype=np.float64)
+        columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], own) for i, m in enumerate(METRICS)]
+        columns += [Column(f"afp@{m}", "fixed", counts[1, :, i], everyone, shared=True) for i, m in enumerate(METRICS)]
+        estimates = estimate(columns, who.findings.tolist(), who.patients.tolist(), findings, seed)
+        reasons = [why for _, why in ready]
+        told = rows(kept, reasons, {"boxes": np.bincount(found.of, minlength=len(kept)), "truths": truth.count, **_best(found, truth)})
+        return Result(scores(estimates, findings), told, {"fixed": list(LEVELS)}, failures(kept, reasons))
 
 
-def count(boxes: FloatArray, truth: FloatArray) -> FloatArray:
-    """(P,4) boxes, (M,4) truth in one frame -> (2,12): localized truth boxes and false boxes at each IoU, then IoBB threshold.
+def count(found: Found, truth: Truth) -> FloatArray:
+    """Boxes of N cases, those of all levels pooled -> (2,N,12): localized truth boxes, and false boxes, at each IoU, then IoBB threshold.
 
-    >>> count(np.array([[0, 0, 4, 4.0]]), np.array([[0, 0, 4, 2.0]]))[:, :7].tolist()
+    >>> one = np.zeros(1, dtype=np.int64)
+    >>> count(Found(np.array([[0, 0, 4, 4.0]]), one, one), Truth.of([np.array([[0, 0, 4, 2.0]])]))[:, 0, :7].tolist()
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
-    overlaps = {"iou": iou(boxes, truth), "iobb": iobb(boxes, truth)}
-    matched = [overlaps[measure] > t for measure, t in METRICS]
-    return np.array([[m.any(0).sum() for m in matched], [(~m.any(1)).sum() for m in matched]], dtype=np.float64)
+    pooled = Found(found.boxes, found.of, np.zeros_like(found.of))
+    return np.concatenate([truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1)
 
 
-def _predicted(case: Case) -> tuple[FloatArray, str]:
-    on, reason = prepare(case)
-    return (np.zeros((0, 4)), reason) if on is None else (all_boxes(on, LEVELS)[0], "")
-
-
-def _row(case: Case, boxes: FloatArray, reason: str) -> dict[str, object]:
-    best = {"iou": iou(boxes, case.boxes), "iobb": iobb(boxes, case.boxes)}
-    largest = {name: float(values.max()) if values.size else None for name, values in best.items()}
-    return {**identity(case, reason), "boxes": len(boxes), "truths": len(case.boxes), **largest}
-
-
-def _word(measure: str, threshold: float) -> str:
-    return f"{measure}{threshold:g}".replace("0.", ".")
+def _best(found: Found, truth: Truth) -> dict[str, FloatArray]:
+    """(N,) the largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
+    out = np.full((2, len(truth.count)), -1.0)
+    for best, overlap in zip(out, truth.overlaps(found.boxes, found.of), strict=True):
+        np.maximum.at(best, found.of, overlap)
+    return dict(zip(("iou", "iobb"), np.where((out < 0) | (truth.count == 0), np.nan, out), strict=True))

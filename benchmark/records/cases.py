@@ -1,28 +1,56 @@
-"""Per-case rows beside the records, for a user's own statistics."""
+"""Per-case rows beside the records, for a user's own statistics: ``<suite>/cases/<protocol>/*.parquet``.
+
+All files of a protocol have the same columns, so ``pandas.read_parquet("results/phantom/cases/locus")`` is one table.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from core.errors import BadValueError
+from benchmark.records.files import stem
+from benchmark.records.record import Cell
+from core.errors import DataError
 from core.files import atomic
 
+CELL = ("model_id", "method", "alignment")
 
-def write(rows: Sequence[Mapping[str, Any]], path: Path | str) -> Path:
-    """Rows -> ``.parquet`` or ``.csv``, by the ending of ``path``; columns in the order in which rows first name them.
 
-    The same rows give the same bytes. Raises ``BadValueError`` for another ending.
+def path(folder: Path | str, cell: Cell) -> Path:
+    """Where the rows of a cell lie below a suite's ``folder``."""
+    return Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+
+
+def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
+    """The ``table`` of a cell's rows as a file. The same rows give the same bytes."""
+    where = path(folder, cell)
+    with atomic(where) as temporary:
+        table(rows, cell).to_parquet(temporary, index=False, compression="zstd")
+    return where
+
+
+def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> pd.DataFrame:
+    """The rows of a cell, in the columns in which its protocol names them; floats keep single precision.
+
+    Before them stand the cell's key, model, method and alignment.
     """
-    path = Path(path)
-    if path.suffix not in (".parquet", ".csv"):
-        raise BadValueError(f"cases are written as .parquet or .csv, not as {path.name!r}")
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
-    with atomic(path) as temporary:
-        if path.suffix == ".csv":
-            table.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-        else:
-            table.to_parquet(temporary, index=False)
-    return path
+    found = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
+    floats = [*found.select_dtypes(np.float64).columns, *found.columns[found.isna().all()]]  # an empty column is one of numbers
+    found = found.astype(dict.fromkeys(floats, np.float32))
+    for place, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
+        found.insert(place, name, value)
+    return found
+
+
+def read(cell: Cell, folder: Path | str) -> pd.DataFrame:
+    """The rows of a cell. Raises ``DataError`` where they are missing or broken."""
+    where = path(folder, cell)
+    if not where.is_file():
+        raise DataError(f"no per-case rows {where}: run the suite again with --overwrite always")
+    try:
+        return pd.read_parquet(where)
+    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
+        raise DataError(f"cannot read the cases {where}: {error}; run the suite again with --overwrite always") from error

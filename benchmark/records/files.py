@@ -2,22 +2,27 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from benchmark.records.history import upgrade
-from benchmark.records.record import Cell, Record
+from benchmark.records.record import Cell, Record, Score
 from core.errors import DataError
 from core.files import write_json
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
-    """Where the record of a cell lies below a suite's ``folder``: readable words and the key."""
+    """Where the record of a cell lies below a suite's ``folder``."""
+    return Path(folder) / "records" / f"{stem(cell)}.json"
+
+
+def stem(cell: Cell) -> str:
+    """The name of all files of a cell, without ending: readable words and the key."""
     words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
-    name = "-".join(re.sub(r"[^\w.=]+", "_", word) for word in words if word)
-    return Path(folder) / "records" / f"{name}.json"
+    return "-".join(re.sub(r"[^\w.=]+", "_", word) for word in words if word)
 
 
 def write(record: Record, folder: Path | str) -> Path:
@@ -26,9 +31,13 @@ def write(record: Record, folder: Path | str) -> Path:
     A score states only what differs from its defaults.
     """
     where = path(folder, record.cell)
-    scores = [score.model_dump(mode="json", exclude_defaults=True) for score in record.scores]
-    write_json(where, {"key": record.key, **record.model_dump(mode="json"), "scores": scores})
+    strata = [{**stratum.model_dump(mode="json"), "scores": _stated(stratum.scores)} for stratum in record.strata]
+    write_json(where, {"key": record.key, **record.model_dump(mode="json"), "scores": _stated(record.scores), "strata": strata})
     return where
+
+
+def _stated(scores: Sequence[Score]) -> list[dict[str, Any]]:
+    return [score.model_dump(mode="json", exclude_defaults=True) for score in scores]
 
 
 def read(file: Path | str) -> Record:

@@ -44,6 +44,16 @@ class Score(_Frozen):
         return None if value is None else round(value, 6) + 0.0
 
 
+class Stratum(_Frozen):
+    """The same scores within one group of the cases."""
+
+    variable: str
+    """What the cases are grouped by: size, view, sex, age, company or answer."""
+    group: str
+    """Which group: small, PA, F, 60+, single, right …"""
+    scores: tuple[Score, ...] = ()
+
+
 class Cell(_Frozen):
     """dataset × split × model × method × protocol: everything that decides the numbers. Its hash is the record's key."""
 
@@ -102,6 +112,8 @@ class Record(_Frozen):
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> the thresholds that were chosen."""
     scores: tuple[Score, ...] = ()
+    strata: tuple[Stratum, ...] = ()
+    """Scores within groups of the cases, where the protocol has them."""
 
     @property
     def key(self) -> str:

@@ -1,8 +1,8 @@
-"""``leaderboard.csv``: every score of every record, one line each."""
+"""``leaderboard.csv`` and ``strata.csv``: every score of every record, one line each."""
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from benchmark.records.record import Record, Score
@@ -23,31 +23,51 @@ CELL = (
     "protocol",
 )
 COLUMNS = (*CELL, "threshold_origin", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source")
+GROUP = ("variable", "group")
 
 
 def long(records: Sequence[Record]) -> str:
     """The text of the CSV file: ``COLUMNS``, sorted; floats to six decimals, nothing where there is no value."""
-    lines = sorted(line for record in records for line in _lines(record))
+    return _text(COLUMNS, (line for record in records for line in _lines(record)))
+
+
+def strata(records: Sequence[Record]) -> str:
+    """The same for the scores within strata, with the columns ``GROUP`` behind; the header alone where there are none."""
+    return _text((*COLUMNS, *GROUP), (line for record in records for line in _groups(record)))
+
+
+def _text(header: Sequence[str], lines: Iterable[list[str]]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(lines)
+    writer.writerow(header)
+    writer.writerows(sorted(lines))
     return text.getvalue()
 
 
 def _lines(record: Record) -> Iterator[list[str]]:
-    cell = [_split(record) if name == "split" else _word(getattr(record.cell, name)) for name in CELL]
-    ending = [record.status, record.reason, record.source]
+    cell = _cell(record)
     if not record.scores:
-        yield [*cell, *[""] * 7, *ending]
+        yield [*cell, *[""] * 7, record.status, record.reason, record.source]
     for score in record.scores:
-        yield [*cell, *_numbers(score), record.status, score.reason or record.reason, record.source]
+        yield [*cell, *_numbers(score), *_ending(record, score)]
 
 
-def _split(record: Record) -> str:
-    """The split; with the number of images where slow methods explain a part of them."""
+def _groups(record: Record) -> Iterator[list[str]]:
+    cell = _cell(record)
+    for stratum in record.strata:
+        for score in stratum.scores:
+            yield [*cell, *_numbers(score), *_ending(record, score), stratum.variable, stratum.group]
+
+
+def _cell(record: Record) -> list[str]:
+    """Its words; the split with the number of images where slow methods explain a part of them."""
+    words = {name: _word(getattr(record.cell, name)) for name in CELL}
     images = select.explained(record)
-    return record.cell.split if images is None else f"{record.cell.split} ({images} images)"
+    return list({**words, "split": record.cell.split if images is None else f"{record.cell.split} ({images} images)"}.values())
+
+
+def _ending(record: Record, score: Score) -> list[str]:
+    return [record.status, score.reason or record.reason, record.source]
 
 
 def _numbers(score: Score) -> list[str]:

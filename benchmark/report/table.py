@@ -45,6 +45,27 @@ def with_interval(score: Score | None) -> str:
     return f"{share(score)} [{number(score.low)}, {number(score.high)}]"
 
 
+def signed(score: Score | None) -> str:
+    """A difference with its sign and its 95 % interval, where it has one.
+
+    >>> signed(Score(finding="mean", metric="above_prior", value=.05, low=-.01, high=.1))
+    '+0.050 [-0.010, +0.100]'
+    """
+    if score is None or score.value is None:
+        return NOTHING
+    ends = "" if score.low is None or score.high is None else f" [{score.low:+.3f}, {score.high:+.3f}]"
+    return f"{score.value:+.3f}{ends}"
+
+
+def chance(score: Score | None) -> str:
+    """A probability: three decimals, those below as such.
+
+    >>> chance(Score(finding="mean", metric="p", value=.0001))
+    '< 0.001'
+    """
+    return "< 0.001" if score is not None and score.value is not None and score.value < 0.001 else share(score)
+
+
 def with_n(score: Score | None) -> str:
     """The value and how many it rests on."""
     return NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"

@@ -2,17 +2,22 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmark.speed.record import Machine
 from core.errors import NotAvailableError
 
-PACKAGES = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
+METHODS = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
+SCORING = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
 
 
-def describe(threads: int) -> Machine:
-    """Where the process runs. Raises ``NotAvailableError`` when a package to compare with is not installed."""
+def describe(threads: int, packages: Sequence[str] = METHODS) -> Machine:
+    """Where the process runs, with the versions of ``packages``.
+
+    Raises ``NotAvailableError`` when one of them, needed to compare with, is not installed.
+    """
     return Machine(
         cpu=_cpu(),
         cores=len(os.sched_getaffinity(0)),
@@ -21,7 +26,7 @@ def describe(threads: int) -> Machine:
         python=platform.python_version(),
         threads=threads,
         load=round(os.getloadavg()[0], 2),
-        packages={name: _version(name) for name in PACKAGES},
+        packages={name: _version(name) for name in packages},
     )
 
 

@@ -29,7 +29,7 @@ def peak(setting: Setting, task: Task, threads: int) -> Peak:
                 mib = pool.submit(_measured, setting, task, threads).result()
             except BrokenProcessPool:
                 log.warning("%s at %s: its process was killed, most likely for want of memory", task.contender, setting)
-    return Peak(setting=setting, contender=task.contender, findings=task.findings, mib=mib)
+    return Peak(setting=setting, contender=task.contender, findings=task.amount, mib=mib)
 
 
 def _measured(setting: Setting, task: Task, threads: int) -> float:
@@ -40,16 +40,27 @@ def _measured(setting: Setting, task: Task, threads: int) -> float:
     from benchmark.speed.network import network
 
     torch.set_num_threads(threads)
-    model, images = network(setting, max(task.findings, 1))
+    model, images = network(setting, max(task.amount, 1))
     prepare = CONTENDERS[task.contender]
     prepare(model, images[:1, :, :TINY, :TINY].contiguous(), [0])()
-    call = prepare(model, images, range(task.findings))
+    call = prepare(model, images, range(task.amount))
     before = _status("VmRSS")
-    CLEAR.write_text("5")  # sets VmHWM back to what is resident now
+    rising()
     kept = call()  # what it returns belongs to the price
     after = _status("VmHWM")
     del kept
     return round(max(0.0, after - before), 1)
+
+
+def rising() -> None:
+    """Set the process's peak back to what is resident now; nothing where there is no ``/proc``."""
+    if CLEAR.exists():
+        CLEAR.write_text("5")
+
+
+def highest() -> float | None:
+    """MiB at the peak of the process since ``rising``; None where the system does not tell."""
+    return _status("VmHWM") if STATUS.exists() else None
 
 
 def _status(field: str) -> float:

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from benchmark.report.table import NOTHING, Table, markdown
-from benchmark.speed.goals import Verdict, at, ratio, verdicts
+from benchmark.speed import words
+from benchmark.speed.goals import at, verdicts
 from benchmark.speed.plan import LOOPS
+from benchmark.speed.promise import ratio
 from benchmark.speed.record import (
     ALONE,
     CAPTUM,
@@ -29,36 +31,21 @@ by channels, which has faster convolutions on a CPU, stands beside it. Each pack
 called as its documentation calls it, in a loop over the findings; before it is timed, its Grad-CAM is held against ours.
 This engine makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam, eigencam), grad-cam six
 (GradCAM, GradCAMPlusPlus, XGradCAM, HiResCAM, LayerCAM, EigenCAM); ours, captum's and torchcam's maps are of the feature
-map's size, grad-cam's of the image's."""
+map's size, grad-cam's of the image's. How long scoring takes is in [scoring_speed.md](scoring_speed.md)."""
 
 
 def page(record: SpeedRecord) -> str:
     """The whole page as Markdown."""
-    tables = [_goals(record), *_methods(record), *_scorecam(record), *_layers(record), *_batches(record), *_memory(record)]
-    parts = ["# How fast is it?", GENERATED, ABOUT, _machine(record), *map(markdown, tables)]
+    tables = [
+        words.goals(verdicts(record), "The worst of all networks and sizes counts."),
+        *_methods(record),
+        *_scorecam(record),
+        *_layers(record),
+        *_batches(record),
+        *_memory(record),
+    ]
+    parts = ["# How fast is it?", GENERATED, ABOUT, words.machine(record), *map(markdown, tables)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def _machine(record: SpeedRecord) -> str:
-    m = record.machine
-    packages = ", ".join(f"{name} {number}" for name, number in m.packages.items())
-    return (
-        f"Machine: {m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {m.threads} threads; load before the run {m.load:g}. "
-        f"Python {m.python}, {packages}. Run on {record.created[:10]}, {record.seconds / 60:.0f} minutes, at most "
-        f"{record.settings.get('rounds', NOTHING)} rounds."
-    )
-
-
-def _goals(record: SpeedRecord) -> Table:
-    intro = "The worst of all networks and sizes counts."
-    return Table("Goals", intro, ("goal", "limit", "measured", "where", "met"), tuple(map(_verdict, verdicts(record))))
-
-
-def _verdict(verdict: Verdict) -> tuple[str, ...]:
-    goal = verdict.goal
-    measured = NOTHING if verdict.worst is None else f"{_short(verdict.worst)}{goal.unit}"
-    met = {True: "yes", False: "**no**", None: "not measured" if verdict.worst is None else "as far as measured"}[verdict.met]
-    return goal.text, f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}", measured, verdict.where or NOTHING, met
 
 
 HEADER = ("contender", "findings", "ms per image", "CPU ms per image", "× bare forward", "× ours", "rounds")
@@ -95,14 +82,16 @@ def _layer(record: SpeedRecord, setting: Setting) -> Iterator[tuple[str, ...]]:
     bare = record.wall("layer", setting, FORWARD)
     for row in (r for r in record.rows if (r.group, r.setting, r.contender) == ("layer", setting, LAYER)):
         above = None if row.wall_ms is None or bare is None else row.wall_ms - bare
-        yield at(setting), str(row.findings), _short(row.wall_ms), _short(bare), _short(above)
+        yield at(setting), str(row.findings), words.short(row.wall_ms), words.short(bare), words.short(above)
 
 
 def _batches(record: SpeedRecord) -> Iterator[Table]:
     rows = []
     for row in (r for r in record.rows if (r.group, r.contender) == ("batch", SEVEN)):
         bare = record.wall("batch", row.setting, FORWARD)
-        rows.append((at(row.setting), str(row.setting.batch), _short(row.wall_ms), _short(bare), _short(ratio(row.wall_ms, bare))))
+        rows.append(
+            (at(row.setting), str(row.setting.batch), words.short(row.wall_ms), words.short(bare), words.short(ratio(row.wall_ms, bare)))
+        )
     if rows:
         intro = (
             "Seven methods; where the milliseconds of the bare forward pass rise, its intermediate maps have left the processor's cache."
@@ -111,7 +100,7 @@ def _batches(record: SpeedRecord) -> Iterator[Table]:
 
 
 def _memory(record: SpeedRecord) -> Iterator[Table]:
-    rows = [(at(p.setting), str(p.setting.batch), p.contender, str(p.findings or NOTHING), _short(p.mib)) for p in record.peaks]
+    rows = [(at(p.setting), str(p.setting.batch), p.contender, str(p.findings or NOTHING), words.short(p.mib)) for p in record.peaks]
     intro = (
         "The peak of one call in a process of its own, above what the process held with packages, model and images loaded. "
         "A loop over findings needs no more for eight than for one."
@@ -127,16 +116,5 @@ def _rows(record: SpeedRecord, group: Group, setting: Setting) -> tuple[tuple[st
     for row in (r for r in record.rows if (r.group, r.setting) == (group, setting)):
         ours = record.wall(group, setting, OURS[row.contender], row.findings) if row.contender in LOOPS else None
         times = (row.wall_ms, row.cpu_ms, ratio(row.wall_ms, bare), ratio(row.wall_ms, ours))
-        rows.append((row.contender, str(row.findings or NOTHING), *map(_short, times), str(row.rounds or NOTHING)))
+        rows.append((row.contender, str(row.findings or NOTHING), *map(words.short, times), str(row.rounds or NOTHING)))
     return tuple(rows)
-
-
-def _short(value: float | None) -> str:
-    """Three digits are what a time is good for.
-
-    >>> _short(1.0449), _short(12.34), _short(512.4), _short(None)
-    ('1.04', '12.3', '512', '–')
-    """
-    if value is None:
-        return NOTHING
-    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -24,11 +24,13 @@ TORCHCAM = "torchcam, Grad-CAM"
 Group = Literal["methods", "scorecam", "layer", "batch"]
 
 
-class _Frozen(BaseModel):
+class Frozen(BaseModel):
+    """A part of a record."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Machine(_Frozen):
+class Machine(Frozen):
     """Where it ran."""
 
     cpu: str
@@ -38,13 +40,13 @@ class Machine(_Frozen):
     system: str
     python: str
     threads: int
-    """Threads of torch."""
+    """Threads of torch, and of whatever else computes."""
     load: float
     """Processes that wanted a core in the minute before the run: 0 on a quiet machine."""
     packages: dict[str, str]
 
 
-class Setting(_Frozen):
+class Setting(Frozen):
     """What is explained: a network and a batch of images."""
 
     backbone: str
@@ -54,7 +56,7 @@ class Setting(_Frozen):
     """Images per call."""
 
 
-class Row(_Frozen):
+class Row(Frozen):
     """The time of one contender; everything of one group and setting was timed interleaved."""
 
     group: Group
@@ -71,7 +73,7 @@ class Row(_Frozen):
     """Why it was left out."""
 
 
-class Peak(_Frozen):
+class Peak(Frozen):
     """The peak memory of one call in a process of its own, above what the process held with model and images loaded."""
 
     setting: Setting
@@ -81,8 +83,8 @@ class Peak(_Frozen):
     """MiB; None where the system does not tell."""
 
 
-class SpeedRecord(_Frozen):
-    """One run."""
+class Run(Frozen):
+    """What every run says of itself."""
 
     schema_version: Literal[1] = 1
     created: str
@@ -91,6 +93,14 @@ class SpeedRecord(_Frozen):
     machine: Machine
     settings: dict[str, Any]
     """The flags of the run that decide what is measured."""
+
+
+R = TypeVar("R", bound=Run)
+
+
+class SpeedRecord(Run):
+    """One run of ``benchmark.speed.methods``."""
+
     rows: tuple[Row, ...]
     peaks: tuple[Peak, ...]
 
@@ -109,14 +119,19 @@ class SpeedRecord(_Frozen):
         return list(dict.fromkeys(row.setting for row in self.rows if row.group == group))
 
 
-def write(record: SpeedRecord, path: Path | str) -> None:
+def write(record: Run, path: Path | str) -> None:
     """Write the record as JSON, a row per line, whole or not at all."""
     write_json(path, record.model_dump(mode="json"))
 
 
 def read(path: Path | str) -> SpeedRecord:
     """Read a record. Raises ``DataError`` with the path and what is wrong."""
+    return read_as(SpeedRecord, path, "python -m benchmark.speed.methods")
+
+
+def read_as(kind: type[R], path: Path | str, door: str) -> R:
+    """Read a record of this ``kind``. Raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it."""
     try:
-        return SpeedRecord.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
+        return kind.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
-        raise DataError(f"cannot read the record {path}: {error}; make it with python -m benchmark.speed.methods") from error
+        raise DataError(f"cannot read the record {path}: {error}; make it with {door}") from error

@@ -41,12 +41,12 @@ def run(config: SpeedConfig) -> SpeedRecord:
 def timed(course: Course, config: SpeedConfig) -> list[Row]:
     """The rows of one course, after a check that packages which make the same map do."""
     log.info("%s: %s", course.group, _words(course))
-    model, images = network(course.setting, max(max(config.findings), *(task.findings for task in course.tasks)))
+    model, images = network(course.setting, max(max(config.findings), *(task.amount for task in course.tasks)))
     if course.group == "methods":
         agreement.check(model, images)
-    calls = {task: CONTENDERS[task.contender](model, images, range(task.findings)) for task in course.tasks}
+    calls = {task: CONTENDERS[task.contender](model, images, range(task.amount)) for task in course.tasks}
     found = interleaved(calls, config.rounds, config.budget, config.patience)
-    return [row(course, task.contender, task.findings, times, config) for task, times in found.items()]
+    return [row(course, task.contender, task.amount, times, config) for task, times in found.items()]
 
 
 def row(course: Course, contender: str, findings: int, times: Times, config: SpeedConfig) -> Row:

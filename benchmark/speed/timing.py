@@ -11,10 +11,11 @@ from typing import NamedTuple
 
 
 class Task(NamedTuple):
-    """A contender and how many findings it explains."""
+    """A contender and how much it is given."""
 
     contender: str
-    findings: int
+    amount: int
+    """How many findings it explains, or how many thresholds it tries; 0 where that says nothing."""
 
 
 @dataclass
@@ -51,10 +52,10 @@ def interleaved(
 
 
 def expected(task: Task, found: Mapping[Task, Times]) -> float:
-    """Seconds that a first call takes at most, judged by the same contender with fewer findings; 0 without any.
+    """Seconds that a first call takes at most, judged by the same contender with a smaller amount; 0 without any.
 
     >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
     10.0
     """
-    known = [(other.findings, min(t.wall)) for other, t in found.items() if other.contender == task.contender and t.wall and other.findings]
-    return min((seconds * task.findings / findings for findings, seconds in known), default=0.0)
+    known = [(other.amount, min(t.wall)) for other, t in found.items() if other.contender == task.contender and t.wall and other.amount]
+    return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)

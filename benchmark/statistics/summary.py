@@ -12,6 +12,9 @@ from benchmark.statistics.intervals import interval
 from benchmark.statistics.patients import Sums, by_patient
 from core.types import FloatArray
 
+NOTHING = "nothing to divide by"
+"""Why there is no value, usually."""
+
 
 @dataclass(frozen=True, eq=False)
 class Column:
@@ -25,6 +28,8 @@ class Column:
     """(N,) what it is counted against: 1 per case, truth boxes …; 0 where the case has no say."""
     shared: bool = False
     """Whether all findings are counted against one population, whose n is not added up for the mean."""
+    reason: str = NOTHING
+    """Why a finding has no value, where it has none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,9 @@ class Estimate:
     samples: Resampled | None
     """The same (F,) numbers, resampled; None where no interval is given."""
     shared: bool = False
+    reason: str = NOTHING
+    mean_interval: bool = True
+    """Whether the mean over findings has an interval, too."""
 
 
 def sums(columns: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str]) -> Sums:
@@ -54,16 +62,16 @@ def estimate(
     """Columns over N cases with (N,) ``findings`` and ``patients`` -> one estimate each, per finding of ``names``."""
     if not len(findings):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
-        return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared) for c in columns]
+        return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
     known = sums(columns, findings, patients, names)
     found, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
-    return [Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared) for i, c in enumerate(columns)]
+    return [Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared, c.reason) for i, c in enumerate(columns)]
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
     """``first`` − ``second`` on the same cases and resamples, under a new name and the first's origin."""
     samples = None if first.samples is None or second.samples is None else first.samples - second.samples
-    return Estimate(metric, first.origin, first.value - second.value, first.n, samples)
+    return Estimate(metric, first.origin, first.value - second.value, first.n, samples, reason=first.reason)
 
 
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
@@ -75,13 +83,15 @@ def _scores(e: Estimate, names: Sequence[str]) -> list[Score]:
     values, counts = [*e.value, mean(e.value, 0)], [*e.n, e.n.max(initial=0) if e.shared else e.n.sum()]
     ends = np.full((len(values), 2), np.nan)
     if e.samples is not None:
-        ends[:-1], ends[-1] = interval(e.samples), interval(e.samples.over(lambda numbers: mean(numbers, -1)))
+        ends[:-1] = interval(e.samples)
+        if e.mean_interval:
+            ends[-1] = interval(e.samples.over(lambda numbers: mean(numbers, -1)))
     return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
 
 
 def _score(e: Estimate, finding: str, value: float, n: int, ends: FloatArray) -> Score:
     known = {"finding": finding, "metric": e.metric, "n": int(n), "threshold_origin": e.origin}
     if not np.isfinite(value):
-        return Score(**known, reason="nothing to divide by")
+        return Score(**known, reason=e.reason)
     low, high = (None, None) if np.isnan(ends).any() else ends.tolist()
     return Score(**known, value=float(value), low=low, high=high)

@@ -40,7 +40,7 @@ def words(found, **fields):
 
 
 def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
-    beside = {"center", "noise", "prior", "truth"}
+    beside = {"center", "noise", "prior", "truth", "untrained"}
     assert words(of(suite()), protocol="locus") == {*methods.names(), *beside}
     assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *beside}
     assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *beside}
@@ -113,6 +113,19 @@ def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, 
     small = suite("methods: [cam]")
     assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}
     assert {c.images for c in asked(suite("slow_images: 9"), tmp_path, word)} == {9}
+
+
+def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
+    assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
+
+
+def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(suite, tmp_path):
+    suite("protocols: [locus]")
+    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
+    with pytest.raises(BadValueError, match="does not score by 'wang'; it has: locus"):
+        hall.run("small", config, print)
 
 
 def run(suite, tmp_path, *method):

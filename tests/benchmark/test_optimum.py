@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmark import optimum
-from benchmark.critical import hits
-from benchmark.optimum import Curve, best, curve, steps
+from benchmark.optimum import Curves, steps
 from benchmark.surface import min_max, surface
-from benchmark.trace import EMPTY, trace
+from benchmark.surface.critical import hits
+from benchmark.surface.trace import EMPTY, trace
+from benchmark.thresholds import Who, cross_fitted, oracle
 from core.boxes import iobb, iou
 from core.frames import Grid
 from core.seeds import patient_folds
@@ -16,6 +16,16 @@ FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
 SPOT = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))  # the square 15 ± 10·(1 - t)
 DENSE = (np.arange(100_000) + 0.5) / 100_000
+
+
+def curves(pairs, above):
+    """Curves of (trace, truth) pairs."""
+    traces, truths = zip(*pairs, strict=True)
+    return Curves(traces, [np.array(truth, dtype=np.float64) for truth in truths], above)
+
+
+def best(cases):
+    return cases.best(np.arange(len(cases)))
 
 
 def planted(seed, grid="conventional", boxes=1):
@@ -60,91 +70,77 @@ def test_critical_thresholds_are_those_of_a_grid_of_100000(grid, measure, functi
 @pytest.mark.oracle
 def test_the_best_threshold_is_at_least_as_good_as_any_of_100000():
     for first in range(0, 60, 12):
-        cases = [curve(*planted(seed, GRIDS[seed % 3]), above=0.2) for seed in range(first, first + 12)]
-        counts = sum((case.iou(DENSE) > 0.2).astype(int) for case in cases)
-        found = steps([case.hits for case in cases])
+        cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
+        every = np.arange(len(cases))
+        counts = (cases.iou(every, DENSE) > 0.2).sum(0)
+        found = steps(cases.ends)
         assert (found.count[np.searchsorted(found.levels, DENSE, side="right") - 1] == counts).all()
-        chosen = best(cases)
-        assert sum(case.iou(np.array([chosen]))[0] > 0.2 for case in cases) == found.count.max() >= counts.max()
+        assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == found.count.max() >= counts.max()
+
+
+@pytest.mark.oracle
+def test_all_cases_at_once_are_each_case_by_itself():
+    pairs = [planted(seed, GRIDS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
+    cases, levels = curves(pairs, above=0.2), np.random.default_rng(0).random(21)
+    levels[3] = np.nan
+    alone = np.array([trace.boxes(level)[0] for (trace, _), level in zip(pairs, levels, strict=True)])
+    np.testing.assert_allclose(cases.boxes(levels), alone)
+    overlaps = [np.nan_to_num(iou(trace.boxes(DENSE[::999]), truth)).max(1, initial=0) for trace, truth in pairs]
+    np.testing.assert_allclose(cases.iou(np.arange(21), DENSE[::999]), overlaps, atol=1e-12)
+
+
+def fixed_ends(ends, truth):
+    """Curves of the spot with one truth box and the intervals ``ends``, one per case."""
+    cases = curves([(SPOT, truth)] * len(ends), above=0.3)
+    cases.of, cases.ends = np.arange(len(ends)), np.array(ends, dtype=np.float64)
+    return cases
 
 
 @pytest.mark.byhand
 def test_an_optimum_between_two_points_of_the_usual_grid_is_found():
-    narrow = [Curve(SPOT, np.array([[10.0, 10, 20, 20]]), np.array([ends])) for ends in ([0.1, 0.502], [0.501, 0.9])]
-    assert best(narrow) == pytest.approx(0.5015)
+    assert best(fixed_ends([[0.1, 0.502], [0.501, 0.9]], [[10, 10, 20, 20]])) == pytest.approx(0.5015)
 
 
 @pytest.mark.byhand
 def test_touching_intervals_do_not_overlap_and_ties_go_to_the_larger_mean_iou():
-    one, other = np.array([[0.2, 0.4]]), np.array([[0.4, 0.6]])
-    assert steps([one, other]).count.tolist() == [0, 1, 1, 0]
-    assert steps([one, other + 1e-15]).count.tolist() == [0, 1, 1, 0]
-    truth = np.array([[10.0, 10, 20, 20]])
-    assert best([Curve(SPOT, truth, one), Curve(SPOT, truth, other)]) == pytest.approx(0.5)
-    wide = np.array([[8.0, 8, 22, 22]])
-    assert best([Curve(SPOT, wide, one), Curve(SPOT, wide, other)]) == pytest.approx(0.3)
+    touching = [[0.2, 0.4], [0.4, 0.6]]
+    assert steps(touching).count.tolist() == [0, 1, 1, 0]
+    assert steps([[0.2, 0.4], [0.4 + 1e-15, 0.6]]).count.tolist() == [0, 1, 1, 0]
+    assert best(fixed_ends(touching, [[10, 10, 20, 20]])) == pytest.approx(0.5)
+    assert best(fixed_ends(touching, [[8, 8, 22, 22]])) == pytest.approx(0.3)
 
 
 @pytest.mark.byhand
 def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_does():
-    assert steps([np.zeros((0, 2))]).levels.tolist() == [0, 1]
-    assert best([curve(EMPTY, np.array([[0.0, 0, 9, 9]]), 0.3)]) == 0.5
+    assert steps(np.zeros((0, 2))).levels.tolist() == [0, 1]
+    assert best(curves([(EMPTY, [[0, 0, 9, 9]])], above=0.3)) == 0.5
 
 
 @pytest.mark.planted
 def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
-    patients, findings = [f"p{n}" for n in range(20)], ["a", "b"] * 10
-    truths = {"a": np.array([[10.0, 10, 20, 20]]), "b": np.array([[13.0, 13, 17, 17]])}
-    cases = [curve(SPOT, truths[finding], 0.7) for finding in findings]
-    for chosen in (optimum.oracle(cases, findings), optimum.cross_fitted(cases, findings, patients, 0.9)):
+    who = Who.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
+    truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
+    cases = curves([(SPOT, truths[finding]) for finding in who.findings], above=0.7)
+    for chosen in (oracle(cases, who), cross_fitted(cases, who, 0.9)):
         assert chosen[0::2] == pytest.approx(np.full(10, chosen[0]))
         assert chosen[0] == pytest.approx(0.5, abs=0.1)
         assert chosen[1] == pytest.approx(0.8, abs=0.1)
-    fold = patient_folds(patients, 5, 0)
-    odd = [curve(SPOT, truths["a" if n in np.flatnonzero(fold == 2) else "b"], 0.7) for n in range(20)]
-    chosen = optimum.cross_fitted(odd, ["a"] * 20, patients, 0.9)
-    assert chosen == pytest.approx(np.full(20, 0.8), abs=0.1)
-    assert optimum.cross_fitted(odd[:1], ["a"], ["p"], 0.9).tolist() == [0.9]
+    fold = patient_folds(who.patients.tolist(), 5, 0)
+    odd = curves([(SPOT, truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
+    assert cross_fitted(odd, Who.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
 
 
 @pytest.mark.planted
 def test_however_cases_are_weighted_the_best_step_is_among_the_contenders():
     random = np.random.default_rng(0)
-    cases = [curve(*planted(seed, GRIDS[seed % 3]), above=0.2) for seed in range(40)]
-    findings = ["a" if n % 3 else "b" for n in range(40)]
-    held = optimum.contenders(cases, findings)
+    cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(40)], above=0.2)
+    findings = np.array(["a" if n % 3 else "b" for n in range(40)])
+    held = cases.contenders(findings)
     for finding in ("a", "b"):
-        own = np.array(findings) == finding
-        known = steps([case.hits for case, taken in zip(cases, own, strict=True) if taken])
-        every = np.array([case.iou(known.middles) > 0.2 for case in cases])[own]
+        own = np.flatnonzero(findings == finding)
+        known = steps(cases.ends[np.isin(cases.of, own)])
+        every = cases.iou(own, known.middles) > 0.2
         for _ in range(50):
-            weights = random.poisson(1, own.sum())
+            weights = random.poisson(1, len(own))
             assert (weights @ held[own]).max() == (weights @ every).max()
         assert held.shape[1] < len(known.count) / 2
-
-
-@pytest.mark.planted
-def test_on_noise_the_oracle_flatters_and_the_cross_fitted_threshold_is_no_better_than_one_that_nobody_chose():
-    """Pitfall: cut-offs and thresholds tuned on test."""
-    random, every, scores = np.random.default_rng(0), [], []
-    patients = [f"p{n}" for n in range(20)]
-    for seed in range(200):
-        cases = [_noise(random) for _ in patients]
-        chosen = optimum.oracle(cases, ["a"] * 20), optimum.cross_fitted(cases, ["a"] * 20, patients, 0.5, seed)
-        scores.append([_share(cases, levels) for levels in chosen])
-        every += cases
-    expected = steps([case.hits for case in every]).count.max() / len(every)  # of the best threshold there is for noise
-    oracle, crossed = np.mean(scores, 0)
-    assert oracle > expected + 0.04
-    assert crossed <= expected
-
-
-def _noise(random):
-    """A case whose map knows nothing of its truth."""
-    centre, half = random.uniform(8, 22, 2), random.uniform(3, 8, 2)
-    on = surface(min_max(random.random((4, 4))), (30, 30), "conventional")
-    return curve(trace(on), np.array([[*(centre - half), *(centre + half)]]), 0.3)
-
-
-def _share(cases, levels):
-    return np.mean([case.iou(np.array([level]))[0] > 0.3 for case, level in zip(cases, levels, strict=True)])

@@ -5,15 +5,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 import methods
 from benchmark import cells, plan, records, score, stages
+from benchmark.explain import explain
 from benchmark.orders import built, order
 from benchmark.trained import Trained, drawn, part
+from benchmark.untrained import Untrained
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
 from core.frames import Grid
 from core.types import Sample
+from datasets import transforms
 
 FLAGS = EngineFlags()
 WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]
@@ -254,6 +258,46 @@ def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(train
     assert "explained images" not in n["cam", None]["rests_on"]
     scored = {key: next(s["n"] for s in r["scores"] if s["metric"] == "hit@iou.3") for key, r in n.items()}
     assert scored["cam", 6] == scored["ablationcam", 6] < scored["cam", None]
+
+
+def test_the_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(trained, tmp_path):
+    (run,) = trained
+    one, other = (Untrained(config, run.folder) for config in (run.config, replace(run.config, seed=1)))
+    weights, again_, others, learned = (each.model("cpu").state_dict() for each in (one, one, other, run))
+    assert weights.keys() == learned.keys()
+    assert all(torch.equal(value, again_[name]) for name, value in weights.items())
+    name = next(name for name, value in weights.items() if value.ndim == 4)
+    assert not torch.equal(weights[name], others[name])
+    assert not torch.equal(weights[name], learned[name])
+
+
+def test_the_baseline_untrained_is_gradcam_of_that_network(trained, tmp_path):
+    found = stages.explain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
+    (run,) = trained
+    images = transforms.evaluation()(torch.from_numpy(run.pixels[:4]))
+    maps = explain(Untrained(run.config, run.folder).model("cpu"), images, ["gradcam"])["gradcam"].numpy()
+    for n, finding in ((0, 0), (3, 5)):
+        kept = found["untrained"].map(run.cases[n].image_id, run.data.findings[finding])
+        assert np.allclose(kept, maps[n, finding], atol=1e-3 * np.abs(maps[n, finding]).max())
+    assert found["untrained"].values.tobytes() != found["gradcam"].values.tobytes()
+
+
+def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
+    held, found = stages.validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
+    assert set(found) == {"cam", "prior"}
+    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].cases}
+    assert not {sample.image_id for sample in held[0].cases} & {sample.image_id for sample in trained[0].cases}
+
+
+def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_cases(trained, tmp_path):
+    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
+    shown = score.explained(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
+    assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
+    assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {s.image_id for s in shown.held[0].cases}
+    assert shown.validation(of["ablationcam", "locus", 6]) == []
+    assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
 
 
 def test_fast_and_slow_are_read_from_the_methods():

@@ -10,7 +10,7 @@ from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.pointing import distance
 from benchmark.protocols.seed import GRID as RULES
-from benchmark.protocols.seed import union_iobb
+from benchmark.surface.laid import Found, Truth
 from core.frames import Grid
 
 FRAME = (30, 30)
@@ -46,9 +46,9 @@ def test_wang_false_boxes_on_images_without_the_finding_count_and_divide_by_all_
 
 
 def test_wang_is_strict():
-    boxes = [[5, 5, 25, 25]]
-    half = protocols.wang.count(np.array([[5.0, 5, 25, 15]]), np.array(boxes, dtype=np.float64))
-    assert half[0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
+    one = np.zeros(1, dtype=np.int64)
+    half = protocols.wang.count(Found(np.array([[5.0, 5, 25, 15]]), one, one), Truth.of([np.array([[5.0, 5, 25, 25]])]))
+    assert half[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
 
 
 def test_the_published_afp_are_shares_of_984(fixtures):
@@ -82,8 +82,10 @@ def test_seed_iobb_of_a_case_without_a_box_is_no_zero():
 
 
 def test_union_iobb_counts_overlaps_once_and_divides_by_the_prediction():
-    assert union_iobb([[0, 0, 2, 1], [1, 0, 3, 1]], [[2, 0, 9, 9]]) == pytest.approx(1 / 3)
-    assert union_iobb(np.zeros((0, 4)), [[0, 0, 1, 1]]) is None
+    place = np.zeros(2, dtype=np.int64)
+    found = Found(np.array([[0.0, 0, 2, 1], [1, 0, 3, 1]]), place, place)
+    shares = Truth.of([np.array([[2.0, 0, 9, 9]]), np.array([[0.0, 0, 1, 1]])]).unions(found, 1)
+    np.testing.assert_allclose(shares, [[1 / 3], [np.nan]])
 
 
 def test_pointing_with_tolerance_allows_15_of_224():
@@ -123,8 +125,8 @@ def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_diffe
 
 def test_a_lone_patient_cannot_choose_their_own_threshold():
     result = Locus().evaluate([case("a", [[5, 5, 25, 25]])], ("mass",), 0)
-    assert result.thresholds["cross-fitted"] == {"mass": [0.5]}
-    assert result.thresholds["oracle"] == {"mass": [pytest.approx(0.5 * (1 - 0.3**0.5), abs=1e-6)]}
+    assert result.thresholds["cross-fitted"] == {"mass": [0.5], "@shared": [0.5]}
+    assert result.thresholds["oracle"]["mass"] == result.thresholds["oracle"]["@shared"] == [pytest.approx(0.5 * (1 - 0.3**0.5), abs=1e-6)]
 
 
 def test_a_map_that_stands_out_only_beyond_the_frame_is_flat():

@@ -9,7 +9,7 @@ import pytest
 from benchmark.localize import to_frame
 from benchmark.protocols.base import Case
 from benchmark.protocols.chexlocalize import LEVELS, CheXlocalize
-from benchmark.segment import interior, segment
+from benchmark.protocols.segment import interior, segment
 from core.frames import Grid
 
 FRAME = (30, 40)
@@ -38,7 +38,8 @@ def test_mask_iou_counts_pixels_at_the_best_threshold():
     assert score(cases, "mask_iou@box", "cross-fitted") == (1, 10)
     assert score(cases, "optimism@box") == (0, 10)
     result = CheXlocalize().evaluate(cases, ("mass",), 0)
-    assert result.thresholds == {"cross-fitted": {"mass": [0.5]}, "oracle": {"mass": [0.5]}}
+    assert result.thresholds["fixed"] == {"mass": [0.5]}
+    assert result.thresholds["cross-fitted"] == result.thresholds["oracle"] == {"mass": [0.5], "@shared": [0.5]}
     assert result.rows[0]["iou"] == 1
 
 
@@ -67,7 +68,7 @@ def test_the_hit_is_the_first_maximum_in_row_major_order():
 def test_a_mask_goes_before_boxes_and_the_column_says_which():
     mask = np.zeros(FRAME, dtype=bool)
     mask[:, 20:] = True
-    with_mask = case("a", [0, 0, 40, 30], mask=mask)
+    with_mask = case("a", [0, 0, 40, 30], read_mask=lambda: mask)
     assert score([with_mask], "mask_iou", "cross-fitted") == (1, 1)
     assert score([with_mask, case("b", [20, 0, 40, 30])], "mask_iou@box", "cross-fitted") == (1, 2)
 

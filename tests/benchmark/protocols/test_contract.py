@@ -4,11 +4,13 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, load, write
+from benchmark.records import cases as stored
 from core.frames import Grid
 
 FINDINGS = ("mass", "nodule", "effusion")
@@ -146,3 +148,13 @@ def test_a_result_goes_through_a_record_and_comes_back_equal(name, tmp_path):
     write(record, tmp_path)
     assert load(tmp_path) == [record]
     json.dumps(result.rows, allow_nan=False)
+
+
+@every
+def test_the_rows_of_all_cells_are_one_table_also_where_a_method_never_finds_anything(name, tmp_path):
+    good = planted(12)
+    flat = [dataclasses.replace(c, map=c.map * 0) for c in good]
+    for method, some in (("a", flat), ("b", good)):
+        stored.write(evaluate(name, some).rows, Cell(dataset="planted", protocol=name, method=method), tmp_path)
+    table = pd.read_parquet(tmp_path / "cases" / name)
+    assert table["method"].value_counts().to_dict() == {m: len(evaluate(name, good).rows) for m in "ab"}

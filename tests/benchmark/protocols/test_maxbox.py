@@ -163,4 +163,4 @@ def test_each_delta_of_v2_has_a_threshold_of_its_own_and_optimism_is_the_differe
     for metric in ("maxboxacc", "maxboxaccv2"):
         gap = score[metric, "oracle"] - score[metric, "cross-fitted"]
         assert score[f"optimism@{metric}", "oracle"] == pytest.approx(gap, abs=2e-6)
-    assert len(result.thresholds["oracle"]["mass"]["maxboxaccv2"]) == 3
+    assert len(result.thresholds["oracle"]["mass"]) == 4

@@ -85,5 +85,5 @@ def test_the_mask_is_the_truth_where_there_is_one():
     values = np.zeros((448, 448), dtype=np.float32)
     values[:100] = 1
     mask = values > 0
-    case = Case("a", "a", "mass", values, "conventional", (448, 448), np.array([[0.0, 0, 448, 300]]), mask)
+    case = Case("a", "a", "mass", values, "conventional", (448, 448), np.array([[0.0, 0, 448, 300]]), lambda: mask)
     assert protocols.get("pxap")().evaluate([case], ("mass",)).scores[0].value == 1

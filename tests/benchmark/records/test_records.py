@@ -3,12 +3,12 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.records import Cell, Record, Score, load, path, read, write
-from benchmark.records.cases import write as write_cases
-from core.errors import BadValueError, DataError
+from benchmark.records import Cell, Record, Score, cases, load, path, read, write
+from core.errors import DataError
 
 CELL = Cell(
     dataset="phantom", split="test", backbone="resnet18", global_pool="LSE:gamma=5", method="cam", protocol="locus", img_size=224, seed=0
@@ -94,13 +94,26 @@ def test_a_folder_without_records_is_told(tmp_path):
     assert load(tmp_path) == []
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_the_same_rows_give_the_same_bytes(tmp_path, ending):
-    rows = [{"image": "a", "iou": 0.5, "box": None, "hit": True}, {"image": "b", "iou": 1 / 3, "box": 2.0, "hit": False, "more": "x"}]
-    first, second = (write_cases(rows, tmp_path / f"{name}.{ending}") for name in "ab")
+ROWS = [{"image": "a", "iou": 0.5, "box": None, "hit": True}, {"image": "b", "iou": 1 / 3, "box": 2.0, "hit": False, "more": "x"}]
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path):
+    first, second = (cases.write(ROWS, CELL, tmp_path / name) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_cases_have_two_formats(tmp_path):
-    with pytest.raises(BadValueError, match=r"\.parquet or \.csv"):
-        write_cases([], tmp_path / "cases.xlsx")
+def test_rows_lie_beside_the_record_and_say_which_cell_they_are_of(tmp_path):
+    where = cases.write(ROWS, CELL, tmp_path)
+    assert where == tmp_path / "cases" / CELL.protocol / f"{path(tmp_path, CELL).stem}.parquet"
+    table = cases.read(CELL, tmp_path)
+    assert table.key.tolist() == [CELL.key] * 2
+    assert table.method.tolist() == [CELL.method] * 2
+    assert table.iou.tolist() == [0.5, np.float32(1 / 3)]
+
+
+def test_missing_and_broken_rows_are_told(tmp_path):
+    with pytest.raises(DataError, match="no per-case rows"):
+        cases.read(CELL, tmp_path)
+    cases.write(ROWS, CELL, tmp_path).write_bytes(b"no parquet")
+    with pytest.raises(DataError, match="run the suite again"):
+        cases.read(CELL, tmp_path)

@@ -1,0 +1,55 @@
+"""What a comparison rests on, in the lines above its tables."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmark.compare.address import Side, is_checkpoint
+from benchmark.compare.pairs import Pair, Pairing
+from benchmark.compare.table import Row
+from benchmark.records import Record
+from benchmark.statistics.bootstrap import RESAMPLES
+from benchmark.statistics.signflip import FLIPS
+
+SEED = 0
+"""Seed of the resamples and of the coins."""
+SCALE = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+"""What a data set says of how many images there are and how large they are drawn, not of what they show."""
+
+
+def basis(first: Side, second: Side, found: Pairing, rows: Sequence[Row]) -> str:
+    """Both addresses, cells without a partner, data that differ, patients, seeds, intervals and tests."""
+    lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
+    lines += [f"cells of {side} without a partner in the other: {count}" for side, count in zip("AB", found.alone, strict=True) if count]
+    if other := _other_data(found.pairs):
+        lines.append(f"the data of A and B differ in: {', '.join(other)}")
+    patients, records = [row.patients for row in rows], [record for pair in found.pairs for record in (pair.first, pair.second)]
+    lines.append(
+        f"patients {_span(patients)}; training seeds {', '.join(sorted({str(r.cell.seed) for r in records}))}; `mean` is over findings"
+    )
+    lines.append(f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; none below 10 patients")
+    lines.append(f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric")
+    return "\n".join(lines)
+
+
+def _named(side: Side) -> str:
+    """The address; of a checkpoint also the model that it stands for, with all its folds."""
+    model = f"{side.place.name}/{side.model}"
+    count = max(len(record.checkpoints) for record in side.records)
+    folds = f", of whose {count} trainings it is one" if count > 1 else ""
+    return f"{side.address} ({model}{folds})" if is_checkpoint(side.address) else side.address
+
+
+def _span(values: Iterable[int]) -> str:
+    """One number, or the smallest and the largest."""
+    distinct = sorted(set(values))
+    return str(distinct[0]) if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
+
+
+def _other_data(pairs: Iterable[Pair]) -> list[str]:
+    """Which of the data sets' own statements differ between the two of a pair, but for counts and sizes."""
+    sides = [(_data(pair.first), _data(pair.second)) for pair in pairs]
+    return sorted({name for a, b in sides for name in {*a, *b} if name not in SCALE and a.get(name) != b.get(name)})
+
+
+def _data(record: Record) -> dict[str, Any]:
+    return {"dataset": record.cell.dataset, **record.data}

@@ -1,0 +1,48 @@
+"""``--compare A B``: the differences between two sides, as tables on the terminal and, if wanted, as a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.compare import table
+from benchmark.compare.address import Side, resolve
+from benchmark.compare.aligned import align, columns, read
+from benchmark.compare.basis import SEED, basis
+from benchmark.compare.pairs import Pair, pairing
+from benchmark.compare.table import Row
+from benchmark.report.table import plain
+from benchmark.statistics.paired import compare
+from config import RunConfig
+from core.errors import BadValueError
+
+
+def run(config: RunConfig, tell: Callable[[str], None]) -> int:
+    """Compare the two of ``config.compare`` and ``tell`` the tables; 0, whatever they show.
+
+    Raises ``LocusError`` for an address that names nothing and where the two share no case.
+    """
+    if len(config.compare) != 2:
+        given = len(config.compare)
+        raise BadValueError(f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path")
+    first, second = (resolve(word, Path(config.results)) for word in config.compare)
+    found = pairing(first, second)
+    rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, tell)])
+    if not rows:
+        raise BadValueError(f"{first.address} and {second.address} share no case: they were scored on other images or findings")
+    tell("\n".join([basis(first, second, found, rows), "", *map(plain, table.tables(rows))]).rstrip())
+    if config.output is not None:
+        table.write(rows, Path(config.output))
+        tell(f"all {len(rows)} comparisons: {config.output}")
+    return 0
+
+
+def _rows(pair: Pair, first: Side, second: Side, tell: Callable[[str], None]) -> list[Row]:
+    """The comparisons of one pair on its common cases; those that only one of the two has are counted and told."""
+    both = align([read(pair.first, first.place), read(pair.second, second.place)])
+    if any(both.left_out):
+        one, other = both.left_out
+        tell(f"{' / '.join(pair.words)}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has")
+    if not both.findings:
+        return []
+    ours, theirs = map(columns, both.tables)
+    comparisons = compare(ours, theirs, both.findings, both.patients, both.names, SEED)
+    return [Row(pair, len(set(both.patients)), comparison) for comparison in comparisons]

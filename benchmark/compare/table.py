@@ -1,0 +1,76 @@
+"""Comparisons as a reader sees them, and as a table of their own."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.compare.pairs import Pair
+from benchmark.report.select import MAIN
+from benchmark.report.table import NOTHING, Table, number
+from benchmark.statistics.paired import Comparison, corrected
+from core.files import atomic
+
+WORDS = ("model", "method")
+HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison and the cells that it is of."""
+
+    pair: Pair
+    patients: int
+    """How many have a case."""
+    found: Comparison
+
+
+def adjusted(rows: Sequence[Row]) -> list[Row]:
+    """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric."""
+    families = [[row for row in rows if row.found.metric == metric] for metric in dict.fromkeys(row.found.metric for row in rows)]
+    found = [zip(family, corrected([row.found for row in family]), strict=True) for family in families]
+    return [replace(row, found=comparison) for family in found for row, comparison in family]
+
+
+def tables(rows: Sequence[Row]) -> list[Table]:
+    """One table per metric; where there are several pairs, the findings of the main metric and the means of the others."""
+    pairs = list(dict.fromkeys(row.pair.words for row in rows))
+    varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
+    shown = [row for row in rows if len(pairs) == 1 or row.found.metric == MAIN or row.found.finding == "mean"]
+    heads = dict.fromkeys((row.found.metric, row.found.origin) for row in shown)
+    return [_table(f"{metric} ({_origin(origin)})", [r for r in shown if r.found.metric == metric], varies) for metric, origin in heads]
+
+
+def _origin(word: str) -> str:
+    return "no threshold" if word == "none" else f"threshold {word}"
+
+
+def _table(title: str, rows: Sequence[Row], varies: Sequence[int]) -> Table:
+    """Model and method stand in the rows where they differ between rows; else the addresses say them."""
+    header = (*(WORDS[n] for n in varies), *HEADER)
+    return Table(title, "", header, tuple((*(row.pair.words[n] for n in varies), *_cells(row.found)) for row in rows))
+
+
+def _cells(c: Comparison) -> tuple[str, ...]:
+    interval = "" if c.low is None or c.high is None else f" [{c.low:+.3f}, {c.high:+.3f}]"
+    gap = NOTHING if c.difference is None else f"{c.difference:+.3f}{interval}"
+    return (c.finding, number(c.first), number(c.second), gap, _p(c.p), _p(c.adjusted), str(c.n))
+
+
+def _p(value: float | None) -> str:
+    """Four decimals: the smallest p of 10,000 throws is .0001."""
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def write(rows: Sequence[Row], path: Path) -> None:
+    """All rows with all digits as a CSV file. Raises ``WriteError`` when the disk refuses."""
+    with atomic(path) as temporary:
+        pd.DataFrame(map(_line, rows)).to_csv(temporary, index=False, lineterminator="\n")
+
+
+def _line(row: Row) -> dict[str, Any]:
+    one, other = row.pair.first.cell, row.pair.second.cell
+    names = {"model_A": one.model_id, "method_A": one.method, "model_B": other.model_id, "method_B": other.method}
+    return {**names, **asdict(row.found), "patients": row.patients}

@@ -1,0 +1,44 @@
+"""The two questions that ``python -m benchmark.run`` answers without running anything, and the flags that each one takes."""
+
+import importlib
+from collections.abc import Callable, Set
+from typing import Literal
+
+from config import RunConfig
+from core.errors import BadValueError
+
+Mode = Literal["run", "compare", "verify"]
+TAKES: dict[str, tuple[str, ...]] = {
+    "compare": ("results", "output"),
+    "verify": ("all", "suite", "suites", "method", "protocol", "data_root_dir", "results", "runs", "cache_dir", "threads"),
+}
+"""Question -> the flags that can stand beside it."""
+
+
+def mode(config: RunConfig, typed: Set[str]) -> Mode:
+    """What the flags ask for. Raises ``BadValueError`` for ``typed`` flags that contradict each other.
+
+    >>> mode(RunConfig(verify=True, all=True), {"verify", "all"})
+    'verify'
+    """
+    if config.compare:
+        return _only("compare", typed)
+    if "output" in typed:
+        raise BadValueError("--output is where --compare writes its table: add --compare A B or leave it out")
+    return _only("verify", typed) if config.verify else "run"
+
+
+def answer(word: Literal["compare", "verify"], config: RunConfig, tell: Callable[[str], None]) -> int:
+    """Answer a question in lines given to ``tell``; the door's exit status. Raises ``LocusError``.
+
+    Its module is imported when it is asked for: statistics would slow the start of every other run.
+    """
+    status: int = importlib.import_module(f"benchmark.{word}.run").run(config, tell)
+    return status
+
+
+def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Mode:
+    if other := sorted(typed - {word, *TAKES[word]}):
+        takes = ", ".join(f"--{name}" for name in TAKES[word])
+        raise BadValueError(f"--{word} runs nothing and cannot be asked with --{other[0]}: beside it stand only {takes}")
+    return word

@@ -1,0 +1,65 @@
+"""Many cases at each of MaxBoxAcc's 100 score thresholds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.listed import Listed
+from benchmark.protocols import contours as source
+from benchmark.protocols.base import Case
+from benchmark.protocols.pixels import SIDE, painted, truncated
+from core.boxes import iou
+from core.frames import scale_boxes
+from core.types import FloatArray
+
+STEP = 0.01
+LEVELS = source.score_thresholds(STEP)
+HALF = len(LEVELS) // 2
+"""The place of .5."""
+
+
+class Swept:
+    """N cases at each of the T score thresholds; without box and overlap where the map failed."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        each = [_curves(case) for case in cases]
+        n, t = len(each), len(LEVELS)
+        self.boxes = np.array([one.boxes for one in each]).reshape(n, t, 4)
+        """(N,T,4) of the largest contour, in the case's frame."""
+        self.overlap = {kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in ("largest", "every")}
+        """(N,T) the best IoU with a truth box of the largest contour's box, and of any contour's."""
+        self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
+        """(N,) the place of each map's own threshold."""
+        self.reasons = [one.reason for one in each]
+
+    def listed(self, kind: str, delta: float) -> Listed:
+        """What a threshold is chosen by: hits at IoU >= ``delta``."""
+        return Listed(self.overlap[kind] >= delta, self.overlap[kind])
+
+
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    boxes: FloatArray
+    largest: FloatArray
+    every: FloatArray
+    otsu: int
+    reason: str
+
+
+def _curves(case: Case) -> _Curves:
+    picture, reason = painted(case)
+    if picture is None:
+        return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), HALF, reason)
+    found, truth = source.Contours(picture, STEP), truncated(case.boxes, case.frame) + source.PIXEL
+    boxes = found.largest()
+    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), iou(boxes, truth).max(1), found.every(truth), _otsu(picture), reason)
+
+
+def _otsu(picture: NDArray[np.float32]) -> int:
+    """The place of the score threshold whose integer level is nearest to the map's own by Otsu's rule; the lowest of equal ones."""
+    image = source.quantised(picture)
+    own, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    return int(np.abs(source.levels(image, STEP) - own).argmin())

@@ -1,0 +1,95 @@
+"""A table is columns over records: each says what stands in a record's row."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from benchmark.records.record import Origin, Record, Score
+from benchmark.report.same import same_as
+from benchmark.report.select import BASELINES, LIMIT
+from benchmark.report.table import NOTHING, Table, share, with_n
+
+BLIND = frozenset({*BASELINES, LIMIT}) - {"untrained"}
+"""What looks at no network: where its numbers are equal for several, they stand in one row."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A heading, and what stands below it in the row of a record."""
+
+    heading: str
+    cell: Callable[[Record], str]
+    kind: Literal["", "model", "fold", "spare"] = ""
+    """``model``: names the network. ``fold``: that too, left out where all rows say the same. ``spare``: left out where no row has it."""
+
+
+def _method(record: Record) -> str:
+    return f"{record.cell.method} (paper)" if record.source == "paper" else record.cell.method
+
+
+def _same(record: Record) -> str:
+    return "" if record.source == "paper" else same_as(record.cell.method, record.cell.global_pool)
+
+
+MODEL = (
+    Column("backbone", lambda r: r.cell.backbone or NOTHING, "model"),
+    Column("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
+    Column("attention", lambda r: r.cell.attention_map or NOTHING, "fold"),
+    Column("size", lambda r: str(r.cell.img_size or NOTHING), "fold"),
+)
+WORDS = (*MODEL, Column("method", _method), Column("same map as", _same, "spare"))
+"""With what every row begins."""
+PLACED = (*WORDS, Column("alignment", lambda r: r.cell.alignment or NOTHING, "fold"))
+"""The same where rows of both alignments may stand below each other."""
+
+Shown = Callable[[Score | None], str]
+
+
+def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Shown = share) -> Column:
+    """The mean of a metric over findings; a dash where the record has none."""
+    return Column(heading or metric, lambda record: shown(record.find(metric, origin=origin)))
+
+
+def spare(column: Column) -> Column:
+    """The same, left out where no row says anything."""
+    return replace(column, kind="spare")
+
+
+def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
+    """How many a metric rests on; a dash where nobody says."""
+    return score(metric, origin, heading, lambda found: str(found.n) if found is not None and found.n else NOTHING)
+
+
+def headed(heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share) -> Column:
+    """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
+    counts = {found.n for r in records if (found := pick(r)) is not None}
+    if len(counts) != 1:
+        return Column(heading, lambda record: with_n(pick(record)))
+    return Column(f"{heading} (n {counts.pop()})", lambda record: shown(pick(record)))
+
+
+def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
+    """A row per record, in their order; baselines that are equal for several networks stand once, with ``any`` for their names."""
+    rows = _merged([tuple(column.cell(record) for column in columns) for record in records], columns, records)
+    kept = [i for i, column in enumerate(columns) if _says(column.kind, [row[i] for row in rows])]
+    return Table(title, intro, tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
+
+
+def _merged(rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records: Sequence[Record]) -> list[tuple[str, ...]]:
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for n, (row, record) in enumerate(zip(rows, records, strict=True)):
+        blind = record.source == "run" and record.cell.method in BLIND
+        numbers = tuple(cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "fold"))
+        groups.setdefault(numbers if blind else (str(n),), []).append(n)
+    return [_joined([rows[n] for n in members], columns) for members in groups.values()]
+
+
+def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[Column]) -> tuple[str, ...]:
+    apart = [len({row[i] for row in rows}) > 1 for i in range(len(columns))]
+    return tuple("any" if differs else cell for differs, cell in zip(apart, rows[0], strict=True))
+
+
+def _says(kind: str, cells: Sequence[str]) -> bool:
+    if kind == "fold":
+        return len({*cells} - {NOTHING}) > 1
+    return kind != "spare" or any(cell not in ("", NOTHING) for cell in cells)

@@ -1,0 +1,45 @@
+"""``results/README.md``: each suite with its best method, its cells and its files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.records import Record, load
+from benchmark.report import select, standing
+from benchmark.report.page import GENERATED
+from benchmark.report.table import NOTHING, Table, markdown, number
+from core.files import write_text
+
+HEADER = ("suite", "data", "best method", select.MAIN, "prior", "center", "n cells", "not available", "failed", "files")
+KINDS = ("md", "csv", "tex")
+
+
+def index(folder: Path | str) -> Path:
+    """Write ``README.md`` of the results folder and say where it lies."""
+    folder = Path(folder)
+    suites = sorted(path.parent for path in folder.glob("*/records") if path.is_dir())
+    table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, tuple(map(_suite, suites)))
+    write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
+    return folder / "README.md"
+
+
+def _suite(folder: Path) -> tuple[str, ...]:
+    records = [record for record in load(folder) if record.source == "run"]
+    rows = select.once(select.scored(records, select.BOARD))
+    best = standing.best(rows)
+    files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
+    return (
+        folder.name,
+        ", ".join(select.datasets(records)),
+        NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
+        number(None if best is None else select.main_value(best)),
+        *(number(_best(rows, word)) for word in ("prior", "center")),
+        str(len(records)),
+        *(str(sum(r.status == status for r in records)) for status in ("n/a", "failed")),
+        f"{files}, [records]({folder.name}/records)",
+    )
+
+
+def _best(rows: Sequence[Record], method: str) -> float | None:
+    """The highest main column of a method over all models."""
+    values = [select.main_value(row) for row in rows if row.cell.method == method]
+    return max((value for value in values if value is not None), default=None)

@@ -1,0 +1,31 @@
+"""A metric at each origin of its score threshold: the columns that show what choosing on the truth is worth."""
+
+from benchmark.report.columns import Column, count, score, spare
+from benchmark.report.table import with_interval
+
+ORIGINS = (
+    "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the other folds' "
+    "patients; oracle: the best on the very cases that are scored, an upper bound"
+)
+SHARED = (
+    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, what is gained by choosing on the "
+    "truth that is scored. A dash: no boxed image to choose on, or not scored."
+)
+
+
+def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
+    """Every origin, per finding and shared, then how much the oracle flatters and n."""
+    shared = f"{metric}@shared"
+    return (
+        score(metric, "fixed", "fixed"),
+        score(metric, "otsu", "otsu"),
+        score(metric, "validation", "validation"),
+        spare(score(shared, "validation", "validation, shared")),
+        score(metric, "cross-fitted", "cross-fitted", with_interval),
+        score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
+        score(metric, "oracle", "oracle", with_interval),
+        score(shared, "oracle", "oracle, shared", with_interval),
+        score(optimism, heading="optimism", shown=with_interval),
+        score(f"{optimism}@shared", heading="optimism, shared", shown=with_interval),
+        count(metric, "cross-fitted"),
+    )

@@ -1,0 +1,52 @@
+"""``leaderboard.md``: every table of a suite on one page, the main one first."""
+
+import re
+from collections.abc import Sequence
+
+from benchmark import validity as checks
+from benchmark.records.record import Record
+from benchmark.report import details, leaderboard, pixels, protocols, ranks, select, sheets, validity
+from benchmark.report.alignment import alignment
+from benchmark.report.missing import missing
+from benchmark.report.strata import strata
+from benchmark.report.table import Table, markdown
+
+GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
+SHEETS = (*protocols.SHEETS, *pixels.SHEETS)
+SHOWN = frozenset({select.BOARD, "paired", "classification", *(sheet.protocol for sheet in SHEETS)})
+"""Protocols that stand in a table of this page's own making; any other has the plain sheet."""
+
+
+def page(records: Sequence[Record], title: str, about: str = "") -> str:
+    """The text of ``leaderboard.md``: per data set the main tables first, at last the cells without a number."""
+    tables = [table for name in select.datasets(records) for table in of_dataset(records, name)]
+    tables += [gaps] if (gaps := missing(records)) else []
+    sections = [f"# {title}", GENERATED, *([about] if about else []), contents(tables), *map(markdown, tables)]
+    return "\n\n".join(section.strip() for section in sections) + "\n"
+
+
+def boards(records: Sequence[Record], dataset: str) -> list[Table]:
+    """What a validity check says, or the main table on all images, then that of the slow methods on theirs."""
+    main = (leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset)))
+    found = [*validity.tables(records, dataset), *main]
+    return [table for table in found if table is not None]
+
+
+def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
+    """All tables of a data set that have a row."""
+    closer = [details.per_finding(records, dataset), details.by_threshold(records, dataset), strata(records, dataset)]
+    others = sorted({r.cell.protocol for r in records} - SHOWN - {*checks.names()})
+    every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
+    named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]
+    found = [*boards(records, dataset), *closer, *ranks.tables(records, dataset), *named]
+    return [table for table in found if table is not None]
+
+
+def contents(tables: Sequence[Table]) -> str:
+    """Links to the sections, as GitHub names them.
+
+    >>> contents([Table("NIH: wang, T(IoU)", "", (), ())])
+    'Tables: [NIH: wang, T(IoU)](#nih-wang-tiou)'
+    """
+    anchors = [re.sub(r"[^\w\- ]", "", table.title.lower()).replace(" ", "-") for table in tables]
+    return "Tables: " + " · ".join(f"[{table.title}](#{anchor})" for table, anchor in zip(tables, anchors, strict=True))

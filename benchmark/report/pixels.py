@@ -1,0 +1,60 @@
+"""The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
+
+from benchmark.report.columns import Column, count, score, spare
+from benchmark.report.origins import ORIGINS, SHARED, origins
+from benchmark.report.sheets import Sheet
+from benchmark.report.table import with_interval, with_n
+
+
+def _maxbox(metric: str, name: str, what: str, *more: Column) -> Sheet:
+    return Sheet(
+        "maxbox",
+        f"maxbox, {name}",
+        ORIGINS,
+        f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one threshold for all cases, "
+        f"nearest to `oracle, shared`. {SHARED}",
+        (*origins(metric, f"optimism@{metric}"), *more),
+        asks=metric,
+    )
+
+
+def _chexlocalize(word: str, truth: str) -> Sheet:
+    masks, every = f"mask_iou{word}", f"mask_iou_all{word}"
+    return Sheet(
+        "chexlocalize",
+        f"chexlocalize, {truth}",
+        f"of .2, .3 … .8, by mean IoU; {ORIGINS}",
+        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; the source shows "
+        f"`validation`. {SHARED} mask_iou_all: over the cases where either is, a miss or false alarm counts as 0. hit_rate: the map's "
+        "first maximum lies in the truth.",
+        (
+            *origins(masks, f"optimism{word}"),
+            *(spare(score(every, origin, f"mask_iou_all, {origin}")) for origin in ("fixed", "otsu", "validation", "oracle")),
+            score(every, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
+            score(f"hit_rate{word}", heading="hit_rate", shown=with_interval),
+            count(f"hit_rate{word}", heading="n truths"),
+        ),
+        asks=f"hit_rate{word}",
+    )
+
+
+MAXBOX = (
+    _maxbox("maxboxacc", "MaxBoxAcc", "the one box of the largest contour has IoU ≥ .5"),
+    _maxbox(
+        "maxboxaccv2",
+        "MaxBoxAccV2",
+        "any contour's box, mean over IoU ≥ .3, .5, .7, each with its own threshold (last columns: each of the three)",
+        *(score(f"maxboxaccv2@iou.{tenth}", "cross-fitted", f"IoU ≥ .{tenth}") for tenth in (3, 5, 7)),
+        *(score(f"maxboxaccv2@iou.{tenth}", "oracle", f"IoU ≥ .{tenth} oracle") for tenth in (3, 5, 7)),
+    ),
+)
+PXAP = Sheet(
+    "pxap",
+    "pxap",
+    "none: all of them",
+    "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth is the mask, or where "
+    "there is none the boxes' interior.",
+    (score("pxap", shown=with_interval), count("pxap")),
+)
+CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))
+SHEETS = (*MAXBOX, PXAP, *CHEXLOCALIZE)

@@ -1,0 +1,128 @@
+"""Tables of the two checks of how a map is placed: on which grid, and by whose convention."""
+
+from collections.abc import Callable, Sequence
+
+from benchmark.records import Record
+from benchmark.records.record import Origin
+from benchmark.report import select
+from benchmark.report.columns import MODEL, WORDS, Column, count, score, tabulated
+from benchmark.report.rests import rests_on
+from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
+from benchmark.validity.spread import ranges, spread
+
+GAIN = f"change@{select.MAIN}@aligned"
+MEASURES: tuple[tuple[str, Origin], ...] = ((select.MAIN, "cross-fitted"), (select.MAIN, "fixed"), ("pointing", "none"))
+
+
+def of(records: Sequence[Record], dataset: str, check: str) -> list[Record]:
+    """The records of a check that have scores, in a fixed order."""
+    every = [r for r in records if r.cell.dataset == dataset and r.cell.protocol == check and r.scores]
+    return sorted(every, key=lambda r: (*map(str, select.model_of(r)[:-1]), r.cell.method, r.key))
+
+
+def variants(record: Record, metric: str) -> tuple[str, ...]:
+    """What stands behind ``METRIC@`` in a record, in its order."""
+    return tuple(s.metric.removeprefix(f"{metric}@") for s in record.scores if s.finding == "mean" and s.metric.startswith(f"{metric}@"))
+
+
+def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
+    """Per network and size what the true grid gains over all methods, then method by method."""
+    every = sorted(of(records, dataset, "alignment"), key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
+    if not every:
+        return []
+    told = "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of the side."
+    intro = f"{told}\n{rests_on(every, 'cross-fitted by patient, per finding, each placement for itself')}"
+    rows = [_summary([r for r in every if select.model_of(r) == model]) for model in dict.fromkeys(map(select.model_of, every))]
+    sides = (f"{select.MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
+    summary = Table(
+        f"{dataset}: what the true grid gains, mean over methods",
+        f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
+        (*(column.heading for column in MODEL), "shift", "n methods", *sides),
+        tuple(rows),
+    )
+    return [summary, tabulated(f"{dataset}: aligned and conventional ({select.MAIN})", intro, _sides(), every)]
+
+
+def _sides() -> list[Column]:
+    return [
+        *WORDS,
+        score("shift"),
+        *(score(f"{select.MAIN}@{side}", "cross-fitted", side, with_interval) for side in ("conventional", "aligned")),
+        score(GAIN, "cross-fitted", "gain", signed),
+        *(score(f"pointing@{side}", heading=f"pointing, {side}") for side in ("conventional", "aligned")),
+        score("change@pointing@aligned", heading="gain in pointing", shown=signed),
+        count(GAIN, "cross-fitted"),
+    ]
+
+
+def _summary(records: Sequence[Record]) -> tuple[str, ...]:
+    found = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
+    gains = [s.value for s in found if s.value is not None]
+    sides = [_mean(records, f"{select.MAIN}@{side}") for side in ("conventional", "aligned")]
+    up, down = sum((s.low or 0) > 0 for s in found), sum((s.high or 0) < 0 for s in found)
+    told = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
+    model = (column.cell(records[0]) for column in MODEL)
+    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, sides), *told, str(up), str(down))
+
+
+def _mean(records: Sequence[Record], metric: str) -> float | None:
+    values = [s.value for r in records if (s := r.find(metric, origin="cross-fitted")) is not None and s.value is not None]
+    return sum(values) / len(values) if values else None
+
+
+def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
+    """How much of the spread is convention, then method x convention."""
+    every = of(records, dataset, "conventions")
+    if not every:
+        return []
+    intro = rests_on(every, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture")
+    names = tuple(dict.fromkeys(name for r in every for name in variants(r, "pointing")))
+    tables = [_apart(every, names, dataset, intro)]
+    for metric, origin in MEASURES:
+        columns = [*WORDS, *(score(f"{metric}@{name}", origin, name) for name in names), Column("range", _range(metric, origin, names))]
+        title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
+        tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], every))
+    return tables
+
+
+def _apart(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
+    """Each model's table of methods x conventions taken apart, by each measure."""
+    told = (
+        "Shares of the squares around the grand mean: between methods, between conventions, and what is neither's alone. Range: largest − "
+        f"smallest score, over the methods under the first convention, and over the conventions, mean over methods. Order reversed: pairs "
+        f"of methods that some convention puts the other way round. `peers`: without `{names[0]}`, which places maps where they look."
+    )
+    models = dict.fromkeys(map(select.model_of, records))
+    groups = [[r for r in records if select.model_of(r) == model] for model in models]
+    rows = [row for group in groups for word, some in (("all", names), ("peers", names[1:])) for row in _spreads(group, word, some)]
+    parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
+    header = (*(column.heading for column in MODEL), "score", "thresholds", "conventions", "n methods", *parts)
+    return Table(f"{dataset}: how much of the difference is convention", f"{told}\n{intro}", header, tuple(rows))
+
+
+def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Record], str]:
+    def cell(record: Record) -> str:
+        values = _values(record, metric, origin, names)
+        return number(max(values) - min(values)) if values else NOTHING
+
+    return cell
+
+
+def _spreads(records: Sequence[Record], word: str, names: Sequence[str]) -> list[tuple[str, ...]]:
+    """A row per measure; none where fewer than two methods have a score under every convention."""
+    rows = []
+    for metric, origin in MEASURES:
+        known = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
+        if len(known) < 2:
+            continue
+        found = spread(known)
+        shares = (f"{100 * value:.0f}" for value in (found.methods, found.conventions, found.both))
+        told = (metric, origin if origin != "none" else NOTHING, f"{word} ({len(names)})", str(len(known)), *shares)
+        ends = (number(found.over_methods), number(found.over_conventions), f"{found.flips} of {found.pairs}")
+        rows.append((*(column.cell(records[0]) for column in MODEL), *told, *ends))
+    return rows
+
+
+def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -> list[float]:
+    found = [record.find(f"{metric}@{name}", origin=origin) for name in names]
+    return [s.value for s in found if s is not None and s.value is not None]

@@ -1,0 +1,104 @@
+"""Methods against each other over all findings: average ranks and what Friedman's and Nemenyi's tests make of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from benchmark.records.record import Record
+from benchmark.report import select
+from benchmark.report.leaderboard import THRESHOLDS
+from benchmark.report.rests import rests_on
+from benchmark.report.table import Table, number
+
+if TYPE_CHECKING:
+    from benchmark.statistics.nemenyi import Diagram
+
+PICTURE = "ranks.svg"
+CAUTION = (
+    "Baselines take part, truth does not. The findings of one network, on the same images, are no independent draws: p and the critical "
+    "difference are a guide, not a proof."
+)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The methods that every network has, and their main column finding by finding."""
+
+    records: tuple[Record, ...]
+    """What the values are means of."""
+    methods: tuple[str, ...]
+    findings: tuple[str, ...]
+    values: tuple[tuple[float, ...], ...]
+    """Methods × findings: the mean over the networks."""
+    networks: tuple[str, ...]
+    absent: tuple[str, ...]
+    """Methods that some network lacks."""
+    title: str
+
+    @property
+    def diagram(self) -> "Diagram":
+        """Average ranks, critical difference and groups."""
+        from benchmark.statistics.nemenyi import diagram  # its library is slower to import than all tables are to write
+
+        return diagram(self.values, self.methods)
+
+
+def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
+    """One for all images and one for each part that slow methods explain; none where fewer than two methods share two findings."""
+    found = [_ranking(records, dataset, images) for images in (None, *select.parts(records, dataset))]
+    return [ranking for ranking in found if ranking is not None]
+
+
+def tables(records: Sequence[Record], dataset: str) -> list[Table]:
+    """The table of each ranking, the picture of all of them above the first."""
+    found = [ranks(ranking) for ranking in rankings(records, dataset)]
+    return [replace(t, intro=f"{t.intro}\n\n![critical-difference diagrams]({PICTURE})") if n == 0 else t for n, t in enumerate(found)]
+
+
+def ranks(ranking: Ranking) -> Table:
+    """A row per method, best average rank first: its rank in each finding, and which methods it is better than."""
+    from benchmark.statistics.ranks import friedman
+    from benchmark.statistics.ranks import ranks as placed
+
+    drawn, places = ranking.diagram, placed(ranking.values)
+    rows = []
+    for n, method in enumerate(drawn.methods):
+        own = ranking.methods.index(method)
+        worse = [other for m, other in enumerate(drawn.methods) if m > n and drawn.ranks[m] - drawn.ranks[n] > drawn.critical]
+        mean = sum(ranking.values[own]) / len(ranking.findings)
+        rows.append((f"{drawn.ranks[n]:.2f}", method, number(mean), *(f"{place:g}" for place in places[own]), ", ".join(worse)))
+    header = ("average rank", "method", select.MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
+    return Table(f"{ranking.title}: ranks", _intro(ranking, drawn.critical, *friedman(ranking.values)), header, tuple(rows))
+
+
+def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str:
+    values = f"Ranks by {select.MAIN} within each finding, averaged over {len(ranking.findings)} findings. "
+    values += f"Values are means over {len(ranking.networks)} networks ({', '.join(ranking.networks)})."
+    missing = f" Left out, for not every network has them: {', '.join(ranking.absent)}." if ranking.absent else ""
+    tests = f"Friedman: chi² {statistic:.1f}, p {p:.2g}; critical difference of average ranks (Nemenyi, 5 %): {critical:.2f}."
+    return f"{rests_on(ranking.records, THRESHOLDS)}\n{values}{missing}\n{tests} {CAUTION}"
+
+
+def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
+    every = [r for r in select.board(records, dataset, images) if r.source == "run" and r.cell.method != select.LIMIT]
+    names = {select.model_of(r): select.network(r) for r in every}
+    of = {method: [r for r in every if r.cell.method == method] for method in sorted({r.cell.method for r in every})}
+    shared = {method: own for method, own in of.items() if len(own) == len(names)}
+    kept = [r for own in shared.values() for r in own]
+    values = {f: [_mean(own, f) for own in shared.values()] for f in _findings(kept)}
+    complete = {f: column for f, column in values.items() if None not in column}
+    if len(shared) < 2 or len(complete) < 2:
+        return None
+    title = f"{dataset}, all images" if images is None else f"{dataset}, {select.counted(every)} images"
+    rows = tuple(tuple(float(value or 0) for value in row) for row in zip(*complete.values(), strict=True))
+    return Ranking(tuple(kept), tuple(shared), tuple(complete), rows, tuple(names.values()), tuple(m for m in of if m not in shared), title)
+
+
+def _findings(records: Sequence[Record]) -> list[str]:
+    return [f for f in dict.fromkeys(s.finding for r in records for s in r.scores if s.metric == select.MAIN) if f != "mean"]
+
+
+def _mean(records: Sequence[Record], finding: str) -> float | None:
+    """Of the networks; None where one has no value."""
+    values = [score.value for r in records if (score := select.main_score(r, finding)) is not None and score.value is not None]
+    return sum(values) / len(values) if len(values) == len(records) else None

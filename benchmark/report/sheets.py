@@ -1,0 +1,43 @@
+"""The table of a named protocol: what its thresholds are, what a reader must know, and its columns."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.records.record import Record
+from benchmark.report import select
+from benchmark.report.columns import PLACED, Column, score, tabulated
+from benchmark.report.rests import rests_on
+from benchmark.report.table import Table, with_n
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One table of one protocol."""
+
+    protocol: str
+    title: str
+    thresholds: str
+    """Where score thresholds come from."""
+    about: str
+    """What the columns mean."""
+    columns: tuple[Column, ...]
+    asks: str = ""
+    """A metric that a record must have for a row; none: any."""
+
+
+def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
+    """The rows of a data set, of all its images; papers last. None where there is no row."""
+    every = [r for r in select.of(records, dataset, sheet.protocol) if not sheet.asks or r.find(sheet.asks) is not None]
+    if not every:
+        return None
+    intro = f"{rests_on(every, sheet.thresholds)}\n{sheet.about}"
+    return tabulated(f"{dataset}: {sheet.title}", intro, [*PLACED, *sheet.columns], every)
+
+
+def plain(protocol: str, records: Sequence[Record]) -> Sheet:
+    """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it."""
+    means = dict.fromkeys(
+        (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.scores if s.finding == "mean"
+    )
+    columns = [score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means]
+    return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns))

@@ -1,0 +1,150 @@
+"""The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
+
+A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are the
+map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so nothing
+is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex. Neighbours
+above t are connected along their edge. Where only two opposite corners of a patch are above, they are connected exactly
+when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's
+extremes lie on grid lines, where linear interpolation finds them.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.surface import flood, linear
+from core.errors import BadValueError
+from core.frames import Alignment, Grid, resolve
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """A heat map as a continuous function on a frame, which it covers from edge to edge."""
+
+    values: FloatArray
+    """(h,w) values at the vertices that lie in the frame."""
+    y: FloatArray
+    """(h,) rows of the vertices, ascending, in the frame."""
+    x: FloatArray
+    """(w,) columns of the vertices, ascending, in the frame."""
+    frame: tuple[int, int]
+    """(H, W)."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether the surface is constant: then nothing stands out and there is no box."""
+        return bool(self.values.min() == self.values.max())
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the highest vertex in the frame, the first in row-major order on ties."""
+        row, column = divmod(int(self.values.argmax()), self.values.shape[1])
+        return float(self.x[column]), float(self.y[row])
+
+    @property
+    def mean(self) -> float:
+        """Mean over the whole frame, exact."""
+        height, width = self.frame
+        return float((linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]) / (height * width)
+
+    def integral(self, box: ArrayLike) -> float:
+        """Exact integral over a box (4,) xyxy in the frame; a weighted sum of the vertices."""
+        x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
+        return float(self.integrals((y0, y1), (x0, x1))[0, 0])
+
+    def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
+        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between neighbouring ones."""
+        return np.asarray(linear.integral(self.y, y) @ self.values @ linear.integral(self.x, x).T)
+
+
+def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
+    """The surface of a map (h,w) on its ``grid``, cropped to the ``frame`` (H, W).
+
+    Raises ``BadValueError`` for a map that is not two-dimensional or not finite, and for a missing grid.
+    """
+    array = checked(values)
+    shape = (array.shape[0], array.shape[1])
+    (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
+    if rows is None or columns is None:
+        return Surface(np.ascontiguousarray(array), y, x, frame)
+    cropped = np.clip(rows @ array @ columns.T, array.min(), array.max())  # a constant map stays exactly constant
+    return Surface(np.ascontiguousarray(cropped), y, x, frame)
+
+
+Axis = tuple[FloatArray, FloatArray | None]
+"""Vertices along an axis, and the weights of the map's positions in them; None where all axes have their positions as they are."""
+
+
+@functools.lru_cache(maxsize=256)
+def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[Axis, Axis]:
+    """Rows and columns; all maps of a model share them."""
+    centres = grid.centres(shape, frame)
+    inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
+    if all(map(np.array_equal, centres, inside)):
+        return (centres[0], None), (centres[1], None)
+    y, x = ((kept, linear.between(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    return y, x
+
+
+def min_max(values: ArrayLike) -> FloatArray:
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises ``BadValueError`` as ``checked``.
+
+    >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
+    ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
+    """
+    array = checked(values)
+    span = array.max() - array.min()
+    return (array - array.min()) / span if span > 0 else np.zeros_like(array)
+
+
+def checked(values: ArrayLike) -> FloatArray:
+    """(h,w) float64 of a map. Raises ``BadValueError`` where it has another shape, nan or inf."""
+    if hasattr(values, "detach"):  # a tensor of any device and type
+        values = values.detach().cpu().float().numpy()
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or 0 in array.shape:
+        raise BadValueError(f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, the first at ({row}, {column}): it has no score")
+    return array
+
+
+def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
+    """(T,) thresholds -> (T,4) box of the component that holds the highest vertex; a row of nan where nothing is above.
+
+    Boxes in the frame. A flat surface has none.
+    """
+    levels = as_levels(thresholds)
+    if on.flat:
+        return np.full((len(levels), 4), np.nan)
+    found = flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
+    return np.asarray(found)
+
+
+def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
+    """(T,) thresholds -> (M,4) outer boxes of all components in the frame, and (M,) which threshold each belongs to.
+
+    Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
+    """
+    levels = as_levels(thresholds)
+    if on.flat:
+        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
+    boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
+    return boxes, index
+
+
+def as_levels(thresholds: ArrayLike) -> FloatArray:
+    """(T,) float64 of thresholds; a number gives (1,)."""
+    return np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+
+
+def starts(on: Surface, levels: FloatArray) -> NDArray[np.int64]:
+    """(V,) the vertices above any of the (T,) levels, from the highest down, then in row-major order; none of a flat surface."""
+    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
+    order = above[np.argsort(-on.values.flat[above], kind="stable")]
+    return order[:0] if on.flat else order

@@ -1,0 +1,95 @@
+"""Exactly at which thresholds a case hits.
+
+Inside a piece of a trace the box's edges are linear in the threshold. Cut where they pass the truth's edges, and the
+overlap's area and the box's are each a product of two linear functions, so IoU > d, written as
+
+    (1 + d) · overlap - d · area - d · truth > 0,
+
+is a quadratic inequality, and its roots are the critical thresholds: no grid, no bisection. IoBB > d is
+overlap - d · area > 0.
+"""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.surface.trace import Trace
+from core.boxes import area, as_boxes
+from core.types import FloatArray
+
+Measure = Literal["iou", "iobb"]
+EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
+"""Edges of the box …"""
+PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
+"""… and the edges of the truth that they may pass."""
+
+
+def hits(found: Trace, truth: ArrayLike, above: float, measure: Measure = "iou") -> FloatArray:
+    """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU (IoBB) > ``above`` with any of them.
+
+    Disjoint intervals [low, high), ascending; where a low end is a root, the overlap only equals ``above`` there.
+
+    >>> from benchmark.surface import surface
+    >>> from benchmark.surface.trace import trace
+    >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))  # the square 15 ± 10·(1 - t)
+    >>> hits(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
+    [[0.0, 0.75]]
+    """
+    return _union(np.concatenate([np.zeros((0, 2)), *(_with(found, box, above, measure) for box in as_boxes(truth))]))
+
+
+def _with(found: Trace, truth: FloatArray, above: float, measure: Measure) -> FloatArray:
+    """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
+    piece, low, high = _cut(found, truth)
+    move = found.stop - found.start
+    boxes = [found.start[piece] + part[:, None] * move[piece] for part in (low, high)]
+    overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
+    whole = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
+    weight, rest = (1 + above, above * area(truth)[0]) if measure == "iou" else (1.0, 0.0)
+    excess = weight * overlap - above * whole - np.array([rest, 0, 0])[:, None]
+    ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
+    middle = (ends[1:] + ends[:-1]) / 2
+    part = low * (1 - ends) + high * ends
+    at = found.levels[piece] * (1 - part) + found.levels[piece + 1] * part
+    is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (at[1:] > at[:-1])  # (3, n)
+    return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
+
+
+def _cut(found: Trace, truth: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
+    """Pieces cut where an edge of the box passes one of the truth: (n,) piece, and its part from where to where, in [0,1]."""
+    gap, move = truth[None, PASSED] - found.start[:, EDGES], (found.stop - found.start)[:, EDGES]
+    cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
+    edge = np.zeros((len(cuts), 1))
+    cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
+    piece, place = np.nonzero(np.diff(cuts, axis=1) > 0)
+    return piece, cuts[piece, place], cuts[piece, place + 1]
+
+
+def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
+    """(n,2) width and height, 0 where there is none."""
+    return np.clip(high - low, 0, None)
+
+
+def _product(first: FloatArray, last: FloatArray) -> FloatArray:
+    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product on the way, constant one first."""
+    (w, h), (dw, dh) = first.T, (last - first).T
+    return np.array([w * h, w * dh + h * dw, dw * dh])
+
+
+def _roots(c: FloatArray, b: FloatArray, a: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(n,) coefficients of c + b·u + a·u² -> its roots in [0,1]; 0 or 1 where there is none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        stable = -(b + np.copysign(np.sqrt(b * b - 4 * a * c), b)) / 2  # nothing cancels; nan without a real root
+        first, second = stable / a, c / stable
+    return tuple(np.clip(np.nan_to_num(root), 0, 1) for root in (first, second))  # type: ignore[return-value]
+
+
+def _union(intervals: FloatArray) -> FloatArray:
+    """(K,2) intervals -> the disjoint ones that cover the same, ascending; touching ones are joined."""
+    if not len(intervals):
+        return intervals
+    low, high = intervals[np.argsort(intervals[:, 0], kind="stable")].T
+    reach = np.maximum.accumulate(high)
+    new = np.concatenate([[True], low[1:] > reach[:-1]])
+    return np.stack([low[new], reach[np.concatenate([new[1:], [True]])]], 1)

@@ -1,0 +1,109 @@
+"""Components of a surface by flooding its vertices, compiled: what ``benchmark.surface`` calls.
+
+Arrays only, so that numba compiles them once: ``f`` (h,w) values at rows ``y`` (h,) and columns ``x`` (w,) of a frame
+``height`` × ``width``; all float64 and in the frame.
+"""
+
+import numpy as np
+from numba import njit
+
+U = np.uint64
+"""Of an index that is never negative: the compiler need not ask."""
+
+
+@njit(cache=True, nogil=True)
+def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the box of the component of {f > t} that holds vertex ``start`` and stamp its vertices in ``seen``."""
+    h, w = f.shape
+    flat = f.ravel()
+    box[0], box[1], box[2], box[3] = width, height, 0.0, 0.0
+    seen[start] = stamp
+    stack[0] = start
+    count = 1
+    while count > 0:
+        count -= 1
+        at = stack[U(count)]
+        i, j = at // w, at % w
+        own = flat[U(at)]
+        above = own - t
+        up, down, left, right = i > 0, i < h - 1, j > 0, j < w - 1
+        north = flat[U(at - w)] if up else -np.inf
+        south = flat[U(at + w)] if down else -np.inf
+        west = flat[U(at - 1)] if left else -np.inf
+        east = flat[U(at + 1)] if right else -np.inf
+        # along the grid lines: the surface falls to t before the neighbour, or runs on to the frame's edge
+        if west > t:
+            count = _push(at - 1, stamp, seen, stack, count)
+        else:
+            box[0] = min(box[0], x[j] - above / (own - west) * (x[j] - x[j - 1]) if left else 0.0)
+        if east > t:
+            count = _push(at + 1, stamp, seen, stack, count)
+        else:
+            box[2] = max(box[2], x[j] + above / (own - east) * (x[j + 1] - x[j]) if right else width)
+        if north > t:
+            count = _push(at - w, stamp, seen, stack, count)
+        else:
+            box[1] = min(box[1], y[i] - above / (own - north) * (y[i] - y[i - 1]) if up else 0.0)
+        if south > t:
+            count = _push(at + w, stamp, seen, stack, count)
+        else:
+            box[3] = max(box[3], y[i] + above / (own - south) * (y[i + 1] - y[i]) if down else height)
+        # across a patch: only where both other corners are not above; with a third corner, the edges connect anyway
+        if up and left and not (north > t or west > t):
+            count = _across(flat[U(at - w - 1)], at - w - 1, above, north, west, t, stamp, seen, stack, count)
+        if up and right and not (north > t or east > t):
+            count = _across(flat[U(at - w + 1)], at - w + 1, above, north, east, t, stamp, seen, stack, count)
+        if down and left and not (south > t or west > t):
+            count = _across(flat[U(at + w - 1)], at + w - 1, above, south, west, t, stamp, seen, stack, count)
+        if down and right and not (south > t or east > t):
+            count = _across(flat[U(at + w + 1)], at + w + 1, above, south, east, t, stamp, seen, stack, count)
+
+
+@njit(cache=True, nogil=True)
+def _across(value, at, above, side, other, t, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Push the opposite corner of a patch where the saddle lies above t, written without a division."""
+    if value > t and above * (value - t) > (side - t) * (other - t):
+        return _push(at, stamp, seen, stack, count)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Put a vertex on the stack unless it was there; how many are on it."""
+    if seen[U(at)] == stamp:
+        return count
+    seen[U(at)] = stamp
+    stack[U(count)] = at
+    return count + 1
+
+
+@njit(cache=True, nogil=True)
+def peak_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """(T,4) box of the highest vertex's component at each of the (T,) ``levels``; nan where it is not above."""
+    out = np.full((levels.size, 4), np.nan)
+    seen, stack = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64)
+    peak = f.argmax()
+    highest = f.max()
+    for n in range(levels.size):
+        if highest > levels[n]:
+            flood(f, y, x, height, width, levels[n], peak, n, seen, stack, out[n])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """(M,4) boxes of all components at all ``levels`` and (M,) the level's number; at a level by highest vertex, descending."""
+    flat = f.ravel()
+    order = np.argsort(-flat, kind="mergesort")
+    out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)
+    seen, stack = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64)
+    count = 0
+    for n in range(levels.size):
+        for start in order:
+            if flat[start] <= levels[n]:
+                break
+            if seen[start] != n:
+                flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
+                index[count] = n
+                count += 1
+    return out[:count].copy(), index[:count].copy()

@@ -1,0 +1,96 @@
+"""How boxes of many cases meet the truth, compiled: what ``benchmark.surface.laid`` and the protocols call.
+
+Arrays only. Cases lie end to end: those of case n are ``first[n]`` to ``first[n + 1]``. Boxes are xyxy, shares as in
+``core.boxes``, except that 0/0 and a box of nan are 0 here: they overlap with nothing.
+"""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds; pieces of a trace begin and end at (P,) low and high."""
+    for n in range(of.size):
+        begin, end = first[of[n]], first[of[n] + 1]
+        for i in range(thresholds.shape[1]):
+            t = thresholds[n, i]
+            if begin == end or not t < high[end - 1]:
+                continue
+            piece = max(begin + np.searchsorted(low[begin:end], t, side="right") - 1, begin)
+            part = max((t - low[piece]) / (high[piece] - low[piece]), 0.0)
+            for edge in range(4):
+                out[n, i, edge] = start[piece, edge] + part * (stop[piece, edge] - start[piece, edge])
+
+
+@njit(cache=True, nogil=True)
+def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """IoU and IoBB of a box with a truth box."""
+    width, height = min(box[2], truth[2]) - max(box[0], truth[0]), min(box[3], truth[3]) - max(box[1], truth[1])
+    if not (width > 0 and height > 0):
+        return 0.0, 0.0
+    overlap, own = width * height, (box[2] - box[0]) * (box[3] - box[1])
+    return overlap / (own + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap), overlap / own
+
+
+@njit(cache=True, nogil=True)
+def overlaps(first, truth, boxes, of, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
+    for p in range(of.size):
+        for m in range(first[of[p]], first[of[p] + 1]):
+            both = shares(boxes[p], truth[m])
+            out[0, p], out[1, p] = max(out[0, p], both[0]), max(out[1, p], both[1])
+
+
+@njit(cache=True, nogil=True)
+def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Add up met truth boxes and boxes that meet none (2,N,L,D); those of case n at level l are ``begins[n * L + l]`` to the next."""
+    levels = out.shape[2]
+    for n in range(first.size - 1):
+        for level in range(levels):
+            met = np.zeros((first[n + 1] - first[n], above.size), np.bool_)
+            for p in range(begins[n * levels + level], begins[n * levels + level + 1]):
+                lone = np.ones(above.size, np.bool_)
+                for m in range(first[n], first[n + 1]):
+                    share = shares(boxes[p], truth[m])[measure]
+                    for d in range(above.size):
+                        if share > above[d]:
+                            met[m - first[n], d], lone[d] = True, False
+                out[1, n, level] += lone
+            out[0, n, level] += met.sum(0)
+
+
+@njit(cache=True, nogil=True)
+def unions(first, truth, boxes, begins, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write (N,L) shares of the area of the union of a case's boxes at a level that lies in the union of its truth; nan without area."""
+    for n in range(out.shape[0]):
+        true = truth[first[n] : first[n + 1]]
+        for level in range(out.shape[1]):
+            at = n * out.shape[1] + level
+            out[n, level] = _union(boxes[begins[at] : begins[at + 1]], true)
+
+
+@njit(cache=True, nogil=True)
+def _union(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    both = np.concatenate((boxes, truth))
+    x, y = np.unique(both[:, 0::2].copy().ravel()), np.unique(both[:, 1::2].copy().ravel())
+    predicted, inside = covered(boxes, x, y), covered(truth, x, y)
+    whole, part = 0.0, 0.0
+    for i in range(y.size - 1):
+        for j in range(x.size - 1):
+            if predicted[i, j]:
+                cell = (y[i + 1] - y[i]) * (x[j + 1] - x[j])
+                whole += cell
+                part += cell * inside[i, j]
+    return part / whole if whole > 0 else np.nan
+
+
+@njit(cache=True, nogil=True)
+def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers; all their edges are in x and y."""
+    out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
+    for m in range(len(boxes)):
+        left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])
+        top, bottom = np.searchsorted(y, boxes[m, 1]), np.searchsorted(y, boxes[m, 3])
+        out[top:bottom, left:right] = True
+    return out

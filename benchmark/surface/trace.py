@@ -1,0 +1,80 @@
+"""The box of the highest vertex's component as a function of the threshold, exact for all thresholds at once.
+
+Along a grid line the surface is linear, so each edge of the box moves linearly with the threshold until another line
+takes over, another vertex joins or a saddle opens. Between these critical thresholds nothing else happens: the whole
+function is a short list of pieces, and no grid of thresholds is needed to know it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from benchmark.surface import climb
+from benchmark.surface.bilinear import Surface, as_levels
+from core.types import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Boxes (xyxy, in the frame) over thresholds; each edge is linear inside a piece, and jumps only between pieces."""
+
+    levels: FloatArray
+    """(P+1,) critical thresholds, ascending; piece p is [levels[p], levels[p+1]). At the last one nothing is above."""
+    start: FloatArray
+    """(P,4) box at the beginning of each piece."""
+    stop: FloatArray
+    """(P,4) its limit at the piece's end."""
+
+    def boxes(self, thresholds: ArrayLike) -> FloatArray:
+        """(T,) thresholds -> (T,4) boxes, as ``benchmark.surface.peak_boxes``: nan where nothing is above.
+
+        Thresholds below the first critical one give the first box.
+        """
+        at = as_levels(thresholds)
+        out = np.full((len(at), 4), np.nan)
+        if len(self.start):
+            piece = np.clip(np.searchsorted(self.levels, at, side="right") - 1, 0, len(self.start) - 1)
+            part = np.clip((at - self.levels[piece]) / np.diff(self.levels)[piece], 0, 1)[:, None]
+            found = self.start[piece] + part * (self.stop - self.start)[piece]
+            out = np.where(at[:, None] < self.levels[-1], found, np.nan)
+        return out
+
+
+EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
+"""Of a flat or a missing map: no box at any threshold."""
+
+
+def trace(on: Surface, low: float = 0.0) -> Trace:
+    """The peak component's box at all thresholds from ``low`` (for a map scaled to [0,1]: 0) upwards.
+
+    >>> from benchmark.surface import surface
+    >>> found = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
+    >>> found.levels.tolist(), found.boxes(.5).tolist()
+    ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
+    """
+    if on.flat or on.values.max() <= low:
+        return EMPTY
+    height, width = on.frame
+    joined = climb.joins(on.values)
+    sides = [_side(on.values, on.x, joined, low), _side(on.values.T, on.y, joined.T, low)]
+    sides += [_side(on.values[:, ::-1], width - on.x[::-1], joined[:, ::-1], low)]
+    sides += [_side(on.values[::-1].T, height - on.y[::-1], joined[::-1].T, low)]
+    levels = np.unique(np.concatenate([side[:, :2].ravel() for side in sides]))
+    ends = np.array([_at(side, levels) for side in sides])  # (4, 2, P): left, top, right, bottom
+    sign, shift = np.array([1, 1, -1, -1])[:, None, None], np.array([0, 0, width, height])[:, None, None]
+    start, stop = (shift + sign * ends).transpose(1, 2, 0)
+    return Trace(levels, start, stop)
+
+
+def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> FloatArray:
+    """(n,4) pieces of the left edge with ascending thresholds: lower, upper, edge at the lower, edge at the upper."""
+    pieces = climb.left(np.ascontiguousarray(f), np.ascontiguousarray(x), np.ascontiguousarray(joined), low)
+    return np.asarray(pieces[::-1][:, [1, 0, 3, 2]])
+
+
+def _at(side: FloatArray, levels: FloatArray) -> FloatArray:
+    """(2,P) a side's edge at the beginning and at the end of each piece between neighbouring ``levels``."""
+    low, high, first, last = side[np.searchsorted(side[:, 0], levels[:-1], side="right") - 1].T
+    part = (np.array([levels[:-1], levels[1:]]) - low) / (high - low)
+    return np.asarray(first + part * (last - first))

@@ -1,0 +1,33 @@
+"""Validity checks: whether the maps and the tables say what they seem to say. One file per check, one suite per check.
+
+A suite with the field ``check: WORD`` is scored by that check alone: one record per model and method, under the check's
+word as its protocol, from the same door, with the same schema. Listing the words imports no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from core.registry import Registry
+
+if TYPE_CHECKING:
+    from benchmark.validity.base import Check
+
+__all__ = ["CLASSIFIER", "get", "is_check", "names", "registry"]
+
+registry = Registry("benchmark.validity", "check")
+CLASSIFIER = ("shortcut",)
+"""The checks that also ask the classifier itself, not only its maps."""
+
+
+def names() -> list[str]:
+    """The words of all checks, sorted."""
+    return registry.names()
+
+
+def is_check(word: str) -> bool:
+    """Whether a record's protocol is a check."""
+    return word in registry.files
+
+
+def get(word: str) -> "type[Check]":
+    """The class behind a word. Raises ``UnknownNameError``."""
+    return registry.get(word)

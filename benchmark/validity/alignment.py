@@ -1,0 +1,34 @@
+"""What the true grid gains over the placement that ``interpolate`` assumes."""
+
+from dataclasses import replace
+
+from benchmark.protocols.base import Result
+from benchmark.records import Score
+from benchmark.validity.base import Check
+from benchmark.validity.compared import compare
+from core.frames import conventional
+
+
+class Alignment(Check):
+    """The same maps on the conventional grid and on the network's own.
+
+    ``hit@iou.3@conventional``, ``hit@iou.3@aligned`` and ``pointing@…`` by the ``locus`` protocol; ``change@…@aligned`` is
+    what honouring the grid gains, paired by patient. ``shift`` says how far the conventional placement is off, in shares
+    of the image's side along the worse axis; 0 for a centred grid.
+    """
+
+    name = "alignment"
+
+    def evaluate(self, word: str, seed: int) -> Result:
+        """Both placements of one method's maps."""
+        aligned = self.cases(word)
+        variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
+        found = compare(variants, self.findings, seed).result(self.findings)
+        n = sum(len(case.boxes) > 0 for case in aligned)
+        return replace(found, scores=[*found.scores, Score(finding="mean", metric="shift", value=self._shift(word), n=n)])
+
+    def _shift(self, word: str) -> float:
+        index = self.maps(word, self.runs).index
+        supposed = conventional(index.grid.size, index.shape[1:])
+        both = zip(supposed.offset, index.grid.offset, index.grid.size, strict=True)
+        return max(abs(first - second) / size for first, second, size in both)

@@ -1,0 +1,86 @@
+"""What every check shares: the networks that it looks at, their maps, and the images that it looks at them on."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from benchmark import stages
+from benchmark.maps import StoredMaps
+from benchmark.protocols.base import Case, Result
+from benchmark.stages import Found
+from benchmark.trained import Trained, drawn
+from config import EngineFlags
+from core.errors import LocusError
+from core.types import Sample
+
+TRAINED = "trained"
+"""The folder of the maps of the networks as they are."""
+
+
+@dataclass(frozen=True)
+class Some(Trained):
+    """A training that is explained on some of its images only."""
+
+    kept: frozenset[str] = frozenset()
+    """Names of those images."""
+
+    @cached_property
+    def cases(self) -> list[Sample]:
+        """The kept images with any truth box."""
+        return [sample for sample in self.data if sample.boxes and sample.image_id in self.kept]
+
+
+class Check(ABC):
+    """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``.
+
+    Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then on;
+    those of all ``words`` share their forward passes.
+    """
+
+    name: ClassVar[str]
+    geometry: ClassVar[str] = "surface"
+    """What its boxes are computed on: surface or pixels."""
+
+    def __init__(
+        self, trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None, images: int | None
+    ) -> None:
+        """``words``: the methods that may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
+        self.trained, self.words, self.folder, self.flags, self.images = list(trained), list(words), folder, flags, images
+        self._found: dict[str, Found] = {}
+
+    @abstractmethod
+    def evaluate(self, word: str, seed: int) -> Result:
+        """What the check says of the method ``word``. Raises the error that says why the method has no maps."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """The findings of the data set."""
+        return self.trained[0].data.findings
+
+    @cached_property
+    def runs(self) -> list[Some]:
+        """The trainings, restricted to the images that are looked at."""
+        return some(self.trained, drawn(self.trained, self.images))
+
+    def cases(self, word: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
+        """Images x findings with the aligned maps of a method, of other networks where ``runs`` are given under a ``label``."""
+        shown = self.runs if runs is None else runs
+        return stages.cases(shown, self.maps(word, shown, label), "aligned")
+
+    def maps(self, word: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
+        """The stored maps of a method; raises the error that says why there are none."""
+        if label not in self._found:
+            self._found[label] = stages.explain(runs, self.words, self.folder / self.name / label, self.flags)
+        found = self._found[label][word]
+        if isinstance(found, LocusError):
+            raise found
+        return found
+
+
+def some(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[Some]:
+    """The trainings, each explained on those of its images that are among ``samples``."""
+    kept = frozenset(sample.image_id for sample in samples)
+    return [Some(run.config, run.folder, run.split, run.stated, kept) for run in trained]

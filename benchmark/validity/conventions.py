@@ -1,0 +1,40 @@
+"""How much of a score is the method's, and how much the way in which its map was made a picture."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from benchmark.protocols.base import Case, Result, usable, with_truth
+from benchmark.validity.base import Check
+from benchmark.validity.compared import compare
+from benchmark.validity.pictures import CONVENTIONS, Convention
+from core.errors import BadValueError
+from core.frames import Grid
+
+
+class Conventions(Check):
+    """The same maps rectified, scaled and resized in the orders of several peers, then scored alike.
+
+    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, thresholds chosen for each convention
+    by itself: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to ``ours``. A picture's
+    pixels are the vertices of the surface that is scored, so that all conventions lose the same by being pictures.
+    """
+
+    name = "conventions"
+
+    def evaluate(self, word: str, seed: int) -> Result:
+        """All conventions for the maps of one method."""
+        cases = with_truth(self.cases(word))
+        variants = {name: [painted(case, convention) for case in cases] for name, convention in CONVENTIONS.items()}
+        return compare(variants, self.findings, seed).result(self.findings)
+
+
+def painted(case: Case, convention: Convention) -> Case:
+    """The case with its map as a picture of the network's input size; one that failed stays as it is."""
+    if not isinstance(case.grid, Grid):
+        raise BadValueError("a convention needs the map's true grid: give aligned cases")
+    values, _ = usable(case)
+    if values is None:
+        return case
+    picture = convention(np.asarray(values, dtype=np.float32), case.grid)
+    return replace(case, map=picture, grid=Grid(case.grid.size, (1, 1), (0, 0)))

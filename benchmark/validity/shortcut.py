@@ -1,0 +1,85 @@
+"""Whether the scores depend on something beside the finding, and whether a map would show it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.protocols.base import FLAT, Case, Result, failures, identity, prepare, usable
+from benchmark.protocols.energy import inside
+from benchmark.protocols.pointing import distance
+from benchmark.stages import NoMapsError
+from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.surface import surface
+from benchmark.validity.auroc import compared
+from benchmark.validity.base import Check, Some, some
+from benchmark.validity.tokens import file, logits, shortcut
+from core.errors import DataError
+from core.types import FloatArray
+
+PLACES = ("token", "finding")
+
+
+class Tokens(Check):
+    """A phantom whose corner token goes with one finding: what the network's scores owe to it, and where the maps look.
+
+    Of the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the finding
+    is not), on the same test patients, and the paired changes to the first. Of a method, on the images that have both the
+    finding and the token: ``peak@token`` and ``peak@finding``, the share whose highest point lies there, ``energy@token`` and
+    ``energy@finding``, the mean share of the map's positive integral. A map can be silent about a shortcut that the scores
+    depend on, so both belong together.
+    """
+
+    name = "shortcut"
+
+    def evaluate(self, word: str, seed: int) -> Result:
+        """The classifier's AUROC, or where the maps of a method look."""
+        if word == "classifier":
+            return self._scores(seed)
+        finding = shortcut(self.trained[0].config).finding
+        cases = [case for case in self.cases(word, self._tokened(finding), "with token") if case.finding == finding]
+        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
+        rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
+        found = estimate(_columns(rows), [finding] * len(rows), [case.patient_id for case in cases], [finding], seed)
+        return Result(scores(found, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
+
+    def _scores(self, seed: int) -> Result:
+        if self.flags is None and not all(file(run, self.folder).exists() for run in self.trained):
+            raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
+        parts = [logits(run, self.folder) for run in self.trained]
+        values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
+        labels, patients = np.concatenate([part[1] for part in parts]), [who for part in parts for who in part[2]]
+        return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
+
+    def _tokened(self, finding: str) -> list[Some]:
+        """The trainings with the images that have both. Raises ``DataError`` where there is none."""
+        both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
+        if not both:
+            raise DataError(f"no test image of {self.trained[0].config.dataset} has both {finding} and the token: ask for more test images")
+        return some(self.trained, both)
+
+
+def _row(case: Case, token: FloatArray) -> dict[str, Any]:
+    """A flat or failed map points nowhere; without anything above zero it has no energy."""
+    on, reason = prepare(case)
+    places = {"token": token, "finding": case.boxes}
+    peaks = {f"peak@{name}": on is not None and distance(on.peak, boxes) == 0 for name, boxes in places.items()}
+    return {**identity(case, reason), **peaks, **{f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}}
+
+
+def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
+    values, _ = usable(case)
+    if values is None or (reason and reason != FLAT):
+        return None
+    share = inside(surface(np.maximum(values, 0), case.frame, case.grid), boxes)
+    return None if np.isnan(share) else share
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    peaks = [Column(f"peak@{name}", "none", np.array([row[f"peak@{name}"] for row in rows]), np.ones(len(rows))) for name in PLACES]
+    return [*peaks, *(_share(rows, f"energy@{name}") for name in PLACES)]
+
+
+def _share(rows: Sequence[Mapping[str, Any]], name: str) -> Column:
+    known = np.array([row[name] is not None for row in rows], dtype=np.float64)
+    return Column(name, "none", np.array([row[name] or 0.0 for row in rows], dtype=np.float64), known)

@@ -1,0 +1,58 @@
+"""How far a table of methods x conventions is spread by either."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from core.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A two-way table of scores taken apart: squares around the grand mean, which add up to 1; 0 each where all are equal."""
+
+    methods: float
+    """Share of the squares between the rows' means."""
+    conventions: float
+    """Share between the columns' means."""
+    both: float
+    """What is left: a convention that helps one method and harms another."""
+    over_methods: float
+    """Largest − smallest score within the first column: the difference between methods as one convention shows it."""
+    over_conventions: float
+    """Largest − smallest score within a row, the mean over rows: how far one method's score moves with the convention."""
+    flips: int
+    """Pairs of methods whose order in the first column is reversed in another one."""
+    pairs: int
+    """Pairs of methods that differ in the first column."""
+
+
+def spread(values: ArrayLike) -> Spread:
+    """(M,C) scores of M methods under C conventions, the first of which is the one that the others are held against.
+
+    >>> spread([[.5, .5], [.3, .3]]).methods, spread([[.5, .3], [.5, .3]]).conventions, spread([[.5, .3], [.3, .5]]).flips
+    (1.0, 1.0, 1)
+    """
+    table = np.asarray(values, dtype=np.float64)
+    grand, rows, columns = table.mean(), table.mean(1, keepdims=True), table.mean(0, keepdims=True)
+    parts = [(rows - grand) ** 2, (columns - grand) ** 2, (table - rows - columns + grand) ** 2]
+    squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
+    whole = sum(squares)
+    methods, conventions, both = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
+    return Spread(methods, conventions, both, float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean()), *_flips(table))
+
+
+def _flips(table: FloatArray) -> tuple[int, int]:
+    differences = [table[a] - table[b] for a in range(len(table)) for b in range(a) if table[a, 0] != table[b, 0]]
+    return sum(bool((d * np.sign(d[0]) < 0).any()) for d in differences), len(differences)
+
+
+def ranges(values: Sequence[float]) -> str:
+    """The smallest and the largest of some numbers, with their signs.
+
+    >>> ranges([.1, -.02])
+    '-0.020 … +0.100'
+    """
+    return f"{min(values):+.3f} … {max(values):+.3f}"

@@ -1,0 +1,65 @@
+"""The records of one model held against what scoring gives again from what its runs left on disk. Nothing is trained, explained or written.
+
+A map counts only when its key is the one that the weights' digests in the record, the pixels and today's code give: see
+``benchmark.orders``. So a record whose method or engine has changed since cannot be verified, and says so.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from benchmark import score
+from benchmark.plan import ModelPlan, folder_name
+from benchmark.records import Cell, Record, cases
+from benchmark.score import Scored
+from benchmark.trained import Trained
+from benchmark.verify.answers import Answer
+from benchmark.verify.figures import differences, other_rows
+from core.errors import DataError, LocusError, examples
+
+
+def again(model: ModelPlan, own: Sequence[Record], runs: Path, place: Path) -> Iterator[tuple[Record, Answer]]:
+    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows below ``place``.
+
+    Rows that are there must be those of today; rows that are not (only those of ``locus`` are kept for long) are no matter.
+    """
+    for digests in dict.fromkeys(record.checkpoints for record in own):
+        some = [record for record in own if record.checkpoints == digests]
+        try:
+            scored = _scorer(model, digests, some, runs)
+        except LocusError as error:
+            yield from ((record, error) for record in some)
+        else:
+            for record in sorted(some, key=lambda r: (r.cell.method, r.cell.alignment)):  # a method's cases are made once
+                yield record, _answer(record, scored, place)
+
+
+def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], runs: Path) -> Callable[[Cell], Scored]:
+    """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
+    if len(digests) != len(model.trainings):
+        raise DataError(f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of {model.id}")
+    folders = [runs / folder_name(config, model.init) for config in model.trainings]
+    trained = [Trained(*each[:2], stated=each[2]) for each in zip(model.trainings, folders, digests, strict=True)]
+    _check_data(trained[0], some)
+    if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
+        raise DataError(f"no predictions in {examples(absent)} below {runs}")
+    return score.scorer(model, [record.cell for record in some], trained, runs, None)
+
+
+def _check_data(run: Trained, some: Iterable[Record]) -> None:
+    """Raise ``DataError`` where the data set says other things of itself than the records do."""
+    other = sorted({name for record in some for name, value in run.data.describe.items() if record.data.get(name) != value})
+    if other:
+        raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
+
+
+def _answer(record: Record, scored: Callable[[Cell], Scored], place: Path) -> Answer:
+    try:
+        fields, rows = scored(record.cell)
+        if "scores" not in fields:
+            return DataError(f"today there is no figure: {fields['reason']}")
+        found = differences(record, Record(cell=record.cell, **fields))
+        if cases.path(place, record.cell).is_file():
+            found += other_rows(cases.read(record.cell, place), cases.table(rows, record.cell))
+    except LocusError as error:
+        return error
+    return found

@@ -1,0 +1,85 @@
+"""A record as figures by name, its per-case rows as columns, and which of them differ between what is stated and what was found."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmark.records import Record, Score
+
+Figure = float | str | None
+LAST_DIGIT = 1e-6
+"""Records keep six decimals; another machine's last one may be rounded the other way."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that does not hold."""
+
+    what: str
+    """Which one, in words: ``mean hit@iou.3 (cross-fitted) low``."""
+    stated: Figure
+    """By the record; None also where it has no such figure."""
+    found: Figure
+
+
+def differences(stated: Record, found: Record) -> list[Difference]:
+    """The figures of two records of one cell that differ, those that only one has among them."""
+    one, other = dict(figures(stated)), dict(figures(found))
+    names = dict.fromkeys([*one, *other])
+    return [Difference(name, one.get(name), other.get(name)) for name in names if not _same(one.get(name), other.get(name))]
+
+
+def other_rows(stated: pd.DataFrame, found: pd.DataFrame) -> list[Difference]:
+    """Of two tables of a cell's per-case rows the columns that differ, each by its first value that does; or the number of rows."""
+    if len(stated) != len(found):
+        return [Difference("number of per-case rows", len(stated), len(found))]
+    out = []
+    for name in dict.fromkeys([*stated, *found]):
+        one, other = (table[name].to_numpy(object) if name in table else np.full(len(found), None) for table in (stated, found))
+        wrong = next((n for n in range(len(found)) if not _same(_plain(one[n]), _plain(other[n]))), None)
+        if wrong is not None:
+            out.append(Difference(f"per-case row {wrong + 1} {name}", _plain(one[wrong]), _plain(other[wrong])))
+    return out
+
+
+def _plain(value: Any) -> Figure:
+    """A cell of a table as a figure; None for nothing and nan."""
+    if isinstance(value, str):
+        return value
+    return None if value is None or np.isnan(value) else float(value)
+
+
+def figures(record: Record) -> Iterator[tuple[str, Figure]]:
+    """Name -> figure: the status, each score's value, interval and n, those of the strata, and the thresholds."""
+    yield "status", record.status
+    for score in record.scores:
+        yield from _of(score, "")
+    for stratum in record.strata:
+        for score in stratum.scores:
+            yield from _of(score, f"{stratum.variable} {stratum.group}: ")
+    yield from _flat("threshold", record.thresholds)
+
+
+def _of(score: Score, where: str) -> Iterator[tuple[str, Figure]]:
+    origin = "" if score.threshold_origin == "none" else f" ({score.threshold_origin})"
+    for name in ("value", "low", "high", "n"):
+        yield f"{where}{score.finding} {score.metric}{origin} {name}", getattr(score, name)
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
+    """The figures in nested mappings and lists, each under the words that lead to it."""
+    if isinstance(value, dict | list | tuple):
+        items = value.items() if isinstance(value, dict) else enumerate(value, 1)
+        for word, inner in items:
+            yield from _flat(f"{name} {word}", inner)
+    else:
+        yield name, value
+
+
+def _same(one: Figure, other: Figure) -> bool:
+    if isinstance(one, int | float) and isinstance(other, int | float):
+        return abs(one - other) <= 1.5 * LAST_DIGIT * max(1.0, abs(one))
+    return one == other

@@ -1,0 +1,84 @@
+"""``--verify``: which records of the suites hold, told suite by suite."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import methods
+from benchmark import plan, records, suite
+from benchmark.records import Record
+from benchmark.verify.answers import Answer, answers
+from benchmark.verify.figures import Difference
+from config import RunConfig
+from core.errors import LocusError
+
+SHOWN = 3
+"""So many figures are told of a record that differs."""
+
+
+def run(config: RunConfig, tell: Callable[[str], None]) -> int:
+    """Verify the suites that the flags name and ``tell`` what was found: 0 when every figure of every record holds, else 1.
+
+    So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are counted.
+    Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded images.
+    """
+    verdicts = [_verify(name, config, tell) for name in suite.names(config)]
+    return 0 if all(verdict.holds for verdict in verdicts) else 1
+
+
+@dataclass
+class Verdict:
+    """How the records of a suite fared."""
+
+    hold: int = 0
+    differ: int = 0
+    unknown: Counter[str] = field(default_factory=Counter)
+    """Why records cannot be verified -> how many."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether no record differs and none is left to doubt."""
+        return not self.differ and not self.unknown
+
+    def take(self, answer: Answer) -> None:
+        """Count a record."""
+        if isinstance(answer, LocusError):
+            self.unknown[str(answer)] += 1
+        elif answer:
+            self.differ += 1
+        else:
+            self.hold += 1
+
+
+def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdict:
+    asked, every, verdict = plan.load(name, suite.suites(config)), _chosen(suite.folder(name, config), config), Verdict()
+    stated = [record for record in every if record.scores]
+    tell(f"{name}: {len(stated)} records to verify")
+    for record, answer in answers(asked, stated, config):
+        verdict.take(answer)
+        if answer and not isinstance(answer, LocusError):
+            tell(_told(record, answer))
+    if not every:
+        verdict.unknown["there is no record: run the suite first"] = 1
+    empty = Counter(record.status for record in every if not record.scores)
+    told = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{verdict.unknown.total()} cannot be verified"]
+    told += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
+    tell("\n".join([f"{name}: {', '.join(told)}", *(f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())]))
+    return verdict
+
+
+def _chosen(place: Path, config: RunConfig) -> list[Record]:
+    """The records in ``place`` of the methods and protocols that the flags name; all of them without such flags."""
+    every = records.load(place) if (place / "records").is_dir() else []
+    words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
+    return [r for r in every if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
+
+
+def _told(record: Record, found: Sequence[Difference]) -> str:
+    """A record that differs: its cell, its key, and the first figures as stated and as found."""
+    cell = record.cell
+    where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
+    lines = [f"  {each.what}: stated {each.stated}, found {each.found}" for each in found[:SHOWN]]
+    rest = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return "\n".join([f"{where} ({record.key}) differs:", *lines, *rest])

@@ -1,0 +1,18 @@
+"""A network that was trained for a moment, on a phantom with a shortcut."""
+
+import pytest
+
+from benchmark import plan, stages
+
+TRAIN = {
+    "dataset": "phantom:train=32,val=16,test=40,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
+    "pretrained": False, "epochs": 1, "batch_size": 16, "threads": 1, "logger": ["csv"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("validity")
+    suite = plan.Suite(name="s", title="S", about="A.", train=TRAIN, models=[{"global_pool": "AVG"}])
+    (model,) = plan.models(suite, {"cache_dir": str(folder / "cache")})
+    return stages.train(model, folder / "runs")

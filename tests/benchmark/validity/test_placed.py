@@ -1,0 +1,67 @@
+"""Alignment and conventions of the same maps."""
+
+import numpy as np
+import pytest
+
+from benchmark.protocols.base import Case
+from benchmark.protocols.locus import Locus
+from benchmark.validity.alignment import Alignment
+from benchmark.validity.conventions import Conventions, painted
+from benchmark.validity.pictures import CONVENTIONS, ours
+from config import EngineFlags
+from core.errors import BadValueError
+from core.frames import Grid
+
+
+@pytest.fixture(scope="module")
+def placed(trained, tmp_path_factory):
+    return Alignment(trained, ["cam", "center"], tmp_path_factory.mktemp("maps"), EngineFlags(), None)
+
+
+def known(result):
+    return {(s.metric, s.threshold_origin): s for s in result.scores if s.finding == "mean"}
+
+
+@pytest.mark.planted
+def test_a_centred_grid_gains_nothing(placed):
+    found = known(placed.evaluate("cam", 0))
+    assert found["shift", "none"].value == 0
+    assert found["change@hit@iou.3@aligned", "cross-fitted"].value == 0
+    assert found["change@pointing@aligned", "none"].value == 0
+
+
+def test_the_aligned_side_is_the_locus_protocols_own_number(placed):
+    cases = placed.cases("cam")
+    direct = {(s.metric, s.threshold_origin): s for s in Locus().evaluate(cases, placed.findings, 0).scores if s.finding == "mean"}
+    found = known(placed.evaluate("cam", 0))
+    assert found["hit@iou.3@aligned", "cross-fitted"].value == direct["hit@iou.3", "cross-fitted"].value
+    assert found["hit@iou.3@aligned", "fixed"].value == direct["hit@iou.3", "fixed"].value
+
+
+def test_the_change_is_the_difference_of_the_two_sides(trained, tmp_path):
+    check = Conventions(trained, ["cam"], tmp_path, EngineFlags(), 12)
+    found = known(check.evaluate("cam", 0))
+    for name in list(CONVENTIONS)[1:]:
+        one, two, change = (found[f"{word}hit@iou.3@{name}", "cross-fitted"].value for word in ("", "change@", ""))
+        assert two == pytest.approx(one - found["hit@iou.3@ours", "cross-fitted"].value, abs=2e-6)
+        assert change == one
+
+
+def case(values, grid):
+    return Case("i", "p", "Mass", values, grid, (64, 64), np.array([[0.0, 0, 32, 32]]))
+
+
+def test_a_picture_lies_on_the_inputs_pixels():
+    grid = Grid((64, 64), (32, 32), (0, 0))
+    one = painted(case(np.eye(2, dtype=np.float32), grid), ours)
+    assert one.grid == Grid((64, 64), (1, 1), (0, 0))
+    assert one.map is not None
+    assert one.map.shape == (64, 64)
+    assert one.ready[0].peak == (0.5, 0.5)
+
+
+def test_a_failed_case_stays_one_and_a_case_without_its_grid_is_refused():
+    grid = Grid((64, 64), (32, 32), (0, 0))
+    assert painted(case(None, grid), ours).map is None
+    with pytest.raises(BadValueError, match="true grid"):
+        painted(case(np.eye(2), "conventional"), ours)

@@ -1,0 +1,43 @@
+"""The suites of the checks, as they are planned."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmark import cells, plan, validity
+
+SUITES = {name: suite for name in plan.suites() if (suite := plan.load(name)).check is not None}
+
+
+def folders(name):
+    return {plan.folder_name(training, model.init) for model in plan.models(plan.load(name)) for training in model.trainings}
+
+
+@pytest.mark.contract
+def test_every_check_has_a_suite_of_its_own():
+    assert {suite.check for suite in SUITES.values()} == set(validity.names())
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("name", SUITES)
+def test_a_check_is_the_only_protocol_and_baselines_are_those_it_names(name):
+    suite = SUITES[name]
+    for model in plan.models(suite):
+        planned = cells.cells(suite, model)
+        assert {cell.protocol for cell in planned} == {"classification", suite.check}
+        assert {cell.images for cell in planned if cell.method != "classifier"} == {suite.images}
+        named = {"center", "prior", "noise", "untrained", "truth"} & set(suite.words)
+        assert {cell.method for cell in planned} & {"center", "prior", "noise", "untrained", "truth"} == named
+        assert len({cell.key for cell in planned}) == len(planned)
+
+
+def test_suites_that_take_the_phantoms_trainings_mean_the_same_ones():
+    assert folders("randomised") <= folders("phantom")
+    assert folders("conventions") <= folders("phantom")
+    assert folders("alignment") > folders("phantom")
+
+
+def test_the_words_of_the_checks_are_known_without_torch():
+    told = "import sys; from benchmark import validity; assert len(validity.names()) == 4; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", told], check=False).returncode == 0

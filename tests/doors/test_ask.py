@@ -1,0 +1,169 @@
+"""``python -m benchmark.run --compare`` and ``--verify``, which run nothing, on a suite that ran."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.doors
+
+SUITE = """
+title: Small
+about: Too small to mean anything.
+train: {dataset: "phantom:train=32,val=16,test=48", backbone: custom, img_size: 64, pretrained: false, epochs: 1, threads: 1, logger: [csv]}
+models:
+  - {global_pool: [AVG, PCAM]}
+methods: [cam, layercam]
+protocols: [locus, seed, pointing]
+conventional: [pointing]
+"""
+ABSENT = """
+title: Absent
+about: Its data is nowhere.
+how_to_get: ask the clinic
+train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
+models:
+  - {backbone: custom}
+methods: [cam]
+protocols: [pointing]
+"""
+AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """places(folder): the flags that say where everything lies."""
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "small.yaml").write_text(SUITE)
+    (shared / "absent.yaml").write_text(ABSENT)
+    return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
+
+
+@pytest.fixture(scope="module")
+def ran(door, places, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ran")
+    done = door("benchmark.run", "--suite", "small", *places(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(ran, tmp_path):
+    """A copy of the finished suite, to spoil."""
+    return Path(shutil.copytree(ran, tmp_path / "copy"))
+
+
+def record(folder, *words):
+    """The file of the record whose name holds all ``words``."""
+    (file,) = [path for path in (folder / "results/small/records").glob("*.json") if all(word in path.name for word in words)]
+    return file
+
+
+def state(folder):
+    return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
+
+
+def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_nothing_is_written(door, places, copy):
+    for checkpoint in copy.glob("runs/small/*/*.ckpt"):
+        checkpoint.unlink()
+    before, count = state(copy), len(list((copy / "results/small/records").iterdir()))
+    done = door("benchmark.run", "--verify", "--suite", "small", *places(copy))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"small: {count} records hold, 0 differ, 0 cannot be verified" in done.stdout
+    assert state(copy) == before
+
+
+@pytest.fixture(scope="module")
+def spoilt(door, places, ran, tmp_path_factory):
+    """A copy in which a score was edited, per-case rows were edited, and maps are missing; and what verifying it says."""
+    copy = Path(shutil.copytree(ran, tmp_path_factory.mktemp("spoilt") / "copy"))
+    edited = record(copy, "PCAM", "layercam", "aligned-pointing")
+    content = json.loads(edited.read_text())
+    score = next(score for score in content["scores"] if score["finding"] == "mean")
+    true, score["value"] = score["value"], 0.987654
+    edited.write_text(json.dumps(content))
+    rows = copy / "results/small/cases/locus" / record(copy, "AVG", "-cam-", "aligned-locus").with_suffix(".parquet").name
+    pd.read_parquet(rows).assign(**{"hit@iou.3": True}).to_parquet(rows, index=False)
+    (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
+    done = door("benchmark.run", "--verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
+    assert done.returncode == 1, done.stderr
+    return f"({content['key']})", f"mean {score['metric']} value: stated 0.987654, found {true}", done.stdout
+
+
+def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
+    key, told, said = spoilt
+    assert f"{PCAM} layercam aligned pointing {key} differs:\n  {told}" in said
+
+
+def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spoilt):
+    *_, said = spoilt
+    assert f"{AVG} cam aligned locus" in said
+    assert "hit@iou.3: stated 1.0, found 0.0" in said
+    assert f"{AVG} cam aligned paired" in said
+    assert "mean above_prior (cross-fitted) value" in said
+
+
+def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
+    *_, said = spoilt
+    assert "4 cannot be verified: no maps in" in said
+    assert "small: 12 records hold, 4 differ, 4 cannot be verified" in said
+
+
+def test_records_without_figures_are_counted_apart(door, places, tmp_path):
+    assert door("benchmark.run", "--suite", "absent", *places(tmp_path)).returncode == 0
+    done = door("benchmark.run", "--verify", "--suite", "absent", *places(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
+
+
+def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):
+    done = door("benchmark.run", "--verify", "--suite", "small", *places(tmp_path))
+    assert done.returncode == 1
+    assert "there is no record: run the suite first" in done.stdout
+
+
+def test_two_checkpoints_are_the_models_that_they_belong_to(door, ran, tmp_path):
+    paths = [next(ran.glob(f"runs/small/custom-{pooling}-*")) for pooling in ("AVG", "PCAM")]
+    files = [tmp_path / f"{n}.csv" for n in range(2)]
+    sides = ([paths[0], paths[1] / "best.ckpt"], [f"small/{AVG}", f"small/{PCAM}"])
+    for file, pair in zip(files, sides, strict=True):
+        done = door("benchmark.run", "--compare", *pair, "--results", ran / "results", "--output", file)
+        assert done.returncode == 0, done.stderr
+        assert "A − B [95 %]" in done.stdout
+    assert files[0].read_bytes() == files[1].read_bytes()
+    rows = list(csv.DictReader(files[0].open()))
+    assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}
+
+
+def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
+    words = ["--compare", f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
+    code = f"import sys; sys.modules['torch'] = None; import benchmark.run; sys.exit(benchmark.run.main({words}))"
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    paired = json.loads(record(ran, "AVG", "-cam-", "paired").read_text())
+    gap = next(score for score in paired["scores"] if score["metric"] == "above_prior")
+    assert f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--compare", "small/PCA", "small"], "unknown model or method"),
+        (["--compare", "smal", "small"], "unknown suite 'smal': did you mean 'small'?"),
+        (["--compare", "small"], "--compare takes two, A and B, not 1"),
+        (["--compare", "small", "small"], "are the same cells"),
+        (["--compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--compare runs nothing and cannot be asked with --suite"),
+        (["--compare", "a", "b", "--verify"], "cannot be asked with --verify"),
+        (["--verify", "--all", "--overwrite", "always"], "--verify runs nothing and cannot be asked with --overwrite"),
+        (["--verify", "--all", "--dry_run"], "cannot be asked with --dry_run"),
+        (["--all", "--output", "x.csv"], "--output is where --compare writes its table"),
+    ],
+)
+def test_words_that_name_nothing_and_flags_that_contradict_are_a_sentence(door, sentence, ran, words, told):
+    assert told in sentence(door("benchmark.run", *words, "--results", ran / "results"))
