@@ -6,10 +6,20 @@ A door's class inherits its groups of flags; ``--help`` shows them group by grou
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
+from benchmark.words import BESIDE, CLASSIFICATION, PAIRED
 from core.cli import AtLeast, AtMost, Named
+from core.registry import Registry
 
 METHOD = Named("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
 """A method's word, a group of methods, or path/to/file.py:Class."""
+
+
+class Scored(Named):
+    """What a record is made by: a protocol's word or one of ``also``, or the word of a validity check."""
+
+    def known(self) -> list[str]:
+        """All words that the flag takes."""
+        return [*super().known(), *Registry("benchmark.validity", "check").names()]
 
 
 @dataclass(frozen=True)
@@ -207,10 +217,10 @@ class RunConfig(EngineFlags):
     """Names of suites."""
     suites: str | None = None
     """Folder of the suites' YAML files; null is configs/suites."""
-    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, "prior", "truth"))] = ()
+    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
     """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it; none: all it lists."""
-    protocol: Annotated[tuple[str, ...], Named("benchmark.protocols", "protocol", ("all",))] = ()
-    """Run the cells of these protocols only; none or all: those that the suite lists."""
+    protocol: Annotated[tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))] = ()
+    """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no cell."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""
     dry_run: bool = False

@@ -8,20 +8,18 @@ from collections.abc import Sequence
 
 import methods
 from benchmark import validity
-from benchmark.plan import COMPARED, ModelPlan, Suite
+from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Cell
-from benchmark.report import select
+from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER, UNRANKED
 from core.errors import NotAvailableError
-
-BASELINES = (*select.BASELINES, select.LIMIT)
 
 
 def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines; of a check's suite those it names."""
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in asked if word not in BASELINES or word in (*suite.words, *extra)]
-    return [*(word for word in asked if word not in BASELINES), *BASELINES]
+        return [word for word in asked if word not in UNRANKED or word in (*suite.words, *extra)]
+    return [*(word for word in asked if word not in UNRANKED), *UNRANKED]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -30,13 +28,14 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     Where slow methods explain some images only, they have no cells on all, and every method one on those images.
     """
     every = words(suite, extra)
-    slow = [] if model.slow_images is None else [word for word in every if word not in BASELINES and is_slow(word)]
+    slow = [] if model.slow_images is None else [word for word in every if word not in UNRANKED and is_slow(word)]
     whole = [word for word in every if word not in slow]
-    found = [_cell(model, "classifier", "aligned", "classification")]
-    found += [_cell(model, "classifier", "aligned", check) for check in validity.CLASSIFIER if check == suite.check]
+    found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)]
+    if suite.check is not None and validity.judges_classifier(suite.check):
+        found.append(_cell(model, CLASSIFIER, "aligned", suite.check))
     found += [_cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole]
-    found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in BASELINES]
-    found += [_cell(model, word, "aligned", COMPARED, model.slow_images) for word in (every if slow else [])]
+    found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in UNRANKED]
+    found += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (every if slow else [])]
     return found
 
 

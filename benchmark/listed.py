@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.thresholds import DIGITS, Index
+from benchmark.thresholds import DIGITS
 from core.types import FloatArray
 
 
@@ -18,7 +18,7 @@ class Listed:
     quality: FloatArray
     """(N,T) what decides between thresholds with equally many hits."""
 
-    def best(self, some: Index) -> float:
+    def best(self, some: NDArray[np.int64]) -> float:
         """The place with most hits; ties by mean quality, then the lowest.
 
         >>> Listed(np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])).best(np.array([0, 1]))

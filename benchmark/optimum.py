@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface import laid
+from benchmark.surface.batch import Index, Traces, Truth
 from benchmark.surface.critical import hits
 from benchmark.surface.trace import Trace
-from benchmark.thresholds import DIGITS, Index
+from benchmark.thresholds import DIGITS
 from core.types import FloatArray
 
 
@@ -22,7 +22,7 @@ class Curves:
 
     def __init__(self, traces: Sequence[Trace], truth: Sequence[FloatArray], above: float) -> None:
         """``traces`` and ``truth``, (M,4) in the frame, of the same cases. A hit is IoU > ``above`` with any truth box."""
-        self.traces, self.truth = laid.Traces.of(traces), laid.Truth.of(truth)
+        self.traces, self.truth = Traces.of(traces), Truth.of(truth)
         each = [hits(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
         self.of: Index = np.repeat(np.arange(len(each)), [len(ends) for ends in each])
         self.ends: FloatArray = np.concatenate([np.zeros((0, 2)), *each])

@@ -11,18 +11,13 @@ import pydantic
 
 import methods as wing
 from benchmark import protocols, published, validity
+from benchmark.words import BESIDE, BOARD, CLASSIFICATION, PAIRED
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
-BASELINES = ("prior", "truth", "untrained")
-"""Words that are no methods and can be asked for."""
-COMPARED = "locus"
-"""The protocol under which slow methods are compared with all others on the images that they explain."""
-PAIRED = "paired"
-"""The protocol of the records that compare a model's methods: they follow from the cases of ``COMPARED`` (``benchmark.compare.paired``)."""
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 
@@ -74,6 +69,11 @@ class Suite(pydantic.BaseModel):
     def scored_by(self) -> list[str]:
         """Its protocols."""
         return [self.check] if self.check is not None else self.protocols or protocols.names()
+
+    @property
+    def recorded(self) -> list[str]:
+        """The protocols of all its records: those, the classifier's, and where methods are compared also ``benchmark.compare.paired``'s."""
+        return [*self.scored_by, CLASSIFICATION, *([PAIRED] if BOARD in self.scored_by else [])]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,8 +136,8 @@ def _check(suite: Suite) -> None:
     names = Counter(folder_name(training, None) for model in every for training in model.trainings)
     if twice := [name for name, count in names.items() if count > 1]:
         raise BadValueError(f"the suite {suite.name!r} states a model twice: {', '.join(twice)}")
-    if any(model.slow_images is not None for model in every) and COMPARED not in suite.scored_by:
-        raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {COMPARED!r}: add it to its protocols")
+    if any(model.slow_images is not None for model in every) and BOARD not in suite.scored_by:
+        raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols")
 
 
 def _check_check(suite: Suite) -> None:
@@ -153,7 +153,7 @@ def _check_check(suite: Suite) -> None:
 def check_methods(words: Sequence[str]) -> None:
     """Raise ``UnknownNameError`` for a word that is no method, no group, no baseline and no ``path/to/file.py:Class``."""
     for word in words:
-        if word not in (*BASELINES, *wing.GROUPS) and not wing.is_path(word):
+        if word not in (*BESIDE, *wing.GROUPS) and not wing.is_path(word):
             wing.registry.check(word)
 
 

@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         outcome = suite.run(name, config, say)
         found, stopped = found + outcome.counts, [*stopped, *outcome.stopped]
         if not config.dry_run and not config.all:
-            say(tables.headline(suite.folder(name, config)))
+            say(tables.headline(suite.folder(name, config), outcome.records))
     if not config.dry_run:
         say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
     if stopped:

@@ -7,17 +7,18 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmark import protocols, records, stages, strata, validity
 from benchmark.classification import classification
-from benchmark.plan import COMPARED, ModelPlan
+from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.shown import Shown
 from benchmark.trained import Trained, drawn
 from benchmark.validity.base import Check
+from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
 
@@ -35,7 +36,7 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
         start = time.perf_counter()
         fields, rows = scored(cell)
         seconds = round(time.perf_counter() - start, 3)
-        record = Record(cell=cell, seconds=seconds, rests_on=_rests_on(trained, cell), **{**common, **fields})
+        record = Record(cell=cell, seconds=seconds, **{**common, **fields})
         if rows:
             write_cases(rows, cell, place)
         records.write(record, place)
@@ -43,7 +44,7 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
 
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The fields of a record that its cell's protocol decides, and its rows per case."""
+"""The fields of a record that scoring its cell decides, and its rows per case."""
 
 
 def scorer(
@@ -54,9 +55,14 @@ def scorer(
     Without ``flags`` none are made and no model is loaded: a cell that lacks some raises ``stages.NoMapsError``.
     """
     checks = asked(model, cells, trained, runs, flags)
-    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol not in ("classification", *checks)))
+    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol not in (CLASSIFICATION, *checks)))
     shown = explained(model, trained, words, runs, flags) if words else Shown(trained, {})
-    return lambda cell: judged(cell, checks[cell.protocol]) if cell.protocol in checks else score(cell, shown)
+
+    def scored(cell: Cell) -> Scored:
+        fields, rows = judged(cell, checks[cell.protocol]) if cell.protocol in checks else score(cell, shown)
+        return {"rests_on": _rests_on(trained, cell), **fields}, rows
+
+    return scored
 
 
 def explained(model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None) -> Shown:
@@ -70,7 +76,7 @@ def asked(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], r
     """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
     found = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
-        own = [cell for cell in cells if cell.protocol == name and cell.method != "classifier"]
+        own = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
         words, images = list(dict.fromkeys(cell.method for cell in own)), next((cell.images for cell in own), None)
         found[name] = validity.get(name)(trained, words, runs / "maps" / model.id, flags, images)
     return found
@@ -78,33 +84,38 @@ def asked(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], r
 
 def judged(cell: Cell, check: Check) -> Scored:
     """What a validity check says of a cell's method."""
-    try:
-        result = check.evaluate(cell.method, cell.seed or 0)
-    except stages.NoMapsError:
-        raise
-    except LocusError as error:
-        return _none(error), []
-    return _fields(result, check.geometry), result.rows
+    result = _tried(lambda: check.evaluate(cell.method, cell.seed or 0))
+    return (_none(result), []) if isinstance(result, LocusError) else (_fields(result, check.geometry), result.rows)
 
 
 def score(cell: Cell, shown: Shown) -> Scored:
     """What the cell's protocol says of its maps, or the classifier's predictions. No model is needed."""
-    if cell.protocol == "classification":
+    if cell.protocol == CLASSIFICATION:
         held_out = shown.predictions[shown.predictions["split"] == "test"]
         return _fields(classification(held_out, shown.findings, shown.exclusive), "none"), []
     protocol = protocols.get(cell.protocol)()
-    try:
-        cases = shown.cases(cell)
-    except stages.NoMapsError:
-        raise
-    except LocusError as error:
-        return _none(error), []
+    cases = _tried(lambda: shown.cases(cell))
+    if isinstance(cases, LocusError):
+        return _none(cases), []
     seed = cell.seed or 0
     result = protocol.evaluate(cases, shown.findings, seed, shown.validation(cell) if protocol.chooses else [])
     fields = _fields(result, protocol.geometry)
-    if cell.protocol == COMPARED:
+    if cell.protocol == BOARD:
         fields["strata"] = strata.scores(result.rows, shown.groups, shown.findings, seed)
     return fields, [_grouped(row, shown) for row in result.rows]
+
+
+T = TypeVar("T")
+
+
+def _tried(ask: Callable[[], T]) -> T | LocusError:
+    """What ``ask`` gives, or the error that says why a method has no figure. Maps that are not to be made raise ``NoMapsError``."""
+    try:
+        return ask()
+    except stages.NoMapsError:
+        raise
+    except LocusError as error:
+        return error
 
 
 def _none(error: LocusError) -> dict[str, Any]:

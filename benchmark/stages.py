@@ -27,7 +27,10 @@ from core.types import Sample
 
 
 def train(model: ModelPlan, runs: Path) -> list[Trained]:
-    """Every training of ``model`` below ``runs``; finished ones are taken as they are, killed ones go on."""
+    """Every training of ``model`` below ``runs``; finished ones are taken as they are, killed ones go on.
+
+    Raises ``DataError`` for a finished one that saw other data than those at hand.
+    """
     if model.init is not None:
         start = training.fit(model.init, runs / folder_name(model.init, None))
         trainings = [replace(config, init_from=str(start / "best.ckpt")) for config in model.trainings]
@@ -36,16 +39,10 @@ def train(model: ModelPlan, runs: Path) -> list[Trained]:
     folders = [runs / folder_name(config, model.init) for config in trainings]
     trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
     for run in trained:
-        _check_data(run)
+        seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
+        if other := run.unlike(seen):
+            raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
     return trained
-
-
-def _check_data(run: Trained) -> None:
-    """Raise ``DataError`` when a finished run saw other data than those at hand."""
-    seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
-    other = [name for name, value in run.data.describe.items() if seen.get(name) != value]
-    if other:
-        raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
 
 
 Found = dict[str, store.StoredMaps | LocusError]

@@ -26,12 +26,13 @@ from benchmark.records.record import Origin, Stratum
 from benchmark.statistics import groups
 from benchmark.statistics.summary import Column, Estimate, estimate
 from benchmark.statistics.summary import scores as summary
+from benchmark.statistics.who import Who
+from benchmark.words import MAIN
 from core.boxes import area
 from core.types import FloatArray, Sample
 
 CaseWords = Mapping[tuple[str, str], str]
 """(image, finding) -> the group of a case; a case of unknown group is not in it."""
-MAIN = "hit@iou.3"
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
 """Columns of ``locus``'s rows that are scored within groups. Of all but the main one only the mean is kept: records stay small."""
 
@@ -101,7 +102,7 @@ def scores(
     if not parts:
         return ()
     inside = [groups.within(column, mask) for *_, mask in parts for column in columns]
-    found = estimate(inside, [row["finding"] for row in rows], [row["patient"] for row in rows], findings, seed)
+    found = estimate(inside, Who.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed)
     each = [found[start : start + len(columns)] for start in range(0, len(found), len(columns))]
     return tuple(_stratum(variable, group, own, findings) for (variable, group, _), own in zip(parts, each, strict=True))
 

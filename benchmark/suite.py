@@ -5,14 +5,14 @@ Nothing heavy is imported before a model has work to do: a suite whose records a
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import methods
-from benchmark import cells, plan, published, records
+from benchmark import cells, plan, records
 from benchmark.plan import ModelPlan, Suite
-from benchmark.records import Cell, Record, cases
+from benchmark.records import Cell, Record
 from benchmark.records.record import Status
 from benchmark.report import tables
 from config import RunConfig, TrainConfig
@@ -60,6 +60,8 @@ class Outcome:
     """Status -> number of records that were run."""
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
+    records: list[Record]
+    """All that the suite has now."""
 
 
 def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
@@ -71,7 +73,8 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
     suite = plan.load(name, suites(config))
     place = folder(name, config)
     _check_words(suite, config)
-    todo = work(suite, config, place)
+    there = found(place)
+    todo = work(suite, config, there)
     total = sum(len(part.cells) for part in todo)
     tell(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     stopped = []
@@ -80,13 +83,12 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
         if not config.dry_run:
             stopped += _run_model(suite, part, config, place)
     if not config.dry_run:
-        _drop_strangers(suite, config, place)
-        from benchmark.compare import paired  # its statistics would slow the start of a dry run and of every answer
+        from benchmark.settle import settle  # its statistics would slow the start of a dry run and of every answer
 
-        paired.write(place)
-        published.write(suite.published, place)
-        tables.write(place, title=suite.title, about=suite.about)
-    return Outcome(Counter(record.status for record in _records(place) if record.source == "run"), tuple(stopped))
+        planned = [cell for model in plan.models(suite, overrides(config)) for cell in cells.cells(suite, model, _named(config))]
+        there = settle(suite, planned, found(place) if todo else there, place)
+        tables.write(place, title=suite.title, about=suite.about, records=there)
+    return Outcome(Counter(record.status for record in there if record.source == "run"), tuple(stopped), there)
 
 
 def _check_words(suite: Suite, config: RunConfig) -> None:
@@ -94,24 +96,35 @@ def _check_words(suite: Suite, config: RunConfig) -> None:
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)
-    if other := [word for word in config.protocol if word not in (*suite.scored_by, "all")]:
-        raise BadValueError(f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.scored_by)}")
+    check_protocols(suite, config)
 
 
-def work(suite: Suite, config: RunConfig, place: Path) -> list[Work]:
+def check_protocols(suite: Suite, config: RunConfig) -> None:
+    """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have; ``--all`` passes over such suites."""
+    other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
+    if other and not config.all:
+        raise BadValueError(f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.recorded)}")
+
+
+def answers_to(suite: Suite, config: RunConfig) -> bool:
+    """Whether the suite has any of the protocols that the flags name; without the flag every suite does."""
+    return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
+
+
+def work(suite: Suite, config: RunConfig, there: Sequence[Record]) -> list[Work]:
     """The cells that have to run, model by model.
 
-    They have no record in ``place``, or one that ``--overwrite`` does not keep; with ``--method`` they are those of its
+    They have no record among those that are ``there``, or one that ``--overwrite`` does not keep; with ``--method`` they are those of its
     methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
     """
-    found = {record.key: record for record in _records(place)}
+    known = {record.key: record for record in there}
     chosen, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     for model in plan.models(suite, overrides(config)):
-        there = data_is_there(model.trainings[0])
+        data_there = data_is_there(model.trainings[0])
         every = cells.cells(suite, model, _named(config))
         asked = [cell for cell in every if (not chosen or cell.method in chosen) and (not by or cell.protocol in by)]
-        missing = tuple(cell for cell in asked if not _keep(found.get(cell.key), config.overwrite, there))
+        missing = tuple(cell for cell in asked if not _keep(known.get(cell.key), config.overwrite, data_there))
         if missing:
             todo.append(Work(model, missing))
     return todo
@@ -145,7 +158,8 @@ ABSENT = "the data is not there"
 """How the reason of an n/a record begins that data can mend."""
 
 
-def _records(place: Path) -> list[Record]:
+def found(place: Path) -> list[Record]:
+    """The records of the suite folder ``place``, in the order of their files; none where it never ran."""
     return records.load(place) if (place / "records").is_dir() else []
 
 
@@ -169,33 +183,11 @@ def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list
 
 
 def _give_up(part: Work, status: Status, reason: str, place: Path) -> None:
-    for cell in part.cells:
-        records.write(Record(cell=cell, status=status, reason=reason), place)
-
-
-def _drop_strangers(suite: Suite, config: RunConfig, place: Path) -> None:
-    """Remove records whose place the suite no longer has: model, protocol, alignment and images.
-
-    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
-    """
-    every = [cell for model in plan.models(suite, overrides(config)) for cell in cells.cells(suite, model, _named(config))]
-    wanted, places, listed = {cell.key for cell in every}, {_place(cell) for cell in every}, {cell.method for cell in every}
-    guests = set()
-    for record in _records(place):
-        if record.source != "run" or record.key in wanted or record.cell.protocol == plan.PAIRED:
-            continue
-        if record.cell.method not in listed and _place(record.cell) in places:
-            guests.add(record.cell.method)
-            continue
-        log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
-        for file in (records.path(place, record.cell), cases.path(place, record.cell)):
-            file.unlink(missing_ok=True)
-    if guests:
-        log.info(
-            "%s: also in its tables, by an earlier --method: %s; remove their records to drop them", suite.name, ", ".join(sorted(guests))
-        )
-
-
-def _place(cell: Cell) -> str:
-    """What a cell is but for its method."""
-    return cell.model_copy(update={"method": ""}).key
+    """A record with the reason for each cell that has no result yet: what was measured before is never lost to a typing error."""
+    paths = [records.path(place, cell) for cell in part.cells]
+    kept = [path.is_file() and records.read(path).status == "ok" for path in paths]
+    for cell, keep in zip(part.cells, kept, strict=True):
+        if not keep:
+            records.write(Record(cell=cell, status=status, reason=reason), place)
+    if any(kept):
+        log.warning("%s: %d records of earlier runs stay as they are: %s", part.model.id, sum(kept), reason)

@@ -11,17 +11,16 @@ How the best threshold of some cases is found is the chooser's: from a list in `
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin
+from benchmark.statistics.who import SHARED, Who
 from core.seeds import patient_folds
 from core.types import FloatArray
 
-Index = NDArray[np.int64]
 Way = tuple[Origin, str]
 """An origin and, for thresholds that all findings share, the suffix of its metrics."""
 Chosen = Mapping[Way, FloatArray]
@@ -30,7 +29,6 @@ Chosen = Mapping[Way, FloatArray]
 FOLDS = 5
 DIGITS = 12
 """Thresholds and mean qualities that differ less are equal: only rounding parts them."""
-SHARED = "@shared"
 CROSSED: Way = ("cross-fitted", "")
 """The honest one, per finding."""
 
@@ -38,30 +36,8 @@ CROSSED: Way = ("cross-fitted", "")
 class Chooser(Protocol):
     """Cases with truth, whatever is known of them."""
 
-    def best(self, some: Index) -> float:
+    def best(self, some: NDArray[np.int64]) -> float:
         """The best threshold of ``some`` of the cases, at least one."""
-
-
-@dataclass(frozen=True, eq=False)
-class Who:
-    """Whose N cases these are."""
-
-    findings: NDArray[np.str_]
-    """(N,)."""
-    patients: NDArray[np.str_]
-    """(N,)."""
-    trainings: Index
-    """(N,) the training whose network made the map."""
-
-    @classmethod
-    def of(cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None) -> "Who":
-        """By default, all maps are of one training."""
-        numbers = np.zeros(len(findings), dtype=np.int64) if trainings is None else np.asarray(trainings, dtype=np.int64)
-        return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
-
-    def groups(self, shared: bool) -> list[NDArray[np.bool_]]:
-        """Masks (N,) of the cases that take one threshold: those of each finding, or all."""
-        return [np.ones(len(self.findings), dtype=bool)] if shared else [self.findings == finding for finding in np.unique(self.findings)]
 
 
 def choose(on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None) -> dict[Way, FloatArray]:

@@ -1,11 +1,11 @@
 """A finished training and the held-out images on which its maps are made and scored."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -51,6 +51,10 @@ class Trained:
     def data(self) -> Dataset:
         """The split."""
         return source.load(self.config, self.split)
+
+    def unlike(self, stated: Mapping[str, Any]) -> list[str]:
+        """What the data at hand say of themselves otherwise than ``stated``, in names; nothing for the same data."""
+        return [name for name, value in self.data.describe.items() if stated.get(name) != value]
 
     @cached_property
     def cases(self) -> list[Sample]:

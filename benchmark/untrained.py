@@ -6,8 +6,9 @@ import backbones
 from backbones import Classifier
 from benchmark.trained import Trained
 from benchmark.training.prepare import pooling
+from benchmark.words import UNTRAINED
 
-WORD = "untrained"
+WORD = UNTRAINED
 OTHER = 1_000_000
 """Added to a training's seed: with its own, one would draw the very weights that the training began with and may still resemble."""
 METHOD = "gradcam"

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
+from benchmark.words import BOARD
 from core.errors import BadValueError, DataError, UnknownNameError
-
-PROTOCOL = "locus"
-"""The protocol whose cases are compared."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class Side:
     method: str | None
     """Method that it names; None: every one."""
     records: tuple[Record, ...]
-    """Its scored records of ``PROTOCOL`` on the aligned grid, on all images or on a part."""
+    """Its scored records of ``locus`` on the aligned grid, on all images or on a part."""
 
 
 def resolve(address: str, results: Path) -> Side:
@@ -58,12 +56,12 @@ def scored(place: Path) -> list[Record]:
     """The records of a suite that can be compared. Raises ``DataError`` where there are none."""
     if own := _cells(place):
         return own
-    raise DataError(f"the suite {place.name!r} has no scored cell of the protocol {PROTOCOL!r} below {place}: run it first")
+    raise DataError(f"the suite {place.name!r} has no scored cell of the protocol {BOARD!r} below {place}: run it first")
 
 
 def _cells(place: Path) -> list[Record]:
     every = (r for r in records.load(place) if r.scores and r.source == "run")
-    return [r for r in every if r.cell.protocol == PROTOCOL and r.cell.alignment == "aligned"]
+    return [r for r in every if r.cell.protocol == BOARD and r.cell.alignment == "aligned"]
 
 
 def _parts(suite: str, rest: str, every: Sequence[Record]) -> tuple[str | None, str | None]:

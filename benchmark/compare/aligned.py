@@ -11,11 +11,12 @@ from benchmark.records import Record
 from benchmark.records import cases as rows
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import Column
+from benchmark.words import MAIN
 from core.errors import DataError
 
 CASE = ["image", "patient", "finding"]
 METRICS: dict[str, Origin] = {
-    "hit@iou.3": "cross-fitted",
+    MAIN: "cross-fitted",
     "hit@iou.1": "cross-fitted",
     "hit@iou.5": "cross-fitted",
     "mean_iou": "cross-fitted",

@@ -1,7 +1,7 @@
 """The records of protocol ``paired``: how the methods of a model stand against each other and against ``prior``.
 
-They follow from the per-case rows of ``locus`` alone, on all boxed images and the aligned grid: nothing is run for them,
-and the same rows give the same bytes.
+They follow from the per-case rows of ``locus`` alone, on the aligned grid, on all boxed images and on the part that slow
+methods explain: nothing is run for them, and the same rows give the same bytes.
 
 ``p_first``      probability of being first by ``hit@iou.3`` among the methods of the model, in resamples of patients;
                  methods that are equal in a resample share it. None for baselines and for ``truth``.
@@ -18,52 +18,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark import records
-from benchmark.compare.address import PROTOCOL
 from benchmark.compare.aligned import Aligned, align, columns, read
 from benchmark.records import Cell, Record, Score, cases
-from benchmark.report.select import LIMIT, MAIN, is_method
+from benchmark.report.select import is_method
 from benchmark.statistics.bootstrap import mean, resample
 from benchmark.statistics.paired import Comparison, compare, corrected
 from benchmark.statistics.ranks import first
 from benchmark.statistics.summary import Column, sums
-from core.errors import DataError
+from benchmark.words import BOARD, LIMIT, MAIN, PAIRED, PRIOR
+from core.errors import DataError, examples
 
 log = logging.getLogger(__name__)
-WORD = "paired"
-PRIOR = "prior"
 
 
 def cell(of: Cell) -> Cell:
     """The cell of the paired record of a method whose cell of ``locus`` is given."""
-    return of.model_copy(update={"protocol": WORD})
+    return of.model_copy(update={"protocol": PAIRED})
 
 
-def write(place: Path) -> list[Record]:
-    """Bring the paired records of the suite folder ``place`` up to date; those of cells that are gone are removed.
+def write(place: Path, every: Sequence[Record]) -> list[Record]:
+    """Bring the paired records of the suite folder ``place``, all of whose records are ``every``, up to date; they are returned.
 
-    Raises ``DataError`` for broken records or rows, ``WriteError`` when the disk refuses.
+    Those of cells that are gone are removed, and those that have not changed are not touched. Raises ``DataError`` for
+    broken rows, ``WriteError`` when the disk refuses.
     """
-    found = made(place)
-    kept = {record.key for record in found}
-    for record in records.load(place):
-        if record.cell.protocol == WORD and record.key not in kept:
-            records.path(place, record.cell).unlink()
-    for record in found:
-        records.write(record, place)
-    return found
+    there = {record.key: record for record in every if record.cell.protocol == PAIRED}
+    found = {record.key: record for record in made(place, every)}
+    for key in there.keys() - found.keys():
+        records.path(place, there[key].cell).unlink()
+    for key, record in found.items():
+        if there.get(key) != record:
+            records.write(record, place)
+    return list(found.values())
 
 
-def made(place: Path) -> list[Record]:
-    """What ``write`` writes, from the records of ``locus`` and their per-case rows below ``place``."""
-    return [record for own in _models(records.load(place)) for record in _of(own, place)]
+def made(place: Path, every: Iterable[Record]) -> list[Record]:
+    """What ``write`` writes, from the records of ``locus`` among ``every`` and their per-case rows below ``place``."""
+    return [record for own in _models(every) for record in _of(own, place)]
 
 
 def _models(every: Iterable[Record]) -> list[list[Record]]:
-    """The records whose rows are compared, in the order of methods: of one model, on the same data."""
+    """The records whose rows are compared, in the order of methods: of one model, on the same images."""
     found: dict[str, list[Record]] = {}
     for record in sorted(every, key=lambda r: r.cell.method):
         c = record.cell
-        if (c.protocol, c.alignment, c.images, record.source) == (PROTOCOL, "aligned", None, "run") and record.scores:
+        if (c.protocol, c.alignment, record.source) == (BOARD, "aligned", "run") and record.scores:
             found.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
     return list(found.values())
 
@@ -81,9 +80,14 @@ class _Table:
 def _of(own: Sequence[Record], place: Path) -> list[Record]:
     """One paired record for each of a model's records of ``locus`` but those of ``prior`` and ``truth``, which have none.
 
-    Records without rows in ``place`` take no part. Raises ``DataError`` where rows are of other cases than the others'.
+    Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases than
+    the others'.
     """
-    there = [record for record in own if record.cell.method != LIMIT and cases.path(place, record.cell).is_file()]
+    entered = [record for record in own if record.cell.method != LIMIT]
+    there = [record for record in entered if cases.path(place, record.cell).is_file()]
+    if absent := [record.cell.method for record in entered if record not in there]:
+        again = "run it with --overwrite always to compare them again"
+        log.warning("%s in %s: no per-case rows of %s; %s", own[0].cell.model_id, place, examples(absent), again)
     if not there:
         return []
     found = align([read(record, place) for record in there])

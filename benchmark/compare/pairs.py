@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from benchmark.compare.address import Side
 from benchmark.records import Record
-from benchmark.report.select import BASELINES, LIMIT
+from benchmark.words import UNRANKED
 from core.errors import BadValueError, examples
 
 Name = tuple[str, str]
@@ -55,7 +55,7 @@ def _cells(side: Side) -> dict[Name, list[Record]]:
     """Model and method -> the records on all images and on parts, the former first."""
     found: dict[Name, list[Record]] = {}
     for record in sorted(side.records, key=lambda r: (_name(r), r.cell.images is not None, -(r.cell.images or 0))):
-        if side.method is not None or record.cell.method not in (*BASELINES, LIMIT):
+        if side.method is not None or record.cell.method not in UNRANKED:
             found.setdefault(_name(record), []).append(record)
     return found
 

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 
 from benchmark.compare.pairs import Pair
-from benchmark.report.select import MAIN
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.statistics.paired import Comparison, corrected
+from benchmark.words import MAIN
 from core.files import atomic
 
 WORDS = ("model", "method")

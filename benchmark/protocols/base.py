@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin, Score
+from benchmark.statistics.who import Who
 from benchmark.surface import Surface, min_max, surface
 from core.frames import Alignment, Grid
 from core.types import FloatArray
@@ -74,9 +75,11 @@ class Result:
 
 
 class Protocol(ABC):
-    """A way to score. A subclass sets ``name`` and writes ``evaluate``."""
+    """A way to score. A subclass sets ``name`` and ``main`` and writes ``evaluate``."""
 
     name: ClassVar[str]
+    main: ClassVar[str]
+    """The metric that speaks for it; where boxes stand in for masks, its name may end in ``@box``."""
     geometry: ClassVar[str] = "surface"
     """What its boxes are computed on: surface or pixels."""
     chooses: ClassVar[bool] = False
@@ -93,6 +96,16 @@ class Protocol(ABC):
 def with_truth(cases: Sequence[Case]) -> list[Case]:
     """The localization cases: image × finding pairs with at least one truth box."""
     return [case for case in cases if len(case.boxes)]
+
+
+def of_findings(cases: Sequence[Case], findings: Sequence[str]) -> list[Case]:
+    """The cases with truth of the ``findings``: what is scored, and who can choose a threshold."""
+    return [case for case in with_truth(cases) if case.finding in findings]
+
+
+def whose(cases: Sequence[Case]) -> Who:
+    """Finding, patient and training of the cases."""
+    return Who.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
 
 def usable(case: Case) -> tuple[FloatArray | None, str]:

@@ -6,17 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.listed import Listed, taken
-from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
-from benchmark.protocols.chosen import At, beside, rows, voters, whose
-from benchmark.protocols.segment import Segmented, interior, segment
+from benchmark.pixels.segment import Segmented, interior, segment
+from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
+from benchmark.protocols.chosen import At, beside, rows
 from benchmark.statistics.optimism import Votes, settled
 from benchmark.statistics.summary import Column
-from benchmark.thresholds import CROSSED, SHARED, Chosen, Way, Who, choose, stated
+from benchmark.statistics.who import SHARED, Who
+from benchmark.thresholds import CROSSED, Chosen, Way, choose, stated
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
 """As the source writes it; in floating point .8 is among them."""
-HALF = 3
+DEFAULT = 3
+"""The place of .5."""
 OTSU = len(LEVELS)
 """Where a case's own threshold stands behind the listed ones."""
 
@@ -35,16 +37,17 @@ class CheXlocalize(Protocol):
     """
 
     name = "chexlocalize"
+    main = "mask_iou"
     geometry = "pixels"
     chooses = True
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
-        true, others = voters(cases, findings), voters(validation, findings)
+        true, others = of_findings(cases, findings), of_findings(validation, findings)
         kept = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         seen, everyone, who, elsewhere = Seen(kept), whose(kept), whose(true), Seen(others)
-        chosen = choose(seen.listed(len(true)), who, HALF, seed, (elsewhere.listed(len(others)), whose(others)) if others else None)
-        chosen |= {("fixed", ""): np.full(len(true), float(HALF)), ("otsu", ""): np.full(len(true), float(OTSU))}
+        chosen = choose(seen.listed(len(true)), who, DEFAULT, seed, (elsewhere.listed(len(others)), whose(others)) if others else None)
+        chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = [
             column for way, places in chosen.items() for column in _columns(seen, At(way, _known(way, places, everyone)), places, word)

@@ -1,4 +1,4 @@
-"""What the protocols that choose score thresholds share: whose cases vote, which columns an origin has, rows as plain numbers."""
+"""What the protocols that choose score thresholds share: which columns an origin has, and rows as plain numbers."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,24 +6,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, identity, with_truth
+from benchmark.protocols.base import Case, identity
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import NOTHING, Column
-from benchmark.thresholds import SHARED, Way, Who
+from benchmark.statistics.who import SHARED
+from benchmark.thresholds import Way
 from core.types import FloatArray
 
 VALIDATION: Origin = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
-
-
-def voters(cases: Sequence[Case], findings: Sequence[str]) -> list[Case]:
-    """The cases with truth of the ``findings``: those that can choose a threshold."""
-    return [case for case in with_truth(cases) if case.finding in findings]
-
-
-def whose(cases: Sequence[Case]) -> Who:
-    """Finding, patient and training of the cases."""
-    return Who.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
 
 class At:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable
+from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable, whose
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
 from benchmark.surface.meet import covered
@@ -24,6 +24,7 @@ class Energy(Protocol):
     """
 
     name = "energy"
+    main = "energy"
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding; a row per case with truth or lungs."""
@@ -33,7 +34,7 @@ class Energy(Protocol):
         truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
         lungs = np.array([case.read_lungs is not None for case in kept], dtype=bool)
         columns = _columns(rows, "energy", truth) + (_columns(rows, "energy_in_lungs", lungs) if lungs.any() else [])
-        found = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
+        found = estimate(columns, whose(kept), findings, seed)
         return Result(scores(found, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
 
 

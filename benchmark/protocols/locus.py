@@ -8,21 +8,22 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.optimum import Curves
-from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
-from benchmark.protocols.chosen import At, beside, rows, voters, whose
+from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
+from benchmark.protocols.chosen import At, beside, rows
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.optimism import settled
 from benchmark.statistics.summary import Column
+from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
-from benchmark.surface.laid import Found, Truth
+from benchmark.surface.batch import Boxes, Truth
 from benchmark.surface.otsu import otsu
 from benchmark.surface.trace import EMPTY, trace
-from benchmark.thresholds import CROSSED, SHARED, Chosen, Way, choose, stated
+from benchmark.thresholds import CROSSED, Chosen, Way, choose, stated
+from benchmark.words import MAIN
 from core.types import FloatArray
 
-HALF = 0.5
-SELECT = 0.3
-MAIN = "hit@iou.3"
+DEFAULT = 0.5
+IOU = 0.3
 TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 
 
@@ -39,14 +40,15 @@ class Locus(Protocol):
     """
 
     name = "locus"
+    main = MAIN
     chooses = True
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
-        kept, others = voters(cases, findings), voters(validation, findings)
+        kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, who = Seen(kept), whose(kept)
-        chosen = choose(seen.curves, who, HALF, seed, (Seen(others).curves, whose(others)) if others else None)
-        chosen |= {("fixed", ""): np.full(len(kept), HALF), ("otsu", ""): seen.otsu}
+        chosen = choose(seen.curves, who, DEFAULT, seed, (Seen(others).curves, whose(others)) if others else None)
+        chosen |= {("fixed", ""): np.full(len(kept), DEFAULT), ("otsu", ""): seen.otsu}
         placed = {way: Placed(seen, way, levels) for way, levels in chosen.items()}
         found = _found(seen, {way: levels for way, levels in chosen.items() if way[1] != SHARED})
         columns = [column for way, one in placed.items() for column in _columns(one, found.get(way), seen.truth)]
@@ -67,7 +69,7 @@ class Seen:
         ready = [prepare(case) for case in cases]
         self.surfaces: list[Surface | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.curves = Curves([EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], SELECT)
+        self.curves = Curves([EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU)
         self.truth = self.curves.truth
         self._cases = cases
 
@@ -80,7 +82,7 @@ class Seen:
     @cached_property
     def otsu(self) -> FloatArray:
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-        return np.array([HALF if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
+        return np.array([DEFAULT if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
 
 
 class Placed(At):
@@ -108,8 +110,8 @@ class Everything:
 
 def _found(seen: Seen, chosen: Chosen) -> dict[Way, Everything]:
     levels = np.stack(list(chosen.values()), 1)
-    found = Found.on(seen.surfaces, levels)
-    hits, counts = seen.truth.reached(found, 0, [SELECT], levels.shape[1])[0, :, :, 0], found.counts(*levels.shape)
+    found = Boxes.on(seen.surfaces, levels)
+    hits, counts = seen.truth.reached(found, 0, [IOU], levels.shape[1])[0, :, :, 0], found.counts(*levels.shape)
     return {way: Everything(hits[:, n], counts[:, n]) for n, way in enumerate(chosen)}
 
 

@@ -7,14 +7,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.listed import taken
-from benchmark.protocols import contours as source
-from benchmark.protocols.base import Case, Protocol, Result, failures
-from benchmark.protocols.chosen import At, beside, rows, voters, whose
-from benchmark.protocols.swept import HALF, LEVELS, STEP, Swept
+from benchmark.pixels import contours as source
+from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, whose
+from benchmark.protocols.chosen import At, beside, rows
+from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, Swept
 from benchmark.records.record import Origin
 from benchmark.statistics.optimism import settled
 from benchmark.statistics.summary import Column
-from benchmark.thresholds import CROSSED, SHARED, Chosen, choose, stated
+from benchmark.statistics.who import SHARED
+from benchmark.thresholds import CROSSED, Chosen, choose, stated
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.types import FloatArray
@@ -43,17 +44,18 @@ class MaxBox(Protocol):
     """
 
     name = "maxbox"
+    main = "maxboxacc"
     geometry = "pixels"
     chooses = True
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
-        kept, others = voters(cases, findings), voters(validation, findings)
+        kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, elsewhere, who, they = Swept(kept), Swept(others), whose(kept), whose(others)
         chosen: dict[str, Chosen] = {}
         for part, curve in PARTS.items():
-            known = choose(seen.listed(*curve), who, HALF, seed, (elsewhere.listed(*curve), they) if others else None)
-            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(HALF)), ("otsu", ""): seen.otsu}
+            known = choose(seen.listed(*curve), who, DEFAULT, seed, (elsewhere.listed(*curve), they) if others else None)
+            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): seen.otsu}
         votes = {metric: (_hits(seen, metric), np.ones(len(kept))) for metric in MAINS}
         return Result(
             settled(_columns(seen, chosen), who, findings, seed, MAINS, votes),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, prepare, with_truth
+from benchmark.protocols.base import Case, Protocol, Result, failures, identity, of_findings, prepare, whose
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
@@ -22,15 +22,16 @@ class Pointing(Protocol):
     """
 
     name = "pointing"
+    main = "pointing"
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``pointing`` and ``pointing@15`` per finding; rows with the point and its distance to the nearest truth box."""
-        kept = [case for case in with_truth(cases) if case.finding in findings]
+        kept = of_findings(cases, findings)
         rows = [_row(case) for case in kept]
         columns = [
             Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows))) for metric in ("pointing", "pointing@15")
         ]
-        found = estimate(columns, [c.finding for c in kept], [c.patient_id for c in kept], findings, seed)
+        found = estimate(columns, whose(kept), findings, seed)
         return Result(scores(found, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
 
 

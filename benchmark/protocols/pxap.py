@@ -5,17 +5,18 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, with_truth
-from benchmark.protocols.contours import score_thresholds
-from benchmark.protocols.pixels import SIDE, painted, truth_mask
+from benchmark.pixels.contours import score_thresholds
+from benchmark.pixels.painted import SIDE, truth_mask
+from benchmark.protocols.base import Case, Protocol, Result, failures, identity, of_findings, whose
+from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Estimate, scores
+from benchmark.statistics.who import Who
 from benchmark.surface import checked
 from core.errors import BadValueError
 from core.types import FloatArray
 
-STEP = 0.01
 BEYOND = [1.0, 2.0, 3.0]
 """The source's last bin edges: a bin of its own for the score 1, and an empty one."""
 
@@ -29,19 +30,22 @@ class PxAP(Protocol):
     """
 
     name = "pxap"
+    main = "pxap"
     geometry = "pixels"
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
-        kept = [case for case in with_truth(cases) if case.finding in findings]
-        seen = [painted(case) for case in kept]
+        kept = of_findings(cases, findings)
+        seen = [picture(case) for case in kept]
         edges = _edges(STEP)
         nothing = np.zeros((SIDE, SIDE), dtype=np.float32)
-        counts = [histogram(nothing if m is None else m, truth_mask(case), edges) for (m, _), case in zip(seen, kept, strict=True)]
+        counts = [
+            histogram(nothing if m is None else m, truth_mask(case.boxes, case.frame, case.mask), edges)
+            for (m, _), case in zip(seen, kept, strict=True)
+        ]
         every = np.array(counts).reshape(len(kept), 2 * (len(edges) - 1))
-        of, patients = [c.finding for c in kept], [c.patient_id for c in kept]
-        n = np.array([of.count(finding) for finding in findings], dtype=np.int64)
-        drawn = _drawn(every, of, patients, findings, seed) if kept else None
+        n = np.array([sum(case.finding == finding for case in kept) for finding in findings], dtype=np.int64)
+        drawn = _drawn(every, whose(kept), findings, seed) if kept else None
         value = np.full(len(findings), np.nan) if drawn is None else drawn.value
         rows = [{**identity(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
                 for case, (_, reason), c in zip(kept, seen, counts, strict=True)]  # fmt: skip
@@ -89,9 +93,9 @@ def _edges(step: float) -> FloatArray:
     return np.append(score_thresholds(step), BEYOND)
 
 
-def _drawn(counts: FloatArray, of: Sequence[str], patients: Sequence[str], findings: Sequence[str], seed: int) -> Resampled:
+def _drawn(counts: FloatArray, who: Who, findings: Sequence[str], seed: int) -> Resampled:
     """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
-    sums = by_patient(counts, np.ones_like(counts), of, patients, findings)  # per case: a scale that precision does not see
+    sums = by_patient(counts, np.ones_like(counts), who.findings, who.patients, findings)  # per case: a scale that precision does not see
     return resample(sums, seed).over(lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)))
 
 

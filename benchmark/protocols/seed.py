@@ -6,13 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.listed import Listed, taken
-from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
-from benchmark.protocols.chosen import At, beside, rows, voters, whose
+from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
+from benchmark.protocols.chosen import At, beside, rows
 from benchmark.statistics.optimism import settled
 from benchmark.statistics.summary import Column
+from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
-from benchmark.surface.laid import Found, Truth
-from benchmark.thresholds import SHARED, Chosen, choose, stated
+from benchmark.surface.batch import Boxes, Truth
+from benchmark.thresholds import Chosen, choose, stated
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -20,8 +21,8 @@ FACTORS, HIGHS = np.linspace(1.4, 2.2, 7).round(6), np.linspace(0.5, 0.9, 7).rou
 GRID = [(float(f), float(h)) for f in FACTORS for h in HIGHS]
 RULES = [*GRID, RULE]
 DEFAULT = len(GRID) // 2
-LEVELS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
-SELECT = 0.3
+OVERLAPS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
+IOU = 0.3
 MAIN = "hit@iou.3"
 
 
@@ -37,11 +38,12 @@ class Seed(Protocol):
     """
 
     name = "seed"
+    main = MAIN
     chooses = True
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin; a row per case, ``fixed``."""
-        kept, others = voters(cases, findings), voters(validation, findings)
+        kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, who = Seen(kept), whose(kept)
         fixed: Chosen = {("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64)}
         chosen = {**fixed, **choose(seen.listed, who, DEFAULT, seed, (Seen(others).listed, whose(others)) if others else None)}
@@ -62,13 +64,13 @@ class Seen:
         ready = [prepare(case) for case in cases]
         self.reasons = [why for _, why in ready]
         levels, place = _levels([on for on, _ in ready])
-        found, truth = Found.on([on for on, _ in ready], levels), Truth.of([case.boxes for case in cases])
+        found, truth = Boxes.on([on for on, _ in ready], levels), Truth.of([case.boxes for case in cases])
         largest = np.zeros(levels.shape)
         np.maximum.at(largest, (found.of, found.level), truth.overlaps(found.boxes, found.of)[0])
         every = (levels, largest, truth.unions(found, levels.shape[1]), found.counts(*levels.shape))
         self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, place, 1) for table in every)
         """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
-        self.listed = Listed(self.iou[:, : len(GRID)] >= SELECT, self.iou[:, : len(GRID)])
+        self.listed = Listed(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
 def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
@@ -86,9 +88,9 @@ def _columns(at: At, seen: Seen, places: FloatArray) -> list[Column]:
     """Where the rule is shared, only the main column."""
     overlap, share = taken(seen.iou, places), taken(seen.iobb, places)
     if at.way[1] == SHARED:
-        return [at.column(MAIN, overlap >= SELECT)]
-    shares = [at.column(f"hit@iou{level:g}".replace("0.", "."), overlap >= level) for level in LEVELS]
-    shares += [at.column(f"hit@iobb{level:g}".replace("0.", "."), share >= level) for level in LEVELS]
+        return [at.column(MAIN, overlap >= IOU)]
+    shares = [at.column(f"hit@iou{level:g}".replace("0.", "."), overlap >= level) for level in OVERLAPS]
+    shares += [at.column(f"hit@iobb{level:g}".replace("0.", "."), share >= level) for level in OVERLAPS]
     means = [at.column("mean_iou", overlap), at.column("mean_iobb", share, np.isfinite(share))]
     return [*shares, at.column("no_overlap", overlap == 0), *means]
 
@@ -99,4 +101,4 @@ def _told(seen: Seen, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
     own = {"threshold": seen.threshold[:, fixed], "boxes": seen.count[:, fixed].astype(np.int64), "iou": seen.iou[:, fixed]}
     others = {way: places for way, places in chosen.items() if way[0] != "fixed"}
     levels, overlaps = ({way: taken(table, at) for way, at in others.items()} for table in (seen.threshold, seen.iou))
-    return {**rule, **own, "iobb": seen.iobb[:, fixed], MAIN: seen.iou[:, fixed] >= SELECT, **beside(levels, iou=overlaps)}
+    return {**rule, **own, "iobb": seen.iobb[:, fixed], MAIN: seen.iou[:, fixed] >= IOU, **beside(levels, iou=overlaps)}

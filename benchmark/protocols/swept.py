@@ -1,4 +1,4 @@
-"""Many cases at each of MaxBoxAcc's 100 score thresholds."""
+"""Cases as Choe et al. see them: painted at 224×224 pixels, and many of them at each of their 100 score thresholds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.listed import Listed
-from benchmark.protocols import contours as source
-from benchmark.protocols.base import Case
-from benchmark.protocols.pixels import SIDE, painted, truncated
+from benchmark.pixels import contours as source
+from benchmark.pixels.painted import SIDE, painted, truncated
+from benchmark.protocols.base import FLAT, Case, usable
 from core.boxes import iou
 from core.frames import scale_boxes
 from core.types import FloatArray
 
 STEP = 0.01
 LEVELS = source.score_thresholds(STEP)
-HALF = len(LEVELS) // 2
+DEFAULT = len(LEVELS) // 2
 """The place of .5."""
+
+
+def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+    """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
+    values, reason = usable(case)
+    if values is None:
+        return None, reason
+    found = painted(values, case.grid, case.frame)
+    return found, "" if found.any() else FLAT
 
 
 class Swept:
@@ -50,16 +59,16 @@ class _Curves:
 
 
 def _curves(case: Case) -> _Curves:
-    picture, reason = painted(case)
-    if picture is None:
-        return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), HALF, reason)
-    found, truth = source.Contours(picture, STEP), truncated(case.boxes, case.frame) + source.PIXEL
+    values, reason = picture(case)
+    if values is None:
+        return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason)
+    found, truth = source.Contours(values, STEP), truncated(case.boxes, case.frame) + source.PIXEL
     boxes = found.largest()
-    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), iou(boxes, truth).max(1), found.every(truth), _otsu(picture), reason)
+    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), iou(boxes, truth).max(1), found.every(truth), _otsu(values), reason)
 
 
-def _otsu(picture: NDArray[np.float32]) -> int:
+def _otsu(values: NDArray[np.float32]) -> int:
     """The place of the score threshold whose integer level is nearest to the map's own by Otsu's rule; the lowest of equal ones."""
-    image = source.quantised(picture)
+    image = source.quantised(values)
     own, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
     return int(np.abs(source.levels(image, STEP) - own).argmin())

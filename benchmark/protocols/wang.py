@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, prepare
-from benchmark.protocols.chosen import rows, whose
+from benchmark.protocols.base import Case, Protocol, Result, failures, prepare, whose
+from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.surface.laid import Found, Truth
+from benchmark.surface.batch import Boxes, Truth
 from core.types import FloatArray
 
 LEVELS = (60 / 255, 180 / 255)
@@ -31,6 +31,7 @@ class Wang(Protocol):
     """
 
     name = "wang"
+    main = "acc@iou.3"
 
     def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
@@ -40,29 +41,29 @@ class Wang(Protocol):
             truths[case.image_id] += len(case.boxes)
         kept = [case for case in kept if truths[case.image_id]]
         ready, who = [prepare(case) for case in kept], whose(kept)
-        found, truth = Found.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))), Truth.of([case.boxes for case in kept])
+        found, truth = Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))), Truth.of([case.boxes for case in kept])
         counts = count(found, truth)
         own, everyone = truth.count.astype(np.float64), np.array([truths[case.image_id] for case in kept], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], own) for i, m in enumerate(METRICS)]
         columns += [Column(f"afp@{m}", "fixed", counts[1, :, i], everyone, shared=True) for i, m in enumerate(METRICS)]
-        estimates = estimate(columns, who.findings.tolist(), who.patients.tolist(), findings, seed)
+        estimates = estimate(columns, who, findings, seed)
         reasons = [why for _, why in ready]
         told = rows(kept, reasons, {"boxes": np.bincount(found.of, minlength=len(kept)), "truths": truth.count, **_best(found, truth)})
         return Result(scores(estimates, findings), told, {"fixed": list(LEVELS)}, failures(kept, reasons))
 
 
-def count(found: Found, truth: Truth) -> FloatArray:
+def count(found: Boxes, truth: Truth) -> FloatArray:
     """Boxes of N cases, those of all levels pooled -> (2,N,12): localized truth boxes, and false boxes, at each IoU, then IoBB threshold.
 
     >>> one = np.zeros(1, dtype=np.int64)
-    >>> count(Found(np.array([[0, 0, 4, 4.0]]), one, one), Truth.of([np.array([[0, 0, 4, 2.0]])]))[:, 0, :7].tolist()
+    >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), Truth.of([np.array([[0, 0, 4, 2.0]])]))[:, 0, :7].tolist()
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
-    pooled = Found(found.boxes, found.of, np.zeros_like(found.of))
+    pooled = Boxes(found.boxes, found.of, np.zeros_like(found.of))
     return np.concatenate([truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1)
 
 
-def _best(found: Found, truth: Truth) -> dict[str, FloatArray]:
+def _best(found: Boxes, truth: Truth) -> dict[str, FloatArray]:
     """(N,) the largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
     out = np.full((2, len(truth.count)), -1.0)
     for best, overlap in zip(out, truth.overlaps(found.boxes, found.of), strict=True):

@@ -7,16 +7,16 @@
 A further paper is a further file: a list of records with ``source: paper``, whose ``reason`` says what they rest on.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from benchmark import records
-from benchmark.records import Record
-from benchmark.records.history import upgrade
+from benchmark.records import Record, files
 from core.errors import UnknownNameError
 
 FOLDER = Path(__file__).parent
+MEND = "correct it, it is part of the checkout"
+"""What is to be done about a broken file."""
 
 
 def names() -> list[str]:
@@ -31,22 +31,26 @@ def check(word: str) -> None:
 
 
 def read(word: str) -> list[Record]:
-    """The records of one paper. Raises ``UnknownNameError``."""
+    """The records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a file that is broken."""
     check(word)
     file = FOLDER / f"{word}.json"
-    return [Record.model_validate(upgrade(content, file)) for content in json.loads(file.read_text(encoding="utf-8"))]
+    stated = files.content(file, MEND)
+    return [files.parse(one, file, MEND) for one in (stated if isinstance(stated, list) else [stated])]
 
 
-def write(words: Iterable[str], place: Path | str) -> list[Record]:
+def write(words: Iterable[str], place: Path | str, every: Iterable[Record] | None = None) -> list[Record]:
     """Put the records of these papers into the suite folder ``place``, and remove those of any other paper from it.
 
-    The same papers give the same bytes. Raises ``UnknownNameError``, ``WriteError`` when the disk refuses.
+    ``every``: the records that are there, where they are known already. The same papers give the same bytes. Raises
+    ``UnknownNameError``, ``WriteError`` when the disk refuses.
     """
-    found = [record for word in words for record in read(word)]
-    kept = {record.key for record in found}
-    for old in records.load(place) if Path(place).is_dir() else []:
-        if old.source == "paper" and old.key not in kept:
-            records.path(place, old.cell).unlink()
-    for record in found:
-        records.write(record, place)
-    return found
+    if every is None:
+        every = records.load(place) if Path(place).is_dir() else []
+    there = {old.key: old for old in every if old.source == "paper"}
+    found = {record.key: record for word in words for record in read(word)}
+    for key in there.keys() - found.keys():
+        records.path(place, there[key].cell).unlink()
+    for key, record in found.items():
+        if there.get(key) != record:
+            records.write(record, place)
+    return list(found.values())

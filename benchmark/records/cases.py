@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow
+from pyarrow import parquet
 
 from benchmark.records.files import stem
 from benchmark.records.record import Cell
@@ -26,8 +28,9 @@ def path(folder: Path | str, cell: Cell) -> Path:
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
     """The ``table`` of a cell's rows as a file. The same rows give the same bytes."""
     where = path(folder, cell)
-    with atomic(where) as temporary:
-        table(rows, cell).to_parquet(temporary, index=False, compression="zstd")
+    plain = pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None)
+    with atomic(where) as temporary:  # what would say once more what the columns are is longer than small tables
+        parquet.write_table(plain, temporary, compression="zstd", write_statistics=False, store_schema=False)
     return where
 
 

@@ -13,6 +13,9 @@ from benchmark.records.record import Cell, Record, Score
 from core.errors import DataError
 from core.files import write_json
 
+MEND = "delete it and run the suite again"
+"""What a user does about a broken record of a suite."""
+
 
 def path(folder: Path | str, cell: Cell) -> Path:
     """Where the record of a cell lies below a suite's ``folder``."""
@@ -42,11 +45,31 @@ def _stated(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 def read(file: Path | str) -> Record:
     """One record of any schema version. Raises ``DataError`` with the path and what is wrong."""
+    return parse(content(file), file)
+
+
+def content(file: Path | str, mend: str = MEND) -> Any:
+    """What a JSON file states, not yet looked at. Raises ``DataError``, which ends with how to ``mend`` it."""
     try:
-        content = json.loads(Path(file).read_text(encoding="utf-8"))
+        return json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"cannot read the record {file}: {error}; delete it and run the suite again") from error
-    return _parse(content, Path(file))
+        raise DataError(f"cannot read the record {file}: {error}; {mend}") from error
+
+
+def parse(stated: Any, file: Path | str, mend: str = MEND) -> Record:
+    """The record that is ``stated`` in a file, at any schema version. Raises ``DataError``, which ends with how to ``mend`` it."""
+    if not isinstance(stated, dict):
+        raise DataError(f"the record {file} is no JSON object: {mend}")
+    fields = {name: value for name, value in stated.items() if name != "key"}
+    try:
+        record = Record.model_validate(upgrade(fields, Path(file)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the record"
+        raise DataError(f"the record {file} is broken at {where}: {first['msg']}; {mend}") from error
+    if stated.get("key") not in (None, record.key):
+        raise DataError(f"the record {file} states the key {stated['key']}, its cell gives {record.key}: it was edited; {mend}")
+    return record
 
 
 def load(folder: Path | str) -> list[Record]:
@@ -54,23 +77,24 @@ def load(folder: Path | str) -> list[Record]:
 
     Raises ``DataError`` for a folder that does not exist and for a broken record.
     """
-    folder = Path(folder)
+    return [read(file) for file in _files(Path(folder))]
+
+
+def brief(folder: Path | str, metric: str) -> list[Record]:
+    """The same without strata and with the scores of one ``metric`` alone: all that an index shows, in a fraction of the time."""
+    return [parse(_shortened(content(file), metric), file) for file in _files(Path(folder))]
+
+
+def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
     inner = folder / "records"
-    return [read(file) for file in sorted((inner if inner.is_dir() else folder).glob("*.json"))]
+    return sorted((inner if inner.is_dir() else folder).glob("*.json"))
 
 
-def _parse(content: Any, file: Path) -> Record:
-    if not isinstance(content, dict):
-        raise DataError(f"the record {file} is no JSON object: delete it and run the suite again")
-    stated = content.pop("key", None)
-    try:
-        record = Record.model_validate(upgrade(content, file))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "the record"
-        raise DataError(f"the record {file} is broken at {where}: {first['msg']}; delete it and run the suite again") from error
-    if stated not in (None, record.key):
-        raise DataError(f"the record {file} states the key {stated}, its cell gives {record.key}: it was edited; delete it and run again")
-    return record
+def _shortened(stated: Any, metric: str) -> Any:
+    """A record's fields without those that ``brief`` leaves out; what is no record stays for ``parse`` to tell."""
+    if not isinstance(stated, dict) or not isinstance(stated.get("scores"), list):
+        return stated
+    kept = [score for score in stated["scores"] if not isinstance(score, dict) or score.get("metric") == metric]
+    return {**stated, "scores": kept, "strata": []}

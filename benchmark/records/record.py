@@ -27,7 +27,7 @@ class Score(_Frozen):
     value: float | None = None
     """None where it is undefined (0/0), which is never 0."""
     low: float | None = None
-    """Lower end of the 95 % interval; None where there is none (n < 10)."""
+    """Lower end of the 95 % interval; None for fewer than 10 patients and for what has no interval at all (see ``statistics.optimism``)."""
     high: float | None = None
     """Upper end of the 95 % interval."""
     n: int = 0
@@ -72,7 +72,7 @@ class Cell(_Frozen):
     data: dict[str, Any] = Field(default_factory=dict)
     """Options of the data set."""
     recipe: dict[str, Any] = Field(default_factory=dict)
-    """Options of the training, of the method and of the protocol."""
+    """What the weights depend on: flags of the training, its folds and the training that it starts from."""
 
     @property
     def images(self) -> int | None:
@@ -104,9 +104,9 @@ class Record(_Frozen):
     created: str = ""
     """UTC, ISO 8601."""
     seconds: float | None = None
-    """How long explaining and scoring took."""
+    """How long scoring took; training and explaining, whose results are stored, are mostly done before."""
     rests_on: dict[str, Any] = Field(default_factory=dict)
-    """What a reader must know beside the numbers: images, patients, cases, boxes, epochs, failed cases …"""
+    """Counts that a reader must know beside the numbers: trainings, images, patients, cases, truth boxes."""
     data: dict[str, Any] = Field(default_factory=dict)
     """What the data set says of the images: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)

@@ -4,35 +4,36 @@ from collections.abc import Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import WORDS, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, with_interval
+from benchmark.words import BOARD, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
+ABOUT = (
+    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the difference has "
+    "none here: for paired intervals see the suite `alignment`."
+)
 
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column aligned and conventional, side by side; None where no method was scored both ways."""
-    every = select.of(records, dataset, select.BOARD)
-    conventional = {_placed(r): r for r in every if r.cell.alignment == "conventional"}
-    pairs = [r for r in every if r.cell.alignment == "aligned" and _placed(r) in conventional]
+    every = select.of_protocol(records, dataset, BOARD)
+    conventional = {select.row_of(r): r for r in every if r.cell.alignment == "conventional"}
+    pairs = [r for r in every if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
     if not pairs:
         return None
 
     def change(record: Record) -> str:
-        values = [select.main_value(r) for r in (record, conventional[_placed(record)])]
+        values = [select.main_value(r) for r in (record, conventional[select.row_of(record)])]
         return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
 
     columns = [
-        *WORDS,
-        score(select.MAIN, "cross-fitted", "aligned", with_interval),
-        Column("conventional", lambda r: with_interval(select.main_score(conventional[_placed(r)]))),
+        *NAMES,
+        score(MAIN, "cross-fitted", "aligned", with_interval),
+        Column("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
         Column("aligned − conventional", change),
-        count(select.MAIN, "cross-fitted"),
+        count(MAIN, "cross-fitted"),
     ]
-    both = [*pairs, *(conventional[_placed(r)] for r in pairs)]
-    return tabulated(f"{dataset}: alignment ({select.MAIN})", rests_on(both, THRESHOLDS), columns, pairs)
-
-
-def _placed(record: Record) -> tuple[object, ...]:
-    return (select.model_of(record), record.cell.method)
+    both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]
+    return tabulated(f"{dataset}: alignment ({MAIN})", f"{rests_on(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)

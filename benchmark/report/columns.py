@@ -6,10 +6,10 @@ from typing import Literal
 
 from benchmark.records.record import Origin, Record, Score
 from benchmark.report.same import same_as
-from benchmark.report.select import BASELINES, LIMIT
 from benchmark.report.table import NOTHING, Table, share, with_n
+from benchmark.words import UNRANKED, UNTRAINED
 
-BLIND = frozenset({*BASELINES, LIMIT}) - {"untrained"}
+BLIND = frozenset(UNRANKED) - {UNTRAINED}
 """What looks at no network: where its numbers are equal for several, they stand in one row."""
 
 
@@ -19,8 +19,8 @@ class Column:
 
     heading: str
     cell: Callable[[Record], str]
-    kind: Literal["", "model", "fold", "spare"] = ""
-    """``model``: names the network. ``fold``: that too, left out where all rows say the same. ``spare``: left out where no row has it."""
+    kind: Literal["", "model", "varying", "optional"] = ""
+    """``model``: names the network. ``varying``: so too, left out where all rows agree. ``optional``: left out where no row has it."""
 
 
 def _method(record: Record) -> str:
@@ -34,12 +34,12 @@ def _same(record: Record) -> str:
 MODEL = (
     Column("backbone", lambda r: r.cell.backbone or NOTHING, "model"),
     Column("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
-    Column("attention", lambda r: r.cell.attention_map or NOTHING, "fold"),
-    Column("size", lambda r: str(r.cell.img_size or NOTHING), "fold"),
+    Column("attention", lambda r: r.cell.attention_map or NOTHING, "varying"),
+    Column("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
 )
-WORDS = (*MODEL, Column("method", _method), Column("same map as", _same, "spare"))
+NAMES = (*MODEL, Column("method", _method), Column("same map as", _same, "optional"))
 """With what every row begins."""
-PLACED = (*WORDS, Column("alignment", lambda r: r.cell.alignment or NOTHING, "fold"))
+NAMES_AND_ALIGNMENT = (*NAMES, Column("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
 """The same where rows of both alignments may stand below each other."""
 
 Shown = Callable[[Score | None], str]
@@ -50,9 +50,9 @@ def score(metric: str, origin: Origin | None = None, heading: str = "", shown: S
     return Column(heading or metric, lambda record: shown(record.find(metric, origin=origin)))
 
 
-def spare(column: Column) -> Column:
+def optional(column: Column) -> Column:
     """The same, left out where no row says anything."""
-    return replace(column, kind="spare")
+    return replace(column, kind="optional")
 
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
@@ -60,7 +60,7 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
     return score(metric, origin, heading, lambda found: str(found.n) if found is not None and found.n else NOTHING)
 
 
-def headed(heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share) -> Column:
+def with_common_n(heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share) -> Column:
     """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
     counts = {found.n for r in records if (found := pick(r)) is not None}
     if len(counts) != 1:
@@ -79,7 +79,7 @@ def _merged(rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records:
     groups: dict[tuple[str, ...], list[int]] = {}
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
         blind = record.source == "run" and record.cell.method in BLIND
-        numbers = tuple(cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "fold"))
+        numbers = tuple(cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "varying"))
         groups.setdefault(numbers if blind else (str(n),), []).append(n)
     return [_joined([rows[n] for n in members], columns) for members in groups.values()]
 
@@ -90,6 +90,6 @@ def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[Column]) -> tuple
 
 
 def _says(kind: str, cells: Sequence[str]) -> bool:
-    if kind == "fold":
+    if kind == "varying":
         return len({*cells} - {NOTHING}) > 1
-    return kind != "spare" or any(cell not in ("", NOTHING) for cell in cells)
+    return kind != "optional" or any(cell not in ("", NOTHING) for cell in cells)

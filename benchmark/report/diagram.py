@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.report.select import BASELINES
+from benchmark.words import BASELINES
 from core.files import atomic
 
 if TYPE_CHECKING:

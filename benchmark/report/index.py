@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.records import Record, load
+from benchmark.records import Record
+from benchmark.records.files import brief
 from benchmark.report import select, standing
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
+from benchmark.words import BOARD, CENTER, MAIN, PRIOR
 from core.files import write_text
 
-HEADER = ("suite", "data", "best method", select.MAIN, "prior", "center", "n cells", "not available", "failed", "files")
+HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
 KINDS = ("md", "csv", "tex")
 
 
@@ -23,8 +25,8 @@ def index(folder: Path | str) -> Path:
 
 
 def _suite(folder: Path) -> tuple[str, ...]:
-    records = [record for record in load(folder) if record.source == "run"]
-    rows = select.once(select.scored(records, select.BOARD))
+    records = [record for record in brief(folder, MAIN) if record.source == "run"]
+    rows = select.one_alignment(select.scored(records, BOARD))
     best = standing.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (
@@ -32,7 +34,7 @@ def _suite(folder: Path) -> tuple[str, ...]:
         ", ".join(select.datasets(records)),
         NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
         number(None if best is None else select.main_value(best)),
-        *(number(_best(rows, word)) for word in ("prior", "center")),
+        *(number(_best(rows, word)) for word in (PRIOR, CENTER)),
         str(len(records)),
         *(str(sum(r.status == status for r in records)) for status in ("n/a", "failed")),
         f"{files}, [records]({folder.name}/records)",
@@ -41,5 +43,4 @@ def _suite(folder: Path) -> tuple[str, ...]:
 
 def _best(rows: Sequence[Record], method: str) -> float | None:
     """The highest main column of a method over all models."""
-    values = [select.main_value(row) for row in rows if row.cell.method == method]
-    return max((value for value in values if value is not None), default=None)
+    return max(select.known(select.main_score(row) for row in rows if row.cell.method == method), default=None)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import select, standing
-from benchmark.report.columns import WORDS, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, chance, share, signed, with_interval, with_n
+from benchmark.words import CLASSIFICATION, MAIN, PAIRED
 
 THRESHOLDS = "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 INTERVALS = "Intervals: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 patients. `hit@…` mean over findings."
@@ -14,11 +15,12 @@ PART = (
     "Slow methods explain a part of the boxed images, drawn by patient; all methods are scored on that same part here, so these figures "
     "compare with each other and not with those of the other tables. `auroc` is that of all test images."
 )
-PAIRED = (
+COMPARED = (
     "`− prior`: the main column minus that of `prior` on the same cases; `p` by a sign-flip test by patient, Holm-corrected over the rows "
-    "of the network. `P(first)`: share of the resamples of patients in which the method is the best of its network, baselines left out."
+    "of the network. `P(first)`: share of the resamples of patients in which the method is the best of its network, baselines "
+    "left out; methods of equal maps share it."
 )
-SHORT = ("rank", "backbone", "pooling", "size", "method", "same map as", f"{select.MAIN} [95 %]", "− prior [95 %]", "pointing")
+SHORT = ("rank", "backbone", "pooling", "size", "method", "same map as", f"{MAIN} [95 %]", "− prior [95 %]", "pointing")
 """The columns that a terminal shows, with ``n cases`` and ``auroc``."""
 
 
@@ -30,10 +32,10 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     every = standing.ranked(select.board(records, dataset, images))
     if not every:
         return None
-    paired = {_pair(r): r for r in select.of(records, dataset, "paired", images)}
-    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {select.counted(every)} images"
-    lines = [rests_on(every, THRESHOLDS), INTERVALS, *([PAIRED] if paired else []), *([PART] if images is not None else [])]
-    columns = [_rank(every), *WORDS, *_first(paired), *_beside(), *_classifier(records), _notes(every)]
+    paired = {select.row_of(r): r for r in select.of_protocol(records, dataset, PAIRED, images)}
+    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {select.images_in_words(every)} images"
+    lines = [rests_on(every, THRESHOLDS), INTERVALS, *([COMPARED] if paired else []), *([PART] if images is not None else [])]
+    columns = [_rank(every), *NAMES, *_first(paired), *_beside(), *_classifier(records), _notes(every)]
     return tabulated(title, "\n".join(lines), columns, every)
 
 
@@ -52,22 +54,18 @@ def _rank(every: Sequence[Record]) -> Column:
     return Column("rank", lambda r: places[r.key])
 
 
-def _pair(record: Record) -> tuple[object, ...]:
-    return (select.model_of(record), record.cell.method)
-
-
 def _first(paired: Mapping[tuple[object, ...], Record]) -> list[Column]:
     """The main column, and what the comparison with ``prior`` and with all others says of it."""
 
     def found(record: Record, metric: str) -> Score | None:
-        pair = paired.get(_pair(record))
+        pair = paired.get(select.row_of(record))
         return None if pair is None else pair.find(metric)
 
     return [
-        score(select.MAIN, "cross-fitted", f"{select.MAIN} [95 %]", with_interval),
-        Column("− prior [95 %]", lambda r: signed(found(r, "above_prior")), "spare"),
-        Column("p (Holm)", lambda r: chance(found(r, "p_holm")), "spare"),
-        Column("P(first)", lambda r: share(found(r, "p_first")), "spare"),
+        score(MAIN, "cross-fitted", f"{MAIN} [95 %]", with_interval),
+        Column("− prior [95 %]", lambda r: signed(found(r, "above_prior")), "optional"),
+        Column("p (Holm)", lambda r: chance(found(r, "p_holm")), "optional"),
+        Column("P(first)", lambda r: share(found(r, "p_first")), "optional"),
     ]
 
 
@@ -75,8 +73,8 @@ def _beside() -> list[Column]:
     return [
         *(score(f"hit@{level}", "cross-fitted") for level in ("iou.1", "iou.5", "iobb.1", "iobb.5")),
         score("pointing"),
-        count(select.MAIN, "cross-fitted"),
-        score(select.MAIN, "oracle", f"{select.MAIN} oracle"),
+        count(MAIN, "cross-fitted"),
+        score(MAIN, "oracle", f"{MAIN} oracle"),
         score("optimism", shown=with_interval),
         score("anyhit@iou.3", "cross-fitted"),
         count("anyhit@iou.3", "cross-fitted", "n boxes"),
@@ -85,7 +83,7 @@ def _beside() -> list[Column]:
 
 
 def _classifier(records: Sequence[Record]) -> list[Column]:
-    known = {select.model_of(r): r for r in select.scored(records, "classification")}
+    known = {select.model_of(r): r for r in select.scored(records, CLASSIFICATION)}
 
     def found(record: Record, metric: str) -> str:
         own = known.get(select.model_of(record))

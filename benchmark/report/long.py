@@ -62,7 +62,7 @@ def _groups(record: Record) -> Iterator[list[str]]:
 def _cell(record: Record) -> list[str]:
     """Its words; the split with the number of images where slow methods explain a part of them."""
     words = {name: _word(getattr(record.cell, name)) for name in CELL}
-    images = select.explained(record)
+    images = select.explained_images(record)
     return list({**words, "split": record.cell.split if images is None else f"{record.cell.split} ({images} images)"}.values())
 
 

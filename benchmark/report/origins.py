@@ -1,11 +1,11 @@
 """A metric at each origin of its score threshold: the columns that show what choosing on the truth is worth."""
 
-from benchmark.report.columns import Column, count, score, spare
+from benchmark.report.columns import Column, count, optional, score
 from benchmark.report.table import with_interval
 
 ORIGINS = (
     "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the other folds' "
-    "patients; oracle: the best on the very cases that are scored, an upper bound"
+    "patients; oracle: the best on the very cases that are scored, an upper bound for any one threshold per finding"
 )
 SHARED = (
     "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, what is gained by choosing on the "
@@ -20,7 +20,7 @@ def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
         score(metric, "fixed", "fixed"),
         score(metric, "otsu", "otsu"),
         score(metric, "validation", "validation"),
-        spare(score(shared, "validation", "validation, shared")),
+        optional(score(shared, "validation", "validation, shared")),
         score(metric, "cross-fitted", "cross-fitted", with_interval),
         score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
         score(metric, "oracle", "oracle", with_interval),

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 
 from benchmark import validity as checks
 from benchmark.records.record import Record
-from benchmark.report import details, leaderboard, pixels, protocols, ranks, select, sheets, validity
+from benchmark.report import breakdown, leaderboard, pixels, ranks, select, sheets, surfaces, validity
 from benchmark.report.alignment import alignment
 from benchmark.report.missing import missing
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
+from benchmark.words import BOARD, CLASSIFICATION, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
-SHEETS = (*protocols.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({select.BOARD, "paired", "classification", *(sheet.protocol for sheet in SHEETS)})
+SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
+SHOWN = frozenset({BOARD, PAIRED, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
 """Protocols that stand in a table of this page's own making; any other has the plain sheet."""
 
 
@@ -34,7 +35,7 @@ def boards(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     """All tables of a data set that have a row."""
-    closer = [details.per_finding(records, dataset), details.by_threshold(records, dataset), strata(records, dataset)]
+    closer = [breakdown.per_finding(records, dataset), breakdown.by_threshold(records, dataset), strata(records, dataset)]
     others = sorted({r.cell.protocol for r in records} - SHOWN - {*checks.names()})
     every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]

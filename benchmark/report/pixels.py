@@ -1,6 +1,6 @@
 """The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
 
-from benchmark.report.columns import Column, count, score, spare
+from benchmark.report.columns import Column, count, optional, score
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import with_interval, with_n
@@ -14,7 +14,7 @@ def _maxbox(metric: str, name: str, what: str, *more: Column) -> Sheet:
         f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one threshold for all cases, "
         f"nearest to `oracle, shared`. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
-        asks=metric,
+        needs=metric,
     )
 
 
@@ -29,12 +29,12 @@ def _chexlocalize(word: str, truth: str) -> Sheet:
         "first maximum lies in the truth.",
         (
             *origins(masks, f"optimism{word}"),
-            *(spare(score(every, origin, f"mask_iou_all, {origin}")) for origin in ("fixed", "otsu", "validation", "oracle")),
+            *(optional(score(every, origin, f"mask_iou_all, {origin}")) for origin in ("fixed", "otsu", "validation", "oracle")),
             score(every, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
             score(f"hit_rate{word}", heading="hit_rate", shown=with_interval),
             count(f"hit_rate{word}", heading="n truths"),
         ),
-        asks=f"hit_rate{word}",
+        needs=f"hit_rate{word}",
     )
 
 

@@ -5,49 +5,41 @@ from collections.abc import Callable, Sequence
 from benchmark.records import Record
 from benchmark.records.record import Origin
 from benchmark.report import select
-from benchmark.report.columns import MODEL, WORDS, Column, count, score, tabulated
+from benchmark.report.columns import MODEL, NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
+from benchmark.report.spread import ranges, spread
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
-from benchmark.validity.spread import ranges, spread
+from benchmark.words import MAIN
 
-GAIN = f"change@{select.MAIN}@aligned"
-MEASURES: tuple[tuple[str, Origin], ...] = ((select.MAIN, "cross-fitted"), (select.MAIN, "fixed"), ("pointing", "none"))
-
-
-def of(records: Sequence[Record], dataset: str, check: str) -> list[Record]:
-    """The records of a check that have scores, in a fixed order."""
-    every = [r for r in records if r.cell.dataset == dataset and r.cell.protocol == check and r.scores]
-    return sorted(every, key=lambda r: (*map(str, select.model_of(r)[:-1]), r.cell.method, r.key))
-
-
-def variants(record: Record, metric: str) -> tuple[str, ...]:
-    """What stands behind ``METRIC@`` in a record, in its order."""
-    return tuple(s.metric.removeprefix(f"{metric}@") for s in record.scores if s.finding == "mean" and s.metric.startswith(f"{metric}@"))
+GAIN = f"change@{MAIN}@aligned"
+MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixed"), ("pointing", "none"))
 
 
 def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
     """Per network and size what the true grid gains over all methods, then method by method."""
-    every = sorted(of(records, dataset, "alignment"), key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
+    every = sorted(
+        select.of_check(records, dataset, "alignment"), key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool)
+    )
     if not every:
         return []
     told = "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of the side."
     intro = f"{told}\n{rests_on(every, 'cross-fitted by patient, per finding, each placement for itself')}"
     rows = [_summary([r for r in every if select.model_of(r) == model]) for model in dict.fromkeys(map(select.model_of, every))]
-    sides = (f"{select.MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
+    sides = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
     summary = Table(
         f"{dataset}: what the true grid gains, mean over methods",
         f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
         (*(column.heading for column in MODEL), "shift", "n methods", *sides),
         tuple(rows),
     )
-    return [summary, tabulated(f"{dataset}: aligned and conventional ({select.MAIN})", intro, _sides(), every)]
+    return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _sides(), every)]
 
 
 def _sides() -> list[Column]:
     return [
-        *WORDS,
+        *NAMES,
         score("shift"),
-        *(score(f"{select.MAIN}@{side}", "cross-fitted", side, with_interval) for side in ("conventional", "aligned")),
+        *(score(f"{MAIN}@{side}", "cross-fitted", side, with_interval) for side in ("conventional", "aligned")),
         score(GAIN, "cross-fitted", "gain", signed),
         *(score(f"pointing@{side}", heading=f"pointing, {side}") for side in ("conventional", "aligned")),
         score("change@pointing@aligned", heading="gain in pointing", shown=signed),
@@ -57,29 +49,24 @@ def _sides() -> list[Column]:
 
 def _summary(records: Sequence[Record]) -> tuple[str, ...]:
     found = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
-    gains = [s.value for s in found if s.value is not None]
-    sides = [_mean(records, f"{select.MAIN}@{side}") for side in ("conventional", "aligned")]
+    gains = select.known(found)
+    sides = [select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records) for side in ("conventional", "aligned")]
     up, down = sum((s.low or 0) > 0 for s in found), sum((s.high or 0) < 0 for s in found)
     told = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
     model = (column.cell(records[0]) for column in MODEL)
     return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, sides), *told, str(up), str(down))
 
 
-def _mean(records: Sequence[Record], metric: str) -> float | None:
-    values = [s.value for r in records if (s := r.find(metric, origin="cross-fitted")) is not None and s.value is not None]
-    return sum(values) / len(values) if values else None
-
-
 def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     """How much of the spread is convention, then method x convention."""
-    every = of(records, dataset, "conventions")
+    every = select.of_check(records, dataset, "conventions")
     if not every:
         return []
     intro = rests_on(every, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture")
-    names = tuple(dict.fromkeys(name for r in every for name in variants(r, "pointing")))
+    names = tuple(dict.fromkeys(name for r in every for name in select.variants(r, "pointing")))
     tables = [_apart(every, names, dataset, intro)]
     for metric, origin in MEASURES:
-        columns = [*WORDS, *(score(f"{metric}@{name}", origin, name) for name in names), Column("range", _range(metric, origin, names))]
+        columns = [*NAMES, *(score(f"{metric}@{name}", origin, name) for name in names), Column("range", _range(metric, origin, names))]
         title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
         tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], every))
     return tables
@@ -124,5 +111,4 @@ def _spreads(records: Sequence[Record], word: str, names: Sequence[str]) -> list
 
 
 def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -> list[float]:
-    found = [record.find(f"{metric}@{name}", origin=origin) for name in names]
-    return [s.value for s in found if s is not None and s.value is not None]
+    return select.known(record.find(f"{metric}@{name}", origin=origin) for name in names)

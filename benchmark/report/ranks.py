@@ -9,6 +9,7 @@ from benchmark.report import select
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, number
+from benchmark.words import LIMIT, MAIN
 
 if TYPE_CHECKING:
     from benchmark.statistics.nemenyi import Diagram
@@ -64,15 +65,14 @@ def ranks(ranking: Ranking) -> Table:
     rows = []
     for n, method in enumerate(drawn.methods):
         own = ranking.methods.index(method)
-        worse = [other for m, other in enumerate(drawn.methods) if m > n and drawn.ranks[m] - drawn.ranks[n] > drawn.critical]
         mean = sum(ranking.values[own]) / len(ranking.findings)
-        rows.append((f"{drawn.ranks[n]:.2f}", method, number(mean), *(f"{place:g}" for place in places[own]), ", ".join(worse)))
-    header = ("average rank", "method", select.MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
+        rows.append((f"{drawn.ranks[n]:.2f}", method, number(mean), *(f"{place:g}" for place in places[own]), ", ".join(drawn.worse(n))))
+    header = ("average rank", "method", MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
     return Table(f"{ranking.title}: ranks", _intro(ranking, drawn.critical, *friedman(ranking.values)), header, tuple(rows))
 
 
 def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str:
-    values = f"Ranks by {select.MAIN} within each finding, averaged over {len(ranking.findings)} findings. "
+    values = f"Ranks by {MAIN} within each finding, averaged over {len(ranking.findings)} findings. "
     values += f"Values are means over {len(ranking.networks)} networks ({', '.join(ranking.networks)})."
     missing = f" Left out, for not every network has them: {', '.join(ranking.absent)}." if ranking.absent else ""
     tests = f"Friedman: chi² {statistic:.1f}, p {p:.2g}; critical difference of average ranks (Nemenyi, 5 %): {critical:.2f}."
@@ -80,7 +80,7 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
 
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
-    every = [r for r in select.board(records, dataset, images) if r.source == "run" and r.cell.method != select.LIMIT]
+    every = [r for r in select.board(records, dataset, images) if r.source == "run" and r.cell.method != LIMIT]
     names = {select.model_of(r): select.network(r) for r in every}
     of = {method: [r for r in every if r.cell.method == method] for method in sorted({r.cell.method for r in every})}
     shared = {method: own for method, own in of.items() if len(own) == len(names)}
@@ -89,16 +89,16 @@ def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ran
     complete = {f: column for f, column in values.items() if None not in column}
     if len(shared) < 2 or len(complete) < 2:
         return None
-    title = f"{dataset}, all images" if images is None else f"{dataset}, {select.counted(every)} images"
+    title = f"{dataset}, all images" if images is None else f"{dataset}, {select.images_in_words(every)} images"
     rows = tuple(tuple(float(value or 0) for value in row) for row in zip(*complete.values(), strict=True))
     return Ranking(tuple(kept), tuple(shared), tuple(complete), rows, tuple(names.values()), tuple(m for m in of if m not in shared), title)
 
 
 def _findings(records: Sequence[Record]) -> list[str]:
-    return [f for f in dict.fromkeys(s.finding for r in records for s in r.scores if s.metric == select.MAIN) if f != "mean"]
+    return [f for f in dict.fromkeys(s.finding for r in records for s in r.scores if s.metric == MAIN) if f != "mean"]
 
 
 def _mean(records: Sequence[Record], finding: str) -> float | None:
     """Of the networks; None where one has no value."""
-    values = [score.value for r in records if (score := select.main_score(r, finding)) is not None and score.value is not None]
-    return sum(values) / len(values) if len(values) == len(records) else None
+    scores = [select.main_score(r, finding) for r in records]
+    return select.mean(scores) if len(select.known(scores)) == len(records) else None

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record, Score
-
-MAIN = "hit@iou.3"
-BOARD = "locus"
-"""The protocol of the main table."""
-BASELINES = ("center", "prior", "noise", "untrained")
-LIMIT = "truth"
+from benchmark.words import BOARD, MAIN, UNRANKED
 
 
 def model_of(record: Record) -> tuple[object, ...]:
     """What two records share when they explain the same model on the same data."""
     c = record.cell
     return (c.dataset, c.partition, c.split, c.backbone, c.global_pool, c.attention_map, c.img_size, c.seed, c.model_id)
+
+
+def row_of(record: Record) -> tuple[object, ...]:
+    """What two records share that a table shows in one row: model and method."""
+    return (model_of(record), record.cell.method)
 
 
 def network(record: Record) -> str:
@@ -33,15 +33,15 @@ def parts(records: Iterable[Record], dataset: str) -> list[int]:
     return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
 
 
-def explained(record: Record) -> int | None:
+def explained_images(record: Record) -> int | None:
     """How many images a record of a part of the images rests on: as many as were asked for, or all boxed ones where those are fewer."""
     images = record.cell.images
     return None if images is None else record.rests_on.get("explained images", images)
 
 
-def counted(records: Iterable[Record]) -> str:
+def images_in_words(records: Iterable[Record]) -> str:
     """How many images the records of a part rest on, in words; nothing for records of all images."""
-    return " or ".join(sorted({str(images) for r in records if (images := explained(r)) is not None}))
+    return " or ".join(sorted({str(images) for r in records if (images := explained_images(r)) is not None}))
 
 
 def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
@@ -49,30 +49,38 @@ def scored(records: Iterable[Record], protocol: str, images: int | None = None) 
 
     Those of all images, or of a part of so many ``images``: the two never stand in one table.
     """
-    kept = [r for r in records if r.cell.protocol == protocol and r.cell.images == images and r.scores]
-    return sorted(kept, key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
+    return _ordered(r for r in records if r.cell.protocol == protocol and r.cell.images == images)
 
 
-def of(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
+def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
     """Those of one data set, papers last."""
     every = scored((r for r in records if r.cell.dataset == dataset), protocol, images)
     return sorted(every, key=lambda r: r.source == "paper")
 
 
-def once(records: Sequence[Record]) -> list[Record]:
+def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:
+    """Those of a validity check on one data set, on however many images it looks at."""
+    return _ordered(r for r in records if r.cell.dataset == dataset and r.cell.protocol == check)
+
+
+def _ordered(records: Iterable[Record]) -> list[Record]:
+    return sorted((r for r in records if r.scores), key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
+
+
+def one_alignment(records: Sequence[Record]) -> list[Record]:
     """One record per model and method: the conventional alignment only where there is no other."""
-    others = {(model_of(r), r.cell.method) for r in records if r.cell.alignment != "conventional"}
-    return [r for r in records if r.cell.alignment != "conventional" or (model_of(r), r.cell.method) not in others]
+    others = {row_of(r) for r in records if r.cell.alignment != "conventional"}
+    return [r for r in records if r.cell.alignment != "conventional" or row_of(r) not in others]
 
 
 def board(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
     """The records of the main table: one per model and method."""
-    return once(of(records, dataset, BOARD, images))
+    return one_alignment(of_protocol(records, dataset, BOARD, images))
 
 
 def is_method(record: Record) -> bool:
     """Whether a record takes part in a ranking: run here, no baseline, not the limit."""
-    return record.source == "run" and record.cell.method not in (*BASELINES, LIMIT)
+    return record.source == "run" and record.cell.method not in UNRANKED
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
@@ -84,3 +92,24 @@ def main_value(record: Record) -> float | None:
     """The main column's mean over findings, where it has one."""
     score = main_score(record)
     return None if score is None else score.value
+
+
+def variants(record: Record, metric: str) -> tuple[str, ...]:
+    """What stands behind ``METRIC@`` in a check's record, in its order."""
+    return tuple(s.metric.removeprefix(f"{metric}@") for s in record.scores if s.finding == "mean" and s.metric.startswith(f"{metric}@"))
+
+
+def value(record: Record, metric: str) -> float:
+    """The mean of a metric over findings, to sort and compare by; -1, which no metric is below, where there is none."""
+    return next(iter(known([record.find(metric)])), -1.0)
+
+
+def known(scores: Iterable[Score | None]) -> list[float]:
+    """The values of those scores that have one."""
+    return [score.value for score in scores if score is not None and score.value is not None]
+
+
+def mean(scores: Iterable[Score | None]) -> float | None:
+    """The mean of those values; None where there is none."""
+    values = known(scores)
+    return sum(values) / len(values) if values else None

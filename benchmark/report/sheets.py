@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import PLACED, Column, score, tabulated
+from benchmark.report.columns import NAMES_AND_ALIGNMENT, Column, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, with_n
 
@@ -21,17 +21,17 @@ class Sheet:
     about: str
     """What the columns mean."""
     columns: tuple[Column, ...]
-    asks: str = ""
+    needs: str = ""
     """A metric that a record must have for a row; none: any."""
 
 
 def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
     """The rows of a data set, of all its images; papers last. None where there is no row."""
-    every = [r for r in select.of(records, dataset, sheet.protocol) if not sheet.asks or r.find(sheet.asks) is not None]
+    every = [r for r in select.of_protocol(records, dataset, sheet.protocol) if not sheet.needs or r.find(sheet.needs) is not None]
     if not every:
         return None
     intro = f"{rests_on(every, sheet.thresholds)}\n{sheet.about}"
-    return tabulated(f"{dataset}: {sheet.title}", intro, [*PLACED, *sheet.columns], every)
+    return tabulated(f"{dataset}: {sheet.title}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], every)
 
 
 def plain(protocol: str, records: Sequence[Record]) -> Sheet:

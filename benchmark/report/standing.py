@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record
-from benchmark.report.select import BASELINES, LIMIT, is_method, main_value, model_of, network
+from benchmark.report.select import is_method, known, main_score, main_value, model_of, network
 from benchmark.report.table import NOTHING
+from benchmark.words import BASELINES, LIMIT, PRIOR, UNTRAINED
 
 KINDS = {
     **dict.fromkeys(BASELINES, "baseline"),
-    "prior": "baseline: sees other patients' truth",
-    "untrained": "baseline: the same network, weights random",
+    PRIOR: "baseline: sees other patients' truth",
+    UNTRAINED: "baseline: the same network, weights random",
     LIMIT: "limit: sees the truth, not ranked",
 }
 
@@ -36,9 +37,9 @@ def best(records: Iterable[Record]) -> Record | None:
 
 def prior_of(record: Record, records: Iterable[Record]) -> float | None:
     """The main column of ``prior`` for the same model, else the best one on the same data set."""
-    priors = [r for r in records if r.cell.method == "prior" and r.cell.dataset == record.cell.dataset and main_value(r) is not None]
+    priors = [r for r in records if r.cell.method == PRIOR and r.cell.dataset == record.cell.dataset and main_value(r) is not None]
     same = [r for r in priors if model_of(r) == model_of(record)] or priors
-    return max((value for r in same if (value := main_value(r)) is not None), default=None)
+    return max(known(map(main_score, same)), default=None)
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import select, standing
-from benchmark.report.columns import WORDS, headed, tabulated
+from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table
+from benchmark.words import CENTER, MAIN, PRIOR
 
 ABOUT = (
-    "Rows: the best method of each network by the main column over all cases, then prior and center; all others, with intervals and per "
-    "finding, in `strata.csv`. Thresholds are those of the main table, not chosen again within a group. size: the largest box's share of "
-    "the image; company: how many findings the image has; answer: whether the classifier found what is there. Mean over the findings that "
-    "the group has, so two groups may differ by their findings alone."
+    "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then prior and center. "
+    "All others, with intervals and per finding, in `strata.csv`. Thresholds are those of the main table, not chosen again within a group. "
+    "size: the largest box's share of the image; company: how many findings the image has; answer: whether the classifier found what is "
+    "there. Mean over the findings that the group has, so two groups may differ by their findings alone."
 )
 
 
@@ -24,8 +25,8 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
     groups = dict.fromkeys((s.variable, s.group) for r in every for s in r.strata)
     if not rows:
         return None
-    columns = [headed(f"{variable}: {group}", _within(variable, group), rows) for variable, group in groups]
-    return tabulated(f"{dataset}: {select.MAIN} in strata", f"{rests_on(rows, THRESHOLDS)}\n{ABOUT}", [*WORDS, *columns], rows)
+    columns = [with_common_n(f"{variable}: {group}", _within(variable, group), rows) for variable, group in groups]
+    return tabulated(f"{dataset}: {MAIN} in strata", f"{rests_on(rows, THRESHOLDS)}\n{ABOUT}", [*NAMES, *columns], rows)
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
@@ -33,13 +34,13 @@ def worth_reading(records: Sequence[Record]) -> list[Record]:
     models = {select.model_of(r): [o for o in records if select.model_of(o) == select.model_of(r)] for r in records}
     winners = standing.ranked([won for own in models.values() if (won := standing.best(own)) is not None])
     first = models[select.model_of(winners[0])] if winners else list(records)
-    return [*winners, *(r for method in ("prior", "center") for r in first if r.cell.method == method)]
+    return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]
 
 
 def _within(variable: str, group: str) -> Callable[[Record], Score | None]:
     def pick(record: Record) -> Score | None:
         found = (s for s in record.strata if (s.variable, s.group) == (variable, group))
         scores = (score for stratum in found for score in stratum.scores)
-        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == (select.MAIN, "mean", "cross-fitted")), None)
+        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None)
 
     return pick

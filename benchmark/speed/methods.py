@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmark.speed import page, plan, record
+from benchmark.speed.frame import quick
 from config import SpeedConfig
 from core import cli
 from core.files import write_text
@@ -13,7 +14,7 @@ from core.files import write_text
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the record and the page, and say where they lie."""
     config, typed = cli.parse(SpeedConfig, argv, "python -m benchmark.speed.methods")
-    config = plan.quick(config, typed) if config.quick else config
+    config = quick(config, typed, plan.QUICK) if config.quick else config
     if not config.page:
         from benchmark.speed.run import run  # torch is imported when the flags are right
 

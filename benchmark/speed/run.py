@@ -1,13 +1,11 @@
 """A run: every course timed, every contender weighed, one record."""
 
-import datetime
 import logging
 import time
-from dataclasses import asdict
 
 import torch
 
-from benchmark.speed import agreement, machine, memory, plan
+from benchmark.speed import agreement, frame, machine, memory, plan
 from benchmark.speed.contenders import CONTENDERS
 from benchmark.speed.network import network
 from benchmark.speed.plan import Course
@@ -28,14 +26,7 @@ def run(config: SpeedConfig) -> SpeedRecord:
     where = machine.describe(torch.get_num_threads())
     rows = [row for course in plan.courses(config) for row in timed(course, config)]
     peaks = weighed(config) if config.memory else []
-    return SpeedRecord(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - begun, 1),
-        machine=where,
-        settings={name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items() if name in MEASURED},
-        rows=tuple(rows),
-        peaks=tuple(peaks),
-    )
+    return SpeedRecord(**frame.stated(config, MEASURED, where, begun), rows=tuple(rows), peaks=tuple(peaks))
 
 
 def timed(course: Course, config: SpeedConfig) -> list[Row]:

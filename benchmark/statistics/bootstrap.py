@@ -4,7 +4,7 @@ A patient drawn twice counts twice. One product serves every finding, metric, th
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -46,6 +46,11 @@ class Resampled:
         present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
         return Resampled(function(self.value), function(self.samples), function(self.without), present)
 
+    @classmethod
+    def joined(cls, each: "Sequence[Resampled]") -> "Resampled":
+        """(...) each -> (...,n): numbers of the same patients and resamples, side by side."""
+        return cls(*(np.stack([getattr(one, side.name) for one in each], -1) for side in fields(cls)))
+
     def __sub__(self, other: "Resampled") -> "Resampled":
         """Differences of numbers on the same patients and resamples: paired. What only float32 rounds apart is equal."""
         value, samples = self.value - other.value, self.samples - other.samples
@@ -72,7 +77,7 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
 def resample(sums: Sums, seed: int = 0) -> Resampled:
     """(P,F,M) sums -> (F,M) ratios of sums, resampled; nan where a resample has no case of the finding.
 
-    Takes 4·R·F·M bytes; ``intervals.table`` goes through any number of columns in blocks, ``resample_over`` by finding.
+    Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding.
     """
     drawn = weights(len(sums.part), seed)
     samples = np.full((*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32)  # (F, M, R): a column is sorted later
@@ -91,9 +96,7 @@ def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> 
     ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision …
     """
     single = (Sums(sums.part[:, [f]], sums.whole[:, [f]]) for f in range(sums.part.shape[1]))
-    each = [resample(one, seed).over(function) for one in single]
-    value, samples, without, present = (np.concatenate([getattr(one, side.name) for one in each], -1) for side in fields(Resampled))
-    return Resampled(value, samples, without, present)
+    return Resampled.joined([resample(one, seed).over(function)[0] for one in single])
 
 
 def mean(values: Any, axis: int) -> Any:

@@ -22,16 +22,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.statistics.bootstrap import Resampled, Samples, over_findings, resample
-from benchmark.statistics.patients import Sums
+from benchmark.statistics.bootstrap import Resampled, Samples
 from core.types import FloatArray
 
 Kind = Literal["bca", "percentile"]
 SMALLEST = 10
 """Fewer patients than this give no interval."""
 LEVEL = 0.95
-COLUMNS = 100
-"""So many columns are resampled at a time: 32 MB for 8 findings."""
 
 _NORMAL = NormalDist()
 _quantile = np.vectorize(_NORMAL.inv_cdf, otypes=[np.float64])
@@ -55,20 +52,6 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
     few = of.present.reshape(-1, count).sum(0) < SMALLEST
     ends[few | (defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
     return ends.reshape(*shape, 2)
-
-
-def table(sums: Sums, seed: int = 0, kind: Kind = "bca") -> FloatArray:
-    """(P,F,M) sums -> (F+1,M,3) value, low, high per finding, then of the mean over findings.
-
-    Columns are resampled in blocks: memory does not grow with their number.
-    """
-    out = np.empty((sums.part.shape[1] + 1, sums.part.shape[2], 3))
-    for start in range(0, out.shape[1], COLUMNS):
-        some = slice(start, start + COLUMNS)
-        found = resample(Sums(sums.part[:, :, some], sums.whole[:, :, some]), seed)
-        for rows, of in ((slice(None, -1), found), (-1, over_findings(found))):
-            out[rows, some, 0], out[rows, some, 1:] = of.value, interval(of, kind)
-    return out
 
 
 def bias(ordered: Samples, value: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Which methods differ in average rank: Nemenyi's test, and what a critical-difference diagram shows.
+"""Which methods differ in average rank: Nemenyi's test by scikit-posthocs, and what a critical-difference diagram shows.
 
 Nemenyi, "Distribution-free multiple comparisons", PhD thesis, Princeton 1963; Demšar, JMLR 7 (2006), section 3.2.2 and
 figure 1.
@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy.stats import studentized_range
 
 from benchmark.statistics.ranks import average_ranks, complete, friedman
 from core.types import FloatArray
+
+ALPHA = 0.05
+"""Methods whose p is below differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +28,7 @@ class Diagram:
     ranks: FloatArray
     """(K,) their average ranks, ascending."""
     critical: float
-    """Average ranks that are further apart differ (5 %)."""
+    """How far apart average ranks must be to differ: what the picture's ruler shows of the same test."""
     groups: tuple[tuple[str, ...], ...]
     """Bars: the largest runs of methods none of which differs from another; no bar for one alone."""
     p: FloatArray
@@ -35,8 +38,12 @@ class Diagram:
     findings: int
     """How many findings the ranks are averaged over: those that every method has."""
 
+    def worse(self, place: int) -> list[str]:
+        """The methods behind the one at ``place`` that differ from it."""
+        return [other for other, p in zip(self.methods[place + 1 :], self.p[place, place + 1 :], strict=True) if p < ALPHA]
 
-def diagram(values: ArrayLike, methods: Sequence[str], alpha: float = 0.05) -> Diagram:
+
+def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
     """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data; equal ranks in the given order.
 
     Raises ``BadValueError`` for fewer than two methods or findings.
@@ -44,12 +51,12 @@ def diagram(values: ArrayLike, methods: Sequence[str], alpha: float = 0.05) -> D
     kept, rank = complete(values), average_ranks(values)
     order = np.argsort(rank, kind="stable")
     words, ascending = tuple(methods[i] for i in order), rank[order]
-    critical = critical_difference(len(kept), kept.shape[1], alpha)
-    groups = tuple(words[run] for run in _runs(ascending, critical))
-    return Diagram(words, ascending, critical, groups, nemenyi(kept[order]), friedman(kept)[1], kept.shape[1])
+    critical, p = critical_difference(*kept.shape), nemenyi(kept[order])
+    groups = tuple(words[run] for run in _runs(p >= ALPHA))
+    return Diagram(words, ascending, critical, groups, p, friedman(kept)[1], kept.shape[1])
 
 
-def critical_difference(methods: int, findings: int, alpha: float = 0.05) -> float:
+def critical_difference(methods: int, findings: int, alpha: float = ALPHA) -> float:
     """q · sqrt(K(K+1)/(6F)), q the studentized range of K at infinite degrees of freedom, over √2 (Demšar's table 5).
 
     >>> round(critical_difference(4, 14, 0.10), 2)  # Demšar's example: 1.12
@@ -64,8 +71,8 @@ def nemenyi(values: ArrayLike) -> FloatArray:
     return np.asarray(posthoc_nemenyi_friedman(complete(values).T), dtype=np.float64)
 
 
-def _runs(ascending: FloatArray, critical: float) -> list[slice]:
-    """(K,) ascending ranks -> the largest runs of at least two that span no more than ``critical``, none inside another."""
-    ends = np.searchsorted(ascending, ascending + critical, side="right")
+def _runs(alike: NDArray[np.bool_]) -> list[slice]:
+    """(K,K) which methods, best first, do not differ -> the largest runs of at least two such, none inside another."""
+    ends = [int(np.flatnonzero(row)[-1]) + 1 for row in alike]
     new = np.diff(ends, prepend=0) > 0
-    return [slice(start, int(end)) for start, end in enumerate(ends) if new[start] and end - start > 1]
+    return [slice(start, end) for start, end in enumerate(ends) if new[start] and end - start > 1]

@@ -17,7 +17,7 @@ from benchmark.records.record import Score
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.thresholds import SHARED, Who
+from benchmark.statistics.who import SHARED, Who
 from core.types import FloatArray
 
 Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]
@@ -31,7 +31,7 @@ def settled(
 
     ``mains``: metric -> what its difference is called. ``votes``: metric -> what its oracle chooses by in each resample.
     """
-    found = estimate(columns, who.findings.tolist(), who.patients.tolist(), names, seed)
+    found = estimate(columns, who, names, seed)
     again = {metric: chosen_again(*each, who, names, seed) for metric, each in votes.items()} if len(who.findings) else {}
     return scores(with_optimism(found, mains, again), names)
 

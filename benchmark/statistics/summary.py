@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.records.record import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.patients import Sums, by_patient
+from benchmark.statistics.who import Who
 from core.types import FloatArray
 
 NOTHING = "nothing to divide by"
@@ -50,20 +51,18 @@ class Estimate:
     """Whether the mean over findings has an interval, too."""
 
 
-def sums(columns: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str]) -> Sums:
+def sums(columns: Sequence[Column], findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
     """M columns over N cases with (N,) ``findings`` and ``patients`` -> (P,F,M) sums per patient and finding of ``names``."""
     part, whole = (np.stack([getattr(c, side) for c in columns], 1) for side in ("part", "whole"))
     return by_patient(part, whole, findings, patients, names)
 
 
-def estimate(
-    columns: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str], seed: int
-) -> list[Estimate]:
-    """Columns over N cases with (N,) ``findings`` and ``patients`` -> one estimate each, per finding of ``names``."""
-    if not len(findings):
+def estimate(columns: Sequence[Column], who: Who, names: Sequence[str], seed: int) -> list[Estimate]:
+    """Columns over the N cases of ``who`` -> one estimate each, per finding of ``names``."""
+    if not len(who.findings):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
-    known = sums(columns, findings, patients, names)
+    known = sums(columns, who.findings, who.patients, names)
     found, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
     return [Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared, c.reason) for i, c in enumerate(columns)]
 

@@ -2,10 +2,11 @@
 
 ``bilinear`` lays the surface on its frame and gives the boxes of its components (``flood``, compiled) and its integrals
 (``linear``); ``areas`` gives their areas. ``trace`` follows the box of the highest component through all thresholds
-(``climb``, compiled), ``critical`` says at which of them it hits. ``laid`` holds many cases in flat arrays, for which
+(``climb``, compiled), ``critical`` says at which of them it hits. ``batch`` holds many cases in flat arrays, for which
 ``meet`` (compiled) gives boxes and overlaps at once; ``otsu`` is a map's own threshold.
 """
 
+from benchmark.surface.areas import all_areas, peak_areas
 from benchmark.surface.bilinear import Surface, all_boxes, as_levels, checked, min_max, peak_boxes, surface
 
-__all__ = ["Surface", "all_boxes", "as_levels", "checked", "min_max", "peak_boxes", "surface"]
+__all__ = ["Surface", "all_areas", "all_boxes", "as_levels", "checked", "min_max", "peak_areas", "peak_boxes", "surface"]

@@ -50,11 +50,6 @@ class Surface:
         height, width = self.frame
         return float((linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]) / (height * width)
 
-    def integral(self, box: ArrayLike) -> float:
-        """Exact integral over a box (4,) xyxy in the frame; a weighted sum of the vertices."""
-        x0, y0, x1, y1 = np.asarray(box, dtype=np.float64)
-        return float(self.integrals((y0, y1), (x0, x1))[0, 0])
-
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
         """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between neighbouring ones."""
         return np.asarray(linear.integral(self.y, y) @ self.values @ linear.integral(self.x, x).T)
@@ -117,7 +112,7 @@ def checked(values: ArrayLike) -> FloatArray:
 def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
     """(T,) thresholds -> (T,4) box of the component that holds the highest vertex; a row of nan where nothing is above.
 
-    Boxes in the frame. A flat surface has none.
+    Boxes in the frame. A flat surface has none. Flooded anew at each threshold, and so the oracle of ``trace``, which scores.
     """
     levels = as_levels(thresholds)
     if on.flat:

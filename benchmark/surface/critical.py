@@ -5,11 +5,8 @@ overlap's area and the box's are each a product of two linear functions, so IoU 
 
     (1 + d) · overlap - d · area - d · truth > 0,
 
-is a quadratic inequality, and its roots are the critical thresholds: no grid, no bisection. IoBB > d is
-overlap - d · area > 0.
+is a quadratic inequality, and its roots are the critical thresholds: no grid, no bisection.
 """
-
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,15 +15,14 @@ from benchmark.surface.trace import Trace
 from core.boxes import area, as_boxes
 from core.types import FloatArray
 
-Measure = Literal["iou", "iobb"]
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 """Edges of the box …"""
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """… and the edges of the truth that they may pass."""
 
 
-def hits(found: Trace, truth: ArrayLike, above: float, measure: Measure = "iou") -> FloatArray:
-    """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU (IoBB) > ``above`` with any of them.
+def hits(found: Trace, truth: ArrayLike, above: float) -> FloatArray:
+    """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU > ``above`` with any of them.
 
     Disjoint intervals [low, high), ascending; where a low end is a root, the overlap only equals ``above`` there.
 
@@ -36,18 +32,17 @@ def hits(found: Trace, truth: ArrayLike, above: float, measure: Measure = "iou")
     >>> hits(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(np.concatenate([np.zeros((0, 2)), *(_with(found, box, above, measure) for box in as_boxes(truth))]))
+    return _union(np.concatenate([np.zeros((0, 2)), *(_with(found, box, above) for box in as_boxes(truth))]))
 
 
-def _with(found: Trace, truth: FloatArray, above: float, measure: Measure) -> FloatArray:
+def _with(found: Trace, truth: FloatArray, above: float) -> FloatArray:
     """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
     piece, low, high = _cut(found, truth)
     move = found.stop - found.start
     boxes = [found.start[piece] + part[:, None] * move[piece] for part in (low, high)]
     overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
     whole = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
-    weight, rest = (1 + above, above * area(truth)[0]) if measure == "iou" else (1.0, 0.0)
-    excess = weight * overlap - above * whole - np.array([rest, 0, 0])[:, None]
+    excess = (1 + above) * overlap - above * whole - np.array([above * area(truth)[0], 0, 0])[:, None]
     ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
     middle = (ends[1:] + ends[:-1]) / 2
     part = low * (1 - ends) + high * ends

@@ -1,4 +1,4 @@
-"""How boxes of many cases meet the truth, compiled: what ``benchmark.surface.laid`` and the protocols call.
+"""How boxes of many cases meet the truth, compiled: what ``benchmark.surface.batch`` and the protocols call.
 
 Arrays only. Cases lie end to end: those of case n are ``first[n]`` to ``first[n + 1]``. Boxes are xyxy, shares as in
 ``core.boxes``, except that 0/0 and a box of nan are 0 here: they overlap with nothing.

@@ -4,6 +4,8 @@ A suite with the field ``check: WORD`` is scored by that check alone: one record
 word as its protocol, from the same door, with the same schema. Listing the words imports no torch.
 """
 
+import ast
+import re
 from typing import TYPE_CHECKING
 
 from core.registry import Registry
@@ -11,11 +13,9 @@ from core.registry import Registry
 if TYPE_CHECKING:
     from benchmark.validity.base import Check
 
-__all__ = ["CLASSIFIER", "get", "is_check", "names", "registry"]
+__all__ = ["get", "is_check", "judges_classifier", "names", "registry"]
 
 registry = Registry("benchmark.validity", "check")
-CLASSIFIER = ("shortcut",)
-"""The checks that also ask the classifier itself, not only its maps."""
 
 
 def names() -> list[str]:
@@ -31,3 +31,17 @@ def is_check(word: str) -> bool:
 def get(word: str) -> "type[Check]":
     """The class behind a word. Raises ``UnknownNameError``."""
     return registry.get(word)
+
+
+def judges_classifier(word: str) -> bool:
+    """Whether a check also judges the classifier itself: its class states ``classifier = True``.
+
+    Read from the file's text, as the word is: planning a suite imports no check, which would take ten times as long.
+    Raises ``UnknownNameError``.
+    """
+    source = registry.files[registry.check(word)].read_text(encoding="utf-8")
+    try:
+        classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
+    except SyntaxError:  # asking for the check tells what is broken
+        return False
+    return any(re.fullmatch("classifier(: .+)? = True", ast.unparse(line)) for one in classes for line in one.body)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from benchmark.protocols.base import Result
 from benchmark.records import Score
 from benchmark.validity.base import Check
-from benchmark.validity.compared import compare
+from benchmark.validity.variants import compare
 from core.frames import conventional
 
 

@@ -1,7 +1,6 @@
 """AUROC of one network on several drawings of the same patients, with paired intervals."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ def compared(
     found = {}
     for name, values in logits.items():
         each = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
-        found[name] = Estimate(f"auroc@{name}", "none", np.array([one.value for one in each]), counts, _joined(each))
+        found[name] = Estimate(f"auroc@{name}", "none", np.array([one.value for one in each]), counts, Resampled.joined(each))
     first, *others = found
     return [*found.values(), *(difference(found[name], found[first], f"change@auroc@{name}") for name in others)]
 
@@ -50,8 +49,3 @@ def _weighted(wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.in
         up, down = (times[rows][:, place].astype(np.float32) for place in (above, below))
         out[rows] = ratio((up @ table * down).sum(1), up.sum(1) * down.sum(1))
     return out
-
-
-def _joined(each: Sequence[Resampled]) -> Resampled:
-    value, samples, without, present = (np.stack([getattr(one, side.name) for one in each], -1) for side in fields(Resampled))
-    return Resampled(value, samples, without, present)

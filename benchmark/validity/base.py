@@ -17,7 +17,7 @@ from core.errors import LocusError
 from core.types import Sample
 
 TRAINED = "trained"
-"""The folder of the maps of the networks as they are."""
+"""What the networks as they are are called: in the names of metrics, and the folder of their maps."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Some(Trained):
 
 
 class Check(ABC):
-    """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``.
+    """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``; see docs/validity.md.
 
     Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then on;
     those of all ``words`` share their forward passes.
@@ -43,6 +43,8 @@ class Check(ABC):
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
     """What its boxes are computed on: surface or pixels."""
+    classifier: ClassVar[bool] = False
+    """Whether it is also asked about the word ``classifier``: the model's own scores, not its maps."""
 
     def __init__(
         self, trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None, images: int | None

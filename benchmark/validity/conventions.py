@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmark.protocols.base import Case, Result, usable, with_truth
 from benchmark.validity.base import Check
-from benchmark.validity.compared import compare
 from benchmark.validity.pictures import CONVENTIONS, Convention
+from benchmark.validity.variants import compare
 from core.errors import BadValueError
 from core.frames import Grid
 

@@ -7,12 +7,10 @@ from scipy.stats import rankdata
 
 from benchmark.protocols.base import Case, Result, usable, with_truth
 from benchmark.statistics.summary import Column
-from benchmark.validity.base import Check
+from benchmark.validity.base import TRAINED, Check
 from benchmark.validity.cascade import randomised, steps
-from benchmark.validity.compared import compare
+from benchmark.validity.variants import compare
 from core.types import FloatArray
-
-ORIGINAL = "trained"
 
 
 class Cascade(Check):
@@ -29,10 +27,10 @@ class Cascade(Check):
 
     def evaluate(self, word: str, seed: int) -> Result:
         """All steps of one method."""
-        variants = {ORIGINAL: self.cases(word)}
+        variants = {TRAINED: self.cases(word)}
         for depth, part in enumerate(steps(self.runs[0]), start=1):
             variants[part] = self.cases(word, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
-        correlations = [column for part in list(variants)[1:] for column in _columns(part, variants[ORIGINAL], variants[part])]
+        correlations = [column for part in list(variants)[1:] for column in _columns(part, variants[TRAINED], variants[part])]
         return compare(variants, self.findings, seed, correlations).result(self.findings)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.protocols.base import FLAT, Case, Result, failures, identity, prepare, usable
+from benchmark.protocols.base import FLAT, Case, Result, failures, identity, prepare, usable, whose
 from benchmark.protocols.energy import inside
 from benchmark.protocols.pointing import distance
 from benchmark.stages import NoMapsError
@@ -14,6 +14,7 @@ from benchmark.surface import surface
 from benchmark.validity.auroc import compared
 from benchmark.validity.base import Check, Some, some
 from benchmark.validity.tokens import file, logits, shortcut
+from benchmark.words import CLASSIFIER
 from core.errors import DataError
 from core.types import FloatArray
 
@@ -31,16 +32,17 @@ class Tokens(Check):
     """
 
     name = "shortcut"
+    classifier = True
 
     def evaluate(self, word: str, seed: int) -> Result:
         """The classifier's AUROC, or where the maps of a method look."""
-        if word == "classifier":
+        if word == CLASSIFIER:
             return self._scores(seed)
         finding = shortcut(self.trained[0].config).finding
         cases = [case for case in self.cases(word, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
-        found = estimate(_columns(rows), [finding] * len(rows), [case.patient_id for case in cases], [finding], seed)
+        found = estimate(_columns(rows), whose(cases), [finding], seed)
         return Result(scores(found, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:

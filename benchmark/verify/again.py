@@ -4,7 +4,7 @@ A map counts only when its key is the one that the weights' digests in the recor
 ``benchmark.orders``. So a record whose method or engine has changed since cannot be verified, and says so.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmark import score
@@ -12,8 +12,7 @@ from benchmark.plan import ModelPlan, folder_name
 from benchmark.records import Cell, Record, cases
 from benchmark.score import Scored
 from benchmark.trained import Trained
-from benchmark.verify.answers import Answer
-from benchmark.verify.figures import differences, other_rows
+from benchmark.verify.figures import Answer, differences, other_rows
 from core.errors import DataError, LocusError, examples
 
 
@@ -38,18 +37,13 @@ def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], ru
     if len(digests) != len(model.trainings):
         raise DataError(f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of {model.id}")
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
-    trained = [Trained(*each[:2], stated=each[2]) for each in zip(model.trainings, folders, digests, strict=True)]
-    _check_data(trained[0], some)
+    parts = zip(model.trainings, folders, digests, strict=True)
+    trained = [Trained(config, folder, stated=digest) for config, folder, digest in parts]
+    if other := sorted({name for record in some for name in trained[0].unlike(record.data)}):
+        raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
     if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
         raise DataError(f"no predictions in {examples(absent)} below {runs}")
     return score.scorer(model, [record.cell for record in some], trained, runs, None)
-
-
-def _check_data(run: Trained, some: Iterable[Record]) -> None:
-    """Raise ``DataError`` where the data set says other things of itself than the records do."""
-    other = sorted({name for record in some for name, value in run.data.describe.items() if record.data.get(name) != value})
-    if other:
-        raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
 
 
 def _answer(record: Record, scored: Callable[[Cell], Scored], place: Path) -> Answer:

@@ -7,20 +7,18 @@ from benchmark import plan, published, suite
 from benchmark.compare import paired
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Record
-from benchmark.verify.figures import Difference, differences
+from benchmark.verify.figures import Answer, differences
+from benchmark.words import PAIRED
 from config import RunConfig
 from core.errors import DataError, LocusError
 
-Answer = list[Difference] | LocusError
-"""What differs between a record and its sources, or why that cannot be said."""
 
-
-def answers(asked: Suite, own: Sequence[Record], config: RunConfig) -> Iterator[tuple[Record, Answer]]:
-    """Every one of the suite's records ``own``, papers first, then paired ones, then model by model."""
+def answers(asked: Suite, own: Sequence[Record], every: Sequence[Record], config: RunConfig) -> Iterator[tuple[Record, Answer]]:
+    """The records ``own`` of ``every`` that the suite has: papers first, then paired ones, then model by model."""
     papers = [record for record in own if record.source == "paper"]
-    pairs = [record for record in own if record.cell.protocol == paired.WORD]
+    pairs = [record for record in own if record.cell.protocol == PAIRED]
     yield from _looked_up(papers, lambda: [record for word in asked.published for record in published.read(word)])
-    yield from _looked_up(pairs, lambda: paired.made(suite.folder(asked.name, config)))
+    yield from _looked_up(pairs, lambda: paired.made(suite.folder(asked.name, config), every))
     rest = [record for record in own if record not in papers and record not in pairs]
     models = {model.id: model for model in plan.models(asked, suite.overrides(config))}
     for word in dict.fromkeys(record.cell.model_id for record in rest):

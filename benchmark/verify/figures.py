@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.records import Record, Score
+from core.errors import LocusError
 
 Figure = float | str | None
 LAST_DIGIT = 1e-6
@@ -23,6 +24,10 @@ class Difference:
     stated: Figure
     """By the record; None also where it has no such figure."""
     found: Figure
+
+
+Answer = list[Difference] | LocusError
+"""What differs between a record and its sources, or why that cannot be said."""
 
 
 def differences(stated: Record, found: Record) -> list[Difference]:
@@ -53,8 +58,10 @@ def _plain(value: Any) -> Figure:
 
 
 def figures(record: Record) -> Iterator[tuple[str, Figure]]:
-    """Name -> figure: the status, each score's value, interval and n, those of the strata, and the thresholds."""
+    """Name -> figure: status, geometry, what it rests on, each score's value, interval and n, those of the strata, and the thresholds."""
     yield "status", record.status
+    yield "geometry", record.geometry
+    yield from _flat("rests on", record.rests_on)
     for score in record.scores:
         yield from _of(score, "")
     for stratum in record.strata:

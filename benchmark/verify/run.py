@@ -3,13 +3,12 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import methods
-from benchmark import plan, records, suite
+from benchmark import plan, suite
 from benchmark.records import Record
-from benchmark.verify.answers import Answer, answers
-from benchmark.verify.figures import Difference
+from benchmark.verify.answers import answers
+from benchmark.verify.figures import Answer, Difference
 from config import RunConfig
 from core.errors import LocusError
 
@@ -52,25 +51,27 @@ class Verdict:
 
 
 def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdict:
-    asked, every, verdict = plan.load(name, suite.suites(config)), _chosen(suite.folder(name, config), config), Verdict()
-    stated = [record for record in every if record.scores]
+    asked, verdict = plan.load(name, suite.suites(config)), Verdict()
+    suite.check_protocols(asked, config)
+    every = suite.found(suite.folder(name, config))
+    chosen = _chosen(every, config)
+    stated = [record for record in chosen if record.scores]
     tell(f"{name}: {len(stated)} records to verify")
-    for record, answer in answers(asked, stated, config):
+    for record, answer in answers(asked, stated, every, config):
         verdict.take(answer)
         if answer and not isinstance(answer, LocusError):
             tell(_told(record, answer))
-    if not every:
+    if not chosen and suite.answers_to(asked, config):
         verdict.unknown["there is no record: run the suite first"] = 1
-    empty = Counter(record.status for record in every if not record.scores)
+    empty = Counter(record.status for record in chosen if not record.scores)
     told = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{verdict.unknown.total()} cannot be verified"]
     told += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
     tell("\n".join([f"{name}: {', '.join(told)}", *(f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())]))
     return verdict
 
 
-def _chosen(place: Path, config: RunConfig) -> list[Record]:
-    """The records in ``place`` of the methods and protocols that the flags name; all of them without such flags."""
-    every = records.load(place) if (place / "records").is_dir() else []
+def _chosen(every: Sequence[Record], config: RunConfig) -> list[Record]:
+    """Those of the methods and protocols that the flags name; all of them without such flags."""
     words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
     return [r for r in every if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 

@@ -1,12 +1,15 @@
 """Which cells a suite has, which of them ``--method`` runs, and which records stay."""
 
 import pytest
+import yaml
 
 import methods
-from benchmark import cells, plan, protocols, records
+from benchmark import cells, plan, protocols, records, validity
 from benchmark import suite as hall
 from benchmark.records import Record
+from benchmark.words import BESIDE
 from config import RunConfig
+from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 
 SUITE = """
@@ -94,7 +97,7 @@ def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, tol
 
 
 def asked(suite, tmp_path, *method, **flags):
-    work = hall.work(suite, RunConfig(suite=("small",), method=method, **flags), tmp_path / "results/small")
+    work = hall.work(suite, RunConfig(suite=("small",), method=method, **flags), hall.found(tmp_path / "results/small"))
     return [cell for part in work for cell in part.cells]
 
 
@@ -124,8 +127,21 @@ def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, t
 def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(suite, tmp_path):
     suite("protocols: [locus]")
     config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
-    with pytest.raises(BadValueError, match="does not score by 'wang'; it has: locus"):
+    with pytest.raises(BadValueError, match="does not score by 'wang'; it has: locus, classification, paired"):
         hall.run("small", config, print)
+
+
+def test_the_flags_take_every_word_that_a_suite_can_have():
+    words = [*BESIDE, *protocols.names(), *validity.names(), "classification", "paired"]
+    typed, _ = cli.parse(RunConfig, ["--method", *BESIDE, "--protocol", *words[len(BESIDE) :]], "run")
+    assert (*typed.method, *typed.protocol) == tuple(words)
+
+
+def test_paired_and_the_classifier_can_be_asked_for_alone(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    assert asked(small, tmp_path, protocol=("paired",)) == []
+    assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
+    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded
 
 
 def run(suite, tmp_path, *method):
@@ -161,3 +177,17 @@ def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, t
     with pytest.raises((UnknownNameError, DataError), match=told):
         hall.run("small", RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), method=(word,)), print)
     assert not (tmp_path / "r").exists()
+
+
+def test_a_wrong_data_folder_costs_no_result(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus]").model_copy(update={"train": {"dataset": "NIH", "pretrained": False}})
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small.model_dump(exclude={"name"})))
+    first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
+    place = tmp_path / "results/small"
+    records.write(Record(cell=first), place)
+    config = RunConfig(
+        suite=("small",), suites=str(tmp_path), results=str(place.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
+    )
+    hall.run("small", config, print)
+    status = {record.key: record.status for record in records.load(place)}
+    assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from benchmark.optimum import Curves, steps
+from benchmark.statistics.who import Who
 from benchmark.surface import min_max, surface
 from benchmark.surface.critical import hits
 from benchmark.surface.trace import EMPTY, trace
-from benchmark.thresholds import Who, cross_fitted, oracle
-from core.boxes import iobb, iou
+from benchmark.thresholds import cross_fitted, oracle
+from core.boxes import iou
 from core.frames import Grid
 from core.seeds import patient_folds
 
@@ -40,7 +41,6 @@ def test_a_square_passes_a_square_at_two_roots():
     assert hits(SPOT, truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
     assert hits(SPOT, truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
     assert hits(SPOT, truth, 1.0).shape == (0, 2)
-    assert hits(SPOT, truth, 0.25, "iobb") == pytest.approx(np.array([[0, 1]]), abs=1e-12)
     assert hits(SPOT, [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
     assert hits(SPOT, [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
         np.array([[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]])
@@ -55,13 +55,12 @@ def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize(("measure", "function"), [("iou", iou), ("iobb", iobb)])
-def test_critical_thresholds_are_those_of_a_grid_of_100000(grid, measure, function):
+def test_critical_thresholds_are_those_of_a_grid_of_100000(grid):
     for seed in range(15):
         found, truth = planted(seed, grid, 1 + seed % 3)
-        overlap = np.nan_to_num(function(found.boxes(DENSE), truth)).max(1)
+        overlap = np.nan_to_num(iou(found.boxes(DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
-            ends = hits(found, truth, above, measure)
+            ends = hits(found, truth, above)
             inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
             assert (inside == (overlap > above)).all()
             assert (np.diff(ends.ravel()) > 0).all()

@@ -5,7 +5,8 @@ import pytest
 
 from benchmark import thresholds
 from benchmark.listed import Listed, taken
-from benchmark.thresholds import SHARED, Who, choose, cross_fitted, oracle, stated, validated
+from benchmark.statistics.who import SHARED, Who
+from benchmark.thresholds import choose, cross_fitted, oracle, stated, validated
 from core.seeds import generator, patient_folds
 
 LIKES = {"zero": [1, 0], "one": [0, 1]}  # which of two thresholds a case hits at

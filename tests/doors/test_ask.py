@@ -121,6 +121,22 @@ def test_records_without_figures_are_counted_apart(door, places, tmp_path):
     assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
 
 
+def test_what_a_protocols_records_hold_can_be_asked_alone(door, places, ran):
+    for words, count in ((["paired"], 10), (["classification"], 2), (["paired", "seed"], 24)):
+        done = door("benchmark.run", "--verify", "--suite", "small", "--protocol", *words, *places(ran))
+        assert (done.returncode, f"small: {count} records hold, 0 differ" in done.stdout) == (0, True), done.stdout + done.stderr
+
+
+def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, places, copy):
+    before = {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()}
+    record(copy, "AVG", "-cam-", "paired").unlink()
+    shutil.rmtree(copy / "runs")
+    done = door("benchmark.run", "--suite", "small", "--protocol", "paired", *places(copy))
+    assert done.returncode == 0, done.stderr
+    assert "small: 0 cells to run" in done.stdout
+    assert {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()} == before
+
+
 def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):
     done = door("benchmark.run", "--verify", "--suite", "small", *places(tmp_path))
     assert done.returncode == 1
@@ -162,6 +178,8 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran)
         (["--compare", "a", "b", "--verify"], "cannot be asked with --verify"),
         (["--verify", "--all", "--overwrite", "always"], "--verify runs nothing and cannot be asked with --overwrite"),
         (["--verify", "--all", "--dry_run"], "cannot be asked with --dry_run"),
+        (["--verify", "--suite", "randomised", "--protocol", "locus"], "'randomised' does not score by 'locus'; it has: randomised, class"),
+        (["--suite", "randomised", "--protocol", "paired"], "does not score by 'paired'; it has: randomised, classification"),
         (["--all", "--output", "x.csv"], "--output is where --compare writes its table"),
     ],
 )

@@ -2,10 +2,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from benchmark.speed import record
+from benchmark.speed.frame import quick
 from benchmark.speed.scoring import page
 from benchmark.speed.scoring.record import ScoringRecord
 from benchmark.speed.scoring.run import run
@@ -25,22 +25,18 @@ QUICK: Mapping[str, Any] = {
     "record": "runs/speed/scoring.json",
     "output": "runs/speed/scoring_speed.md",
 }
+"""The flags of a run on very little, which shows quickly that everything works."""
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the record and the page, and say where they lie."""
     config, typed = cli.parse(ScoringSpeedConfig, argv, DOOR)
-    config = quick(config, typed) if config.quick else config
+    config = quick(config, typed, QUICK) if config.quick else config
     if not config.page:
         record.write(run(config), config.record)
     write_text(config.output, page.page(record.read_as(ScoringRecord, config.record, DOOR)))
     print(f"{config.output} shows the record {config.record}")
-
-
-def quick(config: ScoringSpeedConfig, typed: frozenset[str]) -> ScoringSpeedConfig:
-    """The same run on very little, apart from the flags that were ``typed``."""
-    return replace(config, **{name: value for name, value in QUICK.items() if name not in typed})
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.pixels import painted
 from core.seeds import generator
 
 Map = NDArray[np.float32]
@@ -14,14 +15,17 @@ Map = NDArray[np.float32]
 def smooth(positions: int, seed: int) -> Map:
     """(h,w) float32 in [0,1] like a class activation map: white noise, blurred over a tenth of its side."""
     noise = generator(seed, "smooth map").random((positions, positions))
-    return scaled(cv2.GaussianBlur(noise, (0, 0), max(positions / 10, 0.6)))
+    return scaled(blurred(noise))
+
+
+def blurred(noise: NDArray[np.floating]) -> NDArray[np.floating]:
+    """(h,w) noise -> the same, blurred over a tenth of its side, at least over a position."""
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), max(len(noise) / 10, 0.6)))
 
 
 def scaled(values: NDArray[np.generic]) -> Map:
-    """Min-max scaled to [0,1]."""
-    array = np.asarray(values, dtype=np.float32)
-    low, high = array.min(), array.max()
-    return np.asarray((array - low) / (high - low), dtype=np.float32)
+    """Min-max scaled to [0,1], as float32."""
+    return painted.scaled(np.asarray(values, dtype=np.float32))
 
 
 def picture(kind: str, side: int) -> Map:

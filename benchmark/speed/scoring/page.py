@@ -10,8 +10,9 @@ from benchmark.speed.scoring.truth import BOXES, IMAGES, PATIENTS, VALIDATION
 
 GENERATED = "<!-- Generated from benchmark/speed/scoring.json by `python -m benchmark.speed.scoring --page`: do not edit. -->"
 ABOUT = """Everything below was timed in one run, each contender in turn with all others on the same map, the minimum of several rounds;
-before they are timed, all contenders are asked for the same numbers, which must agree. What is compared (× ours) is the smaller
-of wall and processor time: on a machine that others use, too, a long call waits for a core and a short one does not. How
+before they are timed, all contenders are asked for the same numbers, which must agree. A call of less than 10 ms is repeated for so
+long and the mean counts: who scores one map scores the next. What is compared (× ours) is the smaller of wall and processor time: \
+on a machine that others use, too, a long call waits for a core and a short one does not. How
 long the maps take is in [speed.md](speed.md)."""
 TABLES: tuple[tuple[Group, str, str], ...] = (
     (

@@ -1,16 +1,15 @@
 """A run: every contender timed in turn with the others, all of NIH scored, one record."""
 
-import datetime
 import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from benchmark.speed import machine
+from benchmark.speed import frame, machine
 from benchmark.speed.scoring import maps, suite, surfaces, sweeps
 from benchmark.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORIGINAL_ALL, ORIGINAL_ONE, Group, Row, ScoringRecord, Whole
 from benchmark.speed.scoring.truth import Share
@@ -42,14 +41,7 @@ def run(config: ScoringSpeedConfig) -> ScoringRecord:
     where = machine.describe(len(os.sched_getaffinity(0)), machine.SCORING)
     rows = [row for course in courses(config) for row in timed(course, config)]
     wholes = list(scored(config))
-    return ScoringRecord(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        seconds=round(time.perf_counter() - begun, 1),
-        machine=where,
-        settings={name: list(value) if isinstance(value, tuple) else value for name, value in asdict(config).items() if name in MEASURED},
-        rows=tuple(rows),
-        wholes=tuple(wholes),
-    )
+    return ScoringRecord(**frame.stated(config, MEASURED, where, begun), rows=tuple(rows), wholes=tuple(wholes))
 
 
 def courses(config: ScoringSpeedConfig) -> Iterator[Course]:

@@ -11,9 +11,10 @@ from benchmark.speed import memory
 from benchmark.speed.scoring.record import Whole
 from benchmark.speed.scoring.truth import BOXES, Share, cases
 
+SURFACE = tuple(name for name in protocols.names() if protocols.get(name).geometry == "surface")
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "surface": ("wang", "locus", "seed", "pointing", "energy"),
-    "surface, maxbox and pxap": ("wang", "locus", "seed", "pointing", "energy", "maxbox", "pxap"),
+    "surface": SURFACE,
+    "surface, maxbox and pxap": (*SURFACE, "maxbox", "pxap"),
     "chexlocalize": ("chexlocalize",),
 }
 """What the page calls them -> the protocols."""

@@ -3,7 +3,8 @@
 Every contender is given the map (h,w) and says for each threshold the best IoU of a component's box with the truth.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ TRUTH = (300, 350, 650, 700)
 TOLERANCE = 0.01
 """Mean |ΔIoU| up to which two contenders count as doing the same."""
 
+Box = tuple[float, float, float, float]
 Score = Callable[[Map, FloatArray], FloatArray]
 
 
@@ -33,41 +35,38 @@ def on_surface(values: Map, thresholds: FloatArray) -> FloatArray:
     return best
 
 
-def by_contours(values: Map, thresholds: FloatArray) -> FloatArray:
-    """Resize the map, binarise it at each threshold, find the outer contours, take their boxes."""
-    picture = _picture(values)
+def on_pixels(values: Map, thresholds: FloatArray, boxes: Callable[[NDArray[np.bool_]], Iterable[Box]]) -> FloatArray:
+    """Resize the map, binarise it at each threshold, and take the ``boxes`` of what is white."""
+    picture = scaled(cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
     best = np.zeros(len(thresholds))
     for n, threshold in enumerate(thresholds):
-        found, _ = cv2.findContours((picture > threshold).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-        for contour in found:
-            x, y, w, h = cv2.boundingRect(contour)
-            best[n] = max(best[n], overlap(x, y, x + w, y + h))
+        for box in boxes(picture > threshold):
+            best[n] = max(best[n], overlap(*box))
     return best
 
 
-def by_skimage(values: Map, thresholds: FloatArray) -> FloatArray:
-    """The same with ``label`` and ``regionprops`` of scikit-image."""
+def by_contours(binary: NDArray[np.bool_]) -> Iterator[Box]:
+    """The outer contours' boxes with OpenCV."""
+    for contour in cv2.findContours(binary.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]:
+        x, y, w, h = cv2.boundingRect(contour)
+        yield x, y, x + w, y + h
+
+
+def by_skimage(binary: NDArray[np.bool_]) -> Iterator[Box]:
+    """The labels' boxes with ``label`` and ``regionprops`` of scikit-image."""
     from skimage.measure import label, regionprops
 
-    picture = _picture(values)
-    best = np.zeros(len(thresholds))
-    for n, threshold in enumerate(thresholds):
-        for region in regionprops(label(picture > threshold)):  # type: ignore[no-untyped-call]
-            y0, x0, y1, x1 = region.bbox
-            best[n] = max(best[n], overlap(x0, y0, x1, y1))
-    return best
+    for region in regionprops(label(binary)):  # type: ignore[no-untyped-call]
+        y0, x0, y1, x1 = region.bbox
+        yield x0, y0, x1, y1
 
 
-def by_scipy(values: Map, thresholds: FloatArray) -> FloatArray:
+def by_scipy(binary: NDArray[np.bool_]) -> Iterator[Box]:
     """The same with ``label`` and ``find_objects`` of SciPy."""
     from scipy.ndimage import find_objects, label
 
-    picture = _picture(values)
-    best = np.zeros(len(thresholds))
-    for n, threshold in enumerate(thresholds):
-        for rows, columns in find_objects(label(picture > threshold, np.ones((3, 3)))[0]):
-            best[n] = max(best[n], overlap(columns.start, rows.start, columns.stop, rows.stop))
-    return best
+    for rows, columns in find_objects(label(binary, np.ones((3, 3)))[0]):
+        yield columns.start, rows.start, columns.stop, rows.stop
 
 
 def overlap(x0: float, y0: float, x1: float, y1: float) -> float:
@@ -77,18 +76,19 @@ def overlap(x0: float, y0: float, x1: float, y1: float) -> float:
     return inside / ((x1 - x0) * (y1 - y0) + (c - a) * (d - b) - inside)
 
 
-def _picture(values: Map) -> NDArray[np.float32]:
-    return scaled(cv2.resize(values, (SIDE, SIDE), interpolation=cv2.INTER_LINEAR))
+CONTENDERS: Mapping[str, Score] = {
+    SURFACE: on_surface,
+    CONTOURS: partial(on_pixels, boxes=by_contours),
+    SKIMAGE: partial(on_pixels, boxes=by_skimage),
+    SCIPY: partial(on_pixels, boxes=by_scipy),
+}
 
 
-CONTENDERS: dict[str, Score] = {SURFACE: on_surface, CONTOURS: by_contours, SKIMAGE: by_skimage, SCIPY: by_scipy}
-
-
-def check(values: Map) -> None:
+def check(values: Map, contenders: Mapping[str, Score] = CONTENDERS) -> None:
     """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel: the times of different things say nothing."""
     levels = np.linspace(0.1, 0.9, 17)
     ours = on_surface(values, levels)
-    for name, score in CONTENDERS.items():
+    for name, score in contenders.items():
         difference = float(np.abs(score(values, levels) - ours).mean())
         if not difference <= TOLERANCE:
             raise LocusError(

@@ -5,7 +5,7 @@ original's way is written anew from its rules: for each threshold binarise, find
 all boxes, one by one; then the IoUs of all thresholds, read off threshold by threshold.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from benchmark.protocols.contours import PIXEL, levels, quantised, score_thresholds
+from benchmark.pixels.contours import PIXEL, levels, quantised, score_thresholds
 from benchmark.protocols.maxbox import sweep
 from benchmark.speed.scoring.maps import Map
 from benchmark.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORIGINAL_ALL, ORIGINAL_ONE
@@ -68,7 +68,7 @@ def _boxes(binary: MatLike, which: Which) -> Corners:
     return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
 
 
-CONTENDERS: dict[str, Score] = {
+CONTENDERS: Mapping[str, Score] = {
     ONE: partial(ours, which="largest"),
     ALL: partial(ours, which="all"),
     ORIGINAL_ONE: partial(original, which="largest"),
@@ -80,8 +80,8 @@ BESIDE = {ORIGINAL_ONE: ONE, ORIGINAL_ALL: ALL, LEVELS_ONE: ONE, LEVELS_ALL: ALL
 """What of ours a peer is compared with."""
 
 
-def check(values: Map, step: float) -> None:
+def check(values: Map, step: float, contenders: Mapping[str, Score] = CONTENDERS) -> None:
     """Raise ``LocusError`` where a contender says anything else than ours: here every number is exact."""
     for peer, own in BESIDE.items():
-        if not np.array_equal(CONTENDERS[peer](values, step), CONTENDERS[own](values, step)):
+        if not np.array_equal(contenders[peer](values, step), contenders[own](values, step)):
             raise LocusError(f"{peer} and {own} give other IoUs for the same map: their times are not compared")

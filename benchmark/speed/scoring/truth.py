@@ -7,10 +7,10 @@ boxes; no image has two boxes of a finding.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from benchmark.protocols.base import Case
+from benchmark.speed.scoring.maps import blurred
 from core.frames import Grid
 from core.seeds import generator
 from core.types import FloatArray
@@ -81,4 +81,4 @@ def _box(random: np.random.Generator) -> FloatArray:
 def _maps(count: int, side: int, seed: int) -> np.ndarray:
     """(count,side,side) float16, as stored maps are; blurred noise, like class activation maps."""
     noise = generator(seed, "maps").random((count, side, side), dtype=np.float32)
-    return np.array([cv2.GaussianBlur(one, (0, 0), max(side / 10, 0.6)) for one in noise]).astype(np.float16)
+    return np.array([blurred(one) for one in noise]).astype(np.float16)

@@ -8,13 +8,18 @@ from benchmark.records import cases
 from core.errors import DataError
 
 
+def written(place):
+    """The paired records that a suite's folder gets."""
+    return paired.write(place, records.load(place))
+
+
 def scores(found, model="AVG"):
     """Method -> metric -> score of the paired records of a model."""
     return {r.cell.method: {s.metric: s for s in r.scores} for r in found if r.cell.model_id == model}
 
 
 def test_every_method_has_a_record_beside_its_own_cell(two_models, tmp_path):
-    found = paired.write(tmp_path / "tiny")
+    found = written(tmp_path / "tiny")
     assert {(r.cell.model_id, r.cell.method) for r in found} == {(m, x) for m in ("AVG", "PCAM") for x in ("cam", "layercam", "center")}
     assert {r.cell.protocol for r in found} == {"paired"}
     own = {r.cell.model_copy(update={"protocol": "paired"}).key for r in records.load(tmp_path / "tiny") if r.cell.protocol == "locus"}
@@ -22,7 +27,7 @@ def test_every_method_has_a_record_beside_its_own_cell(two_models, tmp_path):
 
 
 def test_the_probabilities_of_being_first_sum_to_one_and_no_baseline_has_one(two_models, tmp_path):
-    found = scores(paired.write(tmp_path / "tiny"))
+    found = scores(written(tmp_path / "tiny"))
     assert found["layercam"]["p_first"].value > 0.9
     assert found["layercam"]["p_first"].value + found["cam"]["p_first"].value == pytest.approx(1)
     assert "p_first" not in found["center"]
@@ -31,12 +36,12 @@ def test_the_probabilities_of_being_first_sum_to_one_and_no_baseline_has_one(two
 def test_methods_that_are_equal_share_the_first_place(write, tmp_path, hits):
     for method in ("cam", "gradcam"):
         write("s", "AVG", method, hits(0.5))
-    found = scores(paired.write(tmp_path / "s"))
+    found = scores(written(tmp_path / "s"))
     assert [found[name]["p_first"].value for name in ("cam", "gradcam")] == [0.5, 0.5]
 
 
 def test_the_difference_to_prior_has_an_interval_and_a_corrected_p(two_models, tmp_path, hits):
-    found = scores(paired.write(tmp_path / "tiny"))
+    found = scores(written(tmp_path / "tiny"))
     gap = found["layercam"]["above_prior"]
     assert gap.value == pytest.approx(float((hits(0.6) > 0.3).mean() - (hits(0.3) > 0.3).mean()), abs=1e-6)
     assert 0 < gap.low < gap.value < gap.high
@@ -47,42 +52,61 @@ def test_the_difference_to_prior_has_an_interval_and_a_corrected_p(two_models, t
 
 def test_without_prior_there_are_probabilities_alone(write, tmp_path, hits):
     write("s", "AVG", "cam", hits(0.5))
-    assert set(scores(paired.write(tmp_path / "s"))["cam"]) == {"p_first"}
+    assert set(scores(written(tmp_path / "s"))["cam"]) == {"p_first"}
 
 
 def test_the_same_rows_give_the_same_bytes_and_the_records_say_no_time(two_models, tmp_path):
     place = tmp_path / "tiny"
-    paired.write(place)
+    written(place)
     before = {path: path.read_bytes() for path in (place / "records").glob("*")}
-    made = paired.write(place)
+    made = written(place)
     assert {path: path.read_bytes() for path in (place / "records").glob("*")} == before
     assert {(r.created, r.seconds) for r in made} == {("", None)}
 
 
+def test_only_records_that_changed_are_written(two_models, write, tmp_path, hits):
+    place = tmp_path / "tiny"
+    written(place)
+    before = {path: path.stat().st_ino for path in (place / "records").glob("*paired*")}
+    written(place)
+    assert {path: path.stat().st_ino for path in before} == before
+    write("tiny", "PCAM", "cam", hits(0.1))
+    written(place)
+    changed = [path for path in before if path.stat().st_ino != before[path]]
+    assert {records.read(path).cell.model_id for path in changed} == {"PCAM"}
+
+
 def test_records_of_methods_that_are_gone_are_removed(two_models, tmp_path):
     place = tmp_path / "tiny"
-    paired.write(place)
+    written(place)
     for record in records.load(place):
         if record.cell.method == "cam" and record.cell.protocol == "locus":
             records.path(place, record.cell).unlink()
-    assert "cam" not in scores(paired.write(place))
+    assert "cam" not in scores(written(place))
     assert "cam" not in {r.cell.method for r in records.load(place)}
 
 
-def test_methods_on_a_part_of_the_images_take_no_part(two_models, write, tmp_path, hits):
-    write("tiny", "AVG", "ablationcam", hits(0.9)[:20], part=True)
-    assert "ablationcam" not in scores(paired.write(tmp_path / "tiny"))
+def test_methods_on_a_part_of_the_images_are_compared_among_each_other(two_models, write, tmp_path, hits):
+    whole = scores(written(tmp_path / "tiny"))
+    for method, share in (("ablationcam", 0.9), ("cam", 0.5), ("prior", 0.2)):
+        write("tiny", "AVG", method, hits(share)[:20], part=True)
+    found = written(tmp_path / "tiny")
+    assert scores([r for r in found if r.cell.images is None]) == whole
+    part = scores([r for r in found if r.cell.images is not None])
+    assert set(part) == {"ablationcam", "cam"}
+    assert part["ablationcam"]["above_prior"].n == 20
 
 
 def test_methods_on_other_cases_are_an_error(two_models, write, tmp_path, hits):
     write("tiny", "AVG", "gradcam", hits(0.9), first=1)
     with pytest.raises(DataError, match="not those of all methods"):
-        paired.write(tmp_path / "tiny")
+        written(tmp_path / "tiny")
 
 
-def test_a_record_without_rows_takes_no_part(two_models, tmp_path):
+def test_a_record_without_rows_takes_no_part_and_is_named(two_models, tmp_path, caplog):
     place = tmp_path / "tiny"
     for record in records.load(place):
         if record.cell.method == "cam":
             cases.path(place, record.cell).unlink()
-    assert set(scores(paired.write(place))) == {"layercam", "center"}
+    assert set(scores(written(place))) == {"layercam", "center"}
+    assert "no per-case rows of cam" in caplog.text

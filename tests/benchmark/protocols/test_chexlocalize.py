@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark.localize import to_frame
+from benchmark.pixels.segment import interior, segment
 from benchmark.protocols.base import Case
 from benchmark.protocols.chexlocalize import LEVELS, CheXlocalize
-from benchmark.protocols.segment import interior, segment
 from core.frames import Grid
 
 FRAME = (30, 40)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark import protocols
-from benchmark.protocols import contours
+from benchmark.pixels import contours
 from benchmark.protocols.base import Case
 from benchmark.protocols.maxbox import sweep
 from core.boxes import iou

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from benchmark import protocols
+from benchmark.pixels.contours import score_thresholds
 from benchmark.protocols.base import Case
-from benchmark.protocols.contours import score_thresholds
 from benchmark.protocols.pxap import BEYOND, histogram, pxap
 from core.errors import BadValueError
 

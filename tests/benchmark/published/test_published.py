@@ -9,7 +9,7 @@ from benchmark import published, records
 from benchmark.plan import load
 from benchmark.records import Cell, Record, Score, write
 from benchmark.report import page, tables
-from core.errors import UnknownNameError
+from core.errors import DataError, UnknownNameError
 
 FIXTURE = Path(__file__).resolve().parents[4] / "shared/fixtures/chestxray8_tables.json"
 BOXES = {
@@ -61,6 +61,25 @@ def test_every_record_is_a_papers_and_says_what_it_rests_on(word):
 def test_an_unknown_paper_is_named_with_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'wang2017'"):
         published.read("wang2018")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[{", "cannot read the record"),
+        ("[1]", "is no JSON object"),
+        ('[{"schema_version": 1, "cell": {"dataset": "NIH"}, "scores": [{"metric": "pointing"}]}]', "broken at scores.0.finding"),
+        ('[{"schema_version": 9}]', "schema version 9"),
+    ],
+)
+def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content, told):
+    (tmp_path / "new2026.json").write_text(content)
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match=told) as caught:
+        published.read("new2026")
+    assert str(tmp_path / "new2026.json") in str(caught.value)
+    assert "run the suite again" not in str(caught.value)
+    assert "\n" not in str(caught.value)
 
 
 def test_writing_twice_changes_no_byte_and_a_paper_that_is_no_longer_asked_for_goes(tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.records import Cell, Record, Score, cases, load, path, read, write
+from benchmark.records import Cell, Record, Score, Stratum, cases, files, load, path, read, write
 from core.errors import DataError
 
 CELL = Cell(
@@ -117,3 +117,12 @@ def test_missing_and_broken_rows_are_told(tmp_path):
     cases.write(ROWS, CELL, tmp_path).write_bytes(b"no parquet")
     with pytest.raises(DataError, match="run the suite again"):
         cases.read(CELL, tmp_path)
+
+
+def test_a_brief_record_has_the_scores_of_one_metric_alone_and_is_checked_like_any_other(tmp_path):
+    more = (*RECORD.scores, Score(finding="mean", metric="pointing", value=0.5, n=50))
+    write(RECORD.model_copy(update={"scores": more, "strata": (Stratum(variable="size", group="small"),)}), tmp_path)
+    assert files.brief(tmp_path, "hit@iou.3") == [RECORD]
+    (tmp_path / "records" / "broken.json").write_text("[1]")
+    with pytest.raises(DataError, match="is no JSON object"):
+        files.brief(tmp_path, "hit@iou.3")

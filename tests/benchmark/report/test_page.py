@@ -6,8 +6,8 @@ import re
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum, write
-from benchmark.report import details, leaderboard, long, page, strata, tables
-from benchmark.report.columns import PLACED, score, tabulated
+from benchmark.report import breakdown, leaderboard, long, page, strata, tables
+from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 
 FINDINGS = ("Mass", "Nodule", "Effusion")
 POOLINGS = ("AVG", "PCAM")
@@ -41,7 +41,7 @@ def test_the_main_column_stands_at_every_origin_and_a_dash_where_it_was_not_scor
     values = {"fixed": 0.1, "otsu": 0.2, "cross-fitted": 0.4, "oracle": 0.5}
     given = [scores("hit@iou.3", value, origin) for origin, value in values.items()]
     given += [scores("hit@iou.3@shared", 0.3, "cross-fitted"), scores("optimism", 0.1, "oracle", low=0.05, high=0.2)]
-    (row,) = rows(details.by_threshold([record(*given)], "NIH"))
+    (row,) = rows(breakdown.by_threshold([record(*given)], "NIH"))
     assert {name: row[name] for name in values} == {name: f"{value:.3f}" for name, value in values.items()}
     assert row["cross-fitted, shared"] == "0.300"
     assert row["optimism"] == "0.100 [0.050, 0.200]"
@@ -67,7 +67,7 @@ def test_an_untrained_network_is_a_baseline_and_has_no_rank():
 def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_networks_stand_each():
     methods = ("cam", "center", "untrained")
     every = [main(0.2, method, pooling) for method in methods for pooling in POOLINGS] + [main(0.3, "prior"), main(0.1, "prior", "PCAM")]
-    table = details.by_threshold(every, "NIH")
+    table = breakdown.by_threshold(every, "NIH")
     found = sorted((row["method"], row["pooling"]) for row in rows(table))
     apart = [(method, pooling) for method in ("cam", "prior", "untrained") for pooling in POOLINGS]
     assert found == sorted([*apart, ("center", "any")])
@@ -75,10 +75,10 @@ def test_baselines_that_see_no_network_stand_once_where_equal_and_untrained_netw
 
 def test_words_that_are_the_same_in_every_row_stand_above_the_table_instead():
     both = [main(0.2), Record(cell=cell(pooling="PCAM", img_size=224), scores=(scores("hit@iou.3", 0.1, "cross-fitted")[-1],))]
-    columns = [*PLACED, score("hit@iou.3")]
+    columns = [*NAMES_AND_ALIGNMENT, score("hit@iou.3")]
     assert tabulated("", "", columns, both[:1]).header == ("backbone", "pooling", "method", "hit@iou.3")
     assert tabulated("", "", columns, both).header == ("backbone", "pooling", "size", "method", "hit@iou.3")
-    assert "image size 128; alignment aligned" in details.by_threshold(both[:1], "NIH").intro
+    assert "image size 128; alignment aligned" in breakdown.by_threshold(both[:1], "NIH").intro
 
 
 SHEETS = {
@@ -131,6 +131,7 @@ def test_strata_show_the_best_method_of_each_network_then_prior_and_center():
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
+    assert "chosen by the same column over all cases, which flatters it a little" in table.intro
     assert strata.strata([main(0.4)], "NIH") is None
 
 

@@ -1,8 +1,12 @@
 """Ranks of methods over findings: the table agrees with the arithmetic, the picture's bytes with the table."""
 
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
+import numpy as np
 import pytest
+from scikit_posthocs import posthoc_nemenyi_friedman
 
 from benchmark.records import Cell, Record, Score, write
 from benchmark.report import ranks, tables
@@ -42,6 +46,27 @@ def test_methods_that_never_change_places_have_whole_ranks(records):
     assert table.rows[0][-1] == "prior, noise"  # critical difference 2.569·sqrt(4·5/(6·12)) = 1.35
     assert "chi² 36.0" in table.intro  # 12·12/(4·5) · (1.5² + .5² + .5² + 1.5²)
     assert "critical difference of average ranks (Nemenyi, 5 %): 1.35" in table.intro
+
+
+@pytest.mark.oracle
+def test_what_a_method_is_better_than_is_scikit_posthocs_word_and_agrees_with_the_critical_difference():
+    values = np.random.default_rng(3).random((9, len(FINDINGS))) + np.linspace(0, 0.7, 9)[:, None]
+    methods = tuple("abcdefghi")
+    ranking = ranks.Ranking((record("cam", 0.5),), methods, FINDINGS, tuple(map(tuple, values.tolist())), ("custom AVG",), (), "NIH")
+    told = {row[1]: {*row[-1].split(", ")} - {""} for row in ranks.ranks(ranking).rows}
+    p = posthoc_nemenyi_friedman(values.T).to_numpy()
+    drawn = ranking.diagram
+    rank = dict(zip(drawn.methods, drawn.ranks, strict=True))
+    for n, method in enumerate(methods):
+        assert told[method] == {other for m, other in enumerate(methods) if p[n, m] < 0.05 and rank[other] > rank[method]}
+        assert told[method] == {other for other in methods if rank[other] - rank[method] > drawn.critical}
+    assert 0 < sum(map(len, told.values())) < 9 * 8 / 2
+
+
+@pytest.mark.house
+def test_the_library_of_the_test_is_imported_for_ranks_alone():
+    code = "import sys, benchmark.report.tables; sys.exit('scikit_posthocs' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_truth_is_never_ranked_and_a_method_that_a_network_lacks_is_named(records):

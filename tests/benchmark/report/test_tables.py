@@ -11,10 +11,10 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark import protocols
+from benchmark import protocols, words
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, write
-from benchmark.report import details, leaderboard, select, standing, tables
+from benchmark.report import breakdown, leaderboard, select, standing, tables
 from benchmark.report.long import COLUMNS, long
 
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}
@@ -118,7 +118,7 @@ def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(boar
     assert "limit" in board["truth"]["note"]
     values = [float(row["hit@iou.3 [95 %]"].split()[0]) for name, row in board.items() if name != "truth"]
     assert values == sorted(values, reverse=True)
-    assert {name: row["rank"] for name, row in board.items() if name in select.BASELINES} == dict.fromkeys(select.BASELINES, "–")
+    assert {name: row["rank"] for name, row in board.items() if name in words.BASELINES} == dict.fromkeys(words.BASELINES, "–")
     assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "1", "3"]  # cam and gradcam share a place
 
 
@@ -163,7 +163,7 @@ def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_othe
 
 def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
     assert leaderboard.main(both[1], "phantom") == leaderboard.main(records, "phantom")
-    assert details.per_finding(both[1], "phantom") == details.per_finding(records, "phantom")
+    assert breakdown.per_finding(both[1], "phantom") == breakdown.per_finding(records, "phantom")
 
 
 def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(both):
@@ -215,6 +215,7 @@ def test_one_alignment_per_method_in_the_main_table_and_both_side_by_side_below(
     assert len(board) == len(METHODS)
     section = (suite / "leaderboard.md").read_text().split("## phantom: alignment")[1].split("##")[0]
     assert section.count("| gradcampp |") == 1
+    assert "for paired intervals see the suite `alignment`" in section
 
 
 def test_a_failed_cell_shows_its_numbers_and_its_reason(records):
@@ -235,6 +236,13 @@ def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
     book = openpyxl.load_workbook(suite / "seed.xlsx")
     assert book.sheetnames == ["phantom seed, fixed", "phantom seed, cross-fitted"]
     assert isinstance(list(book.worksheets[0].values)[-1][7], (int, float))
+
+
+def test_records_that_are_handed_over_give_the_same_files_in_any_order(suite, tmp_path):
+    handed = tmp_path / "handed" / "demo"
+    tables.write(handed, records=load(suite)[::-1])
+    assert {p.name: p.read_bytes() for p in handed.iterdir()} == {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
+    assert tables.headline(handed, load(suite)) == tables.headline(suite)
 
 
 @pytest.mark.freshness

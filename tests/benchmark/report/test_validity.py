@@ -2,8 +2,9 @@
 
 import pytest
 
+from benchmark import validity as checks
 from benchmark.records import Cell, Record, Score
-from benchmark.report import placements, validity
+from benchmark.report import placements, shortcut, validity
 from benchmark.report.page import page
 
 MAIN = "hit@iou.3"
@@ -59,12 +60,21 @@ def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
     auroc += [score("auroc@drawn", 0.8, finding=finding) for finding in ("Nodule", "Effusion")]
     auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
     looks = [score(f"{what}@{where}", 0.25) for what in ("peak", "energy") for where in ("token", "finding")]
-    first, second = validity.shortcut([record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)], "phantom")
+    first, second = shortcut.shortcut([record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)], "phantom")
     row = dict(zip(first.header, first.rows[0], strict=True))
     assert (row["as drawn"], row["exchanged"], row["exchanged − as drawn"]) == ("0.990", "0.500", "-0.490 [-0.550, -0.400]")
     assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")
     assert "Mass" in first.title
     assert second.rows[0][-5:] == ("0.250", "0.250", "0.250", "0.250", "40")
+
+
+def test_a_check_without_tables_of_its_own_has_every_mean_in_a_plain_one(monkeypatch):
+    monkeypatch.setitem(checks.registry.files, "sanity", checks.registry.files["alignment"])
+    records = [record("sanity", method, [score("agree@half", 0.25)], data={"images": 12}) for method in ("cam", "gradcam")]
+    (table,) = validity.tables(records, "phantom")
+    assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")
+    assert [row[-1] for row in table.rows] == ["0.250 (n 40)", "0.250 (n 40)"]
+    assert page(records, "t").count("## phantom: sanity") == 1
 
 
 def placed(method, gain, low, high, **fields):

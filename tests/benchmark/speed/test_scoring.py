@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from benchmark import protocols
 from benchmark.speed import record
+from benchmark.speed.frame import quick
 from benchmark.speed.scoring import goals, maps, page, suite, surfaces, sweeps
-from benchmark.speed.scoring.__main__ import DOOR, quick
+from benchmark.speed.scoring.__main__ import DOOR, QUICK
 from benchmark.speed.scoring.record import (
     CONTOURS,
     LEVELS_ONE,
@@ -23,7 +25,7 @@ from benchmark.speed.scoring.truth import BOXES, FRAME, Share, boxes, cases
 from config import ScoringSpeedConfig
 from core.errors import DataError, LocusError
 
-TINY = quick(ScoringSpeedConfig(), frozenset())
+TINY = quick(ScoringSpeedConfig(), (), QUICK)
 
 
 def row(group, kind, side, thresholds, contender, wall):
@@ -64,13 +66,12 @@ def test_the_original_evaluators_way_gives_the_same_ious_to_the_last_bit(kind):
     sweeps.check(maps.picture(kind, 40), 0.05)
 
 
-def test_contenders_that_do_not_agree_are_not_timed(monkeypatch):
-    monkeypatch.setitem(sweeps.CONTENDERS, ORIGINAL_ONE, lambda values, step: np.zeros(10))
+def test_contenders_that_do_not_agree_are_not_timed():
+    pytest.importorskip("skimage")
     with pytest.raises(LocusError, match="original evaluator's way"):
-        sweeps.check(maps.picture("spots", 40), 0.1)
-    monkeypatch.setitem(surfaces.CONTENDERS, CONTOURS, lambda values, thresholds: np.ones(len(thresholds)))
+        sweeps.check(maps.picture("spots", 40), 0.1, {**sweeps.CONTENDERS, ORIGINAL_ONE: lambda values, step: np.zeros(10)})
     with pytest.raises(LocusError, match="OpenCV"):
-        surfaces.check(maps.smooth(7, 0))
+        surfaces.check(maps.smooth(7, 0), {**surfaces.CONTENDERS, CONTOURS: lambda values, thresholds: np.ones(len(thresholds))})
 
 
 @pytest.mark.byhand
@@ -117,7 +118,7 @@ def test_the_truth_has_the_published_numbers_of_boxes():
 def test_a_method_is_scored_by_all_protocols_on_the_same_cases():
     seconds, held_out = {}, cases(Share(images=20), 7, 0)
     suite._scored(suite.NAMES["surface"], held_out, cases(Share(validation=20), 7, 0, validation=True), seconds)
-    assert set(seconds) == {"wang", "locus", "seed", "pointing", "energy"}
+    assert set(seconds) == {name for name in protocols.names() if protocols.get(name).geometry == "surface"}
     assert len(held_out) == 20 * len(BOXES)
 
 

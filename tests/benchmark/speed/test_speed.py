@@ -1,21 +1,23 @@
 """The speed benchmark times what it says, and its page says what was timed."""
 
 import itertools
+import time
 
 import pytest
 
 import backbones
 from benchmark.speed import agreement, goals, memory, page, plan
 from benchmark.speed.contenders import CONTENDERS
+from benchmark.speed.frame import quick
 from benchmark.speed.network import network
 from benchmark.speed.record import ALONE, FORWARD, LAYER, PACKAGE_SIX, SCORE, SEVEN, Machine, Peak, Row, Setting, SpeedRecord, read, write
 from benchmark.speed.run import run
-from benchmark.speed.timing import Task, Times, expected, interleaved
+from benchmark.speed.timing import SHORT, Task, Times, expected, interleaved
 from config import SpeedConfig
 from core.errors import BadValueError, DataError, LocusError
 
 SETTING = Setting(backbone="resnet18", size=224, batch=8)
-TINY = plan.quick(SpeedConfig(rounds=1, memory=False, threads=1), frozenset({"rounds"}))
+TINY = quick(SpeedConfig(rounds=1, memory=False, threads=1), {"rounds"}, plan.QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +87,20 @@ def test_a_package_that_explains_another_map_is_not_timed():
 
 @pytest.mark.byhand
 def test_rounds_go_round_and_a_slow_contender_has_fewer():
-    order, clock = [], itertools.count()
-    calls = {Task(name, 1): lambda name=name: order.append((name, next(clock))) for name in "ab"}
+    order = []
+    calls = {Task(name, 1): lambda name=name: order.append(name) for name in "ab"}
     found = interleaved(calls, rounds=3)
-    assert [name for name, _ in order] == list("ababab")
+    assert [name for name, _ in itertools.groupby(order)] == list("ababab")
     assert all(len(times.wall) == len(times.cpu) == 3 for times in found.values())
     assert {len(times.wall) for times in interleaved(calls, rounds=3, budget=0).values()} == {1}
+
+
+def test_a_short_call_is_repeated_and_a_long_one_is_not():
+    order = []
+    interleaved(
+        {Task("short", 1): lambda: order.append("short"), Task("long", 1): lambda: (order.append("long"), time.sleep(2 * SHORT))}, 1
+    )
+    assert order.count("short") > order.count("long") == 1
 
 
 @pytest.mark.byhand

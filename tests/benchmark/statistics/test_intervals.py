@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.statistics import intervals
-from benchmark.statistics.bootstrap import Resampled, over_findings, resample
-from benchmark.statistics.intervals import acceleration, bias, interval, table
+from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.intervals import acceleration, bias, interval
 from benchmark.statistics.patients import Sums, by_patient
 
 KINDS = ("bca", "percentile")
@@ -20,6 +19,12 @@ def means(values):
     """(P,M) one case per patient."""
     values = np.asarray(values, dtype=np.float64)
     return by_patient(values, np.ones_like(values), ["a"] * len(values), range(len(values)), ["a"])
+
+
+def figures(sums, kind="bca"):
+    """(P,F,M) sums -> (F,M,3) value, low, high."""
+    found = resample(sums)
+    return np.concatenate([found.value[..., None], interval(found, kind)], -1)
 
 
 def drawn(samples, patients=10):
@@ -37,7 +42,7 @@ def test_fewer_than_ten_patients_have_no_interval():
     assert np.isnan(interval(drawn([0.0, 1.0], patients=9))).all()
     assert np.isnan(interval(drawn([np.nan, np.nan]))).all()
     many_cases = by_patient(np.ones((90, 1)), np.ones((90, 1)), ["a"] * 90, np.arange(90) % 9, ["a"])
-    assert np.isnan(table(many_cases)[0, 0, 1:]).all()
+    assert np.isnan(figures(many_cases)[0, 0, 1:]).all()
 
 
 @pytest.mark.byhand
@@ -85,19 +90,7 @@ def test_without_bias_and_skewness_bca_is_the_percentile_interval():
 
 @pytest.mark.byhand
 def test_where_every_case_is_a_hit_both_ends_are_one():
-    assert table(means(np.ones((20, 1))))[0, 0].tolist() == [1, 1, 1]
-
-
-@pytest.mark.byhand
-def test_a_table_is_its_columns_one_by_one_and_the_mean_over_findings(monkeypatch):
-    rng = np.random.default_rng(1)
-    sums = by_patient(rng.random((80, 7)), np.ones((80, 7)), ["a", "b"] * 40, rng.integers(0, 30, 80), ["a", "b", "c"])
-    monkeypatch.setattr(intervals, "COLUMNS", 3)
-    found, every = table(sums), resample(sums)
-    assert np.allclose(found[:3, :, 1:], interval(every), rtol=1e-6, equal_nan=True)
-    assert np.allclose(found[3, :, 1:], interval(over_findings(every)), rtol=1e-6)
-    assert found[3, :, 0] == pytest.approx(sums.value[:2].mean(0))
-    assert np.isnan(found[2]).all()
+    assert figures(means(np.ones((20, 1))))[0, 0].tolist() == [1, 1, 1]
 
 
 def skewed():
@@ -120,7 +113,7 @@ def test_the_same_resamples_of_single_images_give_scipys_interval(kind, theirs):
 def test_other_resamples_give_scipys_interval_to_their_own_error(kind, theirs):
     values = skewed()[:, :2]
     expected = stats.bootstrap((values,), np.mean, n_resamples=20_000, method=theirs, rng=np.random.default_rng(3), batch=2000)
-    off = np.abs(table(means(values), kind=kind)[0, :, 1:] - np.stack(expected.confidence_interval, -1))
+    off = np.abs(figures(means(values), kind=kind)[0, :, 1:] - np.stack(expected.confidence_interval, -1))
     assert (off <= 0.15 * expected.standard_error[:, None]).all()  # an end's own error is about .04 standard errors
 
 
@@ -129,7 +122,7 @@ def test_a_ratio_of_sums_by_patient_has_scipys_interval():
     rng = np.random.default_rng(3)
     images = rng.integers(1, 6, 50)
     hits = rng.binomial(images, rng.beta(1, 2, 50))
-    ours = table(Sums(hits[:, None, None] * 1.0, images[:, None, None] * 1.0))[0, 0, 1:]
+    ours = figures(Sums(hits[:, None, None] * 1.0, images[:, None, None] * 1.0))[0, 0, 1:]
     theirs = stats.bootstrap(
         (hits, images), lambda h, n, axis: h.sum(axis) / n.sum(axis), n_resamples=20_000, paired=True, vectorized=True, rng=rng, batch=2000
     ).confidence_interval
@@ -143,7 +136,7 @@ few = settings(max_examples=20, deadline=None)
 @few
 @given(CASES, st.floats(-3, 3), st.floats(0.01, 100), st.sampled_from(KINDS))
 def test_an_interval_moves_and_stretches_with_its_values(values, shift, scale, kind):
-    before, after = (table(means(v), kind=kind)[0, 0] for v in (values, shift + scale * values))
+    before, after = (figures(means(v), kind=kind)[0, 0] for v in (values, shift + scale * values))
     assert after == pytest.approx(shift + scale * before, abs=1e-4 * (abs(shift) + scale))
 
 
@@ -152,7 +145,7 @@ def test_an_interval_moves_and_stretches_with_its_values(values, shift, scale, k
 def test_the_order_of_cases_changes_nothing(values, random):
     who, order = np.arange(15), np.array(random.sample(range(15), 15))
     straight, shuffled = (by_patient(values[o], np.ones((15, 1)), ["a"] * 15, who[o], ["a"]) for o in (np.arange(15), order))
-    assert table(shuffled) == pytest.approx(table(straight), abs=1e-6)
+    assert figures(shuffled) == pytest.approx(figures(straight), abs=1e-6)
 
 
 @few
@@ -174,7 +167,7 @@ def clustered(patients, simulations, rng):
 @pytest.mark.planted
 def test_the_95_percent_interval_holds_the_true_share_in_93_to_97_percent_of_runs():
     true, sums = clustered(200, 2000, np.random.default_rng(0))
-    _, low, high = table(sums)[0].T
+    _, low, high = figures(sums)[0].T
     assert 0.93 <= ((low <= true) & (true <= high)).mean() <= 0.97
 
 

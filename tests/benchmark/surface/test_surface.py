@@ -136,8 +136,8 @@ def test_vertices_outside_the_frame_are_cropped_and_what_lies_wholly_outside_is_
 def test_the_mean_and_the_integral_are_those_of_the_surface():
     on = surface([[0, 1]], (10, 20), CONVENTIONAL)  # 0 until x = 5, then a ramp, 1 from x = 15
     assert on.mean == pytest.approx(0.5)
-    assert on.integral((5, 0, 15, 2)) == pytest.approx(10)
-    assert on.integral((15, 0, 20, 10)) == pytest.approx(50)
+    assert on.integrals((0, 2), (5, 15)) == pytest.approx(10)
+    assert on.integrals((0, 10), (15, 20)) == pytest.approx(50)
 
 
 @pytest.mark.oracle

@@ -6,8 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.surface import all_boxes, min_max, peak_boxes, surface
-from benchmark.surface.areas import all_areas
+from benchmark.surface import all_areas, all_boxes, min_max, peak_boxes, surface
 from benchmark.surface.climb import joins
 from benchmark.surface.trace import trace
 from core.frames import Grid
@@ -108,7 +107,8 @@ def test_a_larger_frame_scales_boxes_areas_and_integrals(values, scale, level, g
     one, other = surface(values, (300, 500), grid), surface(values, (int(300 * scale), int(500 * scale)), grid)
     np.testing.assert_allclose(all_boxes(one, level)[0] * scale, all_boxes(other, level)[0], atol=1e-8)
     np.testing.assert_allclose(all_areas(one, level)[0] * scale**2, all_areas(other, level)[0], atol=1e-6)
-    assert one.integral((10, 20, 300, 200)) * scale**2 == pytest.approx(other.integral(np.array([10, 20, 300, 200]) * scale))
+    rows, columns = np.array([20, 200]), np.array([10, 300])
+    assert one.integrals(rows, columns) * scale**2 == pytest.approx(other.integrals(rows * scale, columns * scale))
     assert one.mean == pytest.approx(other.mean)
 
 

@@ -1,0 +1,74 @@
+"""A map as a mask: {picture > threshold} on the frame's pixels against a truth mask, at many thresholds in one pass."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.localize import to_frame
+from benchmark.pixels.painted import scaled
+from benchmark.surface import min_max
+from core.boxes import as_boxes
+from core.frames import Alignment, Grid
+from core.types import FloatArray
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """A map's masks against the truth."""
+
+    iou: FloatArray
+    """(T+1,) mask IoU at each threshold, then at ``otsu``; nan where neither mask has a pixel."""
+    otsu: float
+    """The map's own threshold by Otsu's rule, k/255."""
+    hit: bool
+    """Whether the first maximum in row-major order lies in the truth."""
+
+
+def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray) -> Segmented:
+    """(h,w) map that is not flat, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
+
+    The map is painted on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source of
+    the protocol that uses it.
+    """
+    height, width = truth.shape
+    picture = scaled(to_frame(min_max(values), (height, width), grid))
+    otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
+    inside, predicted = _count(picture, truth, levels)
+    drawn = above.view(np.bool_)
+    inside, predicted = np.append(inside, np.count_nonzero(drawn & truth)), np.append(predicted, np.count_nonzero(drawn))
+    either = predicted + np.count_nonzero(truth) - inside
+    iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
+    return Segmented(iou, otsu / 255, bool(truth.flat[picture.argmax()]))
+
+
+def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:
+    """(M,4) boxes in the ``frame`` (H, W) -> (H,W) the pixels whose centre lies in any of them.
+
+    >>> interior([[0, 0, 1.5, 1]], (1, 3)).tolist()
+    [[True, False, False]]
+    """
+    mask = np.zeros(frame, dtype=bool)
+    for x0, y0, x1, y1 in np.ceil(as_boxes(boxes) - 0.5).clip(0).astype(np.int64):
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+@njit(cache=True, nogil=True)
+def _count(picture, truth, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(T,) pixels above each of the ascending levels inside the truth, and (T,) above it at all."""
+    counts = np.zeros((levels.size + 1, 2), np.int64)  # by how many levels lie below, outside and inside the truth
+    for i in range(picture.shape[0]):
+        for j in range(picture.shape[1]):
+            below = 0
+            for level in levels:  # all of them: a branch costs more than the rest
+                below += picture[i, j] > level
+            counts[below, np.int64(truth[i, j])] += 1
+    inside, predicted = np.zeros(levels.size), np.zeros(levels.size)
+    for n in range(levels.size):
+        inside[n], predicted[n] = counts[n + 1 :, 1].sum(), counts[n + 1 :].sum()
+    return inside, predicted

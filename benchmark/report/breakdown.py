@@ -1,0 +1,35 @@
+"""The main column looked at more closely: finding by finding, and at each threshold's origin."""
+
+from collections.abc import Callable, Sequence
+
+from benchmark.records.record import Record, Score
+from benchmark.report import select, standing
+from benchmark.report.columns import NAMES, tabulated, with_common_n
+from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
+from benchmark.report.origins import ORIGINS, SHARED, origins
+from benchmark.report.rests import rests_on
+from benchmark.report.table import Table, with_interval
+from benchmark.words import MAIN
+
+
+def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main column finding by finding; n in the header where all rows agree, else in the cells."""
+    every = standing.ranked(select.board(records, dataset))
+    if not every:
+        return None
+    findings = dict.fromkeys(s.finding for r in every for s in r.scores if s.metric == MAIN)
+    columns = [with_common_n(finding, _of(finding), every, with_interval) for finding in findings]
+    return tabulated(f"{dataset}: {MAIN} per finding", f"{rests_on(every, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], every)
+
+
+def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main column at each origin of the score threshold, per finding and shared, and how much the oracle flatters."""
+    every = standing.ranked(select.board(records, dataset))
+    if not every:
+        return None
+    intro = f"{rests_on(every, ORIGINS)}\n{SHARED}"
+    return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], every)
+
+
+def _of(finding: str) -> Callable[[Record], Score | None]:
+    return lambda record: select.main_score(record, finding)

@@ -1,0 +1,68 @@
+"""Tables of the check ``shortcut``: what the scores owe to a token, and whether the maps show it."""
+
+from collections.abc import Callable, Sequence
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.rests import rests_on
+from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from benchmark.words import CLASSIFIER
+
+
+def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
+    """What the scores owe to the token, then where the maps look."""
+    every = select.of_check(records, dataset, "shortcut")
+    judged = [r for r in every if r.cell.method == CLASSIFIER]
+    looked = sorted(
+        (r for r in every if r.cell.method != CLASSIFIER),
+        key=lambda r: (*map(str, select.model_of(r)), -select.value(r, "energy@token")),
+    )
+    if not every:
+        return []
+    names = ", ".join(dict.fromkeys(_finding(r) for r in every))
+    shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in every)
+    told = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
+    first = tabulated(
+        f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
+        f"{told} The same test patients each time; intervals and changes paired by patient.\n{rests_on(judged, 'none')}",
+        _auroc(),
+        judged,
+    )
+    second = tabulated(
+        f"{dataset}: shortcut, where the maps of {names} look",
+        f"{told} Images with both: share of peaks, and mean share of the positive integral, inside the token's and the finding's boxes.\n"
+        + rests_on(looked, "none"),
+        [
+            *NAMES,
+            *(score(f"{what}@{where}", shown=with_interval) for what in ("peak", "energy") for where in ("token", "finding")),
+            count("peak@token"),
+        ],
+        looked,
+    )
+    return [table for table in (first, second) if table.rows]
+
+
+def _auroc() -> list[Column]:
+    def of(metric: str, shown: Callable[[Score | None], str]) -> Callable[[Record], str]:
+        return lambda record: shown(record.find(metric, _finding(record)))
+
+    def others(metric: str) -> Callable[[Record], str]:
+        return lambda record: number(_others(record, metric))
+
+    drawings = {"drawn": "as drawn", "none": "no token", "flipped": "exchanged"}
+    return [
+        *NAMES[:-2],
+        *(Column(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
+        *(Column(f"{heading} − as drawn", of(f"change@auroc@{name}", signed)) for name, heading in list(drawings.items())[1:]),
+        *(Column(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
+        Column("n images", lambda record: str(found.n) if (found := record.find("auroc@drawn", _finding(record))) else NOTHING),
+    ]
+
+
+def _others(record: Record, metric: str) -> float | None:
+    return select.mean(s for s in record.scores if s.metric == metric and s.finding not in ("mean", _finding(record)))
+
+
+def _finding(record: Record) -> str:
+    return str(record.data.get("shortcut"))

@@ -1,0 +1,32 @@
+"""Whose cases these are: what a threshold is chosen for, a fold parts and a resample draws."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHARED = "@shared"
+"""How the name of a metric ends whose score threshold all findings share; and whose threshold that is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Who:
+    """Whose N cases these are."""
+
+    findings: NDArray[np.str_]
+    """(N,)."""
+    patients: NDArray[np.str_]
+    """(N,)."""
+    trainings: NDArray[np.int64]
+    """(N,) the training whose network made the map."""
+
+    @classmethod
+    def of(cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None) -> "Who":
+        """By default, all maps are of one training."""
+        numbers = np.zeros(len(findings), dtype=np.int64) if trainings is None else np.asarray(trainings, dtype=np.int64)
+        return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
+
+    def groups(self, shared: bool) -> list[NDArray[np.bool_]]:
+        """Masks (N,) of the cases that take one threshold: those of each finding, or all."""
+        return [np.ones(len(self.findings), dtype=bool)] if shared else [self.findings == finding for finding in np.unique(self.findings)]

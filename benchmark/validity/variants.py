@@ -1,0 +1,67 @@
+"""The same cases under several variants (networks, placements, conventions): hits of each, and paired differences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmark.protocols.base import Case, Result, whose, with_truth
+from benchmark.protocols.locus import Locus
+from benchmark.records.record import Origin
+from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
+from benchmark.words import MAIN
+
+HIT = 0.3
+MEASURES: Mapping[tuple[str, Origin], str] = {
+    (MAIN, "cross-fitted"): "hit",
+    (MAIN, "fixed"): "fixed",
+    ("pointing", "none"): "pointing",
+}
+"""Metric and origin of its threshold -> the column of a row that holds it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """Variants of one method on the same cases."""
+
+    estimates: list[Estimate]
+    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first variant, paired by patient."""
+    rows: list[dict[str, Any]]
+    """Per variant and case."""
+    failed: list[tuple[str, str, str]]
+
+    def result(self, findings: Sequence[str]) -> Result:
+        """Scores per finding and mean, with BCa intervals."""
+        return Result(scores(self.estimates, findings), self.rows, {}, self.failed)
+
+
+def compare(variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()) -> Compared:
+    """The ``locus`` protocol's ``hit@iou.3`` (thresholds cross-fitted per variant, and fixed at .5) and ``pointing``.
+
+    Every variant has the same cases in the same order, those without truth are left out; ``more`` are columns over
+    the cases that are left.
+    """
+    kept = {name: with_truth(cases) for name, cases in variants.items()}
+    seen = {name: Locus().evaluate(cases, findings, seed) for name, cases in kept.items()}
+    rows = {name: [_row(name, row) for row in result.rows] for name, result in seen.items()}
+    first, *others = rows
+    columns = [
+        Column(f"{metric}@{name}", origin, np.array([row[column] for row in own], dtype=np.float64), np.ones(len(own)))
+        for (metric, origin), column in MEASURES.items()
+        for name, own in rows.items()
+    ]
+    found = estimate([*columns, *more], whose(kept[first]), findings, seed)
+    known = {(e.metric, e.origin): e for e in found}
+    changes = [
+        difference(known[f"{metric}@{name}", origin], known[f"{metric}@{first}", origin], f"change@{metric}@{name}")
+        for metric, origin in MEASURES
+        for name in others
+    ]
+    failed = [one for result in seen.values() for one in result.failed]
+    return Compared([*found, *changes], [row for own in rows.values() for row in own], list(dict.fromkeys(failed)))
+
+
+def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {name: row[name] for name in ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")}
+    return {"variant": variant, **kept, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}
