@@ -39,7 +39,7 @@ def resolve(address: str, results: Path) -> Side:
     """
     if is_checkpoint(address):
         return _of_checkpoint(address, results)
-    suite, _, rest = address.partition("/")
+    suite, _, rest = address.strip("/").partition("/")
     known = suites(results)
     if suite not in known:
         raise UnknownNameError("suite", suite, known, also="the path of a checkpoint or run folder")

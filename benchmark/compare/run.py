@@ -25,9 +25,12 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
         raise BadValueError(f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path")
     first, second = (resolve(word, Path(config.results)) for word in config.compare)
     found = pairing(first, second)
-    rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, tell)])
+    left_out: list[str] = []
+    rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
         raise BadValueError(f"{first.address} and {second.address} share no case: they were scored on other images or findings")
+    for line in left_out:
+        tell(line)
     tell("\n".join([basis(first, second, found, rows), "", *map(plain, table.tables(rows))]).rstrip())
     if config.output is not None:
         table.write(rows, Path(config.output))
@@ -35,12 +38,13 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     return 0
 
 
-def _rows(pair: Pair, first: Side, second: Side, tell: Callable[[str], None]) -> list[Row]:
-    """The comparisons of one pair on its common cases; those that only one of the two has are counted and told."""
+def _rows(pair: Pair, first: Side, second: Side, left_out: list[str]) -> list[Row]:
+    """The comparisons of one pair on its common cases; a sentence in ``left_out`` counts those that only one of the two has."""
     both = align([read(pair.first, first.place), read(pair.second, second.place)])
     if any(both.left_out):
         one, other = both.left_out
-        tell(f"{' / '.join(pair.words)}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has")
+        words = " / ".join(pair.words)
+        left_out.append(f"{words}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has")
     if not both.findings:
         return []
     ours, theirs = map(columns, both.tables)
