@@ -11,6 +11,8 @@ from core.boxes import as_boxes
 
 TOLERANCE = 15 / 224
 """The paper's 15 pixels at the network's input, as a share of the frame's width (the scaling is ours)."""
+ROUNDING = 1e-9
+"""Pixels. A distance of exactly the tolerance counts, whichever way it was rounded."""
 
 
 class Pointing(Protocol):
@@ -51,5 +53,5 @@ def _row(case: Case) -> dict[str, object]:
     if on is None:
         return {**identity(case, reason), "x": None, "y": None, "distance": None, "pointing": False, "pointing@15": False}
     away = distance(on.peak, case.boxes)
-    near = away <= TOLERANCE * case.frame[1]
+    near = away <= TOLERANCE * case.frame[1] + ROUNDING
     return {**identity(case, ""), "x": on.peak[0], "y": on.peak[1], "distance": away, "pointing": away == 0, "pointing@15": near}

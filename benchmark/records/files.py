@@ -89,7 +89,7 @@ def _files(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
     inner = folder / "records"
-    return sorted((inner if inner.is_dir() else folder).glob("*.json"))
+    return sorted((inner if inner.is_dir() else folder).glob("[!.]*.json"))  # a killed run may leave a hidden half of one
 
 
 def _shortened(stated: Any, metric: str) -> Any:

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmark.speed import plan
+from benchmark.speed.frame import quick
 from config import SpeedConfig
 from core import cli
 
@@ -16,6 +17,6 @@ def test_a_page_without_a_record_is_one_sentence(door, sentence, tmp_path):
 
 
 def test_quick_keeps_what_was_typed():
-    config = plan.quick(*cli.parse(SpeedConfig, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"))
+    config = quick(*cli.parse(SpeedConfig, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"), plan.QUICK)
     assert (config.sizes, config.findings, config.backbones) == ((32,), (1, 3), ("custom",))
     assert config.record.startswith("runs/")

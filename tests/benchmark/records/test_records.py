@@ -88,6 +88,12 @@ def test_a_broken_record_is_one_sentence_with_its_path(tmp_path, content, told):
     assert "\n" not in str(caught.value)
 
 
+def test_the_hidden_half_that_a_killed_run_leaves_is_no_record(tmp_path):
+    written = write(RECORD, tmp_path)
+    written.with_name(f".{written.stem}-x.json").write_text(written.read_text()[:99])
+    assert load(tmp_path) == [RECORD]
+
+
 def test_a_folder_without_records_is_told(tmp_path):
     with pytest.raises(DataError, match="no folder"):
         load(tmp_path / "absent")
