@@ -42,14 +42,7 @@ def write(place: Path, every: Sequence[Record]) -> list[Record]:
     Those of cells that are gone are removed, and those that have not changed are not touched. Raises ``DataError`` for
     broken rows, ``WriteError`` when the disk refuses.
     """
-    there = {record.key: record for record in every if record.cell.protocol == PAIRED}
-    found = {record.key: record for record in made(place, every)}
-    for key in there.keys() - found.keys():
-        records.path(place, there[key].cell).unlink()
-    for key, record in found.items():
-        if there.get(key) != record:
-            records.write(record, place)
-    return list(found.values())
+    return records.renew(place, [record for record in every if record.cell.protocol == PAIRED], made(place, every))
 
 
 def made(place: Path, every: Iterable[Record]) -> list[Record]:

@@ -46,11 +46,4 @@ def write(words: Iterable[str], place: Path | str, every: Iterable[Record] | Non
     """
     if every is None:
         every = records.load(place) if Path(place).is_dir() else []
-    there = {old.key: old for old in every if old.source == "paper"}
-    found = {record.key: record for word in words for record in read(word)}
-    for key in there.keys() - found.keys():
-        records.path(place, there[key].cell).unlink()
-    for key, record in found.items():
-        if there.get(key) != record:
-            records.write(record, place)
-    return list(found.values())
+    return records.renew(place, [old for old in every if old.source == "paper"], [record for word in words for record in read(word)])

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,21 @@ MEND = "delete it and run the suite again"
 def path(folder: Path | str, cell: Cell) -> Path:
     """Where the record of a cell lies below a suite's ``folder``."""
     return Path(folder) / "records" / f"{stem(cell)}.json"
+
+
+def renew(folder: Path | str, there: Iterable[Record], wanted: Iterable[Record]) -> list[Record]:
+    """Make the records ``there`` below a suite's ``folder`` into the ``wanted`` ones, which are returned.
+
+    Those of cells that are not wanted are removed, and those that have not changed are not touched. Raises ``WriteError``
+    when the disk refuses.
+    """
+    old, new = {record.key: record for record in there}, {record.key: record for record in wanted}
+    for key in old.keys() - new.keys():
+        path(folder, old[key].cell).unlink()
+    for key, record in new.items():
+        if old.get(key) != record:
+            write(record, folder)
+    return list(new.values())
 
 
 def stem(cell: Cell) -> str:
