@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 
 from benchmark.words import BESIDE, CLASSIFICATION, PAIRED
 from core.cli import AtLeast, AtMost, Named
+from core.errors import BadValueError
 from core.registry import Registry
+from datasets import SPELLED, spelled
 
 METHOD = Named("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
 """A method's word, a group of methods, or path/to/file.py:Class."""
@@ -22,14 +24,24 @@ class Scored(Named):
         return [*super().known(), *Registry("benchmark.validity", "check").names()]
 
 
+class DataSet(Named):
+    """A data set's word, or how earlier work spelled it."""
+
+    def known(self) -> list[str]:
+        """All words that the flag takes."""
+        return [*super().known(), *SPELLED]
+
+
 @dataclass(frozen=True)
 class DataFlags:
     """Data."""
 
-    dataset: Annotated[str, Named("datasets", "dataset")] = "phantom"
+    dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
     """Name of the data set, options in the word (phantom:train=3000); its defaults come from configs/<name>.yaml."""
     data_root_dir: str | None = None
     """Folder of the data set's files; the phantom needs none."""
+    download: bool = False
+    """First fill --data_root_dir, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings, one of those the data set has (NIH: 14, 8 or 1); null is the data set's own."""
     partition: Literal["official", "patient", "kfold"] = "official"
@@ -51,21 +63,24 @@ class DataFlags:
     cache_dir: str = "runs/cache"
     """Folder of the decoded images (uint8, memory-mapped), shared by all runs."""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dataset", spelled(self.dataset))
+
 
 @dataclass(frozen=True)
 class ModelFlags:
     """Model."""
 
     backbone: str = "densenet121"
-    """densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small), or any timm name."""
+    """densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small), timm's, torchxrayvision's."""
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
     """How positions become one score per finding, options in the word (LSE:gamma=5)."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
     """The same as LSE:gamma=… in --global_pool; null is the pooling's own (10); other poolings take no notice."""
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
     """Attention applied once to the feature maps."""
-    pretrained: bool = True
-    """Start from ImageNet weights (they are downloaded once)."""
+    pretrained: bool | str = True
+    """Start from ImageNet weights (downloaded once), or from those of torchxrayvision by their name (densenet121-res224-nih)."""
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Share of pooled features dropped in training."""
     init_from: str | None = None
@@ -79,7 +94,7 @@ class RecipeFlags:
     multi_label: bool = True
     """True: a sigmoid per finding; False: abnormality with one class, softmax with more."""
     loss: Annotated[str, Named("benchmark.training.losses", "loss")] = "bce"
-    """What is minimised; labels that are unknown count nowhere."""
+    """What is minimised, options in the word (focal:gamma=2); labels that are unknown count nowhere."""
     weighted_loss: bool = False
     """The same as --loss weighted_bce."""
     optimizer: Literal["Adam", "AdamW", "SGD", "RMSprop", "Adagrad", "Adadelta"] = "Adam"
@@ -94,18 +109,42 @@ class RecipeFlags:
     """The AMSGrad variant of Adam and AdamW."""
     scheduler: Literal["none", "step", "cosine", "plateau", "onecycle"] = "none"
     """Course of the learning rate: step is a tenth every 3 epochs, plateau a tenth after 2 epochs without a better validation loss."""
+    step_epochs: Annotated[int, AtLeast(1)] = 3
+    """Epochs between two steps of --scheduler step."""
     epochs: Annotated[int, AtLeast(1)] = 10
     """How often the training images are seen."""
-    batch_size: Annotated[int, AtLeast(1)] = 32
-    """Images per step and device."""
+    batch_size: int | str = 32
+    """Images per step and device; auto is the largest power of two that the memory holds, printed and saved with the run's flags."""
+    accumulate: Annotated[int, AtLeast(1)] = 1
+    """Batches whose gradients make one step together: 2 of 16 images learn as 1 of 32 does, in half the memory."""
+    sampler: Literal["none", "weighted"] = "none"
+    """weighted draws images anew in every epoch, so that each class is seen equally often; an image's class is its rarest finding."""
+    ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
+    """Decay per step of a moving average of the weights, which is what is evaluated and kept in best.ckpt; 0 is none."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Largest norm of the gradient; 0 is no limit."""
     augment: str = "none"
-    """Random changes of the training images: none, light (flip, small affine), affine_contrast, siim."""
+    """Random changes of the training images, options in the word (light:rotation=10): none, flip, light, affine_contrast, siim, jf."""
+    preprocess: Literal["none", "jf"] = "none"
+    """jf: histogram equalisation, blur and gray padding to a square, as jfhealthcare/Chexpert reads images; none: plain resize."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after so many epochs without a better validation score; True is 5, False never."""
+    keep: Literal["best", "last"] = "best"
+    """Whose weights are evaluated and kept in best.ckpt: those of the epoch with the best validation score, or of the last one."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of the weights, the order of images, the augmentation and the dropout."""
+
+    def __post_init__(self) -> None:
+        """Raises ``BadValueError`` for a batch size that is no number of images and not auto."""
+        if self.batch_size != "auto" and (not isinstance(self.batch_size, int) or self.batch_size < 1):
+            raise BadValueError(f"bad value {self.batch_size!r} of --batch_size: write 1 or more, or auto")
+
+    @property
+    def batch(self) -> int:
+        """The number of ``batch_size``, which a training puts in the place of ``auto`` before anything is counted in batches."""
+        if isinstance(self.batch_size, str):
+            raise BadValueError("--batch_size auto has no number before a training has chosen one: write a number here")
+        return self.batch_size
 
     def exclusive(self, findings: int) -> bool:
         """Whether an image has exactly one of so many ``findings`` (softmax), not any number of them (a sigmoid each)."""
@@ -130,6 +169,8 @@ class MachineFlags:
     """Lightning's precision; auto is bf16-mixed where the GPU or the CPU has fast bfloat16, else 32."""
     compile: bool = False
     """Compile the network with torch.compile (slow start, faster steps)."""
+    channels_last: bool = True
+    """Lay images and weights out by channels: faster convolutions, the same logits up to rounding."""
     threads: Annotated[int | None, AtLeast(1)] = None
     """CPU threads of torch; null is as many as the process may run on."""
 
@@ -141,21 +182,47 @@ class OutputFlags:
     model_save_dir: str = "runs/train"
     """Folder in which each run gets its own folder."""
     log_dir: str = "runs/logs"
-    """Folder of TensorBoard events and of log files."""
-    logger: tuple[Literal["csv", "tensorboard"], ...] = ("csv", "tensorboard")
-    """Where the curves go: metrics.csv in the run's folder (always there), TensorBoard events."""
+    """Folder of TensorBoard events, of what wandb and mlflow keep here, and of log files."""
+    logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
+    """Where the curves go: metrics.csv in the run's folder (always there), TensorBoard events, Weights & Biases, MLflow."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: bool | str = False
     """Go on with a run: True is the newest unfinished run of the same flags, or give the path of a last.ckpt or run folder."""
+    threshold_choice: Literal["youden", "f1", "fixed"] = "youden"
+    """What makes a finding present: the threshold with the largest TPR − FPR or F1 on the validation images, or a probability of .5."""
+    evaluate: str | None = None
+    """Train nothing: evaluate the best.ckpt of this finished or converted run, and write its metrics, predictions and pictures anew."""
 
 
 @dataclass(frozen=True)
-class TrainConfig(OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
+class SearchFlags:
+    """Search."""
+
+    search: str | None = None
+    """YAML file of a search (configs/search.yaml): Optuna tries values of any flags; the flags typed beside it hold for all trials."""
+    search_storage: str | None = None
+    """SQLite file (or SQLAlchemy's URL) of its trials, which a search that was killed goes on with; null is the one that the YAML says."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlags, DataFlags):
     """Train one classifier on one data set and evaluate it: ``python main.py``."""
 
+    def __post_init__(self) -> None:
+        """Raises ``BadValueError`` also for flags that ask for two things at once."""
+        RecipeFlags.__post_init__(self)
+        DataFlags.__post_init__(self)
+        asked = [f"--{name}" for name in ("search", "evaluate", "resume") if getattr(self, name)]
+        if len(asked) > 1:
+            raise BadValueError(f"{' and '.join(asked)} are two things to do: leave one of them out")
+        if self.search_storage and not self.search:
+            raise BadValueError("--search_storage is of --search: write --search FILE too, or leave it out")
 
-WHERE = frozenset({field.name for part in (OutputFlags, MachineFlags) for field in fields(part)} | {"cache_dir", "num_workers"})
+
+WHERE = frozenset(
+    {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)} | {"cache_dir", "download", "num_workers"}
+)
 """Flags of a training that say where and on what machine it is made, not what it learns."""
 
 
@@ -172,7 +239,21 @@ class EngineFlags:
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(EngineFlags):
+class OneImageFlags:
+    """One image: a single overlay of a single finding."""
+
+    image_path: str | None = None
+    """The image (PNG, JPEG or DICOM), short -i; the overlay goes to --output_path, at the image's own size, and nothing else is written."""
+    label: str | None = None
+    """The finding, short -l, in any spelling (covid_19, lung-opacity); null is the one with the highest score."""
+    model: str | None = None
+    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; null is the newest run."""
+    output_path: str = "runs/heatmaps/overlay.png"
+    """The picture (.png, .jpg …) or a folder that exists, short -o."""
+
+
+@dataclass(frozen=True)
+class HeatmapConfig(EngineFlags, OneImageFlags):
     """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method: ``python heatmap.py``."""
 
     checkpoint: str | None = None
@@ -180,9 +261,9 @@ class HeatmapConfig(EngineFlags):
     runs: str = "runs"
     """Folder in which the newest run is looked for."""
     image: str | None = None
-    """An image file or a folder of images; null explains test images with a truth box of the checkpoint's own data set."""
+    """An image file or a folder of images; null explains test images of the checkpoint's own data set, with a truth box if it has any."""
     cases: Annotated[int, AtLeast(1)] = 8
-    """How many test images with a truth box are explained when no --image is given."""
+    """How many test images are explained when no --image is given."""
     data_root_dir: str | None = None
     """Folder of the data set's files; null is the one that the checkpoint was trained on."""
     findings: tuple[str, ...] = ()
@@ -205,6 +286,23 @@ class HeatmapConfig(EngineFlags):
     """Folder of the pictures, of boxes.json and of the raw maps."""
     threads: Annotated[int | None, AtLeast(1)] = None
     """CPU threads of torch; null is as many as the process may run on."""
+
+
+@dataclass(frozen=True)
+class ConvertFlags:
+    """Conversion."""
+
+    checkpoint: str | None = None
+    """The other project's file (a state dict, alone or within a training's checkpoint; .safetensors too)."""
+    findings: tuple[str, ...] = ()
+    """What its outputs stand for, in their order; none: the findings of --dataset, whose files must then be at hand."""
+    output_dir: str | None = None
+    """Run folder to write: best.ckpt and config.yaml."""
+
+
+@dataclass(frozen=True)
+class ConvertConfig(TrainConfig, ConvertFlags):
+    """Make a run of another project's weights: ``python -m benchmark.convert``; --backbone, --global_pool … say of which network."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +349,37 @@ class CheckConfig:
     """Methods, by name, with options, or as path/to/file.py:Class."""
     threads: Annotated[int, AtLeast(1)] = 1
     """CPU threads of torch; the networks are too small for more."""
+
+
+@dataclass(frozen=True)
+class DoctorConfig:
+    """Read a data set whole and say what is wrong with it: ``python -m benchmark.check dataset NAME --root PATH``."""
+
+    name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
+    """Name of the data set, options in the word."""
+    root: str | None = None
+    """Folder of the data set's files."""
+    download: bool = False
+    """First fill --root, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
+    partition: Literal["official", "patient", "kfold"] = "official"
+    """Whose splits are examined: the published lists, a random cut by patient, or folds by patient."""
+    folds: Annotated[int, AtLeast(2)] = 5
+    """Number of folds of --partition kfold."""
+    fold: Annotated[int, AtLeast(0)] = 0
+    """Which fold is held out, counted from 0."""
+    num_classes: Annotated[int | None, AtLeast(1)] = None
+    """Number of findings; null is the data set's own."""
+    data_seed: Annotated[int, AtLeast(0)] = 0
+    """Seed of what is cut or drawn."""
+    img_size: Annotated[int, AtLeast(32)] = 224
+    """Side of images that are drawn (the phantom's); files are read as they are."""
+    images: Annotated[int | None, AtLeast(0)] = None
+    """Open at most so many images per split; null is all, which is what finds every duplicate and unreadable file."""
+    output: str = "runs/doctor"
+    """Folder of the page, one folder per data set."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", spelled(self.name))
 
 
 @dataclass(frozen=True)
@@ -319,3 +448,47 @@ class ScoringSpeedConfig:
     """The record to write, or to read for --page."""
     output: str = "docs/scoring_speed.md"
     """The page."""
+
+
+@dataclass(frozen=True)
+class TrainingSpeedConfig:
+    """Time training stage by stage, beside its network alone, on one machine in one run: ``python -m benchmark.speed.training``."""
+
+    page: bool = False
+    """Measure nothing: write the page again from the record."""
+    quick: bool = False
+    """Very little of everything in a minute, written below runs/speed: shows that it works, its figures say nothing."""
+    backbones: tuple[str, ...] = ("resnet18", "densenet121")
+    """Networks to train; what flags change is measured with the first."""
+    size: Annotated[int, AtLeast(32)] = 224
+    """Side in pixels of the square images."""
+    batch: Annotated[int, AtLeast(2)] = 16
+    """Images per step on the CPU."""
+    gpu_batch: Annotated[int, AtLeast(2)] = 64
+    """Images per step on a GPU."""
+    steps: Annotated[int, AtLeast(1)] = 4
+    """Steps of an epoch."""
+    augments: tuple[str, ...] = ("none", "light")
+    """Augmentations with which whole epochs are timed."""
+    files: Annotated[int, AtLeast(1)] = 24
+    """Image files that are decoded, again and again."""
+    file_side: Annotated[int, AtLeast(32)] = 1024
+    """Their side in pixels."""
+    decoded: Annotated[int, AtLeast(1)] = 400
+    """How many images the cache is given; more where there are many cores."""
+    long: Annotated[int, AtLeast(0)] = 20_000
+    """Images of the run whose memory is watched; 0: none."""
+    long_backbone: str = "lcnet_035"
+    """Its network: a fast one, since memory is what is asked."""
+    long_batch: Annotated[int, AtLeast(1)] = 32
+    """Its images per step."""
+    compiled: bool = True
+    """Also time --compile, which takes a minute before its first step."""
+    rounds: Annotated[int, AtLeast(1)] = 4
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    record: str = "benchmark/speed/training.json"
+    """The record to write, or to read for --page."""
+    output: str = "docs/training_speed.md"
+    """The page."""
+    threads: Annotated[int | None, AtLeast(1)] = None
+    """CPU threads of torch; null is as many as the process may run on."""

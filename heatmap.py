@@ -1,16 +1,31 @@
-"""Door: explain images with a trained model. ``python heatmap.py --method gradcampp`` explains with the newest run."""
+"""Door: explain images with a trained model. ``python heatmap.py --method gradcampp`` explains with the newest run.
+
+``python heatmap.py -i x.png -l covid_19 -m resnet18 -o y.jpg`` makes one overlay.
+"""
 
 import sys
 from collections.abc import Sequence
 
 from config import HeatmapConfig
 from core import cli
+from core.errors import BadValueError
+
+SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit; 1 when a map was not finite."""
-    config, _ = cli.parse(HeatmapConfig, argv, "python heatmap.py")
+    words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
+    config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
+    if config.image_path is not None:
+        from benchmark import overlay
+
+        drawn = overlay.run(config)
+        print(f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})")
+        return 0
+    if alone := sorted(typed & {"label", "model", "output_path"}):
+        raise BadValueError(f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir")
     from benchmark import heatmaps  # torch is imported when the flags are right
 
     done = heatmaps.run(config)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from config import TrainConfig
 from core.cli import door, parse
@@ -10,22 +11,32 @@ from core.cli import door, parse
 
 @door
 def main(argv: Sequence[str] | None = None) -> None:
-    """Read the flags, train, say where the run lies and how well it ranks."""
+    """Read the flags, train or evaluate again, say where the run lies and how well it ranks."""
     config, typed = parse(TrainConfig, argv, "main.py")
+    if config.download:
+        from datasets import download
+
+        download.fetch(config.dataset, config.data_root_dir)
+    if config.search:
+        from benchmark import search
+
+        found = search.run(config, typed)
+        print(f"trials: {found}/trials.md; flags of the best: {found}/config.yaml (python main.py --config takes them)")
+        return
     from benchmark import training
     from benchmark.training.resume import resumed
 
-    folder = training.fit(resumed(config, typed))
+    folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(resumed(config, typed))
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in ("val", "test"):
-        found = metrics[split]
-        each = ", ".join(f"{name} {_shown(row['auroc'])}" for name, row in found["findings"].items())
-        print(f"{split}: mean AUROC {_shown(found['mean_auroc'])} over {found['n']} images ({each})")
+        print(f"{split}: mean AUROC {_shown(metrics[split])} over {metrics[split]['n']} images")
     print(f"run: {folder}")
 
 
-def _shown(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3f}"
+def _shown(found: dict[str, Any]) -> str:
+    """The mean AUROC with its 95 % interval, where there are such."""
+    value, ends = found["mean_auroc"], found.get("intervals", {}).get("mean_auroc")
+    return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
 
 
 if __name__ == "__main__":

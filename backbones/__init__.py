@@ -20,14 +20,16 @@ def build(
     num_classes: int,
     global_pool: str = "AVG",
     attention_map: str | None = None,
-    pretrained: bool = False,
+    pretrained: bool | str = False,
     dropout: float = 0.0,
 ) -> Classifier:
     """A classifier over ``num_classes`` findings: backbone -> attention -> pooling -> dropout -> one linear layer.
 
-    ``name`` is a word of :func:`names` or any timm model with feature maps; ``global_pool`` and ``attention_map`` are
+    ``name`` is a word of :func:`names` or any timm model with feature maps, with the gray values that its weights want
+    where these are not ImageNet's (``densenet121:mean=128,std=64``); ``global_pool`` and ``attention_map`` are
     words with options (``LSE:gamma=5``), ``attention_map`` may be None or ``none``; ``pretrained`` loads ImageNet
-    weights. Raises ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had.
+    weights, or torchxrayvision's by their name (``densenet121-res224-nih``, which may stand as ``name`` too). Raises
+    ``core.errors`` types: an unknown word, a value out of range, weights that cannot be had.
     """
     from backbones.catalog import assemble
 

@@ -4,30 +4,40 @@ import functools
 
 from torch import nn
 
+from backbones import xray_weights
 from backbones.classifier import Classifier
 from backbones.family import Family, OpenFamily
 from backbones.head import Head
+from backbones.rescaled import Rescale
 from core.errors import BadValueError, UnknownNameError
-from core.registry import Registry
+from core.registry import Registry, construct
 
 families = Registry("backbones", "backbone family")
 poolings = Registry("backbones.pooling", "pooling")
 attentions = Registry("backbones.attention", "attention map")
 
 
-def assemble(name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool, dropout: float) -> Classifier:
+def assemble(
+    name: str, num_classes: int, global_pool: str, attention_map: str | None, pretrained: bool | str, dropout: float
+) -> Classifier:
     """See :func:`backbones.build`."""
-    _check(num_classes, pretrained, dropout)
+    _check(num_classes, dropout)
+    name, weights = xray_weights.meant(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
     if attention_map:
         attentions.get(attention_map)  # a typo is told before weights are loaded
-    family, word = resolve(name)
-    extractor, width, levels = family.build(word, pretrained)
+    plain, colon, given = name.partition(":")
+    family, word = resolve(plain)
+    rescale = construct(Rescale, "backbone", name, {}) if colon else None
+    extractor, width, levels = family.build(word, weights is True)
     attention = attentions.build(attention_map, channels=width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
-    config = {"name": word, "num_classes": num_classes, "global_pool": global_pool, "attention_map": attention_map}
-    return Classifier(extractor, head, attention, {**config, "pretrained": False, "dropout": dropout}, levels=levels)
+    config = {"name": word + colon + given, "num_classes": num_classes, "global_pool": global_pool, "attention_map": attention_map}
+    model = Classifier(extractor, head, attention, {**config, "pretrained": False, "dropout": dropout}, levels=levels, rescale=rescale)
+    if isinstance(weights, str):
+        xray_weights.load(model, weights)
+    return model
 
 
 def names() -> list[str]:
@@ -54,10 +64,8 @@ def _all() -> tuple[Family, ...]:
     return tuple(families.get(name)() for name in families.names())
 
 
-def _check(num_classes: int, pretrained: bool, dropout: float) -> None:
+def _check(num_classes: int, dropout: float) -> None:
     if num_classes < 1:
         raise BadValueError(f"num_classes is {num_classes}: a classifier needs at least 1 finding")
-    if not isinstance(pretrained, bool):
-        raise BadValueError(f"pretrained is {pretrained!r}: give True (ImageNet weights) or False")
     if not 0 <= dropout < 1:
         raise BadValueError(f"dropout is {dropout}: give a share of at least 0 and below 1")

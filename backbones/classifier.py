@@ -28,14 +28,17 @@ class Classifier(nn.Module):
         channels: int = 3,
         locate: Callable[[tuple[int, int]], Grid] | None = None,
         levels: tuple[str, ...] = (),
+        rescale: nn.Module | None = None,
     ) -> None:
         """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
 
-        ``levels`` names submodules that give feature maps, in forward order.
+        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes the gray values of images
+        on their way into the extractor, nothing else.
         """
         super().__init__()
         self.extractor, self.attention = extractor, attention
         self.head = head
+        self.rescale = rescale
         self.config = config
         """The arguments of ``backbones.build`` that give this architecture again (JSON-able); None when wrapped.
         ``pretrained`` is always False there: the weights of a rebuilt model come from its checkpoint."""
@@ -105,7 +108,7 @@ class Classifier(nn.Module):
 
     def _as_input(self, images: Tensor) -> Tensor:
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:
-            return images.expand(-1, 3, -1, -1)
+            images = images.expand(-1, 3, -1, -1)
         if images.ndim != 4 or images.shape[1] != self.channels:
             raise BadValueError(f"images of shape {tuple(images.shape)} do not fit: give (N, {self.channels}, H, W)")
-        return images
+        return images if self.rescale is None else self.rescale(images)

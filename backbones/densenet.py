@@ -1,5 +1,7 @@
 """DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
 
+from torch import nn
+
 from backbones.family import Family, Features
 from backbones.pretrained import MapsOf, create, levels
 
@@ -9,12 +11,17 @@ class DenseNet(Family):
 
     timm ends its features with batch norm *and* ReLU, so A is what is pooled. In torchvision's network the ReLU comes
     behind ``features``, in place: a map read there is another one and changes under your hands.
+
+    ``densenet121_signed`` has no such ReLU: alinstein/X_RAY pools what torchvision's ``features`` gives, so its weights
+    belong to this one.
     """
 
     name = "densenet"
-    words = ("densenet121",)
+    words = ("densenet121", "densenet121_signed")
 
     def build(self, name: str, pretrained: bool) -> Features:
-        """Maps of 1024 channels behind the final ReLU."""
-        net = create(name, pretrained)
+        """Maps of 1024 channels behind the final ReLU, or the batch norm before it."""
+        net = create(name.removesuffix("_signed"), pretrained)
+        if name.endswith("_signed"):
+            net.features.norm5.act = nn.Identity()
         return Features(MapsOf(net), net.num_features, levels(net))

@@ -55,17 +55,18 @@ def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> An
     try:
         return builder(weights=weights)
     except (OSError, RuntimeError) as error:
-        place = _folder() / Path(weights.url).name
+        place = folder() / Path(weights.url).name
         raise _not_available(name, weights.url, place, error) from error
 
 
 def weights_file(name: str) -> Path:
     """Where a user without a network connection lays the weights of timm's ``name``."""
     config = _config(name)
-    return _folder() / f"{config.architecture}.{config.tag}.safetensors"
+    return folder() / f"{config.architecture}.{config.tag}.safetensors"
 
 
-def _folder() -> Path:
+def folder() -> Path:
+    """Where torch keeps weights that were fetched, and where a user lays them."""
     return Path(torch.hub.get_dir()) / "checkpoints"
 
 

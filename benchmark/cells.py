@@ -6,11 +6,12 @@ there costs seconds.
 
 from collections.abc import Sequence
 
+import datasets
 import methods
 from benchmark import validity
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Cell
-from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER, UNRANKED
+from benchmark.words import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED
 from core.errors import NotAvailableError
 
 
@@ -19,7 +20,7 @@ def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
         return [word for word in asked if word not in UNRANKED or word in (*suite.words, *extra)]
-    return [*(word for word in asked if word not in UNRANKED), *UNRANKED]
+    return [*(word for word in asked if word not in UNRANKED), *ALWAYS]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -30,13 +31,21 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     every = words(suite, extra)
     slow = [] if model.slow_images is None else [word for word in every if word not in UNRANKED and is_slow(word)]
     whole = [word for word in every if word not in slow]
-    found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)]
+    found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.elsewhere is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
         found.append(_cell(model, CLASSIFIER, "aligned", suite.check))
     found += [_cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole]
     found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in UNRANKED]
     found += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (every if slow else [])]
+    if BOARD in suite.scored_by and has_readings(model.scored_on.dataset):
+        found += [_cell(model, READERS, "aligned", BOARD, images) for images in dict.fromkeys([None, model.slow_images if slow else None])]
     return found
+
+
+def has_readings(dataset: str) -> bool:
+    """Whether a data set, options and all, keeps the boxes of each of its readers."""
+    name = datasets.SPELLED.get(dataset.split(":")[0], dataset.split(":")[0])
+    return name in datasets.names() and hasattr(datasets.REGISTRY.get(name), "readings")
 
 
 def is_slow(word: str) -> bool:
@@ -48,11 +57,13 @@ def is_slow(word: str) -> bool:
 
 
 def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
-    training = model.trainings[0]
-    data = {"dataset": training.dataset, "findings": training.num_classes}
+    training, scored_on = model.trainings[0], model.scored_on
+    data = {"dataset": scored_on.dataset, "findings": training.num_classes}
+    if model.elsewhere is not None:
+        data["trained_on"] = training.dataset
     return Cell(
-        dataset=training.dataset.split(":")[0],
-        partition=training.partition,
+        dataset=scored_on.dataset.split(":")[0],
+        partition=scored_on.partition,
         split="test",
         backbone=training.backbone,
         global_pool=training.global_pool,

@@ -1,31 +1,54 @@
-"""Door: hold a method against what every method keeps to, ``python -m benchmark.check method mycam``; ``methods`` lists them all."""
+"""Door: what is wrong with a method, ``python -m benchmark.check method mycam``, or a data set, ``... dataset NAME --root PATH``.
+
+``methods`` lists all methods.
+"""
 
 import functools
 import sys
 from collections.abc import Sequence
 
-from config import CheckConfig
+from config import CheckConfig, DoctorConfig
 from core import cli
 from core.errors import BadValueError
 
-USAGE = "write `method NAME` or `method path/to/file.py:Class`, several if you like; `methods` lists them all"
+USAGE = (
+    "write `method NAME` or `method path/to/file.py:Class`, several if you like; `methods` lists them all; "
+    "`dataset NAME --root PATH` examines data"
+)
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask each method all questions and print the tables; 1 when a question fails, 2 for bad input."""
+    """Ask a data set or each method all questions and print the tables; 1 when an answer is wrong, 2 for bad input."""
     words = list(sys.argv[1:] if argv is None else argv)
     if words == ["methods"]:
         from benchmark.conformance import page
 
         print(page(), end="")
         return 0
+    if words[:1] == ["dataset"]:
+        return _dataset(words[1:])
     config, _ = cli.parse(CheckConfig, _flags(words), "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
     from benchmark import conformance  # torch is imported when the words are right
 
     return 1 if conformance.run(config, functools.partial(print, flush=True)) else 0
+
+
+def _dataset(words: Sequence[str]) -> int:
+    """Examine the data set NAME, the first of the words unless it is a flag."""
+    if not words:
+        raise BadValueError(f"no data set given: {USAGE}")
+    flags = list(words) if words[0].startswith("-") else ["--name", *words]
+    config, _ = cli.parse(DoctorConfig, flags, "python -m benchmark.check dataset NAME")
+    if config.download:
+        from datasets import download
+
+        download.fetch(config.name, config.root)
+    from benchmark import doctor
+
+    return 1 if doctor.run(config, functools.partial(print, flush=True)) else 0
 
 
 def _flags(words: Sequence[str]) -> list[str]:

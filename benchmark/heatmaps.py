@@ -18,7 +18,7 @@ from benchmark.engine.run import Explained as Maps
 from benchmark.explain import every
 from benchmark.pictured import Explained, Shown
 from benchmark.report import figures
-from benchmark.training import checkpoints, machine
+from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 from core.files import atomic, write_json
@@ -26,6 +26,9 @@ from core.frames import resize_image
 from core.types import Sample
 from datasets import transforms
 from methods.base import Evidence
+
+ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
+"""What to change where memory is short."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Done:
     """A sentence for each method that has no answer for this model."""
 
 
+@memory.enough(ADVICE)
 def run(config: HeatmapConfig) -> Done:
     """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 
@@ -48,7 +52,7 @@ def run(config: HeatmapConfig) -> Done:
     finding, method or layer, more unreadable images than allowed, no method with an answer.
     """
     machine.settle(config.threads)
-    parts = _Methods(config.method)
+    parts = Methods(config.method)
     checkpoint = newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     model, recipe = checkpoints.load(checkpoint)
     findings = checkpoints.findings(checkpoint)
@@ -56,12 +60,11 @@ def run(config: HeatmapConfig) -> Done:
     model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []
     for sample, pixels in pictured.images(config, recipe):
-        evidence = _evidence(model, pixels, recipe, config)
-        probabilities = _probabilities(evidence, recipe)
-        maps = parts.maps(evidence)
-        for k in _chosen(config, sample, evidence, findings):
+        seen = gathered(model, pixels, recipe, config)
+        maps = parts.maps(seen.evidence)
+        for k in _chosen(config, sample, seen.evidence, findings):
             for word, found in maps.items():
-                explained = Explained(word, found.maps[0, k].numpy(), found.grid, probabilities[k])
+                explained = Explained(word, found.maps[0, k].numpy(), found.grid, seen.probabilities[k])
                 try:
                     shown = pictured.show(config, sample, pixels, findings[k], explained)
                     rows.append(_write(folder, shown, config.save_raw))
@@ -73,7 +76,7 @@ def run(config: HeatmapConfig) -> Done:
     return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
 
 
-class _Methods:
+class Methods:
     """The methods asked for, and why some of them have no answer for the model."""
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -110,16 +113,36 @@ class _Methods:
 
 def newest(runs: Path) -> Path:
     """The best checkpoint of the run below ``runs`` that finished last. Raises ``DataError`` where there is none."""
-    finished = [path for path in runs.rglob("best.ckpt") if (path.parent / "metrics.json").exists()]
-    if not finished:
+    if not (there := finished(runs)):
         raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
-    return max(finished, key=lambda path: (path.parent / "metrics.json").stat().st_mtime)
+    return there[0]
+
+
+def finished(runs: Path) -> list[Path]:
+    """The best checkpoints of the finished runs below ``runs``, the newest first."""
+    ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
+    return sorted((path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True)
 
 
 def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
     for finding in wanted:
         if finding not in findings:
             raise UnknownNameError("finding", finding, findings)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the model makes of one image."""
+
+    evidence: Evidence
+    probabilities: list[float]
+    """Of each finding."""
+
+
+def gathered(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Seen:
+    """One forward pass of the (H,W) ``pixels``, resized as in the model's training."""
+    evidence = _evidence(model, pixels, recipe, config)
+    return Seen(evidence, _probabilities(evidence, recipe))
 
 
 def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Evidence:

@@ -59,7 +59,8 @@ def order(trained: Sequence[Trained], word: str, part: Method | Prior | Truth, f
     """What ``part``, which is ``built(word)``, owes: all boxed images, or ``slow_images`` of them where it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in drawn(trained, None if fast else slow_images))
-    runs = tuple(Untrained(run.config, run.folder, run.split) for run in trained) if word == untrained.WORD else tuple(trained)
+    again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)
+    runs = tuple(again) if word == untrained.WORD else tuple(trained)
     return Order(word, runs, part, fast, images, folder / store.file_name(word), _key(runs, word, type(part), images))
 
 

@@ -19,6 +19,7 @@ from core.errors import DataError, examples
 from core.frames import Alignment, Grid, resize_image
 from core.types import FloatArray, Sample
 from datasets import images as decoding
+from datasets import preprocess
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
 
     Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
     """
-    samples = _files(Path(config.image)) if config.image else _held_out(config, recipe)
+    files = [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))] if config.image else None
+    samples = files or _held_out(config, recipe)
     readable, bad = [], []
     for sample in samples:  # all are read once before anything is written, none is kept: a folder may be large
         try:
@@ -68,10 +70,10 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
 def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:
     root = config.data_root_dir or recipe.data_root_dir
     test = data.load(replace(recipe, data_root_dir=root), "test")
-    boxed = [sample for sample in test if sample.boxes][: config.cases]
-    if not boxed:
-        raise DataError(f"no test image of {recipe.dataset} has a truth box: give --image FILE or another --data_root_dir")
-    return boxed
+    if boxed := [sample for sample in test if sample.boxes][: config.cases]:
+        return boxed
+    log.info("no test image of %s has a truth box: its first ones are explained, without truth", recipe.dataset)
+    return list(test[: config.cases])
 
 
 def _files(path: Path) -> list[Sample]:
@@ -97,7 +99,7 @@ def show(config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], findi
     grid: Grid | Alignment = explained.grid if config.alignment == "aligned" else "conventional"
     scaled = min_max(explained.raw)
     found = boxes(scaled, config.threshold, frame, grid)
-    truth = sample.boxes.get(finding, np.zeros((0, 4))) if len(sample.labels) else None
+    truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
     picture = Picture(
         image=resize_image(pixels, frame),
         heat=to_frame(scaled, frame, grid),

@@ -20,6 +20,14 @@ from core.files import key
 SUITES = cli.CONFIGS / "suites"
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
+FIRST = frozenset({
+    "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images", "backbone",
+    "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss", "weighted_loss", "optimizer",
+    "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size", "gradient_clip", "augment", "early_stopping",
+    "seed", "precision",
+})  # fmt: skip
+"""Flags that are in every key. One that came later is in it only where it is not at its default (which therefore never changes):
+so the keys of recorded trainings stand, and a new flag is entered nowhere."""
 
 
 class Suite(pydantic.BaseModel):
@@ -57,6 +65,8 @@ class Suite(pydantic.BaseModel):
     """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods`` names."""
     images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, a check looks at; none: all."""
+    test_on: dict[str, Any] | None = None
+    """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and scored."""
     trainings: str | None = None
     """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none: its own."""
 
@@ -85,6 +95,18 @@ class ModelPlan:
     init: TrainConfig | None
     slow_images: int | None = None
     """How many images slow methods explain; None: all."""
+    elsewhere: TrainConfig | None = None
+    """The data set of ``test_on``; None: the trainings' own."""
+
+    @property
+    def scored_on(self) -> TrainConfig:
+        """The flags that name the images that are scored."""
+        return self.elsewhere or self.trainings[0]
+
+    @property
+    def maps(self) -> str:
+        """The folder of its maps: another for other images."""
+        return self.id if self.elsewhere is None else f"{self.id}-on-{self.elsewhere.dataset.split(':')[0]}"
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -95,8 +117,10 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a training that decide what it learns."""
-    return {name: value for name, value in dataclasses.asdict(config).items() if name not in NO_KEY}
+    """The fields of a training that decide what it learns; later ones than ``FIRST`` where they differ from their default."""
+    fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
+    told = {field.name: getattr(config, field.name) for field in fields}
+    return {field.name: told[field.name] for field in fields if field.name in FIRST or told[field.name] != field.default}
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -133,6 +157,8 @@ def _check(suite: Suite) -> None:
     for training in (training for model in every for training in model.trainings):
         if training.fold >= training.folds:
             raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
+    if any(training.batch_size == "auto" for model in every for training in model.trainings):
+        raise BadValueError(f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number")
     names = Counter(folder_name(training, None) for model in every for training in model.trainings)
     if twice := [name for name, count in names.items() if count > 1]:
         raise BadValueError(f"the suite {suite.name!r} states a model twice: {', '.join(twice)}")
@@ -160,8 +186,13 @@ def check_methods(words: Sequence[str]) -> None:
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
     """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    start = None if suite.init is None else _config({**suite.init, **{k: v for k, v in given.items() if k != "data_root_dir"}})
+    start = None if suite.init is None else _config({**suite.init, **_of_start(suite.init, given)})
     return [_model(suite, {**suite.train, **flags, **given}, start) for entry in suite.models for flags in _product(entry)]
+
+
+def _of_start(flags: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The ``given`` flags that concern the training of ``flags``: a data root where it needs one, which is then the suite's own."""
+    return {name: value for name, value in given.items() if name != "data_root_dir" or name in flags}
 
 
 def _model(suite: Suite, flags: dict[str, Any], start: TrainConfig | None) -> ModelPlan:
@@ -174,7 +205,18 @@ def _model(suite: Suite, flags: dict[str, Any], start: TrainConfig | None) -> Mo
     first = trainings[0]
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
-    return ModelPlan("-".join(word.replace(":", "_") for word in words if word), trainings, start, slow_images)
+    name = "-".join(word.replace(":", "_") for word in words if word)
+    return ModelPlan(name, trainings, start, slow_images, _elsewhere(suite, trainings))
+
+
+def _elsewhere(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
+    """The other data set, its images made ready as the training's own. Raises ``BadValueError`` where several folds would share them."""
+    if suite.test_on is None:
+        return None
+    if len(trainings) > 1:
+        raise BadValueError(f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out")
+    same = {name: getattr(trainings[0], name) for name in ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")}
+    return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from benchmark import protocols, records, stages, strata, validity
+from benchmark import protocols, readers, records, stages, strata, validity
 from benchmark.classification import classification
 from benchmark.plan import ModelPlan
 from benchmark.protocols.base import Result
@@ -18,9 +18,10 @@ from benchmark.records.cases import write as write_cases
 from benchmark.shown import Shown
 from benchmark.trained import Trained, drawn
 from benchmark.validity.base import Check
-from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER
+from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER, READERS
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
+from datasets.lungs import outlined
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def scorer(
     Without ``flags`` none are made and no model is loaded: a cell that lacks some raises ``stages.NoMapsError``.
     """
     checks = asked(model, cells, trained, runs, flags)
-    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol not in (CLASSIFICATION, *checks)))
+    words = list(dict.fromkeys(cell.method for cell in cells if cell.protocol not in (CLASSIFICATION, *checks) and cell.method != READERS))
     shown = explained(model, trained, words, runs, flags) if words else Shown(trained, {})
 
     def scored(cell: Cell) -> Scored:
@@ -67,7 +68,7 @@ def scorer(
 
 def explained(model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None) -> Shown:
     """The maps of the methods in ``words``, made where they are missing; without ``flags`` none are made."""
-    folder = runs / "maps" / model.id
+    folder = runs / "maps" / model.maps
     maps = stages.explain(trained, words, folder, flags, model.slow_images)
     return Shown(trained, maps, *stages.validation(trained, words, folder / "val", flags))
 
@@ -78,7 +79,7 @@ def asked(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], r
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
         own = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
         words, images = list(dict.fromkeys(cell.method for cell in own)), next((cell.images for cell in own), None)
-        found[name] = validity.get(name)(trained, words, runs / "maps" / model.id, flags, images)
+        found[name] = validity.get(name)(trained, words, runs / "maps" / model.maps, flags, images)
     return found
 
 
@@ -93,6 +94,9 @@ def score(cell: Cell, shown: Shown) -> Scored:
     if cell.protocol == CLASSIFICATION:
         held_out = shown.predictions[shown.predictions["split"] == "test"]
         return _fields(classification(held_out, shown.findings, shown.exclusive), "none"), []
+    if cell.method == READERS:
+        agreement = _tried(lambda: readers.evaluate(shown.trained, shown.findings, cell.seed or 0, cell.images))
+        return (_none(agreement), []) if isinstance(agreement, LocusError) else (_fields(agreement, "none"), agreement.rows)
     protocol = protocols.get(cell.protocol)()
     cases = _tried(lambda: shown.cases(cell))
     if isinstance(cases, LocusError):
@@ -153,10 +157,12 @@ def _common(trained: Sequence[Trained]) -> dict[str, Any]:
 def _rests_on(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
     """What is counted in a cell; ``explained images`` where they are only some of the boxed ones."""
     samples = drawn(trained, cell.images)
+    lungs = sum(outlined(sample) is not None for sample in samples)
     return {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
-        "boxed images": sum(len(run.cases) for run in trained),
+        "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.cases),
+        **({"images with lungs": lungs} if lungs else {}),
         **({"explained images": len(samples)} if cell.images is not None else {}),
         "patients": len({sample.patient_id for sample in samples}),
         "cases": sum(len(sample.boxes) for sample in samples),

@@ -24,6 +24,7 @@ from config import EngineFlags
 from core.errors import DataError, LocusError
 from core.frames import Alignment, Grid
 from core.types import Sample
+from datasets.lungs import outlined
 
 
 def train(model: ModelPlan, runs: Path) -> list[Trained]:
@@ -42,7 +43,7 @@ def train(model: ModelPlan, runs: Path) -> list[Trained]:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):
             raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
-    return trained
+    return [replace(run, other=model.elsewhere) for run in trained]
 
 
 Found = dict[str, store.StoredMaps | LocusError]
@@ -73,10 +74,12 @@ def explain(
 def validation(trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None) -> tuple[list[Trained], Found]:
     """The trainings with their validation images, and the maps there of the methods that are fast: thresholds are chosen on them.
 
-    No maps where no validation image has a truth box, as in the official NIH lists.
+    No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the trainings' own.
     """
+    if any(run.other is not None for run in trained):
+        return [], {}
     held = [replace(run, split="val") for run in trained]
-    if not drawn(held, None):
+    if not any(sample.boxes for sample in drawn(held, None)):
         return held, {}
     orders, _ = ordered(held, words, folder, None)
     return held, _made([each for each in orders if each.fast], flags)
@@ -112,7 +115,10 @@ def _lost(each: Order) -> DataError:
 
 
 def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
-    """Every image of the trainings with a truth box, or the ``images`` that slow methods explain, x every finding."""
+    """Every image of the trainings' ``cases``, or the ``images`` that slow methods explain, x every finding.
+
+    The lungs are there for the findings that the image shows: what lights up for one that it does not is no explanation.
+    """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.cases}
     return [
@@ -125,10 +131,11 @@ def cases(trained: Sequence[Trained], maps: store.StoredMaps, alignment: str, im
             frame=sample.frame,
             boxes=sample.boxes.get(finding, np.zeros((0, 4))),
             read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+            read_lungs=outlined(sample) if label == 1 else None,
             training=number[sample.image_id],
         )
         for sample in drawn(trained, images)
-        for finding in trained[0].data.findings
+        for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
     ]
 
 

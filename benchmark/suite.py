@@ -121,7 +121,7 @@ def work(suite: Suite, config: RunConfig, there: Sequence[Record]) -> list[Work]
     chosen, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     for model in plan.models(suite, overrides(config)):
-        data_there = data_is_there(model.trainings[0])
+        data_there = absent(model) is None
         every = cells.cells(suite, model, _named(config))
         asked = [cell for cell in every if (not chosen or cell.method in chosen) and (not by or cell.protocol in by)]
         missing = tuple(cell for cell in asked if not _keep(known.get(cell.key), config.overwrite, data_there))
@@ -146,6 +146,11 @@ def data_is_there(training: TrainConfig) -> bool:
     return not needs_files or (training.data_root_dir is not None and Path(training.data_root_dir).is_dir())
 
 
+def absent(model: ModelPlan) -> TrainConfig | None:
+    """Whose files are not there: those of the training, or of the data set that it is scored on; None where both are."""
+    return next((config for config in (model.trainings[0], model.scored_on) if not data_is_there(config)), None)
+
+
 def _keep(record: Record | None, overwrite: str, data_there: bool) -> bool:
     if record is None or overwrite == "always":
         return False
@@ -165,8 +170,7 @@ def found(place: Path) -> list[Record]:
 
 def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list[str]:
     """Run the cells of one model; the sentence why it stopped, if it did."""
-    training = part.model.trainings[0]
-    if not data_is_there(training):
+    if training := absent(part.model):
         where = training.data_root_dir or "no --data_root_dir given"
         _give_up(part, "n/a", f"{ABSENT} ({training.dataset}: {where}): {suite.how_to_get}", place)
         return []

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backbones import Classifier
+from benchmark import elsewhere
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -20,6 +21,7 @@ from core.seeds import patient_ranks
 from core.types import Sample
 from datasets import cache
 from datasets.base import Dataset
+from datasets.lungs import outlined
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Trained:
     """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
     stated: str | None = None
     """The digest of the weights where a record states it and no checkpoint is to be read."""
+    other: TrainConfig | None = None
+    """Another data set whose images are explained in place of the training's own; see ``benchmark.elsewhere``."""
 
     @property
     def checkpoint(self) -> Path:
@@ -49,8 +53,8 @@ class Trained:
 
     @cached_property
     def data(self) -> Dataset:
-        """The split."""
-        return source.load(self.config, self.split)
+        """The split, or the other data set's test images."""
+        return source.load(self.config, self.split) if self.other is None else elsewhere.images(self.config, self.other)
 
     def unlike(self, stated: Mapping[str, Any]) -> list[str]:
         """What the data at hand say of themselves otherwise than ``stated``, in names; nothing for the same data."""
@@ -58,8 +62,8 @@ class Trained:
 
     @cached_property
     def cases(self) -> list[Sample]:
-        """The images of the split with any truth box."""
-        return [sample for sample in self.data if sample.boxes]
+        """The images of the split by which a map can be scored: those with any truth box, or with a mask of the lungs."""
+        return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
@@ -68,7 +72,7 @@ class Trained:
         place = {self.data[int(i)].image_id: n for n, i in enumerate(found.kept)}
         missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
         if missing:
-            raise DataError(f"{len(missing)} images with a truth box cannot be decoded: {examples(missing)}; mend or remove them")
+            raise DataError(f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; mend or remove them")
         return found.images[[place[sample.image_id] for sample in self.cases]]
 
     @cached_property
@@ -86,7 +90,7 @@ def digest_of(checkpoint: Path) -> str:
 
 
 def drawn(trained: Sequence[Trained], count: int | None) -> list[Sample]:
-    """The images with a truth box, in their order: all of them for None, else a part of ``count`` by the data seed."""
+    """The images of ``cases``, in their order: all of them for None, else a part of ``count`` by the data seed."""
     samples = [sample for run in trained for sample in run.cases]
     return samples if count is None else part(samples, count, trained[0].config.data_seed)
 

@@ -17,5 +17,11 @@ LIMIT = "truth"
 """What sees the truth: no map can be better on its grid."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
 """Those of them that are no methods; they can be asked for like methods."""
-UNRANKED = (*BASELINES, LIMIT)
-"""What stands in every table and never takes a place."""
+ALWAYS = (*BASELINES, LIMIT)
+"""What stands in every table beside the methods."""
+READERS = "readers"
+"""Where several radiologists have read each image: one's boxes against the others' (``benchmark.readers``)."""
+CEILINGS = (LIMIT, READERS)
+"""What no method is measured against in ranks and tests, only by eye."""
+UNRANKED = (*BASELINES, *CEILINGS)
+"""What never takes a place."""

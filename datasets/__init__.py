@@ -1,6 +1,7 @@
 """Data sets, each one file with one class: ``names()`` and ``load(name, ...)``. No data set is imported before it is asked for."""
 
 import functools
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,23 @@ from core.registry import Registry, construct
 if TYPE_CHECKING:
     from datasets.base import Dataset
 
+log = logging.getLogger(__name__)
 REGISTRY = Registry("datasets", "dataset")
+SPELLED = {"ChesXpert": "CheXpert"}
+"""How earlier work spelled a word -> the word."""
 
 
 def names() -> list[str]:
     """The words of all data sets, sorted."""
     return REGISTRY.names()
+
+
+def spelled(word: str) -> str:
+    """The word, options and all, with its name as it is spelled here; a note tells of the change."""
+    name, colon, options = word.partition(":")
+    if name in SPELLED:
+        log.warning("the data set is spelled %s here, not %s", SPELLED[name], name)
+    return SPELLED.get(name, name) + colon + options
 
 
 def load(
@@ -40,6 +52,7 @@ def load(
     """
     from datasets.base import Request
 
+    name = spelled(name)
     request = Request(Path(root) if root is not None else None, split, partition, folds, fold, findings, seed, img_size)
     part: Callable[..., Dataset] = REGISTRY.get(name)
     found: Dataset = construct(functools.partial(part, request), "dataset", name, options)

@@ -4,13 +4,17 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError
 from core.types import Sample
+from datasets.inside import refuse_links
+
+if TYPE_CHECKING:
+    from datasets.download import Kaggle
 
 SPLITS = ("train", "val", "test")
 PARTITIONS = ("official", "patient", "kfold")
@@ -40,11 +44,15 @@ class Request:
             raise BadValueError(f"fold is {self.fold}: with {self.folds} folds give a number from 0 to {self.folds - 1}")
 
     def folder(self, layout: str) -> Path:
-        """The root. Raises ``DataError`` with the ``layout`` that is expected there when it is absent."""
+        """The root. Raises ``DataError`` with the ``layout`` expected there when it is absent or empty, and for links out of it."""
         if self.root is None:
             raise DataError(f"these data need the folder of their files, --data_root_dir: {layout}")
         if not self.root.is_dir():
             raise DataError(f"there is no folder {self.root}: {layout}")
+        there = list(self.root.iterdir())
+        if not there:
+            raise DataError(f"the folder {self.root} is empty: {layout}")
+        refuse_links((path for path in there if path.is_symlink()), self.root)
         return self.root
 
 
@@ -53,6 +61,8 @@ class Dataset(Sequence[Sample]):
 
     name: ClassVar[str]
     """The word on the command line."""
+    origin: ClassVar["Kaggle | str"] = "there is nothing to download"
+    """What ``--download`` brings, or in words how to get the files where no public command does."""
     findings: tuple[str, ...]
     """The K findings, in the order of the labels."""
     split: str

@@ -90,7 +90,7 @@ def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers:
         stale.unlink(missing_ok=True)
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
-        bad = decode_all(samples, size, temporary, workers)
+        bad = decode_all(samples, size, temporary, workers, most=int(max_bad * len(samples)))
         _require_few([(samples[i].image_id, reason) for i, reason in bad.items()], len(samples), max_bad)
         _close_gaps(temporary, sorted(bad))
         write_json(path.with_suffix(".json"), {str(i): reason for i, reason in sorted(bad.items())})

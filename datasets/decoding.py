@@ -1,75 +1,69 @@
-"""Decoding many images into the rows of one array file, by several processes."""
+"""Decoding many images into the rows of one array file, by several processes.
 
+Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent back.
+A decoder in native code can kill its process: that file is told as a bad one, and a new process goes on without it.
+"""
+
+import contextlib
 import logging
-import multiprocessing
 import os
-from collections.abc import Sequence
-from multiprocessing.connection import Connection
+from collections import deque
+from collections.abc import Iterable, Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from core.errors import DataError
-from core.frames import resize_image
 from core.types import Sample
+from datasets.crew import Bad, Job, Worker, start
 
 log = logging.getLogger(__name__)
 FEW = 200
-"""Images that are worth a process of their own."""
-Bad = dict[int, str]
-"""Row -> why its image could not be decoded."""
+"""Images that are worth a process more."""
+PORTION = 16
+"""Rows that a process is given at a time: few, so that all processes end together."""
 
 
-def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None = None) -> Bad:
+def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None = None, most: int | None = None) -> Bad:
     """Fill the rows of the array file ``path``, (N, size, size) uint8; ``workers`` None takes the CPUs at hand.
 
-    Raises ``DataError`` when a process dies.
+    After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed from outside.
     """
+    job = Job(samples, size, path)
+    portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))
     count = min(workers or len(os.sched_getaffinity(0)), max(len(samples) // FEW, 1))
-    if count == 1:
-        return _decode(samples, size, path, range(len(samples)))
-    log.info("decoding %d images with %d processes", len(samples), count)
-    work = [_start(samples, size, path, range(i, len(samples), count)) for i in range(count)]
+    if count > 1:
+        log.info("decoding %d images with %d processes", len(samples), count)
+    crew = [start(job) for _ in range(count)]
     try:
-        return {row: reason for _, answer in work for row, reason in _received(answer).items()}
+        return _decoded(job, crew, portions, len(samples) if most is None else most)
     finally:
-        for process, _ in work:
-            process.terminate()  # those that are done do not mind
-            process.join()
+        for worker in crew:
+            worker.process.kill()  # those that are done do not mind
+            worker.process.join()
 
 
-def _start(samples: Sequence[Sample], size: int, path: Path, rows: range) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    """A forked process (so that samples need no pickling) and the end at which its answer arrives."""
-    context = multiprocessing.get_context("fork")
-    answer, give = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(samples, size, path, rows, give, os.getpid()), daemon=True)
-    process.start()
-    give.close()
-    return process, answer
-
-
-def _work(samples: Sequence[Sample], size: int, path: Path, rows: range, give: Connection, parent: int) -> None:
-    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
-    give.send(_decode(samples, size, path, rows, parent))
-
-
-def _received(answer: Connection) -> Bad:
-    try:
-        found: Bad = answer.recv()
-    except EOFError:
-        raise DataError("a process that decodes images died, perhaps for want of memory: try fewer workers") from None
-    return found
-
-
-def _decode(samples: Sequence[Sample], size: int, path: Path, rows: range, parent: int | None = None) -> Bad:
-    array = np.lib.format.open_memmap(path, mode="r+")
+def _decoded(job: Job, crew: list[Worker], portions: deque[range], most: int) -> Bad:
+    """Hand out the ``portions`` and collect the bad rows; a worker that crashes is replaced in the ``crew``."""
     bad: Bad = {}
-    for i in rows:
-        if parent is not None and os.getppid() != parent:
-            os._exit(1)  # nobody waits for this array any more
-        try:
-            array[i] = resize_image(samples[i].image, (size, size))
-        except DataError as error:
-            bad[i] = str(error)
+    given: dict[Worker, range] = {}
+    while portions or given:
+        for worker in [worker for worker in crew if worker not in given][: len(portions)]:
+            given[worker] = portions.popleft()
+            with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
+                worker.pipe.send(given[worker])
+        for worker in _speaking(given):
+            portion = given.pop(worker)
+            try:
+                bad |= worker.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                bad[worker.row()] = worker.crash(job)
+                if len(bad) > most:
+                    return bad
+                portions.extend(part for part in (range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)) if part)
+                crew[crew.index(worker)] = start(job)
     return bad
+
+
+def _speaking(given: Iterable[Worker]) -> list[Worker]:
+    """Those who have an answer, or have died, as soon as there is one."""
+    pipes = wait([worker.pipe for worker in given])
+    return [worker for worker in given if worker.pipe in pipes]

@@ -1,5 +1,9 @@
-"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette."""
+"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette; DICOM files go to ``datasets.dicom``."""
 
+import contextlib
+import struct
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from core.errors import DataError
+from datasets.inside import refuse_links
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+DICOM = (".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
+KINDS = ("PNG", "JPEG")
+"""What a file may be, by its content."""
 
 
 def decode(path: Path | str) -> NDArray[np.uint8]:
@@ -16,21 +24,59 @@ def decode(path: Path | str) -> NDArray[np.uint8]:
 
     Raises ``DataError`` with the path and the reason when the file is absent, truncated, broken or no image.
     """
+    if is_dicom(path):
+        from datasets import dicom
+
+        return dicom.decode(Path(path))
+    with _opened(path) as image:
+        return _gray(image)
+
+
+def frame(path: Path | str) -> tuple[int, int]:
+    """(H, W) of a file by its header alone. Raises ``DataError`` as ``decode`` does."""
+    if is_dicom(path):
+        from datasets import dicom
+
+        return dicom.header(Path(path)).frame
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def frame_or_dot(path: Path | str) -> tuple[int, int]:
+    """``frame``; (1, 1) stands in for a broken file, of which whoever decodes it hears why."""
     try:
-        with Image.open(path) as image:
-            return _gray(image)
+        return frame(path)
+    except DataError:
+        return 1, 1
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Whether a file is one of DICOM by its name."""
+    return Path(path).suffix.lower() in DICOM
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
+    """The file as an image of a kind that is ours, whatever its name says: other kinds may run programs or read further files."""
+    try:
+        with Image.open(path, formats=KINDS) as image:
+            yield image
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
     except UnidentifiedImageError:
         raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
         raise DataError(f"cannot decode {path}: {error}") from error
 
 
 def find(folder: Path, *patterns: str) -> dict[str, Path]:
-    """File name -> path of the images in those of ``folder``'s sub-folders that match a pattern; sorted by name."""
+    """File name -> path of the images in those of ``folder``'s sub-folders that match a pattern; sorted by name.
+
+    Raises ``DataError`` for a link that leads out of ``folder``.
+    """
     places = sorted({place for pattern in patterns for place in folder.glob(pattern) if place.is_dir()})
     found = {path.name: path for place in places for path in place.iterdir() if path.suffix.lower() in SUFFIXES}
+    refuse_links([*places, *found.values()], folder)
     return dict(sorted(found.items()))
 
 

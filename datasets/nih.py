@@ -1,28 +1,26 @@
 """NIH ChestX-ray14."""
 
-import functools
-import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import UnknownNameError
 from core.files import file_hash
-from core.types import FloatArray, Sample
+from core.types import FloatArray
 from datasets import nih_lists, splits
-from datasets.base import Dataset, Request
-from datasets.images import decode, find
+from datasets.base import Request
+from datasets.filed import Filed, Row, task, with_file
+from datasets.images import find
 from datasets.nih_lists import ABNORMAL, EXPERTS
 from datasets.nih_tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 
-log = logging.getLogger(__name__)
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
-class NIH(Dataset):
+class NIH(Filed):
     """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
 
     ::
@@ -37,83 +35,49 @@ class NIH(Dataset):
 
     Official split: the two lists; validation is cut from train_val by patient. Where they are absent,
     ``train_list.txt``, ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses
-    the experts' ``binary_*.txt`` where present (option ``experts``: attending_rad or rad_consensus_voted). Lists that
-    share a patient, or put a boxed image on the training side, raise ``LeakError``. A subset of the images is welcome.
+    the experts' ``binary_*.txt`` where present (option ``experts``: rad_consensus_voted or attending_rad; null is the first
+    that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A subset of the
+    images is welcome.
 
-    No restriction on use; acknowledge the NIH Clinical Center. Cite: Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
+    From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite: Wang et al.,
+    ChestX-ray8, CVPR 2017, 3462-3471.
     """
 
     name = "NIH"
+    origin = LAYOUT
 
-    def __init__(self, request: Request, experts: str = "rad_consensus_voted") -> None:
-        if experts not in EXPERTS:
+    def __init__(self, request: Request, experts: str | None = None) -> None:
+        if experts is not None and experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
-        self.findings, self.split, self.root = _task(request.findings), request.split, request.folder(LAYOUT)
-        self._files = find(self.root, "images", "images_*", "images_*/images")
+        self.findings, self.split, self.root = task(request, TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        files = find(self.root, "images", "images_*", "images_*/images")
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
-        if request.partition == "official":
-            table, names = self._listed(experts, request.seed)
-        else:
-            table, names = self._parted(request)
+        table, names = self._listed(experts, request.seed) if request.partition == "official" else self._parted(request, files)
         splits.check_patients(table["patient"].loc[names.index], names)
-        self._table = table.loc[self._present(names.index[names == self.split])]
+        listed = names.index[names == self.split]
+        table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
+        self.rows = list(self._rows(table, files))
+        self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
+        self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
-    def _listed(self, experts: str, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by the lists, which must keep boxed images out of training."""
         table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
         return table, names
 
-    def _parted(self, request: Request) -> tuple[pd.DataFrame, pd.Series]:
+    def _parted(self, request: Request, files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by a random partition of the patients who have an image at hand."""
         table = nih_lists.entries(self.root, self.findings)
-        table = table[table.index.isin(list(self._files))]
+        table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
 
-    def _present(self, listed: pd.Index) -> pd.Index:
-        """The images of this split that have a file; the others are counted and told."""
-        present = listed[listed.isin(list(self._files))]
-        absent = len(listed) - len(present)
-        if not len(present):
-            raise DataError(f"{self.root} has none of the {len(listed)} images of the {self.split} split: {LAYOUT}")
-        if absent:
-            log.warning("%s: %d of %d %s images have no file and are left out", self.root, absent, len(listed), self.split)
-        boxed = sum(image in self._boxes for image in present)
-        self.describe |= {"images": len(present), "images_without_file": absent, "boxed_images": boxed}
-        return present
-
-    def __len__(self) -> int:
-        return len(self._table)
-
-    @functools.cached_property
-    def labels(self) -> NDArray[np.float32]:
-        """(N, K) labels, 0 or 1."""
-        return self._table[list(self.findings)].to_numpy(np.float32)
-
-    @functools.cached_property
-    def patients(self) -> list[str]:
-        """Patient of each image."""
-        return list(self._table["patient"])
-
-    @functools.cached_property
-    def _meta(self) -> list[dict[str, Any]]:
-        return [{str(k): v for k, v in row.items()} for row in self._table.reindex(columns=["age", "sex", "view"]).to_dict("records")]
-
-    def sample(self, index: int) -> Sample:
-        """The sample at ``index``; its file is decoded when its image is asked for."""
-        image = str(self._table.index[index])
-        path = self._files[image]
-        return Sample(
-            image_id=image,
-            patient_id=self.patients[index],
-            frame=FRAME,
-            labels=self.labels[index],
-            boxes=self._truth(image),
-            read=functools.partial(decode, path),
-            source=str(path),
-            meta=self._meta[index],
-        )
+    def _rows(self, table: pd.DataFrame, files: Mapping[str, Path]) -> Iterator[Row]:
+        about: list[dict[Any, Any]] = table.reindex(columns=["age", "sex", "view"]).to_dict("records")
+        labels = table[list(self.findings)].to_numpy(np.float32)
+        for image, patient, marks, meta in zip(table.index, table["patient"], labels, about, strict=True):
+            yield Row(image, patient, files[image], FRAME, marks, self._truth(image), meta)
 
     def _truth(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})
@@ -122,13 +86,6 @@ class NIH(Dataset):
         return {finding: box for finding, box in boxes.items() if finding in self.findings}
 
 
-def _task(findings: int | None) -> tuple[str, ...]:
-    number = 8 if findings is None else findings
-    if number not in TASKS:
-        raise BadValueError(f"NIH has no task with {number} findings; it has: {', '.join(map(str, TASKS))}")
-    return TASKS[number]
-
-
 def _hashes(root: Path) -> dict[str, str]:
     """File name -> hash of the tables and lists."""
-    return {path.name: file_hash(path) for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt")}
+    return {path.name: file_hash(path) for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()}

@@ -14,20 +14,22 @@ from datasets.tables import read_list
 ABNORMAL = "Abnormal"
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
-EXPERTS = ("attending_rad", "rad_consensus_voted")
+EXPERTS = ("rad_consensus_voted", "attending_rad")
+"""Who read the test images of the abnormality task, the first of whom is taken where none is named."""
 
 
-def listed(root: Path, findings: Sequence[str], experts: str, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
+def listed(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
     """Table, image -> split, and which lists these are, by the lists that ``root`` has."""
-    kind = _kind(root, experts if ABNORMAL in findings else None)
+    readers = _readers(root, experts) if ABNORMAL in findings else None
+    kind = "experts" if readers else _kind(root)
     if kind == "official":
         table = entries(root, findings)
         return table, official(root, table, seed), kind
     if kind == "none":
         raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
     known = read_entries(root)
-    table, names = binary(root, known, experts) if kind == "experts" else labelled(root, known)
-    return (table if kind == "experts" else _for_task(root, table, findings)), names, kind
+    table, names = binary(root, known, readers) if readers else labelled(root, known)
+    return (table if readers else _for_task(root, table, findings)), names, kind
 
 
 def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
@@ -48,13 +50,18 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
     return table
 
 
-def _kind(root: Path, experts: str | None) -> str:
-    """experts (looked for only when named), official, labelled or none."""
-    wanted = {"experts": list(binary_files(experts).values()) if experts else [], "official": OFFICIAL, "labelled": LABELLED.values()}
-    for word, files in wanted.items():
-        if files and all((root / name).is_file() for name in files):
-            return word
-    return "none"
+def _readers(root: Path, named: str | None) -> str | None:
+    """Whose lists of abnormality ``root`` has: those of the named experts, else the first. Raises ``DataError`` without the named."""
+    there = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
+    if named is not None and named not in there:
+        raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
+    return named or next(iter(there), None)
+
+
+def _kind(root: Path) -> str:
+    """official, labelled or none."""
+    wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
+    return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
 
 
 def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:

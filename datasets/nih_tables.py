@@ -1,17 +1,14 @@
 """The tables of NIH ChestX-ray14 as published, with their broken headings, as clean frames."""
 
-import logging
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from core.boxes import area, clip
 from core.errors import DataError, examples
-from core.types import FloatArray
+from datasets.filed import Truth, grouped
 from datasets.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
 
-log = logging.getLogger(__name__)
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
 BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
@@ -77,7 +74,7 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
     return values.astype(np.float32)
 
 
-def read_boxes(root: Path) -> tuple[dict[str, dict[str, FloatArray]], int]:
+def read_boxes(root: Path) -> tuple[Truth, int]:
     """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
 
     The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
@@ -94,21 +91,4 @@ def read_boxes(root: Path) -> tuple[dict[str, dict[str, FloatArray]], int]:
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
     corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
     boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    return _by_image(path, raw["Image Index"], finding, boxes)
-
-
-def _by_image(path: Path, image: pd.Series, finding: pd.Series, boxes: FloatArray) -> tuple[dict[str, dict[str, FloatArray]], int]:
-    inside = clip(boxes, FRAME)
-    outside = np.flatnonzero(area(inside) == 0)
-    if outside.size:
-        told = examples(f"{image[i]} {finding[i]} {boxes[i].round(1).tolist()}" for i in outside.tolist())
-        raise DataError(
-            f"{path} has {outside.size} boxes that are empty or wholly outside the 1024x1024 image: {told}; correct or remove them"
-        )
-    cut = int((inside != boxes).any(axis=1).sum())
-    if cut:
-        log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)
-    found: dict[str, dict[str, FloatArray]] = {}
-    for name, word, box in zip(image, finding, inside, strict=True):
-        found.setdefault(name, {})[word] = box[None]
-    return found, cut
+    return grouped(path, raw["Image Index"].tolist(), finding.tolist(), boxes, dict.fromkeys(raw["Image Index"], FRAME))

@@ -6,14 +6,13 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from core.boxes import as_boxes
 from core.errors import BadValueError
 from core.files import key
 from core.seeds import generator
-from core.types import FloatArray, Sample
-from datasets import splits
+from core.types import Sample
+from datasets import phantom_truth, splits
 from datasets.base import Dataset, Request
-from datasets.phantom_patient import TOKEN, Lesion, Patient, draw_patient
+from datasets.phantom_patient import TOKEN, Patient, draw_patient
 from datasets.phantom_picture import render
 from datasets.phantom_recipe import DRAWING, FINDINGS, Amount, check_count, check_size, recipe
 
@@ -81,7 +80,7 @@ class Phantom(Dataset):
         """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
         number = int(self.indices[index])
         patient, _ = self._patient(number)
-        boxes = _boxes(patient, self.size)
+        boxes = phantom_truth.boxes(patient, self.size)
         return Sample(
             image_id=f"phantom-{self.seed}-{number:07d}",
             patient_id=self.patients[index],
@@ -101,12 +100,7 @@ class Phantom(Dataset):
 
     def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
         """finding -> (size, size) truth mask of the patient ``number``; findings that show no pixel are left out."""
-        found: dict[str, NDArray[np.bool_]] = {}
-        for lesion in self._patient(number)[0].lesions:
-            mask = lesion.mask(self.size)
-            if mask.any():
-                found[lesion.finding] = found.get(lesion.finding, mask) | mask
-        return found
+        return phantom_truth.masks(self._patient(number)[0], self.size)
 
     def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
         rng = generator(self.seed, number)
@@ -114,26 +108,6 @@ class Phantom(Dataset):
 
     def _token(self, patient: Patient) -> list[float] | None:
         return [edge * self.size for edge in TOKEN] if patient.token else None
-
-
-def _boxes(patient: Patient, size: int) -> dict[str, FloatArray]:
-    """finding -> (M,4) tight boxes of the pieces' masks, in pixels of the image."""
-    found: dict[str, list[tuple[int, int, int, int]]] = {}
-    for lesion in patient.lesions:
-        box = _tight(lesion, size)
-        if box is not None:
-            found.setdefault(lesion.finding, []).append(box)
-    return {finding: as_boxes(boxes) for finding, boxes in found.items()}
-
-
-def _tight(lesion: Lesion, size: int) -> tuple[int, int, int, int] | None:
-    at, outline, _ = lesion.look(size)
-    mask = outline >= 0.5
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    x, y = at.columns.start, at.rows.start
-    return x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1
 
 
 def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:

@@ -63,8 +63,8 @@ def check_size(img_size: int | None) -> int:
 
 
 def check_count(value: int, option: str) -> int:
-    """A number of images."""
-    if not 0 <= value <= 1_000_000:
+    """A number of images; a word may state anything."""
+    if not isinstance(value, int) or not 0 <= value <= 1_000_000:
         raise BadValueError(f"{option} is {value}: give a number of images from 0 to 1000000")
     return value
 

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from core.errors import DataError, UnknownNameError, examples
+
+COLUMNS, WIDEST = 2000, 200_000
+"""Most columns of a table, and bytes of its first line."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
@@ -15,14 +19,28 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 
 def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """A CSV as text, cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
+    _check_header(path)
     try:
         table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"cannot read {path}: {error}") from error
+        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:
         if column not in table.columns:
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
     return table
+
+
+def _check_header(path: Path) -> None:
+    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read: no text, or far too wide."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(WIDEST + 1)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+    if b"\0" in first:
+        raise DataError(f"{path} is no table in UTF-8 text: save it as CSV, UTF-8")
+    if len(first) > WIDEST or first.count(b",") >= COLUMNS:
+        raise DataError(f"{path} has more than {COLUMNS} columns, or a heading of more than {WIDEST} bytes: it is no table of these data")
 
 
 def read_list(path: Path) -> pd.DataFrame:
@@ -44,8 +62,8 @@ def read_list(path: Path) -> pd.DataFrame:
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
     """The cells as float64. Raises ``DataError`` with examples for what is no number."""
     values = pd.to_numeric(cells, errors="coerce")
-    if values.isna().any():
-        wrong = cells[values.isna()]
+    if not np.isfinite(values).all():
+        wrong = cells[~np.isfinite(values)]
         raise DataError(f"{path} has {len(wrong)} cells that are no numbers: {examples(map(repr, wrong))}")
     return values.astype(float)
 

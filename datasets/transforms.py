@@ -6,13 +6,14 @@ reach. Everything works on whole batches.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.errors import UnknownNameError
+from core.errors import BadValueError, UnknownNameError
+from core.registry import construct
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -37,13 +38,17 @@ class Augment:
     """Share, around the image's mean."""
     brightness: float = 0.0
     """Share of white."""
+    fill: float = 0.0
+    """Share of white outside the image."""
 
 
 AUGMENTS = {
     "none": Augment(),
+    "flip": Augment(flip=True),
     "light": Augment(rotation=5, scale=0.05, translation=0.03, flip=True),
     "affine_contrast": Augment(rotation=10, scale=0.15, translation=0.08, contrast=0.3, brightness=0.1),
     "siim": Augment(rotation=11.355, scale=0.2789, shear=1, translation=0.07357),
+    "jf": Augment(rotation=15, scale=0.05, translation=0.05, fill=128 / 255),
 }
 
 
@@ -63,14 +68,24 @@ def training(
     std: tuple[float, ...] = IMAGENET_STD,
 ) -> Transform:
     """As ``evaluation``, after the random changes that the word ``augment`` names; all chance comes from ``generator``."""
-    if augment not in AUGMENTS:
-        raise UnknownNameError("augmentation", augment, AUGMENTS)
-    amounts = AUGMENTS[augment]
+    amounts = _amounts(augment)
 
     def apply(images: Tensor) -> Tensor:
         return _normalised(_changed(_scaled(images), amounts, generator), mean, std)
 
     return apply
+
+
+def _amounts(augment: str) -> Augment:
+    """The changes of a word, each of which an option may replace: ``light:rotation=10,flip=False``."""
+    name = augment.split(":")[0]
+    if name not in AUGMENTS:
+        raise UnknownNameError("augmentation", name, AUGMENTS)
+    found: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
+    for option, value in asdict(found).items():
+        if not isinstance(value, int | float) or value < 0:
+            raise BadValueError(f"the augmentation {augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)")
+    return found
 
 
 def _scaled(images: Tensor) -> Tensor:
@@ -81,17 +96,22 @@ def _scaled(images: Tensor) -> Tensor:
 
 def _normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
     """(N,1,H,W) in [0,1] -> (N,3,H,W)."""
-    centre = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
-    return (images - centre) / torch.tensor(std, device=images.device).view(1, -1, 1, 1)
+    centre, spread = (_sent(torch.tensor(values).view(1, -1, 1, 1), images.device) for values in (mean, std))
+    return (images - centre) / spread
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """A few numbers on their way to the device: the host does not wait until a GPU has done all that it was told before."""
+    return values.to(device, non_blocking=True)
 
 
 def _changed(images: Tensor, amounts: Augment, generator: torch.Generator | None) -> Tensor:
     if amounts == Augment():
         return images
-    chance = torch.rand((len(images), 9), generator=generator).to(images.device) * 2 - 1  # (N, 9) in [-1, 1)
+    chance = _sent(torch.rand((len(images), 9), generator=generator), images.device) * 2 - 1  # (N, 9) in [-1, 1)
     matrices = _matrices(chance, amounts)
     grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
-    images = functional.grid_sample(images, grid, align_corners=False)
+    images = functional.grid_sample(images - amounts.fill, grid, align_corners=False) + amounts.fill
     mean = images.mean((1, 2, 3), keepdim=True)
     contrast, brightness = (chance[:, k].view(-1, 1, 1, 1) for k in (7, 8))
     images = mean + (images - mean) * (1 + amounts.contrast * contrast) + amounts.brightness * brightness

@@ -25,7 +25,7 @@ from benchmark.statistics.bootstrap import mean, resample
 from benchmark.statistics.paired import Comparison, compare, corrected
 from benchmark.statistics.ranks import first
 from benchmark.statistics.summary import Column, sums
-from benchmark.words import BOARD, LIMIT, MAIN, PAIRED, PRIOR
+from benchmark.words import BOARD, CEILINGS, MAIN, PAIRED, PRIOR
 from core.errors import DataError, examples
 
 log = logging.getLogger(__name__)
@@ -71,12 +71,12 @@ class _Table:
 
 
 def _of(own: Sequence[Record], place: Path) -> list[Record]:
-    """One paired record for each of a model's records of ``locus`` but those of ``prior`` and ``truth``, which have none.
+    """One paired record for each of a model's records of ``locus`` but those of ``prior``, ``truth`` and ``readers``, which have none.
 
     Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases than
     the others'.
     """
-    entered = [record for record in own if record.cell.method != LIMIT]
+    entered = [record for record in own if record.cell.method not in CEILINGS]
     there = [record for record in entered if cases.path(place, record.cell).is_file()]
     if absent := [record.cell.method for record in entered if record not in there]:
         again = "run it with --overwrite always to compare them again"

@@ -5,20 +5,21 @@ from collections.abc import Iterable, Sequence
 from benchmark.records.record import Record
 from benchmark.report.select import is_method, known, main_score, main_value, model_of, network
 from benchmark.report.table import NOTHING
-from benchmark.words import BASELINES, LIMIT, PRIOR, UNTRAINED
+from benchmark.words import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
 
 KINDS = {
     **dict.fromkeys(BASELINES, "baseline"),
     PRIOR: "baseline: sees other patients' truth",
     UNTRAINED: "baseline: the same network, weights random",
     LIMIT: "limit: sees the truth, not ranked",
+    READERS: "ceiling: each reader's boxes against the others', no threshold, not ranked",
 }
 
 
 def ranked(records: Sequence[Record]) -> list[Record]:
-    """From the best main column down, those without one last; ``truth``, the limit, at the very end."""
+    """From the best main column down, those without one last; limit and ceiling at the very end."""
     return sorted(
-        records, key=lambda r: (r.cell.method == LIMIT, -(-1.0 if (v := main_value(r)) is None else v), network(r), r.cell.method)
+        records, key=lambda r: (r.cell.method in CEILINGS, -(-1.0 if (v := main_value(r)) is None else v), network(r), r.cell.method)
     )
 
 

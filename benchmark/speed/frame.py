@@ -7,9 +7,9 @@ from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
 from benchmark.speed.record import Machine
-from config import ScoringSpeedConfig, SpeedConfig
+from config import ScoringSpeedConfig, SpeedConfig, TrainingSpeedConfig
 
-Config = TypeVar("Config", SpeedConfig, ScoringSpeedConfig)
+Config = TypeVar("Config", SpeedConfig, ScoringSpeedConfig, TrainingSpeedConfig)
 
 
 def quick(config: Config, typed: Collection[str], tiny: Mapping[str, Any]) -> Config:
@@ -17,7 +17,9 @@ def quick(config: Config, typed: Collection[str], tiny: Mapping[str, Any]) -> Co
     return replace(config, **{name: value for name, value in tiny.items() if name not in typed})
 
 
-def stated(config: SpeedConfig | ScoringSpeedConfig, measured: Collection[str], machine: Machine, begun: float) -> dict[str, Any]:
+def stated(
+    config: SpeedConfig | ScoringSpeedConfig | TrainingSpeedConfig, measured: Collection[str], machine: Machine, begun: float
+) -> dict[str, Any]:
     """The fields of a ``record.Run`` that ends now and ``begun`` at that ``perf_counter``; ``measured``: the flags that it states."""
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -10,6 +10,7 @@ from benchmark.speed.record import Machine
 from core.errors import NotAvailableError
 
 METHODS = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
+TRAINING = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-headless")
 SCORING = ("numpy", "numba", "opencv-python-headless", "scikit-image", "scipy")
 
 

@@ -1,5 +1,6 @@
 """Training: one configuration in, one folder with checkpoints, predictions and metrics out. Importing it needs no torch."""
 
+from collections.abc import Set
 from pathlib import Path
 
 from config import TrainConfig
@@ -15,3 +16,13 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains
 
     return start(config, folder)
+
+
+def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
+    """Evaluate the finished run of ``config.evaluate`` once more, return its folder; ``typed`` are the flags that a user gave.
+
+    Raises ``core.errors`` types only.
+    """
+    from benchmark.training.again import again as start
+
+    return start(config, typed)

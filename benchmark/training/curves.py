@@ -2,22 +2,30 @@
 
 from pathlib import Path
 
+import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from benchmark.training.callbacks import best_epoch
-from core.files import atomic
+from benchmark.training.plots import panels
+
+PARTS = {
+    "loss": {"train_loss": "training", "val_loss": "validation"},
+    "on validation, mean over findings": {"val_auroc": "AUROC", "val_ap": "average precision"},
+}
 
 
-def draw(history: list[dict[str, float]], path: Path) -> None:
-    """Write a PNG: losses on the left, validation AUROC and average precision on the right, the best epoch marked."""
-    figure = Figure(figsize=(9, 3.5), layout="constrained")
-    left, right = figure.subplots(1, 2)
+def draw(history: list[dict[str, float]], kept: int, path: Path) -> None:
+    """Write a PNG: losses on the left, validation AUROC and average precision on the right, the epoch ``kept`` in best.ckpt marked."""
+    with mpl.rc_context(panels.STYLE):
+        figure = Figure(figsize=(8, 3.2), dpi=120, layout="constrained", facecolor="white")
+        sides = figure.subplots(1, 2)
     epochs = [row["epoch"] for row in history]
-    for axes, names in ((left, ("train_loss", "val_loss")), (right, ("val_auroc", "val_ap"))):
-        for name in names:
-            axes.plot(epochs, [row[name] for row in history], marker="o", markersize=3, label=name)
-        axes.axvline(best_epoch(history), color="gray", linestyle=":", label="best.ckpt")
+    for axes, (title, curves) in zip(sides, PARTS.items(), strict=True):
+        for (name, word), colour, marker in zip(curves.items(), (panels.BLUE, panels.ORANGE), "os", strict=True):
+            axes.plot(epochs, [row[name] for row in history], color=colour, marker=marker, markersize=3, label=word)
+        axes.axvline(kept, color=panels.PALE, linestyle=":", label=f"best.ckpt (epoch {kept})")
         axes.set_xlabel("epoch")
-        axes.legend()
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+        axes.set_title(title, fontsize=9)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(fontsize=8, edgecolor="none")
+    panels.save(figure, path)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 import datasets
+from benchmark.training import devices
+from benchmark.training.ahead import Ahead
 from config import TrainConfig
 from core import seeds
 from core.errors import DataError
-from datasets import cache
+from datasets import cache, preprocess
 from datasets.base import Dataset as DataSource
 
 log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class Side(Dataset[Item]):
     """(image, patient, has a truth box) of each row."""
     describe: dict[str, Any]
     """What the data set says about this split, and how many images were left out."""
+    studies: list[str] = field(default_factory=list)
+    """The study of each row; empty where the data set knows none."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,7 +53,7 @@ class Side(Dataset[Item]):
 
 def load(config: TrainConfig, split: str) -> DataSource:
     """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack."""
-    return datasets.load(
+    found = datasets.load(
         config.dataset,
         root=config.data_root_dir,
         split=split,
@@ -60,11 +64,12 @@ def load(config: TrainConfig, split: str) -> DataSource:
         seed=config.data_seed,
         img_size=config.img_size,
     )
+    return preprocess.of(found, config.preprocess)
 
 
 def decode(config: TrainConfig, data: DataSource) -> Side:
     """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
-    pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=config.num_workers)
+    pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=devices.workers(config))
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
     rows = np.flatnonzero(_wanted(boxed, "all" if data.split == "test" else config.train_on))
@@ -74,7 +79,8 @@ def decode(config: TrainConfig, data: DataSource) -> Side:
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
-    return Side(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe)
+    studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
+    return Side(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies if len(studies) == len(rows) else [])
 
 
 def _wanted(boxed: NDArray[np.bool_], train_on: str) -> NDArray[np.bool_]:
@@ -85,28 +91,66 @@ class Batches(Sampler[NDArray[np.int64]]):
     """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
 
     The order depends on seed and epoch alone, so a resumed run sees what an undisturbed one would have seen. Each of
-    ``world`` processes takes every ``world``-th batch.
+    ``world`` processes takes its part of every batch of one process with ``world`` times the size.
     """
 
-    def __init__(self, n: int, size: int, seed: int | None = None, rank: int = 0, world: int = 1) -> None:
-        """``seed`` None keeps the order of the data."""
-        self.n, self.size, self.seed, self.rank, self.world, self.epoch = n, size, seed, rank, world, 0
+    def __init__(
+        self,
+        n: int,
+        size: int,
+        seed: int | None = None,
+        rank: int = 0,
+        world: int = 1,
+        start: tuple[int, int] = (0, 0),
+        accumulate: int = 1,
+        shares: NDArray[np.float64] | None = None,
+    ) -> None:
+        """``seed`` None keeps the order of the data; ``start``: an epoch, and how many of its batches are behind us.
+
+        ``accumulate``: batches that make one step together; an epoch has whole steps. ``shares``: (n,) how likely each image
+        is drawn; ``n`` of them are then drawn with replacement. Raises ``DataError`` for fewer images than one step needs.
+        """
+        if world <= n < world * accumulate:
+            raise DataError(f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it")
+        if n < world:
+            raise DataError(f"{n} images are too few for {world} processes: each needs one in every step; lower --devices or --num_nodes")
+        self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = n, size, seed, rank, world, start, 0
+        self.accumulate, self.shares = accumulate, shares
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return max(-(-self.n // (self.size * self.world)), 1)
+        step = self.world * self.accumulate
+        return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate  # a process never has an empty part
+
+    def weight(self, step: int) -> float:
+        """What the mean over this process's part counts in the mean over all processes, which weigh alike: 1 where parts are equal."""
+        whole = _share(self.n, len(self), step)
+        return _share(whole, self.world, self.rank) * self.world / whole
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        order = np.arange(self.n)
-        if self.seed is not None:
-            order = seeds.generator(self.seed, "order", self.epoch).permutation(self.n)
-        for batch in np.array_split(order, len(self) * self.world)[self.rank :: self.world]:
-            yield np.sort(batch)  # neighbours in the memory map are read together
+        behind = self.start[1] if self.start[0] == self.epoch else 0
+        for whole in self._whole(self._order())[behind:]:
+            yield np.sort(np.array_split(whole, self.world)[self.rank])  # neighbours in the memory map are read together
+
+    def _order(self) -> NDArray[np.int64]:
+        if self.seed is None:
+            return np.arange(self.n)
+        generator = seeds.generator(self.seed, "order", self.epoch)
+        return generator.permutation(self.n) if self.shares is None else generator.choice(self.n, self.n, p=self.shares)
+
+    def _whole(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """The batches of all processes together."""
+        return np.array_split(order, len(self))
+
+
+def _share(n: int, parts: int, k: int) -> int:
+    """How many of ``n`` things ``numpy.array_split`` puts into part ``k`` of ``parts``."""
+    return n // parts + (k < n % parts)
 
 
 def loader(data: Side, batches: Batches) -> DataLoader[Item]:
-    """Batches of ``data``; no worker processes, since slicing a memory map costs less than sending it."""
-    return DataLoader(data, sampler=batches, batch_size=None)
+    """Batches of ``data``, read ahead by a thread; no worker processes, since slicing a memory map costs less than sending it."""
+    return Ahead(data, sampler=batches, batch_size=None)

@@ -1,10 +1,16 @@
 """Which devices a run uses, told from the flags and from the GPUs that are there."""
 
+from pathlib import Path
+
 import torch
 from lightning.pytorch.strategies import StrategyRegistry
 
+from benchmark.training import memory
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
+
+CPUINFO = Path("/proc/cpuinfo")
+"""Where the system says which processor it has."""
 
 
 def gpus() -> int:
@@ -13,13 +19,21 @@ def gpus() -> int:
 
 
 def device(config: TrainConfig, there: int) -> str:
-    """``cuda`` where ``there`` are GPUs and ``--num_GPU 0`` does not forbid them, else ``cpu``."""
-    return "cuda" if there and config.num_GPU != 0 else "cpu"
+    """``cuda`` where ``there`` are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` forbids them, else ``cpu``."""
+    return "cuda" if there and config.num_GPU != 0 and config.devices != "0" else "cpu"
 
 
 def check(config: TrainConfig, there: int) -> None:
-    """Raise what :func:`devices` raises, and ``UnknownNameError`` for a strategy that Lightning has not."""
+    """Raise what :func:`devices` raises, and what else of the machine's flags cannot be.
+
+    ``UnknownNameError`` for a strategy that Lightning has not, ``BadValueError`` for half precision on
+    the CPU and for ``--batch_size auto`` on several machines.
+    """
     devices(config, there)
+    if config.precision == "16-mixed" and device(config, there) == "cpu":
+        raise BadValueError("--precision 16-mixed needs a GPU: write bf16-mixed, 32 or auto for the CPU")
+    if config.num_nodes > 1 and config.batch_size == "auto":
+        raise BadValueError("--batch_size auto tries the memory of one machine: write a number for --num_nodes above 1")
     known = ["auto", *StrategyRegistry.available_strategies()]
     if config.strategy not in known:
         raise UnknownNameError("value of --strategy", config.strategy, known)
@@ -30,7 +44,7 @@ def devices(config: TrainConfig, there: int) -> int | list[int]:
 
     Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
     """
-    if config.num_GPU == 0:
+    if config.num_GPU == 0 or config.devices == "0":
         return 1
     asked = config.device_ids or config.num_GPU  # the flags that mean GPUs and nothing else
     if asked and not there:
@@ -42,7 +56,7 @@ def devices(config: TrainConfig, there: int) -> int | list[int]:
     wanted = max(which) + 1 if config.device_ids else which[0]
     if there and wanted > there:
         raise NotAvailableError(f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
-    return which if config.device_ids else max(which[0], 1)
+    return which if config.device_ids else which[0]
 
 
 def _numbers(chosen: str) -> list[int]:
@@ -52,7 +66,40 @@ def _numbers(chosen: str) -> list[int]:
     return [int(number) for number in numbers]
 
 
+def processes(config: TrainConfig) -> int:
+    """How many processes this machine runs for a training."""
+    count = devices(config, gpus())
+    return count if isinstance(count, int) else len(count)
+
+
 def world(config: TrainConfig) -> int:
     """How many processes share the training images."""
-    count = devices(config, gpus())
-    return config.num_nodes * (count if isinstance(count, int) else len(count))
+    return config.num_nodes * processes(config)
+
+
+def workers(config: TrainConfig) -> int:
+    """How many processes decode images."""
+    return config.num_workers or memory.cpus()
+
+
+def first(config: TrainConfig, there: int) -> torch.device:
+    """The device of the first process."""
+    which = devices(config, there)
+    return torch.device("cuda", which[0] if isinstance(which, list) else 0) if device(config, there) == "cuda" else torch.device("cpu")
+
+
+def named(place: torch.device) -> str:
+    """What the maker calls a device."""
+    if place.type == "cuda":
+        return f"GPU {place.index} {torch.cuda.get_device_name(place)}"
+    lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"CPU {models[0]}" if models else "CPU"
+
+
+def why(config: TrainConfig, there: int) -> str:
+    """Why a run computes where it does."""
+    flag = "--device_ids" if config.device_ids else "--num_GPU" if config.num_GPU is not None else "--devices"
+    if config.device_ids or config.num_GPU is not None or (there and config.devices != "auto"):
+        return flag
+    return f"the first of {there}" if there else "torch finds no GPU"

@@ -2,20 +2,19 @@
 
 import contextlib
 import logging
-import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import lightning.pytorch as lightning
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch.utilities import rank_zero_only
 
-from benchmark.training import devices
-from benchmark.training.callbacks import Bar
-from benchmark.training.events import Events
+from benchmark.training import devices, loggers, memory
+from benchmark.training.progress import Bar
 from config import TrainConfig
 from core.errors import BadValueError
 from core.files import writing
@@ -23,9 +22,14 @@ from core.files import writing
 log = logging.getLogger(__name__)
 
 
-def settle(threads: int | None) -> None:
-    """Set torch's ``threads`` (by default as many as the process may run on) and silence what a user cannot act on."""
-    torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+def settle(threads: int | None, processes: int = 1) -> None:
+    """Set torch's ``threads`` (by default the CPUs that may be used, shared by ``processes``) and silence what a user cannot act on.
+
+    Of several processes of a run only the first one tells what it does.
+    """
+    torch.set_num_threads(threads or max(memory.cpus() // processes, 1))
+    if getattr(rank_zero_only, "rank", 0):
+        logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     for kind in (PossibleUserWarning, FutureWarning):
@@ -39,6 +43,11 @@ def precision(config: TrainConfig, fast_bfloat16: bool) -> str:
     return "bf16-mixed" if fast_bfloat16 else "32"
 
 
+def precision_here(config: TrainConfig) -> str:
+    """That precision on the device that ``config`` runs on."""
+    return precision(config, has_fast_bfloat16(devices.device(config, devices.gpus())))
+
+
 def has_fast_bfloat16(where: str) -> bool:
     """Whether ``cuda`` or ``cpu`` computes in bfloat16 by itself, not by emulation."""
     if where == "cuda":
@@ -47,8 +56,22 @@ def has_fast_bfloat16(where: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
-    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own callback.
+def told(config: TrainConfig) -> str:
+    """What a run of ``config`` computes on and why, in one line: device, precision, threads, decoding processes."""
+    place, count = devices.first(config, devices.gpus()), devices.world(config)
+    fast = "fast bfloat16" if has_fast_bfloat16(place.type) else "no fast bfloat16"
+    parts = {
+        "device": f"{devices.named(place)} ({devices.why(config, devices.gpus())})",
+        "precision": f"{precision_here(config)} ({fast if config.precision == 'auto' else '--precision'})",
+        "threads": f"{torch.get_num_threads()} ({'--threads' if config.threads else 'the CPUs that may be used'})",
+        "decoding processes": f"{devices.workers(config)} ({'--num_workers' if config.num_workers else 'the CPUs that may be used'})",
+    }
+    several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
+    return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
+
+
+def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -> lightning.Trainer:
+    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
 
     Raises ``BadValueError`` for flags that do not go together on this machine.
     """
@@ -56,13 +79,13 @@ def trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> li
         told = "waiting for %d machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
         log.info(told, config.num_nodes, config.num_nodes - 1)
     try:
-        return _trainer(config, folder, keeper)
+        return _trainer(config, folder, callbacks)
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise BadValueError(f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto") from error
 
 
-def _trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> lightning.Trainer:
+def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:
     where = devices.device(config, devices.gpus())
     seen = sys.stderr.isatty()  # a bar in a log file is noise
     return lightning.Trainer(
@@ -70,11 +93,13 @@ def _trainer(config: TrainConfig, folder: Path, keeper: lightning.Callback) -> l
         devices=devices.devices(config, devices.gpus()),
         num_nodes=config.num_nodes,
         strategy=config.strategy,
-        precision=precision(config, has_fast_bfloat16(where)),  # type: ignore[arg-type]
+        precision=precision_here(config),  # type: ignore[arg-type]
         max_epochs=config.epochs,
         gradient_clip_val=config.gradient_clip or None,
-        logger=[Events(Path(config.log_dir) / folder.name)] if "tensorboard" in config.logger else [],
-        callbacks=[keeper, Bar()] if seen else [keeper],
+        accumulate_grad_batches=config.accumulate,
+        sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
+        logger=loggers.build(config, folder),
+        callbacks=[*callbacks, Bar()] if seen else [*callbacks],
         default_root_dir=str(folder),
         enable_checkpointing=False,
         enable_model_summary=False,

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from backbones import Classifier
-from benchmark.training import checkpoints, optimizers, schedulers
+from benchmark.training import average, checkpoints, optimizers, processes, schedulers
 from benchmark.training.data import Item
 from benchmark.training.losses.base import Loss
 from benchmark.training.metrics import scores
@@ -22,13 +22,15 @@ from datasets import transforms
 class Module(lightning.LightningModule):
     """A classifier, its loss and what happens at each step; ``history`` has one row per epoch.
 
-    The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written.
+    The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written. With a
+    moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
     """
 
     def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: tuple[str, ...], steps: int) -> None:
-        """``steps`` is the number of steps per epoch."""
+        """``steps`` is the number of the optimizer's steps per epoch."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, findings, steps
+        self.average = average.of(model, config.ema)
         self.history: list[dict[str, float]] = []
         self.seen = 0
         """Images of this epoch so far, on this device."""
@@ -39,42 +41,51 @@ class Module(lightning.LightningModule):
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Forget the last epoch's losses."""
-        self.seen, self._losses = 0, []
+        """Count anew."""
+        self.seen = 0
 
     def training_step(self, batch: Item, batch_idx: int) -> Tensor:
         """Loss of one batch, its augmentation and dropout seeded by where it stands."""
         pixels, labels = batch
         generator = seeds.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
-        torch.manual_seed(dropout)
+        _seed(dropout, self.device)
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
-        loss = self.loss(self.model(_laid_out(images)), labels)
+        loss = self.loss(self.model(self._laid_out(images)), labels)
+        if self.trainer.world_size > 1:
+            loss = loss * self.trainer.train_dataloader.sampler.weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Item, batch_idx: int) -> None:
-        """Move the learning rate by one step."""
+        """After the last batch of a step, move the average and the learning rate."""
+        if (batch_idx + 1) % self.config.accumulate:
+            return
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         if self.course is not None and not isinstance(self.course, ReduceLROnPlateau):
             self.course.step()
 
     def validation_step(self, batch: Item, batch_idx: int) -> None:
-        """Logits of one batch; every process sees the whole validation side."""
+        """Logits of one batch."""
         pixels, labels = batch
-        self._outputs.append((self.model(_laid_out(self._evaluation(pixels))).float().cpu(), labels.cpu()))
+        model = self.model if self.average is None else self.average.module
+        self._outputs.append((model(self._laid_out(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
-        logits, labels = (torch.cat(parts) for parts in zip(*self._outputs, strict=True))
+        logits, labels = (torch.cat(parts) for parts in zip(*processes.together(self._outputs), strict=True))
         self._outputs = []
-        train = float(torch.stack(self._losses).mean())
+        train = float(processes.mean(torch.stack(self._losses).mean()))
+        self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
             raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip")
         found = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         row = {"train_loss": train, "val_loss": loss, "val_auroc": found["mean_auroc"], "val_ap": found["mean_ap"], "lr": rate}
+        row = self.trainer.strategy.broadcast(row)  # all processes agree on what is best
         self.history.append({"epoch": self.current_epoch + 1, **row})
         self.log_dict(row, rank_zero_only=True)
         if isinstance(self.course, ReduceLROnPlateau):
@@ -88,21 +99,36 @@ class Module(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, the history and where the learning rate stands."""
+        average.settle(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.course.state_dict() if self.course is not None else None
+        checkpoint["losses"] = processes.mean(torch.stack(self._losses)).cpu() if self._losses else None  # of an epoch that is under way
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take history and course back."""
+        """Take history, course and the losses of an epoch that was under way back."""
         self.history = checkpoint["history"]
+        losses = checkpoint.get("losses")
+        self._losses = [] if losses is None else list(losses)
         self._course_state = checkpoint["course"]
 
     def on_train_start(self) -> None:
-        """Set the course to where the checkpoint left it: it exists only now."""
+        """Set the course to where the checkpoint left it: it exists only now, as the device does."""
+        self._losses = [loss.to(self.device) for loss in self._losses]
         if self.course is not None and self._course_state is not None:
             self.course.load_state_dict(self._course_state)
 
+    def _laid_out(self, images: Tensor) -> Tensor:
+        return images.contiguous(memory_format=layout(self.config))
 
-def _laid_out(images: Tensor) -> Tensor:
-    """Channels last: the layout in which convolutions are fastest."""
-    return images.contiguous(memory_format=torch.channels_last)
+
+def _seed(number: int, device: torch.device) -> None:
+    """As ``torch.manual_seed``, for this device alone: that one writes a traceback per call for each kind of device not in use."""
+    torch.default_generator.manual_seed(number)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(number)
+
+
+def layout(config: TrainConfig) -> torch.memory_format:
+    """How images and weights lie in memory: by channels, where convolutions are fastest, unless the flags say otherwise."""
+    return torch.channels_last if config.channels_last else torch.contiguous_format

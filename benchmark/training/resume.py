@@ -63,14 +63,15 @@ def _given(path: Path) -> Path:
 def _newest_unfinished(config: TrainConfig) -> Path:
     found = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found:
-        if not done(path.parent) and _identity(checkpoints.configuration(checkpoints.read(path), path)) == _identity(config):
+        own = checkpoints.configuration(checkpoints.read(path), path)
+        if not done(path.parent) and _identity(own) == _identity(_with_batch_of(own, config)):
             return path.parent
     raise DataError(f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one")
 
 
 def _require_same(config: TrainConfig, own: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than the run's ``own``."""
-    asked = _identity(config)
+    asked = _identity(_with_batch_of(own, config))
     other = {name: value for name, value in _identity(own).items() if name not in LENGTH and value != asked[name]}
     if not Path(str(own.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have moved
@@ -85,6 +86,11 @@ def _require_length(config: TrainConfig, own: TrainConfig, last: Path, trained: 
         raise BadValueError(f"--resume {last}: --scheduler {own.scheduler} is laid out over --epochs {own.epochs}; keep that number")
     if config.epochs < trained:
         raise BadValueError(f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more")
+
+
+def _with_batch_of(own: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """``config`` with the number that the run ``own`` found where it says ``--batch_size auto``."""
+    return dataclasses.replace(config, batch_size=own.batch_size) if config.batch_size == "auto" else config
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:

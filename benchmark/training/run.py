@@ -7,16 +7,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
+import lightning.pytorch as lightning
 
-from benchmark.training import callbacks, checkpoints, curves, devices, evaluate, machine, resume, runs
+from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, resume, runs, samplers
 from benchmark.training.data import Batches, Side, loader
+from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
 from benchmark.training.prepare import prepare
+from benchmark.training.progress import Pace
 from config import TrainConfig
-from core.errors import LocusError, NotAvailableError
+from core.errors import LocusError
 
 log = logging.getLogger(__name__)
+ADVICE = "lower --batch_size (half of it with --accumulate 2 learns the same) or --img_size, or write --precision bf16-mixed"
+"""What to change where memory is short."""
 
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
@@ -26,7 +30,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         log.info("%s is finished already", folder)
         return folder
     began = time.process_time()
-    with machine.log_file(config, folder):
+    with machine.log_file(config, folder), memory.enough(ADVICE):
         module, sides = prepare(config, folder)
         _train(module, sides, folder)
         if module.global_rank > 0:
@@ -35,7 +39,18 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     return folder
 
 
-def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
+def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> list[dict[str, float]]:
+    """Train in ``folder``, from its ``last.ckpt`` where there is one, and evaluate nothing: the history, a row per epoch.
+
+    ``watching`` are callbacks beside the run's own, which may end it by an error.
+    """
+    with memory.enough(ADVICE):
+        module, sides = prepare(config, folder)
+        _train(module, sides, folder, *watching)
+    return module.history
+
+
+def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: lightning.Callback) -> None:
     """Train to the end, from ``last.ckpt`` where there is one; a run that fails before its first checkpoint leaves nothing."""
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
@@ -49,36 +64,56 @@ def _train(module: Module, sides: dict[str, Side], folder: Path) -> None:
         if history:
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
         runs.write_config(config, folder)
-        _epochs(module, sides, folder, last if history else None)
+        with memory.enough(ADVICE):
+            epochs(module, sides, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | None) -> None:
+def epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback) -> None:
+    """All epochs of a run, from the checkpoint ``last`` where there is one; ``watching`` are callbacks beside the run's own."""
     config = module.config
-    trainer = machine.trainer(config, folder, callbacks.Keeper(module, folder))
-    train = Batches(len(sides["train"]), config.batch_size, config.seed, trainer.global_rank, trainer.world_size)
-    val = Batches(len(sides["val"]), config.batch_size)
+    trainer = machine.trainer(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)
+    shares = samplers.shares(config, sides["train"].labels)
+    train = Batches(
+        len(sides["train"]),
+        config.batch,
+        config.seed,
+        trainer.global_rank,
+        trainer.world_size,
+        start=_behind(last),
+        accumulate=config.accumulate,
+        shares=shares,
+    )
+    val = Batches(len(sides["val"]), config.batch, rank=trainer.global_rank, world=trainer.world_size)
     try:
         trainer.fit(module, loader(sides["train"], train), loader(sides["val"], val), ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
-    except torch.OutOfMemoryError as error:
-        raise NotAvailableError("the GPU has too little memory for this: lower --batch_size or --img_size") from error
+    except Stopped as stop:
+        if trainer.global_rank > 0 or stop.status != INTERRUPTED:
+            sys.exit(stop.status)
+        raise KeyboardInterrupt from stop
+
+
+def _behind(last: Path | None) -> tuple[int, int]:
+    """The epoch (from 0) in which ``last.ckpt`` goes on, and how many of its batches are behind it."""
+    if last is None:
+        return 0, 0
+    content = checkpoints.read(last)
+    losses = content.get("losses")
+    return len(content["history"]), 0 if losses is None else len(losses)
 
 
 def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float) -> None:
-    model, _ = checkpoints.load(folder / "best.ckpt", devices.device(module.config, devices.gpus()))
-    model.to(memory_format=torch.channels_last)
-    held_out = {split: sides[split] for split in ("val", "test")}
-    logits = {split: evaluate.predict(model, part, module.config.batch_size) for split, part in held_out.items()}
-    curves.draw(module.history, folder / "curves.png")
+    kept = callbacks.kept_epoch(module.history, module.config.keep)
     facts: dict[str, Any] = {
-        "best_epoch": callbacks.best_epoch(module.history),
+        "best_epoch": kept,
         "epochs": len(module.history),
         "train": {"n": len(sides["train"]), "data": sides["train"].describe},
         "process_seconds": round(time.process_time() - began, 1),
     }
-    evaluate.write(folder, held_out, logits, module.loss.exclusive, facts)
+    curves.draw(module.history, kept, folder / "curves.png")
+    evaluate.evaluate(folder, module.config, sides, facts)

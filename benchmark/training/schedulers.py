@@ -6,8 +6,8 @@ from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR,
 from config import TrainConfig
 
 Course = LRScheduler | ReduceLROnPlateau
-STEP_EPOCHS, STEP_GAMMA = 3, 0.1
-"""scheduler step: the learning rate falls to a tenth every three epochs."""
+FALL = 0.1
+"""Schedulers step and plateau: the learning rate falls to a tenth."""
 PLATEAU_PATIENCE = 2
 """scheduler plateau: epochs without a lower validation loss before the learning rate falls to a tenth."""
 
@@ -16,11 +16,11 @@ def build(config: TrainConfig, optimizer: Optimizer, steps: int) -> Course | Non
     """The scheduler that ``config`` names, for ``steps`` steps per epoch; None for ``none``."""
     total = steps * config.epochs
     if config.scheduler == "step":
-        return StepLR(optimizer, step_size=STEP_EPOCHS * steps, gamma=STEP_GAMMA)
+        return StepLR(optimizer, step_size=config.step_epochs * steps, gamma=FALL)
     if config.scheduler == "cosine":
         return CosineAnnealingLR(optimizer, T_max=total)
     if config.scheduler == "onecycle":
         return OneCycleLR(optimizer, max_lr=config.lr, total_steps=total, cycle_momentum=config.optimizer in ("Adam", "AdamW", "SGD"))
     if config.scheduler == "plateau":
-        return ReduceLROnPlateau(optimizer, factor=STEP_GAMMA, patience=PLATEAU_PATIENCE)
+        return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
     return None

@@ -85,4 +85,4 @@ class Check(ABC):
 def some(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[Some]:
     """The trainings, each explained on those of its images that are among ``samples``."""
     kept = frozenset(sample.image_id for sample in samples)
-    return [Some(run.config, run.folder, run.split, run.stated, kept) for run in trained]
+    return [Some(run.config, run.folder, run.split, run.stated, run.other, kept) for run in trained]

@@ -37,7 +37,7 @@ def _looked_up(own: Sequence[Record], made: Callable[[], Sequence[Record]]) -> I
 
 
 def _of_model(model: ModelPlan | None, own: Sequence[Record], asked: Suite, config: RunConfig) -> Iterator[tuple[Record, Answer]]:
-    if model is not None and suite.data_is_there(model.trainings[0]):
+    if model is not None and suite.absent(model) is None:
         from benchmark.verify.again import again  # torch and numba, where there is something to score
 
         yield from again(model, own, Path(config.runs) / (asked.trainings or asked.name), suite.folder(asked.name, config))

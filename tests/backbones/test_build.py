@@ -40,7 +40,6 @@ def test_the_word_none_is_no_attention():
     [
         ({"num_classes": 0}, "num_classes is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"pretrained": "Flase"}, "pretrained is 'Flase'"),
         ({"global_pool": "LSE:gama=5"}, "has no option 'gama'"),
     ],
 )

@@ -7,6 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import datasets
+from tests.datasets.trees_chexpert import write_chexpert
+from tests.datasets.trees_covid import write_covid
+from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, siim_covid_tree, vindr_cxr_tree  # noqa: F401
+
 HEADER_V2020 = (
     "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,"
     "OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]"
@@ -40,6 +45,17 @@ def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
         Image.fromarray(ramp).convert(mode).save(path)
 
 
+@pytest.fixture(params=datasets.names())
+def tiny(request: pytest.FixtureRequest) -> tuple[str, Path | None]:
+    """Each registered data set and a tiny copy of it, written by the fixture ``<word in lower case>_tree``; the phantom has no files."""
+    if request.param == "phantom":
+        return request.param, None
+    if request.param == "covid_radiography":
+        return "covid_radiography:val=2,test=2", request.getfixturevalue("covid_radiography_tree")(images=6)
+    word = "implanted:train=30,val=10,test=30" if request.param == "implanted" else request.param
+    return word, request.getfixturevalue(f"{request.param.lower()}_tree")()
+
+
 @pytest.fixture
 def nih_tree(tmp_path: Path) -> Callable[..., Path]:
     """Writes NIH's layout: two image folders, one RGBA file, a broken header, Infiltrate, a box past the edge."""
@@ -58,3 +74,46 @@ def nih_tree(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def implanted_tree(nih_tree: Callable[..., Path]) -> Callable[..., Path]:
+    """NIH's layout, into whose images without findings others are drawn."""
+    return nih_tree
+
+
+FOLDER_ROWS = [
+    "a.png,p1,train,1,0",
+    "b.png,p1,train,0,",
+    "deep/c.png,p2,train,,1",
+    "d.png,p3,test,1,0",
+    "e.jpg,p4,test,0,1",
+    "f.png,p5,test,1,1",
+]
+FOLDER_BOXES = ["d.png,Mass,2,3,10.5,8", "f.png,Mass,0,0,4,4", "f.png,Mass,8,8,99,12", "f.png,Nodule,1,1,2,2"]
+
+
+@pytest.fixture
+def folder_tree(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a user's folder: images in three places, unknown labels, two boxes of one finding, one past the edge."""
+
+    def write(header: str = "image,patient,split,Mass,Nodule", rows: list[str] = FOLDER_ROWS, boxes: list[str] = FOLDER_BOXES) -> Path:
+        for i, place in enumerate(("a.png", "images/b.png", "deep/c.png", "images/d.png", "e.jpg", "f.png")):
+            write_image(tmp_path / place, ("L", "RGB", "I;16")[i % 3] if place.endswith(".png") else "RGB")
+        (tmp_path / "labels.csv").write_text("\n".join([header, *rows]) + "\n")
+        (tmp_path / "boxes.csv").write_text("\n".join(["image,finding,x0,y0,x1,y1", *boxes]) + "\n")
+        return tmp_path
+
+    return write
+
+
+@pytest.fixture
+def chexpert_tree(tmp_path: Path) -> Callable[..., Path]:
+    """Writes CheXpert's layout with CheXlocalize's masks; see ``trees_chexpert``."""
+    return lambda **how: write_chexpert(tmp_path, **how)
+
+
+@pytest.fixture
+def covid_radiography_tree(tmp_path: Path) -> Callable[..., Path]:
+    """Writes the COVID-19 Radiography Database in one of its layouts; see ``trees_covid``."""
+    return lambda **how: write_covid(tmp_path, **how)

@@ -18,11 +18,10 @@ from datasets.base import Dataset, Request
 pytestmark = pytest.mark.contract
 
 
-@pytest.fixture(params=datasets.names())
-def load(request: pytest.FixtureRequest, nih_tree: Callable[..., Path]) -> Callable[..., Dataset]:
-    trees = {"NIH": nih_tree}
-    root = trees[request.param]() if request.param in trees else None
-    return lambda **options: datasets.load(request.param, root, **options)
+@pytest.fixture
+def load(tiny: tuple[str, Path | None]) -> Callable[..., Dataset]:
+    name, root = tiny
+    return lambda **options: datasets.load(name, root, **options)
 
 
 def test_samples_are_as_the_data_set_says(load: Callable[..., Dataset]):

@@ -120,6 +120,7 @@ def test_a_missing_root_says_the_layout_and_where_to_get_it(tmp_path: Path):
     for root in (None, tmp_path / "nowhere"):
         with pytest.raises(DataError, match=r"expected images/\*\.png .* from https://nihcc"):
             datasets.load("NIH", root)
+    (tmp_path / "notes.md").touch()
     with pytest.raises(DataError, match="no lists of the official split"):
         datasets.load("NIH", tmp_path)
     with pytest.raises(DataError, match="no table of entries"):
@@ -170,6 +171,19 @@ def test_the_experts_lists_are_used_for_abnormality(nih_tree: Tree):
     data = datasets.load("NIH", root, findings=1, experts="attending_rad")
     assert (data.describe["lists"], data.labels.tolist()) == ("experts", [[0]])
     assert datasets.load("NIH", root, findings=8).describe["lists"] == "official"
+    assert datasets.load("NIH", root, findings=1).describe["lists"] == "experts"
+    with pytest.raises(DataError, match=r"lacks a list of experts=rad_consensus_voted: expected .*binary_test_rad_consensus_voted.txt"):
+        datasets.load("NIH", root, findings=1, experts="rad_consensus_voted")
+    (root / "binary_test_rad_consensus_voted.txt").write_text("00000005_000.png 1\n")
+    assert datasets.load("NIH", root, findings=1).labels.tolist() == [[1]]
+
+
+def test_an_image_in_two_of_the_experts_lists_stops(nih_tree: Tree):
+    root = nih_tree()
+    for part in ("train", "val", "test_attending_rad"):
+        (root / f"binary_{part}.txt").write_text("00000001_000.png 1\n")
+    with pytest.raises(LeakError, match=r"1 patients are in two splits: 00000001 "):
+        datasets.load("NIH", root, findings=1)
 
 
 def test_the_sample_beside_the_checkout_is_as_published(nih_sample: Path):
@@ -200,5 +214,5 @@ def test_the_originals_decode_to_gray_with_and_without_alpha(nih_originals: Path
     data = datasets.load("NIH", nih_originals)
     assert len(data) == 34
     assert {s.image.shape for s in data} == {(1024, 1024)}
-    with pytest.raises(DataError, match="none of the 0 images of the train split"):
+    with pytest.raises(DataError, match="has no train images: its tables put none there"):
         datasets.load("NIH", nih_originals, "train")

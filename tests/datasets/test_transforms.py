@@ -76,3 +76,17 @@ def test_the_siim_preset_is_the_published_one():
     siim = AUGMENTS["siim"]
     assert (siim.rotation, siim.scale, siim.shear, siim.translation) == (11.355, 0.2789, 1, 0.07357)
     assert math.isclose(siim.contrast, 0)
+
+
+@pytest.mark.byhand
+def test_what_lies_beside_the_image_is_filled_as_told():
+    images = torch.full((4, 1, 8, 8), 1.0)
+    for fill in (0.0, 0.5):
+        moved = transforms._changed(images, Augment(translation=0.4, fill=fill), seeded())
+        assert moved.min().item() == pytest.approx(fill)
+        assert moved.max().item() == pytest.approx(1.0)
+
+
+def test_the_other_published_augmentations_are_theirs():
+    assert AUGMENTS["flip"] == Augment(flip=True)
+    assert AUGMENTS["jf"] == Augment(rotation=15, translation=0.05, scale=0.05, fill=128 / 255)

@@ -30,6 +30,13 @@ def test_all_methods_are_listed_with_what_they_show_and_need(door):
     assert "Chattopadhay et al., WACV 2018" in done.stdout
 
 
+def test_a_data_set_is_examined_and_its_page_written(door, tmp_path):
+    done = door("benchmark.check", "dataset", "phantom:train=9,val=4,test=6", "--img_size", 64, "--output", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nothing is wrong" in done.stdout
+    assert len(list(tmp_path.rglob("samples.png"))) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -39,6 +46,10 @@ def test_all_methods_are_listed_with_what_they_show_and_need(door):
         (["method", "gradcamp"], "unknown method 'gradcamp': did you mean 'gradcampp'"),
         (["method", "absent.py:X"], "no file 'absent.py'"),
         (["method", "noise:sede=3"], "'noise' has no option 'sede'; it has: seed"),
+        (["dataset"], "no data set given: write `method NAME`"),
+        (["dataset", "NHI"], "unknown dataset 'NHI': did you mean 'NIH'"),
+        (["dataset", "NIH", "--root", "nowhere"], "there is no folder nowhere: expected images/"),
+        (["dataset", "folder"], "need the folder of their files, --data_root_dir: expected labels.csv"),
         (["method", "cam", "--thread", "3"], "unknown flag '--thread'"),
     ],
 )

@@ -2,23 +2,39 @@
 
 import json
 import resource
-import shutil
+import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
+
+import heatmap
+import main
+from tests.datasets.trees_radiologists import write_dicom
 
 pytestmark = pytest.mark.doors
 TINY = ["--dataset", "phantom:train=96,val=48,test=48", "--img_size", "96", "--epochs", "1", "--threads", "1"]
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, door):
+def runs(tmp_path_factory):
     """A folder with one finished tiny run."""
     folder = tmp_path_factory.mktemp("runs")
-    done = door("main.py", *TINY, "--model_save_dir", folder, "--cache_dir", folder / "cache", "--log_dir", folder / "logs")
-    assert done.returncode == 0, done.stderr
+    assert main.main([*TINY, *f"--model_save_dir {folder} --cache_dir {folder}/cache --log_dir {folder}/logs".split()]) == 0
     return folder
+
+
+@pytest.fixture
+def door(capsys, caplog):
+    """door("heatmap.py", flags…) in this process, its log as its errors; test_overlay.py starts it as a process of its own."""
+
+    def run(script, *flags):
+        caplog.clear()
+        status = heatmap.main([*map(str, flags)])
+        out, errors = capsys.readouterr()
+        return subprocess.CompletedProcess(script, status, out, errors + caplog.text)
+
+    return run
 
 
 def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(door, runs, tmp_path):
@@ -54,8 +70,8 @@ def test_a_file_and_a_folder_of_ones_own_images(door, runs, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 160), dtype=np.uint8)).save(folder / "a.png")
-    shutil.copy(folder / "a.png", folder / "b.png")
-    for path, count in [(folder / "a.png", 1), (folder, 2)]:
+    write_dicom(folder / "b.dcm", np.random.default_rng(1).integers(0, 4096, (200, 160), dtype=np.uint16))
+    for path, count in [(folder / "b.dcm", 1), (folder, 2)]:
         done = door("heatmap.py", "--image", path, "--runs", runs, "--output_dir", tmp_path / f"out{count}")
         assert done.returncode == 0, done.stderr
         rows = json.loads((tmp_path / f"out{count}" / "boxes.json").read_text())["cases"]
@@ -104,10 +120,12 @@ def test_a_checkpoint_of_another_tool_is_a_sentence(door, sentence, tmp_path):
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(door, sentence, runs, tmp_path):
-    def small_files():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
-
-    done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--cases", "1", preexec_fn=small_files)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--cases", "1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "cannot write" in sentence(done)
     assert list((tmp_path / "out").iterdir()) == []
 

@@ -17,7 +17,10 @@ FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py")) +
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
          "benchmark.protocols": "protocol", "benchmark.training.losses": "loss"}  # fmt: skip
-DOORS = ("main", "heatmap", "benchmark.run", "benchmark.check", "benchmark.speed.methods", "benchmark.speed.scoring.__main__")
+DOORS = (
+    "main", "heatmap", "benchmark.run", "benchmark.check", "benchmark.convert", "benchmark.speed.methods",
+    "benchmark.speed.scoring.__main__", "benchmark.speed.training.__main__",
+)  # fmt: skip
 pytestmark = pytest.mark.house
 
 

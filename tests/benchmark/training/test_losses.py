@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from core.errors import BadValueError
 from core.registry import Registry
 
 LOSSES = Registry("benchmark.training.losses", "loss")
@@ -72,3 +73,32 @@ def test_ce_is_the_softmax_of_the_class_and_leaves_out_images_without_one():
     logits = torch.tensor([[math.log(3), 0.0], [0.0, 0.0]])
     value = loss_of("ce")(logits, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     assert value.item() == pytest.approx(math.log(4 / 3))
+
+
+@pytest.mark.byhand
+def test_frequency_weighs_a_side_by_the_share_of_the_other():
+    loss = loss_of("frequency", [[1.0, 0.0], [0.0, 0.0], [0.0, NAN], [0.0, 0.0]])
+    assert loss.positive.tolist() == [0.25, 0.5]
+    value = loss(torch.zeros(2, 2), torch.tensor([[1.0, 0.0], [0.0, NAN]]))
+    assert value.item() == pytest.approx((0.75 + 0.5 + 0.25) * math.log(2) / 3)
+
+
+@pytest.mark.byhand
+def test_focal_weighs_by_what_the_truth_lacks_and_without_gamma_is_bce():
+    logits, labels = torch.tensor([[math.log(3), math.log(3)]]), torch.tensor([[1.0, 0.0]])
+    value = LOSSES.build("focal:gamma=2")(logits, labels)
+    assert value.item() == pytest.approx((0.25**2 * math.log(4 / 3) + 0.75**2 * math.log(4)) / 2)
+    assert LOSSES.build("focal:gamma=0")(logits, labels).item() == pytest.approx(loss_of("bce")(logits, labels).item())
+
+
+@pytest.mark.parametrize("word", ["focal:gamma=-1", "focal:gamma=much", "focal:alpha=1"])
+def test_a_wrong_option_of_a_loss_is_told_with_what_there_is(word):
+    with pytest.raises(BadValueError, match="gamma"):
+        LOSSES.build(word)
+
+
+@pytest.mark.byhand
+def test_batch_pos_weight_balances_each_finding_and_leaves_out_those_without_a_positive():
+    labels = torch.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, NAN], [0.0, 0.0]])
+    value = loss_of("batch_pos_weight")(torch.zeros(4, 2), labels)
+    assert value.item() == pytest.approx((3 + 3) * math.log(2) / 7)

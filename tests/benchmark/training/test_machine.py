@@ -18,6 +18,7 @@ from core.errors import BadValueError, NotAvailableError, UnknownNameError
         (0, {}, 1),
         (0, {"num_GPU": 0}, 1),
         (0, {"devices": "2"}, 2),
+        (2, {"devices": "0"}, 1),
         (2, {}, 1),
         (2, {"devices": "2"}, 2),
         (2, {"device_ids": "0,1"}, [0, 1]),
@@ -47,6 +48,13 @@ def test_a_gpu_asked_for_where_there_is_none_is_a_sentence(flags, words):
 
 
 @pytest.mark.byhand
+def test_half_precision_on_the_cpu_is_a_sentence():
+    devices.check(TrainConfig(precision="16-mixed"), 1)
+    with pytest.raises(BadValueError, match="--precision 16-mixed needs a GPU: write bf16-mixed"):
+        devices.check(TrainConfig(precision="16-mixed"), 0)
+
+
+@pytest.mark.byhand
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
     devices.check(TrainConfig(strategy="ddp"), 0)
     with pytest.raises(UnknownNameError, match=r"unknown value of --strategy 'foo'; known: auto, ddp"):
@@ -69,7 +77,7 @@ def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
 @pytest.mark.byhand
 def test_the_gpu_is_used_when_there_is_one_and_not_forbidden():
     assert devices.device(TrainConfig(), 1) == "cuda"
-    assert devices.device(TrainConfig(num_GPU=0), 1) == "cpu"
+    assert devices.device(TrainConfig(num_GPU=0), 1) == devices.device(TrainConfig(devices="0"), 1) == "cpu"
     assert devices.device(TrainConfig(), 0) == "cpu"
 
 

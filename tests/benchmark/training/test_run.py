@@ -13,7 +13,7 @@ import torch
 
 from benchmark import training
 from benchmark.training import checkpoints, data, evaluate
-from benchmark.training.callbacks import best_epoch, stopped_early
+from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError, LocusError
@@ -77,13 +77,14 @@ def run(tmp_path_factory):
 @pytest.mark.doors
 def test_a_run_leaves_what_it_promises_and_nothing_half_written(run):
     names = {"best.ckpt", "last.ckpt", "config.yaml", "metrics.csv", "metrics.json", "predictions.csv", "curves.png"}
-    assert {path.name for path in run.iterdir()} == names
+    pictures = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
+    assert {path.name for path in run.iterdir()} == names | pictures
     assert list((run.parent / "logs" / "run").glob("events*"))
     rows = list(csv.DictReader((run / "metrics.csv").open()))
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     metrics = json.loads((run / "metrics.json").read_text())
     assert metrics["test"]["n"] == 24
-    assert set(metrics["val"]["findings"]["Mass"]) == {"auroc", "ap", "n", "positives"}
+    assert set(metrics["val"]["findings"]["Mass"]) >= {"auroc", "ap", "n", "positives", "sensitivity", "intervals"}
 
 
 @pytest.mark.byhand
@@ -98,6 +99,14 @@ def test_what_is_evaluated_is_the_best_checkpoint_read_back(run):
     history = checkpoints.read(run / "last.ckpt")["history"]
     assert json.loads((run / "metrics.json").read_text())["best_epoch"] == best_epoch(history)
     assert checkpoints.read(run / "best.ckpt")["history"][-1]["epoch"] == best_epoch(history)
+
+
+@pytest.mark.byhand
+def test_keep_last_evaluates_the_last_epoch_whatever_validation_says(tiny, tmp_path):
+    folder = training.fit(tiny(epochs=3, keep="last"), tmp_path / "run")
+    assert checkpoints.read(folder / "best.ckpt")["history"][-1]["epoch"] == 3
+    assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == 3
+    assert equal(weights(folder, "best.ckpt"), weights(folder, "last.ckpt"))
 
 
 @pytest.mark.byhand
@@ -138,7 +147,7 @@ def test_a_last_checkpoint_of_another_architecture_is_refused(run, tiny, tmp_pat
 @pytest.mark.byhand
 def test_best_is_by_auroc_and_by_loss_where_there_is_none():
     rows = [{"epoch": 1, "val_auroc": 0.9, "val_loss": 3.0}, {"epoch": 2, "val_auroc": 0.9, "val_loss": 1.0}]
-    assert best_epoch(rows) == 1
+    assert (best_epoch(rows), kept_epoch(rows, "best"), kept_epoch(rows, "last")) == (1, 1, 2)
     assert best_epoch([{**row, "val_auroc": float("nan")} for row in rows]) == 2
 
 
@@ -168,6 +177,7 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
     ("flags", "words"),
     [
         ({"loss": "ce"}, "--loss ce does not fit independent findings"),
+        ({"weighted_loss": True, "loss": "focal"}, "--weighted_loss True is --loss weighted_bce, not focal"),
         ({"multi_label": False, "weighted_loss": True}, "--loss weighted_bce does not fit one class per image"),
         ({"num_classes": 5}, "5"),
         ({"augment": "lihgt"}, "'light'"),
@@ -177,6 +187,7 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
         ({"init_from": "absent.ckpt"}, "absent.ckpt"),
         ({"dataset": "NIH"}, "data_root_dir"),
         ({"dataset": "phantom:trian=3"}, "trian"),
+        ({"dataset": "phantom:train=many"}, "train is many: give a number of images"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )

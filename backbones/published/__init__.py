@@ -1,0 +1,52 @@
+"""Weights that other projects wrote, under the names of our classifier.
+
+Known are the layouts of torchvision, timm, efficientnet-pytorch and torchxrayvision, of jfhealthcare/Chexpert,
+alinstein/X_RAY, priyavrat-misra/xrays-and-gradcam and ihamdi/Covid-xRay-Classification, in any wrapping (``module.``,
+``model.``, ``img_model.`` …), with DenseNet's old names (``norm.1``) too. What computes something else than our
+classifier is refused.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from backbones.classifier import Classifier
+from backbones.published import attentions, bodies, heads
+
+
+class Translated(NamedTuple):
+    """Foreign weights under our names."""
+
+    state: dict[str, Tensor]
+    """Ours by name; it may lack some of the model's, and the head's may have other shapes."""
+    idle: list[str]
+    """The file's names that are known and take no part in its logits (an ImageNet layer behind which nothing stands)."""
+    heads: list[str]
+    """The file's names of a head that is not one linear layer over pooled maps."""
+    unexpected: list[str]
+    """The file's names that nothing is known about."""
+
+
+def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
+    """The foreign ``state`` for ``model``; nothing is loaded.
+
+    Raises ``NotAvailableError`` for weights whose network computes something that ours cannot (attention once per
+    finding, batch norm before a PCAM head, another padding).
+    """
+    prefix, body, left = bodies.split(state, model)
+    taken, idle = heads.find(left, prefix)
+    if any(heads.is_head(name, prefix) for name in taken) and not heads.is_plain(model):
+        taken = []  # another head than ours, though its last layer looks like it
+    attended, unused = attentions.find(left, model, taken)
+    idle += [*unused, *(name for name in left if heads.goes_with(name, taken))]
+    rest = [name for name in left if name not in {*taken, *idle, *attended.used}]
+    wide = [name for name in rest if heads.is_head(name, prefix)]
+    found = {**_counters(model), **body, **attended.state, **heads.linear(left, taken, model.pooling)}
+    return Translated(found, idle, wide, [name for name in rest if name not in wide])
+
+
+def _counters(model: Classifier) -> dict[str, Tensor]:
+    """Batch norm's counters, which files of before 2018 lack and which change no logit."""
+    return {name: torch.zeros_like(value) for name, value in model.state_dict().items() if name.endswith("num_batches_tracked")}

@@ -1,0 +1,58 @@
+"""The attention of jfhealthcare/Chexpert and alinstein/X_RAY, whose files may hold all three kinds, used or not."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+from backbones.classifier import Classifier
+from core.errors import NotAvailableError
+
+NAMES = {
+    "CAM": {"channel_attention.fc1": "gate.0", "channel_attention.fc2": "gate.2"},
+    "SAM": {
+        "spatial_attention.conv1": "query",
+        "spatial_attention.conv2": "key",
+        "spatial_attention.conv3": "value",
+        "spatial_attention.gamma": "factor",
+    },
+}
+"""Our word -> their names and ours. Their FPA halves its maps by strided convolutions and is another network."""
+FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
+
+
+class Attended(NamedTuple):
+    """What becomes our attention."""
+
+    state: dict[str, Tensor]
+    used: frozenset[str]
+    """The file's names of it."""
+
+
+def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> tuple[Attended, list[str]]:
+    """Our attention from the names ``left``, and the names of the kinds that are there without being used.
+
+    jfhealthcare's files always hold every kind, so ``--attention_map none`` leaves them all; X_RAY's hold them only where
+    one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each finding
+    (the head has several layers): ours is applied once.
+    """
+    names = {name: found[2] for name in left if (found := FOUND.fullmatch(name))}
+    word = str((model.config or {}).get("attention_map") or "").split(":")[0]
+    if not word or not names:
+        return Attended({}, frozenset()), list(names) if any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left) else []
+    if word not in NAMES:
+        raise NotAvailableError(f"these weights have another {word} than --attention_map {word}: only CAM and SAM can be taken over")
+    if len([name for name in head if name.endswith("weight")]) > 1:
+        raise NotAvailableError(f"these weights apply {word} once more for each finding, ours once: their logits cannot be had")
+    return _renamed(left, names, NAMES[word])
+
+
+def _renamed(left: Mapping[str, Tensor], names: Mapping[str, str], ours: Mapping[str, str]) -> tuple[Attended, list[str]]:
+    state, used = {}, set()
+    for name, inner in names.items():
+        for theirs, word in ours.items():
+            if inner == theirs or inner.startswith(f"{theirs}."):
+                state[f"attention.{word}{inner.removeprefix(theirs)}"] = left[name].squeeze() if word == "factor" else left[name]
+                used.add(name)
+    return Attended(state, frozenset(used)), [name for name in names if name not in used]

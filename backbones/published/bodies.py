@@ -1,0 +1,115 @@
+"""The feature extractor of a foreign file: by which name each tool calls what timm and torchvision call ``layer1.0.conv1``."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from backbones import package_weights
+from backbones.classifier import Classifier
+from core.errors import NotAvailableError
+
+STAGES = {"0": "conv1", "1": "bn1", "4": "layer1", "5": "layer2", "6": "layer3", "7": "layer4"}
+"""A ResNet's parts by their place in a sequence (alinstein/X_RAY's PCAM model)."""
+WIDE = {"0": ("conv_pw", "bn1"), "1": ("conv_dw", "bn2"), "2": "se", "3": ("conv_pwl", "bn3")}
+NARROW = {"0": ("conv_dw", "bn1"), "1": "se", "2": ("conv_pw", "bn2")}
+"""Parts of torchvision's EfficientNet block, with and without expansion, as timm calls them."""
+GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
+
+
+def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
+    """``state`` as the wrapping of its extractor (``module.backbone.``), the extractor under our names, and what is left.
+
+    Of all wrappings the one that makes most names known counts. A network of one gray channel gets three equal ones.
+    """
+    state = _modern(_dialect(state, model))
+    own = names(model)
+    prefix = _wrapping(state, own)
+    inside = {name: own[name.removeprefix(prefix)] for name in state if name.startswith(prefix) and name.removeprefix(prefix) in own}
+    target = model.state_dict()
+    body = {ours: _coloured(state[name], target[ours]) for name, ours in inside.items()}
+    return prefix, body, {name: value for name, value in state.items() if name not in inside}
+
+
+def names(model: Classifier) -> dict[str, str]:
+    """timm's and torchvision's names -> ours, for the extractor."""
+    root = "extractor.net." if hasattr(model.extractor, "net") else "extractor."
+    lead = "" if hasattr(model.extractor, "net") else "features."
+    return {lead + name.removeprefix(root): name for name in model.state_dict() if name.startswith(root)}
+
+
+def _wrapping(state: Mapping[str, Tensor], own: Mapping[str, str]) -> str:
+    found: Counter[str] = Counter()
+    for name in state:
+        parts = name.split(".")
+        for cut in range(len(parts)):
+            if ".".join(parts[cut:]) in own:
+                found["".join(f"{part}." for part in parts[:cut])] += 1
+    return min(found, key=lambda prefix: (-found[prefix], len(prefix)), default="")
+
+
+def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor]:
+    """The names of timm for the tools that call everything otherwise; all other names stay."""
+    if wrapped := _found(r"(.*?)_blocks\.0\.", state):
+        return _of_package(state, wrapped[1], model)
+    if wrapped := _found(r"(.*?)features\.1\.0\.block\.0\.0\.", state):
+        _require_padding(model, same=False)
+        return {_of_torchvision(name, wrapped[1]): _as_ours(name, value, model) for name, value in state.items()}
+    if wrapped := _found(r"(.*?)7\.1\.conv2\.weight", state):
+        pattern = re.compile(rf"{re.escape(wrapped[1])}([014567])\.(.*)")
+        return {pattern.sub(lambda found: f"{wrapped[1]}{STAGES[found[1]]}.{found[2]}", name): value for name, value in state.items()}
+    return dict(state)
+
+
+def _found(pattern: str, state: Mapping[str, Tensor]) -> re.Match[str] | None:
+    return next((match for match in (re.match(pattern, name) for name in state) if match), None)
+
+
+def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> dict[str, Tensor]:
+    """efficientnet-pytorch's; its last layer stays ``_fc``."""
+    _require_padding(model, same=True)
+    inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    package = {name: value for name, value in inner.items() if name.startswith("_")}
+    converted = package_weights.convert(package, model.state_dict())
+    renamed = {name.removeprefix("extractor.net.").replace("head.linear", "_fc"): value for name, value in converted.items()}
+    outer = {name: value for name, value in state.items() if name.removeprefix(prefix) not in package}
+    return {**outer, **{prefix + name: value for name, value in renamed.items()}}
+
+
+def _of_torchvision(name: str, prefix: str) -> str:
+    """One of EfficientNet's names: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw.weight``."""
+    inner = name.removeprefix(prefix)
+    if found := re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", inner):
+        outside = {"0": ("conv_stem", "bn1")}.get(found[1], ("conv_head", "bn2"))
+        return f"{prefix}{outside[int(found[2])]}.{found[3]}"
+    if not (found := re.fullmatch(r"features\.(\d+)\.(\d+)\.block\.(\d)\.(\w+)\.(\w+)", inner)):
+        return name
+    part = (NARROW if found[1] == "1" else WIDE)[found[3]]
+    word = f"se.{GATE[found[4]]}" if part == "se" else part[int(found[4])]
+    return f"{prefix}blocks.{int(found[1]) - 1}.{found[2]}.{word}.{found[5]}"
+
+
+def _as_ours(name: str, value: Tensor, model: Classifier) -> Tensor:
+    """torchvision's batch norm adds .001 to the variance from B5 on, timm's adds .00001 in all of them."""
+    large = str((model.config or {}).get("name")).split(":")[0].endswith(("b5", "b6", "b7"))
+    return value + (1e-3 - 1e-5) if large and name.endswith("running_var") else value
+
+
+def _require_padding(model: Classifier, same: bool) -> None:
+    name = str((model.config or {}).get("name"))
+    if "efficientnet" in name and name.startswith("tf_") != same:
+        right = "tf_" + name if same else name.removeprefix("tf_")
+        tool = "efficientnet-pytorch" if same else "torchvision"
+        raise NotAvailableError(f"weights of {tool} pad otherwise than {name}: take --backbone {right}")
+
+
+def _modern(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """DenseNet's names of before 2018, ``denselayer1.norm.1.weight``, as they are now."""
+    return {re.sub(r"(denselayer\d+\.(?:norm|conv))\.([12])\.", r"\1\2.", name): value for name, value in state.items()}
+
+
+def _coloured(value: Tensor, target: Tensor) -> Tensor:
+    """A first convolution on one gray channel for three equal ones: the same sums."""
+    gray = value.ndim == 4 and value.shape[1] == 1 and target.ndim == 4 and target.shape[1] == 3
+    return (value / 3).expand(-1, 3, -1, -1).contiguous() if gray and value.shape[2:] == target.shape[2:] else value

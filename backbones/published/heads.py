@@ -1,0 +1,97 @@
+"""The head of a foreign file as one linear layer over pooled maps: a layer, a 1x1 convolution, or one of these per finding."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backbones.classifier import Classifier
+from backbones.pretrained import MapsOf
+from core.errors import NotAvailableError
+
+WORDS = ("fc_\\d+", "FF\\.0", "fc\\.1", "fc", "classifier\\.1", "classifier", "head\\.fc", "head", "_fc")
+"""What projects call the layer that gives the logits; of a file that has several, the first of this list does."""
+INNER = ("classifier", "fc", "_fc")
+"""The ImageNet layer that stays in a network whose maps are pooled outside of it."""
+EPS = 1e-5
+"""Of torch's batch norm."""
+
+
+def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]:
+    """Names of the layer that gives the logits, sorted by finding, and those of an idle layer within the network (``prefix``)."""
+    for word in WORDS:
+        pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
+        found = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
+        if found:
+            return found, [name for name in left if name.rpartition(".")[0] in {prefix + inner for inner in INNER} and name not in found]
+    return [], []
+
+
+@torch.no_grad()
+def is_plain(model: Classifier) -> bool:
+    """Whether a timm network's own last layer takes the mean of our maps, and nothing else stands between them (a norm, a layer)."""
+    net: Any = getattr(model.extractor, "net", None)
+    if not isinstance(model.extractor, MapsOf) or not hasattr(net, "forward_head"):
+        return net is None
+    A = torch.arange(18.0).reshape(1, 1, 3, 6).expand(1, net.num_features, 3, 6)
+    pooled = net.forward_head(A.contiguous(), pre_logits=True)
+    return pooled.shape == A.shape[:2] and torch.allclose(pooled, A.mean((2, 3)))
+
+
+def is_head(name: str, prefix: str) -> bool:
+    """Whether a name belongs to layers behind the maps that are not one linear layer (VGG's ``classifier.0``)."""
+    return re.match(r"(classifier|fc|head|pre_logits|last_linear)\.", name.removeprefix(prefix)) is not None
+
+
+def goes_with(name: str, taken: Sequence[str]) -> bool:
+    """Whether a name is part of a head per finding (its batch norm ``bn_0``), or a table behind the logits (``op_threshs``)."""
+    per_finding = any(re.search(r"fc_\d+\.", head) for head in taken)
+    return name.endswith("op_threshs") or (per_finding and re.search(r"(^|\.)bn_\d+\.\w+$", name) is not None)
+
+
+def linear(left: Mapping[str, Tensor], taken: Sequence[str], pooling: str) -> dict[str, Tensor]:
+    """Our ``head.linear`` from the layers ``taken``; empty where there are none.
+
+    A batch norm between pooling and layer (jfhealthcare's ``fc_bn``) becomes part of the layer. Raises
+    ``NotAvailableError`` under PCAM, whose weights of positions are made without it.
+    """
+    weights = [name for name in taken if name.endswith("weight")]
+    if not weights:
+        return {}
+    pairs = [_folded(left, name, pooling) for name in weights]
+    head = {"head.linear.weight": torch.cat([weight for weight, _ in pairs])}
+    biases = [bias for _, bias in pairs if bias is not None]
+    return {**head, "head.linear.bias": torch.cat(biases)} if len(biases) == len(pairs) else head
+
+
+def _folded(left: Mapping[str, Tensor], name: str, pooling: str) -> tuple[Tensor, Tensor | None]:
+    weight, bias = left[name].flatten(1), left.get(name.replace("weight", "bias"))
+    norm = re.sub(r"fc_(\d+)\.weight$", r"bn_\1.", name)
+    if norm == name or not _was_used(left, norm) or bias is None:
+        return weight, bias
+    if pooling == "PCAM":
+        raise NotAvailableError(
+            "these weights have a batch norm before the PCAM head (fc_bn), which ours has not: other poolings take it in"
+        )
+    scale = left[f"{norm}weight"] / (left[f"{norm}running_var"] + EPS).sqrt()
+    shift = left[f"{norm}bias"] - left[f"{norm}running_mean"] * scale
+    return weight * scale, bias + weight @ shift
+
+
+def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
+    """Whether a batch norm ever saw an image: one that is there and switched off still has its first statistics."""
+    mean, variance = left.get(f"{norm}running_mean"), left.get(f"{norm}running_var")
+    return mean is not None and variance is not None and not (bool((mean == 0).all()) and bool((variance == 1).all()))
+
+
+def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
+    """A layer (K,C), or a convolution (K,C,1,1)."""
+    weight = left.get(name.rpartition(".")[0] + ".weight")
+    return weight is not None and (weight.ndim == 2 or (weight.ndim == 4 and tuple(weight.shape[2:]) == (1, 1)))
+
+
+def _number(name: str) -> tuple[int, str]:
+    found = re.search(r"fc_(\d+)\.", name)
+    return (int(found[1]) if found else 0, name)

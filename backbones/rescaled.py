@@ -1,0 +1,37 @@
+"""Images as a network of other gray values wants them, made from images as all of ours are given."""
+
+import torch
+from torch import Tensor, nn
+
+from core.errors import BadValueError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""ImageNet's, by which all images are normalised."""
+
+
+class Rescale(nn.Module):
+    """Undoes ImageNet's normalisation and gives (p - mean) / std of the gray values p in [0, 255] instead, in all channels.
+
+    Options of a backbone's word, for weights that were trained so: ``densenet121:mean=128,std=64`` (jfhealthcare),
+    ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Nothing here is trained or stored.
+
+    >>> black = (torch.zeros(3) - torch.tensor(MEAN)) / torch.tensor(STD)
+    >>> Rescale(mean=128, std=64)(black.reshape(1, 3, 1, 1)).flatten().tolist()
+    [-2.0, -2.0, -2.0]
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: float = 0.0, std: float = 255.0) -> None:
+        super().__init__()
+        if isinstance(mean, str) or isinstance(std, str) or not std > 0:
+            raise BadValueError(f"a backbone has mean={mean}, std={std}: give gray values of 0 to 255, std above 0")
+        scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
+        shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
+        self.register_buffer("scale", scale.float().reshape(3, 1, 1), persistent=False)
+        self.register_buffer("shift", shift.float().reshape(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) normalised by ImageNet -> the same images normalised by ``mean`` and ``std``."""
+        return images * self.scale.to(images.dtype) + self.shift.to(images.dtype)

@@ -1,0 +1,104 @@
+"""Weights that torchxrayvision learnt on radiographs, by its names for them, as a start in ImageNet's place."""
+
+import pickle
+import warnings
+from pathlib import Path
+from types import ModuleType
+
+import torch
+from torch import Tensor
+
+from backbones.classifier import Classifier
+from backbones.pretrained import folder
+from backbones.published import translate
+from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+
+NAMES = {
+    **{f"densenet121-res224-{word}": "densenet121" for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")},
+    "resnet50-res512-all": "resnet50",
+}
+"""Its name for the weights -> the backbone that they belong to."""
+GRAY = ":mean=127.5,std=0.12451171875"
+"""Its networks see gray values of -1024 to 1024: (p - 127.5) / (127.5 / 1024) of p in [0, 255]."""
+
+
+def meant(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
+    """Backbone and weights that two flags mean together: either may name torchxrayvision's weights.
+
+    ``densenet121-res224-nih`` as a backbone is the network that such weights want, with them unless ``pretrained`` is
+    False. Raises ``UnknownNameError`` for no such name, ``BadValueError`` where it belongs to another backbone.
+    """
+    if name in NAMES:
+        name, pretrained = NAMES[name], name if pretrained is True else pretrained
+        if pretrained is False:
+            return name + GRAY, False
+    if isinstance(pretrained, bool):
+        return name, pretrained
+    if pretrained not in NAMES:
+        raise UnknownNameError("value of --pretrained", pretrained, ("True", "False", *NAMES))
+    if name.split(":")[0].lower() != NAMES[pretrained]:
+        raise BadValueError(f"--pretrained {pretrained} belongs to --backbone {NAMES[pretrained]}, not {name}")
+    return name if ":" in name else name + GRAY, pretrained
+
+
+def load(model: Classifier, word: str) -> None:
+    """Give the extractor of ``model`` the weights ``word``; its head stays as it is, for it has other findings.
+
+    The file is fetched once. Raises ``NotAvailableError`` that names it and its place where it cannot be had.
+    """
+    found, own = translate(state(word), model).state, model.state_dict()
+    missing = [name for name in own if name.startswith("extractor.") and name not in found]
+    if missing:
+        raise DataError(f"the weights {word} lack {len(missing)} of those of {NAMES[word]} ({examples(missing)}): delete the file")
+    model.load_state_dict({name: value for name, value in found.items() if name.startswith("extractor.")}, strict=False)
+
+
+def state(word: str) -> dict[str, Tensor]:
+    """The weights ``word`` by torchxrayvision's names for them. No code that a file might bring is run."""
+    xrv = _library(word)
+    path = _file(xrv, word)
+    try:
+        with torch.serialization.safe_globals(list(_classes(xrv))):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+        raise _broken(path) from error
+    found = content.state_dict() if isinstance(content, torch.nn.Module) else content
+    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+        raise _broken(path)
+    return found
+
+
+def _broken(path: Path) -> DataError:
+    return DataError(f"{path} holds no weights of torchxrayvision (truncated, or other things): delete it, or use --pretrained False")
+
+
+def _library(word: str) -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import torchxrayvision
+    except ImportError as error:
+        raise NotAvailableError(f"--pretrained {word} needs torchxrayvision: pip install torchxrayvision, or --pretrained False") from error
+    found: ModuleType = torchxrayvision
+    return found
+
+
+def _file(xrv: ModuleType, word: str) -> Path:
+    """Where the weights lie: among torch's checkpoints, or where torchxrayvision itself keeps them; else they are fetched."""
+    source = xrv.models.model_urls[word]["weights_url"]
+    places = [place / Path(source).name for place in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
+    there = [place for place in places if place.is_file()]
+    if there:
+        return there[0]
+    try:
+        places[0].parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(source, str(places[0]), progress=False)
+    except (OSError, RuntimeError) as error:
+        raise NotAvailableError(f"no weights {word}: lay {source} at {places[0]}, or use --pretrained False") from error
+    return places[0]
+
+
+def _classes(xrv: ModuleType) -> set[type]:
+    """The kinds of layers that its networks are made of: a file of a whole network may name these and no others."""
+    layers = {type(part) for part in xrv.models.DenseNet(weights=None).modules()}
+    return {*layers, set}

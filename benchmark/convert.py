@@ -1,0 +1,21 @@
+"""Door: a run from another project's weights. ``python -m benchmark.convert --checkpoint jf.ckpt --backbone densenet121 …``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import ConvertConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the run's folder and say what can be done with it."""
+    config, _ = cli.parse(ConvertConfig, argv, "python -m benchmark.convert")
+    from benchmark import adopted  # torch is imported when the flags are right
+
+    folder = adopted.run(config)
+    print(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""What a user calls a finding, and which finding is meant."""
+
+import re
+from collections.abc import Sequence
+
+from core.errors import UnknownNameError
+
+SHORTEST = 4
+"""Letters that a part of a finding's name must have to stand for it."""
+
+
+def match(label: str, findings: Sequence[str]) -> str:
+    """The finding that ``label`` means: case, spaces, hyphens, underscores and, where nothing else fits, numbers do not matter.
+
+    A part of one finding's name alone means that finding. Raises ``UnknownNameError`` with those there are.
+
+    >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
+    ('COVID', 'Viral Pneumonia')
+    """
+    word = _plain(label)
+    for same in (
+        [finding for finding in findings if _plain(finding) == word],
+        [finding for finding in findings if _letters(finding) == _letters(label)],
+        [finding for finding in findings if len(word) >= SHORTEST and (word in _plain(finding) or _plain(finding) in word)],
+    ):
+        if len(same) == 1:
+            return same[0]
+    raise UnknownNameError("label", label, findings)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name.lower())
+
+
+def _letters(name: str) -> str:
+    return re.sub(r"\d+", "", _plain(name))

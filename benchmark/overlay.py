@@ -1,0 +1,115 @@
+"""One image, one finding: the heat map laid over the image at its own size, in one file."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+from PIL import Image
+
+from backbones import xray_weights
+from backbones.catalog import resolve
+from benchmark import heatmaps, labels, pictured
+from benchmark.engine import prepare
+from benchmark.pictured import Explained
+from benchmark.report.figures import COLOURS
+from benchmark.training import checkpoints, machine, memory
+from config import HeatmapConfig
+from core.cli import read_yaml
+from core.errors import BadValueError, DataError
+from core.files import atomic
+from datasets import images
+
+KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP"}
+"""What a picture may be, by the end of its name."""
+SHARE = 0.45
+"""Of the heat map's colour in a pixel."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was drawn."""
+
+    path: Path
+    finding: str
+    score: float
+    """The finding's probability."""
+    method: str
+    checkpoint: Path
+
+
+@memory.enough(heatmaps.ADVICE)
+def run(config: HeatmapConfig) -> Done:
+    """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
+
+    Raises ``LocusError``: an unknown label with those there are, no run of the model with those there are, a picture of
+    an unknown kind, an image that cannot be read, a method without an answer or whose map is not finite.
+    """
+    source = Path(str(config.image_path))
+    target, kind = _target(config, source)
+    if len(config.method) != 1 or config.image is not None or (config.model and config.checkpoint):
+        raise BadValueError("--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out")
+    machine.settle(config.threads)
+    own = images.decode(source)
+    checkpoint = _checkpoint(config)
+    model, recipe = checkpoints.load(checkpoint)
+    findings = checkpoints.findings(checkpoint)
+    wanted = None if config.label is None else labels.match(config.label, findings)
+    config = replace(config, image=str(source), max_bad_images=0.0)
+    ((sample, pixels),) = pictured.images(config, recipe)
+    found = heatmaps.gathered(prepare(model, config), pixels, recipe, config)
+    k = int(np.argmax(found.probabilities)) if wanted is None else findings.index(wanted)
+    ((word, maps),) = heatmaps.Methods(config.method).maps(found.evidence).items()
+    explained = Explained(word, maps.maps[0, k].numpy(), maps.grid, found.probabilities[k])
+    heat = pictured.show(config, sample, pixels, findings[k], explained).picture.heat
+    path = target if kind else target / f"{source.stem}_{findings[k].replace(' ', '_')}.png"
+    _save(blend(own, heat[: own.shape[0], : own.shape[1]]), path)  # what prepares images may add pixels right and below
+    return Done(path, findings[k], found.probabilities[k], word, checkpoint)
+
+
+def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours."""
+    colour = colormaps[COLOURS](heat)[..., :3] * 255
+    mixed = (1 - SHARE) * image[..., None] + SHARE * colour
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _target(config: HeatmapConfig, source: Path) -> tuple[Path, str | None]:
+    """Where the picture goes and its kind; None for a folder, which gets one named after image and finding."""
+    path = Path(config.output_path)
+    if path.is_dir():
+        return path, None
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        raise BadValueError(f"--output_path {path}: a picture's name ends in {', '.join(KINDS)}; or give a folder that exists")
+    if path.resolve() == source.resolve():
+        raise BadValueError(f"--output_path {path} is the image itself: choose another name")
+    return path, kind
+
+
+def _checkpoint(config: HeatmapConfig) -> Path:
+    """The checkpoint that ``--model`` means: a path, or the newest finished run with that backbone."""
+    if config.model is None or Path(config.model).exists() or Path(config.model).suffix == ".ckpt":
+        given = config.model or config.checkpoint
+        return heatmaps.newest(Path(config.runs)) if given is None else Path(given)
+    word = _backbone(config.model)
+    finished = heatmaps.finished(Path(config.runs))
+    of = {path: str(read_yaml(path.parent / "config.yaml").get("backbone")) for path in finished}
+    for path, backbone in of.items():
+        if _backbone(backbone) == word:
+            return path
+    there = ", ".join(sorted(set(of.values()))) or "none at all"
+    raise DataError(
+        f"no finished run with the backbone {word} below {config.runs}/ (there are: {there}): train one, or give a checkpoint's path"
+    )
+
+
+def _backbone(name: str) -> str:
+    """The backbone that a name means, without its options. Raises ``UnknownNameError``."""
+    return resolve(xray_weights.meant(name, False)[0].split(":")[0])[1]
+
+
+def _save(pixels: NDArray[np.uint8], path: Path) -> None:
+    with atomic(path) as temporary:
+        Image.fromarray(pixels).save(temporary, KINDS[path.suffix.lower()], quality=95)

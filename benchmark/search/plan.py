@@ -1,0 +1,95 @@
+"""A search as its YAML states it, and the flags of a trial."""
+
+import dataclasses
+from collections.abc import Mapping, Set
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pydantic
+
+from benchmark.search.space import Span, check
+from config import TrainConfig
+from core import cli
+from core.errors import BadValueError, DataError, hint
+
+FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - {"search", "search_storage", "resume", "evaluate"}
+
+
+class Plan(pydantic.BaseModel):
+    """One search as its YAML states it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    study: Annotated[str, pydantic.Field(pattern=r"^[\w.-]+$")]
+    """Its name, in the storage and as a folder."""
+    trials: Annotated[int, pydantic.Field(ge=1)]
+    """How many values are tried, those of an earlier start among them."""
+    metric: Literal["val_auroc", "val_ap", "val_loss"] = "val_auroc"
+    """What is judged: a column of metrics.csv, that of the best epoch so far."""
+    direction: Literal["maximize", "minimize"] = "maximize"
+    """Which way is better."""
+    storage: str | None = None
+    """SQLite file, or a URL of SQLAlchemy's; none: study.db in the search's folder."""
+    sampler: Literal["tpe", "random"] = "tpe"
+    """How values are chosen: tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), or by chance."""
+    startup_trials: Annotated[int, pydantic.Field(ge=1)] = 10
+    """Trials by chance before the sampler learns and the median is known."""
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    """Which trials end early, by the epochs' values: worse than the median, or Hyperband (Li et al., JMLR 2018)."""
+    warmup_epochs: Annotated[int, pydantic.Field(ge=0)] = 0
+    """Epochs in which the median ends no trial."""
+    seed: Annotated[int, pydantic.Field(ge=0)] = 0
+    """The same seed tries the same values, interrupted or not."""
+    heartbeat: Annotated[int, pydantic.Field(ge=1)] = 20
+    """Seconds between two signs of life of a trial; after three missed ones it counts as dead and is tried again."""
+    flags: dict[str, Any] = {}
+    """Flags of main.py that all trials share."""
+    space: Annotated[dict[str, Span | list[Any]], pydantic.Field(min_length=1)]
+    """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` is an option of a word."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a resumed search must have in common with its start, JSON-able."""
+        return self.model_dump(mode="json", exclude={"trials", "storage", "heartbeat"})
+
+
+def read(path: Path) -> Plan:
+    """The search in a YAML file. Raises ``DataError`` with the field that is wrong, ``BadValueError`` for a flag or a range."""
+    content = cli.read_yaml(path)
+    try:
+        plan = Plan(**content)
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        where, fields = ".".join(map(str, first["loc"][:3])), ", ".join(Plan.model_fields)
+        raise DataError(f"the search {path}, {where}: {first['msg']}; fields: {fields}") from error
+    for name in (*plan.flags, *(word.split(".")[0] for word in plan.space)):
+        if name not in FLAGS:
+            raise BadValueError(
+                f"the search {path} has the unknown flag {name!r}: {hint(name, FLAGS)}python main.py --help lists all of them"
+            )
+    if both := sorted(set(plan.flags) & set(plan.space)):
+        raise BadValueError(f"the search {path} has {', '.join(both)} in flags and in space: leave one of them out")
+    for name, values in plan.space.items():
+        check(name, values)
+    return plan
+
+
+def given(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
+    """The flags that all trials share: those of the plan, under those that the user ``typed``."""
+    known = {name: getattr(config, name) for name in typed}
+    if both := sorted(set(known) & set(plan.space)):
+        raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")
+    if cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, known), **known}) != config:
+        raise BadValueError("--config and --search do not go together: write those flags below flags: of the search")
+    return {**plan.flags, **{name: value for name, value in known.items() if name in FLAGS}}
+
+
+def trial_config(shared: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
+    """The training of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for flags that do not go together."""
+    flags = {**shared, **{name: value for name, value in chosen.items() if "." not in name}}
+    for name, value in chosen.items():
+        flag, dot, option = name.partition(".")
+        if dot:
+            word = str(flags.get(flag, getattr(TrainConfig, flag)))
+            flags[flag] = f"{word}{',' if ':' in word else ':'}{option}={value}"
+    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})

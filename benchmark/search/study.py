@@ -1,0 +1,124 @@
+"""The search itself: trials one after the other, kept in Optuna's storage, so that a killed search goes on."""
+
+import contextlib
+import logging
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Set
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
+
+from benchmark.search import table
+from benchmark.search.plan import Plan, given, read, trial_config
+from benchmark.search.trial import again, objective
+from benchmark.training import runs
+from config import TrainConfig
+from core import seeds
+from core.errors import BadValueError, DataError, LocusError
+from core.files import write_text, writing
+
+log = logging.getLogger(__name__)
+MISSED = 3
+"""Signs of life that a dead trial has missed."""
+
+
+def search(config: TrainConfig, typed: Set[str]) -> Path:
+    """See ``benchmark.search.run``."""
+    plan = read(Path(str(config.search)))
+    shared = given(plan, config, typed)
+    folder = Path(config.model_save_dir) / f"search-{plan.study}"
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with _storage(config.search_storage or plan.storage or str(folder / "study.db")) as url:
+        study = _study(plan, url)
+        _require_same(study, plan, shared)
+        while _run_one(study, plan, shared, folder):
+            _write(study, plan, shared, folder)
+        return _write(study, plan, shared, folder)
+
+
+@contextlib.contextmanager
+def _storage(place: str) -> Iterator[str]:
+    """The URL of the storage at ``place``; what a database ends in inside the block becomes a ``DataError``."""
+    url = place if "://" in place else f"sqlite:///{place}"
+    if url == f"sqlite:///{place}":
+        with writing(place):
+            Path(place).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield url
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise DataError(f"the storage {url} cannot be used: {reason}; choose another with --search_storage") from error
+
+
+def _study(plan: Plan, url: str) -> optuna.Study:
+    """The study as the storage has it, or a new one."""
+    with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+        storage = optuna.storages.RDBStorage(
+            url, heartbeat_interval=plan.heartbeat, grace_period=MISSED * plan.heartbeat, heartbeat_stale_trial_callback=again
+        )
+    return optuna.create_study(storage=storage, study_name=plan.study, direction=plan.direction, pruner=_pruner(plan), load_if_exists=True)
+
+
+def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
+    if plan.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner()
+    return optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs) if plan.pruner == "median" else optuna.pruners.NopPruner()
+
+
+def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) -> None:
+    """Raise ``BadValueError`` where the storage holds another search of this name."""
+    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name in plan.flags}}
+    before = study.user_attrs.get("search")
+    if before is None:
+        study.set_user_attr("search", asked)
+    elif before != asked:
+        other = sorted(name for name in {*asked, *before} if asked.get(name) != before.get(name))
+        raise BadValueError(f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}: give study another name")
+
+
+def _run_one(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> bool:
+    """Run the next trial, or wait for those of another process; whether there was any."""
+    with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+        optuna.storages.fail_stale_trials(study)
+        begun = {table.origin(trial) for trial in study.trials}
+        waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if len(begun) < plan.trials or waiting:
+            study.sampler = _sampler(plan, len(begun))
+            study.optimize(lambda trial: objective(trial, plan, shared, folder), n_trials=1, catch=(LocusError,))
+            return True
+    if study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        log.info("waiting for a trial of another process, or of one that was killed: the latter is tried again")
+        time.sleep(plan.heartbeat)
+        return True
+    return False
+
+
+def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
+    """A sampler of its own for each trial: what a resumed search draws does not depend on where it was interrupted."""
+    seed = int(seeds.generator(plan.seed, "trial", number).integers(2**32))
+    if plan.sampler == "random":
+        return optuna.samplers.RandomSampler(seed)
+    return optuna.samplers.TPESampler(n_startup_trials=plan.startup_trials, seed=seed)
+
+
+def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> Path:
+    """The tables, and the best trial's flags; the folder. Raises ``LocusError`` where every trial has failed."""
+    trials = study.get_trials(deepcopy=False)
+    write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
+    write_text(folder / "trials.md", table.markdown(trials, plan))
+    best = _best(study)
+    if best is not None:
+        runs.write_config(trial_config(shared, best.params), folder)
+    elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(trial.state == TrialState.PRUNED for trial in trials):
+        reason = next((trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs), "they were killed")
+        raise LocusError(f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}")
+    return folder
+
+
+def _best(study: optuna.Study) -> FrozenTrial | None:
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.best_trial if done else None

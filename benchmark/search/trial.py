@@ -1,0 +1,76 @@
+"""One trial: a training with the values that Optuna chose, told its validation score after each epoch, ended early or failed."""
+
+import logging
+import math
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+import optuna
+
+from benchmark.search import table
+from benchmark.search.plan import Plan, trial_config
+from benchmark.search.space import suggest
+from benchmark.training import devices
+from benchmark.training.module import Module
+from benchmark.training.run import train
+from core.errors import BadValueError, LocusError
+
+log = logging.getLogger(__name__)
+RETRIES = 2
+with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
+    again = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
+"""Puts a trial that broke off at the head of those to come; its run goes on from its last.ckpt."""
+
+
+class Pruning(lightning.Callback):
+    """After each epoch tells the trial the best value so far, and ends the training where that is not worth going on."""
+
+    def __init__(self, trial: optuna.Trial, plan: Plan) -> None:
+        """Reports ``plan.metric`` to ``trial``."""
+        self.trial, self.plan = trial, plan
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Report; raises ``optuna.TrialPruned``."""
+        if not isinstance(pl_module, Module):
+            return
+        self.trial.report(value(pl_module.history, self.plan), len(pl_module.history))
+        if len(pl_module.history) < pl_module.config.epochs and self.trial.should_prune():
+            raise optuna.TrialPruned
+
+
+def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder: Path) -> float:
+    """The value of ``trial``, whose weights lie in ``folder/trial-<number>``; one that is tried again goes on where it was killed.
+
+    No trial sees a test image.
+
+    Raises ``optuna.TrialPruned``, and ``LocusError`` for flags that do not go together, too little memory and the like,
+    whose sentence is kept.
+    """
+    chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
+    place = folder / f"trial-{table.origin(trial.study.get_trials(deepcopy=False)[trial.number]):04d}"
+    log.info("trial %d: %s", trial.number, table.told(chosen))
+    try:
+        config = trial_config(shared, chosen)
+        if devices.world(config) > 1:
+            raise BadValueError("a trial trains on one device: write --devices 1, and start the search once per GPU on one storage")
+        found = value(train(config, place, Pruning(trial, plan)), plan)
+    except KeyboardInterrupt:
+        again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
+        raise
+    except LocusError as error:
+        log.info("trial %d failed: %s", trial.number, error)
+        trial.set_user_attr("reason", str(error))
+        raise
+    log.info("trial %d: %s %.4f", trial.number, plan.metric, found)
+    return found
+
+
+def value(history: list[dict[str, float]], plan: Plan) -> float:
+    """The best value of the epochs so far. Raises ``LocusError`` where no epoch has one."""
+    values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
+    if not values:
+        raise LocusError(f"{plan.metric} is not defined on the validation images: no finding has both classes there")
+    return max(values) if plan.direction == "maximize" else min(values)

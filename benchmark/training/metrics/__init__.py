@@ -1,0 +1,5 @@
+"""How good a classifier's scores are: ranking, decisions at a threshold from validation, calibration, with intervals by patient."""
+
+from benchmark.training.metrics.auroc import Scores, scores
+
+__all__ = ["Scores", "scores"]

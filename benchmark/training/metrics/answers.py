@@ -1,0 +1,62 @@
+"""What a classifier said about the images of a split, and what is true: all that its metrics are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.types import FloatArray
+from datasets import studies
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Logits and labels of n images (or studies) for K findings, and whose they are."""
+
+    findings: tuple[str, ...]
+    logits: Tensor
+    """(n,K) float64, before any sigmoid or softmax."""
+    labels: Tensor
+    """(n,K) 0, 1 or nan (unknown)."""
+    patients: Sequence[str]
+    """(n,) what a resample draws."""
+    exclusive: bool = False
+    """Whether the classes exclude each other (softmax); else a sigmoid each."""
+
+    @cached_property
+    def person(self) -> NDArray[np.intp]:
+        """(n,) number of each image's patient, in the patients' order."""
+        return np.unique(np.asarray(self.patients, dtype=str), return_inverse=True)[1].reshape(-1)
+
+    @property
+    def persons(self) -> int:
+        """How many patients there are."""
+        return int(self.person.max(initial=-1)) + 1
+
+    @property
+    def ranked(self) -> Tensor:
+        """(n,K) float64 what images are ranked by: the logit, of a softmax the logarithm of the probability."""
+        return self.logits.double().log_softmax(1) if self.exclusive else self.logits.double()
+
+    def probabilities(self, temperature: float = 1.0) -> FloatArray:
+        """(n,K) of the logits divided by ``temperature``."""
+        scaled = self.logits.double() / temperature
+        return (scaled.softmax(1) if self.exclusive else scaled.sigmoid()).numpy()
+
+    @cached_property
+    def classes(self) -> NDArray[np.int64]:
+        """(n,) the one class that each image has; -1 where it has none, several, or a label is unknown."""
+        one = (self.labels == 1).sum(1) == 1
+        return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
+
+    def by_study(self, study: Sequence[str]) -> "Answers":
+        """(n,) study of each image -> the answers by study: the largest of what was said and of what is true of its images."""
+        names, values = studies.maximum(self.ranked, study)
+        labels = studies.maximum(self.labels, study)[1]
+        patient = dict(zip(study, self.patients, strict=True))
+        found = torch.from_numpy(values), torch.from_numpy(labels).float(), [patient[name] for name in names]
+        return Answers(self.findings, *found, self.exclusive)

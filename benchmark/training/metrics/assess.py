@@ -1,0 +1,95 @@
+"""All that metrics.json says of a classifier: thresholds and temperature from validation, then each split with intervals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.records.record import Origin
+from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
+from benchmark.statistics.intervals import LEVEL, interval
+from benchmark.training.metrics import calibration, decisions, ranking, thresholds
+from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.thresholds import Choice, Threshold
+
+Row = dict[str, Any]
+Numbers = dict[str, Resampled]
+
+
+def assess(val: Answers, test: Answers, choice: Choice = "youden") -> Row:
+    """Thresholds, temperature, and the metrics of both splits; what is undefined is nan and says why.
+
+    On the validation images themselves a chosen threshold's origin is ``oracle``: it was chosen on their truth.
+    """
+    temperature = calibration.fit(val)
+    chosen = [] if val.exclusive else thresholds.choose(val, choice)
+    stated = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
+    origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
+    return {
+        "temperature": temperature.row,
+        **stated,
+        "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
+        "val": _split(val, chosen, temperature.value, origins[0]),
+        "test": _split(test, chosen, temperature.value, origins[1]),
+    }
+
+
+def _split(answers: Answers, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
+    """One split: means over the findings that have a number, then each finding by itself."""
+    called = decisions.decided(answers, [one.logit for one in chosen])
+    each = _per_finding(answers, called, temperature)
+    values, ends = _told(_means(each) | _as_a_whole(answers, called))
+    how: Row = {"confusion_matrix": decisions.matrix(answers).tolist()} if answers.exclusive else {"threshold_origin": origin}
+    errors = {"ece": calibration.errors(answers, 1.0), "ece_scaled": calibration.errors(answers, temperature)}
+    values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
+    if answers.exclusive:
+        values |= {"ece": calibration.top_error(answers, 1.0), "ece_scaled": calibration.top_error(answers, temperature)}
+    counts = {"n": len(answers.logits), "patients": answers.persons, "judged": int(decisions.together(*called)[1][:, 0, 1].sum())}
+    rows = {name: _finding(answers, k, each, errors, chosen) for k, name in enumerate(answers.findings)}
+    return {**values, **counts, **how, "intervals": ends, "findings": rows}
+
+
+def _per_finding(answers: Answers, called: decisions.Called, temperature: float) -> Numbers:
+    """(K,) each, resampled: what ranks, what is decided, and the Brier score before and after scaling."""
+    ranked = ranking.resampled(answers)
+    columns = (decisions.each(*called), calibration.brier(answers, 1.0), calibration.brier(answers, temperature))
+    part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
+    counted = resample(decisions.summed((part, whole), answers))
+    words = decisions.WORDS[answers.exclusive]
+    found = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
+    found |= {words[name]: counted[:, i] for i, name in enumerate(decisions.METRICS) if name in words}
+    return found | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
+
+
+def _means(each: Numbers) -> Numbers:
+    return {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
+
+
+def _as_a_whole(answers: Answers, called: decisions.Called) -> Numbers:
+    """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
+    found = resample(decisions.summed(decisions.together(*called), answers))[0]
+    return {"accuracy": found[1]} if answers.exclusive else {"hamming_loss": found[0], "exact_match": found[1]}
+
+
+def _told(numbers: Numbers) -> tuple[Row, Row]:
+    """Values and intervals, by name; no interval is None."""
+    joined = Resampled.joined(list(numbers.values()))
+    ends = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
+    return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
+
+
+def _finding(answers: Answers, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]) -> Row:
+    values, ends = _told({name: one[k] for name, one in each.items()})
+    values |= {name: numbers[k] for name, numbers in errors.items()}
+    labels = answers.labels[:, k]
+    n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
+    reasons = _reasons(values, f"{positives} of {n} images are positive: one class only", chosen[k].reason if chosen else "")
+    counts = {"n": n, "positives": positives}
+    return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}
+
+
+def _reasons(values: Row, one_class: str, no_threshold: str) -> dict[str, str]:
+    """Why each number that is nan is nan."""
+    known = dict.fromkeys(ranking.METRICS, one_class)
+    known |= {word: no_threshold or decisions.REASONS[name] for words in decisions.WORDS.values() for name, word in words.items()}
+    return {name: known.get(name, "no label is known here, or none on the validation side") for name, v in values.items() if np.isnan(v)}

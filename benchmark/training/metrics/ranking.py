@@ -1,0 +1,101 @@
+"""AUROC and average precision in every resample of the patients, and without each patient.
+
+One walk down the sorted scores serves a block of resamples at once: at each image the counts of its patient are added to
+the true or the false positives of all of them. Equal to scoring each resample by itself, ties included.
+NIH's 25,596 test images, 14 findings and 10,000 resamples take one core about two seconds.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numba import njit
+from numpy.typing import NDArray
+
+from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
+from benchmark.training import metrics
+from benchmark.training.metrics.answers import Answers
+from core.types import FloatArray
+
+METRICS = ("auroc", "ap")
+BLOCK = 512
+"""Resamples that walk together: what they count fits into the nearest cache."""
+
+
+def resampled(answers: Answers, seed: int = 0) -> Resampled:
+    """(K,2) AUROC and average precision of each finding, resampled; nan where a resample lacks one of the classes."""
+    drawn = weights(answers.persons, seed).T  # (P, R)
+    rows = metrics.scores(answers.logits, answers.labels, answers.findings, answers.exclusive)["findings"].values()
+    value = np.array([[row[metric] for metric in METRICS] for row in rows])
+    known = ~np.isnan(answers.labels.numpy())
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        each = list(pool.map(lambda k: _finding(answers, k, drawn), range(len(value))))
+    present = np.zeros((answers.persons, len(value)), dtype=bool)
+    for k in range(len(value)):
+        present[answers.person[known[:, k]], k] = True
+    samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
+    return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
+
+
+def _finding(answers: Answers, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
+    """(R,2) of the resamples and (P,2) without each patient."""
+    labels = answers.labels[:, k].numpy()
+    known = ~np.isnan(labels)
+    order, truth, closes = descending(answers.ranked[known, k].numpy(), labels[known] == 1)
+    who = answers.person[known][order]
+    samples = [areas(who, truth, closes, np.ascontiguousarray(drawn[:, at : at + BLOCK])) for at in range(0, drawn.shape[1], BLOCK)]
+    without = [areas(who, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
+    return np.concatenate(samples).astype(np.float32), np.concatenate(without)
+
+
+def all_but(start: int, patients: int) -> Counts:
+    """(P,b) counts of b resamples, each of which has all patients once but one, from number ``start`` on.
+
+    >>> all_but(1, 3).tolist()
+    [[1, 1], [0, 1], [1, 0]]
+    """
+    width = min(BLOCK, patients - start)
+    counts = np.ones((patients, width), dtype=np.uint8)
+    counts[np.arange(start, start + width), np.arange(width)] = 0
+    return counts
+
+
+def descending(values: FloatArray, positive: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n,) scores and truth -> (n,) the order of the walk, its truth, and where a run of equal scores with a positive ends.
+
+    From the highest score down, positives first among equals.
+    """
+    order = np.lexsort((~positive, -values))
+    ordered, truth = values[order], positive[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    run = np.cumsum(last) - last  # (n,) number of the run of equals
+    return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def areas(who: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts) -> FloatArray:
+    """(n,) patient and truth of a walk, and where it closes a run of equals; (P,b) counts -> (b,2) AUROC and AP of each resample.
+
+    A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    """
+    width = times.shape[1]
+    true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
+    pairs, gained = np.zeros(width), np.zeros(width)
+    for i in range(len(who)):
+        row = times[who[i]]
+        if positive[i]:
+            for r in range(width):
+                true[r] += row[r]
+        else:
+            for r in range(width):
+                pairs[r] += row[r] * (before[r] + true[r])
+                false[r] += row[r]
+        if closes[i]:
+            for r in range(width):
+                gained[r] += (true[r] - before[r]) * true[r] / max(true[r] + false[r], 1.0)
+                before[r] = true[r]
+    found = np.full((width, 2), np.nan)
+    for r in range(width):
+        if true[r] > 0 and false[r] > 0:
+            found[r, 0], found[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
+    return found

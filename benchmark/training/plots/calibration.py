@@ -1,0 +1,53 @@
+"""Reliability diagrams before and after temperature scaling. Guo et al., ICML 2017, figure 1."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.calibration import BINS
+from benchmark.training.metrics.decisions import decided
+from benchmark.training.plots import panels
+from core.types import FloatArray
+
+
+def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
+    """One panel per finding: how often it is there among images of about the same probability; dots as large as their share."""
+    fitted = found["temperature"]["value"]
+    sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
+    figure, each = panels.grid(test.findings, f"Calibration on test ({found['test']['n']} images), T from validation")
+    _, true, known = decided(test, np.zeros(len(test.findings)))
+    for k, axes in enumerate(each):
+        row = found["test"]["findings"][test.findings[k]]
+        axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
+        for name, temperature, error, colour, marker in sides:
+            if np.isnan(row[error]):
+                continue
+            values = test.probabilities(temperature)[known[:, k], k]
+            _dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
+        if axes.get_legend_handles_labels()[0]:
+            panels.legend(axes, "upper left")
+        else:
+            panels.nothing(axes, row["reasons"]["ece"])
+    panels.shares(each, "probability", "frequency")
+    panels.save(figure, path)
+
+
+def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(n,) probabilities and truth -> mean probability, frequency, and share of the images in each bin that has any.
+
+    >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
+    [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [0.5, 0.25, 0.25]]
+    """
+    place = np.minimum((values * BINS).astype(int), BINS - 1)
+    count, said, true = (np.bincount(place, weights, minlength=BINS) for weights in (None, values, truth))
+    some = count > 0
+    return said[some] / count[some], true[some] / count[some], count[some] / len(values)
+
+
+def _dots(axes: Axes, said: FloatArray, true: FloatArray, share: FloatArray, colour: str, marker: str, label: str) -> None:
+    axes.plot(said, true, color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label)
+    axes.scatter(said, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)

@@ -1,0 +1,36 @@
+"""ROC curves with the thresholds that validation chose."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from sklearn.metrics import roc_curve
+
+from benchmark.training.metrics.answers import Answers
+from benchmark.training.plots import panels
+
+
+def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
+    """One panel per finding: the curve, AUROC with its interval, and the point at the threshold."""
+    figure, each = panels.grid(test.findings, f"ROC on test ({found['test']['n']} images)")
+    for k, axes in enumerate(each):
+        row = found["test"]["findings"][test.findings[k]]
+        if np.isnan(row["auroc"]):
+            panels.nothing(axes, row["reasons"]["auroc"])
+        else:
+            known = ~test.labels[:, k].isnan()
+            false, true, _ = roc_curve(test.labels[known, k].numpy(), test.ranked[known, k].numpy())
+            axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
+            axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.told(row, 'auroc')}")
+            _mark(axes, row, found.get("thresholds", {}).get(test.findings[k]))
+            panels.legend(axes, "lower right")
+    panels.shares(each, "1 - specificity", "sensitivity")
+    panels.save(figure, path)
+
+
+def _mark(axes: Axes, row: dict[str, Any], threshold: dict[str, Any] | None) -> None:
+    """The point at the threshold, where there is one."""
+    if threshold is not None and not np.isnan(threshold["logit"]):
+        where = f"p ≥ {threshold['probability']:.2g} ({threshold['origin']})"
+        axes.plot([1 - row["specificity"]], [row["sensitivity"]], "o", markersize=5, color=panels.ORANGE, label=where)

@@ -1,0 +1,88 @@
+"""The pixels of a DICOM file: stored values whatever the compression, and what is black and white among them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError
+
+READERS = {"1.2.840.10008.1.2.5": "pydicom", **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow")}
+"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest: lossless JPEG, JPEG-LS
+and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there (``docs/data_setup.md``)."""
+OTHERS, INSTALL = "pylibjpeg", "pip install pylibjpeg pylibjpeg-libjpeg (the latter is under the GPL, version 3)"
+BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
+"""What decoding broken pixels ends in."""
+Values = tuple[NDArray[np.float64], float, float]
+"""Values that are to be shown, and those that become black and white."""
+
+
+def stored(path: Path, found: Any) -> NDArray[Any]:
+    """The stored values, (H, W) or (H, W, 3).
+
+    Raises ``DataError`` where what reads the file's compression is not installed, or what pydicom raises for broken pixels.
+    """
+    syntax = found.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        found.pixel_array_options(decoding_plugin=_reader(path, found, syntax))
+    return np.asarray(found.pixel_array)
+
+
+def _reader(path: Path, found: Any, syntax: Any) -> str:
+    """The plugin for a compressed file. Only a picture of the header's size reaches it: a larger one could take hours and all memory."""
+    from pydicom import encaps
+    from pydicom.pixels.decoders.base import get_decoder
+
+    word = READERS.get(syntax, OTHERS)
+    if word not in get_decoder(syntax).available_plugins:
+        raise DataError(f"cannot decode {path}: its pixels are {syntax.name}, and what reads that is not installed: {INSTALL}")
+    if word == OTHERS:
+        size, stated = coded_size(next(encaps.generate_frames(found.PixelData, number_of_frames=1))), (found.Rows, found.Columns)
+        if size != stated:
+            raise DataError(f"cannot decode {path}: its picture is {size}, its header says {stated} rows and columns")
+    return word
+
+
+def coded_size(stream: bytes) -> tuple[int, int] | None:
+    """(H, W) of a JPEG stream by the first of its segments that states it; None where none does.
+
+    >>> coded_size(bytes.fromhex("ffd8 ffc3 000b 0c 0018 0020 01 011100"))
+    (24, 32)
+    """
+    at = 2
+    while at + 9 <= len(stream) and stream[at] == 0xFF:
+        kind, length = stream[at + 1], int.from_bytes(stream[at + 2 : at + 4])
+        if kind == 0xFF:  # padding
+            at += 1
+            continue
+        if kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
+            return int.from_bytes(stream[at + 5 : at + 7]), int.from_bytes(stream[at + 7 : at + 9])
+        at += 2 + length
+    return None
+
+
+def windowed(pixels: NDArray[Any], found: Any) -> Values:
+    """Stored values under the file's modality and VOI: rescaled, then by the VOI LUT or else the first window, where there is one."""
+    from pydicom.pixels import processing
+
+    values = np.asarray(processing.apply_modality_lut(pixels, found))
+    if "VOILUTSequence" in found:
+        shown = np.asarray(processing.apply_voi(values, found), np.float64)
+    elif found.get("WindowCenter") not in (None, "") and found.get("WindowWidth") not in (None, ""):
+        return _between(values, found)
+    elif values.dtype == np.uint8:
+        return values.astype(np.float64), 0.0, 255.0
+    else:
+        shown = values.astype(np.float64)
+    return shown, float(shown.min()), float(shown.max())
+
+
+def _between(values: NDArray[Any], found: Any) -> Values:
+    """Values under the file's first window, linear or sigmoid, and the two ends of that window's output."""
+    from pydicom.pixels import processing
+
+    shown = np.asarray(processing.apply_windowing(values, found), np.float64)
+    centre, width = (float(np.atleast_1d(found[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
+    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), found)
+    return shown, float(ends[0]), float(ends[1])

@@ -1,0 +1,109 @@
+"""Getting a data set by its publisher's own client, into an empty folder: all of it or nothing."""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from core.errors import BadValueError, DataError, NotAvailableError
+from core.files import writing
+from datasets import REGISTRY, spelled
+
+log = logging.getLogger(__name__)
+KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
+"""Files that Kaggle's client takes for a user's key."""
+
+
+@dataclass(frozen=True)
+class Kaggle:
+    """What Kaggle's client downloads as one archive: ``kaggle <kind> download <name>``."""
+
+    kind: Literal["datasets", "competitions"]
+    name: str
+    """As in the address of its page."""
+
+    def __str__(self) -> str:
+        return f"`kaggle {self.kind} download {self.name}`, which --download True runs and unpacks"
+
+    @property
+    def archive(self) -> str:
+        """The file's name."""
+        return f"{self.name.rpartition('/')[2]}.zip"
+
+
+def fetch(word: str, root: Path | str | None) -> None:
+    """Fill the folder ``root`` with the files of the data set ``word``; one that has files already is left as it is.
+
+    The client works in a folder beside ``root``, and what it brought is unpacked there: ``root`` appears when all is there. What a killed
+    download had of the archive is kept for the next. Raises ``NotAvailableError`` where there is no command, its program or its key,
+    ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
+    """
+    origin = REGISTRY.get(spelled(word)).origin
+    if not isinstance(origin, Kaggle):
+        raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
+    if root is None:
+        raise BadValueError("--download needs the folder to fill: give it, absent or empty (--data_root_dir)")
+    place = Path(root).resolve()
+    if place.is_dir() and any(place.iterdir()):
+        log.info("%s has files already: nothing is downloaded", root)
+        return
+    beside = place.parent / f".{place.name}.download"
+    with writing(beside):
+        beside.mkdir(parents=True, exist_ok=True)
+        _run(origin, beside)
+        _unpack(beside / origin.archive, beside / "unpacked")
+        (beside / "unpacked").replace(place)
+        shutil.rmtree(beside)
+    log.info("%s is in %s", word, root)
+
+
+def _run(origin: Kaggle, folder: Path) -> None:
+    """Bring the archive into ``folder``; what the client says goes to the screen."""
+    program = shutil.which("kaggle") or shutil.which("kaggle", path=str(Path(sys.executable).parent))
+    if program is None:
+        raise NotAvailableError("Kaggle's client is not installed: pip install kaggle")
+    words = [origin.kind, "download", origin.name]
+    status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
+    if status or not (folder / origin.archive).is_file():
+        raise NotAvailableError(
+            f"`kaggle {' '.join(words)}` brought no {origin.archive} (status {status}, its words are above): {_advice(origin)}"
+        )
+
+
+def _advice(origin: Kaggle) -> str:
+    if not has_key(os.environ, Path.home()):
+        return (
+            "no key was found: make one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token, or set "
+            "KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
+        )
+    if origin.kind == "competitions":
+        return f"accept the rules at https://www.kaggle.com/competitions/{origin.name}/rules with the account of your key, then call again"
+    return f"see https://www.kaggle.com/datasets/{origin.name}, then call again"
+
+
+def has_key(environment: Mapping[str, str], home: Path) -> bool:
+    """Whether Kaggle's client finds a key: in the environment, or in a file of ``KEYS`` in one of its folders."""
+    if environment.get("KAGGLE_API_TOKEN") or (environment.get("KAGGLE_USERNAME") and environment.get("KAGGLE_KEY")):
+        return True
+    settings = Path(environment.get("XDG_CONFIG_HOME") or home / ".config")
+    folders = [Path(environment.get("KAGGLE_CONFIG_DIR") or home / ".kaggle"), home / ".kaggle", settings / "kaggle"]
+    return any((folder / name).is_file() for folder in folders for name in KEYS)
+
+
+def _unpack(archive: Path, folder: Path) -> None:
+    """All files of ``archive``, below ``folder`` whatever their names say. A broken one is removed: the next call gets another."""
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it unpacked
+    log.info("unpacking %s", archive)
+    try:
+        with zipfile.ZipFile(archive) as content:
+            content.extractall(folder)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        archive.unlink(missing_ok=True)
+        raise DataError(f"the archive {archive.name} came broken ({error}) and was removed: call again") from error

@@ -1,0 +1,54 @@
+"""Paths that a table names: they stay in the data set's folder, whatever a cell says and wherever a link leads."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from core.errors import DataError
+
+LONGEST, LONGEST_NAME = 1000, 200
+"""Most letters of a path in a table, and bytes of a name in it."""
+STAY = "the files of a data set lie in its folder"
+
+
+def inside(root: Path, cell: str, table: Path) -> Path:
+    """The path that ``cell`` of ``table`` names below ``root``; the file may be absent, nothing is opened.
+
+    Raises ``DataError`` for an empty cell, an absolute path, ``..``, and a link that leads out of the folder.
+    """
+    path = below(root, cell, table)
+    refuse_links([path], root)
+    return path
+
+
+def below(root: Path, cell: str, table: Path) -> Path:
+    """As ``inside``, but by the text of ``cell`` alone: for many cells, whose paths go to ``refuse_links`` together.
+
+    >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()
+    'data/images/a.png'
+    """
+    if not cell or "\0" in cell or len(cell) > LONGEST or max((len(name.encode()) for name in Path(cell).parts), default=0) > LONGEST_NAME:
+        raise DataError(f"{table} has {cell[:40]!r} where the path of a file should be: {STAY}, write its path from there")
+    if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
+        raise DataError(f"{table} names the file {cell!r}: {STAY}, write its path from there, with / and without ..")
+    return root / cell
+
+
+def refuse_links(paths: Iterable[Path], root: Path) -> None:
+    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it; nothing is opened."""
+    seen = {root}
+    for path in paths:
+        _refuse(path, root, seen)
+
+
+def _refuse(path: Path, root: Path, seen: set[Path]) -> None:
+    """Step by step down from ``root``: what is no link lies where its folder does, and a folder is looked at once."""
+    if path.parent not in seen and path.parent != path:
+        _refuse(path.parent, root, seen)
+        seen.add(path.parent)
+    try:
+        end = path.resolve() if path.is_symlink() else path
+        out = end != path and not end.is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # a name that is too long, links in a circle
+        raise DataError(f"cannot follow {path}: {error}") from error
+    if out:
+        raise DataError(f"{path} is a link that leads out of {root}, to {end}: {STAY}, put the file itself there")

@@ -1,0 +1,27 @@
+"""Images of which the lungs are outlined: where heat may be at all, which is no truth about a finding."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class LungSample(Sample):
+    """A sample with a mask of both lungs. It stands apart from ``masks``, which say where findings are and are scored as truth."""
+
+    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
+    """Draws the lungs, (H, W) in ``frame``; None where this image has no such mask."""
+
+    @property
+    def lungs(self) -> NDArray[np.bool_] | None:
+        """(H, W) mask of both lungs in ``frame``; None where the image has none. Raises ``DataError`` for a broken file."""
+        return None if self.read_lungs is None else self.read_lungs()
+
+
+def outlined(sample: Sample) -> Callable[[], NDArray[np.bool_]] | None:
+    """What draws the lungs of a sample, (H, W) in its frame; None where nobody outlined them."""
+    return sample.read_lungs if isinstance(sample, LungSample) else None

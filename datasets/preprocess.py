@@ -1,0 +1,112 @@
+"""Images made ready as another project reads them, before anything is resized."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.types import Sample
+from datasets.base import Dataset
+from datasets.lungs import LungSample
+
+GRAY = 128
+"""What lies beside the image in its square."""
+Mask = NDArray[np.bool_]
+
+
+def of(data: Dataset, word: str) -> Dataset:
+    """``data`` with its images made ready: ``none`` leaves them, ``jf`` is :func:`jf`."""
+    return data if word == "none" else Prepared(data)
+
+
+def one(sample: Sample, word: str) -> Sample:
+    """A sample with its image made ready as :func:`of` does.
+
+    The frame grows with the image, to the right and down, so that boxes and masks stay where they are and heat beside the
+    image counts as heat off the truth.
+    """
+    if word == "none":
+        return sample
+    masks, side = sample.read_masks, max(sample.frame)
+    changed = replace(
+        sample,
+        frame=(side, side),
+        read=lambda: jf(sample.read()),
+        source=_source(sample.source),
+        read_masks=None if masks is None else functools.partial(_widened, masks, side),
+    )
+    if isinstance(changed, LungSample) and changed.read_lungs is not None:
+        lungs = changed.read_lungs
+        return replace(changed, read_lungs=lambda: square(lungs(), side))
+    return changed
+
+
+def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(h, w) uint8 -> (L, L) with L = max(h, w): histogram equalised, blurred (Gauss, 3 x 3), gray below or to the right.
+
+    Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. Its (x - 128) / 64 is the backbone's:
+    ``densenet121:mean=128,std=64``.
+    """
+    blurred = cv2.GaussianBlur(cv2.equalizeHist(image), (3, 3), 0)
+    return square(np.asarray(blurred, np.uint8), max(image.shape), GRAY)
+
+
+def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
+    """(h, w) -> (side, side): the image in the upper left corner, ``value`` in the rest.
+
+    >>> square(np.array([[1], [2]]), 2, 9).tolist()
+    [[1, 9], [2, 9]]
+    """
+    return np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value)
+
+
+class Prepared(Dataset):
+    """A data set's part with its images made ready by :func:`jf`; it says so in ``describe``."""
+
+    def __init__(self, data: Dataset) -> None:
+        object.__setattr__(self, "name", data.name)
+        self.data = data
+        self.findings, self.split = data.findings, data.split
+        self.describe = {**data.describe, "preprocess": "jf"}
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    @property
+    def labels(self) -> NDArray[np.float32]:
+        """(N, K) labels, 0, 1 or nan."""
+        return self.data.labels
+
+    @property
+    def patients(self) -> list[str]:
+        """Patient of each image."""
+        return self.data.patients
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index``, made ready."""
+        return one(self.data.sample(index), "jf")
+
+    def readings(self, index: int) -> Any:
+        """Each reader's boxes, of a data set that has such: they stay where they are."""
+        return getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
+
+
+def _widened(masks: Callable[[], Mapping[str, Mask]], side: int) -> dict[str, Mask]:
+    return {finding: square(mask, side) for finding, mask in masks().items()}
+
+
+def _source(source: str) -> str:
+    """What the pixels are made from, for the cache: another word than the file's own, with the file's time and length."""
+    if not source:
+        return ""
+    path = Path(source).absolute()
+    try:
+        state = path.stat()
+    except OSError:
+        return f"jf:{source}"
+    return f"jf:{path}:{state.st_mtime_ns}:{state.st_size}"

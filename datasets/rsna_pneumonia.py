@@ -1,0 +1,117 @@
+"""RSNA Pneumonia Detection Challenge 2018."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import DataError, examples
+from core.files import file_hash
+from datasets import dicom
+from datasets.base import Request
+from datasets.download import Kaggle
+from datasets.filed import Filed, Row, Truth, by_stem, drawn, grouped, task, with_file
+from datasets.tables import numbers, read_csv
+
+FRAME = (1024, 1024)
+"""(H, W) of every image."""
+LABELS, CLASSES, MAPPING = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv", "pneumonia-challenge-dataset-mappings_2018.json"
+SIDES = ["x", "y", "width", "height"]
+ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
+LAYOUT = f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; better with {MAPPING} of www.rsna.org beside them"
+
+
+class RsnaPneumonia(Filed):
+    """RSNA Pneumonia Detection Challenge: 26,684 labelled frontal radiographs of NIH's, boxes of lung opacities by radiologists.
+
+    ::
+
+        root/  stage_2_train_images/<patientId>.dcm   stage_2_train_labels.csv
+               stage_2_detailed_class_info.csv (optional)   pneumonia-challenge-dataset-mappings_2018.json (better with it)
+
+    Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several an image, x, y, width, height
+    from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
+
+    ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
+    on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
+    counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
+    the official partition is a draw by patient. Option ``whole=True``: all images are test, for a model trained on others.
+
+    Licence: RSNA allows academic, educational, commercial and other use if it is named; Kaggle's copy has the challenge's
+    rules, and NIH's terms hold for the images. Cite: Shih et al.,
+    Augmenting the NIH Chest Radiograph Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
+    """
+
+    name = "rsna_pneumonia"
+    origin = ORIGIN
+
+    def __init__(self, request: Request, whole: bool = False) -> None:
+        self.findings, self.split = task(request, {1: ("Pneumonia",)}, self.name, 1), request.split
+        root = request.folder(LAYOUT)
+        target, boxed, edges = _labels(root / LABELS)
+        files = by_stem(root, "stage_2_train_images")
+        images = with_file(root, target, files, LAYOUT)
+        nih = _nih(root / MAPPING)
+        patients = [nih.get(image, image).split("_")[0] for image in images]
+        truth, clipped = grouped(root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME))
+        names = drawn(patients, request, whole=whole)
+        self.rows = _rows(root, images, patients, target, truth, files, nih)
+        self.rows = [row for row, name in zip(self.rows, names, strict=True) if name == self.split]
+        self.describe = {
+            "partition": "whole" if whole else request.partition,
+            "lists": "none published: drawn by patient",
+            "patients": "NIH's" if nih else "unknown: each image counts as one",
+            "images": len(self.rows),
+            "images_without_file": len(target) - len(images),
+            "boxes_clipped": clipped,
+            "tables": {name: file_hash(root / name) for name in (LABELS, MAPPING) if (root / name).is_file()},
+        }
+        dicom.library()
+
+
+def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
+    """Image -> 0 or 1; the image of each box; the (n,4) xyxy boxes. A row that is there twice counts once."""
+    raw = read_csv(path, ("patientId", *SIDES, "Target")).drop_duplicates()
+    if not raw["Target"].isin(("0", "1")).all():
+        raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
+    each = raw.groupby("patientId", sort=False)["Target"].nunique()
+    if (each > 1).any():
+        raise DataError(f"{path} has {int((each > 1).sum())} images with both Targets: {examples(each.index[each > 1])}")
+    positive = raw["Target"] == "1"
+    if (raw.loc[~positive, SIDES] != "").any(axis=None):
+        told = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
+        raise DataError(f"{path} has boxes where Target is 0: {told}")
+    corner = np.stack([numbers(path, raw.loc[positive, side]).to_numpy() for side in SIDES], axis=1)
+    edges = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
+    return dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True)), raw.loc[positive, "patientId"].tolist(), edges
+
+
+def _nih(path: Path) -> dict[str, str]:
+    """Image -> NIH's file name; nothing without the mapping."""
+    if not path.is_file():
+        return {}
+    try:
+        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in json.loads(path.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})") from error
+
+
+def _rows(
+    root: Path, images: list[str], patients: list[str], target: dict[str, int], truth: Truth, files: dict[str, Path], nih: dict[str, str]
+) -> list[Row]:
+    table = read_csv(root / CLASSES, ("patientId", "class")) if (root / CLASSES).is_file() else pd.DataFrame({"patientId": [], "class": []})
+    classes = dict(zip(table["patientId"], table["class"], strict=True))
+    about = [{"class": classes.get(image), "nih": nih.get(image)} for image in images]
+    return [
+        Row(
+            image,
+            patient,
+            files[image],
+            FRAME,
+            np.array([target[image]], np.float32),
+            truth.get(image, {}),
+            {k: v for k, v in m.items() if v},
+        )
+        for image, patient, m in zip(images, patients, about, strict=True)
+    ]

@@ -1,0 +1,68 @@
+"""Another data set's images as truth for a model: its findings under the model's names, where both know them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError
+from core.types import Sample
+from datasets.base import Dataset
+
+ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
+"""Two words for one finding; a finding that is wider or narrower than another (Nodule/Mass, Lung Opacity) is none of these."""
+
+
+def alike(finding: str) -> str:
+    """What two data sets' names of a finding share.
+
+    >>> alike("Pleural Thickening") == alike("Pleural_Thickening"), alike("Pleural effusion") == alike("Effusion")
+    (True, True)
+    """
+    word = re.sub("[^a-z]", "", re.sub("/", "or", finding.casefold()))
+    return ALIKE.get(word, word)
+
+
+class Shared(Dataset):
+    """The images ``kept`` of a data set, with boxes and masks in its frame and labels in the order of a model's ``findings``.
+
+    A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where it
+    knows none of them. What to cite: the data set's own.
+    """
+
+    def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
+        theirs = {alike(finding): finding for finding in data.findings}
+        self.names = {theirs[alike(finding)]: finding for finding in findings if alike(finding) in theirs}
+        if not self.names:
+            raise DataError(f"{data.name} has none of the model's findings ({', '.join(findings)}): it has {', '.join(data.findings)}")
+        object.__setattr__(self, "name", data.name)
+        self.data, self.findings, self.split, self.kept = data, tuple(findings), data.split, list(kept)
+        self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]
+        self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index``, its truth under the model's names."""
+        sample = self.data.sample(self.kept[index])
+        labels = np.array([np.nan if k < 0 else sample.labels[k] for k in self._order], np.float32)
+        masks = None if sample.read_masks is None else partial(_masks, sample, self.names)
+        return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
+
+    def readings(self, index: int) -> dict[str, Any]:
+        """Each reader's boxes under the model's names, of a data set that has such."""
+        found: Mapping[str, Any] = getattr(self.data, "readings")(self.kept[index])  # noqa: B009 - few data sets have it
+        return {reader: _renamed(marked, self.names) for reader, marked in found.items()}
+
+
+def _renamed(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[finding]: value for finding, value in found.items() if finding in names}
+
+
+def _masks(sample: Sample, names: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:
+    return _renamed(sample.masks, names)

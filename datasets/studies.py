@@ -1,0 +1,24 @@
+"""Several images of one study, one answer: the largest of its images' scores."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from core.types import FloatArray
+
+
+def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], FloatArray]:
+    """(N,K) scores or labels and the study of each image -> the S studies, sorted, and (S,K) the largest value of each.
+
+    nan (unknown) is passed over and stays only where a study has nothing else. So CheXpert is scored: Irvin et al.,
+    AAAI 2019, the maximum over the views of a study.
+
+    >>> maximum([[0.1, 0.9], [0.4, 0.2], [0.3, 0.3]], ["b", "b", "a"])[1].tolist()
+    [[0.3, 0.3], [0.4, 0.9]]
+    """
+    names, at = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
+    table = np.asarray(values, dtype=np.float64)
+    found = np.full((len(names), table.shape[1]), np.nan)
+    np.fmax.at(found, at.reshape(-1), table)
+    return names.tolist(), found

@@ -1,0 +1,196 @@
+"""Weights of other projects give the logits of those projects, or are refused with what does not fit, counted."""
+
+import re
+
+import pytest
+import timm
+import torch
+import torchvision
+
+import backbones
+from backbones.published import translate
+from core.errors import NotAvailableError
+from tests.backbones.published import networks as nets
+
+
+def check(net, state, word, pooling="AVG", attention=None, images=None, atol=1e-5):
+    """Our classifier with the translated ``state`` gives the logits of ``net``; the translation is handed back."""
+    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(1)) if images is None else images
+    with torch.no_grad():
+        expected = net(images)
+        model = backbones.build(word, expected.shape[1], pooling, attention).eval()
+        found = translate(state, model)
+        model.load_state_dict(found.state)
+        assert expected.std(0).min() > 1e-4
+        assert torch.allclose(model(images), expected, rtol=1e-4, atol=atol)
+    assert not found.heads
+    assert not found.unexpected
+    return found
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "efficientnet_b0"])
+def test_torchvision_s_weights_give_torchvision_s_logits(name):
+    torch.manual_seed(0)
+    net = nets.seen(getattr(torchvision.models, name)(num_classes=4))
+    check(net, net.state_dict(), name)
+
+
+@pytest.mark.slow
+@pytest.mark.oracle
+def test_a_large_efficientnet_of_torchvision_has_another_epsilon():
+    torch.manual_seed(0)
+    net = nets.seen(torchvision.models.efficientnet_b5(num_classes=2))
+    check(net, net.state_dict(), "efficientnet_b5", atol=1e-4)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_b0"])
+def test_timm_s_weights_give_timm_s_logits(name):
+    torch.manual_seed(0)
+    net = nets.seen(timm.create_model(name, num_classes=4))
+    check(net, net.state_dict(), name)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("name", ["mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224"])
+def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(name):
+    found = translate(timm.create_model(name, num_classes=4).state_dict(), backbones.build(name, 4))
+    assert found.heads
+    assert not found.unexpected
+    assert "head.linear.weight" not in found.state
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("prefix", ["module.", "model.", "model.model.", "model.net.module.", "_orig_mod."])
+def test_any_wrapping_is_taken_off(prefix):
+    """ihamdi's Lightning files begin with ``model.model.``, DataParallel's with ``module.``."""
+    torch.manual_seed(0)
+    net = nets.seen(torchvision.models.resnet18(num_classes=2))
+    check(net, nets.wrapped(prefix)(net.state_dict()), "resnet18")
+
+
+@pytest.mark.oracle
+def test_the_old_names_of_densenet_and_absent_counters_are_known():
+    """torchvision's own file of 2017 is written so."""
+    torch.manual_seed(0)
+    net = nets.seen(torchvision.models.densenet121(num_classes=14))
+    old = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])\.", r"\1.\2.", name): value for name, value in net.state_dict().items()}
+    old = {name: value for name, value in old.items() if not name.endswith("num_batches_tracked")}
+    assert "features.denseblock1.denselayer1.norm.1.weight" in old
+    check(net, nets.wrapped("module.")(old), "densenet121")
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("pool", "word", "groups"), [("PCAM", "PCAM", 1), ("AVG_MAX_LSE", "AVG_MAX_LSE:gamma=.5", 3)])
+def test_jfhealthcare_s_weights_give_its_logits(pool, word, groups):
+    """Their PCAM divides the sum of probabilities, ours is a softmax of their logarithm: the same."""
+    torch.manual_seed(0)
+    net = nets.seen(nets.Chexpert(pool, groups=groups))
+    found = check(net, net.state_dict(), "densenet121", word)
+    assert "backbone.classifier.weight" in found.idle
+    assert "bn_0.running_mean" in found.idle
+    assert any("spatial_attention" in name for name in found.idle)
+
+
+@pytest.mark.oracle
+def test_jfhealthcare_s_batch_norm_before_the_layer_becomes_part_of_it():
+    torch.manual_seed(0)
+    net = nets.seen(nets.Chexpert("AVG", fc_bn=True))
+    check(net, net.state_dict(), "densenet121", atol=1e-4)
+    with pytest.raises(NotAvailableError, match="batch norm before the PCAM head"):
+        translate(net.state_dict(), backbones.build("densenet121", 5, "PCAM"))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("word", ["CAM", "SAM"])
+def test_jfhealthcare_s_attention_before_one_layer_is_ours(word):
+    torch.manual_seed(0)
+    net = nets.seen(nets.Chexpert("AVG", heads=(5,), attention=word))
+    check(net, net.state_dict(), "densenet121", attention=word)
+
+
+@pytest.mark.byhand
+def test_attention_that_is_applied_once_more_per_finding_is_refused():
+    net = nets.Chexpert("AVG", attention="CAM")
+    with pytest.raises(NotAvailableError, match="apply CAM once more for each finding"):
+        translate(net.state_dict(), backbones.build("densenet121", 5, "AVG", "CAM"))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("kind", "word", "pooling"),
+    [
+        ("XRayResNet", "resnet18", "AVG"),
+        ("XRayDense", "densenet121_signed", "LSE:gamma=.5"),
+        ("XRayPcam", "resnet18", "PCAM"),
+        ("XRayEfficient", "efficientnet-b0", "AVG"),
+    ],
+)
+def test_x_ray_s_weights_give_its_logits(kind, word, pooling):
+    torch.manual_seed(0)
+    net = nets.seen(getattr(nets, kind)())
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1)) if kind == "XRayEfficient" else None
+    found = check(net, net.state_dict(), word, pooling, images=images)
+    if kind in ("XRayDense", "XRayEfficient"):
+        assert [name for name in found.idle if name.startswith("img_model.")]
+
+
+@pytest.mark.byhand
+def test_weights_that_pad_otherwise_are_refused_with_the_right_name():
+    package = nets.XRayEfficient().state_dict()
+    with pytest.raises(NotAvailableError, match="take --backbone tf_efficientnet_b0"):
+        translate(package, backbones.build("EfficientNet", 8))
+    ours = torchvision.models.efficientnet_b0().state_dict()
+    with pytest.raises(NotAvailableError, match="take --backbone efficientnet_b0"):
+        translate(ours, backbones.build("tf_efficientnet_b0", 1000))
+
+
+@pytest.mark.oracle
+def test_torchxrayvision_s_weights_give_its_logits_on_the_same_picture():
+    """It takes one gray channel from -1024 to 1024, we three normalised by ImageNet: the word of the backbone says so."""
+    xrv = pytest.importorskip("torchxrayvision")
+    torch.manual_seed(0)
+    net = xrv.models.DenseNet(weights=None).train()
+    gray = torch.randint(0, 256, (3, 1, 64, 64), generator=torch.Generator().manual_seed(1)).float()
+    theirs = (2 * gray / 255 - 1) * 1024
+    for part in net.modules():
+        if isinstance(part, torch.nn.BatchNorm2d):
+            part.momentum = 1.0
+    with torch.no_grad():
+        net(theirs)
+    state = {**net.eval().state_dict(), "op_threshs": torch.full((18,), 0.1)}
+    ours = (gray / 255 - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    model = backbones.build("densenet121:mean=127.5,std=0.12451171875", 18).eval()
+    model.load_state_dict(translate(state, model).state)
+    with torch.no_grad():
+        assert torch.allclose(model(ours), net(theirs), rtol=1e-3, atol=1e-3)
+        plain = backbones.build("densenet121", 18).eval()
+        plain.load_state_dict(model.state_dict())
+        assert not torch.allclose(plain(ours), net(theirs), atol=0.1)
+    assert model.grid((64, 64)) == plain.grid((64, 64))
+
+
+@pytest.mark.byhand
+def test_the_seed_s_vgg_and_squeezenet_have_heads_that_are_named_as_such():
+    """priyavrat-misra's VGG-16 has three layers behind its maps: the extractor fits, the head is none of ours."""
+    net = torchvision.models.squeezenet1_1(num_classes=4)
+    found = translate(net.state_dict(), backbones.build("squeezenet1_1", 4))
+    assert not found.unexpected
+    model = backbones.build("vgg16", 4)
+    state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
+    head = {"classifier.0.weight": torch.zeros(9, 9), "classifier.6.weight": torch.zeros(4, 9), "classifier.6.bias": torch.zeros(4)}
+    found = translate({**state, **head}, model)
+    assert found.heads == list(head)
+    assert not any(name.startswith("head.") for name in found.state)
+
+
+@pytest.mark.byhand
+def test_what_nothing_is_known_about_is_told():
+    torch.manual_seed(0)
+    state = torchvision.models.resnet18(num_classes=4).state_dict()
+    state["layer1.0.conv9.weight"] = state.pop("layer1.0.conv1.weight")
+    model = backbones.build("resnet18", 4)
+    found = translate(state, model)
+    assert found.unexpected == ["layer1.0.conv9.weight"]
+    assert set(model.state_dict()) - set(found.state) == {"extractor.net.layer1.0.conv1.weight"}

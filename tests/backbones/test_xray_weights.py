@@ -1,0 +1,95 @@
+"""torchxrayvision's weights as a start: whose they are, and that they see what they were trained on."""
+
+import pytest
+import torch
+
+import backbones
+from backbones import xray_weights
+from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
+from datasets import transforms
+
+WORD = "densenet121-res224-nih"
+IMAGES = torch.randint(0, 256, (2, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+
+
+@pytest.fixture
+def xrv(tmp_path, monkeypatch):
+    """The library, with torch's folder of weights in the test's own and no network."""
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for word in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(word, "http://127.0.0.1:9")
+    return pytest.importorskip("torchxrayvision")
+
+
+@pytest.fixture
+def net(xrv, tmp_path):
+    """A network with random weights that lies where the library's own would lie, pickled whole as they are."""
+    torch.manual_seed(0)
+    net = xrv.models.DenseNet(weights=None, num_classes=18).train()
+    net.features(torch.randn(4, 1, 64, 64) * 500)  # batch norm has seen something
+    place = tmp_path / "checkpoints" / xrv.models.model_urls[WORD]["weights_url"].rpartition("/")[2]
+    place.parent.mkdir()
+    torch.save(net, place)
+    return net.eval()
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    "flags", [{"name": "densenet121", "pretrained": WORD}, {"name": WORD, "pretrained": True}], ids=["pretrained", "backbone"]
+)
+def test_the_features_are_torchxrayvision_s_of_the_same_picture(net, flags):
+    model = backbones.build(num_classes=2, **flags).eval()
+    theirs = net.features(((2 * IMAGES[:, None].float() / 255) - 1) * 1024).relu()
+    ours = model.features(transforms.evaluation()(IMAGES))
+    assert torch.allclose(ours, theirs, rtol=1e-3, atol=1e-4 * float(theirs.abs().max()))
+
+
+def test_a_rebuilt_network_sees_the_same_gray_values_and_needs_no_file(net, tmp_path):
+    model = backbones.build("densenet121", 2, pretrained=WORD).eval()
+    again = backbones.build(**model.config).eval()
+    again.load_state_dict(model.state_dict())
+    images = transforms.evaluation()(IMAGES)
+    assert torch.equal(model(images), again(images))
+
+
+def test_a_file_that_would_run_code_is_refused(net, xrv, tmp_path):
+    """Pitfall: pickle checkpoints run code."""
+
+    class Harm:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "harm"), "w"))
+
+    torch.save({"weights": Harm()}, next((tmp_path / "checkpoints").iterdir()))
+    with pytest.raises(DataError, match="holds no weights of torchxrayvision"):
+        backbones.build("densenet121", 2, pretrained=WORD)
+    assert not (tmp_path / "harm").exists()
+
+
+def test_weights_that_cannot_be_had_name_their_file_and_its_place(xrv, tmp_path):
+    with pytest.raises(
+        NotAvailableError, match=rf"lay https://github.com/.*-best.pt at {tmp_path}/checkpoints/.*, or use --pretrained False"
+    ):
+        backbones.build("densenet121", 2, pretrained=WORD)
+
+
+@pytest.mark.parametrize(
+    ("name", "pretrained", "error", "told"),
+    [
+        ("densenet121", "Flase", UnknownNameError, "unknown value of --pretrained 'Flase': did you mean 'False'"),
+        ("densenet121", "densenet121-res224-hin", UnknownNameError, "densenet121-res224-nih"),
+        ("resnet18", WORD, BadValueError, "belongs to --backbone densenet121, not resnet18"),
+    ],
+)
+def test_a_wrong_name_is_told_with_those_there_are(name, pretrained, error, told):
+    with pytest.raises(error, match=told):
+        backbones.build(name, 2, pretrained=pretrained)
+
+
+@pytest.mark.byhand
+def test_black_and_white_are_minus_and_plus_1024():
+    name, weights = xray_weights.meant("densenet121", WORD)
+    model = backbones.build(name, 1)
+    ends = model.rescale(transforms.evaluation()(torch.tensor([[[0, 255]]], dtype=torch.uint8)))
+    assert weights == WORD
+    assert ends.flatten().tolist() == pytest.approx([-1024, 1024] * 3, rel=1e-4)

@@ -1,0 +1,121 @@
+"""Searches of seconds: all trials are counted, a search goes on where it stopped, the same seed tries the same values."""
+
+import csv
+
+import pytest
+import yaml
+
+from benchmark import search
+from benchmark.search.plan import read
+from benchmark.search.trial import value
+from benchmark.trained import digest_of
+from benchmark.training.run import train
+from config import TrainConfig
+from core.cli import CONFIGS, build, read_yaml
+from core.errors import LocusError
+
+FLAGS = {
+    "dataset": "phantom:train=48,val=24,test=24",
+    "img_size": 32,
+    "backbone": "custom",
+    "epochs": 1,
+    "logger": ["csv"],
+    "precision": "32",
+}
+SPACE = {"lr": {"low": 1e-4, "high": 1e-2, "log": True}, "optimizer": ["Adam", "SGD"], "dropout": {"low": 0, "high": 0.5}}
+
+
+@pytest.fixture
+def run(tmp_path, tmp_path_factory):
+    """run(trials, **changes) -> the folder and the rows of trials.csv of a search in ``tmp_path``."""
+
+    def start(trials, place="out", **changes):
+        plan = {"study": "tiny", "trials": trials, "startup_trials": 2, "heartbeat": 1, "flags": FLAGS, "space": SPACE}
+        (tmp_path / "search.yaml").write_text(yaml.safe_dump({**plan, **changes}))
+        cache = tmp_path_factory.getbasetemp() / "cache"
+        places = {"cache_dir": str(cache), "log_dir": str(tmp_path / "logs")}
+        typed = {**places, "search": str(tmp_path / "search.yaml"), "model_save_dir": str(tmp_path / place), "threads": 1}
+        folder = search.run(build(TrainConfig, {**read_yaml(CONFIGS / "phantom.yaml"), **typed}), set(typed))
+        with (folder / "trials.csv").open() as file:
+            return folder, list(csv.DictReader(file))
+
+    return start
+
+
+def tried(rows):
+    return [tuple(row[name] for name in SPACE) for row in rows]
+
+
+@pytest.mark.planted
+def test_a_search_goes_on_to_more_trials_as_if_it_had_never_stopped(run):
+    folder, first = run(3)
+    assert [row["state"] for row in first] == ["complete"] * 3
+    _, more = run(5)
+    assert more[:3] == first
+    assert len(more) == 5
+    _, whole = run(5, place="other")
+    assert tried(whole) == tried(more)
+    best = max(more, key=lambda row: float(row["value"]))
+    config = build(TrainConfig, read_yaml(folder / "config.yaml"))
+    assert (config.lr, config.optimizer) == (pytest.approx(float(best["lr"])), best["optimizer"])
+    assert config.search is None
+    assert (folder / best["run"] / "best.ckpt").exists()
+    assert "5 complete" in (folder / "trials.md").read_text()
+
+
+@pytest.mark.planted
+def test_the_flags_of_the_best_trial_train_the_same_weights_again(run, tmp_path):
+    folder, rows = run(1)
+    config = build(TrainConfig, {**read_yaml(folder / "config.yaml"), "log_dir": str(tmp_path / "logs")})
+    train(config, tmp_path / "again")
+    assert digest_of(tmp_path / "again") == digest_of(folder / rows[0]["run"])
+
+
+@pytest.mark.planted
+def test_a_trial_that_cannot_be_is_counted_as_failed_with_its_reason_and_the_others_go_on(run):
+    folder, rows = run(4, sampler="random", space={"loss": ["bce", "ce"], "lr": SPACE["lr"]}, seed=1)
+    assert {(row["loss"], row["state"]) for row in rows} == {("bce", "complete"), ("ce", "failed")}
+    assert all("does not fit independent findings" in row["reason"] for row in rows if row["loss"] == "ce")
+    assert "failed" in (folder / "trials.md").read_text()
+
+
+@pytest.mark.planted
+def test_when_every_trial_fails_one_sentence_says_why(run):
+    with pytest.raises(LocusError, match=r"none of 2 trials came to an end, .*does not fit independent findings"):
+        run(2, space={"loss": ["ce"]})
+
+
+@pytest.mark.planted
+def test_a_trial_worse_than_the_median_is_pruned_and_counted(run):
+    """Half of the learning rates are 0: these stay at chance while the others learn."""
+    flags = {**FLAGS, "dataset": "phantom:train=200,val=100,test=24", "epochs": 4, "scheduler": "none"}
+    folder, rows = run(6, flags=flags, space={"lr": [0.0, 0.01]}, sampler="random", seed=3)
+    pruned = [row for row in rows if row["state"] == "pruned"]
+    assert pruned
+    assert all(int(row["epochs"]) < 4 for row in pruned)
+    assert f"{len(pruned)} pruned" in (folder / "trials.md").read_text()
+
+
+@pytest.mark.byhand
+def test_another_search_of_the_same_name_in_the_same_storage_is_refused(run):
+    run(1)
+    with pytest.raises(LocusError, match=r"the study 'tiny' in this storage was begun with other space: give study another name"):
+        run(1, space={"lr": [0.1]})
+
+
+@pytest.mark.byhand
+def test_a_storage_that_is_none_is_one_sentence(run, tmp_path):
+    (tmp_path / "no.db").write_text("this is no database, it is a text file\n" * 100)
+    with pytest.raises(LocusError, match=r"the storage sqlite:///.*no\.db cannot be used"):
+        run(1, storage=str(tmp_path / "no.db"))
+
+
+@pytest.mark.byhand
+def test_the_value_told_after_an_epoch_is_the_best_so_far(tmp_path):
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({"study": "a", "trials": 1, "space": SPACE}))
+    plan = read(tmp_path / "s.yaml")
+    history = [{"val_auroc": 0.7}, {"val_auroc": float("nan")}, {"val_auroc": 0.6}]
+    assert value(history, plan) == 0.7
+    assert value(history, plan.model_copy(update={"direction": "minimize"})) == 0.6
+    with pytest.raises(LocusError, match="val_auroc is not defined"):
+        value(history[1:2], plan)

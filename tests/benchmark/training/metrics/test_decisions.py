@@ -1,0 +1,142 @@
+"""From yes and no to metrics: the published confusion matrices, worked by hand, and equality with scikit-learn and torchmetrics."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+from torchmetrics.functional.classification import binary_specificity, multilabel_exact_match, multilabel_hamming_distance
+
+from benchmark.training.metrics import decisions
+from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.assess import assess
+
+CLASSES = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
+PUBLISHED = {
+    "VGG-16": [[59, 0, 0, 1], [0, 53, 7, 0], [0, 2, 58, 0], [0, 1, 0, 59]],
+    "ResNet-18": [[58, 0, 1, 1], [1, 52, 7, 0], [0, 0, 60, 0], [0, 0, 0, 60]],
+    "DenseNet-121": [[59, 1, 0, 0], [0, 55, 5, 0], [0, 3, 57, 0], [0, 0, 1, 59]],
+}
+WORKED = {
+    "VGG-16": {
+        "accuracy": 229 / 240,
+        "precision": (59 / 59, 53 / 56, 58 / 65, 59 / 60),
+        "recall": (59 / 60, 53 / 60, 58 / 60, 59 / 60),
+        "f1": (118 / 119, 106 / 116, 116 / 125, 118 / 120),
+        "accuracy of each": (239 / 240, 230 / 240, 231 / 240, 238 / 240),
+    },
+    "ResNet-18": {
+        "accuracy": 230 / 240,
+        "precision": (58 / 59, 52 / 52, 60 / 68, 60 / 61),
+        "recall": (58 / 60, 52 / 60, 60 / 60, 60 / 60),
+        "f1": (116 / 119, 104 / 112, 120 / 128, 120 / 121),
+        "accuracy of each": (237 / 240, 232 / 240, 232 / 240, 239 / 240),
+    },
+    "DenseNet-121": {
+        "accuracy": 230 / 240,
+        "precision": (59 / 59, 55 / 59, 57 / 63, 59 / 59),
+        "recall": (59 / 60, 55 / 60, 57 / 60, 59 / 60),
+        "f1": (118 / 119, 110 / 119, 114 / 123, 118 / 119),
+        "accuracy of each": (239 / 240, 231 / 240, 231 / 240, 239 / 240),
+    },
+}
+
+
+def of_matrix(matrix):
+    """Answers of a softmax with this confusion matrix, one patient each."""
+    pairs = [(t, s) for t, row in enumerate(matrix) for s, count in enumerate(row) for _ in range(count)]
+    true, said = (torch.tensor(side) for side in zip(*pairs, strict=True))
+    width = len(matrix)
+    logits, labels = 3.0 * torch.nn.functional.one_hot(said, width), torch.nn.functional.one_hot(true, width)
+    return Answers(CLASSES, logits.double(), labels.float(), [str(i) for i in range(len(pairs))], exclusive=True)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("network", PUBLISHED)
+def test_the_published_confusion_matrices_give_the_numbers_worked_by_hand(network):
+    """Pitfall: precision and recall swapped, published wrong."""
+    answers = of_matrix(PUBLISHED[network])
+    found = assess(answers, answers)["test"]
+    worked = WORKED[network]
+    assert found["confusion_matrix"] == PUBLISHED[network]
+    assert found["accuracy"] == pytest.approx(worked["accuracy"], abs=1e-12)
+    for metric, values in {**worked, "accuracy": worked["accuracy of each"]}.items():
+        if metric != "accuracy of each":
+            assert [found["findings"][name][metric] for name in CLASSES] == pytest.approx(values, abs=1e-12)
+            assert found[f"mean_{metric}"] == pytest.approx(np.mean(values))
+            low, high = found["intervals"][f"mean_{metric}"]
+            assert low <= found[f"mean_{metric}"] <= high
+
+
+@pytest.mark.byhand
+def test_vgg_16_never_calls_another_image_covid_19_and_misses_one():
+    found = assess(*[of_matrix(PUBLISHED["VGG-16"])] * 2)["test"]["findings"]["COVID-19"]
+    assert f"{found['precision']:.4f} {found['recall']:.4f}" == "1.0000 0.9833"
+
+
+@pytest.mark.byhand
+def test_an_image_without_exactly_one_class_is_in_no_confusion_matrix():
+    labels = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, float("nan")], [0.0, 1.0]])
+    answers = Answers(("A", "B"), torch.tensor([[1.0, 0.0]] * 5).double(), labels, list("abcde"), exclusive=True)
+    found = assess(answers, answers)["test"]
+    assert found["confusion_matrix"] == [[1, 0], [1, 0]]
+    assert (found["accuracy"], found["judged"], found["n"]) == (0.5, 2, 5)
+
+
+def cases(draw):
+    """(n,K) scores with ties, labels with unknown ones, thresholds."""
+    n, k = draw(st.integers(2, 30)), draw(st.integers(1, 4))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    labels = np.where(random.random((n, k)) < draw(st.sampled_from([0.0, 0.2])), np.nan, random.integers(0, 2, (n, k)))
+    return random.integers(-3, 4, (n, k)) / 2, labels, random.integers(-3, 4, k) / 2
+
+
+@pytest.mark.oracle
+@settings(max_examples=60, deadline=None)
+@given(st.composite(cases)())
+def test_decisions_equal_scikit_learn_and_torchmetrics(case):
+    values, labels, cuts = case
+    names = tuple(f"f{k}" for k in range(values.shape[1]))
+    answers = Answers(names, torch.tensor(values), torch.tensor(labels), [str(i) for i in range(len(values))])
+    called = decisions.decided(answers, cuts)
+    sums = decisions.summed(decisions.each(*called), answers)
+    for k in range(len(names)):
+        known = ~np.isnan(labels[:, k])
+        said, true = values[known, k] >= cuts[k], labels[known, k] == 1
+        ours = dict(zip(decisions.METRICS, sums.value[k], strict=True))
+        if not known.any():
+            assert np.isnan(list(ours.values())).all()
+            continue
+        nan = {"zero_division": np.nan}
+        assert ours["sensitivity"] == pytest.approx(sklearn_metrics.recall_score(true, said, **nan), nan_ok=True)
+        assert ours["ppv"] == pytest.approx(sklearn_metrics.precision_score(true, said, **nan), nan_ok=True)
+        assert ours["npv"] == pytest.approx(sklearn_metrics.precision_score(~true, ~said, **nan), nan_ok=True)
+        assert ours["f1"] == pytest.approx(sklearn_metrics.f1_score(true, said, **nan), nan_ok=True)
+        assert ours["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(true, said))
+        if (~true).any():
+            assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (said, true)))))
+    if not np.isnan(labels).any() and len(names) > 1:
+        whole = decisions.summed(decisions.together(*called), answers).value[0]
+        said, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
+        assert whole[0] == pytest.approx(float(multilabel_hamming_distance(said, true, len(names), average="micro")), abs=1e-6)
+        assert whole[1] == pytest.approx(float(multilabel_exact_match(said, true, len(names))))
+
+
+@pytest.mark.byhand
+def test_nothing_to_divide_by_is_nan_and_never_0():
+    answers = Answers(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
+    called = decisions.decided(answers, [0.0])
+    value = dict(zip(decisions.METRICS, decisions.summed(decisions.each(*called), answers).value[0], strict=True))
+    assert {name for name, number in value.items() if np.isnan(number)} == {"sensitivity", "ppv", "f1"}
+    assert value["npv"] == value["specificity"] == value["accuracy"] == 1
+
+
+@pytest.mark.byhand
+def test_an_image_with_an_unknown_label_is_neither_a_match_nor_none():
+    labels = torch.tensor([[1.0, float("nan")], [1.0, 0.0], [0.0, 0.0]])
+    answers = Answers(("A", "B"), torch.tensor([[1.0, -1.0]] * 3).double(), labels, list("abc"))
+    sums = decisions.summed(decisions.together(*decisions.decided(answers, [0.0, 0.0])), answers)
+    assert sums.value[0].tolist() == [1 / 5, 1 / 2]
+    without_b = decisions.summed(decisions.together(*decisions.decided(answers, [0.0, np.nan])), answers)
+    assert without_b.value[0].tolist() == [1 / 3, 2 / 3]

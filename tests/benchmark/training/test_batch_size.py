@@ -1,0 +1,92 @@
+"""``--batch_size auto``: what is chosen, by real allocations, and that the run is that of the number typed."""
+
+import multiprocessing
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import backbones
+from benchmark.training import batch_size, run
+from benchmark.training.losses.bce import BCE
+from benchmark.training.resume import folder_for
+from config import TrainConfig
+from core.cli import parse
+from core.errors import BadValueError, NotAvailableError
+
+CPU = torch.device("cpu")
+
+
+def parts(**flags):
+    config = TrainConfig(backbone="custom", img_size=128, precision="32", batch_size="auto", **flags)
+    return config, "32", backbones.build("custom", 3), BCE(), torch.zeros(1, 3)
+
+
+@pytest.mark.byhand
+def test_the_flag_takes_a_number_or_auto_and_nothing_else():
+    for word, wanted in (("auto", "auto"), ("16", 16)):
+        assert parse(TrainConfig, ["--batch_size", word], "main.py")[0].batch_size == wanted
+    for word in ("0", "-2", "3.5", "many"):
+        with pytest.raises(BadValueError, match=f"bad value .*{word}.* of --batch_size: write 1 or more, or auto"):
+            parse(TrainConfig, ["--batch_size", word], "main.py")
+    with pytest.raises(BadValueError, match="write a number here"):
+        _ = TrainConfig(batch_size="auto").batch
+
+
+@pytest.mark.byhand
+def test_the_largest_power_of_two_below_the_first_that_does_not_fit_is_chosen():
+    tried = []
+    assert batch_size.largest(256, lambda size: tried.append(size) or size < 20) == 16
+    assert tried == [1, 2, 4, 8, 16, 32]
+    assert batch_size.largest(6, lambda size: True) == 4
+    with pytest.raises(NotAvailableError, match="a single image per step: lower --img_size"):
+        batch_size.largest(8, lambda size: False)
+
+
+def _chosen(answers, room):
+    batch_size.fits(1, *parts(), CPU)  # what the libraries need for themselves is there
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + room, now + room))
+    answers.put(batch_size.largest(1024, lambda size: batch_size.fits(size, *parts(), CPU)))
+
+
+@pytest.mark.byhand
+def test_real_steps_are_tried_until_the_memory_is_refused():
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=_chosen, args=(answers, 2**28))
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+    assert 1 <= answers.get() <= 64
+
+
+@pytest.mark.byhand
+def test_a_try_leaves_the_network_and_the_chance_as_they_were():
+    config, precision, model, loss, labels = parts(dropout=0.5)
+    before, chance = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
+    assert batch_size.fits(2, config, precision, model, loss, labels, CPU)
+    batch_size.bytes_of(config, precision, model, loss, labels)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), chance)
+
+
+@pytest.mark.byhand
+def test_what_a_step_takes_on_the_cpu_grows_with_the_images_and_holds_at_least_the_first_layer_s_maps():
+    needed = batch_size.bytes_of(*parts())
+    assert needed(16) - needed(8) == pytest.approx(needed(8) - needed(0))
+    assert needed(8) > 8 * 24 * 64 * 64 * 4
+
+
+@pytest.mark.planted
+def test_a_run_of_auto_is_the_run_of_the_number_that_it_prints_also_when_it_goes_on(tiny, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        run.train(tiny(batch_size="auto", epochs=1), tmp_path / "train" / "auto")
+    assert "batch size 4: the largest power of two up to 6 that the memory holds; --batch_size 4 is the same run" in caplog.text
+    assert yaml.safe_load((tmp_path / "train" / "auto" / "config.yaml").read_text())["batch_size"] == 4
+    assert folder_for(tiny(batch_size="auto", epochs=1, resume=True)) == tmp_path / "train" / "auto"
+    run.train(tiny(batch_size="auto", epochs=2), tmp_path / "train" / "auto")
+    run.train(tiny(batch_size=4, epochs=2), tmp_path / "typed")
+    assert (tmp_path / "train" / "auto" / "metrics.csv").read_bytes() == (tmp_path / "typed" / "metrics.csv").read_bytes()

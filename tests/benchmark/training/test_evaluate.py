@@ -1,0 +1,84 @@
+"""``--evaluate``: a finished run says the same again; studies are scored where the data know them."""
+
+import csv
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark import training
+from benchmark.training import checkpoints, data, evaluate
+from config import TrainConfig
+from core.cli import build
+from core.errors import BadValueError, DataError
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One finished run, in a folder that tests only read, and the place of its cache."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    flags = {
+        "dataset": "phantom:train=48,val=40,test=40", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 1, "threads": 1,
+        "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv"], "lr": 3e-3,
+    }  # fmt: skip
+    return training.fit(build(TrainConfig, flags), folder / "run")
+
+
+def asked(run, **typed):
+    return training.evaluate_again(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
+
+
+@pytest.mark.byhand
+def test_evaluated_again_a_run_has_the_same_bytes(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    for name in ("predictions.csv", "roc.png", "calibration.png"):
+        (run / name).unlink()
+    assert asked(run) == asked(run / "best.ckpt") == run
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+
+
+@pytest.mark.byhand
+def test_another_choice_of_thresholds_changes_what_rests_on_them_alone(finished, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    before = json.loads((run / "metrics.json").read_text())
+    after = json.loads((asked(run, threshold_choice="fixed") / "metrics.json").read_text())
+    assert {row["origin"] for row in after["thresholds"].values()} == {"fixed"}
+    assert after["test"]["mean_auroc"] == before["test"]["mean_auroc"]
+    assert after["test"]["mean_sensitivity"] != before["test"]["mean_sensitivity"]
+
+
+@pytest.mark.byhand
+def test_what_cannot_be_evaluated_is_a_sentence(finished, tmp_path):
+    with pytest.raises(DataError, match=r"no finished run is there \(no metrics.json\)"):
+        asked(tmp_path / "absent")
+    with pytest.raises(BadValueError, match="takes the run's own flags: leave out --backbone, --lr"):
+        asked(finished, lr=0.1, backbone="resnet18")
+
+
+@pytest.mark.byhand
+def test_where_the_data_know_studies_they_are_scored_beside_the_images(finished, tmp_path):
+    """Two images a study: the metrics by study are those of the largest logit and label of the two."""
+    _, config = checkpoints.load(finished / "best.ckpt")
+    sides = {split: data.decode(config, data.load(config, split)) for split in ("val", "test")}
+    logits = {split: torch.from_numpy(np.random.default_rng(0).normal(size=tuple(side.labels.shape))) for split, side in sides.items()}
+    paired = {split: dataclasses.replace(side, studies=[f"s{i // 2:02}" for i in range(len(side))]) for split, side in sides.items()}
+    evaluate.write(tmp_path, paired, logits, config, {})
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (found["test"]["n"], found["study"]["test"]["n"]) == (40, 20)
+    halves = {split: side.labels.reshape(20, 2, -1).amax(1) for split, side in sides.items()}
+    largest = {split: values.reshape(20, 2, -1).amax(1) for split, values in logits.items()}
+    whole = {
+        split: dataclasses.replace(side, rows=side.rows[::2], labels=halves[split], ids=side.ids[1::2]) for split, side in sides.items()
+    }
+    evaluate.write(tmp_path / "by-hand", whole, largest, config, {})
+    told = json.loads((tmp_path / "by-hand" / "metrics.json").read_text())
+    assert found["study"] == {name: value for name, value in told.items() if name not in ("flags", "data")}
+    assert "study" not in told
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert [row["study"] for row in rows[:3]] == ["s00", "s00", "s01"]

@@ -1,0 +1,144 @@
+"""Ctrl-C and SIGTERM at any step: what is written, what is said, and that the run goes on as if nothing had happened."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from benchmark import training
+from benchmark.training import checkpoints, run
+
+ROOT = Path(__file__).resolve().parents[3]
+START, VALIDATION = "start", "validation"
+RECIPES = {
+    "onecycle, augmentation, dropout": (
+        {"scheduler": "onecycle", "augment": "light", "dropout": 0.3, "optimizer": "AdamW"},
+        {(0, START): (0, 0), (0, 0): (0, 1), (0, 1): (0, 2), (0, 2): (1, 0), (1, START): (1, 0), (1, VALIDATION): (2, 0)},
+    ),
+    "plateau, average, accumulation": (
+        {"scheduler": "plateau", "ema": 0.9, "accumulate": 2, "batch_size": 8, "optimizer": "SGD"},
+        {(0, 2): (0, 4), (1, 1): (1, 2)},
+    ),
+    "float64, drawn images": (
+        {"precision": "64", "sampler": "weighted", "scheduler": "cosine", "gradient_clip": 0.1},
+        {(0, 0): (0, 1), (1, 1): (1, 2)},
+    ),
+}  # what is trained; (epoch, step) in which a signal comes: epochs and steps behind the run when it stops
+
+
+class Sender(Callback):
+    """Sends this process a signal in the epoch and the step ``at``."""
+
+    def __init__(self, at, signum=signal.SIGINT, times=1):
+        self.at, self.signum, self.times = at, signum, times
+
+    def send(self, *at):
+        for _ in range(self.times if at == self.at else 0):
+            os.kill(os.getpid(), self.signum)
+
+    def on_train_epoch_start(self, trainer, module):
+        self.send(trainer.current_epoch, START)
+
+    def on_train_batch_start(self, trainer, module, batch, batch_idx):
+        self.send(trainer.current_epoch, batch_idx)
+
+    def on_validation_start(self, trainer, module):
+        self.send(trainer.current_epoch, VALIDATION)
+
+
+def stopped(config, folder, sender):
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as stop:
+        run.train(config, folder, sender)
+    return stop.value
+
+
+def states(folder):
+    return {name: checkpoints.read(folder / name)["state_dict"] for name in ("best.ckpt", "last.ckpt")}
+
+
+def position(folder):
+    content = checkpoints.read(folder / "last.ckpt")
+    return len(content["history"]), 0 if content["losses"] is None else len(content["losses"])
+
+
+def same_run(first, second):
+    for name in ("metrics.csv", "config.yaml", "predictions.csv"):
+        if (first / name).exists():
+            assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    for name, state in states(first).items():
+        other = states(second)[name]
+        assert state.keys() == other.keys()
+        assert all(torch.equal(value, other[key]) for key, value in state.items()), name
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("recipe", "stops"), RECIPES.values(), ids=RECIPES)
+def test_a_run_stopped_step_after_step_ends_as_an_undisturbed_one(tiny, tmp_path, recipe, stops):
+    config, folder = tiny(epochs=2, **recipe), tmp_path / "stopped"
+    for at, behind in stops.items():
+        stopped(config, folder, Sender(at))
+        assert position(folder) == behind
+    run.train(config, tmp_path / "whole")
+    run.train(config, folder)
+    same_run(tmp_path / "whole", folder)
+
+
+@pytest.mark.byhand
+def test_the_same_seed_gives_the_same_bytes_and_so_does_a_run_that_was_stopped(tiny, tmp_path):
+    config = tiny(epochs=2, augment="light", dropout=0.2)
+    whole, again = (training.fit(config, tmp_path / name) for name in ("whole", "again"))
+    same_run(whole, again)
+    stopped(config, tmp_path / "stopped", Sender((1, 1)))
+    same_run(whole, training.fit(config, tmp_path / "stopped"))
+    assert (whole / "predictions.csv").exists()
+
+
+@pytest.mark.byhand
+def test_no_signal_handler_stays_behind(tiny, tmp_path):
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for step, signum, kind in ((0, signal.SIGINT, KeyboardInterrupt), (1, signal.SIGTERM, SystemExit)):
+        assert isinstance(stopped(tiny(epochs=2), tmp_path / "run", Sender((0, step), signum)), kind)
+        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.byhand
+def test_a_second_signal_ends_the_run_at_once_and_leaves_the_last_checkpoint_as_it_was(tiny, tmp_path):
+    config, folder = tiny(epochs=2), tmp_path / "run"
+    stopped(config, folder, Sender((0, 0)))
+    before = (folder / "last.ckpt").read_bytes()
+    stopped(config, folder, Sender((0, 1), times=2))
+    assert (folder / "last.ckpt").read_bytes() == before
+
+
+@pytest.mark.doors
+@pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_to_the_command_ends_it_with_one_sentence_and_the_status_of_that_signal(tiny, tmp_path, signum, status):
+    flags = [
+        "--dataset",
+        "phantom:train=48,val=24,test=24",
+        "--backbone",
+        "custom",
+        "--img_size",
+        "64",
+        "--epochs",
+        "1000",
+        "--threads",
+        "1",
+    ]
+    places = ["--model_save_dir", str(tmp_path / "runs"), "--log_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")]
+    command = [sys.executable, "main.py", *flags, *places, "--logger", "csv", "--batch_size", "4"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    while not list((tmp_path / "runs").glob("*/last.ckpt")) and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signum)
+    told = process.communicate(timeout=60)[1]
+    assert process.returncode == status, told
+    assert "Traceback" not in told
+    assert re.search(r"stopped in epoch \d+.*: --resume .*runs/phantom-\S+ goes on from there", told)

@@ -1,0 +1,103 @@
+"""Memory and CPUs: how much there is, and a training that runs out of it."""
+
+import multiprocessing
+import os
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from benchmark.training import checkpoints, memory, run
+from core.errors import NotAvailableError
+
+GIB = 2**30
+
+
+def in_a_child(work, *arguments):
+    """What ``work`` answers in a process of its own."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=lambda: answers.put(work(*arguments)))
+    child.start()
+    child.join(120)
+    assert child.exitcode == 0
+    return answers.get()
+
+
+def limit(room):
+    """Let this process have ``room`` bytes more of address space than it has now."""
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + room, now + room))
+
+
+class Shortage(Callback):
+    """Leaves no memory in the second epoch."""
+
+    def on_train_epoch_start(self, trainer, module):
+        if trainer.current_epoch == 1:
+            limit(GIB // 16)
+
+
+def failing(*arguments):
+    """The sentence in which a training ends."""
+    try:
+        run.train(*arguments)
+    except NotAvailableError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.byhand
+def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, tmp_path):
+    config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
+    told = in_a_child(failing, config, folder, Shortage())
+    assert told.startswith("out of memory: lower --batch_size")
+    assert "\n" not in told
+    assert [row["epoch"] for row in checkpoints.read(folder / "last.ckpt")["history"]] == [1]
+    run.train(config, folder)
+    run.train(config, tmp_path / "whole")
+    assert (folder / "metrics.csv").read_bytes() == (tmp_path / "whole" / "metrics.csv").read_bytes()
+
+
+@pytest.mark.byhand
+def test_memory_is_what_the_machine_the_group_and_the_process_may_have():
+    def of_a_limited_process():
+        limit(GIB)
+        return memory.available()
+
+    assert 0 < memory.available() < 2**50
+    assert 0 < in_a_child(of_a_limited_process) <= GIB
+
+
+@pytest.mark.byhand
+def test_other_errors_pass():
+    with pytest.raises(RuntimeError, match="shape"), memory.enough("x"):
+        torch.zeros(2).view(3)
+    with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), memory.enough("lower it"):
+        raise MemoryError
+
+
+@pytest.mark.byhand
+def test_cpus_are_those_of_the_affinity_mask():
+    def pinned():
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        return memory.cpus()
+
+    assert in_a_child(pinned) == 1
+    assert memory.cpus() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("outer", "inner", "wanted"), [("150000 100000", "max 100000", 2), ("max 100000", "50000 100000", 1), ("max", "max", 64)]
+)
+def test_a_container_s_quota_counts_wherever_it_is_stated(tmp_path, monkeypatch, outer, inner, wanted):
+    (tmp_path / "jobs" / "mine").mkdir(parents=True)
+    (tmp_path / "jobs" / "cpu.max").write_text(f"{outer}\n")
+    (tmp_path / "jobs" / "mine" / "cpu.max").write_text(f"{inner}\n")
+    (tmp_path / "own").write_text("0::/jobs/mine\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert memory.cpus(tmp_path, tmp_path / "own") == wanted
+    assert memory.cpus(tmp_path, tmp_path / "absent") == 64

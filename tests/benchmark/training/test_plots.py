@@ -1,0 +1,64 @@
+"""The pictures of a run: one panel per finding, for any number of findings, the same bytes each time."""
+
+import matplotlib.pyplot
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from benchmark.training import plots
+from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.assess import assess
+from benchmark.training.plots import panels
+
+PICTURES = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
+
+
+def answered(seed, k, exclusive=False):
+    """The last finding is nowhere; some labels are unknown."""
+    rng = np.random.default_rng(seed)
+    labels = np.eye(k)[rng.integers(0, k, 60)] if exclusive else (rng.random((60, k)) < 0.4).astype("f8")
+    if k > 1 and not exclusive:
+        labels[:, -1], labels[:9, 0] = 0, np.nan
+    return Answers(
+        tuple(f"Finding_{i}" for i in range(k)),
+        torch.tensor(rng.normal(size=(60, k))),
+        torch.tensor(labels),
+        [*map(str, range(60))],
+        exclusive,
+    )
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize(("k", "exclusive"), [(1, False), (5, False), (8, False), (14, False), (2, True), (4, True)])
+def test_pictures_are_made_for_any_number_of_findings(tmp_path, k, exclusive):
+    test = answered(1, k, exclusive)
+    plots.draw(tmp_path, test, assess(answered(0, k, exclusive), test))
+    assert {path.name for path in tmp_path.iterdir()} == PICTURES
+    for path in tmp_path.iterdir():
+        image = Image.open(path)
+        assert min(image.size) >= 300
+        assert set(image.info) <= {"dpi"}  # no date, no version
+    assert matplotlib.pyplot.get_fignums() == []
+
+
+@pytest.mark.byhand
+def test_pictures_have_the_same_bytes_each_time(tmp_path):
+    found = assess(answered(0, 2), answered(1, 2))
+    for folder in ("a", "b"):
+        plots.draw(tmp_path / folder, answered(1, 2), found)
+    for name in PICTURES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.byhand
+def test_a_panel_says_what_it_shows():
+    figure, each = panels.grid([f"Finding_{i}" for i in range(14)], "ROC")
+    panels.shares(each, "x", "y")
+    assert [axes.get_title() for axes in each] == [f"Finding {i}" for i in range(14)]
+    assert [k for k, axes in enumerate(each) if axes.get_ylabel()] == [0, 4, 8, 12]
+    assert [k for k, axes in enumerate(each) if axes.get_xlabel()] == [10, 11, 12, 13]
+    boxes = [axes.get_position() for axes in each]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    width, height = figure.get_size_inches()
+    assert (boxes[0].width * width, boxes[0].height * height) == pytest.approx((panels.SIDE, panels.SIDE))

@@ -1,0 +1,101 @@
+"""Two processes train as one does: the same losses, the same metrics, every image once."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.training.data import Batches
+from core.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[3]
+FLAGS = [
+    "--dataset", "phantom:train=41,val=23,test=16", "--backbone", "squeezenet1_1", "--global_pool", "AVG", "--img_size", "64",
+    "--epochs", "2", "--lr", "1e-3", "--optimizer", "SGD", "--precision", "64", "--threads", "1", "--logger", "csv",
+]  # fmt: skip
+"""A network without batch norm, whose statistics are each process's own on a CPU; batches that cannot be cut in halves."""
+
+
+def trained(folder, cache, *flags):
+    places = ["--model_save_dir", str(folder / "runs"), "--log_dir", str(folder / "logs"), "--cache_dir", str(cache)]
+    done = subprocess.run(
+        [sys.executable, "main.py", *FLAGS, *places, *flags], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return next((folder / "runs").iterdir()), done.stderr
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """One process with batches of 8, two with 4 each."""
+    folder = tmp_path_factory.mktemp("runs")
+    one, _ = trained(folder / "one", folder / "cache", "--batch_size", "8")
+    two, told = trained(folder / "two", folder / "cache", "--batch_size", "4", "--devices", "2", "--strategy", "ddp")
+    return one, two, told
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does_with_their_batches_together(runs):
+    rows = [list(csv.DictReader((run / "metrics.csv").open())) for run in runs[:2]]
+    for one, two in zip(*rows, strict=True):
+        for name in one:
+            assert float(one[name]) == pytest.approx(float(two[name]), abs=1e-5, nan_ok=True), name
+
+
+@pytest.mark.oracle
+@pytest.mark.slow
+def test_two_processes_count_every_image_once(runs):
+    one, two = (json.loads((run / "metrics.json").read_text()) for run in runs[:2])
+    for split, n in (("val", 23), ("test", 16)):
+        assert one[split]["n"] == two[split]["n"] == n
+        assert one[split]["mean_auroc"] == pytest.approx(two[split]["mean_auroc"], abs=1e-4)
+    answers = [
+        np.array([[float(x) for x in row[4:12]] for row in list(csv.reader((run / "predictions.csv").open()))[1:]]) for run in runs[:2]
+    ]
+    assert np.allclose(*answers, atol=1e-4)
+
+
+@pytest.mark.byhand
+@pytest.mark.slow
+def test_only_the_first_process_speaks(runs):
+    assert runs[2].count("train: 41 images") == 1
+    assert runs[2].count("epoch 2 of 2") == 1
+    assert "processes: 2" in runs[2]
+    assert "Traceback" not in runs[2]
+
+
+@pytest.mark.byhand
+def test_the_parts_of_a_batch_are_that_batch_and_weigh_as_much_as_their_images():
+    whole, first, second = Batches(41, 8, seed=0), Batches(41, 4, 0, rank=0, world=2), Batches(41, 4, 0, rank=1, world=2)
+    assert len(whole) == len(first) == len(second)
+    for step, (batch, left, right) in enumerate(zip(whole, first, second, strict=True)):
+        assert sorted([*left, *right]) == batch.tolist()
+        assert first.weight(step) == pytest.approx(2 * len(left) / len(batch))
+        assert second.weight(step) == pytest.approx(2 * len(right) / len(batch))
+
+
+@pytest.mark.byhand
+def test_no_process_is_without_an_image():
+    for n in range(3, 12):
+        parts = [[len(part) for part in Batches(n, 1, 0, rank, 3)] for rank in range(3)]
+        assert min(map(min, parts)) > 0
+        assert sum(map(sum, parts)) == n
+    with pytest.raises(DataError, match=r"2 images are too few for 3 processes.*lower --devices"):
+        Batches(2, 1, world=3)
+
+
+@pytest.mark.byhand
+def test_a_run_that_goes_on_in_an_epoch_skips_what_it_has_seen_there_and_nothing_after():
+    whole, rest = Batches(20, 4, seed=1), Batches(20, 4, seed=1, start=(1, 3))
+    for epoch, behind in ((1, 3), (2, 0)):
+        whole.set_epoch(epoch)
+        rest.set_epoch(epoch)
+        assert [part.tolist() for part in rest] == [part.tolist() for part in list(whole)[behind:]]
+        assert len(rest) == len(whole)

@@ -1,0 +1,208 @@
+"""Files that are broken or mean harm, for every registered data set: a sentence, and nothing outside the folder is read or written."""
+
+import contextlib
+import shutil
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import datasets
+from core.errors import DataError, LocusError
+from datasets.inside import inside
+
+pytestmark = pytest.mark.contract
+TABLES, IMAGES = (".csv", ".txt", ".json"), (".png", ".jpg", ".jpeg", ".dcm", ".dicom")
+Damage = Callable[[Path], None]
+WATCHED: dict[str, list[str]] = {}
+"""What has been opened while a test watches."""
+
+
+def _opened(event: str, values: tuple) -> None:
+    if event == "open" and WATCHED and isinstance(values[0], str | Path):
+        WATCHED["open"].append(str(values[0]))
+
+
+sys.addaudithook(_opened)
+
+
+@pytest.fixture
+def apart(tiny: tuple[str, Path | None], tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """A data set's word and its tiny copy in a folder of its own, beside which lies what must not be read."""
+    name, tree = tiny
+    if tree is None:
+        pytest.skip("no files")
+    root = tmp_path_factory.mktemp("apart") / "root"
+    shutil.copytree(tree, root)
+    for path in list(files(root, IMAGES))[:1]:
+        shutil.copy(path, root.parent / f"outside{path.suffix}")
+    return name, root
+
+
+def some(root: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    found = list(files(root, suffixes))
+    return found or pytest.skip(f"no {' '.join(suffixes)}")
+
+
+def files(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    return (path for path in sorted(root.rglob("*")) if path.suffix.lower() in suffixes and path.is_file())
+
+
+def walk(name: str, root: Path) -> list[LocusError]:
+    """Everything that a run would read; the errors are sentences, what is read is in the folder, and the folder stays as it is."""
+    before = {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")}
+    told: list[LocusError] = []
+    WATCHED["open"] = []
+    try:
+        for split in ("train", "val", "test"):
+            told += _walk(name, root, split)
+    finally:
+        opened = WATCHED.pop("open")
+    assert {path: path.lstat().st_mtime_ns for path in root.parent.rglob("*")} == before
+    strangers = [
+        path for path in opened if Path(path).resolve().is_relative_to(root.parent) and not Path(path).resolve().is_relative_to(root)
+    ]
+    assert strangers == []
+    for error in told:
+        assert "Traceback" not in str(error)
+        assert len(str(error)) < 3000
+    return told
+
+
+def _walk(name: str, root: Path, split: str) -> Iterator[LocusError]:
+    try:
+        data = list(datasets.load(name, root, split))
+    except LocusError as error:
+        yield error
+        return
+    for sample in data:
+        for pixels in ("image", "masks"):
+            try:
+                getattr(sample, pixels)
+            except LocusError as error:
+                yield error
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def other_encoding(path: Path) -> None:
+    path.write_bytes(path.read_bytes().decode("latin-1").encode("utf-16"))
+
+
+def latin_letters(path: Path) -> None:
+    path.write_bytes(b"\xe9\xff" + path.read_bytes())
+
+
+def zipped(path: Path) -> None:
+    content = path.read_bytes()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(path.name, content)
+
+
+def a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def binary(path: Path) -> None:
+    path.write_bytes(np.random.default_rng(0).bytes(4000))
+
+
+@pytest.mark.parametrize("damage", [empty, halved, other_encoding, latin_letters, zipped, a_folder, binary], ids=lambda d: d.__name__)
+def test_a_broken_table_is_a_sentence(apart: tuple[str, Path], damage: Damage):
+    name, root = apart
+    for path in list(files(root, TABLES)):
+        whole = path.read_bytes()
+        damage(path)
+        walk(name, root)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("damage", [empty, halved, zipped, a_folder, binary], ids=lambda d: d.__name__)
+def test_broken_images_are_sentences(apart: tuple[str, Path], damage: Damage, caplog: pytest.LogCaptureFixture):
+    name, root = apart
+    for path in list(files(root, IMAGES)):
+        damage(path)
+    assert walk(name, root) or "cannot be read and are left out" in caplog.text  # where headers are read on loading
+
+
+def test_a_table_of_a_million_columns_is_refused_and_not_read(apart: tuple[str, Path]):
+    name, root = apart
+    for path in some(root, (".csv",)):
+        path.write_text(",".join(f"c{i}" for i in range(1_000_000)) + "\n1\n")
+    assert any("columns" in str(error) for error in walk(name, root))
+
+
+def test_rows_that_occur_twice_are_a_sentence_or_the_same(apart: tuple[str, Path]):
+    name, root = apart
+    for path in files(root, (".csv", ".txt")):
+        lines = path.read_text().splitlines()
+        path.write_text("\n".join([*lines, *lines[1:]]) + "\n")
+    walk(name, root)
+
+
+@pytest.mark.parametrize("path", ["../outside", "../../outside", "{outside}", "images/../../outside", "..\\\\outside", "a\\u0000b"])
+def test_a_path_in_a_table_never_leads_out_of_the_folder(apart: tuple[str, Path], path: str):
+    name, root = apart
+    image = next(files(root, IMAGES))
+    bad = path.format(outside=root.parent / "outside")
+    for table in files(root, TABLES):
+        text = table.read_text()
+        for whole in (image.relative_to(root).as_posix(), image.name, image.stem):
+            if whole in text:
+                table.write_text(text.replace(whole, bad + (image.suffix if whole != image.stem else "")))
+                break
+    walk(name, root)
+
+
+@pytest.mark.parametrize("suffixes", [TABLES, IMAGES], ids=["tables", "images"])
+def test_a_link_out_of_the_folder_is_refused(apart: tuple[str, Path], suffixes: tuple[str, ...]):
+    name, root = apart
+    for path in some(root, suffixes):
+        target = root.parent / f"secret-{path.name}"
+        shutil.move(path, target)
+        path.symlink_to(target)
+    assert any("leads out of" in str(error) for error in walk(name, root))
+
+
+def test_folders_of_images_that_link_elsewhere_are_refused(apart: tuple[str, Path]):
+    name, root = apart
+    for folder in {path.relative_to(root).parts[0] for path in files(root, IMAGES) if path.parent != root}:
+        shutil.move(root / folder, root.parent / f"secret-{folder}")
+        (root / folder).symlink_to(root.parent / f"secret-{folder}")
+    assert any("leads out of" in str(error) for error in walk(name, root))
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_bytes_that_change_anywhere_give_data_or_a_sentence(apart: tuple[str, Path], data: st.DataObject):
+    name, root = apart
+    path = data.draw(st.sampled_from(list(files(root, TABLES + IMAGES))))
+    whole = path.read_bytes()
+    changed = bytearray(whole)
+    for at in data.draw(st.lists(st.integers(0, max(len(whole) - 1, 0)), min_size=1, max_size=4)) if whole else []:
+        changed[at] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(changed))
+    try:
+        walk(name, root)
+    finally:
+        path.write_bytes(whole)
+
+
+@given(st.text(max_size=300) | st.lists(st.sampled_from(["..", ".", "a", "", "/", "~"]), max_size=6).map("/".join))
+def test_no_text_names_a_path_outside(tmp_path_factory: pytest.TempPathFactory, cell: str):
+    root = tmp_path_factory.getbasetemp()
+    with contextlib.suppress(DataError):
+        assert inside(root, cell, Path("labels.csv")).resolve().is_relative_to(root.resolve())

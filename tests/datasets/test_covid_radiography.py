@@ -1,0 +1,120 @@
+"""The COVID-19 Radiography Database in each of its layouts, its split, and the lungs."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError
+
+Tree = Callable[..., Path]
+SPLITS = ("train", "val", "test")
+
+
+def names(root: Path, word: str = "covid_radiography", **options: object) -> dict[str, list[str]]:
+    """split -> image names."""
+    return {split: [s.image_id for s in datasets.load(word, root, split, **options)] for split in SPLITS}
+
+
+@pytest.mark.parametrize("layout", ["masks", "flat"])
+def test_sixty_of_each_class_are_test_and_sixty_validation_in_both_layouts(covid_radiography_tree: Tree, layout: str):
+    data = {split: datasets.load("covid_radiography", covid_radiography_tree(layout=layout), split) for split in SPLITS}
+    assert {split: side.labels.sum(axis=0).tolist() for split, side in data.items()} == {
+        "train": [1] * 4,
+        "val": [60] * 4,
+        "test": [60] * 4,
+    }
+    assert data["test"].findings == ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
+    assert (data["test"].labels.sum(axis=1) == 1).all()
+
+
+def test_the_split_follows_the_seed_and_the_layout_does_not_matter(covid_radiography_tree: Tree, tmp_path: Path):
+    first, again, other = (names(covid_radiography_tree(), seed=seed) for seed in (0, 0, 1))
+    assert first == again
+    assert first["test"] != other["test"]
+    assert sum(map(len, first.values())) == len(set().union(*first.values())) == 4 * 121
+
+
+def test_the_draw_of_a_class_does_not_depend_on_the_others(covid_radiography_tree: Tree):
+    root = covid_radiography_tree(layout="flat", images=30)
+    word = "covid_radiography:val=5,test=7"
+    before = [name for name in names(root, word)["test"] if name.startswith("Normal")]
+    (root / "COVID" / "COVID-1.png").unlink()
+    assert len(before) == 7
+    assert [name for name in names(root, word)["test"] if name.startswith("Normal")] == before
+
+
+def test_folders_of_earlier_work_are_the_split(covid_radiography_tree: Tree):
+    found = names(covid_radiography_tree(layout="parted", images=5))
+    assert {split: len(images) for split, images in found.items()} == {"train": 12, "val": 4, "test": 4}
+    assert "Viral Pneumonia-test0.png" in found["test"]
+
+
+@pytest.mark.parametrize("folder", ["COVID-19_Radiography_Dataset", "COVID-19 Radiography Database"])
+def test_the_folder_that_an_archive_holds_is_looked_into(covid_radiography_tree: Tree, tmp_path: Path, folder: str):
+    word = "covid_radiography:val=1,test=1"
+    root = covid_radiography_tree(layout="masks", images=4)
+    before = names(root, word)
+    (root / "COVID-19_Radiography_Dataset").rename(tmp_path / folder)
+    assert names(tmp_path, word) == before
+
+
+def test_lungs_are_in_the_published_frame_and_no_truth(covid_radiography_tree: Tree):
+    sample = next(s for s in datasets.load("covid_radiography", covid_radiography_tree()) if s.read_lungs is not None)
+    assert sample.lungs.shape == sample.frame == (299, 299)
+    assert sample.lungs.mean(axis=0).tolist() == [1.0] * 149 + [0.0] * 150  # the middle column's centre is on the edge: to the right
+    assert (dict(sample.boxes), dict(sample.masks), sample.read_masks) == ({}, {}, None)
+
+
+def test_images_without_a_mask_have_no_lungs_and_are_counted(covid_radiography_tree: Tree):
+    data = [datasets.load("covid_radiography", covid_radiography_tree(), split) for split in SPLITS]
+    without = [s.image_id for side in data for s in side if s.lungs is None]
+    assert sorted(without) == ["COVID-121.png", "Lung_Opacity-121.png", "Normal-121.png", "Viral Pneumonia-121.png"]
+    assert sum(side.describe["images"] - side.describe["images_with_lungs"] for side in data) == 4
+
+
+def test_a_broken_mask_is_a_sentence_when_it_is_asked_for(covid_radiography_tree: Tree):
+    root = covid_radiography_tree()
+    for path in root.glob("*/Normal/masks/*.png"):
+        path.write_bytes(b"")
+    sample = next(s for s in datasets.load("covid_radiography", root) if s.image_id.startswith("Normal") and s.read_lungs)
+    assert sample.image.shape == (8, 8)
+    with pytest.raises(DataError, match=r"cannot decode .*masks"):
+        _ = sample.lungs
+
+
+def test_too_few_images_of_a_class_say_how_to_ask_for_fewer(covid_radiography_tree: Tree):
+    root = covid_radiography_tree(layout="flat", images=20)
+    with pytest.raises(DataError, match=r"20 images of COVID-19 leave none for training beside 60 .*val=5,test=5"):
+        datasets.load("covid_radiography", root)
+    with pytest.raises(BadValueError, match="val is 0: give the number of images of each class"):
+        datasets.load("covid_radiography:val=0", root)
+    with pytest.raises(BadValueError, match="no task with 3 findings; it has: 4"):
+        datasets.load("covid_radiography", root, findings=3)
+
+
+def test_an_absent_class_is_named_with_the_layout(covid_radiography_tree: Tree):
+    root = covid_radiography_tree(layout="flat", images=2)
+    for path in (root / "Normal").iterdir():
+        path.unlink()
+    with pytest.raises(
+        DataError, match=r"has no images of Normal: expected COVID/images/\*\.png .*kaggle datasets download .* --download True"
+    ):
+        datasets.load("covid_radiography", root)
+
+
+def test_one_name_in_two_folders_stops(covid_radiography_tree: Tree):
+    root = covid_radiography_tree(layout="parted", images=4)
+    source = root / "train" / "normal" / "Normal-train0.png"
+    (root / "test" / "normal" / source.name).write_bytes(source.read_bytes())
+    with pytest.raises(DataError, match=r"1 file names twice: Normal-train0.png"):
+        datasets.load("covid_radiography", root)
+
+
+def test_every_image_counts_as_its_own_patient(covid_radiography_tree: Tree):
+    data = datasets.load("covid_radiography", covid_radiography_tree())
+    assert data.describe["patients"] == "unknown"
+    assert len(set(data.patients)) == len(data)
+    assert np.array_equal(data.labels, np.stack([s.labels for s in data]))

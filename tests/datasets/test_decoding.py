@@ -1,0 +1,89 @@
+"""Processes that decode: one that dies, by its image or by others, is never a hang and never a lost array."""
+
+import functools
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import DataError
+from core.types import Sample
+from datasets import cache, decoding
+
+
+def sample(number: int, read) -> Sample:
+    return Sample(f"{number}.dcm", str(number), (8, 8), np.zeros(1, np.float32), {}, read, f"{number}.dcm")
+
+
+def picture(number: int) -> np.ndarray:
+    return np.full((8, 8), number, np.uint8)
+
+
+def samples(count: int, *crashing: int, crash=os.abort) -> list[Sample]:
+    return [sample(i, crash if i in crashing else functools.partial(picture, i)) for i in range(count)]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_image_whose_decoder_aborts_is_a_bad_one_and_the_others_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int):
+    monkeypatch.setattr(decoding, "FEW", 5)
+    found = cache.pixels(samples(50, 7, 8, 40), 8, tmp_path, max_bad=0.1, workers=workers)
+    assert found.bad == [(f"{i}.dcm", f"cannot decode {i}.dcm: its decoder crashed (SIGABRT)") for i in (7, 8, 40)]
+    assert found.images[:, 0, 0].tolist() == [i for i in range(50) if i not in (7, 8, 40)]
+    assert cache.pixels(samples(50), 8, tmp_path, max_bad=0.1).bad == found.bad  # the array is kept: nothing is decoded again
+
+
+def test_where_every_decoder_aborts_it_stops_at_once_with_a_sentence(tmp_path: Path):
+    began = time.perf_counter()
+    with pytest.raises(DataError, match=r"of 1000 images cannot be used, .*its decoder crashed \(SIGABRT\)"):
+        cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
+    assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def test_a_process_that_is_killed_is_no_fault_of_its_image(tmp_path: Path):
+    killed = functools.partial(lambda: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(DataError, match=r"was killed \(SIGKILL\), perhaps for want of memory: try fewer --num_workers; it was at 3.dcm"):
+        cache.pixels(samples(6, 3, crash=killed), 8, tmp_path, max_bad=0.5)
+    assert not list(tmp_path.glob("*.npy"))
+
+
+def _too_large() -> np.ndarray:
+    raise MemoryError
+
+
+def test_an_image_that_needs_too_much_memory_is_a_bad_one(tmp_path: Path):
+    found = cache.pixels(samples(4, 2, crash=_too_large), 8, tmp_path, max_bad=0.5)
+    assert found.bad == [("2.dcm", "cannot decode 2.dcm: it needs more memory than there is")]
+
+
+def _slow(folder: Path, number: int) -> np.ndarray:
+    (folder / str(os.getpid())).touch()
+    time.sleep(0.02)
+    return picture(number)
+
+
+def _make(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "FEW", 10)
+    cache.pixels([sample(i, functools.partial(_slow, folder, i)) for i in range(10_000)], 8, folder / "out", workers=3)
+
+
+def test_no_process_outlives_the_one_that_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    process = multiprocessing.get_context("fork").Process(target=_make, args=(tmp_path, monkeypatch))
+    process.start()
+    while len(pids := [path.name for path in tmp_path.iterdir() if path.is_file()]) < 3:
+        time.sleep(0.02)
+    os.kill(process.pid or 0, signal.SIGKILL)
+    process.join()
+    limit = time.perf_counter() + 10
+    while any(map(_alive, pids)):
+        assert time.perf_counter() < limit
+        time.sleep(0.05)
+
+
+def _alive(pid: str) -> bool:
+    status = Path("/proc") / pid / "stat"
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"

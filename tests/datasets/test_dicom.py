@@ -1,0 +1,119 @@
+"""Decoding DICOM: every transfer syntax and both grays give the same picture, a broken file a sentence."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import DataError
+from datasets import dicom, dicom_pixels
+from tests.datasets.trees_radiologists import RAMP, write_dicom
+
+FULL = np.rint((RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255).astype(np.uint8)
+EIGHT = np.tile(np.arange(64, dtype=np.uint8) * 3, (64, 1))
+
+
+@pytest.fixture(autouse=True)
+def _reader_of_dicom() -> None:
+    pytest.importorskip("pydicom")
+
+
+@pytest.mark.parametrize("syntax", ["", "RLE", "JPEG2000", "JPEGLossless"])
+def test_every_lossless_transfer_syntax_gives_the_same_pixels(tmp_path: Path, syntax: str):
+    assert (dicom.decode(write_dicom(tmp_path / "a.dcm", syntax=syntax)) == FULL).all()
+
+
+def test_eight_bit_pixels_without_a_window_stay_as_they_are(tmp_path: Path):
+    assert (dicom.decode(write_dicom(tmp_path / "a.dcm", EIGHT)) == EIGHT).all()
+    lossy = dicom.decode(write_dicom(tmp_path / "b.dcm", EIGHT, syntax="JPEG"))
+    assert np.abs(lossy.astype(int) - EIGHT).max() < 6
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_the_lossless_jpeg_of_the_scanners_is_read(tmp_path: Path, bits: int):
+    pytest.importorskip("libjpeg")
+    kind = np.uint8 if bits == 8 else np.uint16
+    pixels = np.random.default_rng(bits).integers(0, 1 << bits, (24, 32)).astype(kind)
+    found = dicom.decode(write_dicom(tmp_path / "a.dcm", pixels, syntax="JPEGLossless", bits=bits))
+    assert (found == dicom.decode(write_dicom(tmp_path / "b.dcm", pixels, bits=bits))).all()
+
+
+def test_a_picture_of_another_size_than_the_headers_is_refused_before_it_is_decoded(tmp_path: Path):
+    """A stream that claims 65535 x 65535 would take all memory."""
+    pytest.importorskip("libjpeg")
+    path = write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless")
+    path.write_bytes(path.read_bytes().replace(b"\xff\xc3\x00\x0b\x0c\x00\x18\x00\x20", b"\xff\xc3\x00\x0b\x0c\xff\xff\xff\xff"))
+    with pytest.raises(DataError, match=r"its picture is \(65535, 65535\), its header says \(24, 32\)"):
+        dicom.decode(path)
+
+
+def test_a_compression_whose_reader_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dicom_pixels, "OTHERS", "absent")
+    with pytest.raises(DataError, match=r"pixels are JPEG Lossless.* not installed: pip install pylibjpeg pylibjpeg-libjpeg"):
+        dicom.decode(write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless"))
+
+
+def test_inverted_grays_are_turned(tmp_path: Path):
+    inverted = write_dicom(tmp_path / "a.dcm", 4095 - RAMP, "MONOCHROME1")
+    assert np.abs(dicom.decode(inverted).astype(int) - FULL).max() == 0
+
+
+@pytest.mark.byhand
+def test_a_windows_range_becomes_black_to_white_after_the_rescaling(tmp_path: Path):
+    """Values 2·p − 1000; the window 1000 ± 1000 (exact linear) shows values 0 to 2000, pixels 500 to 1500."""
+    pixels = np.array([[0, 500, 1000, 1500, 4000]], np.uint16)
+    window = {"WindowCenter": [1000, 1], "WindowWidth": [2000, 1], "VOILUTFunction": "LINEAR_EXACT"}
+    path = write_dicom(tmp_path / "a.dcm", pixels, RescaleSlope=2, RescaleIntercept=-1000, **window)
+    assert dicom.decode(path).tolist() == [[0, 0, 128, 255, 255]]
+
+
+def test_an_image_inside_its_window_is_not_stretched(tmp_path: Path):
+    path = write_dicom(tmp_path / "a.dcm", np.full((4, 4), 1024, np.uint16), WindowCenter=2048, WindowWidth=4096)
+    assert set(dicom.decode(path).ravel().tolist()) == {64}
+
+
+def test_an_empty_window_counts_as_none_and_a_flat_image_is_black(tmp_path: Path):
+    assert (dicom.decode(write_dicom(tmp_path / "a.dcm", WindowCenter=None, WindowWidth=None)) == FULL).all()
+    assert not dicom.decode(write_dicom(tmp_path / "b.dcm", np.full((4, 4), 7, np.uint16))).any()
+
+
+def test_the_header_has_frame_patient_and_view(tmp_path: Path):
+    found = dicom.header(write_dicom(tmp_path / "a.dcm", PatientID="p1", ViewPosition="PA", PatientAge="061Y"))
+    assert (found.frame, found.patient, found.meta) == ((24, 32), "p1", {"age": "061Y", "view": "PA"})
+
+
+@pytest.mark.parametrize(
+    ("tags", "sentence"),
+    [
+        ({"Rows": 60000, "Columns": 60000}, "says 60000 rows and 60000 columns"),
+        ({"Rows": 0}, "says 0 rows"),
+        ({"NumberOfFrames": 3}, "it has 3 pictures"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "its pixels are PALETTE COLOR"),
+        ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
+        ({"Rows": 25}, "a.dcm: "),
+        ({"BitsAllocated": 13}, "a.dcm: "),
+    ],
+    ids=str,
+)
+def test_a_header_that_cannot_be_is_one_sentence(tmp_path: Path, tags: dict, sentence: str):
+    path = write_dicom(tmp_path / "a.dcm", **tags)
+    with pytest.raises(DataError, match=f"cannot decode .*{sentence}") as caught:
+        dicom.decode(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("syntax", ["", "RLE", "JPEG2000", "JPEGLossless"])
+def test_a_file_cut_anywhere_is_a_sentence_or_an_image(tmp_path: Path, syntax: str):
+    whole = write_dicom(tmp_path / "a.dcm", syntax=syntax).read_bytes()
+    for end in range(0, len(whole) - 1, max(len(whole) // 40, 1)):
+        (tmp_path / "b.dcm").write_bytes(whole[:end])
+        with pytest.raises(DataError, match=r"cannot decode .*b\.dcm: .+"):
+            dicom.decode(tmp_path / "b.dcm")
+
+
+def test_what_is_no_dicom_is_named(tmp_path: Path):
+    (tmp_path / "a.dcm").write_bytes(b"PK\x03\x04 a zip" * 40)
+    with pytest.raises(DataError, match=r"a\.dcm: it is no DICOM file"):
+        dicom.decode(tmp_path / "a.dcm")
+    with pytest.raises(DataError, match="no image file"):
+        dicom.header(tmp_path / "b.dcm")

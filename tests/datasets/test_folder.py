@@ -1,0 +1,143 @@
+"""A user's own folder, with the mistakes that users make."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError, LeakError
+from tests.datasets.trees_radiologists import write_dicom
+
+Tree = Callable[..., Path]
+
+
+def test_labels_are_one_zero_or_unknown_and_images_lie_anywhere_below(folder_tree: Tree):
+    root = folder_tree()
+    data = datasets.load("folder", root, "train", "patient")
+    assert data.findings == ("Mass", "Nodule")
+    labels = {s.image_id: s.labels for split in ("train", "val", "test") for s in datasets.load("folder", root, split, "patient")}
+    assert np.isnan(labels["b.png"][1])
+    assert labels["deep/c.png"][1] == 1
+    assert all(s.image.shape == (16, 16) for s in data)
+
+
+@pytest.mark.byhand
+def test_boxes_are_edges_in_the_files_own_pixels_and_clipped_at_its_edge(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
+    data = datasets.load("folder", folder_tree())
+    truth = {sample.image_id: sample.boxes for sample in data}
+    assert truth["d.png"]["Mass"].tolist() == [[2, 3, 10.5, 8]]
+    assert truth["f.png"]["Mass"].tolist() == [[0, 0, 4, 4], [8, 8, 16, 12]]
+    assert truth["e.jpg"] == {}
+    assert (data.describe["boxes_clipped"], data.describe["boxed_images"]) == (1, 2)
+    assert "1 boxes reach past" in caplog.text
+
+
+def test_dicom_files_are_images_too(folder_tree: Tree):
+    root = folder_tree("image,split,Mass", ["scan.dcm,test,1", "d.png,test,0"], ["scan.dcm,Mass,2,3,30,20"])
+    write_dicom(root / "scan.dcm", kind="MONOCHROME1")
+    sample = datasets.load("folder", root)[0]
+    assert (sample.frame, sample.boxes["Mass"].tolist()) == ((24, 32), [[2, 3, 30, 20]])
+    assert (sample.image[0, 0], sample.image[0, -1]) == (255, 0)
+
+
+def test_boxes_stay_in_the_published_frame_of_a_smaller_copy(folder_tree: Tree):
+    root = folder_tree("image,split,width,height,view,Mass", ["a.png,train,64,32,PA,1", "d.png,test,64,32,AP,1"], ["d.png,Mass,2,3,60,30"])
+    sample = datasets.load("folder", root)[0]
+    assert (sample.frame, sample.image.shape, sample.meta["view"]) == ((32, 64), (16, 16), "AP")
+    assert sample.boxes["Mass"].tolist() == [[2, 3, 60, 30]]
+
+
+def test_the_column_split_is_the_official_partition_and_validation_is_cut_where_it_is_absent(folder_tree: Tree):
+    root = folder_tree()
+    train, val, test = (datasets.load("folder", root, split) for split in ("train", "val", "test"))
+    assert sorted(train.patients + val.patients) == ["p1", "p1", "p2"]
+    assert not set(train.patients) & set(val.patients)
+    assert test.patients == ["p3", "p4", "p5"]
+
+
+def test_without_patients_each_image_is_its_own_and_the_record_says_so(folder_tree: Tree):
+    rows = [f"{name},1" for name in ("a.png", "b.png", "d.png", "e.jpg")]
+    data = datasets.load("folder", folder_tree("image,Mass", rows, []), "train", "patient")
+    assert data.describe["patients_named"] is False
+    assert data.patients == [sample.image_id for sample in data]
+
+
+def test_other_names_of_tables_and_columns_that_are_no_findings_are_options(folder_tree: Tree):
+    root = folder_tree("image,split,note,site,Mass", ["a.png,train,fine,x,1", "d.png,test,?,y,1"], [])
+    (root / "labels.csv").rename(root / "mine.csv")
+    data = datasets.load("folder:labels=mine.csv,ignore=note+site", root)
+    assert data.findings == ("Mass",)
+
+
+def test_images_without_a_file_are_left_out_counted_and_named(folder_tree: Tree, caplog: pytest.LogCaptureFixture):
+    root = folder_tree()
+    (root / "e.jpg").unlink()
+    assert datasets.load("folder", root).describe["images_without_file"] == 1
+    assert "1 of 3 test images have no file and are left out: e.jpg" in caplog.text
+
+
+def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxes_wait(folder_tree: Tree):
+    root = folder_tree()
+    (root / "f.png").write_bytes(b"PK\x03\x04" + bytes(100))
+    sample = datasets.load("folder", root)[2]
+    assert (sample.frame, sample.boxes) == ((1, 1), {})
+    with pytest.raises(DataError, match=r"cannot decode .*f\.png: it is no image of a known kind"):
+        _ = sample.image
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("labels.csv", "a.png", "../a.png", r"labels.csv names the file '../a.png': the files of a data set lie in its folder"),
+        ("labels.csv", "a.png", "/etc/a.png", "names the file '/etc/a.png'"),
+        ("labels.csv", "a.png", "passwd", "names the image 'passwd': names end in .png"),
+        ("labels.csv", "a.png", f"{'a' * 300}.png", "where the path of a file should be"),
+        ("labels.csv", "b.png", "./a.png", "1 duplicate rows: a.png"),
+        ("labels.csv", "image,", "file,", "has no column 'image'; it has: file"),
+        ("labels.csv", "train,1,0", "train,2,0", "labels other than 0, 1 and empty in the column 'Mass': '2'; .*folder:ignore=Mass"),
+        ("labels.csv", "Nodule", "Mass", "a column without a heading or twice, read as 'Mass.1'"),
+        ("labels.csv", "Nodule", "", "a column without a heading"),
+        ("labels.csv", "p3,test", "p3,tset", "unknown split 'tset': did you mean 'test'"),
+        ("labels.csv", "p3", "", "1 rows without patient"),
+        ("labels.csv", "Mass,Nodule", "age,view", "6 images and 0 findings"),
+        ("boxes.csv", "d.png", "z.png", "names 1 images that the labels lack: z.png"),
+        ("boxes.csv", "Nodule", "Nodul", "unknown finding 'Nodul': did you mean 'Nodule'"),
+        ("boxes.csv", "2,3,10.5,8", "10.5,3,2,8", r"1 boxes without area: d.png Mass \[10.5, 3.0, 2.0, 8.0\]"),
+        ("boxes.csv", "2,3,10.5,8", "20,3,30,8", "1 boxes that are empty or wholly outside their image: d.png Mass"),
+        ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", "1 cells that are no numbers: 'inf'"),
+        ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", "1 duplicate rows: f.png Mass 0 0 4 4"),
+    ],
+)
+def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old: str, new: str, sentence: str):
+    root = folder_tree()
+    text = (root / file).read_text()
+    assert old in text
+    (root / file).write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=sentence):
+        datasets.load("folder", root)
+
+
+def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: Path):
+    for root in (None, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match=r"expected labels.csv \(image, one column"):
+            datasets.load("folder", root)
+    root = folder_tree("image,Mass", ["a.png,1"], [])
+    with pytest.raises(DataError, match=r"no column 'split' .* or use --partition patient or kfold"):
+        datasets.load("folder", root)
+    with pytest.raises(DataError, match=r"there is no table .*mine.csv"):
+        datasets.load("folder:labels=mine.csv", root)
+    with pytest.raises(DataError, match=r"names the file '../boxes.csv'"):
+        datasets.load("folder:boxes=../boxes.csv", root)
+
+
+def test_a_patient_in_two_splits_stops(folder_tree: Tree):
+    root = folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1,test,1,0", "f.png,p2,test,1,0"])
+    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+        datasets.load("folder", root)
+
+
+def test_a_number_of_findings_that_the_table_has_not_is_told(folder_tree: Tree):
+    with pytest.raises(BadValueError, match="no task with 5 findings; it has: 2"):
+        datasets.load("folder", folder_tree(), findings=5)

@@ -1,0 +1,162 @@
+"""Implanted findings: only on radiographs of patients without a truth box, where their boxes say, the same every time."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError
+from datasets import cache, implanted
+from datasets.base import Dataset
+from datasets.implanted_picture import USUAL_HEART, exposed, implant
+from datasets.implanted_places import air, arranged
+from datasets.phantom_patient import Lesion, draw_patient
+from datasets.phantom_recipe import FINDINGS, Recipe, recipe
+from tests.datasets.conftest import write_image
+
+pytestmark = pytest.mark.planted
+SHARED = Path(__file__).parents[3] / "shared" / "nih-sample"
+SIZE = 64
+
+
+def chest(size: int = SIZE) -> np.ndarray:
+    """A bright field with two dark lungs."""
+    image = np.full((size, size), 180, np.uint8)
+    image[size // 5 : size * 7 // 10, size // 6 : size * 2 // 5] = 60
+    image[size // 5 : size * 7 // 10, size * 3 // 5 : size * 5 // 6] = 60
+    return image
+
+
+def only(finding: str) -> Recipe:
+    """Patients with one finding."""
+    return recipe({f: float(f == finding) for f in FINDINGS}, 1, 0, 0, None, 0, 0)
+
+
+@pytest.fixture
+def load(nih_tree: Callable[..., Path]) -> Callable[..., Dataset]:
+    root = nih_tree()
+    return lambda **options: datasets.load("implanted", root, **{"train": 12, "img_size": SIZE, "split": "train", **options})
+
+
+def test_backgrounds_have_no_finding_and_their_patients_no_box(load: Callable[..., Dataset]):
+    sides = [load(split=split, **{split: 30}) for split in ("train", "val", "test")]
+    used = {sample.meta["background"] for side in sides for sample in side}
+    assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
+
+
+def test_a_patient_with_one_boxed_image_gives_no_background(nih_tree: Callable[..., Path]):
+    root = nih_tree(boxes=["00000001_000.png,Effusion,1,1,300,400,,,"])
+    with pytest.raises(DataError, match="has 2 patients with an image without findings"):
+        datasets.load("implanted", root)
+
+
+def test_the_same_number_is_the_same_image_and_another_seed_another(load: Callable[..., Dataset]):
+    first, again, other = load(), load(), load(seed=1)
+    assert all((a.image == b.image).all() for a, b in zip(first, again, strict=True))
+    assert any((a.labels != b.labels).any() for a, b in zip(first, other, strict=True))
+    assert len({sample.source for sample in [*first, *other]}) == len(first) + len(other)
+
+
+def test_another_content_of_a_background_is_another_source_for_the_cache(load: Callable[..., Dataset], tmp_path: Path):
+    first, again = load()[0], load()[0]
+    assert first.source == again.source
+    write_image(next(tmp_path.rglob(first.meta["background"])), side=32)
+    assert load()[0].source != first.source
+
+
+def test_images_on_a_broken_background_are_left_out_and_named(load: Callable[..., Dataset], tmp_path: Path):
+    data = load(split="train", partition="kfold", folds=3, fold=2, train=40, val=40, test=40)
+    broken = data[0].meta["background"]
+    next(tmp_path.rglob(broken)).write_bytes(b"not an image")
+    implanted._small.cache_clear()
+    found = cache.pixels(data, SIZE, tmp_path / "cache", max_bad=1, workers=1)
+    assert {data[int(i)].meta["background"] for i in found.kept} == {s.meta["background"] for s in data} - {broken}
+    assert all(broken in reason for _, reason in found.bad)
+
+
+def test_labels_boxes_and_masks_agree(load: Callable[..., Dataset]):
+    for sample in load(prevalence=0.5):
+        present = {f for f, label in zip(FINDINGS, sample.labels, strict=True) if label}
+        assert present == set(sample.boxes) == set(sample.masks)
+        for finding, mask in sample.masks.items():
+            rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+            edges = sample.boxes[finding]
+            assert [*edges[:, :2].min(0), *edges[:, 2:].max(0)] == [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+
+
+def test_a_number_has_the_same_places_at_every_size(load: Callable[..., Dataset]):
+    for small, large in zip(load(img_size=64), load(img_size=128), strict=True):
+        assert (small.labels == large.labels).mean() > 0.8  # the smallest may vanish
+        for finding in set(small.boxes) & set(large.boxes):
+            assert np.abs(small.boxes[finding][0] * 2 - large.boxes[finding][0]).max() <= 4
+
+
+def test_a_finding_changes_the_image_near_its_box_alone():
+    for seed in range(10):
+        patient = draw_patient(np.random.default_rng(seed), only("Mass"))
+        image = exposed(chest(), patient.heart, 0.5)
+        patient = arranged(patient, image, 4, np.random.default_rng(seed))
+        plain, drawn = implant(image, patient, dict.fromkeys(FINDINGS, 0.0)), implant(image, patient, dict.fromkeys(FINDINGS, 1.0))
+        x0, y0, x1, y1 = (np.array(patient.lesions[0].box) * SIZE).astype(int)
+        margin = int(0.3 * max(x1 - x0, y1 - y0)) + 4
+        far = np.ones_like(drawn, bool)
+        far[max(y0 - margin, 0) : y1 + margin, max(x0 - margin, 0) : x1 + margin] = False
+        assert (plain != drawn).any()
+        assert not ((plain != drawn) & far).any()
+
+
+@pytest.mark.parametrize("finding", [f for f in FINDINGS if f != "Cardiomegaly"])
+def test_of_more_places_an_airier_one_is_taken(finding: str):
+    one, many = [], []
+    for seed in range(20):
+        patient, image = draw_patient(np.random.default_rng(seed), only(finding)), chest().astype(np.float32) / 255
+        for places, found in ((1, one), (8, many)):
+            found.append(air(arranged(patient, image, places, np.random.default_rng(seed)).lesions[0], image, 1.0))
+    assert all(b >= a for a, b in zip(one, many, strict=True))
+    assert np.mean(many) > np.mean(one)
+
+
+def test_the_heart_fills_the_box_that_it_is_given():
+    side = 100
+    image = np.zeros((side, side), np.uint8)
+    x0, y0, x1, y1 = (round(edge * side) for edge in USUAL_HEART)
+    image[y0:y1, x0:x1] = 255
+    large = Lesion("Cardiomegaly", (0.3, 0.35, 0.8, 0.8), np.full((6, 6), 0.5, np.float32))
+    usual = Lesion("Cardiomegaly", USUAL_HEART, large.texture)
+    same, grown = (exposed(image, heart, 0.0) for heart in (usual, large))
+    assert np.abs(same - (image / 255.0) ** 0.85).max() < 0.05
+    assert grown[round(0.57 * side), round(0.33 * side)] > 0.9  # inside the new box, outside the usual one
+    assert grown[round(0.57 * side), round(0.2 * side)] < 0.1
+
+
+def test_a_tree_without_backgrounds_is_one_sentence(nih_tree: Callable[..., Path]):
+    root = nih_tree()
+    table = root / "Data_Entry_2017_v2020.csv"
+    table.write_text(table.read_text().replace("No Finding", "Hernia"))
+    with pytest.raises(DataError, match="has 0 patients with an image without findings"):
+        datasets.load("implanted", root)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"places": 0}, "places is 0: give a whole number"),
+        ({"places": 1.5}, "places is 1.5: give a whole number"),
+        ({"findings": 14}, "no task with 14 findings"),
+        ({"prevalence": 2}, "prevalence is 2"),
+    ],
+)
+def test_an_option_that_is_not_allowed_is_one_sentence(load: Callable[..., Dataset], options: dict, sentence: str):
+    with pytest.raises(BadValueError, match=sentence):
+        load(**options)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the optional folder nih-sample is not beside the checkout")
+def test_no_background_patient_has_a_boxed_image_in_any_fold():
+    nih = [datasets.load("NIH", SHARED, split=split, partition="kfold") for split in ("train", "val", "test")]
+    boxed = {sample.patient_id for part in nih for sample in part if sample.boxes}
+    backgrounds = {patient for split in ("train", "val", "test") for patient in datasets.load("implanted", SHARED, split=split).patients}
+    assert len(boxed) > 400
+    assert not boxed & backgrounds

@@ -1,0 +1,75 @@
+"""Images made ready as another project reads them: their pixels, and truth that stays where it is."""
+
+import cv2
+import numpy as np
+import pytest
+
+import datasets
+from core.types import Sample
+from datasets import cache, preprocess
+from datasets.lungs import LungSample
+
+RNG = np.random.default_rng(0)
+IMAGE = (RNG.integers(0, 90, (40, 30)) + 20).astype(np.uint8)
+
+
+@pytest.mark.oracle
+def test_jf_equalises_blurs_and_pads_to_the_right_and_below():
+    ready = preprocess.jf(IMAGE)
+    assert ready.shape == (40, 40)
+    assert np.array_equal(ready[:, :30], cv2.GaussianBlur(cv2.equalizeHist(IMAGE), (3, 3), 0))
+    assert (ready[:, 30:] == 128).all()
+    assert preprocess.jf(IMAGE.T).shape == (40, 40)
+
+
+@pytest.mark.oracle
+def test_the_resized_square_is_jfhealthcare_s_own_up_to_interpolation():
+    """Theirs resizes by the long side and pads afterwards."""
+    smooth = cv2.resize(cv2.GaussianBlur(IMAGE, (9, 9), 0), (300, 400))
+    theirs = cv2.resize(cv2.GaussianBlur(cv2.equalizeHist(smooth), (3, 3), 0), (96, 128), interpolation=cv2.INTER_AREA)
+    ours = cv2.resize(preprocess.jf(smooth), (128, 128), interpolation=cv2.INTER_AREA)
+    assert np.abs(ours[:, :96].astype(int) - theirs.astype(int)).max() <= 1
+    assert (ours[:, 97:] == 128).all()
+
+
+@pytest.mark.planted
+def test_truth_stays_where_it_is_and_the_frame_grows_around_it():
+    """A file that is a smaller copy: its frame is the published one."""
+    mask = np.zeros((80, 60), bool)
+    mask[10:20, 5:9] = True
+    boxes = {"Mass": np.array([[5.0, 10, 9, 20]])}
+    found = LungSample(
+        *("a", "p", (80, 60), np.ones(1, np.float32), boxes, lambda: IMAGE),
+        read_masks=lambda: {"Mass": mask},
+        read_lungs=lambda: mask,
+    )
+    ready = preprocess.one(found, "jf")
+    assert (ready.frame, ready.image.shape) == ((80, 80), (40, 40))
+    assert ready.boxes is boxes
+    for grown in (ready.masks["Mass"], ready.lungs):
+        assert np.array_equal(grown[:, :60], mask)
+        assert not grown[:, 60:].any()
+    assert preprocess.one(found, "none") is found
+
+
+def test_the_cache_never_takes_one_kind_of_pixels_for_the_other(tmp_path):
+    file = tmp_path / "a.png"
+    cv2.imwrite(str(file), IMAGE)
+    plain = Sample("a", "p", IMAGE.shape, np.ones(1, np.float32), {}, lambda: IMAGE, str(file))
+    ready = preprocess.one(plain, "jf")
+    one, other = (cache.pixels([sample], 32, tmp_path / "cache").images[0] for sample in (plain, ready))
+    assert not np.array_equal(one, other)
+    assert (other[:, 25:] == 128).all()
+    before = ready.source
+    file.write_bytes(file.read_bytes() + b" ")
+    assert preprocess.one(plain, "jf").source != before
+
+
+def test_a_data_set_says_how_its_images_were_made_ready():
+    data = datasets.load("phantom:train=4,val=2,test=2", img_size=48)
+    ready = preprocess.of(data, "jf")
+    assert preprocess.of(data, "none") is data
+    assert ready.describe == {**data.describe, "preprocess": "jf"}
+    assert (len(ready), ready.findings, ready.patients) == (len(data), data.findings, data.patients)
+    assert np.array_equal(ready.labels, data.labels)
+    assert np.array_equal(ready[1].image, preprocess.jf(data[1].image))

@@ -1,0 +1,243 @@
+"""The truth sets of radiologists: SIIM COVID-19, RSNA pneumonia, VinDr-CXR and ChestX-Det, read with their defects."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import datasets
+from core.errors import BadValueError, DataError, LocusError
+from datasets.cache import pixels
+from datasets.vindr_cxr_readers import agreed
+
+Tree = Callable[..., Path]
+SPLITS = ("train", "val", "test")
+SIIM, RSNA, VINDR, DET = "train_image_level.csv", "stage_2_train_labels.csv", "train.csv", "ChestX_Det_test.json"
+
+
+@pytest.fixture(autouse=True)
+def _reader_of_dicom() -> None:
+    pytest.importorskip("pydicom")
+
+
+def _rewrite(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def _everything(name: str, root: Path, **options) -> dict:
+    return {sample.image_id: sample for split in SPLITS for sample in datasets.load(name, root, split, **options)}
+
+
+def test_siims_studies_with_several_images_and_broken_files_are_left_out_and_counted(siim_covid_tree: Tree, caplog):
+    root = siim_covid_tree()
+    found = _everything("siim_covid:balanced=none", root)
+    assert set(found) == {f"image{i:02}" for i in range(12)} - {"image03", "image05"}
+    assert {"image03", "lateral"} <= set(_everything("siim_covid:balanced=none,studies=all", root))
+    about = datasets.load("siim_covid", root).describe
+    assert (about["images_unreadable"], about["images_of_studies_with_several"]) == (1, 2)
+    assert "1 files cannot be read and are left out: cannot decode" in caplog.text
+
+
+def test_siims_four_appearances_are_one_label_an_image_and_own_its_boxes(siim_covid_tree: Tree):
+    found = _everything("siim_covid", siim_covid_tree(), findings=4)
+    assert {int(sample.labels.sum()) for sample in found.values()} == {1}
+    assert found["image01"].boxes["Typical Appearance"].tolist() == [[4.5, 2, 12.5, 12], [20, 2, 32, 12]]
+    assert (found["image01"].frame, found["image04"].boxes) == ((24, 32), {})
+
+
+def test_siims_pneumonia_is_balanced_in_training_by_the_seed(siim_covid_tree: Tree):
+    root = siim_covid_tree()
+    train = [datasets.load("siim_covid", root, "train", seed=seed) for seed in (0, 1, 2, 0)]
+    assert [data.labels.mean() for data in train] == [0.5] * 4
+    assert [s.image_id for s in train[0]] == [s.image_id for s in train[3]]
+    assert sum(data.describe["left_out_to_balance"] for data in train) > 0
+
+
+def test_siims_held_out_images_lose_no_box_to_the_balance_unless_asked(siim_covid_tree: Tree):
+    root = siim_covid_tree()
+    for split in ("val", "test"):
+        whole = datasets.load("siim_covid:balanced=none", root, split)
+        assert [s.image_id for s in datasets.load("siim_covid", root, split)] == [s.image_id for s in whole]
+    every = [datasets.load("siim_covid:balanced=all", root, "test", seed=seed) for seed in range(8)]
+    assert sum(data.describe["left_out_to_balance"] for data in every) > 0
+
+
+def test_siims_patients_are_those_of_the_dicom_files(siim_covid_tree: Tree):
+    found = _everything("siim_covid:balanced=none", siim_covid_tree())
+    assert found["image00"].patient_id == found["image10"].patient_id == "patient0"
+    assert found["image00"].meta == {"sex": "F", "study": "study00", "appearance": "Negative for Pneumonia"}
+
+
+def test_siims_pictures_are_the_same_whatever_the_file(siim_covid_tree: Tree):
+    found = _everything("siim_covid:balanced=none", siim_covid_tree())
+    assert (found["image00"].image == found["image04"].image).all()
+    assert (found["image01"].image == 255 - found["image00"].image).all()
+
+
+def test_rsnas_boxes_are_edges_clipped_and_a_row_twice_counts_once(rsna_pneumonia_tree: Tree):
+    data = datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree())
+    assert (len(data), data.labels.sum()) == (10, 5)
+    assert data[1].boxes["Pneumonia"].tolist() == [[264, 152, 477, 531], [562, 152, 1024, 605]]
+    assert (data[0].boxes, data[1].frame, data.describe["boxes_clipped"]) == ({}, (1024, 1024), 5)
+    assert data[9].meta == {"class": "Lung Opacity", "nih": "00000001_009.png"}
+
+
+def test_rsnas_patients_are_nihs_where_the_mapping_is_there(rsna_pneumonia_tree: Tree):
+    root = rsna_pneumonia_tree()
+    assert len(set(datasets.load("rsna_pneumonia:whole=True", root).patients)) == 8
+    (root / "pneumonia-challenge-dataset-mappings_2018.json").unlink()
+    data = datasets.load("rsna_pneumonia:whole=True", root)
+    assert (len(set(data.patients)), data.describe["patients"]) == (10, "unknown: each image counts as one")
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_whole_leaves_nothing_to_train_on_and_says_so(rsna_pneumonia_tree: Tree, split: str):
+    with pytest.raises(DataError, match=f"all images are test, there is no {split} split"):
+        datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree(), split)
+
+
+@pytest.mark.parametrize("name", ["siim_covid", "vindr_cxr"])
+def test_a_folder_in_which_every_file_is_broken_is_a_sentence(request: pytest.FixtureRequest, name: str):
+    root = request.getfixturevalue(f"{name}_tree")()
+    for path in [*root.rglob("*.dcm"), *root.rglob("*.dicom")]:
+        path.write_bytes(b"this is no DICOM file")
+    with pytest.raises(DataError, match=r"none of \d+ files can be read: cannot decode .* and \d+ more"):
+        _everything(name, root)
+
+
+def test_a_file_whose_pixels_are_broken_is_named_counted_and_left_out_when_decoded(rsna_pneumonia_tree: Tree, tmp_path: Path):
+    data = datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree())
+    broken = Path(data[3].source)
+    broken.write_bytes(broken.read_bytes()[:-200])
+    found = pixels(data, 16, tmp_path / "cache", max_bad=0.2)
+    assert (found.kept.tolist(), [image for image, _ in found.bad]) == ([0, 1, 2, 4, 5, 6, 7, 8, 9], ["0004cfab-03"])
+    assert str(broken) in found.bad[0][1]
+
+
+@pytest.mark.byhand
+def test_vindrs_truth_is_what_two_of_three_readers_agree_on(vindr_cxr_tree: Tree):
+    root = vindr_cxr_tree()
+    data = datasets.load("vindr_cxr:whole=True", root)
+    heart, opacity = data.findings.index("Cardiomegaly"), data.findings.index("Lung Opacity")
+    assert (data.labels[1, heart], data.labels[1, opacity], data.labels[0].sum()) == (1, 0, 0)
+    assert data[1].boxes["Cardiomegaly"].tolist() == [[12.5, 6, 28.5, 18.5]]
+    assert set(data[1].boxes) == {"Cardiomegaly"}
+    anybody = datasets.load("vindr_cxr:whole=True,votes=1", root)
+    assert anybody[1].boxes["Lung Opacity"].tolist() == [[2, 2, 32, 9]]
+    assert [data[i].frame for i in (0, 1)] == [(24, 32), (48, 32)]
+
+
+def test_vindrs_readers_are_kept_for_the_ceiling(vindr_cxr_tree: Tree):
+    data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
+    assert {reader: sorted(marked) for reader, marked in data.readings(1).items()} == {
+        "R8": ["Cardiomegaly"],
+        "R9": ["Cardiomegaly"],
+        "R10": ["Lung Opacity"],
+    }
+
+
+def test_physionets_consensus_is_the_test_split_and_has_22_findings(vindr_cxr_tree: Tree):
+    data = datasets.load("vindr_cxr", vindr_cxr_tree(physionet=True), findings=22)
+    assert [sample.image_id for sample in data] == ["test0", "test1", "test2"]
+    assert data[0].boxes["Rib fracture"].tolist() == [[1, 2, 9, 8]]
+    assert data[2].boxes["Cardiomegaly"].tolist() == [[2.5, 2.5, 30, 20]]
+
+
+@pytest.mark.byhand
+def test_overlapping_boxes_of_enough_readers_are_one_place():
+    readings = {"a": {"Mass": np.array([[0, 0, 10, 10.0]])}, "b": {"Mass": np.array([[0, 0, 10, 5.0], [50, 50, 60, 60.0]])}, "c": {}}
+    assert agreed(readings, "Mass", 1).tolist() == [[0, 0, 10, 7.5], [50, 50, 60, 60]]
+    assert agreed(readings, "Mass", 2).tolist() == [[0, 0, 10, 7.5]]
+    assert agreed(readings, "Mass", 3).shape == agreed({}, "Mass", 1).shape == (0, 4)
+
+
+def test_chestx_dets_boxes_and_filled_outlines_are_one_truth(chestx_det_tree: Tree):
+    data = datasets.load("chestx_det", chestx_det_tree())
+    assert data[0].boxes["Mass"].tolist() == [[100, 200, 300, 400], [500, 500, 600, 700]]
+    assert data[0].boxes["Effusion"].tolist() == [[0, 800, 200, 1024]]
+    mask = data[0].masks["Mass"]
+    assert (mask.shape, mask[300, 200], mask[690, 510], mask[510, 510]) == ((1024, 1024), True, False, True)
+    assert mask[200:401, 100:301].sum() == 201**2
+    assert (data[1].boxes, data[1].masks, data.labels[1].sum()) == ({}, {}, 0)
+
+
+def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree: Tree):
+    data = datasets.load("chestx_det", chestx_det_tree(ten=True))
+    assert (len(data.findings), data[0].masks, len(data[0].boxes["Mass"])) == (10, {}, 2)
+    with pytest.raises(BadValueError, match="no task with 13 findings; it has: 10"):
+        datasets.load("chestx_det", data.rows[0].path.parents[1], findings=13)
+
+
+def test_outlines_without_boxes_give_the_boxes_around_them(chestx_det_tree: Tree):
+    root = chestx_det_tree()
+    entries = json.loads((root / DET).read_text())
+    (root / DET).write_text(json.dumps([{k: v for k, v in entry.items() if k != "boxes"} for entry in entries]))
+    assert datasets.load("chestx_det", root)[0].boxes["Mass"].tolist() == [[100, 200, 300, 400], [500, 500, 600, 700]]
+
+
+BROKEN = [
+    ("siim_covid", SIIM, "'width': 8", "'wide': 8", "the boxes of image.. are"),
+    ("siim_covid", SIIM, "[{'x': 4.5", "__import__('os').abort() or [{'x': 4.5", "the boxes of image.. are"),
+    ("siim_covid", SIIM, "image02_image", "image01_image", "1 duplicate rows: image01"),
+    ("siim_covid", SIIM, ",study02", ",study99", "1 images whose study .* lacks, such as image02"),
+    ("siim_covid", SIIM, "'width': 8", "'width': 0", "boxes that are empty or wholly outside"),
+    (
+        "siim_covid",
+        "train_study_level.csv",
+        "study01_study,0,1,0,0",
+        "study01_study,0,1,1,0",
+        "1 studies without exactly one appearance: study01",
+    ),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,,,,,2", "a Target other than 0 and 1: 2"),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-01,,,,,0", "1 images with both Targets: 0004cfab-01"),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,1,1,5,5,0", "boxes where Target is 0: 0004cfab-00"),
+    ("rsna_pneumonia", RSNA, "264.0", "", "cells that are no numbers: ''"),
+    ("rsna_pneumonia", RSNA, "264.0", "2640", "5 boxes that are empty or wholly outside their image: 0004cfab-01 Pneumonia"),
+    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json", "subset_img_id", "id", "a list of entries with subset_img_id"),
+    ("vindr_cxr", VINDR, "Cardiomegaly", "Cardiomegalie", "unknown finding 'Cardiomegalie': did you mean 'Cardiomegaly'"),
+    ("vindr_cxr", VINDR, "12,6,28,18.5", "12,6,,18.5", "cells that are no numbers"),
+    ("vindr_cxr", VINDR, "x_min", "left", "has no column 'x_min'"),
+    ("chestx_det", DET, "Effusion", "Efusion", "unknown finding 'Efusion': did you mean 'Effusion'"),
+    ("chestx_det", DET, "[100, 200, 300, 400], ", "", "40000.png has 3 syms, 2 boxes and 3 polygons"),
+    ("chestx_det", DET, "40001.png", "40000.png", "1 images that are listed twice: 40000.png"),
+    ("chestx_det", DET, "40001.png", "36200.png", "1 images that are listed twice: 36200.png"),
+    ("chestx_det", DET, '"syms"', '"symptoms"', "file_name, syms, boxes and polygons are expected"),
+    ("chestx_det", DET, "[500, 500], ", "", "40000.png has a polygon of less than 3 points"),
+]
+
+
+@pytest.mark.parametrize(("name", "file", "old", "new", "sentence"), BROKEN)
+def test_a_broken_table_is_one_sentence(request: pytest.FixtureRequest, name: str, file: str, old: str, new: str, sentence: str):
+    root = request.getfixturevalue(f"{name}_tree")()
+    _rewrite(root / file, old, new)
+    with pytest.raises(DataError, match=sentence) as caught:
+        _everything(name, root)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["siim_covid", "rsna_pneumonia", "vindr_cxr", "chestx_det"])
+def test_an_absent_folder_or_table_says_the_layout_and_where_to_get_it(tmp_path: Path, name: str):
+    for root in (None, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match=r"expected .*(kaggle competitions download|https://github)"):
+            datasets.load(name, root)
+    with pytest.raises(DataError):
+        datasets.load(name, tmp_path)
+
+
+@pytest.mark.parametrize("word", ["siim_covid:studies=frontal", "siim_covid:balanced=yes", "vindr_cxr:votes=4", "rsna_pneumonia:all=True"])
+def test_a_wrong_option_is_told_with_what_is_allowed(tmp_path: Path, word: str):
+    with pytest.raises(LocusError, match=r"give single|give train|give 1, 2 or 3|has no option 'all'"):
+        datasets.load(word, tmp_path)
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(rsna_pneumonia_tree: Tree, tmp_path_factory: pytest.TempPathFactory):
+    root = rsna_pneumonia_tree()
+    image = root / "stage_2_train_images" / "0004cfab-00.dcm"
+    image.rename(tmp_path_factory.mktemp("outside") / "secret.dcm").touch()
+    image.symlink_to(tmp_path_factory.getbasetemp() / "outside0" / "secret.dcm")
+    with pytest.raises(DataError, match="is a link that leads out of"):
+        datasets.load("rsna_pneumonia", root)

@@ -1,0 +1,49 @@
+"""A tiny COVID-19 Radiography Database in each of its layouts: RGB files, masks of another size, a mask that is missing."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+FOLDERS = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
+PARTED = {"covid_19": "COVID", "lung_opacity": "Lung_Opacity", "normal": "Normal", "pneumonia": "Viral Pneumonia"}
+
+
+def write_covid(root: Path, layout: str = "masks", images: int = 121) -> Path:
+    """``masks``: as unpacked today; ``flat``: as first released; ``parted``: in the folders train, val, test of earlier work."""
+    if layout == "parted":
+        for split, share in (("train", images - 2), ("val", 1), ("test", 1)):
+            for folder, name in PARTED.items():
+                _pictures(root / split / folder, [f"{name}-{split}{i}" for i in range(share)])
+        return root
+    for folder in FOLDERS:
+        names = [f"{folder}-{i + 1}" for i in range(images)]
+        base = root / "COVID-19_Radiography_Dataset" / folder / "images" if layout == "masks" else root / folder
+        _pictures(base, names)
+        if layout == "masks":
+            _masks(base.parent / "masks", names[:-1])
+    return root
+
+
+def _pictures(folder: Path, names: list[str]) -> None:
+    gray = Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8))
+    files = [_png(gray.convert("RGB")), *[_png(gray)] * 8]
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(names):
+        (folder / f"{name}.png").write_bytes(files[i % 9])
+
+
+def _masks(folder: Path, names: list[str]) -> None:
+    """The left half is lung, as RGB and in another size than the images, as published."""
+    half = _png(Image.fromarray(np.array([[255, 255, 0, 0]] * 4, np.uint8)).convert("RGB"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / f"{name}.png").write_bytes(half)
+
+
+def _png(image: Image.Image) -> bytes:
+    """The bytes of the file: encoded once, written many times."""
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,130 @@
+"""``python heatmap.py --image_path x.png`` as a user types it: one overlay, named on the screen."""
+
+import os
+
+import numpy as np
+import pytest
+import torch
+from matplotlib import colormaps
+from PIL import Image
+
+import backbones
+import heatmap
+from benchmark.overlay import blend
+from benchmark.training import checkpoints, runs
+from config import TrainConfig
+from core.cli import build
+from core.files import write_json
+from tests.datasets.trees_radiologists import write_dicom
+
+pytestmark = pytest.mark.doors
+FINDINGS = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder of finished four-class runs, their weights random: ResNet-18, older, and the small network."""
+    folder = tmp_path_factory.mktemp("runs")
+    for age, backbone in enumerate(("custom", "ResNet18")):
+        flags = {"backbone": backbone, "pretrained": False, "multi_label": False, "img_size": 64, "dataset": "covid_radiography"}
+        config, place = build(TrainConfig, flags), folder / backbone
+        torch.manual_seed(age)
+        model = backbones.build(backbone, 4)
+        runs.write_config(config, place)
+        state = {f"model.{name}": value for name, value in model.state_dict().items()}
+        torch.save({"state_dict": state, "locus": checkpoints.stamp(config, model, FINDINGS)}, place / "best.ckpt")
+        write_json(place / "metrics.json", {})
+        os.utime(place / "metrics.json", (1e9 - age, 1e9 - age))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory):
+    path = tmp_path_factory.mktemp("image") / "x.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 150), dtype=np.uint8)).save(path)
+    return path
+
+
+@pytest.fixture
+def typed(trained, image, capsys):
+    """typed(*flags) -> status, output and errors of the door, called with these words in this process."""
+
+    def run(*flags, source=image):
+        status = heatmap.main(["-i", str(source), "--runs", str(trained), "--threads", "1", *map(str, flags)])
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_the_command_of_the_covid_project_makes_one_overlay_of_the_image_s_own_size(door, trained, image, tmp_path):
+    flags = ["--image_path", image, "--label", "covid_19", "--model", "resnet18", "--output_path", tmp_path / "y.jpg", "--runs", trained]
+    done = door("heatmap.py", *flags)
+    assert done.returncode == 0, done.stderr
+    assert f"overlay: {tmp_path}/y.jpg (COVID-19, score 0." in done.stdout
+    assert "gradcam, by" in done.stdout
+    assert "ResNet18/best.ckpt" in done.stdout
+    drawn = Image.open(tmp_path / "y.jpg")
+    assert (drawn.format, drawn.mode, drawn.size) == ("JPEG", "RGB", (150, 200))
+    assert [path.name for path in tmp_path.iterdir()] == ["y.jpg"]
+
+
+def test_without_a_label_the_highest_score_of_the_newest_run_is_drawn_into_a_folder(typed, tmp_path):
+    status, out, _ = typed("-o", tmp_path)
+    assert status == 0
+    assert "custom/best.ckpt" in out
+    (path,) = tmp_path.iterdir()
+    finding = out.split("(")[1].split(",")[0]
+    assert path.name == f"x_{finding.replace(' ', '_')}.png"
+    assert float(out.split("score ")[1].split(",")[0]) >= 0.25
+    pixels = np.asarray(Image.open(path)).astype(int)
+    assert (pixels.max(-1) - pixels.min(-1)).max() > 50  # colours over gray
+
+
+def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_path):
+    write_dicom(tmp_path / "a.dcm", np.random.default_rng(0).integers(0, 4000, (120, 100), dtype=np.uint16))
+    status, out, _ = typed("-m", trained / "custom", "-l", "viral_pneumonia", "-o", tmp_path / "a.png", source=tmp_path / "a.dcm")
+    assert status == 0
+    assert "(Viral Pneumonia, score" in out
+    assert Image.open(tmp_path / "a.png").size == (100, 120)
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (["-l", "fracture"], "unknown label 'fracture'; known: COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
+        (["-m", "densenet121"], "no finished run with the backbone densenet121"),
+        (["-m", "densenet121"], "(there are: ResNet18, custom)"),
+        (["-m", "absent.ckpt"], "no checkpoint 'absent.ckpt'"),
+        (["-m", "resnet81"], "unknown backbone 'resnet81': did you mean 'resnet18'?"),
+        (["-o", "y.gif"], "--output_path y.gif: a picture's name ends in .png, .jpg"),
+        (["--method", "cam", "gradcam"], "--image_path takes one --method"),
+        (["--method", "pcam"], "no map can be made"),
+    ],
+)
+def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, told):
+    status, _, errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]))
+    assert status == 2
+    assert told in errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_too_little_memory_is_a_sentence_with_what_to_change(typed, tmp_path):
+    (tmp_path / "hungry.py").write_text(
+        "import methods\nclass Hungry(methods.GradientMethod):\n    name = 'hungry'\n    def weights(self, A, G): return bytearray(2**60)\n"
+    )
+    status, _, errors = typed("--method", f"{tmp_path}/hungry.py:Hungry", "-o", tmp_path / "y.png")
+    assert status == 2
+    assert "out of memory: lower --memory_gib" in errors
+
+
+def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, capsys):
+    status, _, errors = typed(source=tmp_path / "none.png")
+    assert (status, "no image file" in errors) == (2, True)
+    assert heatmap.main(["-l", "covid_19"]) == 2
+    assert "--label needs --image_path" in capsys.readouterr().err
+
+
+def test_heat_is_laid_over_the_gray_of_the_image():
+    mixed = blend(np.array([[0, 200]], np.uint8), np.array([[0.0, 1.0]], np.float32))
+    assert mixed.shape == (1, 2, 3)
+    assert mixed[0, 1, 0] == round(0.55 * 200 + 0.45 * 255 * colormaps["turbo"](1.0)[0])
