@@ -31,10 +31,10 @@ class Implanted(Dataset):
 
     The root has NIH's own layout, see :class:`datasets.nih.NIH`. Backgrounds are the images at hand with none of the 14
     findings, of patients of whom **no image has a truth box**: what is learnt here meets no patient of the boxed images,
-    whatever the folds of a later training, so one training serves all folds. The number of an image gives, from
-    ``PCG64([seed, "implanted", number])``, a phantom patient (see :class:`datasets.phantom.Phantom`), a background and an
-    exposure. The background's heart is stretched to the patient's; of ``places`` places per finding the one with the most
-    air is taken, and it is drawn there.
+    whatever the folds of a later training, so one training serves all folds (for images without a box it is no held-out
+    test). The number of an image gives, from ``PCG64([seed, "implanted", number])``, a phantom patient (see
+    :class:`datasets.phantom.Phantom`), a background and an exposure. The background's heart is stretched to the patient's;
+    of ``places`` places per finding the one with the most air is taken, and it is drawn there.
 
     Labels are those of the implanted findings. A box is the tight box of a drawn mask, in the frame (img_size, img_size);
     Cardiomegaly's is where the heart is put, right as far as the background's heart lay where hearts usually do. Places
