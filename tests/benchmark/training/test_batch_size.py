@@ -54,7 +54,7 @@ def _chosen(answers, room):
 
 @pytest.mark.byhand
 def test_real_steps_are_tried_until_the_memory_is_refused():
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")  # a forked process would have the memory that its parent freed and kept
     answers = context.SimpleQueue()
     child = context.Process(target=_chosen, args=(answers, 2**28))
     child.start()

@@ -15,11 +15,15 @@ from core.errors import NotAvailableError
 GIB = 2**30
 
 
+def _answer(answers, work, arguments):
+    answers.put(work(*arguments))
+
+
 def in_a_child(work, *arguments):
-    """What ``work`` answers in a process of its own."""
-    context = multiprocessing.get_context("fork")
+    """What ``work`` answers in a fresh process: a forked one would have the memory that its parent freed and kept."""
+    context = multiprocessing.get_context("spawn")
     answers = context.SimpleQueue()
-    child = context.Process(target=lambda: answers.put(work(*arguments)))
+    child = context.Process(target=_answer, args=(answers, work, arguments))
     child.start()
     child.join(120)
     assert child.exitcode == 0
@@ -49,6 +53,16 @@ def failing(*arguments):
     return ""
 
 
+def of_a_limited_process():
+    limit(GIB)
+    return memory.available()
+
+
+def pinned():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return memory.cpus()
+
+
 @pytest.mark.byhand
 def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, tmp_path):
     config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
@@ -63,10 +77,6 @@ def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, t
 
 @pytest.mark.byhand
 def test_memory_is_what_the_machine_the_group_and_the_process_may_have():
-    def of_a_limited_process():
-        limit(GIB)
-        return memory.available()
-
     assert 0 < memory.available() < 2**50
     assert 0 < in_a_child(of_a_limited_process) <= GIB
 
@@ -81,10 +91,6 @@ def test_other_errors_pass():
 
 @pytest.mark.byhand
 def test_cpus_are_those_of_the_affinity_mask():
-    def pinned():
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        return memory.cpus()
-
     assert in_a_child(pinned) == 1
     assert memory.cpus() <= len(os.sched_getaffinity(0))
 
