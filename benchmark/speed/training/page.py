@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from benchmark.report.table import NOTHING, Table, markdown
 from benchmark.speed import words
 from benchmark.speed.promise import ratio
-from benchmark.speed.training.goals import of_all_cores, share, verdicts
-from benchmark.speed.training.record import ALL, GPU, PURE, STEP, TRAINING, Long, Rate, TrainingRecord
+from benchmark.speed.training.goals import of_all_at_once, of_all_cores, share, verdicts
+from benchmark.speed.training.record import GPU, PURE, STEP, TRAINING, Long, Rate, TrainingRecord
 
 GENERATED = "<!-- Generated from benchmark/speed/training.json by `python -m benchmark.speed.training --page`: do not edit. -->"
 USUAL = "--precision 32"
@@ -88,8 +88,7 @@ def _decoding(record: TrainingRecord) -> Table:
     )
     rows = []
     for row in record.of("decoding"):
-        every = record.beside(row, ALL)
-        figures = (row.per_second, of_all_cores(record, row), ratio(every.wall_ms if every else None, row.wall_ms))
+        figures = (row.per_second, of_all_cores(record, row), of_all_at_once(record, row))
         rows.append((row.contender, str(row.setting.size), *map(words.short, figures), str(row.images), str(row.rounds)))
     header = ("contender", "px", "images/s", "share of all cores", "share of all at once", "images", "rounds")
     return Table("Decoding", intro, header, tuple(rows))
