@@ -16,7 +16,7 @@ class Rescale(nn.Module):
     ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Nothing here is trained or stored.
 
     >>> black = (torch.zeros(3) - torch.tensor(MEAN)) / torch.tensor(STD)
-    >>> Rescale(mean=128, std=64)(black.reshape(1, 3, 1, 1)).flatten().tolist()
+    >>> Rescale(mean=128, std=64)(black.reshape(1, 3, 1, 1)).flatten().round(decimals=5).tolist()
     [-2.0, -2.0, -2.0]
     """
 

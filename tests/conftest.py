@@ -1,13 +1,16 @@
-"""Shared by all tests: one thread (tests run side by side) and the optional data beside the checkout."""
+"""Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 torch.set_num_threads(1)
+settings.register_profile("same", derandomize=True)  # the same examples in every run
+settings.load_profile("same")
 
 
 def _shared(name: str) -> Path:

@@ -1,9 +1,5 @@
 """``--batch_size auto``: what is chosen, by real allocations, and that the run is that of the number typed."""
 
-import multiprocessing
-import resource
-from pathlib import Path
-
 import pytest
 import torch
 import yaml
@@ -15,6 +11,7 @@ from benchmark.training.resume import folder_for
 from config import TrainConfig
 from core.cli import parse
 from core.errors import BadValueError, NotAvailableError
+from tests.benchmark.training.test_memory import in_a_child, limit
 
 CPU = torch.device("cpu")
 
@@ -45,22 +42,15 @@ def test_the_largest_power_of_two_below_the_first_that_does_not_fit_is_chosen():
         batch_size.largest(8, lambda size: False)
 
 
-def _chosen(answers, room):
+def _chosen(room):
     batch_size.fits(1, *parts(), CPU)  # what the libraries need for themselves is there
-    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (now + room, now + room))
-    answers.put(batch_size.largest(1024, lambda size: batch_size.fits(size, *parts(), CPU)))
+    limit(room)
+    return batch_size.largest(1024, lambda size: batch_size.fits(size, *parts(), CPU))
 
 
 @pytest.mark.byhand
 def test_real_steps_are_tried_until_the_memory_is_refused():
-    context = multiprocessing.get_context("spawn")  # a forked process would have the memory that its parent freed and kept
-    answers = context.SimpleQueue()
-    child = context.Process(target=_chosen, args=(answers, 2**28))
-    child.start()
-    child.join(120)
-    assert child.exitcode == 0
-    assert 1 <= answers.get() <= 64
+    assert 1 <= in_a_child(_chosen, 2**28) <= 64
 
 
 @pytest.mark.byhand
