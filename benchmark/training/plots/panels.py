@@ -1,13 +1,16 @@
 """What the pictures of a run share: one panel per finding in a grid, colours that everybody can tell apart, the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
+from benchmark.training.metrics.answers import Answers
 from core.files import atomic
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
@@ -21,6 +24,9 @@ LEFT, BELOW, ABOVE = 0.55, 0.5, 0.6
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False,
 }  # fmt: skip
+
+Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
+"""A finding, its panel, its row of metrics.json, and labels and scores of the images whose label is known."""
 
 
 def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
@@ -87,3 +93,14 @@ def save(figure: Figure, path: Path) -> None:
     """Write the PNG atomically; no date or version in it."""
     with mpl.rc_context(STYLE), atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def ranked(test: Answers, found: dict[str, Any], each: Sequence[Axes], metric: str) -> Iterator[Ranked]:
+    """The findings whose ``metric`` is defined, one after the other; the panels of the others say why it is not."""
+    for k, axes in enumerate(each):
+        row = found["test"]["findings"][test.findings[k]]
+        if np.isnan(row[metric]):
+            nothing(axes, row["reasons"][metric])
+        else:
+            known = ~test.labels[:, k].isnan()
+            yield test.findings[k], axes, row, test.labels[known, k].numpy(), test.ranked[known, k].numpy()

@@ -14,17 +14,12 @@ from benchmark.training.plots import panels
 def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
     """One panel per finding: the curve, AUROC with its interval, and the point at the threshold."""
     figure, each = panels.grid(test.findings, f"ROC on test ({found['test']['n']} images)")
-    for k, axes in enumerate(each):
-        row = found["test"]["findings"][test.findings[k]]
-        if np.isnan(row["auroc"]):
-            panels.nothing(axes, row["reasons"]["auroc"])
-        else:
-            known = ~test.labels[:, k].isnan()
-            false, true, _ = roc_curve(test.labels[known, k].numpy(), test.ranked[known, k].numpy())
-            axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
-            axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.told(row, 'auroc')}")
-            _mark(axes, row, found.get("thresholds", {}).get(test.findings[k]))
-            panels.legend(axes, "lower right")
+    for finding, axes, row, labels, values in panels.ranked(test, found, each, "auroc"):
+        false, true, _ = roc_curve(labels, values)
+        axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
+        axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.told(row, 'auroc')}")
+        _mark(axes, row, found.get("thresholds", {}).get(finding))
+        panels.legend(axes, "lower right")
     panels.shares(each, "1 - specificity", "sensitivity")
     panels.save(figure, path)
 
