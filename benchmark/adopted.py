@@ -8,7 +8,7 @@ import torch
 
 import backbones
 from backbones import Classifier
-from benchmark.training import checkpoints, data, machine, runs
+from benchmark.training import checkpoints, data, fitting, machine, runs
 from benchmark.training.prepare import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
@@ -27,7 +27,7 @@ def run(config: ConvertConfig) -> Path:
     recipe, folder = TrainConfig(**given), Path(config.output_dir)
     findings = _findings(config, recipe)
     model = backbones.build(recipe.backbone, len(findings), pooling(recipe), recipe.attention_map, dropout=recipe.dropout)
-    checkpoints.adopt(model, config.checkpoint)
+    fitting.adopt(model, checkpoints.weights(config.checkpoint), config.checkpoint)
     runs.write_config(recipe, folder)
     _write(folder / "best.ckpt", recipe, model, findings)
     return folder
@@ -46,6 +46,6 @@ def _findings(config: ConvertConfig, recipe: TrainConfig) -> tuple[str, ...]:
 
 
 def _write(path: Path, recipe: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> None:
-    state = {checkpoints.PREFIX + name: value for name, value in model.state_dict().items()}
+    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
     with atomic(path) as temporary:
         torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)

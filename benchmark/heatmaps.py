@@ -54,8 +54,9 @@ def run(config: HeatmapConfig) -> Done:
     machine.settle(config.threads)
     parts = Methods(config.method)
     checkpoint = newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
-    model, recipe = checkpoints.load(checkpoint)
-    findings = checkpoints.findings(checkpoint)
+    content = checkpoints.read(checkpoint)
+    model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
+    findings = checkpoints.findings(content, checkpoint)
     _check(config.findings, findings)
     model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []

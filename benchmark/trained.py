@@ -84,7 +84,7 @@ class Trained:
 def digest_of(checkpoint: Path) -> str:
     """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name."""
     digest = hashlib.sha256()
-    for name, value in sorted(checkpoints.weights(checkpoints.read(checkpoint)).items()):
+    for name, value in sorted(checkpoints.weights(checkpoint).items()):
         digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:16]
 

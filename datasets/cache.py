@@ -68,10 +68,15 @@ def _content(sample: Sample) -> list[object]:
         return [sample.image_id, hashlib.sha256(sample.image.tobytes()).hexdigest()]
     path = Path(sample.source).absolute()
     try:
-        state = path.stat()
+        return [str(path), *stated(path)]
     except OSError:
         return [sample.source, sample.image_id]
-    return [str(path), state.st_mtime_ns, state.st_size]
+
+
+def stated(path: Path) -> tuple[int, int]:
+    """What tells another content of a file without reading it: its time of change and its length. Raises ``OSError``."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@ A decoder in native code can kill its process: that file is told as a bad one, a
 
 import contextlib
 import logging
-import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
 
 from core.types import Sample
+from datasets import limits
 from datasets.crew import Bad, Job, Worker, start
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | 
     """
     job = Job(samples, size, path)
     portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))
-    count = min(workers or len(os.sched_getaffinity(0)), max(len(samples) // FEW, 1))
+    count = min(workers or limits.cpus(), max(len(samples) // FEW, 1))
     if count > 1:
         log.info("decoding %d images with %d processes", len(samples), count)
     crew = [start(job) for _ in range(count)]

@@ -13,6 +13,7 @@ from core.seeds import generator
 from core.types import Sample
 from datasets import phantom_truth
 from datasets.base import Dataset, Request
+from datasets.cache import stated
 from datasets.images import decode, find
 from datasets.implanted_backgrounds import backgrounds
 from datasets.implanted_picture import DRAWING, exposed, implant
@@ -76,7 +77,9 @@ class Implanted(Dataset):
         tables = {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
         here = {"partition": request.partition, "backgrounds": len(self._backgrounds), "tables": tables, "places": places}
         self.describe = {**about, **here, "prevalence": self.recipe.prevalence, "conspicuity": self.recipe.conspicuity}
-        self._drawn_from = key([self.describe, [_stated(self._files[image]) for image in self._backgrounds.index]])
+        self._drawn_from = key(
+            [self.describe, [[self._files[image].name, *stated(self._files[image])] for image in self._backgrounds.index]]
+        )
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -132,8 +135,3 @@ class Implanted(Dataset):
 @functools.lru_cache(maxsize=4096)
 def _small(path: Path) -> NDArray[np.uint8]:
     return resize_image(decode(path), (ARRANGED_AT, ARRANGED_AT))
-
-
-def _stated(path: Path) -> list[str | int]:
-    """What tells another content of a file: its name, time of change and length."""
-    return [path.name, path.stat().st_mtime_ns, path.stat().st_size]

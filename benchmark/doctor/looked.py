@@ -1,7 +1,6 @@
 """Every split of a data set read whole: its samples, and what each file turned out to be."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-import datasets
+from benchmark import loading
 from config import DoctorConfig
 from core.errors import DataError
 from core.types import Sample
-from datasets.base import SPLITS
+from datasets import limits
+from datasets.base import SPLITS, Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,11 +45,11 @@ class Read:
 
 def read(config: DoctorConfig) -> Read:
     """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
-    parts: dict[str, datasets.base.Dataset] = {}
+    parts: dict[str, Dataset] = {}
     refused: dict[str, DataError] = {}
     for split in SPLITS:
         try:
-            parts[split] = _load(config, split)
+            parts[split] = loading.load(config, config.name, config.root, split)
         except DataError as error:
             refused[split] = error
     if not parts:
@@ -60,24 +60,10 @@ def read(config: DoctorConfig) -> Read:
     return Read(next(iter(parts.values())).findings, looks, labels, {split: str(error) for split, error in refused.items()}, clipped)
 
 
-def _load(config: DoctorConfig, split: str) -> "datasets.base.Dataset":
-    return datasets.load(
-        config.name,
-        root=config.root,
-        split=split,
-        partition=config.partition,
-        folds=config.folds,
-        fold=config.fold,
-        findings=config.num_classes,
-        seed=config.data_seed,
-        img_size=config.img_size,
-    )
-
-
 def _looks(split: str, samples: list[Sample], config: DoctorConfig) -> list[Look]:
     """One look per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
     most = len(samples) if config.images is None else config.images
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(limits.cpus()) as threads:
         opened = list(threads.map(lambda sample: _look(split, sample), samples[:most]))
     return opened + [Look(split, sample) for sample in samples[most:]]
 

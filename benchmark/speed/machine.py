@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.speed.record import Machine
 from core.errors import NotAvailableError
+from datasets import limits
 
 METHODS = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
 TRAINING = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-headless")
@@ -21,7 +22,7 @@ def describe(threads: int, packages: Sequence[str] = METHODS) -> Machine:
     """
     return Machine(
         cpu=_cpu(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=limits.cpus(),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
         python=platform.python_version(),

@@ -3,24 +3,26 @@
 import sys
 from collections.abc import Sequence
 
-from benchmark.speed import page, plan, record
-from benchmark.speed.frame import quick
+from benchmark.speed import page, plan
+from benchmark.speed.frame import Door
+from benchmark.speed.record import SpeedRecord
 from config import SpeedConfig
 from core import cli
-from core.files import write_text
+
+
+def _run(config: SpeedConfig) -> SpeedRecord:
+    from benchmark.speed.run import run  # torch is imported when the flags are right
+
+    return run(config)
+
+
+DOOR = Door("python -m benchmark.speed.methods", SpeedConfig, plan.QUICK, _run, SpeedRecord, page.page)
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the record and the page, and say where they lie."""
-    config, typed = cli.parse(SpeedConfig, argv, "python -m benchmark.speed.methods")
-    config = quick(config, typed, plan.QUICK) if config.quick else config
-    if not config.page:
-        from benchmark.speed.run import run  # torch is imported when the flags are right
-
-        record.write(run(config), config.record)
-    write_text(config.output, page.page(record.read(config.record)))
-    print(f"{config.output} shows the record {config.record}")
+    print(DOOR(argv))
 
 
 if __name__ == "__main__":

@@ -124,12 +124,7 @@ def write(record: Run, path: Path | str) -> None:
     write_json(path, record.model_dump(mode="json"))
 
 
-def read(path: Path | str) -> SpeedRecord:
-    """Read a record. Raises ``DataError`` with the path and what is wrong."""
-    return read_as(SpeedRecord, path, "python -m benchmark.speed.methods")
-
-
-def read_as(kind: type[R], path: Path | str, door: str) -> R:
+def read(kind: type[R], path: Path | str, door: str) -> R:
     """Read a record of this ``kind``. Raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it."""
     try:
         return kind.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))

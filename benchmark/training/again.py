@@ -30,7 +30,8 @@ def again(config: TrainConfig, typed: Set[str]) -> Path:
     if other := sorted(typed - OTHER):
         raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}")
     best = folder / "best.ckpt"
-    own, findings = checkpoints.configuration(checkpoints.read(best), best), checkpoints.findings(best)
+    content = checkpoints.read(best)
+    own, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
     own = dataclasses.replace(own, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.settle(own.threads)

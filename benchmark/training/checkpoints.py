@@ -2,11 +2,9 @@
 
 import argparse
 import dataclasses
-import logging
 import pickle
 import re
 import struct
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +15,12 @@ import torch
 
 import backbones
 from backbones import Classifier
-from backbones.published import translate
+from benchmark.training import fitting
 from config import TrainConfig
 from core.cli import build
-from core.errors import DataError, examples
+from core.errors import DataError
 from core.files import writing
 
-log = logging.getLogger(__name__)
-PREFIX = "model."
-"""What Lightning puts before the classifier's own names."""
-OWN, HEAD = "extractor.", "head."
-"""How names of our extractors and heads begin."""
 _BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError),
     *(ArithmeticError, OSError, RuntimeError, MemoryError),
@@ -39,8 +32,6 @@ PLAIN: list[Any] = [
     *(np.dtype, *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")), argparse.Namespace),
 ]
 """What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no code."""
-BOXES = ("state_dict", "model_state_dict", "model")
-"""What tools call the weights within a file that holds more than them."""
 
 
 def save(trainer: lightning.Trainer, path: Path, weights_only: bool) -> None:
@@ -114,9 +105,14 @@ def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig
     Raises ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
     """
     content = read(path)
+    return rebuilt(content, path).to(device), configuration(content, path)
+
+
+def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
+    """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
     model = backbones.build(**_locus(content, path)["model"])
-    fill(model, weights(content), path)
-    return model.to(device).eval(), configuration(content, path)
+    fitting.fill(model, fitting.weights(content), path)
+    return model.eval()
 
 
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:
@@ -125,79 +121,14 @@ def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:
     return build(TrainConfig, {name: value for name, value in _locus(content, path)["config"].items() if name in known})
 
 
-def findings(path: Path | str) -> tuple[str, ...]:
+def findings(content: dict[str, Any], path: Path | str) -> tuple[str, ...]:
     """What the classifier of a checkpoint looks for, in the order of its logits."""
-    return tuple(_locus(read(path), path)["findings"])
+    return tuple(_locus(content, path)["findings"])
 
 
-def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The classifier's own weights, by its own names; a plain state dict of another tool is taken as it is."""
-    state = next((content[box] for box in BOXES if isinstance(content.get(box), dict)), content)
-    if any(name.startswith(PREFIX + OWN) for name in state):
-        state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
-
-
-def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture."""
-    own = model.state_dict()
-    if told := _differences(_unlike(own, state), [name for name in state if name not in own], len(own)):
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {told}")
-    model.load_state_dict(state)
-
-
-def adopt(model: Classifier, path: Path | str) -> None:
-    """Give ``model`` exactly the weights of another project's file; logs what of it takes no part in the logits.
-
-    Raises ``DataError`` with the numbers of missing and unexpected weights when they are not those of this very network.
-    """
-    found, own = translate(weights(read(path)), model), model.state_dict()
-    if told := _differences(_unlike(own, found.state), [*found.heads, *found.unexpected], len(own)):
-        wide = "; its head is not one linear layer over pooled maps: only --init_from can use this file" if found.heads else ""
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {told}{wide}")
-    model.load_state_dict(found.state)
-    log.info("%s: %d weights taken over%s", path, len(own), f", without use for the logits: {examples(found.idle)}" if found.idle else "")
-
-
-def start_from(model: Classifier, path: Path | str) -> None:
-    """Start ``model`` from the weights of a file, ours or another project's, with the same or another head; logs what was taken over.
-
-    Raises ``DataError`` with the numbers of missing and unexpected weights when the features do not fit: a start that
-    takes a part would be silent.
-    """
-    state, own = weights(read(path)), model.state_dict()
-    unexpected = [name for name in state if name not in own and not name.startswith(HEAD)]
-    if not any(name.startswith(OWN) for name in state):
-        state, _, _, unexpected = translate(state, model)
-    missing = [name for name in _unlike(own, state) if not name.startswith(HEAD)]
-    if told := _differences(missing, unexpected, len(own)):
-        raise DataError(f"--init_from {path} belongs to another architecture than {described(model)}: {told}")
-    left = _unlike(own, state)
-    model.load_state_dict({name: value for name, value in state.items() if name in own and name not in left}, strict=False)
-    log.info(
-        "--init_from %s: %d of %d weights taken over%s", path, len(own) - len(left), len(own), f", new: {examples(left)}" if left else ""
-    )
-
-
-def _unlike(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The names that ``state`` lacks or has with another shape."""
-    return [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
-
-
-def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
-    """What keeps weights from fitting, counted; empty where nothing does."""
-    told = []
-    if missing:
-        told.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
-    if unexpected:
-        told.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
-    return " and ".join(told)
-
-
-def described(model: Classifier) -> str:
-    """A model in a few words, for error sentences."""
-    config = model.config or {}
-    return f"{config.get('name')} with {config.get('global_pool')} and {config.get('num_classes')} findings"
+def weights(path: Path | str) -> dict[str, torch.Tensor]:
+    """The weights in a file, ours or another tool's, without what Lightning puts before our names. Raises ``DataError`` as ``read``."""
+    return fitting.weights(read(path))
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:

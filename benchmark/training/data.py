@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-import datasets
+from benchmark import loading
 from benchmark.training import devices
 from benchmark.training.ahead import Ahead
 from config import TrainConfig
@@ -53,18 +53,7 @@ class Side(Dataset[Item]):
 
 def load(config: TrainConfig, split: str) -> DataSource:
     """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack."""
-    found = datasets.load(
-        config.dataset,
-        root=config.data_root_dir,
-        split=split,
-        partition=config.partition,
-        folds=config.folds,
-        fold=config.fold,
-        findings=config.num_classes,
-        seed=config.data_seed,
-        img_size=config.img_size,
-    )
-    return preprocess.of(found, config.preprocess)
+    return preprocess.of(loading.load(config, config.dataset, config.data_root_dir, split), config.preprocess)
 
 
 def decode(config: TrainConfig, data: DataSource) -> Side:

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from lightning.pytorch.strategies import StrategyRegistry
 
-from benchmark.training import memory
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
+from datasets import limits
 
 CPUINFO = Path("/proc/cpuinfo")
 """Where the system says which processor it has."""
@@ -79,7 +79,7 @@ def world(config: TrainConfig) -> int:
 
 def workers(config: TrainConfig) -> int:
     """How many processes decode images."""
-    return config.num_workers or memory.cpus()
+    return config.num_workers or limits.cpus()
 
 
 def first(config: TrainConfig, there: int) -> torch.device:

@@ -13,11 +13,12 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch.utilities import rank_zero_only
 
-from benchmark.training import devices, loggers, memory
+from benchmark.training import devices, loggers
 from benchmark.training.progress import Bar
 from config import TrainConfig
 from core.errors import BadValueError
 from core.files import writing
+from datasets import limits
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def settle(threads: int | None, processes: int = 1) -> None:
 
     Of several processes of a run only the first one tells what it does.
     """
-    torch.set_num_threads(threads or max(memory.cpus() // processes, 1))
+    torch.set_num_threads(threads or max(limits.cpus() // processes, 1))
     if getattr(rank_zero_only, "rank", 0):
         logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):

@@ -7,7 +7,7 @@ import torch
 
 import backbones
 from backbones import Classifier, xray_weights
-from benchmark.training import batch_size, checkpoints, data, devices, loggers, machine
+from benchmark.training import batch_size, checkpoints, data, devices, fitting, loggers, machine
 from benchmark.training.data import Batches, Side
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import Module, layout
@@ -52,8 +52,8 @@ def _loss(config: TrainConfig, findings: int) -> Loss:
     loss: Loss = losses.build(word)
     if loss.exclusive != exclusive:
         task = "one class per image (--multi_label False)" if exclusive else "independent findings"
-        fitting = [name for name in losses.names() if losses.get(name).exclusive == exclusive]
-        raise BadValueError(f"--loss {word} does not fit {task}: use {' or '.join(fitting)}")
+        suited = [name for name in losses.names() if losses.get(name).exclusive == exclusive]
+        raise BadValueError(f"--loss {word} does not fit {task}: use {' or '.join(suited)}")
     return loss
 
 
@@ -65,9 +65,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout)
     if last.exists():
-        checkpoints.fill(model, checkpoints.weights(checkpoints.read(last)), last)
+        fitting.fill(model, checkpoints.weights(last), last)
     elif config.init_from:
-        checkpoints.start_from(model, config.init_from)
+        fitting.start_from(model, checkpoints.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config))

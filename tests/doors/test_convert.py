@@ -84,7 +84,7 @@ def test_without_data_the_findings_are_asked_for_and_then_taken(refused, weights
     assert "name what the outputs stand for with --findings" in refused(*flags)
     assert not (tmp_path / "run").exists()
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
-    assert checkpoints.findings(tmp_path / "run") == tuple("abcdefgh")
+    assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
     assert "--findings names 2, --num_classes is 8" in refused(*flags, "--findings", "a", "b")
 
 

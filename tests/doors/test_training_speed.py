@@ -13,7 +13,7 @@ def test_quick_measures_everything_once_and_writes_record_and_page(door, tmp_pat
     places = ("--record", tmp_path / "training.json", "--output", tmp_path / "training_speed.md")
     done = door("benchmark.speed.training", "--quick", "--threads", 1, *places, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    found = record.read_as(TrainingRecord, tmp_path / "training.json", "")
+    found = record.read(TrainingRecord, tmp_path / "training.json", "")
     assert {group: len(found.of(group)) for group in ("decoding", "stages", "epoch", "flags")} == {
         "decoding": 3, "stages": 6, "epoch": 2, "flags": len(FLAGS),
     }  # fmt: skip

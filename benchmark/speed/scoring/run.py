@@ -1,7 +1,6 @@
 """A run: every contender timed in turn with the others, all of NIH scored, one record."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from benchmark.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORI
 from benchmark.speed.scoring.truth import Share
 from benchmark.speed.timing import Task, interleaved
 from config import ScoringSpeedConfig
+from datasets import limits
 
 log = logging.getLogger(__name__)
 MEASURED = ("positions", "thresholds", "levels", "sizes", "methods", "images", "rounds", "budget")
@@ -38,7 +38,7 @@ class Course:
 def run(config: ScoringSpeedConfig) -> ScoringRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, contenders that do not agree."""
     begun = time.perf_counter()
-    where = machine.describe(len(os.sched_getaffinity(0)), machine.SCORING)
+    where = machine.describe(limits.cpus(), machine.SCORING)
     rows = [row for course in courses(config) for row in timed(course, config)]
     wholes = list(scored(config))
     return ScoringRecord(**frame.stated(config, MEASURED, where, begun), rows=tuple(rows), wholes=tuple(wholes))

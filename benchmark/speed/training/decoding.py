@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -20,7 +19,7 @@ from benchmark.speed.training.record import ALL, CACHE, CPU, ONE, Rate
 from config import TrainingSpeedConfig
 from core.frames import resize_image
 from core.types import Sample
-from datasets import cache, images
+from datasets import cache, images, limits
 from datasets.decoding import FEW
 
 log = logging.getLogger(__name__)
@@ -28,7 +27,7 @@ log = logging.getLogger(__name__)
 
 def rates(config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
     """The rows of decoding. One process gets a share of the images, since it takes so many times as long for each."""
-    cores = len(os.sched_getaffinity(0))
+    cores = limits.cpus()
     files = written(folder, config.files, config.file_side)
     many = list(islice(cycle(files), max(config.decoded, FEW * cores)))
     few = many[: max(len(many) // cores // 2, 1)]

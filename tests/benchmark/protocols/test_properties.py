@@ -31,7 +31,7 @@ def maps(draw) -> np.ndarray:
 
 @st.composite
 def worlds(draw, side: int = 224) -> list[Case]:
-    """Twelve images of ten patients, two findings, truth at whole pixels; maps aligned or conventional."""
+    """Twelve images of ten patients, two findings, truth at whole pixels; maps aligned or conventional, no value twice in one."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     grid = draw(st.sampled_from(["conventional", Grid((side, side), (32, 32), (0, 0)), Grid((side, side), (40, 36), (-20, 5))]))
     return [case for n in range(12) for case in _image(n, random, grid, side)]
@@ -41,7 +41,7 @@ def _image(number: int, random: np.random.Generator, grid, side: int) -> list[Ca
     boxes = {f: np.zeros((0, 4)) for f in FINDINGS}
     corners = np.sort(random.choice(side // 4, (2, 2), replace=False) * 4, 0)
     boxes[FINDINGS[number % 2]] = corners.reshape(1, 4).astype(np.float64)
-    maps = {f: random.random((7, 7)).round(4) for f in FINDINGS}
+    maps = {f: (random.choice(10000, 49, replace=False) / 10000).reshape(7, 7) for f in FINDINGS}
     return [Case(f"i{number}", f"p{number % 10}", f, maps[f], grid, (side, side), boxes[f]) for f in FINDINGS]
 
 

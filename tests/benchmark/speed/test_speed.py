@@ -9,6 +9,7 @@ import backbones
 from benchmark.speed import agreement, goals, memory, page, plan
 from benchmark.speed.contenders import CONTENDERS
 from benchmark.speed.frame import quick
+from benchmark.speed.methods import DOOR
 from benchmark.speed.network import network
 from benchmark.speed.record import ALONE, FORWARD, LAYER, PACKAGE_SIX, SCORE, SEVEN, Machine, Peak, Row, Setting, SpeedRecord, read, write
 from benchmark.speed.run import run
@@ -66,7 +67,7 @@ def test_every_contender_is_timed_with_every_number_of_findings(measured):
 
 def test_a_record_is_read_as_it_was_written(measured, tmp_path):
     write(measured, tmp_path / "record.json")
-    assert read(tmp_path / "record.json") == measured
+    assert read(SpeedRecord, tmp_path / "record.json", DOOR.command) == measured
     shown = {cell.strip() for line in page.page(measured).splitlines() for cell in line.split("|")}
     assert set(CONTENDERS) - {LAYER} <= shown  # that one has a table of its own
     assert "Maps of another layer" in page.page(measured)
@@ -74,7 +75,7 @@ def test_a_record_is_read_as_it_was_written(measured, tmp_path):
 
 def test_a_missing_record_is_told_with_what_to_do(tmp_path):
     with pytest.raises(DataError, match=r"python -m benchmark\.speed\.methods"):
-        read(tmp_path / "absent.json")
+        read(SpeedRecord, tmp_path / "absent.json", DOOR.command)
 
 
 def test_a_package_that_explains_another_map_is_not_timed():

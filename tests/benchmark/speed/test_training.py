@@ -80,9 +80,9 @@ def test_every_flag_stands_beside_single_precision():
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):
     record.write(by_hand(), tmp_path / "training.json")
-    assert record.read_as(TrainingRecord, tmp_path / "training.json", DOOR) == by_hand()
+    assert record.read(TrainingRecord, tmp_path / "training.json", DOOR.command) == by_hand()
     with pytest.raises(DataError, match=r"cannot read the record .*absent.json"):
-        record.read_as(TrainingRecord, tmp_path / "absent.json", DOOR)
+        record.read(TrainingRecord, tmp_path / "absent.json", DOOR.command)
 
 
 @pytest.mark.skipif(long.private() is None, reason="the system does not tell what a process holds")

@@ -10,7 +10,7 @@ import torch
 
 import backbones
 from benchmark import training
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, fitting
 from core.errors import DataError
 
 
@@ -114,11 +114,11 @@ def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
 def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
     written(tmp_path / "custom.ckpt", tiny())
     with pytest.raises(DataError, match=r"another architecture than squeezenet1_1 with PCAM and 8 findings"):
-        checkpoints.start_from(backbones.build("squeezenet1_1", 8, "PCAM"), tmp_path / "custom.ckpt")
-    with pytest.raises(DataError, match=r"another architecture than custom with PCAM and 3 findings"):
-        checkpoints.fill(
-            backbones.build("custom", 3, "PCAM"), checkpoints.weights(checkpoints.read(tmp_path / "custom.ckpt")), "custom.ckpt"
+        fitting.start_from(
+            backbones.build("squeezenet1_1", 8, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
+    with pytest.raises(DataError, match=r"another architecture than custom with PCAM and 3 findings"):
+        fitting.fill(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand
@@ -127,7 +127,7 @@ def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, fi
     source = written(tmp_path / "a.ckpt", tiny())
     model = backbones.build("custom", findings, "AVG")
     with caplog.at_level(logging.INFO):
-        checkpoints.start_from(model, tmp_path / "a.ckpt")
+        fitting.start_from(model, checkpoints.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
     own, theirs = model.state_dict(), source.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
     assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head

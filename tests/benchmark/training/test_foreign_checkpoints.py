@@ -10,7 +10,7 @@ import torch
 import torchvision
 
 import backbones
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, fitting
 from core.errors import DataError
 
 
@@ -36,7 +36,7 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
     images = torch.randn(2, 3, 64, 64)
     for path in tmp_path.iterdir():
         model = backbones.build("resnet18", 8).eval()
-        checkpoints.adopt(model, path)
+        fitting.adopt(model, checkpoints.weights(path), path)
         with torch.no_grad():
             assert torch.allclose(model(images), net(images), atol=1e-5), path.name
 
@@ -65,9 +65,9 @@ def test_missing_and_unexpected_weights_are_counted(net, tmp_path):
     del state["fc.bias"]
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"3 of 122 weights are missing .*, head\.linear\.bias\) and 2 are unexpected \(else\."):
-        checkpoints.adopt(backbones.build("resnet18", 8), tmp_path / "part.pth")
+        fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"--init_from .* than resnet18 with AVG and 8 findings: 2 of 122 .* and 2 are unexpected"):
-        checkpoints.start_from(backbones.build("resnet18", 8), tmp_path / "part.pth")
+        fitting.start_from(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
 
 
 @pytest.mark.byhand
@@ -76,7 +76,7 @@ def test_swapped_weights_of_other_shapes_are_refused(net, tmp_path):
     state["layer1.0.conv1.weight"], state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"], state["layer1.0.conv1.weight"]
     torch.save(state, tmp_path / "swapped.pth")
     with pytest.raises(DataError, match="2 of 122 weights are missing or of another shape"):
-        checkpoints.adopt(backbones.build("resnet18", 8), tmp_path / "swapped.pth")
+        fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "swapped.pth"), tmp_path / "swapped.pth")
 
 
 @pytest.mark.byhand
@@ -85,7 +85,7 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
     torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "parallel.pth")
     model = backbones.build("resnet18", findings, "LSE")
     with caplog.at_level(logging.INFO):
-        checkpoints.start_from(model, tmp_path / "parallel.pth")
+        fitting.start_from(model, checkpoints.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
     assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
     assert torch.equal(model.weight, net.fc.weight) is not new
     assert ("120 of 122 weights taken over, new: head.linear" in caplog.text) is new
@@ -97,6 +97,6 @@ def test_a_head_that_is_none_of_ours_is_left_behind_by_a_start_and_refused_by_a_
     model = backbones.build("squeezenet1_1", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
-    checkpoints.start_from(backbones.build("squeezenet1_1", 4), tmp_path / "wide.pth")
+    fitting.start_from(backbones.build("squeezenet1_1", 4), checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
     with pytest.raises(DataError, match="its head is not one linear layer over pooled maps"):
-        checkpoints.adopt(model, tmp_path / "wide.pth")
+        fitting.adopt(model, checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")

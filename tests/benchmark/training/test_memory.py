@@ -1,7 +1,6 @@
-"""Memory and CPUs: how much there is, and a training that runs out of it."""
+"""Memory: how much there is, and a training that runs out of it."""
 
 import multiprocessing
-import os
 import resource
 import sys
 from pathlib import Path
@@ -61,11 +60,6 @@ def of_a_limited_process():
     return memory.available()
 
 
-def pinned():
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    return memory.cpus()
-
-
 @pytest.mark.byhand
 def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, tmp_path):
     config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
@@ -90,23 +84,3 @@ def test_other_errors_pass():
         torch.zeros(2).view(3)
     with pytest.raises(NotAvailableError, match=r"^out of memory: lower it$"), memory.enough("lower it"):
         raise MemoryError
-
-
-@pytest.mark.byhand
-def test_cpus_are_those_of_the_affinity_mask():
-    assert in_a_child(pinned) == 1
-    assert memory.cpus() <= len(os.sched_getaffinity(0))
-
-
-@pytest.mark.byhand
-@pytest.mark.parametrize(
-    ("outer", "inner", "wanted"), [("150000 100000", "max 100000", 2), ("max 100000", "50000 100000", 1), ("max", "max", 64)]
-)
-def test_a_container_s_quota_counts_wherever_it_is_stated(tmp_path, monkeypatch, outer, inner, wanted):
-    (tmp_path / "jobs" / "mine").mkdir(parents=True)
-    (tmp_path / "jobs" / "cpu.max").write_text(f"{outer}\n")
-    (tmp_path / "jobs" / "mine" / "cpu.max").write_text(f"{inner}\n")
-    (tmp_path / "own").write_text("0::/jobs/mine\n")
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert memory.cpus(tmp_path, tmp_path / "own") == wanted
-    assert memory.cpus(tmp_path, tmp_path / "absent") == 64

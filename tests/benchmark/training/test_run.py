@@ -20,7 +20,7 @@ from core.errors import DataError, LocusError
 
 
 def weights(folder, name="last.ckpt"):
-    return checkpoints.weights(checkpoints.read(folder / name))
+    return checkpoints.weights(folder / name)
 
 
 def equal(first, second):

@@ -1,0 +1,32 @@
+"""What the system leaves to this process: the CPUs of its affinity mask, the limits of its container or job (cgroup v2)."""
+
+import os
+from pathlib import Path
+
+GROUPS = Path("/sys/fs/cgroup")
+"""Where the system keeps the limits of groups of processes (containers, jobs of a cluster)."""
+OWN_GROUP = Path("/proc/self/cgroup")
+"""Which of them this process belongs to."""
+
+
+def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
+    """How many CPUs this process may use: those of its affinity mask, or what its container's quota amounts to."""
+    counts = [len(os.sched_getaffinity(0))]
+    for group in groups(root, own):
+        quota, _, period = (stated(group / "cpu.max") or "").partition(" ")
+        if period:
+            counts.append(max(-(-int(quota) // int(period)), 1))
+    return min(counts)
+
+
+def groups(root: Path = GROUPS, own: Path = OWN_GROUP) -> list[Path]:
+    """The folders of this process's group and of those around it; none where the system has no cgroup v2."""
+    lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
+    names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
+    return [folder for name in names for folder in ((root / name), *(root / name).parents) if folder.is_relative_to(root)]
+
+
+def stated(path: Path) -> str | None:
+    """A limit as a group states it; None where there is none."""
+    text = path.read_text(encoding="ascii").strip() if path.is_file() else "max"
+    return None if text.startswith("max") else text

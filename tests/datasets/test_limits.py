@@ -1,0 +1,33 @@
+"""What the system leaves to this process is what is used."""
+
+import os
+
+import pytest
+
+from datasets import limits
+from tests.benchmark.training.test_memory import in_a_child
+
+
+def pinned():
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    return limits.cpus()
+
+
+@pytest.mark.byhand
+def test_cpus_are_those_of_the_affinity_mask():
+    assert in_a_child(pinned) == 1
+    assert limits.cpus() <= len(os.sched_getaffinity(0))
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("outer", "inner", "wanted"), [("150000 100000", "max 100000", 2), ("max 100000", "50000 100000", 1), ("max", "max", 64)]
+)
+def test_a_container_s_quota_counts_wherever_it_is_stated(tmp_path, monkeypatch, outer, inner, wanted):
+    (tmp_path / "jobs" / "mine").mkdir(parents=True)
+    (tmp_path / "jobs" / "cpu.max").write_text(f"{outer}\n")
+    (tmp_path / "jobs" / "mine" / "cpu.max").write_text(f"{inner}\n")
+    (tmp_path / "own").write_text("0::/jobs/mine\n")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert limits.cpus(tmp_path, tmp_path / "own") == wanted
+    assert limits.cpus(tmp_path, tmp_path / "absent") == 64
