@@ -18,6 +18,8 @@ from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
+NETWORK = ("backbone", "global_pool", "attention_map")
+"""Flags that say which network learns: a start of another network would not fit."""
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 FIRST = frozenset({
@@ -46,7 +48,7 @@ class Suite(pydantic.BaseModel):
     train: dict[str, Any]
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
-    """Flags of a training from which every model starts (``--init_from``)."""
+    """Flags of a training from which the models start (``--init_from``); of ``NETWORK`` those that it does not state are each model's."""
     models: list[dict[str, Any]]
     """Flags per model; a list of values makes one model each."""
     folds: list[int] | None = None
@@ -186,17 +188,18 @@ def check_methods(words: Sequence[str]) -> None:
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
     """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    start = None if suite.init is None else _config({**suite.init, **_of_start(suite.init, given)})
-    return [_model(suite, {**suite.train, **flags, **given}, start) for entry in suite.models for flags in _product(entry)]
+    return [_model(suite, {**suite.train, **flags}, given) for entry in suite.models for flags in _product(entry)]
 
 
-def _of_start(flags: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The ``given`` flags that concern the training of ``flags``: a data root where it needs one, which is then the suite's own."""
-    return {name: value for name, value in given.items() if name != "data_root_dir" or name in flags}
+def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
+    """Where a model of these ``flags`` starts; of the ``given`` flags a data root only where ``init`` needs one, the suite's own then."""
+    own = {name: flags[name] for name in NETWORK if name in flags}
+    return _config({**own, **init, **{name: value for name, value in given.items() if name != "data_root_dir" or name in init}})
 
 
-def _model(suite: Suite, flags: dict[str, Any], start: TrainConfig | None) -> ModelPlan:
-    flags = dict(flags)
+def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
+    start = None if suite.init is None else _start(suite.init, flags, given)
+    flags = {**flags, **given}
     slow_images = flags.pop("slow_images", suite.slow_images)
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
         raise BadValueError(f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all")

@@ -54,3 +54,12 @@ def test_a_data_root_given_to_a_suite_reaches_the_training_that_it_starts_from_w
         (tmp_path / f"{name}.yaml").write_text(text)
     starts = [plan.models(plan.load(name, tmp_path), {"data_root_dir": "there"})[0].init for name in ("drawn", "implants")]
     assert [start.data_root_dir for start in starts] == [None, "there"]
+
+
+@pytest.mark.parametrize(("stated", "wanted"), [("", ["AVG", "PCAM"]), (", global_pool: LSE", ["LSE", "LSE"])])
+def test_a_model_starts_from_its_own_network_unless_the_start_states_another(tmp_path, stated, wanted):
+    text = f"title: t\nabout: a\ninit: {{dataset: phantom{stated}}}\ntrain: {{backbone: custom}}\nmodels: [{{global_pool: [AVG, PCAM]}}]\n"
+    (tmp_path / "own.yaml").write_text(text)
+    starts = [model.init for model in plan.models(plan.load("own", tmp_path))]
+    assert [start.global_pool for start in starts] == wanted
+    assert {start.backbone for start in starts} == {"custom"}
