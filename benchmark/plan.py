@@ -18,7 +18,7 @@ from core.errors import BadValueError, DataError, UnknownNameError
 from core.files import key
 
 SUITES = cli.CONFIGS / "suites"
-NETWORK = ("backbone", "global_pool", "attention_map")
+NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map")
 """Flags that say which network learns: a start of another network would not fit."""
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""

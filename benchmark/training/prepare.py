@@ -74,6 +74,10 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
 
 
 def pooling(config: TrainConfig) -> str:
-    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE and has no options of its own."""
-    takes = config.lse_gamma is not None and config.global_pool in ("LSE", "AVG_MAX_LSE")
-    return f"{config.global_pool}:gamma={config.lse_gamma}" if takes else config.global_pool
+    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE. Raises ``BadValueError`` when the word has its own."""
+    name, _, options = config.global_pool.partition(":")
+    if config.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
+        return config.global_pool
+    if options:
+        raise BadValueError(f"--lse_gamma {config.lse_gamma} and --global_pool {config.global_pool} both say it: leave one of the two out")
+    return f"{name}:gamma={config.lse_gamma}"

@@ -177,6 +177,7 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
     ("flags", "words"),
     [
         ({"loss": "ce"}, "--loss ce does not fit independent findings"),
+        ({"global_pool": "LSE:gamma=5", "lse_gamma": 3}, "--lse_gamma 3.0 and --global_pool LSE:gamma=5 both say it"),
         ({"weighted_loss": True, "loss": "focal"}, "--weighted_loss True is --loss weighted_bce, not focal"),
         ({"multi_label": False, "weighted_loss": True}, "--loss weighted_bce does not fit one class per image"),
         ({"num_classes": 5}, "5"),
