@@ -1,6 +1,5 @@
 """Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 import methods
 from backbones import Classifier
-from benchmark import pictured
+from benchmark import filenames, pictured
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import Explained as Maps
 from benchmark.explain import every
@@ -166,7 +165,7 @@ def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings:
 
 
 def _write(folder: Path, shown: Shown, save_raw: bool) -> dict[str, Any]:
-    stem = re.sub(r"[^\w.=-]+", "_", f"{shown.picture.image_id}_{shown.picture.finding}_{shown.picture.method}")
+    stem = filenames.stem(shown.picture.image_id, shown.picture.finding, shown.picture.method)
     figures.save(shown.picture, folder / f"{stem}.png")
     if save_raw:
         with atomic(folder / f"{stem}.npy") as temporary, temporary.open("wb") as file:

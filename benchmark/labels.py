@@ -7,12 +7,15 @@ from core.errors import UnknownNameError
 
 SHORTEST = 4
 """Letters that a part of a finding's name must have to stand for it."""
+NOT = frozenset({"no", "non", "not", "negative", "without"})
+"""Words that turn a name into its opposite, of which no part stands for it."""
 
 
 def match(label: str, findings: Sequence[str]) -> str:
     """The finding that ``label`` means: case, spaces, hyphens, underscores and, where nothing else fits, numbers do not matter.
 
-    A part of one finding's name alone means that finding. Raises ``UnknownNameError`` with those there are.
+    A part of one finding's name alone means that finding, or a name with it, unless one says the opposite.
+    Raises ``UnknownNameError`` with those there are.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
@@ -21,11 +24,21 @@ def match(label: str, findings: Sequence[str]) -> str:
     for same in (
         [finding for finding in findings if _plain(finding) == word],
         [finding for finding in findings if _letters(finding) == _letters(label)],
-        [finding for finding in findings if len(word) >= SHORTEST and (word in _plain(finding) or _plain(finding) in word)],
+        [finding for finding in findings if len(word) >= SHORTEST and (_holds(finding, label) or _holds(label, finding))],
     ):
         if len(same) == 1:
             return same[0]
     raise UnknownNameError("label", label, findings)
+
+
+def _holds(whole: str, part: str) -> bool:
+    """Whether words of ``whole`` begin with those of ``part``, and it does not say the opposite."""
+    words = _words(whole)
+    return not NOT.intersection(words) and f" {' '.join(_words(part))}" in f" {' '.join(words)}"
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.lower())
 
 
 def _plain(name: str) -> str:

@@ -1,5 +1,6 @@
 """One image, one finding: the heat map laid over the image at its own size, in one file."""
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,16 +9,17 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
+import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
-from benchmark import heatmaps, labels, pictured
+from benchmark import filenames, heatmaps, labels, pictured
 from benchmark.engine import prepare
 from benchmark.pictured import Explained
 from benchmark.report.figures import COLOURS
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig
 from core.cli import read_yaml
-from core.errors import BadValueError, DataError
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic
 from datasets import images
 
@@ -48,7 +50,7 @@ def run(config: HeatmapConfig) -> Done:
     """
     source = Path(str(config.image_path))
     target, kind = _target(config, source)
-    if len(config.method) != 1 or config.image is not None or (config.model and config.checkpoint):
+    if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
         raise BadValueError("--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out")
     machine.settle(config.threads)
     own = images.decode(source)
@@ -64,7 +66,7 @@ def run(config: HeatmapConfig) -> Done:
     ((word, maps),) = heatmaps.Methods(config.method).maps(found.evidence).items()
     explained = Explained(word, maps.maps[0, k].numpy(), maps.grid, found.probabilities[k])
     heat = pictured.show(config, sample, pixels, findings[k], explained).picture.heat
-    path = target if kind else target / f"{source.stem}_{findings[k].replace(' ', '_')}.png"
+    path = target if kind else target / f"{filenames.stem(source.stem, findings[k])}.png"
     _save(blend(own, heat[: own.shape[0], : own.shape[1]]), path)  # what prepares images may add pixels right and below
     return Done(path, findings[k], found.probabilities[k], word, checkpoint)
 
@@ -91,19 +93,32 @@ def _target(config: HeatmapConfig, source: Path) -> tuple[Path, str | None]:
 
 def _checkpoint(config: HeatmapConfig) -> Path:
     """The checkpoint that ``--model`` means: a path, or the newest finished run with that backbone."""
-    if config.model is None or Path(config.model).exists() or Path(config.model).suffix == ".ckpt":
+    if config.model is None or _is_file(Path(config.model)):
         given = config.model or config.checkpoint
         return heatmaps.newest(Path(config.runs)) if given is None else Path(given)
     word = _backbone(config.model)
-    finished = heatmaps.finished(Path(config.runs))
-    of = {path: str(read_yaml(path.parent / "config.yaml").get("backbone")) for path in finished}
+    of = {path: _learnt(path.parent / "config.yaml") for path in heatmaps.finished(Path(config.runs))}
     for path, backbone in of.items():
-        if _backbone(backbone) == word:
-            return path
+        with contextlib.suppress(UnknownNameError):  # of a network that is no longer here
+            if _backbone(backbone) == word:
+                return path
     there = ", ".join(sorted(set(of.values()))) or "none at all"
     raise DataError(
         f"no finished run with the backbone {word} below {config.runs}/ (there are: {there}): train one, or give a checkpoint's path"
     )
+
+
+def _is_file(path: Path) -> bool:
+    """Whether ``--model`` is a checkpoint or a run's folder; any other folder may share its name with a backbone."""
+    return path.suffix == ".ckpt" or path.is_file() or (path / "best.ckpt").is_file()
+
+
+def _learnt(path: Path) -> str:
+    """The backbone of a run by its flags; "unknown" where they cannot be read."""
+    try:
+        return str(read_yaml(path).get("backbone"))
+    except LocusError:
+        return "unknown"
 
 
 def _backbone(name: str) -> str:

@@ -46,7 +46,7 @@ class Request:
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` expected there when it is absent or empty, and for links out of it."""
         if self.root is None:
-            raise DataError(f"these data need the folder of their files, --data_root_dir: {layout}")
+            raise DataError(f"these data need the folder of their files (--data_root_dir; where a data set is checked --root): {layout}")
         if not self.root.is_dir():
             raise DataError(f"there is no folder {self.root}: {layout}")
         there = list(self.root.iterdir())

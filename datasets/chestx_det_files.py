@@ -32,8 +32,8 @@ class Entry:
         self.findings = [str(word) for word in raw["syms"]]
         refuse_unknown(path, self.findings, FINDINGS)
         outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
-        if any(len(points) < 3 for points in outlines):
-            raise DataError(f"{path}: {raw['file_name']} has a polygon of less than 3 points")
+        if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):
+            raise DataError(f"{path}: {raw['file_name']} has a polygon of less than 3 points, or one of no numbers")
         boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
         if len(boxes) != len(self.findings) or (outlines and len(outlines) != len(self.findings)):
             counts = f"{len(self.findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
@@ -52,10 +52,12 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
     sides: dict[str, str] = {}
     for split, path in paths.items():
         try:
-            read = [(str(raw["file_name"]), Entry(path, raw)) for raw in json.loads(path.read_text(encoding="utf-8"))]
+            read = [(str(raw["file_name"]), Entry(path, raw)) for raw in _listed(path)]
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             reason = str(error)[:200]
             raise DataError(f"cannot read {path}: entries with file_name, syms, boxes and polygons are expected ({reason})") from error
+        if not read:
+            raise DataError(f"{path} lists no image: entries with file_name, syms, boxes and polygons are expected")
         names = [name for name, _ in read]
         twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in found)
         if twice:
@@ -63,6 +65,14 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
         found |= dict(read)
         sides |= dict.fromkeys(names, split)
     return found, sides
+
+
+def _listed(path: Path) -> list[Any]:
+    """The entries of a file. Raises ``TypeError`` for a file that holds something else than a list."""
+    found = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(found, list):
+        raise TypeError("it holds no list")
+    return found
 
 
 def masks(polygons: Mapping[str, list[FloatArray]]) -> dict[str, NDArray[np.bool_]]:

@@ -70,7 +70,7 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     known = {*FINDINGS, *RENAMED}

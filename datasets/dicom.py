@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import struct
 import warnings
 from collections.abc import Iterable, Iterator
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 
 from core.errors import DataError, NotAvailableError
 from datasets import dicom_pixels
+from datasets.ages import years
 
 LARGEST = 100_000_000
 """Pixels; a header that claims more is taken for broken (the largest chest radiographs have 20 million)."""
 BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error)
 """What reading a broken DICOM file ends in; pydicom also has errors of its own."""
-HEADER = ("Rows", "Columns", "PatientID", "PatientSex", "PatientAge", "ViewPosition")
+ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
+HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Header:
     """(H, W) in pixels."""
     patient: str
     """The patient's pseudonym; "" where there is none."""
-    meta: dict[str, str]
-    """sex, age and view, where the file has them."""
+    meta: dict[str, Any]
+    """sex, age (years) and view, where the file has them."""
 
 
 def library() -> ModuleType:
@@ -50,8 +53,9 @@ def header(path: Path) -> Header:
     """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
     with _telling(path):
         found = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
-        about = {"sex": found.get("PatientSex"), "age": found.get("PatientAge"), "view": found.get("ViewPosition")}
-        meta = {word: str(value) for word, value in about.items() if value not in (None, "")}
+        meta: dict[str, Any] = {word: str(found[tag].value) for word, tag in ABOUT.items() if found.get(tag)}
+        age = years(str(found.get("PatientAge") or ""))
+        meta |= {} if math.isnan(age) else {"age": age}
         return Header(_frame(path, found), str(found.get("PatientID") or ""), meta)
 
 

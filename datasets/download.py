@@ -49,26 +49,33 @@ def fetch(word: str, root: Path | str | None) -> None:
     if not isinstance(origin, Kaggle):
         raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
     if root is None:
-        raise BadValueError("--download needs the folder to fill: give it, absent or empty (--data_root_dir)")
+        raise BadValueError("--download needs the folder to fill, absent or empty (--data_root_dir; where a data set is checked --root)")
     place = Path(root).resolve()
+    if place.exists() and not place.is_dir():
+        raise BadValueError(f"--download cannot fill {root}, which is no folder: name one, absent or empty")
     if place.is_dir() and any(place.iterdir()):
         log.info("%s has files already: nothing is downloaded", root)
         return
+    program = _program()
     beside = place.parent / f".{place.name}.download"
     with writing(beside):
         beside.mkdir(parents=True, exist_ok=True)
-        _run(origin, beside)
+        _run(program, origin, beside)
         _unpack(beside / origin.archive, beside / "unpacked")
         (beside / "unpacked").replace(place)
         shutil.rmtree(beside)
     log.info("%s is in %s", word, root)
 
 
-def _run(origin: Kaggle, folder: Path) -> None:
-    """Bring the archive into ``folder``; what the client says goes to the screen."""
+def _program() -> str:
     program = shutil.which("kaggle") or shutil.which("kaggle", path=str(Path(sys.executable).parent))
     if program is None:
         raise NotAvailableError("Kaggle's client is not installed: pip install kaggle")
+    return program
+
+
+def _run(program: str, origin: Kaggle, folder: Path) -> None:
+    """Bring the archive into ``folder``; what the client says goes to the screen."""
     words = [origin.kind, "download", origin.name]
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():

@@ -70,7 +70,7 @@ class Filed(Dataset):
 def drawn(patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False) -> splits.Names:
     """(N,) split names. Official: ``test`` as published, or a draw by patient where none is; ``whole``: all are ``test``.
 
-    Raises ``DataError`` for another split of a ``whole`` data set: there is none.
+    Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
     """
     if whole:
         if request.split != "test":
@@ -80,6 +80,8 @@ def drawn(patients: Sequence[str], request: Request, test: NDArray[np.bool_] | N
         return splits.assign(patients, request)
     names = splits.by_patient(patients, request.seed) if test is None else splits.hold_out_val(patients, ~test, request.seed)
     splits.check_patients(patients, names)
+    if len(names) and not (names == request.split).any():
+        raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing, or they are too few")
     return names
 
 
@@ -130,7 +132,7 @@ def grouped(
     rows = [i for i, image in enumerate(images) if image in frames]
     limits = np.array([frames[images[i]][::-1] * 2 for i in rows], np.float64).reshape(-1, 4)
     inside = np.clip(edges[rows], 0, limits)
-    outside = np.flatnonzero(area(inside) == 0).tolist()
+    outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
     if outside:
         told = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
         raise DataError(f"{path} has {len(outside)} boxes that are empty or wholly outside their image: {told}; correct or remove them")

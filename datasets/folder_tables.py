@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError, UnknownNameError, examples
+from datasets.ages import years
 from datasets.base import SPLITS
 from datasets.images import SUFFIXES
 from datasets.inside import below, refuse_links
 from datasets.tables import numbers, read_csv, refuse_duplicates
 
+RESERVED = ("mean",)
+"""What tables call something else than a finding; so are words that begin with _ or @."""
 ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
 """Columns of the labels that are no finding; all but the first may be absent."""
 LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
@@ -21,13 +24,16 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
     Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
     """
-    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
+    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
     for column in raw.columns:
-        if str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
+        if str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns or list(raw.columns).count(column) > 1:
             raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each column once")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
         raise DataError(f"{path} has {len(raw)} images and {len(findings)} findings: one row per image, one column per finding are needed")
+    for finding in findings:
+        if finding in RESERVED or finding.startswith(("_", "@")):
+            raise DataError(f"{path} has a finding called {finding!r}, which tables use otherwise: rename the column, or ignore it")
     image = raw["image"].map(lambda cell: image_name(cell, path))
     refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
@@ -50,7 +56,7 @@ def _file(cell: str, root: Path, table: Path) -> Path:
 
 
 def _labels(path: Path, cells: pd.Series) -> pd.Series:
-    text = cells.str.strip().str.lower()
+    text = cells.str.lower()
     known = text.isin(list(LABELS))
     if not known.all():
         wrong = examples(map(repr, cells[~known].str[:40].unique()))
@@ -62,13 +68,28 @@ def _labels(path: Path, cells: pd.Series) -> pd.Series:
 def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.Series]:
     """Patient (the image itself where the column is absent; never empty), split, frame, and what else is known."""
     patient = raw.get("patient", image)
-    if (patient.str.strip() == "").any():
-        raise DataError(f"{path} has {int((patient.str.strip() == '').sum())} rows without patient: name one, or remove the column")
-    found = {"patient": patient, **{column: raw[column] for column in ("age", "sex", "view") if column in raw}}
+    if (patient == "").any():
+        raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: name one, or remove the column")
+    found = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
+    if "age" in raw:
+        found["age"] = _ages(path, raw["age"])
     if "split" in raw:
         _refuse_unknown_splits(path, raw["split"])
         found["split"] = raw["split"]
     return {**found, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
+
+
+def _stripped(cells: pd.Series) -> pd.Series:
+    """A space behind a patient's name makes no other patient."""
+    return cells.str.strip()
+
+
+def _ages(path: Path, cells: pd.Series) -> pd.Series:
+    ages = cells.map(years).astype(float)
+    wrong = cells[ages.isna() & (cells != "")]
+    if len(wrong):
+        raise DataError(f"{path} has {len(wrong)} ages that are none: {examples(map(repr, wrong.unique()))}; leave unknown ones empty")
+    return ages
 
 
 def _refuse_unknown_splits(path: Path, words: pd.Series) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError, examples
+from datasets.ages import years
 from datasets.filed import Truth, grouped
 from datasets.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
 
@@ -16,7 +17,6 @@ FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_
 NORMAL = "No Finding"
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
-OLDEST = 120
 LAYOUT = (
     f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt and "
     "test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
@@ -30,19 +30,18 @@ def read_entries(root: Path) -> pd.DataFrame | None:
         return None
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
+    refuse_unknown(path, {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}, (*FINDINGS, NORMAL))
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
-    refuse_unknown(path, labels.columns, (*FINDINGS, NORMAL))
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
     return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
 
 
 def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
-    """Age, sex and view, where the table has them; ages such as 058Y are read, those above 120 are nan."""
+    """Age, sex and view, where the table has them; ages such as 058Y and 011M are read, those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
-    age = pd.to_numeric(raw.get("Patient Age", nothing).str.extract(r"(\d+)")[0], errors="coerce").astype(float)
     return {
-        "age": age.where(age <= OLDEST),
+        "age": raw.get("Patient Age", nothing).map(years).astype(float),
         "sex": raw.get("Patient Gender", nothing),
         "view": raw.get("View Position", nothing),
     }

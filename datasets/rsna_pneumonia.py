@@ -92,7 +92,7 @@ def _nih(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in json.loads(path.read_text(encoding="utf-8"))}
+        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in json.loads(path.read_text(encoding="utf-8-sig"))}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})") from error
 

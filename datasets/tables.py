@@ -1,15 +1,20 @@
 """Reading the tables and lists of a data set: every defect of a file becomes one sentence that names it."""
 
+import csv
+import io
+import itertools
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.errors import ParserWarning
 
 from core.errors import DataError, UnknownNameError, examples
 
 COLUMNS, WIDEST = 2000, 200_000
-"""Most columns of a table, and bytes of its first line."""
+"""Most columns of a table, and bytes of its heading and first row."""
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
@@ -18,10 +23,14 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """A CSV as text, cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
+    """A CSV as text, empty cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
     _check_header(path)
     try:
-        table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ParserWarning)  # its only one here: full cells beyond the header, which it would drop
+            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
+    except ParserWarning as error:
+        raise DataError(f"{path} has rows of more cells than its heading: is there a comma within a number or a name?") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:
@@ -34,13 +43,18 @@ def _check_header(path: Path) -> None:
     """Raise ``DataError`` for a table that is none of ours, before the rest of it is read: no text, or far too wide."""
     try:
         with path.open("rb") as file:
-            first = file.readline(WIDEST + 1)
+            start = file.read(WIDEST + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
-    if b"\0" in first:
+    if b"\0" in start:
         raise DataError(f"{path} is no table in UTF-8 text: save it as CSV, UTF-8")
-    if len(first) > WIDEST or first.count(b",") >= COLUMNS:
-        raise DataError(f"{path} has more than {COLUMNS} columns, or a heading of more than {WIDEST} bytes: it is no table of these data")
+    text = io.StringIO(start.decode("utf-8", "replace"), newline="")
+    try:
+        widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]  # later rows are held to these by the reader
+    except csv.Error:  # a cell of more than 131,072 letters
+        widths = [COLUMNS + 1]
+    if max(widths, default=0) > COLUMNS or (len(start) > WIDEST and text.tell() == len(text.getvalue())):
+        raise DataError(f"{path} has more than {COLUMNS} columns, or rows of more than {WIDEST} bytes: it is no table of these data")
 
 
 def read_list(path: Path) -> pd.DataFrame:

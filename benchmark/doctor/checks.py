@@ -42,7 +42,8 @@ def _patients(read: Read) -> Answer:
 
 
 def _unreadable(read: Read) -> Answer:
-    return _told("unreadable files", [look.reason for look in read.looks if look.reason], "wrong")
+    bad = [look.reason for look in read.looks if look.reason]
+    return _told("unreadable files", [*bad, *([f"{read.left_out} that the data set leaves out"] if read.left_out else [])], "wrong")
 
 
 def _duplicates(read: Read) -> Answer:
@@ -56,8 +57,6 @@ def _duplicates(read: Read) -> Answer:
 def _outside(read: Read) -> Answer:
     """Boxes that are not wholly inside their frame, or have no area."""
     wrong = [f"{look.sample.image_id} {finding}" for look in read.looks for finding in look.sample.boxes if not _fits(look, finding)]
-    if not wrong and read.clipped:
-        return Answer("boxes outside", "note", f"none now: {read.clipped} reached past the edge and were clipped")
     return _told("boxes outside", wrong, "wrong")
 
 
@@ -123,6 +122,11 @@ def _told(question: str, wrong: Sequence[str], verdict: Verdict, none: str = "no
     return Answer(question, verdict, f"{len(wrong)}: {examples(wrong)}") if wrong else Answer(question, "ok", none)
 
 
+def _said(read: Read) -> Answer:
+    """What the data set itself warned of: files that are not there, what was left out or clipped."""
+    return _told("warnings while loading", read.said, "note")
+
+
 QUESTIONS: tuple[Callable[[Read], Answer], ...] = (
     _splits,
     _patients,
@@ -132,4 +136,5 @@ QUESTIONS: tuple[Callable[[Read], Answer], ...] = (
     _outside,
     _frames,
     _boxes_and_labels,
+    _said,
 )

@@ -1,7 +1,9 @@
 """Every split of a data set read whole: its samples, and what each file turned out to be."""
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -39,25 +41,51 @@ class Read:
     """Split -> (N,K) labels."""
     refused: dict[str, str] = field(default_factory=dict)
     """Split -> the sentence with which the data set refuses it."""
-    clipped: int = 0
-    """Boxes of all splits that the data set itself cut at the image's edge."""
+    left_out: int = 0
+    """Images that the data set itself left out, since their files cannot be read."""
+    said: tuple[str, ...] = ()
+    """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
 
 
 def read(config: DoctorConfig) -> Read:
     """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
     parts: dict[str, Dataset] = {}
     refused: dict[str, DataError] = {}
-    for split in SPLITS:
-        try:
-            parts[split] = loading.load(config, config.name, config.root, split)
-        except DataError as error:
-            refused[split] = error
+    with _listening() as said:
+        for split in SPLITS:
+            try:
+                parts[split] = loading.load(config, config.name, config.root, split)
+            except DataError as error:
+                refused[split] = error
     if not parts:
         raise refused["test"]
     looks = [look for split, data in parts.items() for look in _looks(split, list(data), config)]
-    clipped = max(int(data.describe.get("boxes_clipped", 0)) for data in parts.values())
+    left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
-    return Read(next(iter(parts.values())).findings, looks, labels, {split: str(error) for split, error in refused.items()}, clipped)
+    told = {split: str(error) for split, error in refused.items()}
+    return Read(next(iter(parts.values())).findings, looks, labels, told, left_out, tuple(dict.fromkeys(said)))
+
+
+class _Ear(logging.Handler):
+    """Remembers warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[list[str]]:
+    """The warnings of the data sets, as they come."""
+    ear, log = _Ear(), logging.getLogger("datasets")
+    log.addHandler(ear)
+    try:
+        yield ear.heard
+    finally:
+        log.removeHandler(ear)
 
 
 def _looks(split: str, samples: list[Sample], config: DoctorConfig) -> list[Look]:

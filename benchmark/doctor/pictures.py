@@ -13,7 +13,7 @@ from benchmark.doctor.looked import Look, Read
 from core.files import atomic
 from core.frames import resize_image
 
-COLUMNS, MOST, SIDE = 4, 16, 320
+COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
@@ -45,7 +45,7 @@ def _draw(axis: Axes, look: Look, findings: Sequence[str]) -> None:
     """The image stretched over its frame, boxes in the frame's pixels."""
     sample = look.sample
     height, width = sample.frame
-    small = (SIDE, max(round(SIDE * width / height), 1))
+    small = (SIDE, min(max(round(SIDE * width / height), 1), WIDEST * SIDE))
     axis.imshow(resize_image(sample.image, small), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
     for finding, boxes in sample.boxes.items():
         colour = COLOURS[findings.index(finding) % len(COLOURS)]

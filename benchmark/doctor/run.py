@@ -1,12 +1,12 @@
 """Examine a data set, tell the tables, write the page."""
 
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 
+from benchmark import filenames
 from benchmark.doctor import pictures
 from benchmark.doctor.checks import Answer, answers
 from benchmark.doctor.looked import Look, Read, read
@@ -24,7 +24,7 @@ def run(config: DoctorConfig, tell: Callable[[str], None]) -> list[str]:
     """
     found = read(config)
     told = answers(found)
-    folder = Path(config.output) / re.sub(r"[^\w.=-]+", "_", config.name)
+    folder = Path(config.output) / filenames.stem(config.name)
     shown = pictures.save(found, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, found, told))
     wrong = [answer.question for answer in told if answer.verdict == "wrong"]

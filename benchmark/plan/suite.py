@@ -24,7 +24,7 @@ class Suite(pydantic.BaseModel):
     train: dict[str, Any]
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
-    """Flags of a training from which the models start (``--init_from``); the flags of its network that it does not state are each model's."""
+    """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each model's."""
     models: list[dict[str, Any]]
     """Flags per model; a list of values makes one model each."""
     folds: list[int] | None = None

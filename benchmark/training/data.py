@@ -65,6 +65,8 @@ def decode(config: TrainConfig, data: DataSource) -> Side:
     if not len(rows):
         raise DataError(f"no {data.split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})")
     labels = np.stack([samples[i].labels for i in rows])
+    if data.split == "train" and np.isnan(labels).all():
+        raise DataError(f"no {data.split} image of {config.dataset} has a known label: {len(rows)} images, all empty or unknown")
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))

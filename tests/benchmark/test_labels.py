@@ -29,6 +29,16 @@ def test_spelling_does_not_matter(label, findings, meant):
 
 
 @pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("label", "findings"),
+    [("abnormal", COVID), ("non-covid-19", COVID), ("normal", ("Abnormal", "Mass")), ("pneumonia", ("Negative for Pneumonia", "Typical"))],
+)
+def test_the_opposite_is_never_meant(label, findings):
+    with pytest.raises(UnknownNameError):
+        match(label, findings)
+
+
+@pytest.mark.byhand
 @pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19"])
 def test_what_fits_none_or_two_is_told_those_there_are(label):
     with pytest.raises(UnknownNameError, match="Cardiomegaly"):

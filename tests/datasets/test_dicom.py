@@ -79,7 +79,7 @@ def test_an_empty_window_counts_as_none_and_a_flat_image_is_black(tmp_path: Path
 
 def test_the_header_has_frame_patient_and_view(tmp_path: Path):
     found = dicom.header(write_dicom(tmp_path / "a.dcm", PatientID="p1", ViewPosition="PA", PatientAge="061Y"))
-    assert (found.frame, found.patient, found.meta) == ((24, 32), "p1", {"age": "061Y", "view": "PA"})
+    assert (found.frame, found.patient, found.meta) == ((24, 32), "p1", {"age": 61.0, "view": "PA"})
 
 
 @pytest.mark.parametrize(

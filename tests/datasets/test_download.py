@@ -132,6 +132,13 @@ def test_with_a_key_a_refusal_is_about_the_rules(client: Client, tmp_path: Path)
 def test_without_the_client_the_sentence_says_how_to_install_it(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(NotAvailableError, match="not installed: pip install kaggle"):
+        fetch(WORD, tmp_path / "new" / "covid")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_fetched(tmp_path: Path):
+    (tmp_path / "covid").touch()
+    with pytest.raises(BadValueError, match=r"cannot fill .*covid, which is no folder"):
         fetch(WORD, tmp_path / "covid")
 
 

@@ -98,13 +98,17 @@ def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxe
         ("labels.csv", "image,", "file,", "has no column 'image'; it has: file"),
         ("labels.csv", "train,1,0", "train,2,0", "labels other than 0, 1 and empty in the column 'Mass': '2'; .*folder:ignore=Mass"),
         ("labels.csv", "Nodule", "Mass", "a column without a heading or twice, read as 'Mass.1'"),
+        ("labels.csv", "Nodule", "Mass ", "a column without a heading or twice, read as 'Mass'"),
         ("labels.csv", "Nodule", "", "a column without a heading"),
+        ("labels.csv", "Nodule", "mean", "a finding called 'mean', which tables use otherwise"),
+        ("labels.csv", "Nodule", "_path", "a finding called '_path'"),
         ("labels.csv", "p3,test", "p3,tset", "unknown split 'tset': did you mean 'test'"),
         ("labels.csv", "p3", "", "1 rows without patient"),
         ("labels.csv", "Mass,Nodule", "age,view", "6 images and 0 findings"),
         ("boxes.csv", "d.png", "z.png", "names 1 images that the labels lack: z.png"),
         ("boxes.csv", "Nodule", "Nodul", "unknown finding 'Nodul': did you mean 'Nodule'"),
         ("boxes.csv", "2,3,10.5,8", "10.5,3,2,8", r"1 boxes without area: d.png Mass \[10.5, 3.0, 2.0, 8.0\]"),
+        ("boxes.csv", "2,3,10.5,8", "2,3,10,5,8", "rows of more cells than its heading: is there a comma within a number"),
         ("boxes.csv", "2,3,10.5,8", "20,3,30,8", "1 boxes that are empty or wholly outside their image: d.png Mass"),
         ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", "1 cells that are no numbers: 'inf'"),
         ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", "1 duplicate rows: f.png Mass 0 0 4 4"),
@@ -130,6 +134,27 @@ def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: 
         datasets.load("folder:labels=mine.csv", root)
     with pytest.raises(DataError, match=r"names the file '../boxes.csv'"):
         datasets.load("folder:boxes=../boxes.csv", root)
+
+
+def test_ages_are_years_however_they_are_written_and_words_are_told(folder_tree: Tree):
+    rows = ["a.png,train,061Y,1", "d.png,test,18M,1", "e.jpg,test,,0", "f.png,test,44,0"]
+    ages = [sample.meta["age"] for sample in datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))]
+    assert ages == pytest.approx([1.5, np.nan, 44], nan_ok=True)
+    rows[0] = "a.png,train,old,1"
+    with pytest.raises(DataError, match="1 ages that are none: 'old'; leave unknown ones empty"):
+        datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))
+
+
+def test_a_table_whose_lines_end_as_on_an_old_mac_is_read(folder_tree: Tree):
+    rows = ["a.png,p0,train,1", "d.png,p1,test,1", "f.png,p2,test,0"]
+    root = folder_tree("image,patient,split,Mass", rows, [])
+    (root / "labels.csv").write_bytes((root / "labels.csv").read_bytes().replace(b"\n", b"\r"))
+    assert datasets.load("folder", root).patients == ["p1", "p2"]
+
+
+def test_a_space_behind_its_name_makes_no_other_patient(folder_tree: Tree):
+    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+        datasets.load("folder", folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1 ,test,1,0"]))
 
 
 def test_a_patient_in_two_splits_stops(folder_tree: Tree):

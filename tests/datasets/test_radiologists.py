@@ -207,6 +207,15 @@ BROKEN = [
     ("chestx_det", DET, "40001.png", "36200.png", "1 images that are listed twice: 36200.png"),
     ("chestx_det", DET, '"syms"', '"symptoms"', "file_name, syms, boxes and polygons are expected"),
     ("chestx_det", DET, "[500, 500], ", "", "40000.png has a polygon of less than 3 points"),
+    ("chestx_det", DET, "[500, 500], ", "[500, NaN], ", "40000.png has a polygon of less than 3 points, or one of no numbers"),
+    (
+        "chestx_det",
+        DET,
+        "[100, 200, 300, 400], ",
+        "[100, 200, NaN, 400], ",
+        "2 boxes that are empty or wholly outside their image: 40000.png",
+    ),
+    ("siim_covid", "train_image_level.csv", "'x': 4.5", "'x': 'nan'", "boxes"),
 ]
 
 
@@ -217,6 +226,23 @@ def test_a_broken_table_is_one_sentence(request: pytest.FixtureRequest, name: st
     with pytest.raises(DataError, match=sentence) as caught:
         _everything(name, root)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "null", '"x"'])
+def test_a_file_of_chestx_det_that_lists_nothing_is_refused(chestx_det_tree: Tree, content: str):
+    root = chestx_det_tree()
+    (root / "ChestX_Det_train.json").write_text(content)
+    with pytest.raises(DataError, match=r"ChestX_Det_train\.json.*file_name, syms, boxes and polygons are expected"):
+        datasets.load("chestx_det", root)
+
+
+@pytest.mark.parametrize("name", ["rsna_pneumonia", "chestx_det"])
+def test_json_that_begins_with_a_byte_order_mark_is_read(request: pytest.FixtureRequest, name: str):
+    root = request.getfixturevalue(f"{name}_tree")()
+    usual = _everything(name, root)
+    for path in root.glob("*.json"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert list(_everything(name, root)) == list(usual)
 
 
 @pytest.mark.parametrize("name", ["siim_covid", "rsna_pneumonia", "vindr_cxr", "chestx_det"])

@@ -1,6 +1,7 @@
 """``python heatmap.py --image_path x.png`` as a user types it: one overlay, named on the screen."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -88,6 +89,28 @@ def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_pa
     assert Image.open(tmp_path / "a.png").size == (100, 120)
 
 
+def test_a_name_with_slashes_stays_in_the_folder(typed, trained, tmp_path):
+    content = torch.load(trained / "custom" / "best.ckpt", weights_only=True)
+    content["locus"]["findings"] = ["../../Nodule/Mass", *FINDINGS[1:]]
+    torch.save(content, tmp_path / "odd.ckpt")
+    (tmp_path / "out").mkdir()
+    status, _, errors = typed("-m", tmp_path / "odd.ckpt", "-l", "../../Nodule/Mass", "-o", tmp_path / "out")
+    assert status == 0, errors
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["x_.._.._Nodule_Mass.png"]
+
+
+def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_over(typed, trained, tmp_path, monkeypatch):
+    for name, content in (("old", "backbone: oldnet\n"), ("broken", "{")):
+        shutil.copytree(trained / "custom", tmp_path / "runs" / name)
+        (tmp_path / "runs" / name / "config.yaml").write_text(content)
+    shutil.copytree(trained / "ResNet18", tmp_path / "runs" / "ResNet18")
+    (tmp_path / "resnet18").mkdir()
+    monkeypatch.chdir(tmp_path)
+    status, out, errors = typed("-m", "resnet18", "-o", tmp_path / "y.png", "--runs", tmp_path / "runs")
+    assert status == 0, errors
+    assert "ResNet18/best.ckpt" in out
+
+
 @pytest.mark.parametrize(
     ("flags", "told"),
     [
@@ -98,6 +121,8 @@ def test_a_dicom_file_is_drawn_too_by_a_checkpoint_s_path(typed, trained, tmp_pa
         (["-m", "resnet81"], "unknown backbone 'resnet81': did you mean 'resnet18'?"),
         (["-o", "y.gif"], "--output_path y.gif: a picture's name ends in .png, .jpg"),
         (["--method", "cam", "gradcam"], "--image_path takes one --method"),
+        (["--method", "fast"], "--image_path takes one --method"),
+        (["-l", "non-covid-19"], "unknown label 'non-covid-19'"),
         (["--method", "pcam"], "no map can be made"),
     ],
 )

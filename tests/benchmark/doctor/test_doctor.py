@@ -83,8 +83,14 @@ def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
     assert verdicts(root) == {
         "boxes of a finding whose label is not 1": "note 1: d.png Mass",
-        "boxes outside": "note none now: 1 reached past the edge and were clipped",
+        "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
     }
+
+
+def test_images_without_a_file_are_a_note(root: Path):
+    (root / "d.png").unlink()
+    told = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
+    assert verdicts(root) == {"warnings while loading": told}
 
 
 def test_a_box_wholly_outside_is_told_with_its_split(root: Path):
