@@ -50,7 +50,7 @@ class DataFlags:
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
     """Which fold is held out for the test, counted from 0."""
-    data_seed: Annotated[int, AtLeast(0)] = 0
+    data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same images."""
     train_on: Literal["all", "boxed", "unboxed"] = "all"
     """Images of the training side (training and validation) to use: those with a truth box, without one, or all; boxes stay unseen."""
@@ -59,7 +59,7 @@ class DataFlags:
     max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
     """Share of images that may be unreadable, left out and counted, before the run stops."""
     num_workers: Annotated[int | None, AtLeast(0)] = None
-    """Processes that decode images into the cache; null is one per CPU."""
+    """Processes that decode images into the cache; null is one per CPU, 0 is one."""
     cache_dir: str = "runs/cache"
     """Folder of the decoded images (uint8, memory-mapped), shared by all runs."""
 
@@ -131,7 +131,7 @@ class RecipeFlags:
     """Stop after so many epochs without a better validation score; True is 5, False never."""
     keep: Literal["best", "last"] = "best"
     """Whose weights are evaluated and kept in best.ckpt: those of the epoch with the best validation score, or of the last one."""
-    seed: Annotated[int, AtLeast(0)] = 0
+    seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of the weights, the order of images, the augmentation and the dropout."""
 
     def __post_init__(self) -> None:
@@ -369,7 +369,7 @@ class DoctorConfig:
     """Which fold is held out, counted from 0."""
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings; null is the data set's own."""
-    data_seed: Annotated[int, AtLeast(0)] = 0
+    data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of what is cut or drawn."""
     img_size: Annotated[int, AtLeast(32)] = 224
     """Side of images that are drawn (the phantom's); files are read as they are."""

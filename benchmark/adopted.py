@@ -22,9 +22,11 @@ def run(config: ConvertConfig) -> Path:
     """
     if config.checkpoint is None or config.output_dir is None:
         raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, the run to make of them")
+    if (folder := Path(config.output_dir)).is_dir() and any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
+        raise BadValueError(f"--output_dir {folder} holds a run already: choose another folder")
     machine.settle(config.threads)
     given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
-    recipe, folder = TrainConfig(**given), Path(config.output_dir)
+    recipe = TrainConfig(**given)
     findings = _findings(config, recipe)
     model = backbones.build(recipe.backbone, len(findings), pooling(recipe), recipe.attention_map, dropout=recipe.dropout)
     fitting.adopt(model, checkpoints.weights(config.checkpoint), config.checkpoint)
@@ -35,6 +37,8 @@ def run(config: ConvertConfig) -> Path:
 
 def _findings(config: ConvertConfig, recipe: TrainConfig) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else those of the data set."""
+    if twice := sorted({name for name in config.findings or () if (config.findings or ()).count(name) > 1}):
+        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     if config.findings:
         if recipe.num_classes not in (None, len(config.findings)):
             raise BadValueError(f"--findings names {len(config.findings)}, --num_classes is {recipe.num_classes}: leave one of them out")

@@ -111,7 +111,7 @@ class Registry:
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
     """Call ``part`` with the options of ``word`` over the ``given`` ones; an unknown option is named with those it has."""
     values = {**given, **options(word)}
-    allowed = [p.name for p in inspect.signature(part).parameters.values() if p.kind != p.VAR_POSITIONAL]
+    allowed = [p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for name in values:
         if name not in allowed:
             raise BadValueError(f"the {kind} {word.split(':')[0]!r} has no option {name!r}; it has: {examples(allowed, 9) or 'none'}")

@@ -3,10 +3,14 @@
 import os
 from pathlib import Path
 
+from core.errors import BadValueError
+
 GROUPS = Path("/sys/fs/cgroup")
 """Where the system keeps the limits of groups of processes (containers, jobs of a cluster)."""
 OWN_GROUP = Path("/proc/self/cgroup")
 """Which of them this process belongs to."""
+MOST = 64
+"""Threads or processes that every machine bears."""
 
 
 def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
@@ -17,6 +21,14 @@ def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
         if period:
             counts.append(max(-(-int(quota) // int(period)), 1))
     return min(counts)
+
+
+def bearable(count: int, flag: str) -> int:
+    """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for so many that they choke it."""
+    most = max(MOST, 4 * (os.cpu_count() or 1))
+    if count > most:
+        raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")
+    return count
 
 
 def groups(root: Path = GROUPS, own: Path = OWN_GROUP) -> list[Path]:

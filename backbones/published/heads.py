@@ -11,8 +11,10 @@ from backbones.classifier import Classifier
 from backbones.pretrained import MapsOf
 from core.errors import NotAvailableError
 
-WORDS = ("fc_\\d+", "FF\\.0", "fc\\.1", "fc", "classifier\\.1", "classifier", "head\\.fc", "head", "_fc")
+WORDS = ("fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc", "head", "_fc")
 """What projects call the layer that gives the logits; of a file that has several, the first of this list does."""
+FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
+"""Layers that give the logits only where no other follows them (CheXNet's, before its sigmoid; VGG has three)."""
 INNER = ("classifier", "fc", "_fc")
 """The ImageNet layer that stays in a network whose maps are pooled outside of it."""
 EPS = 1e-5
@@ -24,7 +26,7 @@ def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]
     for word in WORDS:
         pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
         found = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
-        if found:
+        if found and not (word in FIRST_OF_SEVERAL and any(re.search(rf"{word[:-1]}[1-9]\d*\.weight$", name) for name in left)):
             return found, [name for name in left if name.rpartition(".")[0] in {prefix + inner for inner in INNER} and name not in found]
     return [], []
 
@@ -87,9 +89,12 @@ def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
 
 
 def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
-    """A layer (K,C), or a convolution (K,C,1,1)."""
-    weight = left.get(name.rpartition(".")[0] + ".weight")
-    return weight is not None and (weight.ndim == 2 or (weight.ndim == 4 and tuple(weight.shape[2:]) == (1, 1)))
+    """A layer (K,C), or a convolution (K,C,1,1); not torchvision's SqueezeNet, whose convolution a ReLU follows before the mean."""
+    layer = name.rpartition(".")[0]
+    weight = left.get(f"{layer}.weight")
+    if weight is None or weight.ndim == 2:
+        return weight is not None
+    return weight.ndim == 4 and tuple(weight.shape[2:]) == (1, 1) and not layer.endswith("classifier.1")
 
 
 def _number(name: str) -> tuple[int, str]:

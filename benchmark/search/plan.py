@@ -75,12 +75,10 @@ def read(path: Path) -> Plan:
 
 
 def given(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: those of the plan, under those that the user ``typed``."""
+    """The flags that all trials share: those of the plan, under those that the user ``typed`` or gave in ``--config``'s file."""
     known = {name: getattr(config, name) for name in typed}
     if both := sorted(set(known) & set(plan.space)):
         raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")
-    if cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, known), **known}) != config:
-        raise BadValueError("--config and --search do not go together: write those flags below flags: of the search")
     return {**plan.flags, **{name: value for name, value in known.items() if name in FLAGS}}
 
 

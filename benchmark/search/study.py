@@ -1,6 +1,7 @@
 """The search itself: trials one after the other, kept in Optuna's storage, so that a killed search goes on."""
 
 import contextlib
+import dataclasses
 import logging
 import time
 import warnings
@@ -15,13 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 from benchmark.search import table
 from benchmark.search.plan import Plan, given, read, trial_config
 from benchmark.search.trial import again, objective
-from benchmark.training import runs
-from config import TrainConfig
+from benchmark.training import data, resume, runs
+from config import DataFlags, TrainConfig
 from core import seeds
 from core.errors import BadValueError, DataError, LocusError
 from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
+DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
+ELSEWHERE = resume.ELSEWHERE | {"data_root_dir"}
+"""Flags in which a search may go on other than it began."""
 MISSED = 3
 """Signs of life that a dead trial has missed."""
 
@@ -30,6 +34,7 @@ def search(config: TrainConfig, typed: Set[str]) -> Path:
     """See ``benchmark.search.run``."""
     plan = read(Path(str(config.search)))
     shared = given(plan, config, typed)
+    _require_data(plan, shared)
     folder = Path(config.model_save_dir) / f"search-{plan.study}"
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with _storage(config.search_storage or plan.storage or str(folder / "study.db")) as url:
@@ -69,14 +74,23 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs) if plan.pruner == "median" else optuna.pruners.NopPruner()
 
 
+def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
+    """Raise what would end every trial alike: a shared flag that cannot be, data that are not there."""
+    if not set(plan.space) & DATA:
+        config = trial_config(shared, {})
+        for split in ("train", "val"):
+            data.load(config, split)
+
+
 def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name in plan.flags}}
+    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in ELSEWHERE}}
     before = study.user_attrs.get("search")
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:
-        other = sorted(name for name in {*asked, *before} if asked.get(name) != before.get(name))
+        old, new = ({**stated, **{f"--{name}": value for name, value in stated["flags"].items()}, "flags": 0} for stated in (before, asked))
+        other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
         raise BadValueError(f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}: give study another name")
 
 
@@ -115,7 +129,8 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
         runs.write_config(trial_config(shared, best.params), folder)
     elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(trial.state == TrialState.PRUNED for trial in trials):
         reason = next((trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs), "they were killed")
-        raise LocusError(f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}")
+        again = "repair that and give study another name"
+        raise LocusError(f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}; {again}")
     return folder
 
 

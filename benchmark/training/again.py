@@ -17,7 +17,7 @@ FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 
 
 def again(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the run of ``config.evaluate`` (its folder or best.ckpt) with its own flags, under those that the user ``typed``.
+    """Evaluate the run of ``config.evaluate`` (its folder or best.ckpt) with its own flags, under those ``typed`` or in a file.
 
     The same machine writes the same bytes again. Raises ``DataError`` where no finished run is there or its data set lacks
     one of its findings, ``BadValueError`` for flags that would be another training's.
@@ -27,11 +27,11 @@ def again(config: TrainConfig, typed: Set[str]) -> Path:
     trained = (folder / "last.ckpt").exists() or not (folder / "best.ckpt").exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
         raise DataError(f"--evaluate {given}: no finished run is there (no metrics.json); give the folder of one, or --resume it first")
-    if other := sorted(typed - OTHER):
-        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}")
     best = folder / "best.ckpt"
     content = checkpoints.read(best)
     own, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
+    if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(own, name)):
+        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}")
     own = dataclasses.replace(own, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.settle(own.threads)

@@ -56,8 +56,9 @@ def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> 
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """The flags as values that JSON and YAML know."""
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(config).items()}
+    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run."""
+    flags = {**dataclasses.asdict(config), "resume": False}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
 
 
 def read(path: Path | str) -> dict[str, Any]:

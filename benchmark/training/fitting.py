@@ -16,8 +16,10 @@ PREFIX = "model."
 """What Lightning puts before the classifier's own names."""
 OWN, HEAD = "extractor.", "head."
 """How names of our extractors and heads begin."""
-BOXES = ("state_dict", "model_state_dict", "model")
+BOXES = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """What tools call the weights within a file that holds more than them."""
+OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
+"""How names of what a Lightning module keeps of its loss begin (``pos_weight``)."""
 
 
 def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
@@ -25,7 +27,7 @@ def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     state = next((content[box] for box in BOXES if isinstance(content.get(box), dict)), content)
     if any(name.startswith(PREFIX + OWN) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor) and not name.startswith(OF_THE_LOSS)}
 
 
 def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:

@@ -28,7 +28,7 @@ def settle(threads: int | None, processes: int = 1) -> None:
 
     Of several processes of a run only the first one tells what it does.
     """
-    torch.set_num_threads(threads or max(limits.cpus() // processes, 1))
+    torch.set_num_threads(limits.bearable(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
     if getattr(rank_zero_only, "rank", 0):
         logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):

@@ -82,6 +82,8 @@ class Module(lightning.LightningModule):
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
             raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip")
+        if not torch.isfinite(logits).all():
+            raise LocusError(f"the outputs are no numbers after epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip")
         found = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         row = {"train_loss": train, "val_loss": loss, "val_auroc": found["mean_auroc"], "val_ap": found["mean_ap"], "lr": rate}

@@ -14,7 +14,7 @@ import yaml
 
 from core.cli.door import door
 from core.cli.marks import AtLeast, AtMost, Named, check
-from core.cli.parser import joined, parser_of
+from core.cli.parser import joined, listed, parser_of
 from core.errors import BadValueError, DataError, hint
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
@@ -26,7 +26,7 @@ C = TypeVar("C")
 
 
 def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
-    """The configuration of class ``kind`` from the words of a command line, and the flags that were typed.
+    """The configuration of class ``kind`` from the words of a command line, and the flags that were typed or stand in ``--config``'s file.
 
     ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
     ``--help`` prints the help and exits.
@@ -34,7 +34,7 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
     typed = dict(vars(parser_of(kind, prog).parse_args(joined(kind, sys.argv[1:] if argv is None else argv), defaults=False)))
     path = typed.pop("config", None)
     chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
-    return build(kind, {**defaults_of(kind, chosen), **chosen}), frozenset(typed)
+    return build(kind, {**defaults_of(kind, chosen), **chosen}), frozenset(chosen)
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:
@@ -46,7 +46,7 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     for name in values:
         if name not in known:
             raise BadValueError(f"unknown option {name!r}: {hint(name, known)}--help lists all of them")
-    parsed = vars(parser_of(kind, "").parse_object(dict(values), defaults=False))
+    parsed = vars(parser_of(kind, "").parse_object(listed(kind, values), defaults=False))
     for name, value in parsed.items():
         check(kind, name, value)
     return kind(**parsed)
@@ -62,7 +62,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
-    return content or {}
+    return {str(name): value for name, value in (content or {}).items()}
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What rides in the annotation of a flag: limits of numbers, names of registered parts."""
 
 import functools
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
 from core.registry import Registry
@@ -56,6 +56,8 @@ def choices(kind: type[Any], name: str) -> str:
 
 def check(kind: type[Any], name: str, value: Any) -> None:
     """Hold a value against its annotation, a tuple word by word; raises ``BadValueError`` or ``UnknownNameError``."""
+    if value is None and type(None) not in get_args(get_type_hints(kind)[name]):
+        raise BadValueError(f"--{name} is null: write a value, or leave it out")
     if value is None or isinstance(value, bool):
         return
     for mark in marks(kind, name):

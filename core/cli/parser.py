@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
 from docstring_parser import parse_from_object
@@ -62,6 +62,12 @@ def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]
 
 def _is_list(hint: Any) -> bool:
     return tuple in (get_origin(hint), *map(get_origin, get_args(hint)))
+
+
+def listed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``values`` with a bare word of a list's flag as a list of that word, as in YAML's ``logger: csv``."""
+    hints = get_type_hints(kind)
+    return {name: [value] if isinstance(value, str) and _is_list(hints[name]) else value for name, value in values.items()}
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:

@@ -41,6 +41,7 @@ def test_the_word_none_is_no_attention():
         ({"num_classes": 0}, "num_classes is 0"),
         ({"dropout": 1.0}, "dropout is 1.0"),
         ({"global_pool": "LSE:gama=5"}, "has no option 'gama'"),
+        ({"global_pool": "AVG:gamma=5"}, "has no option 'gamma'; it has: none"),
     ],
 )
 def test_a_value_out_of_range_is_a_sentence(wrong, sentence):

@@ -44,6 +44,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--sampler wieghted", UnknownNameError, ["--sampler", "'weighted'", "none"]),
         ("--sampling weighted", BadValueError, ["unknown flag '--sampling'"]),
         ("--ema 1", BadValueError, ["--ema 1", "0.99999 or less"]),
+        ("--seed 99999999999999999999", BadValueError, ["--seed 9", "too large"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", "1 or more"]),
         ("--preprocess fj", UnknownNameError, ["--preprocess 'fj'", "none, jf"]),
         ("--serach a.yaml", BadValueError, ["unknown flag '--serach'", "'--search'"]),
@@ -93,6 +94,13 @@ def test_the_flags_that_were_typed_are_told():
     assert parse(TrainConfig, ["--lr", "1", "--dataset=NIH"], "main.py")[1] == {"lr", "dataset"}
 
 
+@pytest.mark.byhand
+def test_those_of_a_file_count_as_typed_and_a_bare_word_is_a_list_of_one(tmp_path):
+    (tmp_path / "mine.yaml").write_text("logger: csv\n")
+    config, given = parse(TrainConfig, ["--lr", "1", "--config", str(tmp_path / "mine.yaml")], "main.py")
+    assert (config.logger, given) == (("csv",), {"logger", "lr"})
+
+
 @pytest.mark.contract
 @pytest.mark.parametrize("path", PRESETS, ids=lambda path: path.name)
 def test_every_preset_parses_and_says_only_what_differs(path):
@@ -101,7 +109,16 @@ def test_every_preset_parses_and_says_only_what_differs(path):
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize(("text", "words"), [("lr: [", "no readable YAML"), ("- a", "list"), ("learning_rate: 3", "learning_rate")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("lr: [", "no readable YAML"),
+        ("- a", "list"),
+        ("learning_rate: 3", "learning_rate"),
+        ("epochs: null", "--epochs is null"),
+        ("1: 3", "unknown option '1'"),
+    ],
+)
 def test_a_broken_preset_is_one_sentence(tmp_path, text, words):
     (tmp_path / "bad.yaml").write_text(text)
     with pytest.raises(LocusError, match=words):

@@ -79,17 +79,33 @@ def refused(capsys):
     return run
 
 
-def test_without_data_the_findings_are_asked_for_and_then_taken(refused, weights, tmp_path):
+def test_without_data_the_findings_are_asked_for_and_then_taken_once(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, *NETWORK, "--dataset", "NIH", "--output_dir", tmp_path / "run"]
     assert "name what the outputs stand for with --findings" in refused(*flags)
     assert not (tmp_path / "run").exists()
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
     assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
-    assert "--findings names 2, --num_classes is 8" in refused(*flags, "--findings", "a", "b")
+    elsewhere = [*flags[:-1], tmp_path / "other"]
+    assert "--findings names 2, --num_classes is 8" in refused(*elsewhere, "--findings", "a", "b")
+    assert "--findings names a twice" in refused(*elsewhere, "--findings", *"aabcdefg")
+    assert f"--output_dir {tmp_path}/run holds a run already" in refused(*flags, "--findings", *"hgfedcba")
+    assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
+
+
+def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused, weights, tmp_path):
+    flags = ["--checkpoint", weights, "--backbone", "resnet18", "--threads", "1", "--output_dir", tmp_path / "run"]
+    assert "name what the outputs stand for: --findings in their order, or --dataset" in refused(*flags)
+    assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
+    ours, recipe = checkpoints.load(tmp_path / "run")
+    assert (recipe.global_pool, recipe.img_size) == ("AVG", 224)
+    theirs = torchvision.models.resnet18(num_classes=8).eval()
+    theirs.load_state_dict({name.removeprefix("module."): value for name, value in torch.load(weights).items()})
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.allclose(ours(images), theirs(images), atol=1e-5)
 
 
 def test_weights_of_another_network_are_refused_with_counts_and_write_nothing(refused, weights, tmp_path):
-    flags = ["--checkpoint", weights, "--backbone", "resnet34", "--threads", "1", "--output_dir", tmp_path / "run"]
+    flags = ["--checkpoint", weights, "--backbone", "resnet34", "--threads", "1", "--output_dir", tmp_path / "run", "--dataset", "phantom"]
     told = refused(*flags, "--pretrained", "False")
     assert "another architecture than resnet34" in told
     assert "weights are missing" in told

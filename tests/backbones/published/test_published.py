@@ -174,15 +174,28 @@ def test_torchxrayvision_s_weights_give_its_logits_on_the_same_picture():
 @pytest.mark.byhand
 def test_the_seed_s_vgg_and_squeezenet_have_heads_that_are_named_as_such():
     """priyavrat-misra's VGG-16 has three layers behind its maps: the extractor fits, the head is none of ours."""
-    net = torchvision.models.squeezenet1_1(num_classes=4)
+    net = torchvision.models.squeezenet1_1(num_classes=4)  # a ReLU stands between its last convolution and the mean
     found = translate(net.state_dict(), backbones.build("squeezenet1_1", 4))
-    assert not found.unexpected
+    assert (found.unexpected, found.heads) == ([], ["classifier.1.weight", "classifier.1.bias"])
     model = backbones.build("vgg16", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     head = {"classifier.0.weight": torch.zeros(9, 9), "classifier.6.weight": torch.zeros(4, 9), "classifier.6.bias": torch.zeros(4)}
     found = translate({**state, **head}, model)
     assert found.heads == list(head)
     assert not any(name.startswith("head.") for name in found.state)
+
+
+@pytest.mark.parametrize("word", ["fc", "classifier"])
+def test_a_linear_layer_before_a_sigmoid_is_the_head(word: str):
+    """As in the networks of CheXNet's followers, ``Sequential(Linear, Sigmoid)``."""
+    name = {"fc": "resnet18", "classifier": "densenet121"}[word]
+    net = torchvision.models.get_model(name, num_classes=4)
+    setattr(net, word, torch.nn.Sequential(getattr(net, word), torch.nn.Sigmoid()))
+    model = backbones.build(name, 4).eval()
+    model.load_state_dict(translate(net.state_dict(), model).state)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.allclose(model(images).sigmoid(), net.eval()(images), atol=1e-5)
 
 
 @pytest.mark.byhand

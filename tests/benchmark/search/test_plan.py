@@ -84,8 +84,6 @@ def test_typed_flags_hold_for_all_trials_and_are_not_searched(tmp_path):
     assert given(plan, typed, {"epochs", "search"}) == {"dataset": "phantom", "epochs": 2}
     with pytest.raises(LocusError, match="--lr is what the search looks for"):
         given(plan, config, {"lr"})
-    with pytest.raises(LocusError, match="--config and --search do not go together"):
-        given(plan, config, set())
 
 
 @pytest.mark.byhand

@@ -101,6 +101,25 @@ def test_another_search_of_the_same_name_in_the_same_storage_is_refused(run):
     run(1)
     with pytest.raises(LocusError, match=r"the study 'tiny' in this storage was begun with other space: give study another name"):
         run(1, space={"lr": [0.1]})
+    with pytest.raises(LocusError, match=r"was begun with other --epochs, --weight_decay: give"):
+        run(1, flags={**FLAGS, "epochs": 2, "weight_decay": 0.1})
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"dataset": "folder", "data_root_dir": "/nowhere", "img_size": 32}, "there is no folder /nowhere"),
+        ({**FLAGS, "epochs": 0}, "--epochs 0 is too small"),
+        ({**FLAGS, "backbone": "custom", "epochs": None}, "--epochs is null"),
+    ],
+)
+def test_what_would_end_every_trial_is_told_before_the_first_and_uses_none_up(run, tmp_path, wrong, told):
+    with pytest.raises(LocusError, match=told):
+        run(1, flags=wrong)
+    assert not (tmp_path / "out").exists()
+    _, rows = run(1)
+    assert [row["state"] for row in rows] == ["complete"]
 
 
 @pytest.mark.byhand

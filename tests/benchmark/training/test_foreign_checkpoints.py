@@ -29,6 +29,8 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
         "jf.ckpt": {"state_dict": state, "epoch": 1, "auc_dev_best": score, "acc": np.float32(0.5)},
         "x_ray.pth": {"model_state_dict": state, "best_va_acc": score, "epoch": 3},
         "flags.pth": {"model": state, "args": argparse.Namespace(lr=0.1)},
+        "loss.ckpt": {"state_dict": {**state, "criterion.pos_weight": torch.ones(8)}},
+        "other.pth": {"net": state, "epoch": 2},
     }
     for name, content in contents.items():
         torch.save(content, tmp_path / name)

@@ -10,7 +10,7 @@ from benchmark import training
 from benchmark.training import checkpoints
 from benchmark.training.resume import folder_for, resumed
 from config import TrainConfig
-from core.cli import build
+from core.cli import build, parse, read_yaml
 from core.errors import BadValueError, DataError
 
 
@@ -46,6 +46,24 @@ def test_by_path_it_takes_the_run_s_own_flags_under_those_typed(finished):
     again = asking(finished / "last.ckpt", epochs=9)
     assert (again.backbone, again.epochs, again.resume) == ("custom", 9, str(finished / "last.ckpt"))
     assert folder_for(again) == finished
+
+
+@pytest.mark.byhand
+def test_the_flags_of_a_run_do_not_say_that_it_was_resumed(finished, tmp_path):
+    folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
+    assert read_yaml(folder / "config.yaml")["resume"] is False
+    assert checkpoints.read(folder / "last.ckpt")["locus"]["config"]["resume"] is False
+
+
+@pytest.mark.byhand
+def test_the_run_that_a_file_names_goes_on_and_the_file_s_flags_count(finished, tmp_path):
+    (tmp_path / "again.yaml").write_text(f"resume: {finished}\nepochs: 9\n")
+    config = resumed(*parse(TrainConfig, ["--config", str(tmp_path / "again.yaml")], "main.py"))
+    assert (folder_for(config), config.backbone, config.epochs) == (finished, "custom", 9)
+    (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
+    config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
+    with pytest.raises(BadValueError, match="that run has --backbone custom, not resnet18"):
+        folder_for(config)
 
 
 @pytest.mark.byhand

@@ -203,3 +203,11 @@ def test_a_diverging_run_says_so_and_leaves_no_folder(tiny, tmp_path):
     with pytest.raises(LocusError, match="lower --lr"):
         training.fit(tiny(optimizer="SGD", lr=1e30, global_pool="AVG", precision="32"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.planted
+def test_a_run_that_diverges_in_its_last_step_says_so_too(tiny, tmp_path):
+    flags = {"optimizer": "SGD", "lr": 1e38, "global_pool": "AVG", "precision": "32", "scheduler": "none", "epochs": 1, "batch_size": 64}
+    with pytest.raises(LocusError, match="the outputs are no numbers after epoch 1: lower --lr"):
+        training.fit(tiny(**flags), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
