@@ -1,6 +1,7 @@
 """Weights that torchxrayvision learnt on radiographs, by its names for them, as a start in ImageNet's place."""
 
 import pickle
+import sys
 import warnings
 from pathlib import Path
 from types import ModuleType
@@ -73,12 +74,16 @@ def _broken(path: Path) -> DataError:
 
 
 def _library(word: str) -> ModuleType:
+    """torchxrayvision, imported without the folders it leaves at the head of the path, where a ``config`` of its own lies."""
+    path = [*sys.path]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
         raise NotAvailableError(f"--pretrained {word} needs torchxrayvision: pip install torchxrayvision, or --pretrained False") from error
+    finally:
+        sys.path[:] = path
     found: ModuleType = torchxrayvision
     return found
 

@@ -1,16 +1,24 @@
 """Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
 
+PATH = [*sys.path]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 torch.set_num_threads(1)
 settings.register_profile("same", derandomize=True)  # the same examples in every run
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def _the_path_as_it_was() -> None:
+    """For fresh processes: a test before this one may have imported torchxrayvision, which puts its own ``config`` first."""
+    sys.path[:] = PATH
 
 
 def _shared(name: str) -> Path:

@@ -43,7 +43,9 @@ def _patients(read: Read) -> Answer:
 
 def _unreadable(read: Read) -> Answer:
     bad = [look.reason for look in read.looks if look.reason]
-    return _told("unreadable files", [*bad, *([f"{read.left_out} that the data set leaves out"] if read.left_out else [])], "wrong")
+    return _told(
+        "unreadable files", [*bad, *([f"{read.left_out} left out while loading: see the warnings"] if read.left_out else [])], "wrong"
+    )
 
 
 def _duplicates(read: Read) -> Answer:

@@ -3,7 +3,6 @@
 import contextlib
 import multiprocessing
 import resource
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from benchmark.training import checkpoints, memory, run
 from core.errors import NotAvailableError
 
 GIB = 2**30
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def _answer(answers, work, arguments):
@@ -23,7 +21,6 @@ def _answer(answers, work, arguments):
 
 def in_a_child(work, *arguments):
     """What ``work`` answers in a fresh process: a forked one would have the memory that its parent freed and kept."""
-    sys.path[:] = [str(ROOT), *(path for path in sys.path if path != str(ROOT))]  # importing torchxrayvision puts its own `config` first
     context = multiprocessing.get_context("spawn")
     answers = context.SimpleQueue()
     child = context.Process(target=_answer, args=(answers, work, arguments))
