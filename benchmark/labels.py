@@ -14,7 +14,7 @@ NOT = frozenset({"no", "non", "not", "negative", "without"})
 def match(label: str, findings: Sequence[str]) -> str:
     """The finding that ``label`` means: case, spaces, hyphens, underscores and, where nothing else fits, numbers do not matter.
 
-    A part of one finding's name alone means that finding, or a name with it, unless one says the opposite.
+    The beginning of words of one finding's name alone means that finding, as does a name with it, unless one says the opposite.
     Raises ``UnknownNameError`` with those there are.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
@@ -32,9 +32,11 @@ def match(label: str, findings: Sequence[str]) -> str:
 
 
 def _holds(whole: str, part: str) -> bool:
-    """Whether words of ``whole`` begin with those of ``part``, and it does not say the opposite."""
+    """Whether ``part`` is the beginning of words of ``whole``, and that does not say the opposite."""
     words = _words(whole)
-    return not NOT.intersection(words) and f" {' '.join(_words(part))}" in f" {' '.join(words)}"
+    if NOT.intersection(words) - set(_words(part)):
+        return False
+    return any("".join(words[i:]).startswith(_plain(part)) for i in range(len(words)))
 
 
 def _words(name: str) -> list[str]:

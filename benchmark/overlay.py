@@ -93,7 +93,7 @@ def _target(config: HeatmapConfig, source: Path) -> tuple[Path, str | None]:
 
 def _checkpoint(config: HeatmapConfig) -> Path:
     """The checkpoint that ``--model`` means: a path, or the newest finished run with that backbone."""
-    if config.model is None or _is_file(Path(config.model)):
+    if config.model is None or _is_path(config.model):
         given = config.model or config.checkpoint
         return heatmaps.newest(Path(config.runs)) if given is None else Path(given)
     word = _backbone(config.model)
@@ -108,9 +108,10 @@ def _checkpoint(config: HeatmapConfig) -> Path:
     )
 
 
-def _is_file(path: Path) -> bool:
+def _is_path(word: str) -> bool:
     """Whether ``--model`` is a checkpoint or a run's folder; any other folder may share its name with a backbone."""
-    return path.suffix == ".ckpt" or path.is_file() or (path / "best.ckpt").is_file()
+    path = Path(word)
+    return path.suffix == ".ckpt" or len(path.parts) > 1 or path.is_file() or (path / "config.yaml").is_file()
 
 
 def _learnt(path: Path) -> str:

@@ -1,7 +1,8 @@
 """The row ``readers``: where several radiologists have read each image, how well one localizes what the others have marked.
 
 It is the ceiling of a score on such data, and no method: it looks at no network, only at truth. A method is told which
-finding to show, so a reader is asked only about findings that he marked.
+finding to show, so a reader is asked only about findings that he marked. Cases are the methods', on which boxes of two
+readers or more overlapped, else there would be no truth: how far readers agree on all that they marked is not said here.
 """
 
 from collections.abc import Iterator, Sequence

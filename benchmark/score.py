@@ -20,7 +20,7 @@ from benchmark.trained import Trained, drawn
 from benchmark.validity.base import Check
 from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER, READERS
 from config import EngineFlags
-from core.errors import LocusError, NotAvailableError
+from core.errors import LocusError, NotAvailableError, WriteError
 from datasets.lungs import outlined
 
 log = logging.getLogger(__name__)
@@ -113,10 +113,13 @@ T = TypeVar("T")
 
 
 def _tried(ask: Callable[[], T]) -> T | LocusError:
-    """What ``ask`` gives, or the error that says why a method has no figure. Maps that are not to be made raise ``NoMapsError``."""
+    """What ``ask`` gives, or the error that says why a method has no figure.
+
+    Maps that are not to be made raise ``NoMapsError``, a disk that refuses ``WriteError``: these are no fault of the method.
+    """
     try:
         return ask()
-    except stages.NoMapsError:
+    except (stages.NoMapsError, WriteError):
         raise
     except LocusError as error:
         return error

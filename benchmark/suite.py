@@ -17,6 +17,7 @@ from benchmark.records.record import Status
 from benchmark.report import tables
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError, LocusError, WriteError
+from datasets import limits
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +94,7 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
 
 def _check_words(suite: Suite, config: RunConfig) -> None:
     """Every word of ``--method`` and ``--protocol`` before anything runs, files imported: a typing error becomes no failed record."""
+    limits.bearable(config.threads or 1, "--threads")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)

@@ -71,7 +71,7 @@ def windowed(pixels: NDArray[Any], found: Any) -> Values:
         shown = np.asarray(processing.apply_voi(values, found), np.float64)
     elif found.get("WindowCenter") not in (None, "") and found.get("WindowWidth") not in (None, ""):
         return _between(values, found)
-    elif values.dtype == np.uint8:
+    elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
     else:
         shown = values.astype(np.float64)

@@ -6,6 +6,7 @@ import itertools
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,7 @@ from pandas.errors import ParserWarning
 
 from core.errors import DataError, UnknownNameError, examples
 
+AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
 COLUMNS, WIDEST = 2000, 200_000
 """Most columns of a table, and bytes of its heading and first row."""
 
@@ -26,17 +28,23 @@ def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
     """A CSV as text, empty cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
     _check_header(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ParserWarning)  # its only one here: full cells beyond the header, which it would drop
-            table = pd.read_csv(path, dtype=str, index_col=False, keep_default_na=False, skipinitialspace=True)
-    except ParserWarning as error:
-        raise DataError(f"{path} has rows of more cells than its heading: is there a comma within a number or a name?") from error
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", ParserWarning)  # its only one here: cells beyond the heading, which it drops
+            table = pd.read_csv(path, **AS_TEXT, index_col=False)
+        if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
+            raise DataError(f"{path} has rows of more cells than its heading: is there a comma within a number or a name?")
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:
         if column not in table.columns:
             raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
     return table
+
+
+def _is_full_beyond(path: Path, width: int) -> bool:
+    """Whether a row says something in a cell beyond the ``width`` of the heading."""
+    cells = pd.read_csv(path, **AS_TEXT, header=None, skiprows=1)
+    return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
 def _check_header(path: Path) -> None:

@@ -43,9 +43,10 @@ def _patients(read: Read) -> Answer:
 
 def _unreadable(read: Read) -> Answer:
     bad = [look.reason for look in read.looks if look.reason]
-    return _told(
-        "unreadable files", [*bad, *([f"{read.left_out} left out while loading: see the warnings"] if read.left_out else [])], "wrong"
-    )
+    if read.left_out:
+        told = "left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
+        return Answer("unreadable files", "wrong", f"{len(bad) + read.left_out}: {read.left_out} {told}")
+    return _told("unreadable files", bad, "wrong")
 
 
 def _duplicates(read: Read) -> Answer:

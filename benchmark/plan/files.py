@@ -8,13 +8,15 @@ import pydantic
 
 import methods as wing
 from benchmark import protocols, published, validity
-from benchmark.plan.model import folder_name, models
+from benchmark.plan.model import models
 from benchmark.plan.suite import Suite
 from benchmark.words import BESIDE, BOARD
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 
 SUITES = cli.CONFIGS / "suites"
+NOT_HERE = ("search", "search_storage", "resume", "evaluate")
+"""Flags of ``main.py`` that ask for something else than a training."""
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -47,15 +49,23 @@ def _check(suite: Suite) -> None:
     check_methods(suite.words)
     for word in suite.published:
         published.check(word)
+    for field in ("protocols", "conventional", "folds"):
+        if twice := [str(word) for word, count in Counter(getattr(suite, field) or []).items() if count > 1]:
+            raise BadValueError(f"the suite {suite.name!r} has {', '.join(twice)} twice in {field}: leave one out")
+    for flag in NOT_HERE:
+        if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
+            raise BadValueError(f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out")
     every = models(suite)
     for training in (training for model in every for training in model.trainings):
+        if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
+            raise BadValueError(f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold")
         if training.fold >= training.folds:
             raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
     if any(training.batch_size == "auto" for model in every for training in model.trainings):
         raise BadValueError(f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number")
-    names = Counter(folder_name(training, None) for model in every for training in model.trainings)
-    if twice := [name for name, count in names.items() if count > 1]:
-        raise BadValueError(f"the suite {suite.name!r} states a model twice: {', '.join(twice)}")
+    if twice := [name for name, count in Counter(model.id for model in every).items() if count > 1]:
+        told = "states a model twice, or two that differ in what no table shows (then write two suites)"
+        raise BadValueError(f"the suite {suite.name!r} {told}: {', '.join(twice)}")
     if any(model.slow_images is not None for model in every) and BOARD not in suite.scored_by:
         raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols")
 

@@ -25,9 +25,9 @@ class Suite(pydantic.BaseModel):
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
     """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each model's."""
-    models: list[dict[str, Any]]
+    models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
     """Flags per model; a list of values makes one model each."""
-    folds: list[int] | None = None
+    folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     methods: list[str] | str = "all"
     """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""

@@ -76,7 +76,7 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
 
 def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
     """Raise what would end every trial alike: a shared flag that cannot be, data that are not there."""
-    if not set(plan.space) & DATA:
+    if not {word.split(".")[0] for word in plan.space} & DATA:
         config = trial_config(shared, {})
         for split in ("train", "val"):
             data.load(config, split)
@@ -86,6 +86,8 @@ def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) ->
     """Raise ``BadValueError`` where the storage holds another search of this name."""
     asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in ELSEWHERE}}
     before = study.user_attrs.get("search")
+    if before is not None:
+        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in ELSEWHERE}}
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:

@@ -95,11 +95,13 @@ class Batches(Sampler[NDArray[np.int64]]):
         start: tuple[int, int] = (0, 0),
         accumulate: int = 1,
         shares: NDArray[np.float64] | None = None,
+        counted: NDArray[np.int64] | None = None,
     ) -> None:
         """``seed`` None keeps the order of the data; ``start``: an epoch, and how many of its batches are behind us.
 
         ``accumulate``: batches that make one step together; an epoch has whole steps. ``shares``: (n,) how likely each image
-        is drawn; ``n`` of them are then drawn with replacement. Raises ``DataError`` for fewer images than one step needs.
+        is drawn; ``n`` of them are then drawn with replacement. ``counted``: (n,) terms of the loss's mean that each image has; one
+        without it. Raises ``DataError`` for fewer images than one step needs.
         """
         if world <= n < world * accumulate:
             raise DataError(f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it")
@@ -107,6 +109,8 @@ class Batches(Sampler[NDArray[np.int64]]):
             raise DataError(f"{n} images are too few for {world} processes: each needs one in every step; lower --devices or --num_nodes")
         self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = n, size, seed, rank, world, start, 0
         self.accumulate, self.shares = accumulate, shares
+        self.counted = np.ones(n, np.int64) if counted is None else counted
+        self._dealt: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
@@ -117,13 +121,19 @@ class Batches(Sampler[NDArray[np.int64]]):
         return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate  # a process never has an empty part
 
     def weight(self, step: int) -> float:
-        """What the mean over this process's part counts in the mean over all processes, which weigh alike: 1 where parts are equal."""
-        whole = _share(self.n, len(self), step)
-        return _share(whole, self.world, self.rank) * self.world / whole
+        """What the loss of this process's part of batch ``step`` counts, so that all terms of an optimizer's step count alike.
+
+        Processes and accumulated batches weigh alike by themselves, however many labels they know: 1 where that is right.
+        """
+        first = step - step % self.accumulate
+        batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
+        whole = sum(int(self.counted[part].sum()) for parts in batches for part in parts)
+        own = int(self.counted[batches[step - first][self.rank]].sum())
+        return own * self.world * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0
-        for whole in self._whole(self._order())[behind:]:
+        for whole in self._batches()[behind:]:
             yield np.sort(np.array_split(whole, self.world)[self.rank])  # neighbours in the memory map are read together
 
     def _order(self) -> NDArray[np.int64]:
@@ -132,14 +142,11 @@ class Batches(Sampler[NDArray[np.int64]]):
         generator = seeds.generator(self.seed, "order", self.epoch)
         return generator.permutation(self.n) if self.shares is None else generator.choice(self.n, self.n, p=self.shares)
 
-    def _whole(self, order: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-        """The batches of all processes together."""
-        return np.array_split(order, len(self))
-
-
-def _share(n: int, parts: int, k: int) -> int:
-    """How many of ``n`` things ``numpy.array_split`` puts into part ``k`` of ``parts``."""
-    return n // parts + (k < n % parts)
+    def _batches(self) -> list[NDArray[np.int64]]:
+        """The batches of the epoch, of all processes together."""
+        if self._dealt is None or self._dealt[0] != self.epoch:
+            self._dealt = self.epoch, np.array_split(self._order(), len(self))
+        return self._dealt[1]
 
 
 def loader(data: Side, batches: Batches) -> DataLoader[Item]:

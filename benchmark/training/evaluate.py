@@ -78,7 +78,7 @@ def predictions(sides: Mapping[str, Side], logits: Mapping[str, Tensor]) -> str:
 
 
 def _number(value: np.floating[Any]) -> str:
-    return "" if np.isnan(value) else f"{value:.7g}"
+    return "" if np.isnan(value) else f"{value:.9g}"
 
 
 def undefined_as_none(value: Any) -> Any:

@@ -61,11 +61,12 @@ def told(config: TrainConfig) -> str:
     """What a run of ``config`` computes on and why, in one line: device, precision, threads, decoding processes."""
     place, count = devices.first(config, devices.gpus()), devices.world(config)
     fast = "fast bfloat16" if has_fast_bfloat16(place.type) else "no fast bfloat16"
+    free = "the CPUs that may be used"
     parts = {
         "device": f"{devices.named(place)} ({devices.why(config, devices.gpus())})",
         "precision": f"{precision_here(config)} ({fast if config.precision == 'auto' else '--precision'})",
-        "threads": f"{torch.get_num_threads()} ({'--threads' if config.threads else 'the CPUs that may be used'})",
-        "decoding processes": f"{devices.workers(config)} ({'--num_workers' if config.num_workers else 'the CPUs that may be used'})",
+        "threads": f"{torch.get_num_threads()} ({'--threads' if config.threads else free})",
+        "decoding processes": f"{devices.workers(config)} ({free if config.num_workers is None else '--num_workers'})",
     }
     several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
     return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())

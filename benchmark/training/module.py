@@ -52,7 +52,7 @@ class Module(lightning.LightningModule):
         _seed(dropout, self.device)
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
         loss = self.loss(self.model(self._laid_out(images)), labels)
-        if self.trainer.world_size > 1:
+        if self.trainer.world_size * self.config.accumulate > 1:
             loss = loss * self.trainer.train_dataloader.sampler.weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)

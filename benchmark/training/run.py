@@ -86,6 +86,7 @@ def epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | No
         start=_behind(last),
         accumulate=config.accumulate,
         shares=shares,
+        counted=module.loss.counted(sides["train"].labels).numpy(),
     )
     val = Batches(len(sides["val"]), config.batch, rank=trainer.global_rank, world=trainer.world_size)
     try:

@@ -22,6 +22,8 @@ NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodul
         ("pneumonia", COVID, "Viral Pneumonia"),
         ("pneumonia", NIH, "Pneumonia"),
         ("pleural effusion", NIH, "Effusion"),
+        ("pleuralthick", ("Pleural_Thickening", "Mass"), "Pleural_Thickening"),
+        ("no find", ("No Finding", "Mass"), "No Finding"),
     ],
 )
 def test_spelling_does_not_matter(label, findings, meant):

@@ -25,6 +25,7 @@ def test_every_lossless_transfer_syntax_gives_the_same_pixels(tmp_path: Path, sy
 
 def test_eight_bit_pixels_without_a_window_stay_as_they_are(tmp_path: Path):
     assert (dicom.decode(write_dicom(tmp_path / "a.dcm", EIGHT)) == EIGHT).all()
+    assert (dicom.decode(write_dicom(tmp_path / "c.dcm", EIGHT // 2, RescaleSlope=1, RescaleIntercept=0)) == EIGHT // 2).all()
     lossy = dicom.decode(write_dicom(tmp_path / "b.dcm", EIGHT, syntax="JPEG"))
     assert np.abs(lossy.astype(int) - EIGHT).max() < 6
 

@@ -152,6 +152,13 @@ def test_a_table_whose_lines_end_as_on_an_old_mac_is_read(folder_tree: Tree):
     assert datasets.load("folder", root).patients == ["p1", "p2"]
 
 
+def test_commas_behind_the_last_cell_say_nothing(folder_tree: Tree):
+    root = folder_tree()
+    lines = (root / "labels.csv").read_text().splitlines()
+    (root / "labels.csv").write_text("\n".join([lines[0], *(f"{line},," for line in lines[1:])]))
+    assert datasets.load("folder", root).patients == ["p3", "p4", "p5"]
+
+
 def test_a_space_behind_its_name_makes_no_other_patient(folder_tree: Tree):
     with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
         datasets.load("folder", folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1 ,test,1,0"]))

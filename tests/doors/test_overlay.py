@@ -118,6 +118,7 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
         (["-m", "densenet121"], "no finished run with the backbone densenet121"),
         (["-m", "densenet121"], "(there are: ResNet18, custom)"),
         (["-m", "absent.ckpt"], "no checkpoint 'absent.ckpt'"),
+        (["-m", "runs/absent"], "no checkpoint 'runs/absent'"),
         (["-m", "resnet81"], "unknown backbone 'resnet81': did you mean 'resnet18'?"),
         (["-o", "y.gif"], "--output_path y.gif: a picture's name ends in .png, .jpg"),
         (["--method", "cam", "gradcam"], "--image_path takes one --method"),

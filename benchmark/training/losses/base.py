@@ -17,6 +17,10 @@ class Loss(nn.Module):
     def prepare(self, labels: Tensor) -> None:
         """Learn from the (n,K) training labels what the loss depends on; most depend on nothing."""
 
+    def counted(self, labels: Tensor) -> Tensor:
+        """(N,) how many terms of the mean each image of the (N,K) ``labels`` has."""
+        return (~labels.isnan()).sum(1)
+
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) loss of each label; ``labels`` hold 0 where ``known`` (N,K) is False, those terms are dropped."""
         raise NotImplementedError

@@ -16,10 +16,13 @@ class CE(Loss):
     name = "ce"
     exclusive = True
 
+    def counted(self, labels: Tensor) -> Tensor:
+        """(N,) 1 for each image whose class is known."""
+        return (labels.sum(1) > 0).long()  # nan > 0 is False
+
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(N,K) logits and labels -> mean over the images whose class is known; 0 where there is none."""
-        total = labels.sum(1, keepdim=True)
-        known = (total > 0).squeeze(1)  # nan > 0 is False
+        total, known = labels.sum(1, keepdim=True), self.counted(labels) > 0
         share = torch.where(known[:, None], labels / total, 0.0)
         each = -(share * logits.float().log_softmax(1)).sum(1)
         return torch.where(known, each, 0.0).sum() / known.sum().clamp(min=1)

@@ -1,7 +1,7 @@
 """Focal loss: what is sure already counts little."""
 
 from torch import Tensor
-from torchvision.ops import sigmoid_focal_loss
+from torch.nn import functional
 
 from benchmark.training.losses.base import Loss
 from core.errors import BadValueError
@@ -23,5 +23,5 @@ class Focal(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) focal losses."""
-        each: Tensor = sigmoid_focal_loss(logits, labels, alpha=-1, gamma=self.gamma, reduction="none")
-        return each
+        surplus = logits * (2 * labels - 1)  # q = s(surplus); by logarithms its gradient is a number for sure answers too
+        return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)

@@ -3,11 +3,15 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_average_precision
+
+from benchmark.training.metrics.walk import areas, descending
 
 Scores = dict[str, Any]
+ALL_ONCE = np.ones((1, 1), np.uint8)
+"""One resample, in which every image stands once."""
 
 
 def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
@@ -24,18 +28,10 @@ def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive:
 
 def _finding(values: Tensor, labels: Tensor) -> dict[str, float]:
     known = ~labels.isnan()
-    values, truth = _ranks(values[known]), labels[known].long()
-    positives, n = int(truth.sum()), len(truth)
-    if positives in (0, n):
-        return {"auroc": math.nan, "ap": math.nan, "n": n, "positives": positives}
-    auroc, ap = float(binary_auroc(values, truth)), float(binary_average_precision(values, truth))
-    return {"auroc": auroc, "ap": ap, "n": n, "positives": positives}
-
-
-def _ranks(values: Tensor) -> Tensor:
-    """(n,) -> (n,) in [0,1] in the same order with the same ties: a sigmoid would tie all large logits."""
-    places = torch.unique(values, return_inverse=True)[1]
-    return places.double() / max(len(values), 1)
+    truth = labels[known].numpy() == 1
+    order, positive, closes = descending(values[known].numpy(), truth)
+    ((auroc, ap),) = areas(np.zeros_like(order), positive, closes, ALL_ONCE)  # nan where a class is missing
+    return {"auroc": float(auroc), "ap": float(ap), "n": len(truth), "positives": int(truth.sum())}
 
 
 def _mean(values: list[float]) -> float:

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
-from numba import njit
-from numpy.typing import NDArray
 
 from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
 from benchmark.training import metrics
 from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.walk import areas, descending
 from core.types import FloatArray
 
 METRICS = ("auroc", "ap")
@@ -58,44 +57,3 @@ def all_but(start: int, patients: int) -> Counts:
     counts = np.ones((patients, width), dtype=np.uint8)
     counts[np.arange(start, start + width), np.arange(width)] = 0
     return counts
-
-
-def descending(values: FloatArray, positive: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n,) scores and truth -> (n,) the order of the walk, its truth, and where a run of equal scores with a positive ends.
-
-    From the highest score down, positives first among equals.
-    """
-    order = np.lexsort((~positive, -values))
-    ordered, truth = values[order], positive[order]
-    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
-    run = np.cumsum(last) - last  # (n,) number of the run of equals
-    return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def areas(who: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts) -> FloatArray:
-    """(n,) patient and truth of a walk, and where it closes a run of equals; (P,b) counts -> (b,2) AUROC and AP of each resample.
-
-    A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
-    """
-    width = times.shape[1]
-    true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
-    pairs, gained = np.zeros(width), np.zeros(width)
-    for i in range(len(who)):
-        row = times[who[i]]
-        if positive[i]:
-            for r in range(width):
-                true[r] += row[r]
-        else:
-            for r in range(width):
-                pairs[r] += row[r] * (before[r] + true[r])
-                false[r] += row[r]
-        if closes[i]:
-            for r in range(width):
-                gained[r] += (true[r] - before[r]) * true[r] / max(true[r] + false[r], 1.0)
-                before[r] = true[r]
-    found = np.full((width, 2), np.nan)
-    for r in range(width):
-        if true[r] > 0 and false[r] > 0:
-            found[r, 0], found[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
-    return found

@@ -33,6 +33,8 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
         else:
             panels.nothing(axes, row["reasons"]["ece"])
     panels.shares(each, "probability", "frequency")
+    for axes in each:
+        axes.set_ylim(top=1.38)  # the legend has a place of its own
     panels.save(figure, path)
 
 

@@ -106,6 +106,12 @@ def test_another_search_of_the_same_name_in_the_same_storage_is_refused(run):
 
 
 @pytest.mark.byhand
+def test_an_option_of_the_data_set_can_be_searched(run):
+    _, rows = run(2, space={"dataset.prevalence": [0.2, 0.4]}, sampler="random")
+    assert [row["state"] for row in rows] == ["complete", "complete"]
+
+
+@pytest.mark.byhand
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from torchvision.ops import sigmoid_focal_loss
 
 from core.errors import BadValueError
 from core.registry import Registry
@@ -89,6 +90,17 @@ def test_focal_weighs_by_what_the_truth_lacks_and_without_gamma_is_bce():
     value = LOSSES.build("focal:gamma=2")(logits, labels)
     assert value.item() == pytest.approx((0.25**2 * math.log(4 / 3) + 0.75**2 * math.log(4)) / 2)
     assert LOSSES.build("focal:gamma=0")(logits, labels).item() == pytest.approx(loss_of("bce")(logits, labels).item())
+
+
+@pytest.mark.parametrize("gamma", [0, 0.5, 1, 2, 3.5])
+def test_focal_is_torchvision_s_and_its_gradient_a_number_for_sure_answers_too(gamma):
+    logits = torch.linspace(-8, 8, 33, dtype=torch.float64)[:, None].requires_grad_()
+    labels = (torch.arange(33) % 2).double()[:, None]
+    theirs = sigmoid_focal_loss(logits, labels, alpha=-1, gamma=gamma, reduction="mean")
+    assert LOSSES.build(f"focal:gamma={gamma}")(logits, labels).item() == pytest.approx(theirs.item(), rel=1e-5)
+    sure = torch.tensor([[40.0], [-40.0]], requires_grad=True)
+    LOSSES.build(f"focal:gamma={gamma}")(sure, torch.tensor([[1.0], [0.0]])).backward()
+    assert torch.allclose(sure.grad, torch.zeros(2, 1), atol=1e-6)
 
 
 @pytest.mark.parametrize("word", ["focal:gamma=-1", "focal:gamma=much", "focal:alpha=1"])

@@ -9,12 +9,16 @@ from benchmark import training
 from benchmark.training import average, checkpoints, samplers
 from benchmark.training.data import Batches
 from core.errors import BadValueError, DataError
+from core.registry import Registry
 
 SMALL = {"dataset": "phantom:train=64,val=16,test=16", "img_size": 32, "optimizer": "SGD", "lr": 0.01, "precision": "32", "epochs": 1}
 
 
 def kept(folder, file="last.ckpt"):
     return checkpoints.read(folder / file)["state_dict"]
+
+
+LOSSES = Registry("benchmark.training.losses", "loss")
 
 
 def weights(folder, file="last.ckpt"):
@@ -30,6 +34,22 @@ def test_two_batches_of_sixteen_learn_as_one_of_thirty_two(tiny):
     start = backbones.build("squeezenet1_1", 8)
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
     assert not all(torch.allclose(first[f"model.{name}"], value, atol=1e-3) for name, value in start.state_dict().items())
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("loss", "world", "accumulate"), [("bce", 1, 2), ("bce", 2, 1), ("bce", 2, 3), ("ce", 1, 2)])
+def test_parts_of_a_step_count_by_the_labels_that_they_know(loss, world, accumulate):
+    """Two of three labels are unknown: the weighted parts' gradients add up to that of the whole step."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.eye(3)[torch.arange(24) % 3] if loss == "ce" else (torch.rand(24, 3, generator=generator) > 0.5).float()
+    labels[torch.rand(24, 3, generator=generator) < 0.4] = torch.nan
+    logits, mean = torch.randn(24, 3, generator=generator).requires_grad_(), LOSSES.build(loss)
+    options = {"accumulate": accumulate, "counted": mean.counted(labels).numpy()}
+    parts = [Batches(24, 24 // world // accumulate, 0, rank, world, **options) for rank in range(world)]
+    losses = [mean(logits[i], labels[i]) * part.weight(step) for part in parts for step, i in enumerate(part)]
+    (whole,) = torch.autograd.grad(mean(logits, labels), logits)
+    (summed,) = torch.autograd.grad(sum(losses) / world / accumulate, logits)
+    assert torch.allclose(summed, whole, atol=1e-7)
 
 
 @pytest.mark.byhand
