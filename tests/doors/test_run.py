@@ -152,6 +152,19 @@ def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it
     assert [r["status"] for r in records if r["cell"]["method"].endswith("mine.py:Mine")] == ["ok"]
 
 
+def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(door, sentence, flags, tmp_path):
+    (tmp_path / "one.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
+    run = ["--suite", "one", *flags(tmp_path), "--suites", tmp_path]
+    assert door("benchmark.run", *run).returncode == 0
+    records = {path: path.read_bytes() for path in (tmp_path / "results/one/records").glob("*.json")}
+    for maps in (tmp_path / "runs").rglob("maps"):
+        shutil.rmtree(maps)
+    (tmp_path / "full").touch()  # a file where a folder should be
+    told = sentence(door("benchmark.run", *run, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
+    assert "cannot write" in told
+    assert {path: path.read_bytes() for path in (tmp_path / "results/one/records").glob("*.json")} == records
+
+
 def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
     text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']")
