@@ -49,7 +49,10 @@ def test_a_data_set_is_examined_and_its_page_written(door, tmp_path):
         (["dataset"], "no data set given: write `method NAME`"),
         (["dataset", "NHI"], "unknown dataset 'NHI': did you mean 'NIH'"),
         (["dataset", "NIH", "--root", "nowhere"], "there is no folder nowhere: expected images/"),
-        (["dataset", "folder"], "need the folder of their files, --data_root_dir: expected labels.csv"),
+        (
+            ["dataset", "folder"],
+            "need the folder of their files (--data_root_dir; where a data set is checked --root): expected labels.csv",
+        ),
         (["method", "cam", "--thread", "3"], "unknown flag '--thread'"),
     ],
 )
