@@ -13,6 +13,9 @@ from core.errors import LocusError
 Figure = float | str | None
 LAST_DIGIT = 1e-6
 """Records keep six decimals; another machine's last one may be rounded the other way."""
+OF_WIDTH = 1e-3
+"""Share of an interval's width by which its ends may differ: where sums are added in another order, as with other threads, a
+resample can fall on the other side of the value. Another seed moves the ends ten times as far."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,9 @@ Answer = list[Difference] | LocusError
 def differences(stated: Record, found: Record) -> list[Difference]:
     """The figures of two records of one cell that differ, those that only one has among them."""
     one, other = dict(figures(stated)), dict(figures(found))
-    names = dict.fromkeys([*one, *other])
-    return [Difference(name, one.get(name), other.get(name)) for name in names if not _same(one.get(name), other.get(name))]
+    names, slack = dict.fromkeys([*one, *other]), dict(_slack(stated))
+    wrong = (name for name in names if not _same(one.get(name), other.get(name), slack.get(name, 0.0)))
+    return [Difference(name, one.get(name), other.get(name)) for name in wrong]
 
 
 def other_rows(stated: pd.DataFrame, found: pd.DataFrame) -> list[Difference]:
@@ -62,18 +66,26 @@ def figures(record: Record) -> Iterator[tuple[str, Figure]]:
     yield "status", record.status
     yield "geometry", record.geometry
     yield from _flat("rests on", record.rests_on)
-    for score in record.scores:
-        yield from _of(score, "")
-    for stratum in record.strata:
-        for score in stratum.scores:
-            yield from _of(score, f"{stratum.variable} {stratum.group}: ")
+    for name, score in _scores(record):
+        for field in ("value", "low", "high", "n"):
+            yield f"{name} {field}", getattr(score, field)
     yield from _flat("threshold", record.thresholds)
 
 
-def _of(score: Score, where: str) -> Iterator[tuple[str, Figure]]:
-    origin = "" if score.threshold_origin == "none" else f" ({score.threshold_origin})"
-    for name in ("value", "low", "high", "n"):
-        yield f"{where}{score.finding} {score.metric}{origin} {name}", getattr(score, name)
+def _slack(record: Record) -> Iterator[tuple[str, float]]:
+    """Name of each end of an interval -> by how much it may differ."""
+    for name, score in _scores(record):
+        if score.low is not None and score.high is not None:
+            yield from ((f"{name} {end}", OF_WIDTH * (score.high - score.low)) for end in ("low", "high"))
+
+
+def _scores(record: Record) -> Iterator[tuple[str, Score]]:
+    """Name -> score, those of the strata too."""
+    groups = [("", record.scores), *((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata)]
+    for where, scores in groups:
+        for score in scores:
+            origin = "" if score.threshold_origin == "none" else f" ({score.threshold_origin})"
+            yield f"{where}{score.finding} {score.metric}{origin}", score
 
 
 def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
@@ -86,7 +98,7 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
         yield name, value
 
 
-def _same(one: Figure, other: Figure) -> bool:
+def _same(one: Figure, other: Figure, slack: float = 0.0) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return abs(one - other) <= 1.5 * LAST_DIGIT * max(1.0, abs(one))
+        return abs(one - other) <= 1.5 * LAST_DIGIT * max(1.0, abs(one)) + slack
     return one == other

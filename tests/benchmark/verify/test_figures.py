@@ -55,6 +55,12 @@ def test_the_sixth_decimal_may_be_rounded_the_other_way():
     assert named(record(value=0.333333), record(value=0.333335)) != []
 
 
+def test_an_interval_s_end_may_move_by_a_thousandth_of_its_width():
+    assert named(record(low=0.4), record(low=0.40019)) == []
+    assert named(record(low=0.4), record(low=0.40021)) != []
+    assert named(record(value=0.5), record(value=0.50019)) != []
+
+
 def test_rows_are_held_against_each_other_column_by_column():
     rows = pd.DataFrame({"image": ["a", "b"], "iou": np.float32([0.5, np.nan]), "hit": [True, False]})
     assert other_rows(rows, rows.copy()) == []
