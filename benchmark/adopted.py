@@ -37,9 +37,9 @@ def run(config: ConvertConfig) -> Path:
 
 def _findings(config: ConvertConfig, recipe: TrainConfig) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else those of the data set."""
-    if twice := sorted({name for name in config.findings or () if (config.findings or ()).count(name) > 1}):
-        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     if config.findings:
+        if twice := sorted({name for name in config.findings if config.findings.count(name) > 1}):
+            raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
         if recipe.num_classes not in (None, len(config.findings)):
             raise BadValueError(f"--findings names {len(config.findings)}, --num_classes is {recipe.num_classes}: leave one of them out")
         return config.findings

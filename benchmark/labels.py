@@ -44,7 +44,7 @@ def _words(name: str) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\W_]+", "", name.lower())
+    return "".join(_words(name))
 
 
 def _letters(name: str) -> str:

@@ -25,8 +25,8 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
     """
     raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
-    for column in raw.columns:
-        if str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns or list(raw.columns).count(column) > 1:
+    for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
+        if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
             raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each column once")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
