@@ -331,6 +331,8 @@ class RunConfig(EngineFlags):
     """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one does."""
     data_root_dir: str | None = None
     """Folder of the data set's files, instead of the one that the suite names."""
+    columns: tuple[str, ...] = ()
+    """Columns of leaderboard.tex, by their headings in leaderboard.md; none: as many as a page holds."""
     results: str = "results"
     """Folder of records and tables, one folder per suite."""
     runs: str = "runs/suites"

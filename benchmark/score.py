@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+import methods
 from benchmark import protocols, readers, records, stages, strata, validity
 from benchmark.classification import classification
 from benchmark.plan import ModelPlan
@@ -37,7 +38,7 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
         start = time.perf_counter()
         fields, rows = scored(cell)
         seconds = round(time.perf_counter() - start, 3)
-        record = Record(cell=cell, seconds=seconds, **{**common, **fields})
+        record = Record(cell=cell, seconds=seconds, method_name=_name(cell.method), **{**common, **fields})
         if rows:
             write_cases(rows, cell, place)
         records.write(record, place)
@@ -145,6 +146,11 @@ def _grouped(row: dict[str, Any], shown: Shown) -> dict[str, Any]:
     """A row per case with the groups that the case is in."""
     case = row["image"], row["finding"]
     return {**row, **{variable: known.get(case, "") for variable, known in shown.groups.items()}}
+
+
+def _name(word: str) -> str:
+    """What the method of a file outside the tree calls itself; nothing for a word of the tree."""
+    return str(methods.get(word).name) if methods.is_path(word) else ""
 
 
 def _common(trained: Sequence[Trained]) -> dict[str, Any]:

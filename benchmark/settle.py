@@ -1,4 +1,4 @@
-"""The records of a suite when its cells are done: strangers go, those that follow from others are brought up to date."""
+"""The records of a suite when its cells are done: strangers go, those that follow from others are made, all are packed."""
 
 import logging
 from collections.abc import Sequence
@@ -7,44 +7,48 @@ from pathlib import Path
 from benchmark import published, records
 from benchmark.compare import paired
 from benchmark.plan import Suite
-from benchmark.records import Cell, Record, cases
+from benchmark.records import Cell, Record
 from benchmark.words import PAIRED
 
 log = logging.getLogger(__name__)
 
 
-def settle(suite: Suite, planned: Sequence[Cell], every: Sequence[Record], place: Path) -> list[Record]:
-    """What the folder ``place``, whose records are ``every``, holds at last, in the order of its files; ``planned`` are the suite's cells.
+def settle(suite: Suite, planned: Sequence[Cell], every: Sequence[Record], place: Path, changed: bool) -> list[Record]:
+    """What the folder ``place``, whose records are ``every``, holds at last, packed there; ``planned`` are the suite's cells.
 
-    Raises ``DataError`` for broken per-case rows, ``WriteError`` when the disk refuses.
+    Paired records are made again where ``changed`` says that there are new records. Raises ``DataError`` for broken
+    per-case rows, ``WriteError`` when the disk refuses.
     """
-    kept = _without_strangers(suite, planned, every, place)
+    kept = _without_strangers(suite, planned, every)
     own = [record for record in kept if record.source == "run" and record.cell.protocol != PAIRED]
-    pairs, papers = paired.write(place, kept), published.write(suite.published, place, kept)
-    found = {record.key: record for record in (*own, *pairs, *papers)}
-    return sorted(found.values(), key=lambda record: records.path(place, record.cell).name)
+    pairs = [record for record in kept if record.cell.protocol == PAIRED]
+    if changed or len(kept) < len(every) or not pairs:
+        pairs = paired.made(place, kept)
+    papers = [record for word in suite.published for record in published.read(word)]
+    final = records.ordered([*own, *pairs, *papers])
+    if changed or final != list(every):
+        records.pack(place, final)
+    return final
 
 
-def _without_strangers(suite: Suite, planned: Sequence[Cell], every: Sequence[Record], place: Path) -> list[Record]:
-    """Remove records whose place the suite no longer has: model, protocol, alignment and images; the others are returned.
+def _without_strangers(suite: Suite, planned: Sequence[Cell], every: Sequence[Record]) -> list[Record]:
+    """The records without those whose place the suite no longer has: model, protocol, alignment and images.
 
     A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
     """
     wanted, places, listed = {cell.key for cell in planned}, {_place(cell) for cell in planned}, {cell.method for cell in planned}
     kept, guests = [], set()
     for record in every:
-        if record.source != "run" or record.key in wanted or record.cell.protocol == PAIRED:
+        if record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted:
             kept.append(record)
         elif record.cell.method not in listed and _place(record.cell) in places:
             kept.append(record)
             guests.add(record.cell.method)
         else:
             log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
-            for file in (records.path(place, record.cell), cases.path(place, record.cell)):
-                file.unlink(missing_ok=True)
     if guests:
         names = ", ".join(sorted(guests))
-        log.info("%s: also in its tables, by an earlier --method: %s; remove their records to drop them", suite.name, names)
+        log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
     return kept
 
 

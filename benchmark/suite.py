@@ -83,12 +83,14 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
         tell(f"  {part.model.id}: {len(part.cells)} cells")
         if not config.dry_run:
             stopped += _run_model(suite, part, config, place)
+            records.pack(place)
     if not config.dry_run:
         from benchmark.settle import settle  # its statistics would slow the start of a dry run and of every answer
 
         planned = [cell for model in plan.models(suite, overrides(config)) for cell in cells.cells(suite, model, _named(config))]
-        there = settle(suite, planned, found(place) if todo else there, place)
-        tables.write(place, title=suite.title, about=suite.about, records=there)
+        changed = bool(todo) or bool(records.at_work(place))
+        there = settle(suite, planned, found(place) if todo else there, place, changed)
+        tables.write(place, title=suite.title, about=suite.about, records=there, columns=config.columns)
     return Outcome(Counter(record.status for record in there if record.source == "run"), tuple(stopped), there)
 
 
@@ -167,7 +169,7 @@ ABSENT = "the data is not there"
 
 def found(place: Path) -> list[Record]:
     """The records of the suite folder ``place``, in the order of their files; none where it never ran."""
-    return records.load(place) if (place / "records").is_dir() else []
+    return records.load(place) if place in records.suites(place.parent) or records.at_work(place) else []
 
 
 def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list[str]:
@@ -190,8 +192,8 @@ def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list
 
 def _give_up(part: Work, status: Status, reason: str, place: Path) -> None:
     """A record with the reason for each cell that has no result yet: what was measured before is never lost to a typing error."""
-    paths = [records.path(place, cell) for cell in part.cells]
-    kept = [path.is_file() and records.read(path).status == "ok" for path in paths]
+    measured = {record.key for record in found(place) if record.status == "ok"}
+    kept = [cell.key in measured for cell in part.cells]
     for cell, keep in zip(part.cells, kept, strict=True):
         if not keep:
             records.write(Record(cell=cell, status=status, reason=reason), place)

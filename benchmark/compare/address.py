@@ -49,7 +49,7 @@ def resolve(address: str, results: Path) -> Side:
 
 def suites(results: Path) -> list[str]:
     """Names of the suites with records below ``results``."""
-    return sorted(path.parent.name for path in results.glob("*/records") if path.is_dir())
+    return [folder.name for folder in records.suites(results)]
 
 
 def scored(place: Path) -> list[Record]:

@@ -59,7 +59,8 @@ def read(record: Record, place: Path) -> pd.DataFrame:
     absent = [name for name in (*CASE, *map(_column, METRICS)) if name not in table]
     if absent or table.duplicated(CASE).any():
         wrong = f"it lacks {', '.join(absent)}" if absent else "it states a case twice"
-        raise DataError(f"the cases {rows.path(place, record.cell)} are broken ({wrong}): run the suite again with --overwrite always")
+        name = f"{record.cell.model_id}, {record.cell.method} in {place}"
+        raise DataError(f"the rows per case of {name} are broken ({wrong}): {rows.AGAIN}")
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 
 

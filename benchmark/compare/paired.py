@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark import records
 from benchmark.compare.aligned import Aligned, align, columns, read
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report.select import is_method
@@ -36,17 +35,11 @@ def cell(of: Cell) -> Cell:
     return of.model_copy(update={"protocol": PAIRED})
 
 
-def write(place: Path, every: Sequence[Record]) -> list[Record]:
-    """Bring the paired records of the suite folder ``place``, all of whose records are ``every``, up to date; they are returned.
-
-    Those of cells that are gone are removed, and those that have not changed are not touched. Raises ``DataError`` for
-    broken rows, ``WriteError`` when the disk refuses.
-    """
-    return records.renew(place, [record for record in every if record.cell.protocol == PAIRED], made(place, every))
-
-
 def made(place: Path, every: Iterable[Record]) -> list[Record]:
-    """What ``write`` writes, from the records of ``locus`` among ``every`` and their per-case rows below ``place``."""
+    """The paired records of the suite folder ``place``, from the records of ``locus`` among ``every`` and their rows per case.
+
+    Raises ``DataError`` for broken rows.
+    """
     return [record for own in _models(every) for record in _of(own, place)]
 
 
@@ -77,7 +70,7 @@ def _of(own: Sequence[Record], place: Path) -> list[Record]:
     the others'.
     """
     entered = [record for record in own if record.cell.method not in CEILINGS]
-    there = [record for record in entered if cases.path(place, record.cell).is_file()]
+    there = [record for record in entered if cases.exist(record.cell, place)]
     if absent := [record.cell.method for record in entered if record not in there]:
         again = "run it with --overwrite always to compare them again"
         log.warning("%s in %s: no per-case rows of %s; %s", own[0].cell.model_id, place, examples(absent), again)

@@ -48,7 +48,7 @@ def _check(suite: Suite) -> None:
     _check_check(suite)
     check_methods(suite.words)
     for word in suite.published:
-        published.check(word)
+        published.name(word)
     for field in ("protocols", "conventional", "folds"):
         if twice := [str(word) for word, count in Counter(getattr(suite, field) or []).items() if count > 1]:
             raise BadValueError(f"the suite {suite.name!r} has {', '.join(twice)} twice in {field}: leave one out")

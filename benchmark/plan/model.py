@@ -2,7 +2,9 @@
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from benchmark.plan.suite import Suite
@@ -100,7 +102,13 @@ def _elsewhere(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | 
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
-    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
+    return _built(json.dumps({**cli.defaults_of(TrainConfig, flags), **flags}, default=repr))
+
+
+@lru_cache(maxsize=512)
+def _built(flags: str) -> TrainConfig:
+    """The same flags are looked at once: a suite is planned several times in a run."""
+    return cli.build(TrainConfig, json.loads(flags))
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:

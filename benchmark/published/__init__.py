@@ -1,18 +1,17 @@
 """Numbers from papers as records, one JSON file per paper: shown beside ours, marked, never ranked.
 
-``wang2017``     Wang et al., "ChestX-ray8", CVPR 2017 (arXiv 1705.02315), tables 4 and 7, finding by finding.
-``clarity2025``  second-hand: what CLARiTy (arXiv 2512.16700) reports of itself and of others, not verified.
-``pylon2020``    PYLON (arXiv 2010.11475), pointing game, from its abstract.
+``wang2017``            Wang et al., "ChestX-ray8", CVPR 2017 (arXiv 1705.02315), tables 4 and 7, finding by finding.
+``thoraxpriornet2024``  ThoraX-PriorNet, IEEE Access 2024, shares of boxes above seven IoU thresholds, from its abstract.
+``clarity2025``         second-hand: what CLARiTy (arXiv 2512.16700) reports of itself, of Li 2022 and of PCAN 2022.
+``pylon2020``           PYLON (arXiv 2010.11475), pointing game, from its abstract.
 
-A further paper is a further file: a list of records with ``source: paper``, whose ``reason`` says what they rest on.
+A further paper is a further file: a list of records with ``source: paper`` and a ``reference``: who, where, on what.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
-from benchmark import records
 from benchmark.records import Record, files
-from core.errors import UnknownNameError
+from core.errors import DataError, UnknownNameError
 
 FOLDER = Path(__file__).parent
 MEND = "correct it, it is part of the checkout"
@@ -24,26 +23,19 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.json"))
 
 
-def check(word: str) -> None:
-    """Raise ``UnknownNameError`` for a word that is no paper's."""
-    if word not in names():
+def name(word: str) -> str:
+    """The paper that a word names, by its beginning too: ``wang`` is wang2017. Raises ``UnknownNameError``."""
+    matching = [known for known in names() if known == word] or [known for known in names() if word and known.startswith(word)]
+    if len(matching) != 1:
         raise UnknownNameError("published paper", word, names())
+    return matching[0]
 
 
 def read(word: str) -> list[Record]:
     """The records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a file that is broken."""
-    check(word)
-    file = FOLDER / f"{word}.json"
+    file = FOLDER / f"{name(word)}.json"
     stated = files.content(file, MEND)
-    return [files.parse(one, file, MEND) for one in (stated if isinstance(stated, list) else [stated])]
-
-
-def write(words: Iterable[str], place: Path | str, every: Iterable[Record] | None = None) -> list[Record]:
-    """Put the records of these papers into the suite folder ``place``, and remove those of any other paper from it.
-
-    ``every``: the records that are there, where they are known already. The same papers give the same bytes. Raises
-    ``UnknownNameError``, ``WriteError`` when the disk refuses.
-    """
-    if every is None:
-        every = records.load(place) if Path(place).is_dir() else []
-    return records.renew(place, [old for old in every if old.source == "paper"], [record for word in words for record in read(word)])
+    records = [files.parse(one, file, MEND) for one in (stated if isinstance(stated, list) else [stated])]
+    if silent := [record.cell.method for record in records if record.reference is None or record.source != "paper"]:
+        raise DataError(f"the record {file} of {silent[0]} states no reference: {MEND}")
+    return records

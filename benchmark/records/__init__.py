@@ -1,6 +1,8 @@
-"""Records: one JSON file per cell, from which every number in every table comes."""
+"""Records: one per cell, from which every number in every table comes; packed in ``results/``, JSON files while a suite runs."""
 
-from benchmark.records.files import load, path, read, renew, write
+from benchmark.records.files import path, read, write
+from benchmark.records.folders import loose as at_work
 from benchmark.records.record import Cell, Record, Score, Stratum
+from benchmark.records.store import brief, load, ordered, pack, suites
 
-__all__ = ["Cell", "Record", "Score", "Stratum", "load", "path", "read", "renew", "write"]
+__all__ = ["Cell", "Record", "Score", "Stratum", "at_work", "brief", "load", "ordered", "pack", "path", "read", "suites", "write"]

@@ -1,36 +1,41 @@
-"""Per-case rows beside the records, for a user's own statistics: ``<suite>/cases/<protocol>/*.parquet``.
+"""Rows per case behind the records, for a user's own statistics.
 
-All files of a protocol have the same columns, so ``pandas.read_parquet("results/phantom/cases/locus")`` is one table.
+Those of the main protocol are packed with the records: ``pandas.read_parquet("results/phantom/cases.parquet")`` is one
+table. Those of other protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow
-from pyarrow import parquet
+import pyarrow.compute
 
+from benchmark.records import packed
 from benchmark.records.files import stem
+from benchmark.records.folders import at_work
 from benchmark.records.record import Cell
+from benchmark.words import BOARD
 from core.errors import DataError
-from core.files import atomic
+from core.files import writing
 
 CELL = ("model_id", "method", "alignment")
+CASES = "cases.parquet"
+AGAIN = "run the suite again with --overwrite always"
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
-    """Where the rows of a cell lie below a suite's ``folder``."""
-    return Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+    """Where the rows of a cell lie while the suite of ``folder`` is at work."""
+    return at_work(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
 
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
-    """The ``table`` of a cell's rows as a file. The same rows give the same bytes."""
+    """The ``table`` of a cell's rows as a file at work. The same rows give the same bytes."""
     where = path(folder, cell)
-    plain = pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None)
-    with atomic(where) as temporary:  # what would say once more what the columns are is longer than small tables
-        parquet.write_table(plain, temporary, compression="zstd", write_statistics=False, store_schema=False)
+    packed.save(pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where)
     return where
 
 
@@ -40,20 +45,83 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> pd.DataFrame:
     Before them stand the cell's key, model, method and alignment.
     """
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    found = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
-    floats = [*found.select_dtypes(np.float64).columns, *found.columns[found.isna().all()]]  # an empty column is one of numbers
-    found = found.astype(dict.fromkeys(floats, np.float32))
-    for place, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
-        found.insert(place, name, value)
-    return found
+    frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
+    floats = [*frame.select_dtypes(np.float64).columns, *frame.columns[frame.isna().all()]]  # an empty column is one of numbers
+    frame = frame.astype(dict.fromkeys(floats, np.float32))
+    for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
+        frame.insert(position, name, value)
+    return frame
+
+
+def exist(cell: Cell, folder: Path | str) -> bool:
+    """Whether there are rows of a cell, at work or packed."""
+    return any(file.is_file() for file in _at_work(cell, folder)) or cell.key in _keys(Path(folder) / CASES)
 
 
 def read(cell: Cell, folder: Path | str) -> pd.DataFrame:
-    """The rows of a cell. Raises ``DataError`` where they are missing or broken."""
-    where = path(folder, cell)
-    if not where.is_file():
-        raise DataError(f"no per-case rows {where}: run the suite again with --overwrite always")
-    try:
-        return pd.read_parquet(where)
-    except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
-        raise DataError(f"cannot read the cases {where}: {error}; run the suite again with --overwrite always") from error
+    """The rows of a cell, those at work before packed ones. Raises ``DataError`` where they are missing or broken."""
+    for file in _at_work(cell, folder):
+        if file.is_file():
+            return packed.table(file, mend=AGAIN).to_pandas()
+    if cell.key not in _keys(Path(folder) / CASES):
+        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
+    whole = _packed(Path(folder) / CASES)
+    return _words(whole.filter(pyarrow.compute.equal(whole["key"], cell.key))).to_pandas()
+
+
+def pack(keys: Collection[str], folder: Path) -> None:
+    """Add the rows at work of the main protocol to ``cases.parquet`` and drop those of cells whose key is not in ``keys``.
+
+    Raises ``DataError`` for a broken file, ``WriteError`` when the disk refuses.
+    """
+    places = (at_work(folder), folder)  # the latter in an earlier layout
+    files = {file.stem[-16:]: file for place in places for file in sorted((place / "cases" / BOARD).glob("[!.]*.parquet"))}
+    before = _keys(folder / CASES)
+    if not files and not before - set(keys):
+        return
+    kept = pyarrow.array(sorted(before & set(keys) - files.keys()), pyarrow.string())
+    tables = [packed.table(file, mend=AGAIN) for key, file in sorted(files.items()) if key in keys]
+    if len(kept):
+        whole = _packed(folder / CASES)
+        tables.insert(0, _words(whole.filter(pyarrow.compute.is_in(whole["key"], kept))))
+    if tables:
+        rows = pyarrow.concat_tables(tables, promote_options="permissive").sort_by([(name, "ascending") for name in (*CELL, "key")])
+        packed.save(_dictionaries(rows), folder / CASES)
+    for file in (*files.values(), *([] if tables else [folder / CASES])):
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def _at_work(cell: Cell, folder: Path | str) -> tuple[Path, Path]:
+    """Where rows that are not packed may lie; the second in an earlier layout."""
+    return path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+
+
+def _keys(file: Path) -> set[str]:
+    return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
+
+
+def _packed(file: Path) -> pyarrow.Table:
+    """The packed rows, read once as long as they do not change."""
+    state = file.stat()
+    return _read(file, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read(file: Path, *state: int) -> pyarrow.Table:
+    return packed.table(file, mend=AGAIN)
+
+
+def _words(rows: pyarrow.Table) -> pyarrow.Table:
+    """Dictionaries as plain strings."""
+    types = [(f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type) for f in rows.schema]
+    return rows.cast(pyarrow.schema(types))
+
+
+def _dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
+    """Strings as dictionaries: what stands in many rows is kept once."""
+    texts = [n for n, field in enumerate(rows.schema) if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)]
+    for n in texts:
+        column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
+        rows = rows.set_column(n, rows.schema.names[n], column)
+    return rows.combine_chunks()

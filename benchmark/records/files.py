@@ -1,13 +1,14 @@
-"""Records on disk: ``<suite>/records/*.json``, written whole or not at all, and read with one sentence for what is broken."""
+"""Records at work: one JSON file each, written whole or not at all, and read with one sentence for what is broken."""
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from benchmark.records.folders import at_work
 from benchmark.records.history import upgrade
 from benchmark.records.record import Cell, Record, Score
 from core.errors import DataError
@@ -18,23 +19,8 @@ MEND = "delete it and run the suite again"
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
-    """Where the record of a cell lies below a suite's ``folder``."""
-    return Path(folder) / "records" / f"{stem(cell)}.json"
-
-
-def renew(folder: Path | str, there: Iterable[Record], wanted: Iterable[Record]) -> list[Record]:
-    """Make the records ``there`` below a suite's ``folder`` into the ``wanted`` ones, which are returned.
-
-    Those of cells that are not wanted are removed, and those that have not changed are not touched. Raises ``WriteError``
-    when the disk refuses.
-    """
-    old, new = {record.key: record for record in there}, {record.key: record for record in wanted}
-    for key in old.keys() - new.keys():
-        path(folder, old[key].cell).unlink()
-    for key, record in new.items():
-        if old.get(key) != record:
-            write(record, folder)
-    return list(new.values())
+    """Where the record of a cell lies while the suite of ``folder`` is at work."""
+    return at_work(folder) / f"{stem(cell)}.json"
 
 
 def stem(cell: Cell) -> str:
@@ -44,13 +30,14 @@ def stem(cell: Cell) -> str:
 
 
 def write(record: Record, folder: Path | str) -> Path:
-    """Write one record below a suite's ``folder``; fields in the order of the model, so that equal records are equal bytes.
+    """Write one record of a suite at work; fields in the order of the model, so that equal records are equal bytes.
 
-    A score states only what differs from its defaults.
+    A score states only what differs from its defaults. Raises ``WriteError`` when the disk refuses.
     """
     where = path(folder, record.cell)
     strata = [{**stratum.model_dump(mode="json"), "scores": _stated(stratum.scores)} for stratum in record.strata]
-    write_json(where, {"key": record.key, **record.model_dump(mode="json"), "scores": _stated(record.scores), "strata": strata})
+    content = {**record.model_dump(mode="json"), "scores": _stated(record.scores), "strata": strata}
+    write_json(where, {"key": record.key, **content})
     return where
 
 
@@ -85,31 +72,3 @@ def parse(stated: Any, file: Path | str, mend: str = MEND) -> Record:
     if stated.get("key") not in (None, record.key):
         raise DataError(f"the record {file} states the key {stated['key']}, its cell gives {record.key}: it was edited; {mend}")
     return record
-
-
-def load(folder: Path | str) -> list[Record]:
-    """All records of a suite's folder (or of its ``records`` folder), sorted by file name.
-
-    Raises ``DataError`` for a folder that does not exist and for a broken record.
-    """
-    return [read(file) for file in _files(Path(folder))]
-
-
-def brief(folder: Path | str, metric: str) -> list[Record]:
-    """The same without strata and with the scores of one ``metric`` alone: all that an index shows, in a fraction of the time."""
-    return [parse(_shortened(content(file), metric), file) for file in _files(Path(folder))]
-
-
-def _files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
-    inner = folder / "records"
-    return sorted((inner if inner.is_dir() else folder).glob("[!.]*.json"))  # a killed run may leave a hidden half of one
-
-
-def _shortened(stated: Any, metric: str) -> Any:
-    """A record's fields without those that ``brief`` leaves out; what is no record stays for ``parse`` to tell."""
-    if not isinstance(stated, dict) or not isinstance(stated.get("scores"), list):
-        return stated
-    kept = [score for score in stated["scores"] if not isinstance(score, dict) or score.get("metric") == metric]
-    return {**stated, "scores": kept, "strata": []}

@@ -1,6 +1,8 @@
 """What a record is: the cell's whole configuration, how it was run, and its scores."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -54,6 +56,30 @@ class Stratum(_Frozen):
     scores: tuple[Score, ...] = ()
 
 
+NOT_STATED = "not stated"
+
+
+class Reference(_Frozen):
+    """Where numbers that were published elsewhere stand, and what they rest on; ``not stated`` where nobody says."""
+
+    authors: str
+    year: int
+    identifier: str
+    """DOI or arXiv number."""
+    table: str
+    """Where in the text."""
+    hand: Literal["first", "second"]
+    """first: read in the authors' own text; second: as somebody else quotes them."""
+    quoted_by: str = ""
+    """Who quotes them, where they are second-hand."""
+    split: str
+    """On which images."""
+    n: str
+    """On how many boxes or images."""
+    tuned_on: str
+    """On what thresholds and options were chosen."""
+
+
 class Cell(_Frozen):
     """dataset × split × model × method × protocol: everything that decides the numbers. Its hash is the record's key."""
 
@@ -79,10 +105,16 @@ class Cell(_Frozen):
         """How many of the boxed images are scored, where ``data`` says that it is a drawn part of them; None: all."""
         return self.data.get("images")
 
-    @property
+    @cached_property
     def key(self) -> str:
         """16 hex digits: the same configuration, the same key."""
         return files.key(self.model_dump(mode="json"))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other fields, and so with a key of its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("key", None)
+        return copied
 
 
 class Record(_Frozen):
@@ -95,6 +127,10 @@ class Record(_Frozen):
     """One sentence for ``n/a`` and ``failed``; a remark for ``ok``."""
     source: Source = "run"
     """``paper``: numbers that were published and not run here."""
+    reference: Reference | None = None
+    """Where the numbers of a paper stand and what they rest on."""
+    method_name: str = ""
+    """The ``name`` of a method from a file outside the tree, whose word in the cell is its path."""
     geometry: Literal["none", "surface", "pixels"] = "none"
     """What boxes were computed on."""
     checkpoints: tuple[str, ...] = ()
@@ -119,6 +155,11 @@ class Record(_Frozen):
     def key(self) -> str:
         """The hash of the cell."""
         return self.cell.key
+
+    @property
+    def method(self) -> str:
+        """What tables call the method: its name, also where the cell's word is ``path/to/file.py:Class``."""
+        return self.method_name or self.cell.method
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""

@@ -21,14 +21,10 @@ class Column:
     cell: Callable[[Record], str]
     kind: Literal["", "model", "varying", "optional"] = ""
     """``model``: names the network. ``varying``: so too, left out where all rows agree. ``optional``: left out where no row has it."""
-
-
-def _method(record: Record) -> str:
-    return f"{record.cell.method} (paper)" if record.source == "paper" else record.cell.method
-
-
-def _same(record: Record) -> str:
-    return "" if record.source == "paper" else same_as(record.cell.method, record.cell.global_pool)
+    pick: Callable[[Record], Score | None] | None = None
+    """The score behind the words, where there is one: what ``leaderboard.csv`` states as numbers."""
+    counts: bool = False
+    """Whether the words are the score's n, not its value."""
 
 
 MODEL = (
@@ -36,8 +32,9 @@ MODEL = (
     Column("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
     Column("attention", lambda r: r.cell.attention_map or NOTHING, "varying"),
     Column("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
+    Column("seed", lambda r: NOTHING if r.cell.seed is None else str(r.cell.seed), "varying"),
 )
-NAMES = (*MODEL, Column("method", _method), Column("same map as", _same, "optional"))
+NAMES = (*MODEL, Column("method", lambda r: r.method), Column("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"))
 """With what every row begins."""
 NAMES_AND_ALIGNMENT = (*NAMES, Column("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
 """The same where rows of both alignments may stand below each other."""
@@ -47,7 +44,12 @@ Shown = Callable[[Score | None], str]
 
 def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Shown = share) -> Column:
     """The mean of a metric over findings; a dash where the record has none."""
-    return Column(heading or metric, lambda record: shown(record.find(metric, origin=origin)))
+    return scored(heading or metric, lambda record: record.find(metric, origin=origin), shown)
+
+
+def scored(heading: str, pick: Callable[[Record], Score | None], shown: Shown = share, kind: Literal["", "optional"] = "") -> Column:
+    """Any score of a record, in the words that ``shown`` makes of it."""
+    return Column(heading, lambda record: shown(pick(record)), kind, pick)
 
 
 def optional(column: Column) -> Column:
@@ -57,7 +59,8 @@ def optional(column: Column) -> Column:
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
     """How many a metric rests on; a dash where nobody says."""
-    return score(metric, origin, heading, lambda found: str(found.n) if found is not None and found.n else NOTHING)
+    column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
+    return replace(column, counts=True)
 
 
 def with_common_n(heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share) -> Column:
@@ -78,7 +81,7 @@ def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequen
 def _merged(rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records: Sequence[Record]) -> list[tuple[str, ...]]:
     groups: dict[tuple[str, ...], list[int]] = {}
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
-        blind = record.source == "run" and record.cell.method in BLIND
+        blind = record.cell.method in BLIND
         numbers = tuple(cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "varying"))
         groups.setdefault(numbers if blind else (str(n),), []).append(n)
     return [_joined([rows[n] for n in members], columns) for members in groups.values()]

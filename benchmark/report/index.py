@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark import records
 from benchmark.records import Record
-from benchmark.records.files import brief
 from benchmark.report import select, standing
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
@@ -18,26 +18,26 @@ KINDS = ("md", "csv", "tex")
 def index(folder: Path | str) -> Path:
     """Write ``README.md`` of the results folder and say where it lies."""
     folder = Path(folder)
-    suites = sorted(path.parent for path in folder.glob("*/records") if path.is_dir())
-    table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, tuple(map(_suite, suites)))
+    rows = tuple(map(_suite, records.suites(folder)))
+    table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, rows)
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
     return folder / "README.md"
 
 
 def _suite(folder: Path) -> tuple[str, ...]:
-    records = [record for record in brief(folder, MAIN) if record.source == "run"]
-    rows = select.one_alignment(select.scored(records, BOARD))
+    own = [record for record in records.brief(folder, MAIN) if record.source == "run"]
+    rows = select.one_alignment(select.scored(own, BOARD))
     best = standing.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (
         folder.name,
-        ", ".join(select.datasets(records)),
+        ", ".join(select.datasets(own)),
         NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
         number(None if best is None else select.main_value(best)),
         *(number(_best(rows, word)) for word in (PRIOR, CENTER)),
-        str(len(records)),
-        *(str(sum(r.status == status for r in records)) for status in ("n/a", "failed")),
-        f"{files}, [records]({folder.name}/records)",
+        str(len(own)),
+        *(str(sum(r.status == status for r in own)) for status in ("n/a", "failed")),
+        f"{files}, [records]({folder.name}/records.parquet)",
     )
 
 

@@ -1,12 +1,12 @@
 """The main table: protocol ``locus`` at cross-fitted thresholds, best first within a data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import select, standing
-from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, Column, count, score, scored, tabulated
 from benchmark.report.rests import rests_on
-from benchmark.report.table import Table, chance, share, signed, with_interval, with_n
+from benchmark.report.table import Table, chance, signed, with_interval, with_n
 from benchmark.words import CLASSIFICATION, MAIN, PAIRED
 
 THRESHOLDS = "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
@@ -20,7 +20,7 @@ COMPARED = (
     "of the network. `P(first)`: share of the resamples of patients in which the method is the best of its network, baselines "
     "left out; methods of equal maps share it."
 )
-SHORT = ("rank", "backbone", "pooling", "size", "method", "same map as", f"{MAIN} [95 %]", "− prior [95 %]", "pointing")
+SHORT = ("rank", "backbone", "pooling", "size", "seed", "method", "same map as", f"{MAIN} [95 %]", "− prior [95 %]", "pointing", "note")
 """The columns that a terminal shows, with ``n cases`` and ``auroc``."""
 
 
@@ -32,11 +32,16 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     every = standing.ranked(select.board(records, dataset, images))
     if not every:
         return None
-    paired = {select.row_of(r): r for r in select.of_protocol(records, dataset, PAIRED, images)}
+    compared = any(r.cell.protocol == PAIRED for r in records)
     title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {select.images_in_words(every)} images"
-    lines = [rests_on(every, THRESHOLDS), INTERVALS, *([COMPARED] if paired else []), *([PART] if images is not None else [])]
-    columns = [_rank(every), *NAMES, *_first(paired), *_beside(), *_classifier(records), _notes(every)]
-    return tabulated(title, "\n".join(lines), columns, every)
+    lines = [rests_on(every, THRESHOLDS), INTERVALS, *([COMPARED] if compared else []), *([PART] if images is not None else [])]
+    return tabulated(title, "\n".join(lines), columns(records, every, images), every)
+
+
+def columns(records: Sequence[Record], every: Sequence[Record], images: int | None) -> list[Column]:
+    """The columns of the main table of ``every`` row among a suite's ``records``."""
+    paired = {select.row_of(r): r for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
+    return [_rank(every), *NAMES, *_first(paired), *_beside(), *_classifier(records), _notes(every)]
 
 
 def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
@@ -57,15 +62,14 @@ def _rank(every: Sequence[Record]) -> Column:
 def _first(paired: Mapping[tuple[object, ...], Record]) -> list[Column]:
     """The main column, and what the comparison with ``prior`` and with all others says of it."""
 
-    def found(record: Record, metric: str) -> Score | None:
-        pair = paired.get(select.row_of(record))
-        return None if pair is None else pair.find(metric)
+    def of(metric: str) -> Callable[[Record], Score | None]:
+        return lambda record: pair.find(metric) if (pair := paired.get(select.row_of(record))) is not None else None
 
     return [
         score(MAIN, "cross-fitted", f"{MAIN} [95 %]", with_interval),
-        Column("− prior [95 %]", lambda r: signed(found(r, "above_prior")), "optional"),
-        Column("p (Holm)", lambda r: chance(found(r, "p_holm")), "optional"),
-        Column("P(first)", lambda r: share(found(r, "p_first")), "optional"),
+        scored("− prior [95 %]", of("above_prior"), signed, "optional"),
+        scored("p (Holm)", of("p_holm"), chance, "optional"),
+        scored("P(first)", of("p_first"), kind="optional"),
     ]
 
 
@@ -85,11 +89,10 @@ def _beside() -> list[Column]:
 def _classifier(records: Sequence[Record]) -> list[Column]:
     known = {select.model_of(r): r for r in select.scored(records, CLASSIFICATION)}
 
-    def found(record: Record, metric: str) -> str:
-        own = known.get(select.model_of(record))
-        return with_n(None if own is None else own.find(metric))
+    def of(metric: str) -> Callable[[Record], Score | None]:
+        return lambda record: own.find(metric) if (own := known.get(select.model_of(record))) is not None else None
 
-    return [Column("auroc", lambda r: found(r, "auroc")), Column("auroc, boxed images", lambda r: found(r, "auroc@boxed"))]
+    return [scored("auroc", of("auroc"), with_n), scored("auroc, boxed images", of("auroc@boxed"), with_n)]
 
 
 def _notes(every: Sequence[Record]) -> Column:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from benchmark import validity as checks
 from benchmark.records.record import Record
-from benchmark.report import breakdown, leaderboard, pixels, ranks, select, sheets, surfaces, validity
+from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
 from benchmark.report.alignment import alignment
 from benchmark.report.missing import missing
 from benchmark.report.strata import strata
@@ -36,11 +36,11 @@ def boards(records: Sequence[Record], dataset: str) -> list[Table]:
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     """All tables of a data set that have a row."""
     closer = [breakdown.per_finding(records, dataset), breakdown.by_threshold(records, dataset), strata(records, dataset)]
-    others = sorted({r.cell.protocol for r in records} - SHOWN - {*checks.names()})
+    others = sorted({r.cell.protocol for r in records if r.source == "run"} - SHOWN - {*checks.names()})
     every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]
-    found = [*boards(records, dataset), *closer, *ranks.tables(records, dataset), *named]
-    return [table for table in found if table is not None]
+    tables = [*boards(records, dataset), *closer, *ranks.tables(records, dataset), *named, *elsewhere.published(records, dataset)]
+    return [table for table in tables if table is not None]
 
 
 def contents(tables: Sequence[Table]) -> str:

@@ -1,4 +1,4 @@
-"""What a table rests on, in a few lines above it."""
+"""What a table rests on, in two lines above it."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,13 +8,7 @@ from core.errors import examples
 
 
 def rests_on(records: Sequence[Record], thresholds: str) -> str:
-    """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list; then what papers' rows rest on."""
-    run, papers = ([r for r in records if r.source == source] for source in ("run", "paper"))
-    lines = [*_run(run, thresholds)] if run else ["Rests on: papers alone, nothing was scored here yet."]
-    return "\n".join([*lines, *_papers(papers, run)])
-
-
-def _run(records: Sequence[Record], thresholds: str) -> list[str]:
+    """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list."""
     facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for r in records for name in r.rests_on}
     told = [f"{name} {_merged(values)}" for name, values in facts.items()]
     if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
@@ -23,20 +17,11 @@ def _run(records: Sequence[Record], thresholds: str) -> list[str]:
     told += [f"{name} {_merged(words)}" for name in ("attention_map", "alignment") if (words := _stated(records, name))]
     versions = {name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)}
     software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
-    return [f"Rests on: {'; '.join(told).replace('attention_map', 'attention')}.", f"Thresholds: {thresholds}. Software: {software}."]
+    return f"Rests on: {'; '.join(told).replace('attention_map', 'attention')}.\nThresholds: {thresholds}. Software: {software}."
 
 
 def _stated(records: Sequence[Record], name: str) -> list[str]:
     return [word for r in records if (word := getattr(r.cell, name)) not in ("", "none")]
-
-
-def _papers(papers: Sequence[Record], run: Sequence[Record]) -> list[str]:
-    """A line per remark: whose numbers, what they rest on, and whether on the images of the rows that were run."""
-    ours = {(r.cell.partition, r.cell.split) for r in run}
-    remarks = {r.reason: [p.cell.method for p in papers if p.reason == r.reason] for r in papers}
-    others = {r.reason for r in papers if run and (r.cell.partition, r.cell.split) not in ours}
-    end = " Other images than those of the rows that were run: no comparison."
-    return [f"From a paper, not run here: {', '.join(who)}: {why}{end if why in others else ''}" for why, who in remarks.items()]
 
 
 def _merged(values: Iterable[Any]) -> str:

@@ -45,7 +45,7 @@ def images_in_words(records: Iterable[Record]) -> str:
 
 
 def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
-    """The records of a protocol that have scores, failed cases counted as misses among them; in a fixed order.
+    """The records of a protocol that were run and have scores, failed cases counted as misses among them; in a fixed order.
 
     Those of all images, or of a part of so many ``images``: the two never stand in one table.
     """
@@ -53,9 +53,8 @@ def scored(records: Iterable[Record], protocol: str, images: int | None = None) 
 
 
 def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
-    """Those of one data set, papers last."""
-    every = scored((r for r in records if r.cell.dataset == dataset), protocol, images)
-    return sorted(every, key=lambda r: r.source == "paper")
+    """Those of one data set."""
+    return scored((r for r in records if r.cell.dataset == dataset), protocol, images)
 
 
 def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:
@@ -64,7 +63,10 @@ def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record
 
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
-    return sorted((r for r in records if r.scores), key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key))
+    return sorted(
+        (r for r in records if r.scores and r.source == "run"),
+        key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key),
+    )
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:

@@ -26,7 +26,7 @@ class Sheet:
 
 
 def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
-    """The rows of a data set, of all its images; papers last. None where there is no row."""
+    """The rows of a data set, of all its images. None where there is no row."""
     every = [r for r in select.of_protocol(records, dataset, sheet.protocol) if not sheet.needs or r.find(sheet.needs) is not None]
     if not every:
         return None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record
-from benchmark.report.select import is_method, known, main_score, main_value, model_of, network
+from benchmark.report.select import is_method, main_value, model_of, network
 from benchmark.report.table import NOTHING
 from benchmark.words import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
 
@@ -24,10 +24,20 @@ def ranked(records: Sequence[Record]) -> list[Record]:
 
 
 def ranks(records: Sequence[Record]) -> list[str]:
-    """The place of each record, equal values sharing one; none for baselines, the limit, papers and rows without a value."""
-    values = [main_value(r) if is_method(r) else None for r in records]
+    """The rank of each record, equal values sharing one.
+
+    None for baselines and the limit, for rows without a value, and for those that a baseline of their network beats.
+    """
+    values = [main_value(r) if is_method(r) and not beaten_by(r, records) else None for r in records]
     entered = [value for value in values if value is not None]
     return [NOTHING if value is None else str(1 + sum(other > value for other in entered)) for value in values]
+
+
+def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
+    """The baselines of the same network whose main column is above a record's, best first; nothing for no value."""
+    value = main_value(record)
+    rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model_of(record) and main_value(r) is not None]
+    return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 
 def best(records: Iterable[Record]) -> Record | None:
@@ -36,19 +46,11 @@ def best(records: Iterable[Record]) -> Record | None:
     return ranked(entered)[0] if entered else None
 
 
-def prior_of(record: Record, records: Iterable[Record]) -> float | None:
-    """The main column of ``prior`` for the same model, else the best one on the same data set."""
-    priors = [r for r in records if r.cell.method == PRIOR and r.cell.dataset == record.cell.dataset and main_value(r) is not None]
-    same = [r for r in priors if model_of(r) == model_of(record)] or priors
-    return max(known(map(main_score, same)), default=None)
-
-
 def notes(record: Record, records: Sequence[Record]) -> str:
-    """Limit, baseline, paper, not above prior, failed cases: joined by semicolons."""
-    value, prior = main_value(record), prior_of(record, records)
-    told = ["from a paper, not run here" if record.source == "paper" else KINDS.get(record.cell.method, "")]
-    if is_method(record) and value is not None and prior is not None and value <= prior:
-        told.append("does not beat prior")
+    """Limit, baseline, below a baseline, failed cases: joined by semicolons."""
+    told = [KINDS.get(record.cell.method, "")]
+    if is_method(record) and (rivals := beaten_by(record, records)):
+        told.append(f"no rank: below {', '.join(rivals)}")
     if record.status == "failed":
         told.append(f"failed: {record.reason}")
     return "; ".join(filter(None, told))

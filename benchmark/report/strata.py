@@ -12,7 +12,8 @@ from benchmark.words import CENTER, MAIN, PRIOR
 
 ABOUT = (
     "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then prior and center. "
-    "All others, with intervals and per finding, in `strata.csv`. Thresholds are those of the main table, not chosen again within a group. "
+    "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
+    "Thresholds are those of the main table, not chosen again within a group. "
     "size: the largest box's share of the image; company: how many findings the image has; answer: whether the classifier found what is "
     "there. Mean over the findings that the group has, so two groups may differ by their findings alone."
 )

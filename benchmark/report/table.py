@@ -82,14 +82,30 @@ def plain(table: Table) -> str:
     return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n"
 
 
-def latex(table: Table) -> str:
-    """A ``tabular`` with booktabs rules; what it rests on as a comment above."""
-    columns = "l" * len(table.header)
+def latex(table: Table, label: str, caption: str = "") -> str:
+    """A LaTeX ``table`` with booktabs rules, a ``caption`` and a ``label``; what it rests on as a comment above."""
     body = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.header, *table.rows)]
-    comment = "\n".join(f"% {line}" for line in [table.title, *table.intro.splitlines()] if line)
-    return "\n".join(
-        [comment, rf"\begin{{tabular}}{{{columns}}}", r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule", r"\end{tabular}", ""]
-    )
+    lines = [
+        *(f"% {line}" for line in table.intro.splitlines() if line),
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{_escaped(caption or table.title)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
+        *(r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule"),
+        r"\end{tabular}",
+        r"\end{table}",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def chosen(table: Table, columns: Sequence[str]) -> Table:
+    """The table with the ``columns`` alone that it has, by their headings with or without ``[95 %]``; the first eight where it has none."""
+    plain = [heading.removesuffix(" [95 %]") for heading in table.header]
+    kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
+    header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))
+    return Table(table.title, table.intro, header, tuple(rows))
 
 
 def _line(cells: Sequence[str]) -> str:

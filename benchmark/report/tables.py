@@ -1,35 +1,44 @@
 """Generates what stands in ``results/``: pure functions of records, the same bytes every time."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.records import Record, load, path
-from benchmark.report import leaderboard, long, ranks, select, sheets, surfaces, validity
+from benchmark.records import Record, load, ordered
+from benchmark.report import leaderboard, numbers, ranks, select, sheets, surfaces, validity
 from benchmark.report.index import index
 from benchmark.report.missing import missing
 from benchmark.report.page import boards, page
 from benchmark.report.ranks import Ranking
-from benchmark.report.table import Table, latex, plain
+from benchmark.report.table import Table, chosen, latex, plain
+from benchmark.words import MAIN
+from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 
 __all__ = ["headline", "index", "page", "write"]
 
 
-def write(folder: Path | str, title: str = "", about: str = "", records: Sequence[Record] | None = None) -> None:
+LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "− prior", "pointing")
+"""Columns of ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
+
+
+def write(
+    folder: Path | str, title: str = "", about: str = "", records: Sequence[Record] | None = None, columns: Sequence[str] = ()
+) -> None:
     """All that is generated from ``folder/records``; what the records no longer give is removed.
 
-    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show: ``strata.csv``, ``ranks.svg`` (critical
+    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show: ``ranks.svg`` (critical
     differences) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables,
-    ``records`` those of the folder where they are known already. Raises ``core.errors.DataError`` for a broken record;
-    nothing is written then.
+    ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``. Raises
+    ``core.errors.DataError`` for a broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
     records = _given(folder, records)
     names = select.datasets(records)
-    write_text(folder / "leaderboard.csv", long.long(records))
+    latex_text = _latex(folder.name, [table for name in names for table in boards(records, name)], columns)
+    write_text(folder / "leaderboard.csv", numbers.numbers(records))
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about))
-    write_text(folder / "leaderboard.tex", "\n".join(latex(table) for name in names for table in boards(records, name)))
-    _strata(records, folder / "strata.csv")
+    write_text(folder / "leaderboard.tex", latex_text)
     _ranks([ranking for name in names for ranking in ranks.rankings(records, name)], folder / ranks.PICTURE)
     _seed([table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))], folder / "seed.xlsx")
 
@@ -45,14 +54,16 @@ def headline(folder: Path | str, records: Sequence[Record] | None = None) -> str
 
 def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
     """In the order of their files, so that the same records give the same bytes whoever hands them over."""
-    return load(folder) if records is None else sorted(records, key=lambda record: path(folder, record.cell))
+    return load(folder) if records is None else ordered(records)
 
 
-def _strata(records: Sequence[Record], file: Path) -> None:
-    if any(record.strata for record in records):
-        write_text(file, long.strata(records))
-    else:
-        file.unlink(missing_ok=True)
+def _latex(suite: str, tables: Sequence[Table], columns: Sequence[str]) -> str:
+    known = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
+    if other := [name for name in columns if name not in known and tables]:
+        raise BadValueError(f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}")
+    shown = [chosen(table, columns or LATEX) for table in tables]
+    labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in tables)
+    return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))
 
 
 def _ranks(rankings: Sequence[Ranking], file: Path) -> None:

@@ -52,7 +52,7 @@ def _answer(record: Record, scored: Callable[[Cell], Scored], place: Path) -> An
         if "scores" not in fields:
             return DataError(f"today there is no figure: {fields['reason']}")
         found = differences(record, Record(cell=record.cell, **fields))
-        if cases.path(place, record.cell).is_file():
+        if cases.exist(record.cell, place):
             found += other_rows(cases.read(record.cell, place), cases.table(rows, record.cell))
     except LocusError as error:
         return error

@@ -103,7 +103,7 @@ def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, 
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
-    for file in (tmp_path / "tiny/cases/locus").glob("*"):
+    for file in (tmp_path / "tiny/records/cases/locus").glob("*"):
         file.unlink()
     with pytest.raises(DataError, match="run the suite again"):
         compare("tiny/AVG", "tiny/PCAM")

@@ -1,11 +1,12 @@
 """Papers' numbers: as published, marked in every table, never ranked, and never taken for numbers on our images."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from benchmark import published, records
+from benchmark import published
 from benchmark.plan import load
 from benchmark.records import Cell, Record, Score, write
 from benchmark.report import page, tables
@@ -54,8 +55,36 @@ def test_wangs_n_are_the_truth_boxes_and_what_afp_divides_by():
 def test_every_record_is_a_papers_and_says_what_it_rests_on(word):
     found = published.read(word)
     assert found
-    assert all(r.source == "paper" and len(r.reason) > 40 and r.status == "ok" for r in found)
     assert len({r.key for r in found}) == len(found)
+    for record in found:
+        stated = record.reference
+        assert (record.source, record.status) == ("paper", "ok")
+        assert 2010 < stated.year < 2030
+        assert all((stated.authors, stated.table, stated.split, stated.n, stated.tuned_on))
+        assert stated.identifier == "not stated" or re.search(r"arXiv \d{4}\.\d{5}|doi 10\.", stated.identifier)
+        assert bool(stated.quoted_by) is (stated.hand == "second")
+
+
+def test_no_row_is_ascribed_to_clarity_but_its_own_and_thoraxpriornet_is_first_hand():
+    every = {r.cell.method: r for word in published.names() for r in published.read(word)}
+    assert set(every) == {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM, PYLON 2020"}
+    thorax = every["ThoraX-PriorNet 2024"]
+    assert thorax.reference.hand == "first"
+    assert [s.value for s in thorax.scores] == [0.80, 0.63, 0.49, 0.33, 0.28, 0.21, 0.04]
+    assert "half" in every["CLARiTy 2025"].reference.split
+
+
+def test_a_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "new2026.json").write_text('[{"schema_version": 1, "cell": {"dataset": "NIH", "method": "New"}, "source": "paper"}]')
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match=r"new2026\.json of New .* no reference"):
+        published.read("new2026")
+
+
+def test_the_beginning_of_a_papers_word_names_it_and_an_ambiguous_one_does_not():
+    assert published.name("wang") == "wang2017"
+    with pytest.raises(UnknownNameError):
+        published.name("")
 
 
 def test_an_unknown_paper_is_named_with_the_nearest():
@@ -82,35 +111,29 @@ def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content
     assert "\n" not in str(caught.value)
 
 
-def test_writing_twice_changes_no_byte_and_a_paper_that_is_no_longer_asked_for_goes(tmp_path):
-    write(ours("official"), tmp_path)
-    published.write(["wang2017", "pylon2020"], tmp_path)
-    before = {path.name: path.read_bytes() for path in (tmp_path / "records").iterdir()}
-    published.write(["wang2017", "pylon2020"], tmp_path)
-    assert before == {path.name: path.read_bytes() for path in (tmp_path / "records").iterdir()}
-    published.write(["wang2017"], tmp_path)
-    assert sorted(r.source for r in records.load(tmp_path)) == ["paper", "run"]
+def test_papers_stand_in_tables_of_their_own_and_in_no_ranking_with_ours():
+    every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
+    run, papers = page.of_dataset(every, "NIH")
+    assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
+    assert papers.title == "NIH: published elsewhere, wang"
+    assert "compare neither with each other nor with ours" in papers.intro
+    by = {row[0]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
+    assert by["Wang et al."]["n"] == "984 boxes"
+    assert by["Li et al."]["hand"] == "second"
+    assert by["Li et al."]["tuned on"] == "not stated"
+    assert by["Wang et al."]["acc@iou.1"] == "0.568"
 
 
-@pytest.mark.parametrize(("partition", "others"), [("official", False), ("kfold", True)])
-def test_a_table_marks_papers_and_says_whether_their_images_are_others(partition, others):
-    every = [ours(partition), *published.read("wang2017")]
-    (first, _) = page.of_dataset(every, "NIH")
-    assert [row[first.header.index("method")] for row in first.rows] == ["cam", "Wang 2017 (paper)"]
-    assert "From a paper, not run here: Wang 2017" in first.intro
-    assert "the 984 boxes of the official test list" in first.intro
-    assert ("Other images than those" in first.intro) is others
-
-
-def test_papers_alone_say_so(tmp_path):
-    published.write(published.names(), tmp_path)
+def test_papers_alone_have_tables_and_no_leaderboard(tmp_path):
+    for word in published.names():
+        for record in published.read(word):
+            write(record, tmp_path)
     tables.write(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text()
-    assert text.count("Rests on: papers alone") == 3
-    assert "| PYLON 2020 (paper) | 0.620 |" in text
-    assert text.count("not verified here") >= 3
+    assert text.count("published elsewhere") == 4  # two sections and their links
+    assert ": leaderboard" not in text
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])
 def test_nihs_suites_show_the_papers(name):
-    assert load(name).published == ["wang2017", "clarity2025", "pylon2020"]
+    assert load(name).published == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020"]

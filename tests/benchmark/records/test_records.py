@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.records import Cell, Record, Score, Stratum, cases, files, load, path, read, write
+from benchmark.records import Cell, Record, Score, Stratum, brief, cases, load, pack, path, read, write
 from core.errors import DataError
 
 CELL = Cell(
@@ -110,7 +110,7 @@ def test_the_same_rows_give_the_same_bytes(tmp_path):
 
 def test_rows_lie_beside_the_record_and_say_which_cell_they_are_of(tmp_path):
     where = cases.write(ROWS, CELL, tmp_path)
-    assert where == tmp_path / "cases" / CELL.protocol / f"{path(tmp_path, CELL).stem}.parquet"
+    assert where == tmp_path / "records" / "cases" / CELL.protocol / f"{path(tmp_path, CELL).stem}.parquet"
     table = cases.read(CELL, tmp_path)
     assert table.key.tolist() == [CELL.key] * 2
     assert table.method.tolist() == [CELL.method] * 2
@@ -128,7 +128,10 @@ def test_missing_and_broken_rows_are_told(tmp_path):
 def test_a_brief_record_has_the_scores_of_one_metric_alone_and_is_checked_like_any_other(tmp_path):
     more = (*RECORD.scores, Score(finding="mean", metric="pointing", value=0.5, n=50))
     write(RECORD.model_copy(update={"scores": more, "strata": (Stratum(variable="size", group="small"),)}), tmp_path)
-    assert files.brief(tmp_path, "hit@iou.3") == [RECORD]
+    assert brief(tmp_path, "hit@iou.3") == [RECORD]
+    pack(tmp_path)
+    assert brief(tmp_path, "hit@iou.3") == [RECORD]
+    (tmp_path / "records").mkdir(exist_ok=True)
     (tmp_path / "records" / "broken.json").write_text("[1]")
     with pytest.raises(DataError, match="is no JSON object"):
-        files.brief(tmp_path, "hit@iou.3")
+        brief(tmp_path, "hit@iou.3")

@@ -1,12 +1,11 @@
 """The page's tables on records made by hand: each figure stands where it belongs, and nothing stands there that is not known."""
 
-import csv
 import re
 
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum, write
-from benchmark.report import breakdown, leaderboard, long, page, strata, tables
+from benchmark.report import breakdown, leaderboard, page, strata, tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
 
 FINDINGS = ("Mass", "Nodule", "Effusion")
@@ -133,16 +132,6 @@ def test_strata_show_the_best_method_of_each_network_then_prior_and_center():
     assert table.rows[0][-2:] == ("0.125", "0.500")
     assert "chosen by the same column over all cases, which flatters it a little" in table.intro
     assert strata.strata([main(0.4)], "NIH") is None
-
-
-def test_all_strata_are_in_a_long_table_of_their_own(tmp_path):
-    write(grouped(0.5, "cam"), tmp_path)
-    tables.write(tmp_path)
-    with (tmp_path / "strata.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert tuple(lines[0]) == (*long.COLUMNS, "variable", "group")
-    assert len(lines) == 2 * 4
-    assert {(line["group"], line["value"]) for line in lines} == {("small", "0.125"), ("large", "0.5")}
 
 
 def test_the_contents_link_every_section(tmp_path):

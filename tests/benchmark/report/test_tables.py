@@ -13,9 +13,9 @@ import pytest
 
 from benchmark import protocols, words
 from benchmark.protocols.base import Case
-from benchmark.records import Cell, Record, Score, load, write
-from benchmark.report import breakdown, leaderboard, select, standing, tables
-from benchmark.report.long import COLUMNS, long
+from benchmark.records import Cell, Record, Score, load, pack, write
+from benchmark.report import breakdown, leaderboard, numbers, select, standing, tables
+from core.errors import BadValueError
 
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}
 
@@ -65,7 +65,6 @@ def records() -> list[Record]:
             scores=(auroc, auroc.model_copy(update={"metric": "auroc@boxed", "value": 0.8})),
         ),
         Record(cell=cell(dataset="NIH", method="cam", protocol="locus"), status="n/a", reason="no data: put the images | below data/NIH"),
-        record("cam", "wang", source="paper", cell=cell(backbone="paper", method="cam", protocol="wang")),
     ]
 
 
@@ -87,30 +86,26 @@ def board(records):
 def test_tables_regenerate_byte_for_byte(suite):
     before = {p.name: p.read_bytes() for p in suite.iterdir() if p.is_file()}
     copy = suite.parent.parent / "again" / "demo"
-    shutil.copytree(suite / "records", copy / "records")
+    pack(suite)
+    for file in suite.glob("*.parquet"):
+        copy.mkdir(parents=True, exist_ok=True)
+        shutil.move(file, copy / file.name)
     tables.write(copy)
-    assert before == {p.name: p.read_bytes() for p in copy.iterdir() if p.is_file()}
+    assert before == {p.name: p.read_bytes() for p in copy.iterdir() if p.suffix != ".parquet"}
     assert set(before) == {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
 
 
-def test_the_long_table_has_the_promised_columns_and_a_line_per_score(suite, records):
+def test_the_leaderboard_as_numbers_has_a_line_per_row_and_the_figures_of_the_records(suite, records):
     with (suite / "leaderboard.csv").open(newline="") as file:
-        lines = list(csv.DictReader(file))
-    promised = (
-        "dataset,partition,split,backbone,global_pool,attention_map,img_size,seed,model_id,method,alignment,protocol,"
-        "threshold_origin,finding,metric,value,low,high,n,status,reason,source"
-    )
-    assert ",".join(COLUMNS) == promised
-    assert (suite / "leaderboard.csv").read_text().splitlines()[0] == promised
-    assert len(lines) == sum(max(1, len(r.scores)) for r in records)
-    absent = [line for line in lines if line["status"] == "n/a"]
-    assert [(a["dataset"], a["value"], a["reason"]) for a in absent] == [("NIH", "", "no data: put the images | below data/NIH")]
-
-
-def test_every_value_in_the_long_table_is_a_records(suite):
-    stored = {round(s.value, 6) for r in load(suite) for s in r.scores if s.value is not None}
-    with (suite / "leaderboard.csv").open(newline="") as file:
-        assert {float(line["value"]) for line in csv.DictReader(file) if line["value"]} == stored
+        lines = {line["method"]: line for line in csv.DictReader(file)}
+    assert set(lines) == set(METHODS)
+    for record in select.board(records, "phantom"):
+        main, pointing = record.find("hit@iou.3", origin="cross-fitted"), record.find("pointing")
+        line = lines[record.cell.method]
+        assert [float(line[f"hit@iou.3{end}"]) for end in ("", "_low", "_high")] == [main.value, main.low, main.high]
+        assert (float(line["pointing"]), int(line["n_cases"])) == (pointing.value, main.n)
+        assert float(line["auroc"]) == 0.91
+    assert lines["truth"]["rank"] == ""
 
 
 def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(board):
@@ -119,7 +114,9 @@ def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(boar
     values = [float(row["hit@iou.3 [95 %]"].split()[0]) for name, row in board.items() if name != "truth"]
     assert values == sorted(values, reverse=True)
     assert {name: row["rank"] for name, row in board.items() if name in words.BASELINES} == dict.fromkeys(words.BASELINES, "–")
-    assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "1", "3"]  # cam and gradcam share a place
+    assert [row["rank"] for row in board.values() if row["rank"] != "–"] == ["1", "1"]  # cam and gradcam share a place
+    assert board["gradcampp"]["rank"] == "–"
+    assert "below center" in board["gradcampp"]["note"]
 
 
 def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board):
@@ -169,16 +166,18 @@ def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
 def test_figures_of_a_part_are_marked_in_the_long_table_the_terminal_and_latex(both):
     folder, _ = both
     with (folder / "leaderboard.csv").open(newline="") as file:
-        splits = {line["split"] for line in csv.DictReader(file) if line["method"] == "occlusion"}
-    assert splits == {"test (12 images)"}
+        assert {line["images"] for line in csv.DictReader(file) if line["method"] == "occlusion"} == {"12"}
     assert "slow methods, on 12 images" in tables.headline(folder)
     assert "slow methods, on 12 images" in (folder / "leaderboard.tex").read_text()
 
 
-def test_a_method_that_does_not_beat_prior_is_marked(records):
+def test_a_method_below_a_baseline_has_no_rank_and_says_so(records):
     prior = next(r for r in records if r.cell.method == "prior")
-    same = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned")})
-    assert "does not beat prior" in standing.notes(same, records)
+    fewer = tuple(s.model_copy(update={"value": 0.0}) for s in prior.scores if s.value is not None)
+    worse = prior.model_copy(update={"cell": cell(method="mycam", protocol="locus", alignment="aligned"), "scores": fewer})
+    assert "no rank: below" in standing.notes(worse, [*records, worse])
+    assert "prior" in standing.notes(worse, [*records, worse])
+    assert standing.ranks([*records, worse])[-1] == "–"
     assert "baseline" in standing.notes(prior, records)
 
 
@@ -228,8 +227,18 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     text = (suite / "leaderboard.tex").read_text()
     body = text[text.index("\\toprule") : text.index("\\bottomrule")]
     assert body.count(r"\\") == len(METHODS) + 1
-    assert "boxes\\_per\\_case" in body
     assert "[95 \\%]" in body
+    assert body.splitlines()[1].count("&") < 8, "more columns than a page holds"
+    assert r"\caption{phantom: leaderboard" in text
+    assert r"\label{tab:demo-phantom-leaderboard}" in text
+
+
+def test_the_columns_of_latex_are_those_that_are_asked_for(suite):
+    tables.write(suite, columns=("method", "boxes_per_case"))
+    text = (suite / "leaderboard.tex").read_text()
+    assert r"method & boxes\_per\_case \\" in text
+    with pytest.raises(BadValueError, match="--columns"):
+        tables.write(suite, columns=("method", "mood"))
 
 
 def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
@@ -275,4 +284,4 @@ def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
     assert leaderboard.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
-    assert long(fewer).count("test (12 images)") == len(long(fewer).splitlines()) - 1
+    assert {line["images"] for line in csv.DictReader(numbers.numbers(fewer).splitlines())} == {"12"}

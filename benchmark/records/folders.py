@@ -1,0 +1,28 @@
+"""Where the records of a suite lie: packed in its results folder, those at work as JSON files of their own."""
+
+from pathlib import Path
+
+RESULTS, RUNS = "results", "runs"
+
+
+def at_work(folder: Path | str) -> Path:
+    """The folder of the records at work of a suite's results ``folder``: nothing in it is ever committed.
+
+    Beside a folder called ``results`` it is ``runs/records/<suite>``; any other folder of results is no published one
+    (``runs/results`` above all), and has them inside.
+
+    >>> at_work("results/demo").as_posix(), at_work("runs/results/demo").as_posix()
+    ('runs/records/demo', 'runs/results/demo/records')
+    """
+    folder = Path(folder)
+    above = folder.parent
+    if above.name == RESULTS and above.parent.name != RUNS:
+        return above.parent / RUNS / "records" / folder.name
+    return folder / "records"
+
+
+def loose(folder: Path | str) -> list[Path]:
+    """The JSON files of the records at work, sorted by name; those of an earlier layout inside ``folder`` among them."""
+    places = dict.fromkeys((at_work(folder), Path(folder) / "records", Path(folder)))
+    files = [file for place in places for file in place.glob("[!.]*.json")]  # a killed run may leave a hidden half of one
+    return sorted(files, key=lambda file: file.name)

@@ -1,0 +1,174 @@
+"""Records packed: all of a suite in two Parquet files, ``records.parquet`` (a row per score) and ``cells.parquet`` (per record).
+
+``pandas.read_parquet("results/phantom/records.parquet")`` is the long view: what a score is of, its value, interval and n.
+A record without scores has one row there, with its status and reason and no metric.
+"""
+
+import gc
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from benchmark.records.files import parse, stem
+from benchmark.records.record import Record, Score
+from core.errors import DataError
+from core.files import atomic
+
+SCORES, CELLS = "records.parquet", "cells.parquet"
+MEND = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
+WORD = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+CELL = (
+    "dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method",
+    "alignment", "protocol",
+)  # fmt: skip
+"""Fields of the cell that stand in every row."""
+SCHEMA = pyarrow.schema(
+    [
+        ("key", WORD),
+        *((name, pyarrow.int64() if name in ("img_size", "seed") else WORD) for name in CELL),
+        ("images", pyarrow.int64()),
+        *((name, WORD) for name in ("variable", "group", "threshold_origin", "finding", "metric")),
+        *((name, pyarrow.float64()) for name in ("value", "low", "high")),
+        ("n", pyarrow.int64()),
+        *((name, WORD) for name in ("status", "reason", "source")),
+    ]
+)
+OF_SCORE = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
+PYDANTIC = {"__pydantic_fields_set__": set(OF_SCORE), "__pydantic_extra__": None, "__pydantic_private__": None}
+"""What pydantic keeps beside the fields of an object."""
+ABOUT = ("key", "name", "status", "source", "record")
+"""Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
+
+
+def write(records: Sequence[Record], folder: Path) -> None:
+    """Pack ``records``, in the order of their file names, into ``folder``; a file whose content is there already is not touched.
+
+    ``cells.parquet`` is written first: a record is what has a row there, and one at work counts before its packed state.
+    Raises ``WriteError`` when the disk refuses.
+    """
+    named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
+    rows = [(record.key, name, record.status, record.source, _about(record)) for name, record in named]
+    save(pyarrow.table(dict(zip(ABOUT, zip(*rows, strict=True) if rows else [[]] * 5, strict=True))), folder / CELLS)
+    save(_scores([record for _, record in named]), folder / SCORES)
+
+
+def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
+    """Name -> packed record, sorted; nothing where none is packed. With ``metric`` the scores of that one alone, and no strata.
+
+    Raises ``DataError`` for a broken file.
+    """
+    if not all((folder / name).is_file() for name in (CELLS, SCORES)):  # a first packing may have been killed between the two
+        return {}
+    wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
+    about, scores = table(folder / CELLS), table(folder / SCORES, ["key", "variable", "group", *OF_SCORE], wanted)
+    of = _by_key(scores)
+    rows = zip(*(about[name].to_pylist() for name in ("key", "name", "record")), strict=True)
+    return {name: parse(_stated(json.loads(text), of.get(key, {}), metric is None), folder / CELLS, MEND) for key, name, text in rows}
+
+
+def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = MEND) -> pyarrow.Table:
+    """A Parquet file. Raises ``DataError`` where it is missing or broken, which ends with how to ``mend`` it."""
+    try:
+        return parquet.read_table(file, columns=columns, filters=filters)
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}; {mend}") from error
+
+
+def save(content: pyarrow.Table, file: Path) -> None:
+    """Write a table atomically where ``file`` does not hold it already: Parquet names its writer, so bytes alone may differ."""
+    if file.is_file():
+        try:
+            if parquet.read_table(file).equals(content):
+                return
+        except (OSError, ValueError, pyarrow.ArrowException):
+            pass  # a broken file is written anew
+    floats = [field.name for field in content.schema if pyarrow.types.is_floating(field.type)]
+    with atomic(file) as temporary:
+        parquet.write_table(
+            content,
+            temporary,
+            compression="zstd",
+            compression_level=9,
+            use_dictionary=[name for name in content.schema.names if name not in floats],
+            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
+            write_statistics=False,
+            store_schema=True,
+        )
+
+
+def _about(record: Record) -> str:
+    fields = record.model_dump(mode="json", exclude={"scores", "strata"})
+    strata = [(stratum.variable, stratum.group) for stratum in record.strata]
+    return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
+
+
+Groups = dict[tuple[str, str], list[Score]]
+"""Variable and group of a stratum -> the scores of a record there; ("", ""): those of all cases."""
+
+
+def _stated(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
+    """A record as JSON states it but for its scores, which are made already, from its two halves."""
+    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), [])} for v, g in (about["strata"] if strata else [])]
+    return {**about, "scores": scores.get(("", ""), []), "strata": groups}
+
+
+def _scores(records: Sequence[Record]) -> pyarrow.Table:
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
+    for record in records:
+        rows = list(_rows(record))
+        cell = record.cell
+        same = {name: getattr(cell, name) for name in CELL} | {"key": record.key, "images": cell.images}
+        for name, value in (same | {"status": record.status, "source": record.source}).items():
+            columns[name] += [value] * len(rows)
+        for name, values in zip(("variable", "group", *OF_SCORE), zip(*rows, strict=True), strict=True):
+            columns[name] += values
+    arrays = []
+    for field in SCHEMA:
+        plain = pyarrow.array(columns[field.name], pyarrow.string() if field.type == WORD else field.type)
+        arrays.append(plain.dictionary_encode() if field.type == WORD else plain)
+    return pyarrow.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
+    """A row per score, the strata's behind; one with the reason where there is none."""
+    for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
+        for score in scores:
+            yield (variable, group, *(getattr(score, name) for name in OF_SCORE))
+    if not record.scores:
+        yield ("", "", None, None, None, None, None, None, None, record.reason)
+
+
+def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
+    """Key of a record -> its scores. Half a million objects at once: Python's search for cycles would take as long again."""
+    out: dict[str, Groups] = {}
+    gc.disable()
+    for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
+        if values[2] is not None:
+            out.setdefault(key, {}).setdefault((variable, group), []).append(_score(dict(zip(OF_SCORE, values, strict=True))))
+    gc.enable()
+    return out
+
+
+def _score(fields: dict[str, Any]) -> Score:
+    """``Score(**fields)`` for fields that a score had when it was packed: a third of the time of looking at them again."""
+    score = Score.__new__(Score)
+    object.__setattr__(score, "__dict__", fields)
+    for name, value in PYDANTIC.items():
+        object.__setattr__(score, name, value)
+    return score
+
+
+def _values(column: pyarrow.ChunkedArray) -> list[Any]:
+    """``column.to_pylist()``, twenty times as fast: each word of a dictionary is made once."""
+    array = column.combine_chunks()
+    if pyarrow.types.is_dictionary(array.type):
+        words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
+        return words[array.indices.fill_null(len(words) - 1).to_numpy()].tolist()
+    values = array.fill_null(0).to_numpy(zero_copy_only=False).astype(object)
+    values[array.is_null().to_numpy(zero_copy_only=False)] = None
+    return values.tolist()

@@ -1,0 +1,67 @@
+"""All records of a suite, wherever they lie, and the packing of those at work."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.records import cases, files, packed
+from benchmark.records.files import stem
+from benchmark.records.folders import loose
+from benchmark.records.record import Record
+from core.errors import DataError
+from core.files import writing
+
+
+def load(folder: Path | str) -> list[Record]:
+    """All records of a suite's results ``folder``, packed ones and those at work, in the order of their file names.
+
+    One at work stands for the packed one of its cell. Raises ``DataError`` for a folder that does not exist and for a
+    broken file.
+
+    >>> len(load("results/shortcut"))
+    32
+    """
+    return _all(Path(folder), None)
+
+
+def brief(folder: Path | str, metric: str) -> list[Record]:
+    """The same without strata and with the scores of one ``metric`` alone: all that an index shows, in a fraction of the time."""
+    return [record.model_copy(update={"strata": (), "scores": _of(record, metric)}) for record in _all(Path(folder), metric)]
+
+
+def _of(record: Record, metric: str) -> tuple[object, ...]:
+    return tuple(score for score in record.scores if score.metric == metric)
+
+
+def _all(folder: Path, metric: str | None) -> list[Record]:
+    at_work = loose(folder)
+    if not folder.is_dir() and not at_work:
+        raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
+    records = packed.read(folder, metric) | {file.stem: files.read(file) for file in at_work}
+    return [record for _, record in sorted(records.items())]
+
+
+def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
+    """Make ``records`` (None: all there are) the packed ones of ``folder``, with the rows per case of the main protocol.
+
+    JSON files and rows at work are removed when all is written: whenever it is killed, nothing is lost, and the next
+    call goes on. The same records give the same files. Raises ``DataError``, ``WriteError``.
+    """
+    folder = Path(folder)
+    kept = load(folder) if records is None else list(records)
+    at_work = loose(folder)
+    packed.write(kept, folder)
+    cases.pack({record.key for record in kept}, folder)
+    for file in at_work:
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def suites(results: Path | str) -> list[Path]:
+    """The folders below ``results`` that hold records, sorted."""
+    folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
+    return sorted(folder for folder in folders if (folder / packed.CELLS).is_file() or loose(folder))
+
+
+def ordered(records: Sequence[Record]) -> list[Record]:
+    """The records in the order of their file names, which is that of ``load``."""
+    return sorted(records, key=lambda record: stem(record.cell))

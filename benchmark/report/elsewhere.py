@@ -1,0 +1,38 @@
+"""Numbers that others have published, in tables of their own: each row keeps its own images and is compared with nothing."""
+
+from collections.abc import Sequence
+
+from benchmark.records.record import NOT_STATED, Record, Reference
+from benchmark.report.table import NOTHING, Table, number
+
+ABOUT = (
+    "From papers, not run here. Each row has its own network, images and tuning, so the rows compare neither with each other nor with "
+    "ours. second: as somebody else quotes it. Mean over findings."
+)
+HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
+
+
+def published(records: Sequence[Record], dataset: str) -> list[Table]:
+    """A table per protocol whose numbers somebody has published for a data set."""
+    papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
+    protocols = sorted({r.cell.protocol for r in papers})
+    return [_table([r for r in papers if r.cell.protocol == word], f"{dataset}: published elsewhere, {word}") for word in protocols]
+
+
+def _table(papers: Sequence[Record], title: str) -> Table:
+    metrics = sorted({s.metric for r in papers for s in r.scores if s.finding == "mean"})
+    rows = [(*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)) for r in papers]
+    return Table(title, ABOUT, (*HEADER, *metrics), tuple(sorted(rows, key=lambda row: (row[1], row[0]))))
+
+
+def _reference(stated: Reference | None, remark: str) -> tuple[str, ...]:
+    if stated is None:  # of a record that was made before references were stated
+        return (*(NOT_STATED for _ in HEADER[:-1]), remark)
+    of = stated
+    quoted = of.quoted_by or NOTHING
+    return (of.authors, str(of.year), of.identifier, of.table, of.hand, quoted, of.split, of.n, of.tuned_on, remark)
+
+
+def _value(record: Record, metric: str) -> str:
+    score = record.find(metric)
+    return NOTHING if score is None else number(score.value)

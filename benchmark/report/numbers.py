@@ -1,0 +1,61 @@
+"""``leaderboard.csv``: the rows of the main tables as numbers."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from benchmark.records.record import Record
+from benchmark.report import leaderboard, select, standing
+from benchmark.report.columns import MODEL, Column
+from benchmark.report.table import NOTHING
+
+CELL = ("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "alignment")
+"""What is said of the cell; beside it ``images`` (of a part that slow methods explain) and ``method``."""
+NAMED = {"− prior [95 %]": "above_prior", "p (Holm)": "p_holm", "P(first)": "p_first", "auroc, boxed images": "auroc@boxed"}
+"""Heading -> its name here, where the two differ by more than the interval."""
+Value = float | int | str | None
+
+
+def numbers(records: Sequence[Record]) -> str:
+    """The text of the file: a line per row of the main tables, in their order; nothing where there is no value.
+
+    Where a column of the Markdown shows an interval, ``<name>_low`` and ``<name>_high`` stand behind its value.
+    """
+    lines = [
+        line
+        for dataset in select.datasets(records)
+        for images in (None, *select.parts(records, dataset))
+        for line in _lines(records, dataset, images)
+    ]
+    names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return text.getvalue()
+
+
+def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
+    rows = standing.ranked(select.board(records, dataset, images))
+    columns = [column for column in leaderboard.columns(records, rows, images) if column not in MODEL]
+    return [_line(record, columns) for record in rows]
+
+
+def _line(record: Record, columns: Sequence[Column]) -> dict[str, Value]:
+    cell: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL} | {"images": select.explained_images(record)}
+    for column in columns:
+        cell |= _values(column, record)
+    return cell
+
+
+def _values(column: Column, record: Record) -> dict[str, Value]:
+    name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]"))
+    if column.pick is None:
+        return {name.replace(" ", "_"): column.cell(record).replace(NOTHING, "")}
+    score = column.pick(record)
+    name = name.replace(" ", "_")
+    if column.counts:
+        return {name: None if score is None else score.n}
+    values: dict[str, Value] = {name: None if score is None else score.value}
+    interval = {} if score is None or score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
+    return values | interval

@@ -1,0 +1,139 @@
+"""Packing: nothing is lost, nothing is written twice, and a kill in its middle costs nothing."""
+
+import pandas as pd
+import pytest
+
+from benchmark import records
+from benchmark.records import Cell, Record, Score, Stratum, cases, load, pack, packed, write
+from core.errors import DataError
+
+CELL = ["dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method"]
+LONG = [*CELL, "alignment", "protocol", "threshold_origin", "finding", "metric", "value", "low", "high", "n", "status", "reason", "source"]
+
+
+def cell(method="cam", **fields):
+    return Cell(dataset="phantom", backbone="custom", model_id="a", method=method, protocol="locus", img_size=64, seed=0, **fields)
+
+
+def hit(value, **fields):
+    return Score(finding="mean", metric="hit@iou.3", value=value, n=12, threshold_origin="cross-fitted", **fields)
+
+
+ROWS = [{"image": "i", "patient": "p", "finding": "Mass", "iou": 0.25, "hit@iou.3": False}]
+SMALL = Stratum(variable="size", group="small", scores=(hit(0.1),))
+RECORDS = [
+    Record(cell=cell(), scores=(hit(0.5, low=0.4, high=0.6), hit(None, reason="0 of 0")), thresholds={"fixed": {"Mass": [0.5]}}),
+    Record(cell=cell("gradcam", data={"images": 7}), scores=(hit(1 / 3),), strata=(SMALL,)),
+    Record(cell=cell("pcam"), status="n/a", reason="another pooling", strata=(Stratum(variable="size", group="large"),)),
+]
+
+
+@pytest.fixture
+def suite(tmp_path):
+    folder = tmp_path / "results" / "tiny"
+    for record in RECORDS:
+        write(record, folder)
+        cases.write(ROWS, record.cell, folder)
+    return folder
+
+
+def files(folder):
+    return {file.name: file.read_bytes() for file in folder.glob("*") if file.is_file()}
+
+
+def by_key(found):
+    return {record.key: record for record in found}
+
+
+def test_packed_records_are_those_at_work_and_these_are_gone(suite):
+    before = load(suite)
+    pack(suite)
+    assert load(suite) == before
+    assert by_key(before) == by_key(RECORDS)
+    assert set(files(suite)) == {"cells.parquet", "records.parquet", "cases.parquet"}
+    assert records.at_work(suite) == []
+
+
+def test_the_long_view_has_the_promised_columns_a_row_per_score_and_one_for_a_record_without(suite):
+    pack(suite)
+    table = pd.read_parquet(suite / "records.parquet")
+    assert set(LONG) < set(table.columns)
+    assert len(table) == 2 + 2 + 1
+    absent = table[table["status"] == "n/a"].iloc[0]
+    assert (absent["method"], absent["reason"]) == ("pcam", "another pooling")
+    assert pd.isna(absent["metric"])
+    assert table.loc[table["variable"] == "size", "value"].tolist() == [0.1]
+    assert set(table.loc[table["method"] == "gradcam", "images"]) == {7}
+
+
+def test_packing_again_touches_no_file(suite):
+    pack(suite)
+    before = {name: (suite / name).stat().st_ino for name in files(suite)}
+    pack(suite)
+    assert {name: (suite / name).stat().st_ino for name in files(suite)} == before
+
+
+def test_a_record_at_work_stands_for_the_packed_one_of_its_cell(suite):
+    pack(suite)
+    write(RECORDS[0].model_copy(update={"scores": (hit(0.9),)}), suite)
+    assert load(suite)[0].find("hit@iou.3").value == 0.9
+    assert len(load(suite)) == 3
+
+
+def test_records_that_are_not_kept_are_gone_with_their_rows(suite):
+    pack(suite)
+    pack(suite, RECORDS[:1])
+    assert load(suite) == RECORDS[:1]
+    assert set(pd.read_parquet(suite / "cases.parquet")["method"]) == {"cam"}
+    assert not cases.exist(RECORDS[1].cell, suite)
+
+
+@pytest.mark.parametrize("file", ["cells.parquet", "records.parquet", "cases.parquet"])
+def test_a_kill_before_any_of_the_files_is_in_place_loses_nothing(suite, file, monkeypatch):
+    whole = by_key(load(suite))
+    save = packed.save
+
+    def killed(content, where):
+        if where.name == file:
+            raise KeyboardInterrupt
+        save(content, where)
+
+    monkeypatch.setattr(packed, "save", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pack(suite)
+    monkeypatch.undo()
+    assert by_key(load(suite)) == whole
+    pack(suite)
+    assert by_key(load(suite)) == whole
+    assert [cases.read(record.cell, suite)["iou"].tolist() for record in RECORDS] == [[0.25]] * 3
+
+
+def test_rows_of_a_cell_are_the_same_at_work_and_packed(suite):
+    before = cases.read(RECORDS[1].cell, suite)
+    pack(suite)
+    after = cases.read(RECORDS[1].cell, suite)
+    pd.testing.assert_frame_equal(before, after[before.columns], check_dtype=False)
+    assert after["iou"].dtype == "float32"
+
+
+def test_a_broken_packed_file_is_one_sentence_with_its_path(suite):
+    pack(suite)
+    (suite / "records.parquet").write_bytes(b"no parquet")
+    with pytest.raises(DataError, match=r"records\.parquet"):
+        load(suite)
+
+
+def test_an_earlier_layout_is_read_and_packed(tmp_path):
+    write(RECORDS[0], tmp_path / "else")
+    old = tmp_path / "results" / "tiny" / "records"
+    old.parent.mkdir(parents=True)
+    (tmp_path / "else" / "records").rename(old)
+    assert load(old.parent) == RECORDS[:1]
+    pack(old.parent)
+    assert load(old.parent) == RECORDS[:1]
+    assert not list(old.glob("*.json"))
+
+
+def test_records_at_work_of_published_results_lie_below_runs_and_never_beside_them(tmp_path):
+    assert write(RECORDS[0], tmp_path / "results" / "tiny").parent == tmp_path / "runs" / "records" / "tiny"
+    assert write(RECORDS[0], tmp_path / "runs" / "results" / "tiny").parent == tmp_path / "runs" / "results" / "tiny" / "records"
