@@ -12,7 +12,7 @@ import pytest
 pytestmark = pytest.mark.doors
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "main.py")
-BLOCK = re.compile(r"```(python|toml|sh)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
 DEMO = """
 title: The demo, smaller
 about: Too small to mean anything.
@@ -58,3 +58,28 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
     table = (checkout / "results" / "demo" / "leaderboard.md").read_text()
     assert "mycam" in table
     assert "hole" in table
+
+
+def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):
+    text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "yaml")
+    (checkout / text.splitlines()[0].removeprefix("# ")).write_text(text)
+    done = typed(checkout, "python -m benchmark.run --suite mine")
+    assert done.returncode == 0, done.stderr
+    assert {"AVG", "PCAM"} <= set(re.findall(r"AVG|PCAM", done.stdout))
+
+
+def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
+    blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
+    script = checkout / "blocks.py"
+    script.write_text("\n".join([*blocks[:-1], "print(len(result.scores), found.shape, picture.shape == boxed[0].frame)"]))
+    done = typed(checkout, "python blocks.py")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("4) True\n")
+
+
+def test_two_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    *lines, last = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())][-1].strip().splitlines()
+    names = {}
+    exec("\n".join(lines), names)
+    assert f"{eval(last, names):.3f}".lstrip("0") in last
