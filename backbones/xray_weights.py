@@ -81,7 +81,7 @@ def _library(word: str) -> ModuleType:
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
-        raise NotAvailableError(f"--pretrained {word} needs torchxrayvision: pip install torchxrayvision, or --pretrained False") from error
+        raise NotAvailableError(f"--pretrained {word} needs torchxrayvision: pip install '.[xrv]', or --pretrained False") from error
     finally:
         sys.path[:] = path
     found: ModuleType = torchxrayvision

@@ -11,7 +11,7 @@ from core.errors import DataError
 READERS = {"1.2.840.10008.1.2.5": "pydicom", **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow")}
 """Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest: lossless JPEG, JPEG-LS
 and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there (``docs/data_setup.md``)."""
-OTHERS, INSTALL = "pylibjpeg", "pip install pylibjpeg pylibjpeg-libjpeg (the latter is under the GPL, version 3)"
+OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
 """What decoding broken pixels ends in."""
 Values = tuple[NDArray[np.float64], float, float]

@@ -16,7 +16,7 @@ def run(config: TrainConfig, typed: Set[str]) -> Path:
     try:
         import optuna  # noqa: F401
     except ImportError:
-        raise NotAvailableError("--search needs Optuna: pip install optuna") from None
+        raise NotAvailableError("--search needs Optuna: pip install '.[search]'") from None
     from benchmark.search.study import search
 
     return search(config, typed)
