@@ -15,7 +15,7 @@ $(STAMP): pyproject.toml constraints.txt
 setup: $(STAMP) ## make .venv with everything that the project and its tests need
 
 demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about eight minutes on two cores)
-	$(BIN)/python -m benchmark.run --suite demo --overwrite always
+	$(BIN)/python -m benchmark.run --suite demo --overwrite always --results runs/results
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 
 test: $(STAMP)  ## all tests but the slow ones, file by file on up to four processors

@@ -333,8 +333,8 @@ class RunConfig(EngineFlags):
     """Folder of the data set's files, instead of the one that the suite names."""
     columns: tuple[str, ...] = ()
     """Columns of leaderboard.tex, by their headings in leaderboard.md; none: as many as a page holds."""
-    results: str = "results"
-    """Folder of records and tables, one folder per suite."""
+    results: str | None = None
+    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published plan."""
     runs: str = "runs/suites"
     """Folder of checkpoints and stored maps, one folder per suite."""
     cache_dir: str | None = None

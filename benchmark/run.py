@@ -4,9 +4,10 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmark import modes, suite
-from benchmark.report import tables
+from benchmark.report import beside, tables
 from config import RunConfig
 from core import cli
 from core.errors import LocusError
@@ -22,18 +23,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     say = functools.partial(print, flush=True)
     if (asked := modes.mode(config, typed)) != "run":
         return modes.answer(asked, config, say)
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     stopped: list[str] = []
+    folders: list[Path] = []
     for name in suite.names(config):
         outcome = suite.run(name, config, say)
-        found, stopped = found + outcome.counts, [*stopped, *outcome.stopped]
+        counts, stopped, folders = counts + outcome.counts, [*stopped, *outcome.stopped], [*folders, outcome.folder.path.parent]
         if not config.dry_run and not config.all:
-            say(tables.headline(suite.folder(name, config), outcome.records))
-    if not config.dry_run:
-        say(f"results: {tables.index(suite.folder('', config))} ({', '.join(f'{n} {status}' for status, n in sorted(found.items()))})")
+            say(tables.headline(outcome.folder.path, outcome.records))
+            say(beside.text(outcome.records, outcome.folder.published))
+    for folder in dict.fromkeys(folders if not config.dry_run else []):
+        say(f"results: {tables.index(folder)} ({', '.join(f'{n} {status}' for status, n in sorted(counts.items()))})")
     if stopped:
         raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
-    return 1 if found["failed"] else 0
+    return 1 if counts["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.shown import Shown
 from benchmark.trained import Trained, drawn
+from benchmark.training import provenance
 from benchmark.validity.base import Check
 from benchmark.words import BOARD, CLASSIFICATION, CLASSIFIER, READERS
 from config import EngineFlags
@@ -158,6 +159,9 @@ def _common(trained: Sequence[Trained]) -> dict[str, Any]:
     return {
         "checkpoints": tuple(run.digest for run in trained),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
+        "training": provenance.read(trained[0].folder),
+        "scoring": provenance.of_scoring(),
+        "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data": trained[0].data.describe,
     }

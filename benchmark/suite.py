@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import methods
-from benchmark import cells, plan, records
+from benchmark import cells, plan, records, results_folder
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Cell, Record
 from benchmark.records.record import Status
 from benchmark.report import tables
+from benchmark.results_folder import ResultsFolder
+from benchmark.words import PAIRED
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError, LocusError, WriteError
 from datasets import limits
@@ -28,11 +30,6 @@ class Work:
 
     model: ModelPlan
     cells: tuple[Cell, ...]
-
-
-def folder(name: str, config: RunConfig) -> Path:
-    """Where the records and tables of a suite lie."""
-    return Path(config.results) / name
 
 
 def suites(config: RunConfig) -> Path:
@@ -63,6 +60,8 @@ class Outcome:
     """A sentence for each model that could not run."""
     records: list[Record]
     """All that the suite has now."""
+    folder: ResultsFolder
+    """Where they lie."""
 
 
 def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
@@ -72,8 +71,11 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
     on. Raises ``LocusError`` for a bad suite and when the disk refuses.
     """
     suite = plan.load(name, suites(config))
-    place = folder(name, config)
+    folder = results_folder.choose(suite, config)
+    place = folder.path
     _check_words(suite, config)
+    if folder.reason:
+        tell(f"{name}: {folder.reason}: records and tables go to {place}, the published rows beside them")
     there = found(place)
     todo = work(suite, config, there)
     total = sum(len(part.cells) for part in todo)
@@ -88,10 +90,17 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
         from benchmark.settle import settle  # its statistics would slow the start of a dry run and of every answer
 
         planned = [cell for model in plan.models(suite, overrides(config)) for cell in cells.cells(suite, model, _named(config))]
-        changed = bool(todo) or bool(records.at_work(place))
+        changed = bool(todo) or bool(records.at_work(place)) or PAIRED in config.protocol
         there = settle(suite, planned, found(place) if todo else there, place, changed)
+        there = _beside(there, folder.published)
         tables.write(place, title=suite.title, about=suite.about, records=there, columns=config.columns)
-    return Outcome(Counter(record.status for record in there if record.source == "run"), tuple(stopped), there)
+    return Outcome(Counter(record.status for record in there if record.source == "run"), tuple(stopped), there, folder)
+
+
+def _beside(own: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """A user's own records and the published ones of other cells: those of the same cells are compared in words instead."""
+    keys = {record.key for record in own}
+    return [*own, *(record for record in published if record.key not in keys)]
 
 
 def _check_words(suite: Suite, config: RunConfig) -> None:

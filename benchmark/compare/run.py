@@ -23,7 +23,7 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     if len(config.compare) != 2:
         given = len(config.compare)
         raise BadValueError(f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path")
-    first, second = (resolve(word, Path(config.results)) for word in config.compare)
+    first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
     found = pairing(first, second)
     left_out: list[str] = []
     rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, left_out)])

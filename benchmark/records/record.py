@@ -6,12 +6,15 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from benchmark.records.provenance import Provenance
 from core import files
 
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "n/a", "failed"]
-Source = Literal["run", "paper"]
+Source = Literal["run", "paper", "published"]
+PUBLISHED = "published"
+"""The source of a published record that stands beside a user's own: no file states it."""
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
 
@@ -137,6 +140,12 @@ class Record(_Frozen):
     """Hashes of the checkpoints behind the numbers: one per fold."""
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
+    training: Provenance | None = None
+    """How the networks were trained; None where that was not recorded, as before these were, or where there is no network."""
+    scoring: Provenance | None = None
+    """How they were explained and scored."""
+    fingerprint: str = ""
+    """Hash of the images, labels and boxes that were scored; nothing where it was not recorded."""
     created: str = ""
     """UTC, ISO 8601."""
     seconds: float | None = None

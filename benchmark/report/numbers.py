@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 
+from benchmark import validity as checks
 from benchmark.records.record import Record
 from benchmark.report import leaderboard, select, standing
 from benchmark.report.columns import MODEL, Column
@@ -37,12 +38,29 @@ def numbers(records: Sequence[Record]) -> str:
 
 def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
     rows = standing.ranked(select.board(records, dataset, images))
+    if not rows and images is None:
+        return [_check(record) for word in checks.names() for record in select.of_check(records, dataset, word)]
     columns = [column for column in leaderboard.columns(records, rows, images) if column not in MODEL]
     return [_line(record, columns) for record in rows]
 
 
+def _cell(record: Record) -> dict[str, Value]:
+    return {name: getattr(record.cell, name) for name in CELL} | {"images": select.explained_images(record)}
+
+
+def _check(record: Record) -> dict[str, Value]:
+    """The row of a validity check: every mean that its record holds."""
+    cell = _cell(record) | {"method": record.method}
+    for score in record.scores:
+        if score.finding == "mean":
+            origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
+            name = score.metric + origin
+            cell |= {name: score.value} | ({} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high})
+    return cell
+
+
 def _line(record: Record, columns: Sequence[Column]) -> dict[str, Value]:
-    cell: dict[str, Value] = {name: getattr(record.cell, name) for name in CELL} | {"images": select.explained_images(record)}
+    cell = _cell(record)
     for column in columns:
         cell |= _values(column, record)
     return cell

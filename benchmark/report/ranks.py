@@ -80,7 +80,7 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
 
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
-    every = [r for r in select.board(records, dataset, images) if r.source == "run" and r.cell.method not in CEILINGS]
+    every = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
     names = {select.model_of(r): select.network(r) for r in every}
     of = {method: [r for r in every if r.cell.method == method] for method in sorted({r.cell.method for r in every})}
     shared = {method: own for method, own in of.items() if len(own) == len(names)}

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
@@ -16,8 +17,10 @@ def rests_on(records: Sequence[Record], thresholds: str) -> str:
     told += [f"seeds {_merged(r.cell.seed for r in records)}", f"image size {_merged(r.cell.img_size for r in records)}"]
     told += [f"{name} {_merged(words)}" for name in ("attention_map", "alignment") if (words := _stated(records, name))]
     versions = {name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)}
+    trained = _merged(provenance.told(r.training) for r in records)
     software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
-    return f"Rests on: {'; '.join(told).replace('attention_map', 'attention')}.\nThresholds: {thresholds}. Software: {software}."
+    about = "; ".join(told).replace("attention_map", "attention")
+    return f"Rests on: {about}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."
 
 
 def _stated(records: Sequence[Record], name: str) -> list[str]:

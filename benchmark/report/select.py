@@ -64,7 +64,7 @@ def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
     return sorted(
-        (r for r in records if r.scores and r.source == "run"),
+        (r for r in records if r.scores and r.source != "paper"),
         key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key),
     )
 
@@ -82,7 +82,7 @@ def board(records: Iterable[Record], dataset: str, images: int | None = None) ->
 
 def is_method(record: Record) -> bool:
     """Whether a record takes part in a ranking: run here, no baseline, not the limit."""
-    return record.source == "run" and record.cell.method not in UNRANKED
+    return record.source != "paper" and record.cell.method not in UNRANKED
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmark.records.record import Record
+from benchmark.records.record import PUBLISHED, Record
 from benchmark.report.select import is_method, main_value, model_of, network
 from benchmark.report.table import NOTHING
 from benchmark.words import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
@@ -48,7 +48,7 @@ def best(records: Iterable[Record]) -> Record | None:
 
 def notes(record: Record, records: Sequence[Record]) -> str:
     """Limit, baseline, below a baseline, failed cases: joined by semicolons."""
-    told = [KINDS.get(record.cell.method, "")]
+    told = [KINDS.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if is_method(record) and (rivals := beaten_by(record, records)):
         told.append(f"no rank: below {', '.join(rivals)}")
     if record.status == "failed":

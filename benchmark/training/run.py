@@ -9,7 +9,7 @@ from typing import Any
 
 import lightning.pytorch as lightning
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, resume, runs, samplers
+from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs, samplers
 from benchmark.training.data import Batches, Side, loader
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
@@ -63,7 +63,7 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
     try:
         if history:
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
-        runs.write_config(config, folder)
+        provenance.write(config, folder)
         with memory.enough(ADVICE):
             epochs(module, sides, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmark import plan, published, suite
+from benchmark import plan, published, results_folder, suite
 from benchmark.compare import paired
 from benchmark.plan import ModelPlan, Suite
 from benchmark.records import Record
@@ -18,7 +18,7 @@ def answers(asked: Suite, own: Sequence[Record], every: Sequence[Record], config
     papers = [record for record in own if record.source == "paper"]
     pairs = [record for record in own if record.cell.protocol == PAIRED]
     yield from _looked_up(papers, lambda: [record for word in asked.published for record in published.read(word)])
-    yield from _looked_up(pairs, lambda: paired.made(suite.folder(asked.name, config), every))
+    yield from _looked_up(pairs, lambda: paired.made(results_folder.base(config) / asked.name, every))
     rest = [record for record in own if record not in papers and record not in pairs]
     models = {model.id: model for model in plan.models(asked, suite.overrides(config))}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
@@ -40,7 +40,7 @@ def _of_model(model: ModelPlan | None, own: Sequence[Record], asked: Suite, conf
     if model is not None and suite.absent(model) is None:
         from benchmark.verify.again import again  # torch and numba, where there is something to score
 
-        yield from again(model, own, Path(config.runs) / (asked.trainings or asked.name), suite.folder(asked.name, config))
+        yield from again(model, own, Path(config.runs) / (asked.trainings or asked.name), results_folder.base(config) / asked.name)
         return
     why = "the suite no longer has their model" if model is None else f"{suite.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
     yield from ((record, DataError(why)) for record in own)

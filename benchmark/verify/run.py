@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import methods
-from benchmark import plan, suite
+from benchmark import plan, results_folder, suite
 from benchmark.records import Record
 from benchmark.verify.answers import answers
 from benchmark.verify.figures import Answer, Difference
@@ -53,7 +53,7 @@ class Verdict:
 def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdict:
     asked, verdict = plan.load(name, suite.suites(config)), Verdict()
     suite.check_protocols(asked, config)
-    every = suite.found(suite.folder(name, config))
+    every = suite.found(results_folder.base(config) / name)
     chosen = _chosen(every, config)
     stated = [record for record in chosen if record.scores]
     tell(f"{name}: {len(stated)} records to verify")

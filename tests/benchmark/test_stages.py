@@ -1,6 +1,5 @@
 """From a trained model to cases: made once, then read from the disk, and the same images for every slow method."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -250,7 +249,7 @@ def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(train
     (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
     score.run(model, chosen, trained[0].folder.parent, tmp_path / "results", FLAGS)
-    found = [json.loads(path.read_text()) for path in (tmp_path / "results/records").glob("*.json")]
+    found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
     assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]

@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from benchmark import records
+
 pytestmark = pytest.mark.doors
 
 SUITE = """
@@ -59,9 +61,10 @@ def copy(ran, tmp_path):
 
 
 def record(folder, *words):
-    """The file of the record whose name holds all ``words``."""
-    (file,) = [path for path in (folder / "results/small/records").glob("*.json") if all(word in path.name for word in words)]
-    return file
+    """The record of the model, method, alignment and protocol that ``words`` name."""
+    every = {(r.cell.global_pool, r.cell.method, r.cell.alignment, r.cell.protocol): r for r in records.load(folder / "results/small")}
+    (found,) = [record for names, record in every.items() if set(words) <= set(names)]
+    return found
 
 
 def state(folder):
@@ -71,7 +74,7 @@ def state(folder):
 def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_nothing_is_written(door, places, copy):
     for checkpoint in copy.glob("runs/small/*/*.ckpt"):
         checkpoint.unlink()
-    before, count = state(copy), len(list((copy / "results/small/records").iterdir()))
+    before, count = state(copy), len(records.load(copy / "results/small"))
     done = door("benchmark.run", "--verify", "--suite", "small", *places(copy))
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"small: {count} records hold, 0 differ, 0 cannot be verified" in done.stdout
@@ -82,17 +85,19 @@ def test_every_record_of_a_finished_suite_holds_without_its_checkpoints_and_noth
 def spoilt(door, places, ran, tmp_path_factory):
     """A copy in which a score was edited, per-case rows were edited, and maps are missing; and what verifying it says."""
     copy = Path(shutil.copytree(ran, tmp_path_factory.mktemp("spoilt") / "copy"))
-    edited = record(copy, "PCAM", "layercam", "aligned-pointing")
-    content = json.loads(edited.read_text())
-    score = next(score for score in content["scores"] if score["finding"] == "mean")
-    true, score["value"] = score["value"], 0.987654
-    edited.write_text(json.dumps(content))
-    rows = copy / "results/small/cases/locus" / record(copy, "AVG", "-cam-", "aligned-locus").with_suffix(".parquet").name
-    pd.read_parquet(rows).assign(**{"hit@iou.3": True}).to_parquet(rows, index=False)
+    true = record(copy, "PCAM", "layercam", "aligned", "pointing")
+    score = next(score for score in true.scores if score.finding == "mean")
+    scores = [each.model_copy(update={"value": 0.987654}) if each == score else each for each in true.scores]
+    records.write(true.model_copy(update={"scores": tuple(scores)}), copy / "results/small")
+    records.pack(copy / "results/small")
+    file = copy / "results/small/cases.parquet"
+    rows = pd.read_parquet(file)
+    rows.loc[rows["key"] == record(copy, "AVG", "cam", "aligned", "locus").key, "hit@iou.3"] = True
+    rows.to_parquet(file, index=False)
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     done = door("benchmark.run", "--verify", "--suite", "small", "--method", "cam", "layercam", *places(copy))
     assert done.returncode == 1, done.stderr
-    return f"({content['key']})", f"mean {score['metric']} value: stated 0.987654, found {true}", done.stdout
+    return f"({true.key})", f"mean {score.metric} value: stated 0.987654, found {score.value}", done.stdout
 
 
 def test_an_edited_score_is_named_with_what_is_stated_and_what_was_found(spoilt):
@@ -129,7 +134,8 @@ def test_what_a_protocols_records_hold_can_be_asked_alone(door, places, ran):
 
 def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, places, copy):
     before = {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()}
-    record(copy, "AVG", "-cam-", "paired").unlink()
+    gone = record(copy, "AVG", "cam", "paired").key
+    records.pack(copy / "results/small", [each for each in records.load(copy / "results/small") if each.key != gone])
     shutil.rmtree(copy / "runs")
     done = door("benchmark.run", "--suite", "small", "--protocol", "paired", *places(copy))
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,7 @@ import heatmap
 import main as trains
 from benchmark import check as checks
 from benchmark.plan import identity
+from benchmark.records import load
 from config import TrainConfig
 from core.cli import parse
 from datasets.download import Kaggle
@@ -58,7 +59,7 @@ def scored(tmp_path, door):
         places = ["--results", tmp_path / "results", "--runs", tmp_path / "runs", "--cache_dir", tmp_path / "cache"]
         done = door("benchmark.run", "--suite", "tiny", "--suites", tmp_path, *places, "--threads", "1")
         assert done.returncode == 0, done.stderr
-        records = [json.loads(path.read_text()) for path in (tmp_path / "results/tiny/records").glob("[!.]*.json")]
+        records = [record.model_dump(mode="json") for record in load(tmp_path / "results/tiny")]
         own = [record for record in records if record["cell"]["protocol"] == fields["protocol"]]
         assert {record["status"] for record in own} == {"ok"}
         means = {r["cell"]["method"]: {s["metric"]: s.get("value") for s in r["scores"] if s["finding"] == "mean"} for r in own}

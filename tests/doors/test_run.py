@@ -1,11 +1,12 @@
 """``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
 
-import json
 import shutil
 import time
 from pathlib import Path
 
 import pytest
+
+from benchmark import records
 
 pytestmark = pytest.mark.doors
 
@@ -30,6 +31,15 @@ methods: [cam]
 """
 
 
+SMALL = """
+title: Small
+about: Too small to mean anything.
+train: {dataset: "phantom:train=48,val=24,test=32", img_size: 64, epochs: 2, threads: 1, logger: [csv]}
+models:
+  - {backbone: custom, global_pool: [AVG, PCAM]}
+methods: [cam, gradcam]
+protocols: [locus]
+"""
 UNTRAINABLE = """
 title: One model of two cannot run
 about: Too small to mean anything.
@@ -46,6 +56,7 @@ protocols: [pointing]
 def suites(tmp_path_factory):
     folder = tmp_path_factory.mktemp("suites")
     (folder / "tiny.yaml").write_text(SUITE)
+    (folder / "small.yaml").write_text(SMALL)
     (folder / "absent.yaml").write_text(ABSENT)
     (folder / "untrainable.yaml").write_text(UNTRAINABLE)
     return folder
@@ -66,16 +77,22 @@ def undisturbed(door, flags, tmp_path_factory):
     return folder, done
 
 
+def recorded(folder, suite):
+    """Key -> every record of a suite without what a clock wrote."""
+    found = records.load(folder / "results" / suite) if (folder / "results" / suite).exists() else []
+    return {record.key: record.model_dump(mode="json", exclude={"created", "seconds"}) for record in found}
+
+
 def content(folder):
-    """Every record without what a clock wrote."""
-    records = {path.name: json.loads(path.read_text()) for path in sorted((folder / "results/tiny/records").glob("[!.]*.json"))}
-    return {name: {k: v for k, v in record.items() if k not in ("created", "seconds")} for name, record in records.items()}
+    return recorded(folder, "tiny")
 
 
 def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
-    assert {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "records"} <= made
+    packed = {"records.parquet", "cells.parquet", "cases.parquet"}
+    assert made == {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "ranks.svg", "seed.xlsx", *packed}
+    assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
     assert "hit@iou.3" in done.stdout
     methods = {record["cell"]["method"] for record in content(folder).values()}
@@ -99,17 +116,35 @@ def test_a_record_counts_as_done_without_its_checkpoint_and_maps(door, flags, un
     assert "0 cells to run" in door("benchmark.run", "--suite", "tiny", *words).stdout
 
 
-@pytest.mark.parametrize("stage", ["training", "explaining", "writing"])
-def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, flags, undisturbed, tmp_path, stage):
-    sign = {"training": "runs/tiny/*/last.ckpt", "explaining": "runs/tiny/maps/*/*.npy", "writing": "results/tiny/records/*.json"}[stage]
-    running = started("benchmark.run", "--suite", "tiny", *flags(tmp_path))
+@pytest.fixture(scope="module")
+def small(door, flags, tmp_path_factory):
+    """A finished suite of two models under one protocol."""
+    folder = tmp_path_factory.mktemp("small")
+    done = door("benchmark.run", "--suite", "small", *flags(folder))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("stage", ["training", "explaining", "writing", "packed"])
+def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, flags, small, tmp_path, stage):
+    sign = {
+        "training": "runs/small/*/last.ckpt",
+        "explaining": "runs/small/maps/*/*.npy",
+        "writing": "runs/records/small/*.json",
+        "packed": "results/small/records.parquet",  # of the first model of two
+    }[stage]
+    running = started("benchmark.run", "--suite", "small", *flags(tmp_path))
     while not any(tmp_path.glob(sign)) and running.poll() is None:
-        time.sleep(0.01)
+        time.sleep(0.005)
     running.kill()
     assert running.wait() == -9, "it ended before it could be killed"
-    done = door("benchmark.run", "--suite", "tiny", *flags(tmp_path))
+    if stage == "packed":  # what git would have committed, in another checkout: the first model is not run again
+        shutil.rmtree(tmp_path / "runs")
+        left = door("benchmark.run", "--suite", "small", "--dry_run", *flags(tmp_path)).stdout
+        assert "for 1 models" in left
+    done = door("benchmark.run", "--suite", "small", *flags(tmp_path))
     assert done.returncode == 0, done.stderr
-    assert content(tmp_path) == content(undisturbed[0])
+    assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path):
@@ -121,9 +156,9 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path)
 def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path):
     done = door("benchmark.run", "--suite", "absent", *flags(tmp_path))
     assert done.returncode == 0, done.stderr
-    records = [json.loads(path.read_text()) for path in (tmp_path / "results/absent/records").glob("[!.]*.json")]
-    assert {record["status"] for record in records} == {"n/a"}
-    assert all("ask the clinic" in record["reason"] for record in records)
+    absent = recorded(tmp_path, "absent").values()
+    assert {record["status"] for record in absent} == {"n/a"}
+    assert all("ask the clinic" in record["reason"] for record in absent)
     assert "ask the clinic" in (tmp_path / "results/absent/leaderboard.md").read_text()
     assert "0 cells to run" in door("benchmark.run", "--suite", "absent", *flags(tmp_path)).stdout
 
@@ -131,11 +166,11 @@ def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path)
 def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(door, sentence, flags, tmp_path):
     done = door("benchmark.run", "--suite", "untrainable", *flags(tmp_path))
     assert "1 models could not run" in sentence(done)
-    records = [json.loads(path.read_text()) for path in (tmp_path / "results/untrainable/records").glob("[!.]*.json")]
-    failed = [record for record in records if record["status"] == "failed"]
+    every = recorded(tmp_path, "untrainable").values()
+    failed = [record for record in every if record["status"] == "failed"]
     assert {record["cell"]["backbone"] for record in failed} == {"resnet1888"}
     assert all("unknown backbone 'resnet1888'" in record["reason"] for record in failed)
-    assert len(failed) == len(records) / 2
+    assert len(failed) == len(every) / 2
     assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
 
 
@@ -148,21 +183,23 @@ def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it
     (tmp_path / "outside.yaml").write_text(text)
     done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path)
     assert done.returncode == 0, done.stderr
-    records = [json.loads(path.read_text()) for path in (tmp_path / "results/outside/records").glob("[!.]*.json")]
-    assert [r["status"] for r in records if r["cell"]["method"].endswith("mine.py:Mine")] == ["ok"]
+    (mine,) = [r for r in recorded(tmp_path, "outside").values() if r["cell"]["method"].endswith("mine.py:Mine")]
+    assert (mine["status"], mine["method_name"]) == ("ok", "mine")
+    assert "| mine |" in (tmp_path / "results/outside/leaderboard.md").read_text()
+    assert "mine.py" not in (tmp_path / "results/outside/leaderboard.md").read_text()
 
 
 def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(door, sentence, flags, tmp_path):
     (tmp_path / "one.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
     run = ["--suite", "one", *flags(tmp_path), "--suites", tmp_path]
     assert door("benchmark.run", *run).returncode == 0
-    records = {path: path.read_bytes() for path in (tmp_path / "results/one/records").glob("*.json")}
+    before = recorded(tmp_path, "one")
     for maps in (tmp_path / "runs").rglob("maps"):
         shutil.rmtree(maps)
     (tmp_path / "full").touch()  # a file where a folder should be
     told = sentence(door("benchmark.run", *run, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
     assert "cannot write" in told
-    assert {path: path.read_bytes() for path in (tmp_path / "results/one/records").glob("*.json")} == records
+    assert recorded(tmp_path, "one") == before
 
 
 def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_path):
@@ -172,8 +209,7 @@ def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_pa
     words = ["benchmark.run", "--suite", "breaks", *flags(tmp_path), "--suites", tmp_path]
 
     def status():
-        every = [json.loads(path.read_text()) for path in (tmp_path / "results/breaks/records").glob("[!.]*.json")]
-        return {Path(record["cell"]["method"]).name: record["status"] for record in every}
+        return {Path(record["cell"]["method"]).name: record["status"] for record in recorded(tmp_path, "breaks").values()}
 
     done = door(*words)
     assert done.returncode == 1, done.stderr
@@ -193,14 +229,13 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(door, flags, undisturb
     done = door("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
     assert "20 cells to run for 2 models" in done.stdout
-    assert "mine.py:Mine" in done.stdout
+    assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
     assert after.items() >= kept.items()
     assert {record["cell"]["method"] for name, record in after.items() if name not in before} == {f"{tmp_path}/mine.py:Mine"}
     assert "0 cells to run" in door("benchmark.run", "--suite", "tiny", *flags(folder)).stdout
     assert content(folder) == after
-    assert "mine.py:Mine" in (folder / "results/tiny/leaderboard.md").read_text()
 
 
 def test_records_made_anew_from_stored_maps_are_the_same(door, flags, undisturbed, tmp_path):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import main as trains
+from benchmark.records import load
 from tests.benchmark.test_elsewhere import nih  # noqa: F401 - a fixture
 from tests.datasets.trees_radiologists import (  # noqa: F401 - fixtures
     chestx_det_tree,
@@ -62,8 +63,7 @@ def test_a_suite_scores_the_set_and_heatmap_shows_it(tree, flags, door):
     places = ["--results", place / "results", "--runs", place / "runs", *common]
     done = door("benchmark.run", "--suite", "tiny", "--suites", place, *places)
     assert done.returncode == 0, done.stderr
-    cells = [json.loads(path.read_text())["cell"] for path in (place / "results/tiny/records").glob("[!.]*.json")]
-    assert ("readers" in {cell["method"] for cell in cells}) == (name == "vindr_cxr")
+    assert ("readers" in {record.cell.method for record in load(place / "results/tiny")}) == (name == "vindr_cxr")
     assert ("| readers |" in (place / "results/tiny/leaderboard.md").read_text()) == (name == "vindr_cxr")
     again = door("benchmark.run", "--suite", "tiny", "--suites", place, *places, "--verify")
     assert again.returncode == 0, again.stdout
@@ -81,7 +81,7 @@ def test_a_model_of_nih_is_scored_on_the_boxes_of_another_set_without_its_own_pa
     places = ["--results", place / "results", "--runs", place / "runs", *common]
     done = door("benchmark.run", "--suite", "tiny", "--suites", place, *places)
     assert done.returncode == 0, done.stderr
-    found = [json.loads(path.read_text()) for path in (place / "results/tiny/records").glob("[!.]*.json")]
+    found = [record.model_dump(mode="json") for record in load(place / "results/tiny")]
     own = [record for record in found if record["cell"]["protocol"] == "locus"]
     assert {record["cell"]["dataset"] for record in found} == {"rsna_pneumonia"}
     assert {(record["data"]["images_seen_in_training"], record["data"]["trained_on"]) for record in own} == {(5, "NIH")}

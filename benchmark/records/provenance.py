@@ -1,0 +1,51 @@
+"""On what machine and with what software a figure was made, beside its key: another rounding is another network."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NOT_RECORDED = "not recorded"
+
+
+class Provenance(BaseModel):
+    """What was used where ``auto`` or nothing was asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    precision: str
+    """Lightning's word: 32, bf16-mixed …"""
+    threads: int
+    """CPU threads of torch."""
+    device: str
+    """cpu, or the GPU's name."""
+    processor: str
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Software -> version."""
+
+    def differences(self, other: "Provenance") -> list[str]:
+        """What differs from ``other``'s, in words: ``threads 2 for 1``."""
+        mine, theirs = self.model_dump(), other.model_dump()
+        names = [name for name in type(self).model_fields if name != "versions" and mine[name] != theirs[name]]
+        told = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
+        versions = {*self.versions} & {*other.versions}
+        changed = sorted(name for name in versions if self.versions[name] != other.versions[name])
+        return told + [f"{name} {self.versions[name]} for {other.versions[name]}" for name in changed]
+
+
+def told(provenance: Provenance | None) -> str:
+    """Precision, threads, device and processor in a line."""
+    if provenance is None:
+        return NOT_RECORDED
+    p = provenance
+    return f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, {p.device}, {p.processor}"
+
+
+def why_other(published: Any, here: Any) -> str:
+    """Why two records of one cell may differ: what is known of how each training was made."""
+    rounding = "Other threads, precision, processor or software round otherwise, and another rounding is another network"
+    if published.checkpoints and published.checkpoints == here.checkpoints:
+        return "Both rest on the same weights."
+    if published.training is None or here.training is None:
+        return f"{rounding}. Published: {told(published.training)}. Here: {told(here.training)}."
+    differ = here.training.differences(published.training)
+    return f"{rounding}. Here: {', '.join(differ) if differ else 'the same of all of these as published'}."

@@ -1,0 +1,76 @@
+"""What a training or a scoring ran on, as it is recorded beside its figures: see ``benchmark.records.provenance``."""
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from benchmark.records.provenance import Provenance
+from benchmark.training import checkpoints, devices, machine
+from config import TrainConfig
+from core.errors import DataError
+from core.files import write_json, write_text
+from core.types import Sample
+
+PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy")
+FILE = "provenance.json"
+
+
+def of_training(config: TrainConfig) -> Provenance:
+    """The machine of a training that begins now."""
+    return _used(machine.precision_here(config), devices.named(devices.first(config, devices.gpus())))
+
+
+def of_scoring() -> Provenance:
+    """The machine that explains and scores now; maps are made in single precision."""
+    return _used("32", "cpu" if not torch.cuda.is_available() else torch.cuda.get_device_name())
+
+
+def _used(precision: str, device: str) -> Provenance:
+    versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    threads = torch.get_num_threads()
+    return Provenance(precision=precision, threads=threads, device=device, processor=_processor(), versions=versions)
+
+
+def _processor() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, "") or platform.processor() or platform.machine()
+
+
+def write(config: TrainConfig, folder: Path) -> None:
+    """Write ``config.yaml``, which ``--config`` takes, with what ``auto`` stands for as comments, and ``provenance.json``."""
+    used = of_training(config)
+    software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
+    facts = (f"precision {used.precision}", f"threads {used.threads}", f"device {used.device}, {used.processor}", software)
+    comments = "".join(f"# used: {fact}\n" for fact in facts)
+    write_json(folder / FILE, used.model_dump())
+    write_text(folder / "config.yaml", comments + yaml.safe_dump(checkpoints.plain(config), sort_keys=False))
+
+
+def read(folder: Path) -> Provenance | None:
+    """What a run recorded; None for one that was made before this was recorded, or elsewhere."""
+    file = folder / FILE
+    if not file.is_file():
+        return None
+    try:
+        return Provenance.model_validate_json(file.read_bytes())
+    except ValueError as error:
+        raise DataError(f"{file} is broken: remove it") from error
+
+
+def fingerprint(samples: Iterable[Sample]) -> str:
+    """16 hex digits of the images' names, labels and truth boxes, in their order: the same wherever the files lie."""
+    digest = hashlib.sha256()
+    for sample in samples:
+        digest.update(sample.image_id.encode() + np.asarray(sample.labels, dtype="<f4").tobytes())
+        for finding, boxes in sorted(sample.boxes.items()):
+            digest.update(finding.encode() + np.asarray(boxes, dtype="<f8").tobytes())
+    return digest.hexdigest()[:16]
