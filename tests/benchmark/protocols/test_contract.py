@@ -156,5 +156,5 @@ def test_the_rows_of_all_cells_are_one_table_also_where_a_method_never_finds_any
     flat = [dataclasses.replace(c, map=c.map * 0) for c in good]
     for method, some in (("a", flat), ("b", good)):
         stored.write(evaluate(name, some).rows, Cell(dataset="planted", protocol=name, method=method), tmp_path)
-    table = pd.read_parquet(tmp_path / "cases" / name)
+    table = pd.read_parquet(tmp_path / "records" / "cases" / name)
     assert table["method"].value_counts().to_dict() == {m: len(evaluate(name, good).rows) for m in "ab"}
