@@ -49,8 +49,8 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     folder = Path(folder)
     kept = load(folder) if records is None else list(records)
     at_work = loose(folder)
+    cases.pack({record.key for record in kept}, folder)  # first: a record that is packed has its rows
     packed.write(kept, folder)
-    cases.pack({record.key for record in kept}, folder)
     for file in at_work:
         with writing(file):
             file.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """``python -m benchmark.run --compare`` and ``--verify``, which run nothing, on a suite that ran."""
 
 import csv
-import json
 import shutil
 import subprocess
 import sys
@@ -168,9 +167,8 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran)
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    paired = json.loads(record(ran, "AVG", "-cam-", "paired").read_text())
-    gap = next(score for score in paired["scores"] if score["metric"] == "above_prior")
-    assert f"{gap['value']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]" in done.stdout
+    gap = record(ran, "AVG", "cam", "paired").find("above_prior")
+    assert f"{gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]" in done.stdout
 
 
 @pytest.mark.parametrize(
