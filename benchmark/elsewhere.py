@@ -33,7 +33,9 @@ def images(config: TrainConfig, other: TrainConfig) -> Dataset:
     shared = Shared(found, source.load(config, "test").findings, kept)
     counts = {"images_seen_in_training": len(found) - len(kept), "images_not_traced": patients.count("")}
     shared.describe |= {"trained_on": config.dataset, **counts}
-    log.info("%s: %d images of patients of the training are left out", found.name, counts["images_seen_in_training"])
+    sentence = "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known whose they are"
+    level = logging.WARNING if counts["images_seen_in_training"] else logging.INFO
+    log.log(level, sentence, found.name, counts["images_seen_in_training"], len(found), config.dataset, counts["images_not_traced"])
     return shared
 
 

@@ -20,4 +20,5 @@ def load(config: TrainConfig | DoctorConfig, name: str, root: str | None, split:
         findings=config.num_classes,
         seed=config.data_seed,
         img_size=config.img_size,
+        cache=config.cache_dir if isinstance(config, TrainConfig) else None,
     )

@@ -40,6 +40,7 @@ def load(
     findings: int | None = None,
     seed: int = 0,
     img_size: int | None = None,
+    cache: Path | str | None = None,
     **options: Any,
 ) -> "Dataset":
     """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``; nothing is decoded yet.
@@ -47,13 +48,15 @@ def load(
     ``partition`` is official, patient or kfold (then ``split="test"`` is fold number ``fold`` of ``folds``); the last
     two and every validation cut go by patient, and depend on ``seed``. ``findings`` is a number of findings the data
     set has (None: its usual one). ``img_size`` matters only where the images are drawn: their frame is then
-    (img_size, img_size). Options of one data set are keyword arguments, or ride in the name: ``phantom:grain=.05``.
+    (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of DICOM files. Options of one data
+    set are keyword arguments, or ride in the name: ``phantom:grain=.05``.
     Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
     """
     from datasets.base import Request
 
     name = spelled(name)
-    request = Request(Path(root) if root is not None else None, split, partition, folds, fold, findings, seed, img_size)
+    paths = [Path(path) if path is not None else None for path in (root, cache)]
+    request = Request(paths[0], split, partition, folds, fold, findings, seed, img_size, paths[1])
     part: Callable[..., Dataset] = REGISTRY.get(name)
     found: Dataset = construct(functools.partial(part, request), "dataset", name, options)
     return found

@@ -32,6 +32,7 @@ class Request:
     findings: int | None = None
     seed: int = 0
     img_size: int | None = None
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:

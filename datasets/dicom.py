@@ -5,7 +5,7 @@ import logging
 import math
 import struct
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -57,18 +57,6 @@ def header(path: Path) -> Header:
         age = years(str(found.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
         return Header(_frame(path, found), str(found.get("PatientID") or ""), meta)
-
-
-def headers(paths: Iterable[Path]) -> tuple[dict[Path, Header], list[str]]:
-    """Path -> header of the files that have one, and the reason for each of the others."""
-    good: dict[Path, Header] = {}
-    bad: list[str] = []
-    for path in paths:
-        try:
-            good[path] = header(path)
-        except DataError as error:
-            bad.append(str(error))
-    return good, bad
 
 
 def decode(path: Path) -> NDArray[np.uint8]:

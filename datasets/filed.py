@@ -19,6 +19,8 @@ from datasets.base import Dataset, Request
 log = logging.getLogger(__name__)
 Truth = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
+SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
+"""What to do about boxes narrower than a pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,9 +128,14 @@ def grouped(
 ) -> tuple[Truth, int]:
     """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
 
-    Raises ``DataError`` with examples for boxes that are empty or wholly outside their image.
+    Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel, as those
+    given in shares of the image are.
     """
     edges = as_boxes(boxes)
+    small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
+    if small:
+        named = examples(f"{images[i]} {findings[i]} {edges[i].round(3).tolist()}" for i in small)
+        raise DataError(f"{path} has {len(small)} boxes narrower than a pixel: {named}; {SHARES}")
     rows = [i for i, image in enumerate(images) if image in frames]
     limits = np.array([frames[images[i]][::-1] * 2 for i in rows], np.float64).reshape(-1, 4)
     inside = np.clip(edges[rows], 0, limits)

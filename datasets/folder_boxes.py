@@ -13,6 +13,7 @@ from datasets.images import frame
 from datasets.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
 
 EDGES = ("x0", "y0", "x1", "y1")
+CORNERS = "write the edges of each box: x0, y0, x1 = x + width, y1 = y + height"
 
 
 def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[Truth, int]:
@@ -21,7 +22,7 @@ def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wante
     A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a row that
     occurs twice, and boxes without area or wholly outside.
     """
-    raw = read_csv(path, ("image", "finding", *EDGES))
+    raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
     image = raw["image"].map(lambda cell: image_name(cell, path))
     strange = image[~image.isin(table.index)]
     if len(strange):

@@ -1,6 +1,7 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pandas as pd
 
 from core.errors import DataError, examples
 from core.files import file_hash
-from datasets import dicom
 from datasets.base import Request
+from datasets.dicom_headers import read_headers
 from datasets.download import Kaggle
 from datasets.filed import Filed, Row, Truth, by_stem, drawn, grouped, task, with_file
 from datasets.tables import numbers, read_csv
@@ -36,7 +37,8 @@ class RsnaPneumonia(Filed):
     ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
     on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
     counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
-    the official partition is a draw by patient. Option ``whole=True``: all images are test, for a model trained on others.
+    the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option ``whole=True``: all
+    images are test, for a model trained on others.
 
     Licence: RSNA allows academic, educational, commercial and other use if it is named; Kaggle's copy has the challenge's
     rules, and NIH's terms hold for the images. Cite: Shih et al.,
@@ -56,8 +58,8 @@ class RsnaPneumonia(Filed):
         patients = [nih.get(image, image).split("_")[0] for image in images]
         truth, clipped = grouped(root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME))
         names = drawn(patients, request, whole=whole)
-        self.rows = _rows(root, images, patients, target, truth, files, nih)
-        self.rows = [row for row, name in zip(self.rows, names, strict=True) if name == self.split]
+        listed = _rows(root, images, patients, target, truth, files, nih)
+        self.rows = _described([row for row, name in zip(listed, names, strict=True) if name == self.split], root, request)
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
@@ -67,7 +69,6 @@ class RsnaPneumonia(Filed):
             "boxes_clipped": clipped,
             "tables": {name: file_hash(root / name) for name in (LABELS, MAPPING) if (root / name).is_file()},
         }
-        dicom.library()
 
 
 def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
@@ -95,6 +96,12 @@ def _nih(path: Path) -> dict[str, str]:
         return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in json.loads(path.read_text(encoding="utf-8-sig"))}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})") from error
+
+
+def _described(rows: list[Row], root: Path, request: Request) -> list[Row]:
+    """The rows with age, sex and view of their files' headers; whoever decodes a file without one hears why."""
+    heads, _ = read_headers(root, (row.path for row in rows), request.cache)
+    return [replace(row, meta={**heads[row.path].meta, **row.meta}) if row.path in heads else row for row in rows]
 
 
 def _rows(

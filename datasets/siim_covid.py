@@ -11,6 +11,7 @@ from core.seeds import generator
 from core.types import FloatArray
 from datasets import dicom
 from datasets.base import Request
+from datasets.dicom_headers import read_headers
 from datasets.download import Kaggle
 from datasets.filed import Filed, Row, by_stem, drawn, grouped, task, told_bad, with_file
 from datasets.siim_covid_tables import CLASSES, IMAGES, STUDIES, read_boxes, read_images
@@ -57,7 +58,7 @@ class SiimCovid(Filed):
         listed = table[~several] if studies == "single" else table
         files = by_stem(root, "train/*/*")
         present = with_file(root, listed.index, files, LAYOUT)
-        headers, bad = dicom.headers(files[image] for image in present)
+        headers, bad = read_headers(root, (files[image] for image in present), request.cache)
         table = table.loc[[image for image in present if files[image] in headers]]
         patients = [headers[files[str(image)]].patient or study for image, study in table["study"].items()]
         chosen = table.assign(patient=patients)[drawn(patients, request) == self.split]

@@ -15,6 +15,9 @@ from pandas.errors import ParserWarning
 from core.errors import DataError, UnknownNameError, examples
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
+AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
+OTHERS = {b";": "semicolons", b"\t": "tabs"}
+"""What parts the cells of tables that are none of ours."""
 COLUMNS, WIDEST = 2000, 200_000
 """Most columns of a table, and bytes of its heading and first row."""
 
@@ -24,20 +27,26 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
-def read_csv(path: Path, needed: Sequence[str]) -> pd.DataFrame:
-    """A CSV as text, empty cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken."""
-    _check_header(path)
+def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
+    """A CSV as text, empty cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken.
+
+    ``hint``: what to do about an absent column.
+    """
+    _check_header(path, needed)
     try:
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", ParserWarning)  # its only one here: cells beyond the heading, which it drops
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
         if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
             raise DataError(f"{path} has rows of more cells than its heading: is there a comma within a number or a name?")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is no text in UTF-8 ({error.object[error.start : error.end]!r}; is it Latin-1?): {AS_CSV}") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:
         if column not in table.columns:
-            raise DataError(f"{path} has no column {column!r}; it has: {', '.join(map(str, table.columns))}")
+            columns = ", ".join(map(str, table.columns))
+            raise DataError(f"{path} has no column {column!r}; it has: {columns}{hint and f'; {hint}'}")
     return table
 
 
@@ -47,15 +56,20 @@ def _is_full_beyond(path: Path, width: int) -> bool:
     return bool((cells.iloc[:, width:] != "").to_numpy().any())
 
 
-def _check_header(path: Path) -> None:
-    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read: no text, or far too wide."""
+def _check_header(path: Path, needed: Sequence[str]) -> None:
+    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read: empty, no text, no commas, far too wide."""
     try:
         with path.open("rb") as file:
             start = file.read(WIDEST + 1)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     if b"\0" in start:
-        raise DataError(f"{path} is no table in UTF-8 text: save it as CSV, UTF-8")
+        raise DataError(f"{path} is no table in UTF-8 text: {AS_CSV}")
+    if not start.strip():
+        raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), each further line is a row")
+    heading = start.splitlines()[0]
+    if others := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
+        raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
         widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]  # later rows are held to these by the reader
@@ -86,7 +100,8 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     values = pd.to_numeric(cells, errors="coerce")
     if not np.isfinite(values).all():
         wrong = cells[~np.isfinite(values)]
-        raise DataError(f"{path} has {len(wrong)} cells that are no numbers: {examples(map(repr, wrong))}")
+        advice = "; decimals are parted by points" if wrong.str.contains(r"\d,\d").any() else ""
+        raise DataError(f"{path} has {len(wrong)} cells that are no numbers: {examples(map(repr, wrong))}{advice}")
     return values.astype(float)
 
 

@@ -9,6 +9,7 @@ from core.errors import BadValueError
 from core.files import file_hash
 from datasets import dicom
 from datasets.base import Request
+from datasets.dicom_headers import read_headers
 from datasets.download import Kaggle
 from datasets.filed import Filed, Row, by_stem, drawn, task, told_bad, with_file
 from datasets.tables import first_of
@@ -60,7 +61,7 @@ class VindrCxr(Filed):
         images = with_file(root, listed, files, LAYOUT)
         names = drawn(images, request, np.array([image in test for image in images]) if test else None, whole)
         chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
-        headers, bad = dicom.headers(files[image] for image in chosen)
+        headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
         kept = [image for image in chosen if files[image] in headers]
         frames = {image: headers[files[image]].frame for image in kept}
         marks, clipped = _marks(tables, frames)

@@ -7,8 +7,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from benchmark.doctor.looked import Look, Read
-from core.boxes import area, clip
+from core.boxes import clip
 from core.errors import examples
+from datasets import splits
 
 Verdict = Literal["ok", "note", "wrong"]
 STRETCH = 0.02
@@ -49,6 +50,18 @@ def _unreadable(read: Read) -> Answer:
     return _told("unreadable files", bad, "wrong")
 
 
+def _missing(read: Read) -> Answer:
+    """Images that the tables list and that lie nowhere."""
+    return _told("listed images without a file", [f"{split} {count}" for split, count in read.missing.items() if count], "wrong")
+
+
+def _few(read: Read) -> Answer:
+    """Validation images by which a training chooses its checkpoint; a data set to test on only has none."""
+    count = len(read.labels.get("val", ()))
+    sentence = splits.doubt(count) if count else ""
+    return Answer("validation images", "note" if sentence else "ok", sentence or str(count))
+
+
 def _duplicates(read: Read) -> Answer:
     """The same pixels under two names: across splits a leak, within one a note."""
     groups = _same(read.looks)
@@ -58,14 +71,14 @@ def _duplicates(read: Read) -> Answer:
 
 
 def _outside(read: Read) -> Answer:
-    """Boxes that are not wholly inside their frame, or have no area."""
+    """Boxes that are not wholly inside their frame, or narrower than a pixel of it: such are given in shares of the image."""
     wrong = [f"{look.sample.image_id} {finding}" for look in read.looks for finding in look.sample.boxes if not _fits(look, finding)]
-    return _told("boxes outside", wrong, "wrong")
+    return _told("boxes outside or narrower than a pixel", wrong, "wrong")
 
 
 def _fits(look: Look, finding: str) -> bool:
     boxes = look.sample.boxes[finding]
-    return bool((area(boxes) > 0).all() and (clip(boxes, look.sample.frame) == boxes).all())
+    return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, look.sample.frame) == boxes).all())
 
 
 def _frames(read: Read) -> Answer:
@@ -136,6 +149,8 @@ QUESTIONS: tuple[Callable[[Read], Answer], ...] = (
     _duplicates,
     _labels,
     _unreadable,
+    _missing,
+    _few,
     _outside,
     _frames,
     _boxes_and_labels,

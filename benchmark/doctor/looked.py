@@ -43,6 +43,8 @@ class Read:
     """Split -> the sentence with which the data set refuses it."""
     left_out: int = 0
     """Images that the data set itself left out, since their files cannot be read."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Split -> images of its tables that have no file; of some data sets the count is that of all splits."""
     said: tuple[str, ...] = ()
     """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
 
@@ -63,7 +65,8 @@ def read(config: DoctorConfig) -> Read:
     left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
     told = {split: str(error) for split, error in refused.items()}
-    return Read(next(iter(parts.values())).findings, looks, labels, told, left_out, tuple(dict.fromkeys(said)))
+    missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
+    return Read(next(iter(parts.values())).findings, looks, labels, told, left_out, missing, tuple(dict.fromkeys(said)))
 
 
 class _Ear(logging.Handler):

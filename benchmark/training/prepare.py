@@ -14,7 +14,7 @@ from benchmark.training.module import Module, layout
 from config import TrainConfig
 from core.errors import BadValueError
 from core.registry import Registry
-from datasets import transforms
+from datasets import splits, transforms
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,8 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
     sides = {split: data.decode(config, part) for split, part in loaded.items()}
+    if config.keep == "best" and (doubt := splits.doubt(len(sides["val"]))):
+        log.warning("%s", doubt)
     loss.prepare(sides["train"].labels)
     config = batch_size.settled(config, machine.precision_here(config), folder, model, loss, sides["train"].labels)
     if machine.precision_here(config) == "64":

@@ -86,11 +86,14 @@ def test_masks_come_under_the_models_names(chestx_det_tree: Callable[..., Path])
     assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
 
 
-def test_a_patient_of_the_training_is_known_by_rsnas_mapping_and_left_out(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
+def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
     """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
     found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
     assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
     assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)
+    assert [r.levelname for r in caplog.records if "5 of 10 images are of patients that the training on NIH has seen" in r.message] == [
+        "WARNING"
+    ]
 
 
 def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811

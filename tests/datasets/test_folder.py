@@ -112,6 +112,11 @@ def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxe
         ("boxes.csv", "2,3,10.5,8", "20,3,30,8", "1 boxes that are empty or wholly outside their image: d.png Mass"),
         ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", "1 cells that are no numbers: 'inf'"),
         ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", "1 duplicate rows: f.png Mass 0 0 4 4"),
+        ("boxes.csv", "2,3,10.5,8", ".2,.3,.5,.8", "boxes.csv has 1 boxes narrower than a pixel: d.png Mass"),
+        ("boxes.csv", "2,3,10.5,8", '2,3,"10,5",8', "boxes.csv has 1 cells that are no numbers: '10,5'; decimals are parted by points"),
+        ("boxes.csv", "x0,y0,x1,y1", "x,y,w,h", r"boxes.csv has no column 'x0'; .* write the edges of each box: .* x1 = x \+ width"),
+        ("boxes.csv", ",", ";", "boxes.csv parts its cells by semicolons: save it as CSV in UTF-8, cells parted by commas"),
+        ("labels.csv", ",", "\t", "labels.csv parts its cells by tabs"),
     ],
 )
 def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old: str, new: str, sentence: str):
@@ -121,6 +126,16 @@ def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old:
     (root / file).write_text(text.replace(old, new))
     with pytest.raises(DataError, match=sentence):
         datasets.load("folder", root)
+
+
+def test_a_table_in_latin_1_or_without_a_line_is_one_sentence(folder_tree: Tree):
+    path = folder_tree() / "labels.csv"
+    path.write_bytes(path.read_text().replace("p3", "Müller").encode("latin-1"))
+    with pytest.raises(DataError, match=r"labels.csv is no text in UTF-8 \(b'\\xfc'; is it Latin-1\?\): save it as CSV in UTF-8"):
+        datasets.load("folder", path.parent)
+    path.write_bytes(b"\r\n")
+    with pytest.raises(DataError, match=r"labels.csv is empty: its first line names the columns \(image …\)"):
+        datasets.load("folder", path.parent)
 
 
 def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: Path):

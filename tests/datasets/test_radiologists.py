@@ -83,7 +83,8 @@ def test_rsnas_boxes_are_edges_clipped_and_a_row_twice_counts_once(rsna_pneumoni
     assert (len(data), data.labels.sum()) == (10, 5)
     assert data[1].boxes["Pneumonia"].tolist() == [[264, 152, 477, 531], [562, 152, 1024, 605]]
     assert (data[0].boxes, data[1].frame, data.describe["boxes_clipped"]) == ({}, (1024, 1024), 5)
-    assert data[9].meta == {"class": "Lung Opacity", "nih": "00000001_009.png"}
+    assert data[9].meta == {"class": "Lung Opacity", "nih": "00000001_009.png", "age": 49.0, "sex": "M", "view": "PA"}
+    assert (data[0].meta["age"], "view" in data[0].meta) == (40.0, False)
 
 
 def test_rsnas_patients_are_nihs_where_the_mapping_is_there(rsna_pneumonia_tree: Tree):

@@ -98,7 +98,8 @@ def rsna_pneumonia_tree(tmp_path: Path) -> Callable[[], Path]:
         pixels = np.tile(np.arange(64, dtype=np.uint8) * 4, (64, 1))
         for i in range(10):
             image = f"0004cfab-{i:02}"
-            write_dicom(tmp_path / "stage_2_train_images" / f"{image}.dcm", pixels, syntax="JPEG")
+            about = {"PatientAge": f"{40 + i:03}Y", "PatientSex": "FM"[i % 2], "ViewPosition": "PA" if i else ""}
+            write_dicom(tmp_path / "stage_2_train_images" / f"{image}.dcm", pixels, syntax="JPEG", **about)
             rows += [f"{image},264.0,152.0,213.0,379.0,1", f"{image},562,152,500,453,1"] if i % 2 else [f"{image},,,,,0"]
             classes += [f"{image},{'Lung Opacity' if i % 2 else 'Normal'}"] * (1 + i % 2)
             mapping.append({"subset_img_id": image, "img_id": f"{i % 8:08}_{i:03}.png", "orig_labels": []})

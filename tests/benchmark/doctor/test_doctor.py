@@ -12,7 +12,7 @@ from benchmark.doctor.checks import answers
 from benchmark.doctor.looked import read
 from benchmark.doctor.run import counts
 from config import DoctorConfig
-from core.errors import LeakError
+from core.errors import DataError, LeakError
 
 pytestmark = pytest.mark.planted
 ROWS = ["a.png,p1,train,1,0", "b.png,p2,val,0,", "c.png,p3,test,1,0", "d.png,p4,test,0,1"]
@@ -34,7 +34,10 @@ def config(root: Path) -> DoctorConfig:
 
 
 def verdicts(root: Path) -> dict[str, str]:
-    return {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    """What is not well, but for the one validation image of these folders."""
+    found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    return found
 
 
 def test_healthy_data_is_told_so_and_the_page_lies_below_the_output(root: Path):
@@ -87,10 +90,28 @@ def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
     }
 
 
-def test_images_without_a_file_are_a_note(root: Path):
+def test_images_without_a_file_are_wrong_and_named(root: Path):
     (root / "d.png").unlink()
-    told = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
-    assert verdicts(root) == {"warnings while loading": told}
+    named = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
+    assert verdicts(root) == {"listed images without a file": "wrong 1: test 1", "warnings while loading": named}
+
+
+def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,.1,.2,.5,.6\n")
+    with pytest.raises(DataError, match=r"1 boxes narrower than a pixel: c.png Mass \[0.1, 0.2, 0.5, 0.6\]; .* multiply shares of it"):
+        read(config(root))
+
+
+def test_a_box_of_which_the_image_holds_less_than_a_pixel_is_wrong(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,29.5,3,40,12\n")
+    assert verdicts(root)["boxes outside or narrower than a pixel"] == "wrong 1: c.png Mass"
+
+
+def test_a_hundred_validation_images_choose_without_a_note(root: Path):
+    for i in range(99):
+        shutil.copy(root / "b.png", root / f"{i}.png")
+    (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *(f"{i}.png,q{i},val,0," for i in range(99))]))
+    assert next(answer for answer in answers(read(config(root))) if answer.question == "validation images").seen == "100"
 
 
 def test_a_box_wholly_outside_is_told_with_its_split(root: Path):

@@ -14,6 +14,7 @@ import torch
 from benchmark import training
 from benchmark.training import checkpoints, data, evaluate
 from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
+from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError, LocusError
@@ -72,6 +73,14 @@ def run(tmp_path_factory):
         "dropout": 0.5, "lr": 0.02, "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv", "tensorboard"],
     }  # fmt: skip
     return training.fit(build(TrainConfig, flags), folder / "run")
+
+
+@pytest.mark.parametrize(
+    ("flags", "doubtful"), [({}, True), ({"keep": "last"}, False), ({"dataset": "phantom:train=8,val=100,test=8"}, False)]
+)
+def test_few_validation_images_that_choose_the_checkpoint_are_told(tiny, tmp_path, caplog, flags, doubtful):
+    prepare(tiny(**flags), tmp_path / "run")
+    assert ("24 validation images choose best.ckpt" in caplog.text) is doubtful
 
 
 @pytest.mark.doors

@@ -1,0 +1,52 @@
+"""The headers of many DICOM files, read once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from datasets.dicom_headers import read_headers
+from tests.datasets.trees_radiologists import write_dicom, write_lines
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for name in "ab":
+        write_dicom(tmp_path / "data" / f"{name}.dcm", PatientID=name, PatientAge="018M", PatientSex="F", ViewPosition="AP")
+    write_lines(tmp_path / "data" / "c.dcm", "this is no DICOM file")
+    return tmp_path / "data"
+
+
+def meta(root: Path) -> dict[str, dict]:
+    return {path.stem: head.meta for path, head in read_headers(root, sorted(root.glob("*.dcm")), root.parent / "cache")[0].items()}
+
+
+def table(root: Path) -> Path:
+    (path,) = (root.parent / "cache").glob("headers-*.json")
+    return path
+
+
+def test_age_sex_and_view_are_read_and_a_broken_file_is_told(root: Path):
+    good, bad = read_headers(root, sorted(root.glob("*.dcm")), None)
+    assert (good[root / "a.dcm"].frame, good[root / "a.dcm"].patient) == ((24, 32), "a")
+    assert meta(root) == {"a": {"age": 1.5, "sex": "F", "view": "AP"}, "b": {"age": 1.5, "sex": "F", "view": "AP"}}
+    assert [reason.startswith(f"cannot decode {root}/c.dcm") for reason in bad] == [True]
+
+
+def test_the_table_in_the_cache_is_believed_until_a_file_changes(root: Path):
+    meta(root)
+    rows = json.loads(table(root).read_text())
+    assert sorted(rows) == ["a.dcm", "b.dcm"]
+    for row in rows.values():
+        row[2]["meta"]["sex"] = "as the table says"
+    table(root).write_text(json.dumps(rows))
+    write_dicom(root / "b.dcm", PatientSex="M", PatientID="another length")
+    assert {name: about["sex"] for name, about in meta(root).items()} == {"a": "as the table says", "b": "M"}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"a.dcm": 3, "b.dcm": [0, 0, {}]}'])
+def test_a_table_that_is_none_is_written_anew(root: Path, content: str):
+    meta(root)
+    table(root).write_text(content)
+    assert meta(root)["a"]["sex"] == "F"
+    assert sorted(json.loads(table(root).read_text())) == ["a.dcm", "b.dcm"]
