@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, train or evaluate again, say where the run lies and how well it ranks."""
     config, typed = parse(TrainConfig, argv, "main.py")
     if config.download:
-        from datasets import download
+        from datasets.io import download
 
         download.fetch(config.dataset, config.data_root_dir)
     if config.search:

@@ -43,7 +43,7 @@ def _dataset(words: Sequence[str]) -> int:
     flags = list(words) if words[0].startswith("-") else ["--name", *words]
     config, _ = cli.parse(DoctorConfig, flags, "python -m benchmark.check dataset NAME")
     if config.download:
-        from datasets import download
+        from datasets.io import download
 
         download.fetch(config.name, config.root)
     from benchmark import doctor

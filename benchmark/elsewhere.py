@@ -8,8 +8,8 @@ from pathlib import Path
 from benchmark.training import data as source
 from config import TrainConfig
 from core.errors import LeakError
-from datasets import cache
 from datasets.base import SPLITS, Dataset
+from datasets.io import cache
 from datasets.shared import Shared
 
 log = logging.getLogger(__name__)

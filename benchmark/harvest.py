@@ -19,7 +19,7 @@ from benchmark.trained import Trained
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
-from datasets import transforms
+from datasets.io import transforms
 from methods.base import Evidence, Method
 
 log = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ from core.errors import BadValueError, DataError, LocusError, NotAvailableError,
 from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
-from datasets import transforms
+from datasets.io import transforms
 from methods.base import Evidence
 
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"

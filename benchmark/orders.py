@@ -19,7 +19,7 @@ from benchmark.untrained import Untrained
 from core import registry
 from core.errors import LocusError
 from core.files import key
-from datasets import transforms
+from datasets.io import transforms
 from methods.base import Method
 
 NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")

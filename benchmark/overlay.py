@@ -21,7 +21,7 @@ from config import HeatmapConfig
 from core.cli import read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic
-from datasets import images
+from datasets.io import images
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP"}
 """What a picture may be, by the end of its name."""

@@ -18,8 +18,8 @@ from core.boxes import iou
 from core.errors import DataError, examples
 from core.frames import Alignment, Grid, resize_image
 from core.types import FloatArray, Sample
-from datasets import images as decoding
-from datasets import preprocess
+from datasets.io import images as decoding
+from datasets.io import preprocess
 
 log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from benchmark.trained import Trained, drawn
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
 from core.types import FloatArray
-from datasets.vindr_cxr_readers import Readings
+from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"
 

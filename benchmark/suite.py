@@ -19,7 +19,7 @@ from benchmark.results_folder import ResultsFolder
 from benchmark.words import PAIRED
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError, LocusError, WriteError
-from datasets import limits
+from datasets.io import limits
 
 log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from config import TrainConfig
 from core.errors import DataError, examples
 from core.seeds import patient_ranks
 from core.types import Sample
-from datasets import cache
 from datasets.base import Dataset
+from datasets.io import cache
 from datasets.lungs import outlined
 
 

@@ -1,4 +1,4 @@
-"""How parts are found: a part is one file in its wing with one class whose attribute ``name`` is its word.
+"""How parts are found: a part is one file in its wing, or a package's ``__init__.py``, with one class whose attribute ``name`` is its word.
 
 A word is known from the text of the file alone; the module is imported when somebody asks for that part. So ``--help``
 is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. A package
@@ -51,7 +51,8 @@ class Registry:
         if spec is None or not spec.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
         found: dict[str, Path] = {}
-        for path in sorted(Path(spec.submodule_search_locations[0]).glob("*.py")):
+        folder = Path(spec.submodule_search_locations[0])
+        for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
             for name in _declared(path):
                 if name in found:
                     raise self._twice(name, str(found[name]), str(path))
@@ -91,7 +92,7 @@ class Registry:
 
     def _module(self, name: str) -> ModuleType:
         try:
-            return importlib.import_module(f"{self.package}.{self.files[name].stem}")
+            return importlib.import_module(f"{self.package}.{module_name(self.files[name])}")
         except BROKEN as error:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {_reason(error)}") from error
 
@@ -106,6 +107,11 @@ class Registry:
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
         return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}")
+
+
+def module_name(path: Path) -> str:
+    """What the module of a file is called in its folder: ``nih`` of ``nih.py`` and of ``nih/__init__.py``."""
+    return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
@@ -167,7 +173,7 @@ def _declared(path: Path) -> list[str]:
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
     except SyntaxError:
-        return [path.stem]  # known by its file, so that asking for it tells what is broken
+        return [module_name(path)]  # known by its file, so that asking for it tells what is broken
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     return [name for node in classes for name in map(_name_of, node.body) if name]
 

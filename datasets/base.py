@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError
 from core.types import Sample
-from datasets.inside import refuse_links
+from datasets.io.paths import refuse_links
 
 if TYPE_CHECKING:
-    from datasets.download import Kaggle
+    from datasets.io.download import Kaggle
 
 SPLITS = ("train", "val", "test")
 PARTITIONS = ("official", "patient", "kfold")

@@ -10,10 +10,10 @@ import pandas as pd
 from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
-from datasets.dicom_headers import read_headers
-from datasets.download import Kaggle
-from datasets.filed import Filed, Row, Truth, by_stem, drawn, grouped, task, with_file
-from datasets.tables import numbers, read_csv
+from datasets.file_dataset import FileDataset, Row, Truth, by_stem, drawn, grouped, task, with_file
+from datasets.io.dicom_headers import read_headers
+from datasets.io.download import Kaggle
+from datasets.io.tables import numbers, read_csv
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -23,7 +23,7 @@ ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
 LAYOUT = f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; better with {MAPPING} of www.rsna.org beside them"
 
 
-class RsnaPneumonia(Filed):
+class RsnaPneumonia(FileDataset):
     """RSNA Pneumonia Detection Challenge: 26,684 labelled frontal radiographs of NIH's, boxes of lung opacities by radiologists.
 
     ::

@@ -14,8 +14,8 @@ from benchmark import loading
 from config import DoctorConfig
 from core.errors import DataError
 from core.types import Sample
-from datasets import limits
 from datasets.base import SPLITS, Dataset
+from datasets.io import limits
 
 
 @dataclass(frozen=True, eq=False)

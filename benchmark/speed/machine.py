@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.speed.record import Machine
 from core.errors import NotAvailableError
-from datasets import limits
+from datasets.io import limits
 
 METHODS = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
 TRAINING = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-headless")

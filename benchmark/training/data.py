@@ -18,8 +18,8 @@ from benchmark.training.ahead import Ahead
 from config import TrainConfig
 from core import seeds
 from core.errors import DataError
-from datasets import cache, preprocess
 from datasets.base import Dataset as DataSource
+from datasets.io import cache, preprocess
 
 log = logging.getLogger(__name__)
 Item = tuple[Tensor, Tensor]

@@ -7,7 +7,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
-from datasets import limits
+from datasets.io import limits
 
 CPUINFO = Path("/proc/cpuinfo")
 """Where the system says which processor it has."""

@@ -19,7 +19,7 @@ from benchmark.training.metrics.assess import assess
 from benchmark.training.module import layout
 from config import TrainConfig
 from core.files import write_json, write_text
-from datasets import transforms
+from datasets.io import transforms
 
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")

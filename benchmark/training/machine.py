@@ -18,7 +18,7 @@ from benchmark.training.progress import Bar
 from config import TrainConfig
 from core.errors import BadValueError
 from core.files import writing
-from datasets import limits
+from datasets.io import limits
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.utilities.memory import is_oom_error
 
 from core.errors import NotAvailableError
-from datasets import limits
+from datasets.io import limits
 
 LITTLE = 2**30
 """Bytes; with less to take, it was for want of memory that oneDNN "could not create a primitive", which is all that it says."""

@@ -16,7 +16,7 @@ from benchmark.training.metrics import scores
 from config import TrainConfig
 from core import seeds
 from core.errors import LocusError
-from datasets import transforms
+from datasets.io import transforms
 
 
 class Module(lightning.LightningModule):

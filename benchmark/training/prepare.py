@@ -14,7 +14,8 @@ from benchmark.training.module import Module, layout
 from config import TrainConfig
 from core.errors import BadValueError
 from core.registry import Registry
-from datasets import splits, transforms
+from datasets import splits
+from datasets.io import transforms
 
 log = logging.getLogger(__name__)
 

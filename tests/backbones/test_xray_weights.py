@@ -6,7 +6,7 @@ import torch
 import backbones
 from backbones import xray_weights
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
-from datasets import transforms
+from datasets.io import transforms
 
 WORD = "densenet121-res224-nih"
 IMAGES = torch.randint(0, 256, (2, 64, 64), generator=torch.Generator().manual_seed(0)).to(torch.uint8)

@@ -16,7 +16,7 @@ from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
 from core.frames import Grid
 from core.types import Sample
-from datasets import transforms
+from datasets.io import transforms
 
 FLAGS = EngineFlags()
 WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]

@@ -30,6 +30,14 @@ def test_a_new_file_is_a_new_name_with_no_other_edit(shelf):
     assert parts().build("NIH").size == 3
 
 
+def test_a_package_is_a_part_by_its_own_file_and_a_file_inside_is_none(shelf, tmp_path):
+    (tmp_path / "shelf_of_parts" / "nih").mkdir()
+    shelf("nih/__init__.py", "from shelf_of_parts.nih.tables import SIZE\n" + PART.format(name="NIH"))
+    shelf("nih/tables.py", "SIZE = 4\n" + PART.format(name="tables"))
+    assert parts().names() == ["NIH"]
+    assert parts().build("NIH").size == 3
+
+
 def test_names_are_known_without_importing_the_parts(shelf):
     shelf("broken.py", "import a_library_that_nobody_has\n" + PART.format(name="broken"))
     shelf("good.py", PART.format(name="good"))

@@ -15,8 +15,8 @@ from PIL import Image
 
 from core.errors import DataError
 from core.types import Sample
-from datasets import cache, decoding
-from datasets.images import decode
+from datasets.io import cache, decoding
+from datasets.io.images import decode
 
 
 def sample(path: Path) -> Sample:

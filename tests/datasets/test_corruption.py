@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import datasets
 from core.errors import DataError, LocusError
-from datasets.inside import inside
+from datasets.io.paths import inside
 
 pytestmark = pytest.mark.contract
 TABLES, IMAGES = (".csv", ".txt", ".json"), (".png", ".jpg", ".jpeg", ".dcm", ".dicom")

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import DataError
 from core.types import Sample
-from datasets import cache, decoding
+from datasets.io import cache, decoding
 
 
 def sample(number: int, read) -> Sample:

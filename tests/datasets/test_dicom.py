@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.errors import DataError
-from datasets import dicom, dicom_pixels
+from datasets.io import dicom, dicom_pixels
 from tests.datasets.trees_radiologists import RAMP, write_dicom
 
 FULL = np.rint((RAMP - RAMP.min()) / (RAMP.max() - RAMP.min()) * 255).astype(np.uint8)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datasets.dicom_headers import read_headers
+from datasets.io.dicom_headers import read_headers
 from tests.datasets.trees_radiologists import write_dicom, write_lines
 
 

@@ -11,8 +11,8 @@ import pytest
 
 import datasets
 from core.errors import BadValueError, DataError, NotAvailableError
-from datasets import download
-from datasets.download import KEYS, Kaggle, fetch, has_key
+from datasets.io import download
+from datasets.io.download import KEYS, Kaggle, fetch, has_key
 from tests.datasets.trees_covid import write_covid
 
 WORD, NAME = "covid_radiography:val=1,test=1", "tawsifurrahman/covid19-radiography-database"
@@ -30,7 +30,7 @@ content = pathlib.Path({archive!r}).read_bytes()
 """
 WHOLE = "place.write_bytes(content)"
 KILLED = "place.write_bytes(content[:500]); os.kill(os.getppid(), signal.SIGKILL)"
-FETCH = "import logging, sys; from datasets.download import fetch; fetch(sys.argv[1], sys.argv[2])"
+FETCH = "import logging, sys; from datasets.io.download import fetch; fetch(sys.argv[1], sys.argv[2])"
 Client = Callable[..., Path]
 
 

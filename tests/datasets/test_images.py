@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from core.errors import DataError
-from datasets.images import decode, find
+from datasets.io.images import decode, find
 
 RAMP = np.tile(np.arange(64, dtype=np.uint8) * 4, (48, 1))
 

@@ -8,12 +8,13 @@ import pytest
 
 import datasets
 from core.errors import BadValueError, DataError
-from datasets import cache, implanted
+from datasets import implanted
 from datasets.base import Dataset
-from datasets.implanted_picture import USUAL_HEART, exposed, implant
-from datasets.implanted_places import air, arranged
-from datasets.phantom_patient import Lesion, draw_patient
-from datasets.phantom_recipe import FINDINGS, Recipe, recipe
+from datasets.implanted.picture import USUAL_HEART, exposed, implant
+from datasets.implanted.places import air, arranged
+from datasets.io import cache
+from datasets.phantom.patient import Lesion, draw_patient
+from datasets.phantom.recipe import FINDINGS, Recipe, recipe
 from tests.datasets.conftest import write_image
 
 pytestmark = pytest.mark.planted

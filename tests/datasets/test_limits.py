@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from datasets import limits
+from datasets.io import limits
 from tests.benchmark.training.test_memory import in_a_child
 
 

@@ -11,7 +11,7 @@ from core.boxes import iou
 from core.errors import BadValueError, UnknownNameError
 from core.frames import conventional, resample
 from datasets.base import Dataset
-from datasets.phantom_places import PLACES
+from datasets.phantom.places import PLACES
 
 pytestmark = pytest.mark.planted
 

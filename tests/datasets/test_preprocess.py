@@ -6,7 +6,7 @@ import pytest
 
 import datasets
 from core.types import Sample
-from datasets import cache, preprocess
+from datasets.io import cache, preprocess
 from datasets.lungs import LungSample
 
 RNG = np.random.default_rng(0)

@@ -9,8 +9,8 @@ import pytest
 
 import datasets
 from core.errors import BadValueError, DataError, LocusError
-from datasets.cache import pixels
-from datasets.vindr_cxr_readers import agreed
+from datasets.io.cache import pixels
+from datasets.vindr_cxr.readers import agreed
 
 Tree = Callable[..., Path]
 SPLITS = ("train", "val", "test")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import DataError
-from datasets import rle
+from datasets.io import rle
 from tests.datasets.trees_chexpert import packed
 
 masks = st.tuples(st.integers(1, 40), st.integers(1, 12), st.integers(0, 2**32 - 1), st.floats(0, 1)).map(

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from core.errors import UnknownNameError
-from datasets import transforms
-from datasets.transforms import AUGMENTS, Augment, evaluation, training
+from datasets.io import transforms
+from datasets.io.transforms import AUGMENTS, Augment, evaluation, training
 
 IMAGES = torch.arange(2 * 32 * 32, dtype=torch.int64).remainder(256).to(torch.uint8).reshape(2, 32, 32)
 

@@ -12,7 +12,7 @@ import heatmap
 import main
 from benchmark import convert
 from benchmark.training import checkpoints
-from datasets.phantom_recipe import FINDINGS
+from datasets.phantom.recipe import FINDINGS
 
 pytestmark = pytest.mark.doors
 NETWORK = ["--backbone", "resnet18", "--img_size", "64", "--threads", "1"]

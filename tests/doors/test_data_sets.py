@@ -16,7 +16,7 @@ from benchmark.plan import identity
 from benchmark.records import load
 from config import TrainConfig
 from core.cli import parse
-from datasets.download import Kaggle
+from datasets.io.download import Kaggle
 from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 

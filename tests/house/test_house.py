@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import Registry
+from core.registry import Registry, module_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")
@@ -56,7 +56,7 @@ def test_other_packages_import_with_our_datasets_in_front(package):
 @pytest.mark.parametrize("wing", WINGS)
 def test_a_parts_file_is_its_word_in_lower_case(wing):
     for word, path in Registry(wing, WINGS[wing]).files.items():
-        assert path.stem == word.lower()
+        assert module_name(path) == word.lower()
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

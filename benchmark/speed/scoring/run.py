@@ -14,7 +14,7 @@ from benchmark.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORI
 from benchmark.speed.scoring.truth import Share
 from benchmark.speed.timing import Task, interleaved
 from config import ScoringSpeedConfig
-from datasets import limits
+from datasets.io import limits
 
 log = logging.getLogger(__name__)
 MEASURED = ("positions", "thresholds", "levels", "sizes", "methods", "images", "rounds", "budget")

@@ -19,8 +19,8 @@ from benchmark.speed.training.record import ALL, CACHE, CPU, ONE, Rate
 from config import TrainingSpeedConfig
 from core.frames import resize_image
 from core.types import Sample
-from datasets import cache, images, limits
-from datasets.decoding import FEW
+from datasets.io import cache, images, limits
+from datasets.io.decoding import FEW
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from benchmark.speed.training.record import AUGMENT, FORWARD, LOADER, PLAIN, REA
 from benchmark.speed.training.trainings import Training, precision, resident, step, training
 from benchmark.training.data import Batches, loader
 from config import TrainingSpeedConfig
-from datasets import transforms
+from datasets.io import transforms
 
 
 def rates(setting: Setting, where: str, config: TrainingSpeedConfig, folder: Path) -> list[Rate]:

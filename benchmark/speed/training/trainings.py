@@ -17,7 +17,7 @@ from benchmark.training.data import Side
 from benchmark.training.module import Module, layout
 from benchmark.training.prepare import prepare
 from config import TrainConfig
-from datasets import transforms
+from datasets.io import transforms
 
 FOLDERS = itertools.count()
 

@@ -1,0 +1,106 @@
+"""The tables of CheXpert: columns by name, paths with and without a prefix, and what becomes of -1 and of nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import DataError, examples
+from core.types import FloatArray
+from datasets.io.paths import refuse_links
+from datasets.io.tables import first_of, read_csv, refuse_duplicates
+
+FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
+NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
+FINDINGS = (
+    *(NORMAL, "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia"),
+    *("Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES),
+)
+TASKS = {5: FIVE, 14: FINDINGS, 1: (ABNORMAL,)}
+TABLES = {"train": ("train.csv",), "valid": ("valid.csv", "val_labels.csv"), "test": ("test_labels.csv",)}
+PREFIXES = ("CheXpert-v1.0-small", "CheXpert-v1.0", "CheXpert")
+LAYOUT = (
+    "expected train.csv, valid.csv, train/patient*/study*/view*.jpg and valid/..., perhaps inside CheXpert-v1.0 or "
+    "CheXpert-v1.0-small, from https://stanfordaimi.azurewebsites.net (after its agreement)"
+)
+POLICIES: dict[str, Mapping[str, float]] = {
+    "ones": dict.fromkeys(FINDINGS, 1.0),
+    "zeros": dict.fromkeys(FINDINGS, 0.0),
+    "ignore": {},
+    "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
+}
+"""Policy -> finding -> what an uncertain label (-1) becomes; nan where it is not named."""
+_ROW = r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
+_KNOWN = {"1": 1.0, "0": 0.0, "-1": -1.0, "": np.nan}
+_KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
+
+
+def bases(root: Path) -> list[Path]:
+    """The folders in which tables and images may lie: ``root`` and its sub-folders of CheXpert's names, as the archives have them."""
+    return [root, *(root / name for name in PREFIXES if (root / name).is_dir()), *sorted(root.glob("CheXpert-v1.0 batch */"))]
+
+
+def first_in(places: Sequence[Path], names: Sequence[str]) -> Path | None:
+    """The first file of these ``names`` in the first of the ``places`` that has one."""
+    return next((path for path in (first_of(place, names) for place in places) if path is not None), None)
+
+
+def find_tables(root: Path) -> dict[str, Path]:
+    """train, valid, test -> the file of the table, for those at hand. Raises ``DataError`` where there is none."""
+    files = {name: first_in(bases(root), names) for name, names in TABLES.items()}
+    found = {name: path for name, path in files.items() if path is not None}
+    if not found:
+        raise DataError(f"{root} has no table of CheXpert: {LAYOUT}")
+    refuse_links(found.values(), root)
+    return found
+
+
+def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
+    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices, nan when only doubt is left."""
+    wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
+    raw = table[wanted].to_numpy(np.float64)
+    doubt = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
+    values = np.where(raw == -1, doubt, np.where(np.isnan(raw), empty, raw))
+    if ABNORMAL not in findings:
+        return values
+    any_at_all = (values == 1).any(axis=1, keepdims=True)
+    return np.where(any_at_all, 1.0, np.where(np.isnan(values).any(axis=1, keepdims=True), np.nan, 0.0))
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Image -> path, patient, study, side, age, sex, view, and 14 columns of 1, 0, -1 (uncertain) or nan (not mentioned).
+
+    Raises ``DataError`` for a path or a label that CheXpert does not have.
+    """
+    raw = read_csv(path, ("Path", *FINDINGS))
+    parts = raw["Path"].str.extract(_ROW)
+    wrong = raw["Path"][parts[0].isna()]
+    if len(wrong):
+        raise DataError(
+            f"{path} has {len(wrong)} paths other than train/patient00001/study1/view1_frontal.jpg: {examples(map(repr, wrong))}"
+        )
+    image = parts[1] + "_" + parts[2] + "_" + parts[3]
+    refuse_duplicates(path, image)
+    about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4], **_about(raw, parts[4])}
+    return pd.DataFrame({**about, **{finding: _values(path, raw[finding]) for finding in FINDINGS}}).set_axis(image, axis=0)
+
+
+def _values(path: Path, cells: pd.Series) -> pd.Series:
+    values = cells.str.strip().map(_KNOWN)
+    wrong = cells[values.isna() & (cells.str.strip() != "")].unique()
+    if len(wrong):
+        raise DataError(f"{path} has labels of {cells.name} other than 1, 0, -1 and nothing: {examples(map(repr, wrong))}")
+    return values.astype(float)
+
+
+def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
+    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None; columns that are absent are unknown."""
+    cells = raw.reindex(columns=["Age", "Sex", "AP/PA"], fill_value="")
+    view = cells["AP/PA"].str.strip().where(side == "frontal", "Lateral")
+    sex = cells["Sex"].map({"Male": "M", "Female": "F"}).astype(object)
+    return {
+        "age": pd.to_numeric(cells["Age"], errors="coerce").astype(float),
+        "sex": sex.where(sex.notna(), None),
+        "view": view.astype(object).where(view != "", None),
+    }

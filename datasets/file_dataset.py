@@ -1,0 +1,153 @@
+"""Data sets whose rows are all known when they are loaded: what those that are read from files share."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.boxes import area, as_boxes
+from core.errors import BadValueError, DataError, examples
+from core.types import FloatArray, Sample
+from datasets import splits
+from datasets.base import Dataset, Request
+from datasets.io import images
+
+log = logging.getLogger(__name__)
+Truth = dict[str, dict[str, FloatArray]]
+"""Image -> finding -> (M,4) boxes in the image's frame."""
+SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
+"""What to do about boxes narrower than a pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One image of a data set, its pixels unread; the fields are those of ``core.types.Sample``."""
+
+    image: str
+    patient: str
+    path: Path
+    frame: tuple[int, int] | None
+    """None: the file's own size, read from its heading when the sample is first asked for."""
+    labels: NDArray[np.float32]
+    boxes: Mapping[str, FloatArray]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
+
+
+class FileDataset(Dataset):
+    """A data set of ``rows``; a part sets them in its constructor."""
+
+    rows: Sequence[Row]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @functools.cached_property
+    def labels(self) -> NDArray[np.float32]:
+        """(N, K) labels, 0, 1 or nan."""
+        return np.array([row.labels for row in self.rows], np.float32).reshape(len(self.rows), len(self.findings))
+
+    @functools.cached_property
+    def patients(self) -> list[str]:
+        """Patient of each image."""
+        return [row.patient for row in self.rows]
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index``; its file is decoded when its image is asked for."""
+        row = self.rows[index]
+        read = functools.partial(images.decode, row.path)
+        frame = row.frame or self._frame(row.path)
+        return Sample(row.image, row.patient, frame, row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks)
+
+    @functools.cached_property
+    def _frame(self) -> Callable[[Path], tuple[int, int]]:
+        """Remembers: opening each of 190,000 files takes seconds, and a training walks over them more than once."""
+        return functools.cache(images.frame_or_dot)
+
+
+def drawn(patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False) -> splits.Names:
+    """(N,) split names. Official: ``test`` as published, or a draw by patient where none is; ``whole``: all are ``test``.
+
+    Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
+    """
+    if whole:
+        if request.split != "test":
+            raise DataError(f"with whole=True all images are test, there is no {request.split} split: leave the option out to train here")
+        return np.full(len(patients), "test")
+    if request.partition != "official":
+        return splits.assign(patients, request)
+    names = splits.by_patient(patients, request.seed) if test is None else splits.hold_out_val(patients, ~test, request.seed)
+    splits.check_patients(patients, names)
+    if len(names) and not (names == request.split).any():
+        raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing, or they are too few")
+    return names
+
+
+def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
+    """The findings that a request asks for by their number. Raises ``BadValueError`` with the numbers there are."""
+    number = usual if request.findings is None else request.findings
+    if number not in tasks:
+        raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
+    return tasks[number]
+
+
+def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:
+    """The ``listed`` images, of one ``split`` or of all, that have a file; the others are told. Raises ``DataError`` when none has."""
+    names, which = list(listed), f"{split} images" if split else "images"
+    present = [name for name in names if name in files]
+    if split and not names:
+        raise DataError(f"{root} has no {which}: its tables put none there; --partition patient or kfold draws its own splits")
+    if not present:
+        raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
+    if len(present) < len(names):
+        told = examples(name for name in names if name not in files)
+        log.warning("%s: %d of %d %s have no file and are left out: %s", root, len(names) - len(present), len(names), which, told)
+    return present
+
+
+def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
+    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match; links out of it are refused."""
+    return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
+
+
+def told_bad(root: Path, bad: Sequence[str], good: int) -> int:
+    """The number of files with a broken header, each named in the log up to the third. Raises ``DataError`` when none is ``good``."""
+    if bad and not good:
+        raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
+    if bad:
+        log.warning("%s: %d files cannot be read and are left out: %s", root, len(bad), examples(bad))
+    return len(bad)
+
+
+def grouped(
+    path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
+) -> tuple[Truth, int]:
+    """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
+
+    Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel, as those
+    given in shares of the image are.
+    """
+    edges = as_boxes(boxes)
+    small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
+    if small:
+        named = examples(f"{images[i]} {findings[i]} {edges[i].round(3).tolist()}" for i in small)
+        raise DataError(f"{path} has {len(small)} boxes narrower than a pixel: {named}; {SHARES}")
+    rows = [i for i, image in enumerate(images) if image in frames]
+    limits = np.array([frames[images[i]][::-1] * 2 for i in rows], np.float64).reshape(-1, 4)
+    inside = np.clip(edges[rows], 0, limits)
+    outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
+    if outside:
+        told = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
+        raise DataError(f"{path} has {len(outside)} boxes that are empty or wholly outside their image: {told}; correct or remove them")
+    cut = int((inside != edges[rows]).any(axis=1).sum())
+    if cut:
+        log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)
+    found: dict[str, dict[str, list[FloatArray]]] = {}
+    for i, box in zip(rows, inside, strict=True):
+        found.setdefault(images[i], {}).setdefault(findings[i], []).append(box)
+    return {image: {finding: np.stack(some) for finding, some in each.items()} for image, each in found.items()}, cut

@@ -1,0 +1,112 @@
+"""The table of a user's own folder: its images with their labels, as a clean frame."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import DataError, UnknownNameError, examples
+from datasets.base import SPLITS
+from datasets.io.ages import years
+from datasets.io.images import SUFFIXES
+from datasets.io.paths import below, refuse_links
+from datasets.io.tables import numbers, read_csv, refuse_duplicates
+
+RESERVED = ("mean",)
+"""What tables call something else than a finding; so are words that begin with _ or @."""
+ABOUT = ("image", "patient", "split", "width", "height", "age", "sex", "view")
+"""Columns of the labels that are no finding; all but the first may be absent."""
+LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
+
+
+def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own) and float32 labels; the findings.
+
+    Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
+    """
+    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
+    for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
+        if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
+            raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each column once")
+    findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
+    if not findings or not len(raw):
+        raise DataError(f"{path} has {len(raw)} images and {len(findings)} findings: one row per image, one column per finding are needed")
+    for finding in findings:
+        if finding in RESERVED or finding.startswith(("_", "@")):
+            raise DataError(f"{path} has a finding called {finding!r}, which tables use otherwise: rename the column, or ignore it")
+    image = raw["image"].map(lambda cell: image_name(cell, path))
+    refuse_duplicates(path, image)
+    labels = {finding: _labels(path, raw[finding]) for finding in findings}
+    files = [_file(cell, root, path) for cell in image]
+    refuse_links(files, root)
+    return pd.DataFrame({**labels, **_described(path, raw, image), "_path": files}).set_axis(image, axis=0), findings
+
+
+def image_name(cell: str, path: Path) -> str:
+    """The cell of the table at ``path`` as the name of an image. Raises ``DataError`` for what is no PNG, JPEG or DICOM by its name."""
+    if Path(cell).suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path} names the image {cell[:80]!r}: names end in {', '.join(SUFFIXES)}")
+    return Path(cell).as_posix()
+
+
+def _file(cell: str, root: Path, table: Path) -> Path:
+    """The image below ``root``, or below its folder ``images`` where it is only there."""
+    path = below(root, cell, table)
+    return path if path.exists() else root / "images" / cell
+
+
+def _labels(path: Path, cells: pd.Series) -> pd.Series:
+    text = cells.str.lower()
+    known = text.isin(list(LABELS))
+    if not known.all():
+        wrong = examples(map(repr, cells[~known].str[:40].unique()))
+        advice = f"correct them, or if it is no finding write --dataset folder:ignore={cells.name}"
+        raise DataError(f"{path} has labels other than 0, 1 and empty in the column {cells.name!r}: {wrong}; {advice}")
+    return text.map(LABELS).astype(np.float32)
+
+
+def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.Series]:
+    """Patient (the image itself where the column is absent; never empty), split, frame, and what else is known."""
+    patient = raw.get("patient", image)
+    if (patient == "").any():
+        raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: name one, or remove the column")
+    found = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
+    if "age" in raw:
+        found["age"] = _ages(path, raw["age"])
+    if "split" in raw:
+        _refuse_unknown_splits(path, raw["split"])
+        found["split"] = raw["split"]
+    return {**found, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
+
+
+def _stripped(cells: pd.Series) -> pd.Series:
+    """A space behind a patient's name makes no other patient."""
+    return cells.str.strip()
+
+
+def _ages(path: Path, cells: pd.Series) -> pd.Series:
+    ages = cells.map(years).astype(float)
+    wrong = cells[ages.isna() & (cells != "")]
+    if len(wrong):
+        raise DataError(f"{path} has {len(wrong)} ages that are none: {examples(map(repr, wrong.unique()))}; leave unknown ones empty")
+    return ages
+
+
+def _refuse_unknown_splits(path: Path, words: pd.Series) -> None:
+    for word in sorted(set(words) - set(SPLITS)):
+        raise DataError(f"{path}: {UnknownNameError('split', word[:40], SPLITS)}")
+
+
+def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
+    """(H, W) of each image where the table has both columns."""
+    if not {"width", "height"} <= set(raw.columns):
+        return [None] * len(raw)
+    height, width = (_side(path, raw[side]).astype(int).tolist() for side in ("height", "width"))
+    return list(zip(height, width, strict=True))
+
+
+def _side(path: Path, cells: pd.Series) -> pd.Series:
+    values = numbers(path, cells)
+    if not values.between(1, 100_000).all():
+        raise DataError(f"{path} has a {cells.name} of {values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible")
+    return values

@@ -1,0 +1,106 @@
+"""How the findings of a phantom patient are drawn into a real radiograph, and how its heart is made larger.
+
+Softer than the phantom's own drawing, whose crisp shapes a network would learn by heart: a finding's edge is spread, its
+density varies inside, and behind a pneumothorax the lung's markings vanish.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.implanted.places import whitest
+from datasets.phantom.canvas import Pixels, UnitBox, Window, noise, smooth, window
+from datasets.phantom.findings import STRENGTH
+from datasets.phantom.patient import Lesion, Patient
+
+DRAWING = 1
+"""Raised whenever the same number gives other pixels."""
+USUAL_HEART: UnitBox = (0.40, 0.455, 0.71, 0.725)
+"""Where the heart of a radiograph usually lies: the median of the phantom's hearts that are not enlarged."""
+REACH = 1.9
+"""How far around the heart the lung gives way, in half sides of the heart's new box."""
+TONE = (0.85, 2.0)
+"""Range of the exponent that exposes each image anew."""
+SOFT = (0.01, 0.035)
+"""Range of the reach over which a finding's edge is spread, as a share of the image's side."""
+CRISP = 0.6
+"""Share of the pneumothoraces whose pleural line stays as fine as the phantom's."""
+VANISHED = 0.8
+"""How far the lung's markings vanish behind a pneumothorax."""
+HEART_TONE = 0.12
+"""How far an enlarged heart is whitened."""
+
+
+def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
+    """(S,S) tones in [0,1]: the ``background``, exposed anew by ``exposure`` in [0,1), its heart stretched to the box of ``heart``."""
+    low, high = TONE
+    return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
+
+
+def implant(image: Pixels, patient: Patient, conspicuity: Mapping[str, float]) -> NDArray[np.uint8]:
+    """(S,S) uint8 picture: the ``exposed`` image with the patient's findings drawn in."""
+    image, white = image.copy(), whitest(image)
+    for lesion in patient.lesions:
+        _draw(image, lesion, patient.conspicuity * conspicuity[lesion.finding], white)
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def _draw(image: Pixels, lesion: Lesion, factor: float, white: float) -> None:
+    """Whiten what is darker than ``white``; a pneumothorax blackens, and blurs what lies in it."""
+    at = window(len(image), lesion.box, margin=0.4)
+    opacity = _opacity(lesion, at, len(image))
+    part = image[at.rows, at.columns]
+    if lesion.finding == "Pneumothorax":
+        part += np.clip(opacity, 0, 1) * (_blurred(part, max(len(image) // 32, 1)) - part) * VANISHED
+    strength = HEART_TONE if lesion.finding == "Cardiomegaly" else STRENGTH[lesion.finding] * 1.4
+    part += strength * factor * opacity * np.maximum(white - part if strength > 0 else part, 0)
+
+
+def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
+    """(h, w) what is seen of the finding: its look with a soft edge and an uneven density."""
+    _, outline, opacity = lesion.look(size)
+    if lesion.finding == "Pneumonia":
+        opacity = outline * (0.4 + 0.8 * noise(lesion.texture, at.p, at.q))
+    elif lesion.finding in ("Effusion", "Mass", "Nodule"):
+        opacity = opacity * (0.75 + 0.4 * noise(lesion.texture.T, at.p, at.q))
+    elif lesion.finding == "Pneumothorax" and lesion.texture[4, 4] < CRISP:
+        return opacity
+    low, high = SOFT
+    return _blurred(opacity, max(round((low + (high - low) * float(lesion.texture[5, 5])) * size), 1))
+
+
+def _blurred(values: Pixels, reach: int) -> Pixels:
+    """A mean over 2 * ``reach`` + 1 pixels along both axes, the edge repeated."""
+    for axis, n in enumerate(values.shape):
+        wide = np.pad(values, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge").cumsum(axis, dtype=np.float32)
+        high, low = (np.take(wide, np.arange(k, k + n), axis) for k in (2 * reach + 1, 0))
+        values = (high - low) / (2 * reach + 1)
+    return values
+
+
+def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
+    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills the box of ``heart``; around it things move less and less."""
+    copy = image.copy()
+    at = window(len(image), heart.box, margin=REACH - 1)
+    share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
+    rows, columns = (_moved(unit, share, heart.box, axis, len(image)) for unit, axis in ((at.q, 1), (at.p, 0)))
+    copy[at.rows, at.columns] = _sampled(image, rows, columns)
+    return copy
+
+
+def _moved(unit: Pixels, share: Pixels, box: UnitBox, axis: int, size: int) -> Pixels:
+    """Pixels where the window's pixels come from along one ``axis`` (0 across, 1 down)."""
+    usual, own = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 * size - 0.5 for b in (USUAL_HEART, box))
+    return share * usual + (1 - share) * own
+
+
+def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:
+    """Bilinear values of ``image`` at positions in pixels, kept inside."""
+    last = len(image) - 1
+    rows, columns = np.clip(rows, 0, last), np.clip(columns, 0, last)
+    top, left = np.minimum(rows.astype(np.int64), last - 1), np.minimum(columns.astype(np.int64), last - 1)
+    down, right = rows - top, columns - left
+    upper = image[top, left] * (1 - right) + image[top, left + 1] * right
+    lower = image[top + 1, left] * (1 - right) + image[top + 1, left + 1] * right
+    return upper * (1 - down) + lower * down

@@ -1,0 +1,111 @@
+"""From a DICOM file to gray uint8 pixels: modality, window, inverted grays and compressed files."""
+
+import contextlib
+import logging
+import math
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import DataError, NotAvailableError
+from datasets.io import dicom_pixels
+from datasets.io.ages import years
+
+LARGEST = 100_000_000
+"""Pixels; a header that claims more is taken for broken (the largest chest radiographs have 20 million)."""
+BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error)
+"""What reading a broken DICOM file ends in; pydicom also has errors of its own."""
+ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
+HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is known about an image before its pixels are read."""
+
+    frame: tuple[int, int]
+    """(H, W) in pixels."""
+    patient: str
+    """The patient's pseudonym; "" where there is none."""
+    meta: dict[str, Any]
+    """sex, age (years) and view, where the file has them."""
+
+
+def library() -> ModuleType:
+    """The package pydicom. Raises ``NotAvailableError`` where it is not installed."""
+    try:
+        import pydicom
+    except ImportError:
+        raise NotAvailableError("DICOM files are read by the package pydicom: pip install pydicom") from None
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)  # tracebacks of what becomes one sentence here
+    return pydicom
+
+
+def header(path: Path) -> Header:
+    """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
+    with _telling(path):
+        found = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
+        meta: dict[str, Any] = {word: str(found[tag].value) for word, tag in ABOUT.items() if found.get(tag)}
+        age = years(str(found.get("PatientAge") or ""))
+        meta |= {} if math.isnan(age) else {"age": age}
+        return Header(_frame(path, found), str(found.get("PatientID") or ""), meta)
+
+
+def decode(path: Path) -> NDArray[np.uint8]:
+    """(H, W) uint8 gray pixels, bright is dense, whatever the file's transfer syntax, bits and grays.
+
+    In the order of the standard (DICOM PS3.4, N.2): rescale slope and intercept (or modality LUT), VOI LUT or first
+    window, ``MONOCHROME1`` inverted. A window's range becomes 0 to 255; without one the image's own range does, save
+    that 8-bit pixels stay as they are. Colour becomes luma. Raises ``DataError`` with the path and the reason.
+    """
+    with _telling(path):
+        found = library().dcmread(path)
+        _frame(path, found)
+        return _gray(path, found)
+
+
+@contextlib.contextmanager
+def _telling(path: Path) -> Iterator[None]:
+    """Whatever a broken file ends in, as one ``DataError``."""
+    errors = library().errors
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # values that break a rule of the standard and do not matter here
+            yield
+    except FileNotFoundError:
+        raise DataError(f"no image file {path}") from None
+    except errors.InvalidDicomError:
+        raise DataError(f"cannot decode {path}: it is no DICOM file") from None
+    except (*BROKEN, errors.BytesLengthException) as error:
+        raise DataError(f"cannot decode {path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+
+
+def _frame(path: Path, found: Any) -> tuple[int, int]:
+    """(H, W) of one still image of a size that can be."""
+    height, width, count = int(found.get("Rows") or 0), int(found.get("Columns") or 0), int(found.get("NumberOfFrames") or 1)
+    if not 0 < height * width <= LARGEST:
+        raise DataError(f"cannot decode {path}: its header says {height} rows and {width} columns")
+    if count != 1:
+        raise DataError(f"cannot decode {path}: it has {count} pictures, a radiograph has one")
+    return height, width
+
+
+def _gray(path: Path, found: Any) -> NDArray[np.uint8]:
+    pixels = dicom_pixels.stored(path, found)
+    kind = found.PhotometricInterpretation
+    if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
+        return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
+        raise DataError(f"cannot decode {path}: its pixels are {kind}, MONOCHROME1, MONOCHROME2 and colours of 8 bits are known")
+    values, low, high = dicom_pixels.windowed(pixels, found)
+    gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
+    gray = 255 - gray if kind == "MONOCHROME1" else gray
+    return np.rint(gray).astype(np.uint8)

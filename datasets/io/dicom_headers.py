@@ -1,0 +1,76 @@
+"""The headers of a data set's DICOM files, each read once: a small table in the cache keeps them."""
+
+import dataclasses
+import functools
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from core.errors import DataError
+from core.files import key, write_text
+from datasets.io.cache import stated
+from datasets.io.dicom import Header, header
+
+log = logging.getLogger(__name__)
+MANY = 2000
+"""Files whose headers take more than a second."""
+
+
+def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple[dict[Path, Header], list[str]]:
+    """Path -> header of the files below ``root`` that have one, and the reason for each of the others.
+
+    The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that is broken
+    or of other files counts for nothing. Without ``cache`` each process reads all of them.
+    """
+    table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
+    known, files = _known(table) if table else {}, list(paths)
+    good: dict[Path, Header] = {}
+    bad, fresh = [], {}
+    if len(files) - len(known) > MANY:
+        log.info("%s: the headers of %d files are read%s", root, len(files), ", once" if cache else "")
+    for path in files:
+        name, mark = path.relative_to(root).as_posix(), _mark(path)
+        if kept := _kept(known.get(name), mark):
+            good[path] = kept
+            continue
+        try:
+            good[path] = _header(path, mark)
+        except DataError as error:
+            bad.append(str(error))
+        else:
+            fresh[name] = [*mark, dataclasses.asdict(good[path])]
+    if table and fresh:
+        write_text(table, json.dumps({**known, **fresh}))
+    return good, bad
+
+
+def _mark(path: Path) -> tuple[int, int]:
+    """What tells another content of the file; (0, 0) of one that is absent, of which its reader tells."""
+    try:
+        return stated(path)
+    except OSError:
+        return 0, 0
+
+
+@functools.cache
+def _header(path: Path, mark: tuple[int, int]) -> Header:
+    """The header of a file whose content has this ``mark``."""
+    return header(path)
+
+
+def _known(table: Path) -> dict[str, Any]:
+    try:
+        rows = json.loads(table.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return rows if isinstance(rows, dict) else {}
+
+
+def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
+    """The header in a row of the table, where it is of the content at hand and whole."""
+    match row:
+        case [time, length, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (time, length) == mark:
+            return Header((height, width), patient, meta)
+    return None

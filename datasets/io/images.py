@@ -1,0 +1,94 @@
+"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette; DICOM files go to ``datasets.io.dicom``."""
+
+import contextlib
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from core.errors import DataError
+from datasets.io.paths import refuse_links
+
+DICOM = (".dcm", ".dicom")
+SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
+KINDS = ("PNG", "JPEG")
+"""What a file may be, by its content."""
+
+
+def decode(path: Path | str) -> NDArray[np.uint8]:
+    """(H, W) uint8 gray pixels of the whole file. Alpha is dropped, colour becomes luma, 16 bit is divided by 257.
+
+    Raises ``DataError`` with the path and the reason when the file is absent, truncated, broken or no image.
+    """
+    if is_dicom(path):
+        from datasets.io import dicom
+
+        return dicom.decode(Path(path))
+    with _opened(path) as image:
+        return _gray(image)
+
+
+def frame(path: Path | str) -> tuple[int, int]:
+    """(H, W) of a file by its header alone. Raises ``DataError`` as ``decode`` does."""
+    if is_dicom(path):
+        from datasets.io import dicom
+
+        return dicom.header(Path(path)).frame
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def frame_or_dot(path: Path | str) -> tuple[int, int]:
+    """``frame``; (1, 1) stands in for a broken file, of which whoever decodes it hears why."""
+    try:
+        return frame(path)
+    except DataError:
+        return 1, 1
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Whether a file is one of DICOM by its name."""
+    return Path(path).suffix.lower() in DICOM
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
+    """The file as an image of a kind that is ours, whatever its name says: other kinds may run programs or read further files."""
+    try:
+        with Image.open(path, formats=KINDS) as image:
+            yield image
+    except FileNotFoundError:
+        raise DataError(f"no image file {path}") from None
+    except UnidentifiedImageError:
+        raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot decode {path}: {error}") from error
+
+
+def find(folder: Path, *patterns: str) -> dict[str, Path]:
+    """File name -> path of the images in those of ``folder``'s sub-folders that match a pattern; sorted by name.
+
+    Raises ``DataError`` for a link that leads out of ``folder``.
+    """
+    places = sorted({place for pattern in patterns for place in folder.glob(pattern) if place.is_dir()})
+    found = {path.name: path for place in places for path in place.iterdir() if path.suffix.lower() in SUFFIXES}
+    refuse_links([*places, *found.values()], folder)
+    return dict(sorted(found.items()))
+
+
+def _gray(image: Image.Image) -> NDArray[np.uint8]:
+    if image.mode in ("I;16", "I;16B", "I;16L", "I", "F"):
+        return _eight_bit(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "P"):
+        image = image.convert("RGBA" if image.mode in ("P", "PA") else image.mode)
+        image = image.getchannel("L") if image.mode == "LA" else image.convert("RGB")
+    return np.asarray(image.convert("L"), dtype=np.uint8)
+
+
+def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
+    return np.clip(np.rint(values.astype(np.float64) / 257), 0, 255).astype(np.uint8)

@@ -1,0 +1,92 @@
+"""NIH ChestX-ray14."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from core.errors import UnknownNameError
+from core.files import file_hash
+from core.types import FloatArray
+from datasets import splits
+from datasets.base import Request
+from datasets.file_dataset import FileDataset, Row, task, with_file
+from datasets.io.images import find
+from datasets.nih import lists as nih_lists
+from datasets.nih.lists import ABNORMAL, EXPERTS
+from datasets.nih.tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
+
+TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
+
+
+class NIH(FileDataset):
+    """NIH ChestX-ray14: 112,120 frontal radiographs of 30,805 patients, 984 boxes on 880 of them.
+
+    ::
+
+        root/  images/*.png  or  images_001/images/*.png ... images_012/images/*.png, in any mix
+               Data_Entry_2017_v2020.csv (or Data_Entry_2017.csv)   BBox_List_2017.csv
+               train_val_list.txt   test_list.txt
+
+    Labels: 14 findings mined from reports, 8 of them with boxes (the task with 8), or 1: any finding at all. Boxes: one
+    at most per image and finding, x, y, w, h from the upper left edge, in the **1024x1024** frame of the images as
+    published, also when the files at hand are smaller; clipped at the image's edge.
+
+    Official split: the two lists; validation is cut from train_val by patient. Where they are absent,
+    ``train_list.txt``, ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses
+    the experts' ``binary_*.txt`` where present (option ``experts``: rad_consensus_voted or attending_rad; null is the first
+    that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A subset of the
+    images is welcome.
+
+    From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite: Wang et al.,
+    ChestX-ray8, CVPR 2017, 3462-3471.
+    """
+
+    name = "NIH"
+    origin = LAYOUT
+
+    def __init__(self, request: Request, experts: str | None = None) -> None:
+        if experts is not None and experts not in EXPERTS:
+            raise UnknownNameError("experts' list", experts, EXPERTS)
+        self.findings, self.split, self.root = task(request, TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        files = find(self.root, "images", "images_*", "images_*/images")
+        self._boxes, clipped = read_boxes(self.root)
+        self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
+        table, names = self._listed(experts, request.seed) if request.partition == "official" else self._parted(request, files)
+        splits.check_patients(table["patient"].loc[names.index], names)
+        listed = names.index[names == self.split]
+        table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
+        self.rows = list(self._rows(table, files))
+        self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
+        self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
+
+    def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
+        """Table and splits by the lists, which must keep boxed images out of training."""
+        table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
+        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
+        return table, names
+
+    def _parted(self, request: Request, files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.Series]:
+        """Table and splits by a random partition of the patients who have an image at hand."""
+        table = nih_lists.entries(self.root, self.findings)
+        table = table[table.index.isin(list(files))]
+        return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
+
+    def _rows(self, table: pd.DataFrame, files: Mapping[str, Path]) -> Iterator[Row]:
+        about: list[dict[Any, Any]] = table.reindex(columns=["age", "sex", "view"]).to_dict("records")
+        labels = table[list(self.findings)].to_numpy(np.float32)
+        for image, patient, marks, meta in zip(table.index, table["patient"], labels, about, strict=True):
+            yield Row(image, patient, files[image], FRAME, marks, self._truth(image), meta)
+
+    def _truth(self, image: str) -> dict[str, FloatArray]:
+        boxes = self._boxes.get(image, {})
+        if boxes and self.findings == (ABNORMAL,):
+            return {ABNORMAL: np.concatenate(list(boxes.values()))}
+        return {finding: box for finding, box in boxes.items() if finding in self.findings}
+
+
+def _hashes(root: Path) -> dict[str, str]:
+    """File name -> hash of the tables and lists."""
+    return {path.name: file_hash(path) for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()}

@@ -1,0 +1,106 @@
+"""Which NIH images are in which split: the official lists, the lists of earlier work, and the experts' lists."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import BadValueError, DataError, examples
+from datasets.io.tables import read_list
+from datasets.nih.tables import FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
+from datasets.splits import hold_out_val
+
+ABNORMAL = "Abnormal"
+OFFICIAL = ("train_val_list.txt", "test_list.txt")
+LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
+EXPERTS = ("rad_consensus_voted", "attending_rad")
+"""Who read the test images of the abnormality task, the first of whom is taken where none is named."""
+
+
+def listed(root: Path, findings: Sequence[str], experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series, str]:
+    """Table, image -> split, and which lists these are, by the lists that ``root`` has."""
+    readers = _readers(root, experts) if ABNORMAL in findings else None
+    kind = "experts" if readers else _kind(root)
+    if kind == "official":
+        table = entries(root, findings)
+        return table, official(root, table, seed), kind
+    if kind == "none":
+        raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
+    known = read_entries(root)
+    table, names = binary(root, known, readers) if readers else labelled(root, known)
+    return (table if readers else _for_task(root, table, findings)), names, kind
+
+
+def entries(root: Path, findings: Sequence[str]) -> pd.DataFrame:
+    """The table of entries with the task's label columns. Raises ``DataError`` where there is none."""
+    table = read_entries(root)
+    if table is None:
+        raise DataError(f"{root} has no table of entries: {LAYOUT}")
+    return _for_task(root, table, findings)
+
+
+def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.DataFrame:
+    """With the column Abnormal, any of the 14, where the task is that."""
+    if ABNORMAL in findings:
+        return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
+    absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
+    if absent:
+        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: ask for {len(findings) - len(absent)} findings")
+    return table
+
+
+def _readers(root: Path, named: str | None) -> str | None:
+    """Whose lists of abnormality ``root`` has: those of the named experts, else the first. Raises ``DataError`` without the named."""
+    there = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
+    if named is not None and named not in there:
+        raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
+    return named or next(iter(there), None)
+
+
+def _kind(root: Path) -> str:
+    """official, labelled or none."""
+    wanted = {"official": OFFICIAL, "labelled": tuple(LABELLED.values())}
+    return next((word for word, files in wanted.items() if all((root / name).is_file() for name in files)), "none")
+
+
+def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
+    """Image -> split by the official lists; validation is cut from train_val by patient."""
+    listed = {name: read_list(root / name)[0] for name in OFFICIAL}
+    names = pd.concat(list(listed.values()), ignore_index=True)
+    missing = names[~names.isin(table.index)]
+    if len(missing):
+        raise DataError(f"the lists in {root} name {len(missing)} images that the table of entries lacks, such as {missing.iloc[0]}")
+    training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
+    return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
+
+
+def labelled(root: Path, table: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.Series]:
+    """Table and splits from ``train_list.txt``, ``val_list.txt`` and ``test_list.txt`` with label columns."""
+    parts = {split: read_labelled(root / name) for split, name in LABELLED.items()}
+    labels = pd.concat(list(parts.values())).reindex(columns=list(FINDINGS)).astype(np.float32)
+    return _described(labels, table), _names(parts)
+
+
+def binary(root: Path, table: pd.DataFrame | None, experts: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Table with the column Abnormal, and splits, from the experts' lists; ``experts`` says who read the test images."""
+    parts = {split: read_binary(root / name) for split, name in binary_files(experts).items()}
+    labels = pd.concat(list(parts.values())).rename(ABNORMAL).to_frame()
+    return _described(labels, table), _names(parts)
+
+
+def binary_files(experts: str) -> dict[str, str]:
+    """Split -> file of the abnormality task's expert lists."""
+    return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
+
+
+def _names(parts: dict[str, pd.DataFrame] | dict[str, pd.Series]) -> pd.Series:
+    return pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
+
+
+def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
+    """The labels with each image's patient (the digits of its name before _), and age, sex and view where known."""
+    labels = labels[~labels.index.duplicated()]
+    about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
+    known = pd.DataFrame(index=about.index) if table is None else table[["age", "sex", "view"]].reindex(about.index)
+    return pd.concat([about, known, labels], axis=1)

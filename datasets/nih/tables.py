@@ -1,0 +1,93 @@
+"""The tables of NIH ChestX-ray14 as published, with their broken headings, as clean frames."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from core.errors import DataError, examples
+from datasets.file_dataset import Truth, grouped
+from datasets.io.ages import years
+from datasets.io.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
+
+FRAME = (1024, 1024)
+"""(H, W) of every image as published."""
+BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
+NORMAL = "No Finding"
+ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
+BOXES = "BBox_List_2017.csv"
+LAYOUT = (
+    f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt and "
+    "test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
+)
+
+
+def read_entries(root: Path) -> pd.DataFrame | None:
+    """Image name -> patient, age (years, nan when impossible), sex, view and the 14 labels; None without the file."""
+    path = first_of(root, ENTRIES)
+    if path is None:
+        return None
+    raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
+    refuse_duplicates(path, raw["Image Index"])
+    refuse_unknown(path, {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}, (*FINDINGS, NORMAL))
+    labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
+    table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
+    about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
+    return pd.concat([about, table], axis=1).set_axis(raw["Image Index"], axis=0)
+
+
+def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
+    """Age, sex and view, where the table has them; ages such as 058Y and 011M are read, those above 120 are nan."""
+    nothing = pd.Series("", index=raw.index)
+    return {
+        "age": raw.get("Patient Age", nothing).map(years).astype(float),
+        "sex": raw.get("Patient Gender", nothing),
+        "view": raw.get("View Position", nothing),
+    }
+
+
+def read_labelled(path: Path) -> pd.DataFrame:
+    """A list with label columns (8, 14, or 15 with No Finding last): image name -> labels of the leading findings."""
+    cells = read_list(path)
+    width = cells.shape[1] - 1
+    if width not in (8, 14, 15):
+        raise DataError(f"{path} has {width} label columns: 8, 14 or 15 are known")
+    names = list(FINDINGS[: min(width, 14)])
+    labels = [_zero_one(path, cells[i + 1]) for i in range(len(names))]
+    return pd.DataFrame(dict(zip(names, labels, strict=True))).set_axis(cells[0], axis=0)
+
+
+def read_binary(path: Path) -> pd.Series:
+    """An expert list ``image 0|1``: image name -> label."""
+    cells = read_list(path)
+    if cells.shape[1] != 2:
+        raise DataError(f"{path} has {cells.shape[1]} cells a line: write an image and 0 or 1")
+    return _zero_one(path, cells[1]).set_axis(cells[0], axis=0)
+
+
+def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
+    values = numbers(path, cells)
+    if not values.isin((0, 1)).all():
+        raise DataError(f"{path} has labels other than 0 and 1: {examples(sorted(set(values) - {0.0, 1.0}))}")
+    return values.astype(np.float32)
+
+
+def read_boxes(root: Path) -> tuple[Truth, int]:
+    """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
+
+    The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
+    for a box that is empty or wholly outside the image.
+    """
+    path = root / BOXES
+    if not path.is_file():
+        return {}, 0
+    raw = read_csv(path, ("Image Index", "Finding Label"))
+    if raw.shape[1] < 6:
+        raise DataError(f"{path} has {raw.shape[1]} columns: image, finding, x, y, w and h are needed")
+    finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
+    refuse_unknown(path, finding, FINDINGS)
+    refuse_duplicates(path, raw["Image Index"] + " " + finding)
+    corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
+    boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
+    return grouped(path, raw["Image Index"].tolist(), finding.tolist(), boxes, dict.fromkeys(raw["Image Index"], FRAME))

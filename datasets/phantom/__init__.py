@@ -1,0 +1,119 @@
+"""The phantom data set: chest-like images whose answer is known."""
+
+import functools
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadValueError
+from core.files import key
+from core.seeds import generator
+from core.types import Sample
+from datasets import splits
+from datasets.base import Dataset, Request
+from datasets.phantom import truth as phantom_truth
+from datasets.phantom.patient import TOKEN, Patient, draw_patient
+from datasets.phantom.picture import render
+from datasets.phantom.recipe import DRAWING, FINDINGS, Amount, check_count, check_size, recipe
+
+FIRST = {"train": 0, "val": 1_000_000, "test": 2_000_000}
+
+
+class Phantom(Dataset):
+    """Images made by code from ``PCG64([seed, index])``: nothing to download, the same on every machine.
+
+    Eight findings with NIH's names, independent of each other, sizes and places after NIH's published boxes. Every
+    finding is drawn with a mask; a box is the tight box of a mask's piece (a second nodule has its own) and labels are
+    recomputed from the boxes: what is too small to show at ``img_size`` is not there. The same index is the same
+    patient at every size; the frame is (img_size, img_size).
+
+    Training, validation and test are disjoint ranges of indices, the number of one does not move another. A phantom
+    patient has one image, so the partitions ``patient`` and ``kfold`` part the union of the three. Made for Locus; no
+    licence or citation is due.
+
+    Options: ``train``, ``val``, ``test`` numbers of images; ``prevalence`` and ``conspicuity``, one number or one per
+    finding; ``grain`` (standard deviation, share of white); ``clutter`` (0 none, 1 usual); ``shortcut``, a finding
+    that a corner token goes with, P(token) ``shortcut_present`` where it is present, ``shortcut_absent`` elsewhere. The
+    token's box is in ``Sample.meta["token"]`` (None without token).
+    """
+
+    name = "phantom"
+
+    def __init__(
+        self,
+        request: Request,
+        train: int = 3000,
+        val: int = 400,
+        test: int = 800,
+        prevalence: Amount = 0.18,
+        conspicuity: Amount = 1.0,
+        grain: float = 0.03,
+        clutter: float = 1.0,
+        shortcut: str | None = None,
+        shortcut_present: float = 0.9,
+        shortcut_absent: float = 0.03,
+    ) -> None:
+        if request.findings not in (None, len(FINDINGS)):
+            raise BadValueError(f"the phantom has no task with {request.findings} findings; it has: {len(FINDINGS)}")
+        self.findings, self.split, self.seed, self.size = FINDINGS, request.split, request.seed, check_size(request.img_size)
+        self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
+        counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
+        self.indices = _indices(counts, request)
+        about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size, "counts": counts}
+        self.describe = {**about, **asdict(self.recipe)}
+        self._drawn_from = key(self.describe)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @functools.cached_property
+    def labels(self) -> NDArray[np.float32]:
+        """(N, 8) labels: 1 where the finding has a box at this size."""
+        return np.stack([sample.labels for sample in self]) if len(self) else np.zeros((0, len(FINDINGS)), np.float32)
+
+    @functools.cached_property
+    def patients(self) -> list[str]:
+        """Patient of each image: its number."""
+        return [f"{number:07d}" for number in self.indices]
+
+    def sample(self, index: int) -> Sample:
+        """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
+        number = int(self.indices[index])
+        patient, _ = self._patient(number)
+        boxes = phantom_truth.boxes(patient, self.size)
+        return Sample(
+            image_id=f"phantom-{self.seed}-{number:07d}",
+            patient_id=self.patients[index],
+            frame=(self.size, self.size),
+            labels=np.array([f in boxes for f in FINDINGS], np.float32),
+            boxes=boxes,
+            read=functools.partial(self.render, number),
+            source=f"phantom:{self._drawn_from}:{number}",
+            meta={"conspicuity": patient.conspicuity, "token": self._token(patient)},
+            read_masks=functools.partial(self.masks, number),
+        )
+
+    def render(self, number: int) -> NDArray[np.uint8]:
+        """(size, size) picture of the patient ``number``."""
+        patient, rng = self._patient(number)
+        return render(patient, self.recipe, self.size, rng)
+
+    def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
+        """finding -> (size, size) truth mask of the patient ``number``; findings that show no pixel are left out."""
+        return phantom_truth.masks(self._patient(number)[0], self.size)
+
+    def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
+        rng = generator(self.seed, number)
+        return draw_patient(rng, self.recipe), rng
+
+    def _token(self, patient: Patient) -> list[float] | None:
+        return [edge * self.size for edge in TOKEN] if patient.token else None
+
+
+def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:
+    ranges = {name: FIRST[name] + np.arange(count) for name, count in counts.items()}
+    if request.partition == "official":
+        return ranges[request.split]
+    union = np.concatenate(list(ranges.values()))
+    return union[splits.assign([f"{i:07d}" for i in union], request) == request.split]

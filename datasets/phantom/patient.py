@@ -1,0 +1,111 @@
+"""Who is drawn: one phantom patient in unit coordinates, the same at every pixel size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datasets.phantom.canvas import Pixels, UnitBox, Window, window
+from datasets.phantom.findings import BOTH, LOOKS
+from datasets.phantom.places import HEART, PLACES, WIDE, place_box
+from datasets.phantom.recipe import FINDINGS, Recipe
+
+PARTS = {
+    "diaphragm": 2,
+    "torso": 2,
+    "lungs": 5,
+    "ribs": 4,
+    "clavicles": 2,
+    "vessels": 12,
+    "mediastinum": 4,
+    "tube": 4,
+    "electrode 1": 3,
+    "electrode 2": 3,
+    "electrode 3": 3,
+    "marker": 3,
+    "exposure": 2,
+}
+"""How many numbers each part of the drawing takes."""
+SECOND_NODULE = 0.3
+"""Share of the images with a nodule that have two."""
+TOKEN: UnitBox = (0.03, 0.90, 0.11, 0.96)
+"""Where the shortcut's token is, when there is one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesion:
+    """One connected piece of a finding, with the box that it fills."""
+
+    finding: str
+    box: UnitBox
+    texture: Pixels
+
+    def look(self, size: int) -> tuple[Window, Pixels, Pixels]:
+        """Window, outline and opacity at ``size`` pixels a side."""
+        at = window(size, self.box, margin=0.4)
+        wide = self.box[2] - self.box[0] > WIDE
+        draw = BOTH[self.finding] if wide and self.finding in BOTH else LOOKS[self.finding]
+        mirrored = self.finding != "Cardiomegaly" and self.box[0] + self.box[2] > 1
+        outline, opacity = draw(-at.p if mirrored else at.p, at.q, self.texture)
+        return at, outline, opacity
+
+    def mask(self, size: int) -> NDArray[np.bool_]:
+        """(size, size) truth: the outline's inside."""
+        at, outline, _ = self.look(size)
+        whole = np.zeros((size, size), bool)
+        whole[at.rows, at.columns] = outline >= 0.5
+        return whole
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """One phantom: all numbers that the drawing needs, none of them in pixels."""
+
+    lesions: tuple[Lesion, ...]
+    heart: Lesion
+    anatomy: Mapping[str, tuple[float, ...]]
+    """part of ``PARTS`` -> its numbers in [0, 1)."""
+    tissue: Pixels
+    """(9, 9) texture of the soft tissue."""
+    conspicuity: float
+    """Factor of all findings' brightness, .75 to 1.25."""
+    token: bool
+    """Whether the shortcut's token is there."""
+    diaphragm: tuple[float, float]
+    """y of the lungs' lower edges, left and right in the image."""
+
+
+def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
+    """The patient of a generator. It takes the same numbers from ``rng`` whatever the recipe and the findings are.
+
+    So a recipe that changes one thing changes that thing alone: the same patients, once with and once without.
+    """
+    anatomy = {part: tuple(rng.random(count).tolist()) for part, count in PARTS.items()}
+    chance, places = rng.random(12).tolist(), rng.random((10, 7))
+    textures, tissue = rng.random((10, 6, 6), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
+    present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < recipe.prevalence[f]]
+    lesions = [_lesion(f, places[i], textures[i]) for i, f in enumerate(FINDINGS) if f in present]
+    if "Nodule" in present and chance[8] < SECOND_NODULE:
+        lesions.append(_lesion("Nodule", places[8], textures[8]))
+    enlarged = [lesion for lesion in lesions if lesion.finding == "Cardiomegaly"]
+    heart = enlarged[0] if enlarged else Lesion("Cardiomegaly", place_box(HEART, places[9]), textures[1])
+    share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent
+    return Patient(
+        lesions=tuple(lesions),
+        heart=heart,
+        anatomy=anatomy,
+        tissue=tissue,
+        conspicuity=0.75 + 0.5 * chance[10],
+        token=recipe.shortcut is not None and chance[9] < share,
+        diaphragm=_diaphragm(anatomy["diaphragm"]),
+    )
+
+
+def _lesion(finding: str, u: NDArray[np.float64], texture: Pixels) -> Lesion:
+    return Lesion(finding, place_box(PLACES[finding], u.tolist()), texture)
+
+
+def _diaphragm(u: tuple[float, ...]) -> tuple[float, float]:
+    """The same with and without findings: what tells a finding lies inside its box."""
+    return 0.71 + 0.10 * u[0], 0.72 + 0.10 * u[1]

@@ -1,0 +1,96 @@
+"""VinDr-CXR, as of Kaggle or of PhysioNet."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from core.errors import BadValueError
+from core.files import file_hash
+from datasets.base import Request
+from datasets.file_dataset import FileDataset, Row, by_stem, drawn, task, told_bad, with_file
+from datasets.io import dicom
+from datasets.io.dicom_headers import read_headers
+from datasets.io.download import Kaggle
+from datasets.io.tables import first_of
+from datasets.vindr_cxr.readers import Readings, agreed, named
+from datasets.vindr_cxr.tables import CONSENSUS, FINDINGS, TASKS, TRAIN, Table, read_marks
+
+ORIGIN = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
+LAYOUT = (
+    f"expected train/<image>.dicom and train.csv, from {ORIGIN}; or train/, test/ and annotations/annotations_train.csv, "
+    "annotations_test.csv, from https://physionet.org/content/vindr-cxr (credentialed access)"
+)
+
+
+class VindrCxr(FileDataset):
+    """VinDr-CXR: 15,000 radiographs that three radiologists each have read, and 3,000 with the consensus of five.
+
+    ::
+
+        root/  train/<image>.dicom   train.csv                                                     Kaggle's, 14 findings
+        root/  train/  test/<image>.dicom   annotations/annotations_train.csv  annotations_test.csv   PhysioNet's, 22
+
+    Labels: 14 findings, or PhysioNet's 22; a finding is there when at least ``votes`` readers (option, 2) marked it.
+    Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the image's
+    edge. Boxes of several readers that overlap are one place, its edges averaged; places that fewer than ``votes`` marked
+    are no truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own boxes: of them a suite makes the row
+    ``readers``, the ceiling of a score (``benchmark.readers``).
+
+    Official split: PhysioNet's, test by consensus. Kaggle's test images have no public labels: a draw there. Patients are
+    not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on others.
+
+    Licence: PhysioNet's credentialed one, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al., VinDr-CXR: An open dataset
+    of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429; doi:10.13026/3akn-b287.
+    """
+
+    name = "vindr_cxr"
+    origin = ORIGIN
+
+    def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
+        if votes not in (1, 2, 3):
+            raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
+        root, self.split, self._votes = request.folder(LAYOUT), request.split, votes
+        paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
+        tables = [read_marks(path) for path in paths] or [Table.absent(root, LAYOUT)]
+        physionet = any(path.parent != root for path in paths)
+        self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
+        test = {image for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name for image in table.images}
+        listed = list(dict.fromkeys(image for table in tables for image in table.images))
+        files = by_stem(root, "train", "test")
+        images = with_file(root, listed, files, LAYOUT)
+        names = drawn(images, request, np.array([image in test for image in images]) if test else None, whole)
+        chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
+        headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
+        kept = [image for image in chosen if files[image] in headers]
+        frames = {image: headers[files[image]].frame for image in kept}
+        marks, clipped = _marks(tables, frames)
+        self._readings = [marks[image] for image in kept]
+        self.rows = [self._row(image, files[image], headers[files[image]], marks[image]) for image in kept]
+        self.describe = {
+            "partition": "whole" if whole else request.partition,
+            "lists": "consensus of five is test" if test else "none published: drawn by image",
+            "patients": "unknown: each image counts as one",
+            "votes": votes,
+            "images": len(kept),
+            "images_without_file": len(listed) - len(images),
+            "images_unreadable": told_bad(root, bad, len(kept)),
+            "boxes_clipped": clipped,
+            "tables": {path.name: file_hash(path) for path in paths},
+        }
+
+    def readings(self, index: int) -> Readings:
+        """Each reader's own boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
+        return self._readings[index]
+
+    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> Row:
+        votes = min(self._votes, len(readings))  # a consensus is one reading
+        labels = np.array([named(readings, finding, votes) for finding in self.findings], np.float32)
+        places = {finding: agreed(readings, finding, votes) for finding in self.findings}
+        return Row(image, image, path, head.frame, labels, {f: boxes for f, boxes in places.items() if len(boxes)}, head.meta)
+
+
+def _marks(tables: Sequence[Table], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
+    """Image -> its readings, from all tables, and how many boxes were clipped."""
+    read = [table.readings(frames) for table in tables]
+    return {image: marks for found, _ in read for image, marks in found.items()}, sum(cut for _, cut in read)
