@@ -10,9 +10,19 @@ from benchmark.words import BESIDE, CLASSIFICATION, PAIRED
 from core.cli import AtLeast, AtMost, Named
 from core.errors import BadValueError
 from core.registry import Registry
+from core.registry import spelled as spelled_as
 from datasets import SPELLED, spelled
 
-METHOD = Named("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
+
+class Method(Named):
+    """A method's word, in any spelling."""
+
+    def spelled(self, word: str) -> str:
+        """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``."""
+        return spelled_as(word, self.known())
+
+
+METHOD = Method("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
 """A method's word, a group of methods, or path/to/file.py:Class."""
 
 

@@ -1,5 +1,6 @@
 """One forward pass, the gradients of all findings through the head alone, the same evidence for every method."""
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ from torch import Tensor
 
 import methods as wing
 from benchmark.engine import gather, one, several
-from core.errors import BadValueError, LocusError
+from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
 
@@ -15,17 +16,22 @@ if TYPE_CHECKING:
     from backbones import Classifier
 
 
+log = logging.getLogger(__name__)
 __all__ = ["Maps", "every", "explain", "gather", "named", "one", "several"]
 
 
 class Maps(dict[str, Tensor]):
-    """Method's word -> (N,K,h,w) float32 raw maps; ``grids[word]`` says where they look, ``logits`` is (N,K)."""
+    """Method's word -> (N,K,h,w) float32 raw maps; ``grids[word]`` says where they look, ``logits`` is (N,K).
+
+    ``absent`` says of each method that a group left out why it has no map.
+    """
 
     def __init__(self, logits: Tensor) -> None:
         """An empty set of maps for a batch with these ``logits``, (N,K)."""
         super().__init__()
         self.logits = logits
         self.grids: dict[str, Grid] = {}
+        self.absent: dict[str, str] = {}
 
 
 def explain(
@@ -44,28 +50,38 @@ def explain(
     Args:
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
         images: (N,3,H,W) float, normalised, on the model's device.
-        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map.
+        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``, ``fast`` and
+            ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the log.
         findings: positions of the model's outputs to explain, all by default.
         layer: an earlier feature level (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
         progress: show a bar while a slow method runs.
 
     Returns:
-        ``Maps``: word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits`` (N,K).
+        ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits`` (N,K).
 
     Raises:
-        UnknownNameError: an unknown method or layer. NotAvailableError: a method that has no answer for this model
+        UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name that has no answer for this model
         (``cam`` needs a linear head: a model wrapped with a callable head has none).
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
-    parts = every([methods] if isinstance(methods, str) else methods)
+    asked = [_spelled(method) for method in ([methods] if isinstance(methods, str) else methods)]
+    parts, of_groups = every(asked), set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
     evidence = gather(model, images, findings, layer, memory_gib, progress)
     maps = Maps(evidence.logits)
-    for word, found in several(parts, evidence).items():
-        if isinstance(found, LocusError):
-            raise found
-        maps[word], maps.grids[word] = found.maps, found.grid
+    for word, answer in several(parts, evidence).items():
+        if isinstance(answer, NotAvailableError) and word in of_groups:
+            maps.absent[word] = str(answer)
+            log.info("left out: %s: %s", word, answer)
+        elif isinstance(answer, LocusError):
+            raise answer
+        else:
+            maps[word], maps.grids[word] = answer.maps, answer.grid
     return maps
+
+
+def _spelled(method: str | Method | type[Method]) -> str | Method | type[Method]:
+    return wing.spelled(method) if isinstance(method, str) else method
 
 
 def every(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:

@@ -8,9 +8,11 @@ from config import RunConfig
 from core.errors import BadValueError
 
 Mode = Literal["run", "compare", "verify"]
+PLACES = ("suites", "runs", "cache_dir", "threads")
+"""Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
-    "compare": ("results", "output"),
-    "verify": ("all", "suite", "suites", "method", "protocol", "data_root_dir", "results", "runs", "cache_dir", "threads"),
+    "compare": ("results", "output", *PLACES),
+    "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *PLACES),
 }
 """Question -> the flags that can stand beside it."""
 

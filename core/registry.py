@@ -11,8 +11,9 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -135,6 +136,20 @@ def options(word: str) -> dict[str, Any]:
         if not equals or not name or not value:
             raise BadValueError(f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value")
     return {name: _literal(value) for name, _, value in pairs}
+
+
+def spelled(word: str, known: Iterable[str]) -> str:
+    """The ``word`` with its name as one of the ``known`` ones is written, whatever its case and hyphens; others stay as they are.
+
+    >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"]), spelled("integrated gradients:steps=8", ["integrated_gradients"])
+    ('gradcampp', 'integrated_gradients:steps=8')
+    """
+    name, colon, rest = word.partition(":")
+    return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest
+
+
+def _bare(name: str) -> str:
+    return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 
 
 def from_file(word: str, kind: str) -> type[Any]:

@@ -2,7 +2,7 @@
 
 ``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
 ``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``, ``fast``
-and ``slow``. A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
+and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``. A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
 Raw maps only: nothing is resized or scaled here.
 """
 
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.registry import BROKEN, Registry, construct, from_file
+from core.registry import spelled as registered
 
 if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
 
-__all__ = ["GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_path", "names", "registry"]
+__all__ = ["GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_path", "names", "registry", "spelled"]
 
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
@@ -39,7 +40,12 @@ def expand(words: Sequence[str]) -> list[str]:
 
     Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is built.
     """
-    return list(dict.fromkeys(method for word in words for method in (_members(word) if word in GROUPS else [word])))
+    return list(dict.fromkeys(method for word in map(spelled, words) for method in (_members(word) if word in GROUPS else [word])))
+
+
+def spelled(word: str) -> str:
+    """The word as it is registered: ``Grad-CAM++`` is ``gradcampp``; an unknown one stays as it is."""
+    return registered(word, [*GROUPS, *registry.names()])
 
 
 def _members(group: str) -> list[str]:
@@ -56,7 +62,7 @@ def _is_fast(word: str) -> bool:
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return _checked(word, from_file(word, "method") if is_path(word) else registry.get(word))
+    return _checked(word, from_file(word, "method") if is_path(word) else registry.get(spelled(word)))
 
 
 def build(word: str) -> "Method":

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import pydantic
 
+import methods
 from benchmark import protocols
 from benchmark.words import BOARD, CLASSIFICATION, PAIRED
 
@@ -50,8 +51,8 @@ class Suite(pydantic.BaseModel):
 
     @property
     def words(self) -> list[str]:
-        """Its methods and groups of methods, as written."""
-        return [self.methods] if isinstance(self.methods, str) else self.methods
+        """Its methods and groups of methods, as they are registered."""
+        return [methods.spelled(word) for word in ([self.methods] if isinstance(self.methods, str) else self.methods)]
 
     @property
     def scored_by(self) -> list[str]:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 import yaml
 
 from core.cli.door import door
-from core.cli.marks import AtLeast, AtMost, Named, check
+from core.cli.marks import AtLeast, AtMost, Named, check, spelled
 from core.cli.parser import joined, listed, parser_of
+from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
@@ -45,8 +46,9 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
-            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}--help lists all of them")
-    parsed = vars(parser_of(kind, "").parse_object(listed(kind, values), defaults=False))
+            raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
+    given = vars(parser_of(kind, "").parse_object(listed(kind, values), defaults=False))
+    parsed = {name: spelled(kind, name, value) for name, value in given.items()}
     for name, value in parsed.items():
         check(kind, name, value)
     return kind(**parsed)

@@ -37,6 +37,10 @@ class Named(NamedTuple):
         """All words that the flag takes."""
         return [*self.also, *_words(self.package, self.kind, self.group)]
 
+    def spelled(self, word: str) -> str:
+        """The word as it is registered."""
+        return word
+
 
 @functools.cache
 def _words(package: str, kind: str, group: str | None) -> list[str]:
@@ -46,6 +50,14 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
 def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
     """The limits and names in the annotation of the field ``name`` of ``kind``."""
     return getattr(get_type_hints(kind, include_extras=True)[name], "__metadata__", ())
+
+
+def spelled(kind: type[Any], name: str, value: Any) -> Any:
+    """The ``value`` of the flag ``name`` with its words as they are registered, a tuple word by word."""
+    for mark in marks(kind, name):
+        if isinstance(mark, Named) and value:
+            value = tuple(map(mark.spelled, value)) if isinstance(value, tuple) else mark.spelled(value)
+    return value
 
 
 def choices(kind: type[Any], name: str) -> str:

@@ -15,11 +15,17 @@ def sentence(kind: type[Any], message: str) -> LocusError:
         if not word.startswith("-"):
             return BadValueError(f"unexpected word {word!r}: every value follows its --flag")
         near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
-        return BadValueError(f"unknown flag {word!r}: {near}--help lists all flags")
+        return BadValueError(f"unknown flag {word!r}: {near}{helped(kind)} lists all flags")
     if (found := re.search(r'key "(\w+)"', message)) and found[1] in names:
         value = re.findall(r"(?:Got|Given) value: (.*)", message)
         return _bad_value(f"--{found[1]}", value[-1] if value else "", get_type_hints(kind)[found[1]])
     return BadValueError(" ".join(message.split()))
+
+
+def helped(kind: type[Any]) -> str:
+    """The command that explains the flags of the dataclass ``kind``, whose docstring names its door."""
+    command = re.search(r"``(python [^`]*)``", kind.__doc__ or "")
+    return f"`{command[1]} --help`" if command else "--help"
 
 
 def _bad_value(flag: str, value: str, allowed: Any) -> LocusError:
