@@ -1,4 +1,6 @@
-PYTHON ?= python3.11
+SUITED = -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do $$p $(SUITED) && echo $$p && break; done)
+NONE = no Python 3.11, 3.12 or 3.13 is on the path: install one (www.python.org), or write make PYTHON=its/path
 BIN = .venv/bin
 STAMP = .venv/.installed
 
@@ -8,7 +10,8 @@ help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
 
 $(STAMP): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "$(NONE)"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --editable '.[test]' --constraint constraints.txt
 	touch $(STAMP)
 

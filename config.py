@@ -49,7 +49,7 @@ class DataFlags:
     dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
     """Name of the data set, options in the word (phantom:train=3000); its defaults come from configs/<name>.yaml."""
     data_root_dir: str | None = None
-    """Folder of the data set's files; the phantom needs none."""
+    """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
     download: bool = False
     """First fill --data_root_dir, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
     num_classes: Annotated[int | None, AtLeast(1)] = None
@@ -84,7 +84,7 @@ class ModelFlags:
     backbone: str = "densenet121"
     """densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small), timm's, torchxrayvision's."""
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
-    """How positions become one score per finding, options in the word (LSE:gamma=5)."""
+    """How positions become one score per finding, options in the word (LSE:gamma=5); configs/phantom.yaml says PCAM."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
     """The same as LSE:gamma=… in --global_pool; null is the pooling's own (10); other poolings take no notice."""
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
@@ -370,7 +370,7 @@ class DoctorConfig:
     name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
     """Name of the data set, options in the word."""
     root: str | None = None
-    """Folder of the data set's files."""
+    """Folder of the data set's files; null is data/<name>, or $LOCUS_DATA/<name>."""
     download: bool = False
     """First fill --root, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
     partition: Literal["official", "patient", "kfold"] = "official"

@@ -24,9 +24,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"trials: {found}/trials.md; flags of the best: {found}/config.yaml (python main.py --config takes them)")
         return
     from benchmark import training
-    from benchmark.training.resume import resumed
 
-    folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(resumed(config, typed))
+    config = training.resumed(config, typed)
+    folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(config)
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     for split in ("val", "test"):
         print(f"{split}: mean AUROC {_shown(metrics[split])} over {metrics[split]['n']} images")

@@ -2,12 +2,14 @@
 
 import functools
 
+import timm
 from torch import nn
 
 from backbones import xray_weights
 from backbones.classifier import Classifier
 from backbones.family import Family, OpenFamily
 from backbones.head import Head
+from backbones.pretrained import require
 from backbones.rescaled import Rescale
 from core.errors import BadValueError, UnknownNameError
 from core.registry import Registry, construct
@@ -38,6 +40,14 @@ def assemble(
     if isinstance(weights, str):
         xray_weights.load(model, weights)
     return model
+
+
+def require_weights(name: str, pretrained: bool | str) -> None:
+    """Raise ``NotAvailableError`` where ImageNet weights of timm are wanted, not here and out of reach."""
+    name, weights = xray_weights.meant(name, pretrained)
+    word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
+    if weights is True and timm.is_model(word):
+        require(word)
 
 
 def names() -> list[str]:

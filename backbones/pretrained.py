@@ -1,16 +1,26 @@
 """Networks of timm and torchvision, with ImageNet weights when asked for, and a sentence when these cannot be had."""
 
 import logging
+import ssl
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from core.errors import NotAvailableError
+
+FILE = "model.safetensors"
+"""What the hub calls a network's weights."""
+PATIENCE = 5
+"""Seconds that the hub has to answer."""
 
 
 class MapsOf(nn.Module):
@@ -42,12 +52,42 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
     if not pretrained:
         return timm.create_model(name, num_classes=0, **options)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
+    require(name)
     place = weights_file(name)
     overlay = {"file": str(place)} if place.is_file() else None
     try:
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         raise _not_available(name, _source(name), place, error) from error
+
+
+def require(name: str) -> None:
+    """Raise ``NotAvailableError`` where timm's weights of ``name`` are neither here nor within reach.
+
+    Said in seconds: the hub's own retries take a minute.
+    """
+    place, source = weights_file(name), _source(name)
+    if source is None or place.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
+        return
+    heard: list[bool] = []
+    asking = threading.Thread(target=lambda: heard.append(answers(constants.ENDPOINT)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)  # looking up a name has no limit of its own
+    if heard != [True]:
+        raise _not_available(name, source, place, f"{constants.ENDPOINT} does not answer")
+
+
+def answers(address: str) -> bool:
+    """Whether a server is there, whatever it says, by the proxy that the environment names."""
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError as error:
+        return isinstance(getattr(error, "reason", error), ssl.SSLError)
+    return True
 
 
 def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> Any:
@@ -76,10 +116,10 @@ def _config(name: str) -> Any:
 
 def _source(name: str) -> str | None:
     hub = _config(name).hf_hub_id
-    return f"https://huggingface.co/{hub}/resolve/main/model.safetensors" if hub else None
+    return f"https://huggingface.co/{hub}/resolve/main/{FILE}" if hub else None
 
 
-def _not_available(name: str, source: str | None, place: Path, error: Exception) -> NotAvailableError:
+def _not_available(name: str, source: str | None, place: Path, error: object) -> NotAvailableError:
     if source is None:
         return NotAvailableError(f"nobody published ImageNet weights for {name!r}: choose another backbone or --pretrained False")
     if place.is_file():

@@ -46,6 +46,9 @@ def _dataset(words: Sequence[str]) -> int:
         from datasets.io import download
 
         download.fetch(config.name, config.root)
+    from datasets import check_folder
+
+    check_folder(config.name, config.root)
     from benchmark import doctor
 
     return 1 if doctor.run(config, functools.partial(print, flush=True)) else 0

@@ -50,8 +50,8 @@ def explain(
     Args:
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
         images: (N,3,H,W) float, normalised, on the model's device.
-        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``, ``fast`` and
-            ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the log.
+        methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``,
+            ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the log.
         findings: positions of the model's outputs to explain, all by default.
         layer: an earlier feature level (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
@@ -61,8 +61,8 @@ def explain(
         ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits`` (N,K).
 
     Raises:
-        UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name that has no answer for this model
-        (``cam`` needs a linear head: a model wrapped with a callable head has none).
+        UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name without an answer
+        for this model (``cam`` needs a linear head: a model wrapped with a callable head has none).
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     asked = [_spelled(method) for method in ([methods] if isinstance(methods, str) else methods)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import datasets
 import methods
 from benchmark import cells, plan, records, results_folder
 from benchmark.plan import ModelPlan, Suite
@@ -156,7 +157,7 @@ def overrides(config: RunConfig) -> dict[str, object]:
 def data_is_there(training: TrainConfig) -> bool:
     """Whether the folder of the data set's files exists; the phantom needs none."""
     needs_files = training.dataset.split(":")[0] != "phantom"
-    return not needs_files or (training.data_root_dir is not None and Path(training.data_root_dir).is_dir())
+    return not needs_files or datasets.root_of(training.dataset, training.data_root_dir).is_dir()
 
 
 def absent(model: ModelPlan) -> TrainConfig | None:
@@ -184,7 +185,7 @@ def found(place: Path) -> list[Record]:
 def _run_model(suite: Suite, part: Work, config: RunConfig, place: Path) -> list[str]:
     """Run the cells of one model; the sentence why it stopped, if it did."""
     if training := absent(part.model):
-        where = training.data_root_dir or "no --data_root_dir given"
+        where = datasets.root_of(training.dataset, training.data_root_dir)
         _give_up(part, "n/a", f"{ABSENT} ({training.dataset}: {where}): {suite.how_to_get}", place)
         return []
     from benchmark import score  # torch, numba and the wings are imported when there is work for them

@@ -139,10 +139,10 @@ def options(word: str) -> dict[str, Any]:
 
 
 def spelled(word: str, known: Iterable[str]) -> str:
-    """The ``word`` with its name as one of the ``known`` ones is written, whatever its case and hyphens; others stay as they are.
+    """The ``word`` as one of the ``known`` ones is written, whatever its case and hyphens; an unknown one as it is.
 
-    >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"]), spelled("integrated gradients:steps=8", ["integrated_gradients"])
-    ('gradcampp', 'integrated_gradients:steps=8')
+    >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"])
+    'gradcampp'
     """
     name, colon, rest = word.partition(":")
     return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest

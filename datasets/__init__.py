@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,23 @@ def spelled(word: str) -> str:
     return SPELLED.get(name, name) + colon + options
 
 
+def root_of(word: str, root: Path | str | None = None) -> Path:
+    """Folder of the files of the data set ``word``: ``root`` if given, else the word below ``data``.
+
+    The environment variable LOCUS_DATA names another folder than ``data``.
+    """
+    given = None if root is None else Path(root)
+    return given or Path(os.environ.get("LOCUS_DATA") or "data") / spelled(word).split(":")[0]
+
+
+def check_folder(word: str, root: Path | str | None = None) -> None:
+    """Raise ``DataError`` where the folder of a data set that needs files is absent or empty; imports no torch."""
+    from datasets.base import Request
+
+    if layout := REGISTRY.get(spelled(word)).layout:
+        Request(root_of(word, root)).folder(layout)
+
+
 def load(
     name: str,
     root: Path | str | None = None,
@@ -45,6 +63,8 @@ def load(
 ) -> "Dataset":
     """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``; nothing is decoded yet.
 
+    ``root`` is as in :func:`root_of`.
+
     ``partition`` is official, patient or kfold (then ``split="test"`` is fold number ``fold`` of ``folds``); the last
     two and every validation cut go by patient, and depend on ``seed``. ``findings`` is a number of findings the data
     set has (None: its usual one). ``img_size`` matters only where the images are drawn: their frame is then
@@ -55,8 +75,8 @@ def load(
     from datasets.base import Request
 
     name = spelled(name)
-    paths = [Path(path) if path is not None else None for path in (root, cache)]
-    request = Request(paths[0], split, partition, folds, fold, findings, seed, img_size, paths[1])
+    given = None if cache is None else Path(cache)
+    request = Request(root_of(name, root), split, partition, folds, fold, findings, seed, img_size, given)
     part: Callable[..., Dataset] = REGISTRY.get(name)
     found: Dataset = construct(functools.partial(part, request), "dataset", name, options)
     return found

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from datasets.io.download import Kaggle
 
 SPLITS = ("train", "val", "test")
+ELSEWHERE = "--data_root_dir (where a data set is checked --root) names another folder, LOCUS_DATA in the environment that of all data"
+"""How a user names the folder of a data set."""
 PARTITIONS = ("official", "patient", "kfold")
 
 
@@ -46,10 +48,8 @@ class Request:
 
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` expected there when it is absent or empty, and for links out of it."""
-        if self.root is None:
-            raise DataError(f"these data need the folder of their files (--data_root_dir; where a data set is checked --root): {layout}")
-        if not self.root.is_dir():
-            raise DataError(f"there is no folder {self.root}: {layout}")
+        if self.root is None or not self.root.is_dir():
+            raise DataError(f"there is no folder {self.root}: {layout}; {ELSEWHERE}")
         there = list(self.root.iterdir())
         if not there:
             raise DataError(f"the folder {self.root} is empty: {layout}")
@@ -64,6 +64,8 @@ class Dataset(Sequence[Sample]):
     """The word on the command line."""
     origin: ClassVar["Kaggle | str"] = "there is nothing to download"
     """What ``--download`` brings, or in words how to get the files where no public command does."""
+    layout: ClassVar[str] = ""
+    """The files that its folder must hold and where they come from, as an error tells it; empty where it needs none."""
     findings: tuple[str, ...]
     """The K findings, in the order of the labels."""
     split: str

@@ -46,7 +46,7 @@ class RsnaPneumonia(FileDataset):
     """
 
     name = "rsna_pneumonia"
-    origin = ORIGIN
+    origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, whole: bool = False) -> None:
         self.findings, self.split = task(request, {1: ("Pneumonia",)}, self.name, 1), request.split

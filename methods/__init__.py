@@ -2,10 +2,12 @@
 
 ``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
 ``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``, ``fast``
-and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``. A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
+and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``.
+A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
 Raw maps only: nothing is resized or scaled here.
 """
 
+import itertools
 import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,7 +42,8 @@ def expand(words: Sequence[str]) -> list[str]:
 
     Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is built.
     """
-    return list(dict.fromkeys(method for word in map(spelled, words) for method in (_members(word) if word in GROUPS else [word])))
+    members = (_members(word) if word in GROUPS else [word] for word in map(spelled, words))
+    return list(dict.fromkeys(itertools.chain.from_iterable(members)))
 
 
 def spelled(word: str) -> str:

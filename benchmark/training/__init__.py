@@ -3,6 +3,7 @@
 from collections.abc import Set
 from pathlib import Path
 
+import datasets
 from config import TrainConfig
 
 
@@ -13,9 +14,29 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     ``metrics.json`` says that it is finished. Without one it gets a new folder under ``config.model_save_dir`` (or
     goes on with the one that ``config.resume`` means). Raises ``core.errors`` types only for what a user can mend.
     """
+    if not config.resume and (folder is None or not folder.exists()):
+        _check(config)
     from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains
 
     return start(config, folder)
+
+
+def _check(config: TrainConfig) -> None:
+    """Ask for what a new run needs from outside before anything slow: the folder of the data, then ImageNet's weights."""
+    datasets.check_folder(config.dataset, config.data_root_dir)
+    if config.pretrained and not config.init_from:
+        from backbones.catalog import require_weights
+
+        require_weights(config.backbone, config.pretrained)
+
+
+def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
+    """With ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file; else ``config``."""
+    if not isinstance(config.resume, str):
+        return config
+    from benchmark.training.resume import resumed as flags
+
+    return flags(config, typed)
 
 
 def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:

@@ -37,10 +37,8 @@ def folder_for(config: TrainConfig) -> Path:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """With ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file; else ``config`` as it is."""
-    if not isinstance(config.resume, str):
-        return config
-    last = _given(Path(config.resume))
+    """See ``benchmark.training.resumed``; ``config.resume`` is a path here."""
+    last = _given(Path(str(config.resume)))
     own = checkpoints.configuration(checkpoints.read(last), last)
     return dataclasses.replace(own, **{name: getattr(config, name) for name in {*typed, "resume"}})
 

@@ -5,6 +5,7 @@ registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Anno
 """
 
 import dataclasses
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from core.errors import BadValueError, DataError, hint
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
 
+log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 """Where the presets lie; ``configs/<dataset>.yaml`` holds the defaults of a data set."""
 
@@ -35,7 +37,11 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
     typed = dict(vars(parser_of(kind, prog).parse_args(joined(kind, sys.argv[1:] if argv is None else argv), defaults=False)))
     path = typed.pop("config", None)
     chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
-    return build(kind, {**defaults_of(kind, chosen), **chosen}), frozenset(chosen)
+    defaults = defaults_of(kind, chosen)
+    config = build(kind, {**defaults, **chosen})
+    if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
+        log.info("defaults of configs/%s.yaml: %s", _data_set(kind, chosen), taken)
+    return config, frozenset(chosen)
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:
@@ -69,6 +75,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
     """What ``configs/<dataset>.yaml`` states for the ``chosen`` data set (or the class's own); nothing without a file."""
-    word = str(chosen.get("dataset", getattr(kind, "dataset", "")))
-    path = CONFIGS / f"{word.split(':')[0]}.yaml"
+    path = CONFIGS / f"{_data_set(kind, chosen)}.yaml"
     return read_yaml(path) if path.is_file() else {}
+
+
+def _data_set(kind: type[Any], chosen: Mapping[str, Any]) -> str:
+    return str(chosen.get("dataset", getattr(kind, "dataset", ""))).split(":")[0]

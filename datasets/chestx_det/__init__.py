@@ -41,7 +41,7 @@ class ChestXDet(FileDataset):
     """
 
     name = "chestx_det"
-    origin = LAYOUT
+    origin = layout = LAYOUT
 
     def __init__(self, request: Request, whole: bool = False) -> None:
         root, self.split = request.folder(LAYOUT), request.split

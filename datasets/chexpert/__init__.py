@@ -48,7 +48,7 @@ class CheXpert(FileDataset):
     """
 
     name = "CheXpert"
-    origin = LAYOUT
+    origin = layout = LAYOUT
 
     def __init__(
         self, request: Request, policy: str | None = None, empty: str = "zeros", views: str = "frontal", val: str = "train"

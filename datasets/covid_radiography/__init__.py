@@ -41,7 +41,7 @@ class CovidRadiography(Dataset):
     """
 
     name = "covid_radiography"
-    origin = ORIGIN
+    origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, val: int = 60, test: int = 60) -> None:
         self.findings, self.split = task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES)), request.split

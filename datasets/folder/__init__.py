@@ -45,6 +45,7 @@ class Folder(FileDataset):
     """
 
     name = "folder"
+    layout = LAYOUT
 
     def __init__(self, request: Request, labels: str = "labels.csv", boxes: str = "boxes.csv", ignore: str = "") -> None:
         root, self.split = request.folder(LAYOUT), request.split

@@ -50,7 +50,7 @@ class Implanted(Dataset):
     """
 
     name = "implanted"
-    origin = LAYOUT
+    origin = layout = LAYOUT
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from typing import Literal
 
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.files import writing
-from datasets import REGISTRY, spelled
+from datasets import REGISTRY, root_of, spelled
 
 log = logging.getLogger(__name__)
 KEYS = ("access_token", "access_token.txt", "credentials.json", "kaggle.json")
@@ -41,6 +41,8 @@ class Kaggle:
 def fetch(word: str, root: Path | str | None) -> None:
     """Fill the folder ``root`` with the files of the data set ``word``; one that has files already is left as it is.
 
+    None is :func:`datasets.root_of`'s.
+
     The client works in a folder beside ``root``, and what it brought is unpacked there: ``root`` appears when all is there. What a killed
     download had of the archive is kept for the next. Raises ``NotAvailableError`` where there is no command, its program or its key,
     ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
@@ -48,9 +50,8 @@ def fetch(word: str, root: Path | str | None) -> None:
     origin = REGISTRY.get(spelled(word)).origin
     if not isinstance(origin, Kaggle):
         raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
-    if root is None:
-        raise BadValueError("--download needs the folder to fill, absent or empty (--data_root_dir; where a data set is checked --root)")
-    place = Path(root).resolve()
+    root = root_of(word, root)
+    place = root.resolve()
     if place.exists() and not place.is_dir():
         raise BadValueError(f"--download cannot fill {root}, which is no folder: name one, absent or empty")
     if place.is_dir() and any(place.iterdir()):

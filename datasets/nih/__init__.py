@@ -45,7 +45,7 @@ class NIH(FileDataset):
     """
 
     name = "NIH"
-    origin = LAYOUT
+    origin = layout = LAYOUT
 
     def __init__(self, request: Request, experts: str | None = None) -> None:
         if experts is not None and experts not in EXPERTS:

@@ -44,7 +44,7 @@ class SiimCovid(FileDataset):
     """
 
     name = "siim_covid"
-    origin = ORIGIN
+    origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, studies: str = "single", balanced: str = "train") -> None:
         if studies not in ("single", "all"):

@@ -45,7 +45,7 @@ class VindrCxr(FileDataset):
     """
 
     name = "vindr_cxr"
-    origin = ORIGIN
+    origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
         if votes not in (1, 2, 3):

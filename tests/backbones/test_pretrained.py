@@ -1,10 +1,13 @@
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 import backbones
-from backbones.pretrained import weights_file
+from backbones.pretrained import answers, require, weights_file
 from core.errors import NotAvailableError
 
 
@@ -21,6 +24,22 @@ def without_network(tmp_path, monkeypatch):
 def test_absent_weights_say_which_file_goes_where(name, tmp_path):
     with pytest.raises(NotAvailableError, match=rf"lay https://.*{tmp_path}/hub/checkpoints/{name}.*--pretrained False"):
         backbones.build(name, 2, pretrained=True)
+
+
+def test_weights_out_of_reach_are_told_without_the_hub():
+    with pytest.raises(NotAvailableError, match="lay https://"):
+        require("resnet18")
+
+
+def test_a_server_that_refuses_is_there_and_a_closed_port_is_not(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)  # has no answer to HEAD: 501
+    address = f"http://127.0.0.1:{server.server_port}"
+    threading.Thread(target=server.handle_request).start()
+    assert answers(address)
+    server.server_close()
+    assert not answers(address)
 
 
 def laid_by_hand(name):

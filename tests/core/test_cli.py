@@ -2,12 +2,13 @@
 
 import dataclasses
 import errno
+import logging
 import subprocess
 import sys
 
 import pytest
 
-from config import TrainConfig
+from config import HeatmapConfig, TrainConfig
 from core.cli import CONFIGS, build, door, parse, read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 
@@ -42,7 +43,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--epochs", BadValueError, ["--epochs", "expected one argument"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
         ("--sampler wieghted", UnknownNameError, ["--sampler", "'weighted'", "none"]),
-        ("--sampling weighted", BadValueError, ["unknown flag '--sampling'"]),
+        ("--sampling weighted", BadValueError, ["unknown flag '--sampling'", "`python main.py --help` lists"]),
         ("--ema 1", BadValueError, ["--ema 1", "0.99999 or less"]),
         ("--seed 99999999999999999999", BadValueError, ["--seed 9", "too large"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", "1 or more"]),
@@ -84,6 +85,20 @@ def test_a_data_set_brings_its_defaults_also_with_options_in_its_word_or_named_i
 
 
 @pytest.mark.byhand
+def test_what_a_data_set_sets_is_told_and_what_was_typed_is_not(caplog):
+    with caplog.at_level(logging.INFO):
+        parsed("--backbone", "custom", "--epochs", "3")
+    assert "configs/phantom.yaml: global_pool PCAM" in caplog.text
+    assert "epochs" not in caplog.text
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("word", ["gradcam++", "Grad-CAM++", "grad_cam_pp", "GradCAMpp"])
+def test_a_method_is_known_in_any_spelling(word):
+    assert parse(HeatmapConfig, ["--method", word, "noise:seed=3"], "heatmap.py")[0].method == ("gradcampp", "noise:seed=3")
+
+
+@pytest.mark.byhand
 def test_a_list_takes_several_words():
     assert parsed("--logger", "csv", "--seed", "1").logger == ("csv",)
     assert parsed("--logger", "csv", "tensorboard").logger == ("csv", "tensorboard")
@@ -114,7 +129,7 @@ def test_every_preset_parses_and_says_only_what_differs(path):
     [
         ("lr: [", "no readable YAML"),
         ("- a", "list"),
-        ("learning_rate: 3", "learning_rate"),
+        ("learning_rate: 3", "learning_rate.*`python main.py --help` lists"),
         ("epochs: null", "--epochs is null"),
         ("1: 3", "unknown option '1'"),
     ],

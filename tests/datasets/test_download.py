@@ -161,9 +161,11 @@ def test_a_key_in_the_environment_counts_when_it_is_whole(tmp_path: Path):
     assert not has_key({"KAGGLE_USERNAME": "x"}, tmp_path)
 
 
-def test_a_folder_must_be_named(client: Client):
-    with pytest.raises(BadValueError, match="--download needs the folder to fill"):
-        fetch(WORD, None)
+def test_without_a_folder_the_data_sets_own_is_filled(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
+    client()
+    fetch(WORD, None)
+    assert len(datasets.load(WORD, split="train")) == 8
 
 
 @pytest.mark.contract

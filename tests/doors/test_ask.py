@@ -161,6 +161,11 @@ def test_two_checkpoints_are_the_models_that_they_belong_to(door, ran, tmp_path)
     assert {(row["method_A"], row["method_B"]) for row in rows} == {("cam", "cam"), ("layercam", "layercam")}
 
 
+def test_flags_of_places_and_of_the_machine_may_stay_beside_a_comparison(door, places, ran):
+    done = door("benchmark.run", "--compare", f"small/{AVG}/cam", "small/prior", "--threads", 1, *places(ran))
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran):
     words = ["--compare", f"small/{AVG}/cam", "small/prior", "--results", str(ran / "results")]
     code = f"import sys; sys.modules['torch'] = None; import benchmark.run; sys.exit(benchmark.run.main({words}))"

@@ -51,7 +51,7 @@ def test_a_data_set_is_examined_and_its_page_written(door, tmp_path):
         (["dataset", "NIH", "--root", "nowhere"], "there is no folder nowhere: expected images/"),
         (
             ["dataset", "folder"],
-            "need the folder of their files (--data_root_dir; where a data set is checked --root): expected labels.csv",
+            "there is no folder data/folder: expected labels.csv",
         ),
         (["method", "cam", "--thread", "3"], "unknown flag '--thread'"),
     ],

@@ -62,7 +62,7 @@ def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed,
     [
         ("--multi_label Flase", "bad value 'Flase' of --multi_label: write True or False"),
         ("--epohcs 3", "did you mean '--epochs'?"),
-        ("--dataset NIH", "data_root_dir"),
+        ("--dataset NIH", "there is no folder data/NIH: expected images/"),
         ("--dataset NIH --data_root_dir absent/root", "absent/root"),
         ("--dataset phantom --num_classes 5", "5 findings"),
         ("--backbone resnet19", "resnet18"),
@@ -88,6 +88,26 @@ def test_a_wrong_command_is_one_sentence_status_2_and_no_folder(typed, tmp_path,
     assert len(errors) == 1
     assert told in errors[0]
     assert not (tmp_path / "train").exists()
+
+
+def test_the_first_command_as_typed_says_where_it_looked_before_torch_is_imported(tmp_path):
+    code = "import sys; import main; status = main.main(sys.argv[1:]); assert 'torch' not in sys.modules; sys.exit(status)"
+    command = [sys.executable, "-c", code, "--dataset", "NIH", "--num_classes", "8", "--multi_label", "True"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOCUS_DATA": "mine"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "there is no folder mine/NIH: expected images/" in done.stderr
+    assert "https://nihcc.app.box.com" in done.stderr
+
+
+def test_weights_out_of_reach_are_told_before_the_data_are_read(typed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "labels.csv").write_text("no table at all")
+    assert typed(f"--dataset folder --data_root_dir {tmp_path}/mine --pretrained True") == 2
+    assert "no ImageNet weights for 'densenet121': lay https://" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_architecture_is_one_sentence(typed, tmp_path, capsys):

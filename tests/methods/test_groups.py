@@ -67,6 +67,11 @@ def test_the_order_of_the_words_is_kept_and_each_comes_once():
     assert sorted(words) == sorted({"noise:seed=3", *methods.names()})
 
 
+def test_words_are_taken_in_any_spelling_in_python_too():
+    assert methods.expand(["Grad-CAM++", "score cam:masks=3", "ALL"])[:2] == ["gradcampp", "scorecam:masks=3"]
+    assert methods.build("Integrated-Gradients").name == "integrated_gradients"
+
+
 def test_a_method_of_an_installed_package_is_listed_built_and_in_its_group(installed):
     installed(theirs=plugin("theirs"))
     assert "theirs" in methods.names()

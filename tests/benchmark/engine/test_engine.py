@@ -1,3 +1,4 @@
+import logging
 import shutil
 
 import pytest
@@ -278,6 +279,15 @@ def test_two_methods_of_one_name_are_a_sentence_and_a_group_is_its_methods(image
     with pytest.raises(BadValueError, match="two methods are called 'broken'"):
         explain(small(), images, [Broken(), Broken()])
     assert set(FAST) < set(explain(small("PCAM"), images, "fast"))
+
+
+def test_a_group_leaves_out_what_a_model_cannot_have_and_says_why(images, caplog):
+    with caplog.at_level(logging.INFO):
+        maps = explain(small("AVG"), images, "fast")
+    assert ("pcam" in maps, list(maps.absent)) == (False, ["pcam"])
+    assert maps.absent["pcam"] in caplog.text
+    with pytest.raises(NotAvailableError):
+        explain(small("AVG"), images, ["fast", "pcam"])
 
 
 def test_a_small_budget_records_an_earlier_layer_image_by_image():
