@@ -8,7 +8,7 @@ from benchmark import cells, plan, protocols, records, validity
 from benchmark import suite as hall
 from benchmark.records import Record
 from benchmark.words import BESIDE
-from config import RunConfig
+from config import RunConfig, TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 
@@ -48,6 +48,17 @@ def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
     assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *beside}
     assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *beside}
     assert words(of(suite("methods: [cam, prior]")), protocol="wang") == {"cam", *beside}
+
+
+def test_a_suite_names_its_methods_in_any_spelling_and_the_cell_has_the_registered_word(suite):
+    assert "gradcampp" in words(of(suite("methods: [cam, Grad-CAM++]")), protocol="wang")
+
+
+def test_data_without_a_stated_folder_are_looked_for_below_the_folder_of_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
+    assert not hall.data_is_there(TrainConfig(dataset="NIH:experts=null"))
+    (tmp_path / "NIH").mkdir()
+    assert hall.data_is_there(TrainConfig(dataset="NIH:experts=null"))
 
 
 def test_no_cell_comes_twice(suite):
