@@ -39,7 +39,7 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
     """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and where nothing is defined.
 
     Resamples in which a number is undefined are left out. Where all resamples agree (every case a hit) both ends are
-    the value: the bootstrap cannot see what it never drew. A number outside the middle 95 % of its own resamples has no
+    the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own resamples has no
     interval: its bias is larger than its spread. So every interval that there is holds its value.
     """
     shape, count = of.value.shape, of.value.size
@@ -52,6 +52,23 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
     few = of.present.reshape(-1, count).sum(0) < SMALLEST
     ends[few | (defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
     return ends.reshape(*shape, 2)
+
+
+def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
+    """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound that the bootstrap cannot see.
+
+    Clopper and Pearson (1934): none of n patients leaves an upper end of 1 − .025^(1/n). Other shares, and those of fewer
+    than 10 patients, give nan.
+
+    >>> exact(np.array([0.0, 1.0, 0.5]), np.array([11, 11, 11])).round(3).tolist()
+    [[0.0, 0.285], [0.715, 1.0], [nan, nan]]
+    """
+    bound = ((1 - LEVEL) / 2) ** (1 / np.maximum(patients, 1))
+    ends = np.full((len(value), 2), np.nan)
+    ends[value == 0] = np.stack([np.zeros_like(bound), 1 - bound], 1)[value == 0]
+    ends[value == 1] = np.stack([bound, np.ones_like(bound)], 1)[value == 1]
+    ends[patients < SMALLEST] = np.nan
+    return ends
 
 
 def bias(ordered: Samples, value: FloatArray) -> FloatArray:

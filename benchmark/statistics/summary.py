@@ -8,11 +8,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.records.record import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
-from benchmark.statistics.intervals import interval
+from benchmark.statistics.intervals import exact, interval
 from benchmark.statistics.patients import Sums, by_patient
 from benchmark.statistics.who import Who
 from core.types import FloatArray
 
+SHARES = ("hit@", "anyhit@", "pointing", "acc@")
+"""With what the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
 NOTHING = "nothing to divide by"
 """Why there is no value, usually."""
 
@@ -85,6 +87,10 @@ def _scores(e: Estimate, names: Sequence[str]) -> list[Score]:
         ends[:-1] = interval(e.samples)
         if e.mean_interval:
             ends[-1] = interval(e.samples.over(lambda numbers: mean(numbers, -1)))
+        if e.metric.startswith(SHARES):
+            present = np.asarray(e.samples.present).reshape(-1, len(names))
+            bounds = exact(np.array(values), np.append(present.sum(0), present.any(1).sum()))
+            ends = np.where(np.isfinite(bounds) & np.isfinite(ends), bounds, ends)
     return [_score(e, *one) for one in zip([*names, "mean"], values, counts, ends, strict=True)]
 
 

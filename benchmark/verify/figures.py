@@ -76,7 +76,9 @@ def _slack(record: Record) -> Iterator[tuple[str, float]]:
     """Name of each end of an interval -> by how much it may differ."""
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
-            yield from ((f"{name} {end}", OF_WIDTH * (score.high - score.low)) for end in ("low", "high"))
+            silent = score.low == score.high == score.value and score.value in (0, 1)  # recorded before the exact binomial bound
+            slack = 1.0 if silent else OF_WIDTH * (score.high - score.low)
+            yield from ((f"{name} {end}", slack) for end in ("low", "high"))
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Score]]:
