@@ -32,6 +32,10 @@ def checkout(tmp_path_factory):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, folder / part)
     (folder / "configs" / "suites" / "demo.yaml").write_text(DEMO)
+    shutil.copytree(ROOT / "results" / "demo", folder / "results" / "demo")
+    shutil.copy(ROOT / ".gitignore", folder)
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "all"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
     return folder
 
 
@@ -55,8 +59,9 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
             file = checkout / text.splitlines()[0].removeprefix("# ")
             file.parent.mkdir(exist_ok=True)
             file.write_text(text)
-    table = (checkout / "results" / "demo" / "leaderboard.md").read_text()
+    table = (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
     assert "mycam" in table
+    assert "| published |" in table
     assert "hole" in table
 
 
@@ -83,3 +88,12 @@ def test_two_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
     names = {}
     exec("\n".join(lines), names)
     assert f"{eval(last, names):.3f}".lstrip("0") in last
+
+
+def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrote(checkout):
+    done = typed(checkout, "python -m benchmark.run --suite demo")
+    assert done.returncode == 0, done.stderr  # the published plan: all that it writes is published
+    told = subprocess.run(["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True).stdout
+    changed = {line[3:].strip("\"/") for line in told.splitlines()}
+    written = {"methods/mycam.py", "methods/hole.py", "configs/suites/mine.yaml", "blocks.py", "mine", "site"}
+    assert {path for path in changed if not path.startswith("results/demo") and not path.endswith("egg-info")} <= written
