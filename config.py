@@ -280,8 +280,10 @@ class HeatmapConfig(EngineFlags, OneImageFlags):
     """Findings to explain; none: those with a truth box, for --image the one with the highest score."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
     """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the rest."""
-    threshold: Annotated[float, AtLeast(0), AtMost(1)] = 0.5
-    """Score threshold on the min-max scaled map above which boxes are drawn (origin: fixed)."""
+    threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
+    """Score threshold on the min-max scaled map above which boxes are drawn; null is what a suite chose for this network, else .5."""
+    format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
+    """Kinds of pictures to write."""
     alignment: Literal["aligned", "conventional"] = "aligned"
     """Where the map's positions look: the network's true grid, or the one that plain interpolation assumes."""
     max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01

@@ -1,5 +1,6 @@
 """Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,10 @@ from benchmark import filenames, pictured
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import Explained as Maps
 from benchmark.explain import every
+from benchmark.picture_threshold import Thresholds
 from benchmark.pictured import Explained, Shown
 from benchmark.report import figures
+from benchmark.trained import digest_of
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
@@ -26,6 +29,7 @@ from core.types import Sample
 from datasets.io import transforms
 from methods.base import Evidence
 
+log = logging.getLogger(__name__)
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
 """What to change where memory is short."""
 
@@ -57,6 +61,7 @@ def run(config: HeatmapConfig) -> Done:
     model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
     _check(config.findings, findings)
+    thresholds = Thresholds(config, digest_of(checkpoint))
     model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []
     for sample, pixels in pictured.images(config, recipe):
@@ -66,8 +71,8 @@ def run(config: HeatmapConfig) -> Done:
             for word, found in maps.items():
                 explained = Explained(word, found.maps[0, k].numpy(), found.grid, seen.probabilities[k])
                 try:
-                    shown = pictured.show(config, sample, pixels, findings[k], explained)
-                    rows.append(_write(folder, shown, config.save_raw))
+                    shown = pictured.show(config, sample, pixels, findings[k], explained, thresholds.of(word, findings[k]))
+                    rows.append(_write(folder, shown, config))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
     failed += parts.broken.values()
@@ -164,10 +169,15 @@ def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings:
     return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
 
 
-def _write(folder: Path, shown: Shown, save_raw: bool) -> dict[str, Any]:
-    stem = filenames.stem(shown.picture.image_id, shown.picture.finding, shown.picture.method)
-    figures.save(shown.picture, folder / f"{stem}.png")
-    if save_raw:
+def _write(folder: Path, shown: Shown, config: HeatmapConfig) -> dict[str, Any]:
+    picture = shown.picture
+    stem = filenames.stem(picture.image_id, picture.finding, picture.method)
+    if picture.flat:
+        case = f"{picture.image_id}, {picture.finding}, {picture.method}"
+        log.warning("%s: flat map: every position has the same value, there is no box", case)
+    for kind in config.format:
+        figures.save(picture, folder / f"{stem}.{kind}")
+    if config.save_raw:
         with atomic(folder / f"{stem}.npy") as temporary, temporary.open("wb") as file:
             np.save(file, shown.raw)
-    return {**shown.row, "picture": f"{stem}.png", "raw": f"{stem}.npy" if save_raw else None}
+    return {**shown.row, "picture": f"{stem}.{config.format[0]}", "raw": f"{stem}.npy" if config.save_raw else None}

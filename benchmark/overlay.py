@@ -1,6 +1,7 @@
 """One image, one finding: the heat map laid over the image at its own size, in one file."""
 
 import contextlib
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark import filenames, heatmaps, labels, pictured
 from benchmark.engine import prepare
+from benchmark.picture_threshold import FIXED
 from benchmark.pictured import Explained
-from benchmark.report.figures import COLOURS
+from benchmark.report.figures import COLOURS, opacity
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig
 from core.cli import read_yaml
@@ -25,8 +27,9 @@ from datasets.io import images
 
 KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP"}
 """What a picture may be, by the end of its name."""
-SHARE = 0.45
-"""Of the heat map's colour in a pixel."""
+
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,24 +61,34 @@ def run(config: HeatmapConfig) -> Done:
     content = checkpoints.read(checkpoint)
     model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
-    wanted = None if config.label is None else labels.match(config.label, findings)
+    wanted = None if config.label is None else _wanted(config.label, findings, checkpoint)
     config = replace(config, image=str(source), max_bad_images=0.0)
     ((sample, pixels),) = pictured.images(config, recipe)
     found = heatmaps.gathered(prepare(model, config), pixels, recipe, config)
     k = int(np.argmax(found.probabilities)) if wanted is None else findings.index(wanted)
     ((word, maps),) = heatmaps.Methods(config.method).maps(found.evidence).items()
     explained = Explained(word, maps.maps[0, k].numpy(), maps.grid, found.probabilities[k])
-    heat = pictured.show(config, sample, pixels, findings[k], explained).picture.heat
+    picture = pictured.show(config, sample, pixels, findings[k], explained, (FIXED, "fixed")).picture
+    if picture.flat:
+        log.warning("flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k])
+    heat = picture.heat
     path = target if kind else target / f"{filenames.stem(source.stem, findings[k])}.png"
     _save(blend(own, heat[: own.shape[0], : own.shape[1]]), path)  # what prepares images may add pixels right and below
     return Done(path, findings[k], found.probabilities[k], word, checkpoint)
 
 
+def _wanted(label: str, findings: tuple[str, ...], checkpoint: Path) -> str:
+    """The finding that a label means. Raises ``UnknownNameError``, which names the run too."""
+    try:
+        return labels.match(label, findings)
+    except UnknownNameError as error:
+        raise BadValueError(f"{error} (the run {checkpoint.parent})") from error
+
+
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
     """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours."""
-    colour = colormaps[COLOURS](heat)[..., :3] * 255
-    mixed = (1 - SHARE) * image[..., None] + SHARE * colour
-    return np.rint(mixed).astype(np.uint8)
+    colour, share = colormaps[COLOURS](heat)[..., :3] * 255, opacity(heat)[..., None]
+    return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
 
 
 def _target(config: HeatmapConfig, source: Path) -> tuple[Path, str | None]:
@@ -98,14 +111,30 @@ def _checkpoint(config: HeatmapConfig) -> Path:
         return heatmaps.newest(Path(config.runs)) if given is None else Path(given)
     word = _backbone(config.model)
     of = {path: _learnt(path.parent / "config.yaml") for path in heatmaps.finished(Path(config.runs))}
-    for path, backbone in of.items():
-        with contextlib.suppress(UnknownNameError):  # of a network that is no longer here
-            if _backbone(backbone) == word:
-                return path
+    same = [path for path, backbone in of.items() if _is(backbone, word)]
+    if same:
+        return next((path for path in same if _knows(path, config.label)), same[0])
     there = ", ".join(sorted(set(of.values()))) or "none at all"
     raise DataError(
         f"no finished run with the backbone {word} below {config.runs}/ (there are: {there}): train one, or give a checkpoint's path"
     )
+
+
+def _is(name: str, word: str) -> bool:
+    """Whether a backbone is the one of the word; one that is no longer here is none."""
+    with contextlib.suppress(UnknownNameError):
+        return _backbone(name) == word
+    return False
+
+
+def _knows(checkpoint: Path, label: str | None) -> bool:
+    """Whether a run has a finding that the label means; without a label every run does."""
+    if label is None:
+        return True
+    with contextlib.suppress(LocusError):
+        labels.match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
+        return True
+    return False
 
 
 def _is_path(word: str) -> bool:

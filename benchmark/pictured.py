@@ -93,12 +93,17 @@ def _file(file: Path) -> Sample:
     return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
 
 
-def show(config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], finding: str, explained: Explained) -> Shown:
-    """A map with its boxes above the threshold and their overlap with truth. Raises ``BadValueError`` for nan or inf."""
+def show(
+    config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], finding: str, explained: Explained, at: tuple[float, str]
+) -> Shown:
+    """A map with its boxes above the threshold ``at`` (value, origin) and their overlap with truth.
+
+    Raises ``BadValueError`` for nan or inf.
+    """
     frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
     grid: Grid | Alignment = explained.grid if config.alignment == "aligned" else "conventional"
     scaled = min_max(explained.raw)
-    found = boxes(scaled, config.threshold, frame, grid)
+    found = boxes(scaled, at[0], frame, grid)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
     picture = Picture(
         image=resize_image(pixels, frame),
@@ -109,7 +114,9 @@ def show(config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], findi
         method=explained.method,
         probability=explained.probability,
         iou=_overlap(found, truth),
-        threshold=config.threshold,
+        threshold=at[0],
+        origin=at[1],
+        flat=not scaled.any(),
         image_id=sample.image_id,
     )
     return Shown(picture, _row(picture, frame), explained.raw)
@@ -129,7 +136,7 @@ def _row(picture: Picture, frame: tuple[int, int]) -> dict[str, Any]:
         "method": picture.method,
         "probability": picture.probability,
         "threshold": picture.threshold,
-        "threshold_origin": "fixed",
+        "threshold_origin": picture.origin,
         "frame": list(frame),
         "boxes": picture.predicted.tolist(),
         "truth": None if picture.truth is None else picture.truth.tolist(),

@@ -14,6 +14,9 @@ from core.files import atomic
 from core.frames import resize_image
 
 COLUMNS, MOST, SIDE, WIDEST = 4, 16, 320, 4
+ROOM = 0.08
+"""Share of the height that a word needs."""
+GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
@@ -51,7 +54,9 @@ def _draw(axis: Axes, look: Look, findings: Sequence[str]) -> None:
         colour = COLOURS[findings.index(finding) % len(COLOURS)]
         for x0, y0, x1, y1 in boxes:
             axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=1.5))
-            axis.text(x0, y0, finding, color=colour, fontsize=7, va="bottom")
+            above = y0 > ROOM * height  # the word stands outside its box, below it where there is no room above
+            at, side = (y0 - 0.01 * height, "bottom") if above else (y1 + 0.01 * height, "top")
+            axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
     present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
     labels = shorten(", ".join(present) or "none", 50, placeholder=" …")
     axis.set_title(f"{sample.image_id[-40:]} ({look.split})\n{labels}", fontsize=7, parse_math=False)

@@ -71,6 +71,13 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
     return {name: parse(_stated(json.loads(text), of.get(key, {}), metric is None), folder / CELLS, MEND) for key, name, text in rows}
 
 
+def mentioning(folder: Path, word: str) -> list[str]:
+    """The packed records, as JSON without scores, in which a word stands: the digest of a checkpoint, say."""
+    if not (folder / CELLS).is_file():
+        return []
+    return [text for text in table(folder / CELLS, ["record"])["record"].to_pylist() if word in text]
+
+
 def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = MEND) -> pyarrow.Table:
     """A Parquet file. Raises ``DataError`` where it is missing or broken, which ends with how to ``mend`` it."""
     try:

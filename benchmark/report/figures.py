@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -15,6 +16,13 @@ from core.types import FloatArray
 
 TRUTH, PREDICTED = "#ff3b30", "#30d158"
 COLOURS = "turbo"
+OPAQUE = 0.7
+UNDATED: dict[str, dict[str, str | None]] = {
+    ".png": {"Software": None},
+    ".pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    ".svg": {"Creator": None, "Date": None},
+}
+"""What each kind of file says of its making: nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,29 +44,42 @@ class Picture:
     """Of the first predicted box with the best truth box; None without truth."""
     threshold: float
     image_id: str
+    origin: str = "fixed"
+    """Where the threshold comes from."""
+    flat: bool = False
+    """Whether the map has the same value everywhere."""
 
     @property
     def caption(self) -> str:
         """Finding, method, probability, IoU and threshold in one line."""
         overlap = "no truth box" if self.iou is None else f"IoU {self.iou:.2f}"
-        return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · threshold {self.threshold:g}"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · {at}"
 
 
 def save(picture: Picture, path: Path) -> None:
-    """Draw three panels side by side and write the PNG atomically."""
+    """Draw three panels side by side and write them atomically; the end of ``path`` says as what: .png, .pdf or .svg.
+
+    The same picture gives the same bytes.
+    """
     figure = Figure(figsize=(12.6, 4.6), dpi=100, layout="constrained")
     axes: Sequence[Axes] = figure.subplots(1, 3)
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11)
-    _show(axes[0], picture, "image: truth red, predicted green")
+    _show(axes[0], picture, "image: truth red, the peak's box green, other boxes dashed")
     _boxes(axes[0], picture)
     _show(axes[1], picture, "heat map over the image")
-    axes[1].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=0.45, extent=_extent(picture))
+    axes[1].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(picture.heat), extent=_extent(picture))
     axes[2].set_title("heat map", fontsize=9)
     axes[2].set_axis_off()
     drawn = axes[2].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, extent=_extent(picture))
     figure.colorbar(drawn, ax=axes[2], fraction=0.046, pad=0.02, label="min-max scaled map")
-    with atomic(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    with atomic(path) as temporary, rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(temporary, format=path.suffix[1:], metadata=UNDATED[path.suffix])
+
+
+def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of the heat map's colour a pixel takes, by the square of its heat: ``OPAQUE`` at the peak, hardly any in the ground."""
+    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
 
 
 def _show(axis: Axes, picture: Picture, title: str) -> None:
@@ -77,9 +98,9 @@ def _boxes(axis: Axes, picture: Picture) -> None:
     for box in picture.truth if picture.truth is not None else []:
         _box(axis, box, TRUTH, 2)
     for number, box in enumerate(picture.predicted):
-        _box(axis, box, PREDICTED, 2 if number == 0 else 0.8)
+        _box(axis, box, PREDICTED, 2 if number == 0 else 1, "-" if number == 0 else "--")
 
 
-def _box(axis: Axes, box: FloatArray, colour: str, width: float) -> None:
+def _box(axis: Axes, box: FloatArray, colour: str, width: float, line: str = "-") -> None:
     x0, y0, x1, y1 = box
-    axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=width))
+    axis.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linewidth=width, linestyle=line))

@@ -150,7 +150,31 @@ def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, ca
     assert "--label needs --image_path" in capsys.readouterr().err
 
 
-def test_heat_is_laid_over_the_gray_of_the_image():
-    mixed = blend(np.array([[0, 200]], np.uint8), np.array([[0.0, 1.0]], np.float32))
+def test_heat_is_laid_over_the_gray_of_the_image_and_nothing_where_there_is_none():
+    mixed = blend(np.array([[90, 200]], np.uint8), np.array([[0.0, 1.0]], np.float32))
     assert mixed.shape == (1, 2, 3)
-    assert mixed[0, 1, 0] == round(0.55 * 200 + 0.45 * 255 * colormaps["turbo"](1.0)[0])
+    assert mixed[0, 0].tolist() == [90, 90, 90]
+    assert mixed[0, 1, 0] == round(0.3 * 200 + 0.7 * 255 * colormaps["turbo"](1.0)[0])
+
+
+def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however_old(typed, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "runs")
+    newer = tmp_path / "runs" / "newer"
+    shutil.copytree(trained / "ResNet18", newer)
+    content = torch.load(newer / "best.ckpt", weights_only=True)
+    content["locus"]["findings"] = ["Mass", "Nodule", "Effusion", "Fibrosis"]
+    torch.save(content, newer / "best.ckpt")
+    where = ["-o", tmp_path / "y.png", "--runs", tmp_path / "runs"]
+    assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)[1]
+    assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)[1]
+    status, _, errors = typed("-m", "resnet18", "-l", "hernia", *where)
+    assert (status, f"(the run {tmp_path}" in errors) == (2, True)
+
+
+def test_a_flat_map_is_told(typed, tmp_path, caplog):
+    text = "import methods, torch\nclass Flat(methods.Method):\n    name = 'flat'\n    needs = frozenset({'features'})\n"
+    (tmp_path / "flat.py").write_text(
+        text + "    def maps(self, evidence): return torch.ones(*evidence.logits.shape, *evidence.A.shape[-2:])\n"
+    )
+    assert typed("--method", f"{tmp_path}/flat.py:Flat", "-o", tmp_path / "y.png")[0] == 0
+    assert "flat map" in caplog.text

@@ -13,6 +13,9 @@ from benchmark.training.metrics.decisions import decided
 from benchmark.training.plots import panels
 from core.types import FloatArray
 
+JOINED = 5
+"""A bin of so many images has a place in the line."""
+
 
 def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
     """One panel per finding: how often it is there among images of about the same probability; dots as large as their share."""
@@ -39,17 +42,19 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
 
 
 def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """(n,) probabilities and truth -> mean probability, frequency, and share of the images in each bin that has any.
+    """(n,) probabilities and truth -> mean probability, frequency, and number of images of each bin that has any.
 
     >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
-    [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [0.5, 0.25, 0.25]]
+    [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [2.0, 1.0, 1.0]]
     """
     place = np.minimum((values * BINS).astype(int), BINS - 1)
     count, said, true = (np.bincount(place, weights, minlength=BINS) for weights in (None, values, truth))
     some = count > 0
-    return said[some] / count[some], true[some] / count[some], count[some] / len(values)
+    return said[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
 
 
-def _dots(axes: Axes, said: FloatArray, true: FloatArray, share: FloatArray, colour: str, marker: str, label: str) -> None:
-    axes.plot(said, true, color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label)
+def _dots(axes: Axes, said: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str) -> None:
+    """A dot per bin; a line through those of ``JOINED`` images or more, for a bin of one image says nothing of a frequency."""
+    enough, share = count >= JOINED, count / count.sum()
+    axes.plot(said[enough], true[enough], color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label)
     axes.scatter(said, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)

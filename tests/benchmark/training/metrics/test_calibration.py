@@ -78,8 +78,8 @@ def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_
         assert sums.value[k, 0] == pytest.approx(brier_score_loss(true, said))
         told = float(binary_calibration_error(torch.tensor(said), true.long(), n_bins=15, norm="l1"))
         assert calibration.errors(answers, 1.3)[k] == told
-        mean, frequency, share = bins(said, true.numpy() == 1)
-        assert (share * abs(mean - frequency)).sum() == pytest.approx(told, abs=1e-6)
+        mean, frequency, count = bins(said, true.numpy() == 1)
+        assert (count / count.sum() * abs(mean - frequency)).sum() == pytest.approx(told, abs=1e-6)
     softmax = honest(n=500, k=4, exclusive=True)
     told = multiclass_calibration_error(torch.tensor(softmax.probabilities()), torch.tensor(softmax.classes), 4, n_bins=15, norm="l1")
     assert calibration.top_error(softmax, 1.0) == float(told)
