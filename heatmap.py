@@ -5,7 +5,9 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from benchmark import finished
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError
@@ -18,6 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
+    if config.checkpoint is None and config.model is None:
+        finished.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         from benchmark import overlay
 

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import timm
 import torch
 from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
@@ -49,6 +48,8 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
     Weights come from a file laid into torch's checkpoint folder by hand, else from the Hugging Face hub or its cache.
     Raises ``NotAvailableError`` that names the file, its source and its place.
     """
+    import timm  # it costs seconds, and other networks do without
+
     if not pretrained:
         return timm.create_model(name, num_classes=0, **options)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
@@ -111,6 +112,8 @@ def folder() -> Path:
 
 
 def _config(name: str) -> Any:
+    import timm
+
     return timm.get_pretrained_cfg(name)
 
 

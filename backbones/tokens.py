@@ -6,9 +6,7 @@ here). The grid says which patch a token stands for: that is how all who draw to
 
 from typing import Any
 
-import timm
 import torch
-from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 
 from core.errors import BadValueError
@@ -25,6 +23,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def options(name: str) -> dict[str, Any]:
     """What timm needs besides the ``name`` of a transformer that is served here; empty for all other networks."""
+    import timm  # it costs seconds, and a network that is none of its own does without
+
     return next((given for module, given in OPTIONS.items() if timm.models.is_model_in_modules(name, [module])), {})
 
 
@@ -46,7 +46,8 @@ class TokensOf(nn.Module):
     @staticmethod
     def serves(net: Any) -> bool:
         """Whether the tokens of ``net`` are patches of the image, with no convolutional stem before them."""
-        return type(getattr(net, "patch_embed", None)) is PatchEmbed
+        kind = type(getattr(net, "patch_embed", None))
+        return (kind.__module__, kind.__name__) == ("timm.layers.patch_embed", "PatchEmbed")
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,3,H,W) -> (N,C,h,w). Raises ``BadValueError`` where the patches do not fill the image."""

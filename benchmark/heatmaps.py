@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import methods
 from backbones import Classifier
-from benchmark import filenames, pictured
+from benchmark import filenames, finished, pictured
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import Explained as Maps
 from benchmark.explain import every
@@ -22,7 +22,7 @@ from benchmark.report import figures
 from benchmark.trained import digest_of
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig, TrainConfig
-from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
+from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
 from core.files import atomic, write_json
 from core.frames import resize_image
 from core.types import Sample
@@ -56,7 +56,7 @@ def run(config: HeatmapConfig) -> Done:
     """
     machine.settle(config.threads)
     parts = Methods(config.method)
-    checkpoint = newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    checkpoint = finished.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     content = checkpoints.read(checkpoint)
     model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
@@ -114,19 +114,6 @@ class Methods:
         if not made:
             raise NotAvailableError(f"no map can be made; {'; '.join([*self.told, *self.broken.values()])}")
         return made
-
-
-def newest(runs: Path) -> Path:
-    """The best checkpoint of the run below ``runs`` that finished last. Raises ``DataError`` where there is none."""
-    if not (there := finished(runs)):
-        raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
-    return there[0]
-
-
-def finished(runs: Path) -> list[Path]:
-    """The best checkpoints of the finished runs below ``runs``, the newest first."""
-    ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
-    return sorted((path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True)
 
 
 def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
-from benchmark import filenames, heatmaps, labels, pictured
+from benchmark import filenames, finished, heatmaps, labels, pictured
 from benchmark.engine import prepare
 from benchmark.picture_threshold import FIXED
 from benchmark.pictured import Explained
@@ -108,9 +108,9 @@ def _checkpoint(config: HeatmapConfig) -> Path:
     """The checkpoint that ``--model`` means: a path, or the newest finished run with that backbone."""
     if config.model is None or _is_path(config.model):
         given = config.model or config.checkpoint
-        return heatmaps.newest(Path(config.runs)) if given is None else Path(given)
+        return finished.newest(Path(config.runs)) if given is None else Path(given)
     word = _backbone(config.model)
-    of = {path: _learnt(path.parent / "config.yaml") for path in heatmaps.finished(Path(config.runs))}
+    of = {path: _learnt(path.parent / "config.yaml") for path in finished.finished(Path(config.runs))}
     same = [path for path, backbone in of.items() if _is(backbone, word)]
     if same:
         return next((path for path in same if _knows(path, config.label)), same[0])

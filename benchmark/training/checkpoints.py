@@ -6,9 +6,8 @@ import pickle
 import re
 import struct
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightning.pytorch as lightning
 import numpy as np
 import safetensors.torch
 import torch
@@ -20,6 +19,9 @@ from config import TrainConfig
 from core.cli import build
 from core.errors import DataError
 from core.files import writing
+
+if TYPE_CHECKING:
+    import lightning.pytorch as lightning
 
 _BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError),
@@ -34,7 +36,7 @@ PLAIN: list[Any] = [
 """What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no code."""
 
 
-def save(trainer: lightning.Trainer, path: Path, weights_only: bool) -> None:
+def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
     """Write the run's state (``weights_only``: without the optimizer's) to ``path`` at once; all processes call this.
 
     Raises ``DataError`` when the disk refuses; an older file at ``path`` stays as it was.

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import torch
-from lightning.pytorch.strategies import StrategyRegistry
 
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
@@ -34,6 +33,8 @@ def check(config: TrainConfig, there: int) -> None:
         raise BadValueError("--precision 16-mixed needs a GPU: write bf16-mixed, 32 or auto for the CPU")
     if config.num_nodes > 1 and config.batch_size == "auto":
         raise BadValueError("--batch_size auto tries the memory of one machine: write a number for --num_nodes above 1")
+    from lightning.pytorch.strategies import StrategyRegistry  # who only explains needs none of Lightning
+
     known = ["auto", *StrategyRegistry.available_strategies()]
     if config.strategy not in known:
         raise UnknownNameError("value of --strategy", config.strategy, known)

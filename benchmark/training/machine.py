@@ -1,22 +1,16 @@
-"""The machine a run uses: threads, precision, and a quiet Lightning."""
+"""The machine a run uses: threads and precision."""
 
 import contextlib
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-import lightning.pytorch as lightning
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.fabric.utilities.warnings import PossibleUserWarning
-from lightning.pytorch.utilities import rank_zero_only
 
-from benchmark.training import devices, loggers
-from benchmark.training.progress import Bar
+from benchmark.training import devices
 from config import TrainConfig
-from core.errors import BadValueError
 from core.files import writing
 from datasets.io import limits
 
@@ -29,12 +23,12 @@ def settle(threads: int | None, processes: int = 1) -> None:
     Of several processes of a run only the first one tells what it does.
     """
     torch.set_num_threads(limits.bearable(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
-    if getattr(rank_zero_only, "rank", 0):
+    lightning = sys.modules.get("lightning.pytorch.utilities")  # where somebody trains; it costs seconds
+    if lightning is not None and lightning.rank_zero_only.rank:
         logging.getLogger().setLevel(logging.WARNING)
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    for kind in (PossibleUserWarning, FutureWarning):
-        warnings.filterwarnings("ignore", category=kind)
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def precision(config: TrainConfig, fast_bfloat16: bool) -> str:
@@ -70,46 +64,6 @@ def told(config: TrainConfig) -> str:
     }
     several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
     return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
-
-
-def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -> lightning.Trainer:
-    """Lightning's trainer for ``config``; checkpoints and metrics are written by our own ``callbacks``.
-
-    Raises ``BadValueError`` for flags that do not go together on this machine.
-    """
-    if config.num_nodes > 1:
-        told = "waiting for %d machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
-        log.info(told, config.num_nodes, config.num_nodes - 1)
-    try:
-        return _trainer(config, folder, callbacks)
-    except (MisconfigurationException, ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise BadValueError(f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto") from error
-
-
-def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:
-    where = devices.device(config, devices.gpus())
-    seen = sys.stderr.isatty()  # a bar in a log file is noise
-    return lightning.Trainer(
-        accelerator="gpu" if where == "cuda" else "cpu",
-        devices=devices.devices(config, devices.gpus()),
-        num_nodes=config.num_nodes,
-        strategy=config.strategy,
-        precision=precision_here(config),  # type: ignore[arg-type]
-        max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip or None,
-        accumulate_grad_batches=config.accumulate,
-        sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
-        logger=loggers.build(config, folder),
-        callbacks=[*callbacks, Bar()] if seen else [*callbacks],
-        default_root_dir=str(folder),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=seen,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=1,
-    )
 
 
 @contextlib.contextmanager

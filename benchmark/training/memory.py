@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from lightning.pytorch.utilities.memory import is_oom_error
 
 from core.errors import NotAvailableError
 from datasets.io import limits
@@ -28,6 +27,8 @@ def enough(advice: str) -> Iterator[None]:
 
 def is_short(error: BaseException) -> bool:
     """Whether ``error`` says that memory could not be had."""
+    from lightning.pytorch.utilities.memory import is_oom_error  # after a failure alone: it costs seconds
+
     told = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
     return told or ("could not create a primitive" in str(error) and available() < LITTLE)
 

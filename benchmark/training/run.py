@@ -15,6 +15,7 @@ from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
 from benchmark.training.prepare import prepare
 from benchmark.training.progress import Pace
+from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
 
@@ -75,7 +76,7 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
 def epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback) -> None:
     """All epochs of a run, from the checkpoint ``last`` where there is one; ``watching`` are callbacks beside the run's own."""
     config = module.config
-    trainer = machine.trainer(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)
+    trainer = trainer_of(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)
     shares = samplers.shares(config, sides["train"].labels)
     train = Batches(
         len(sides["train"]),

@@ -3,6 +3,7 @@
 import json
 import resource
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -84,6 +85,15 @@ def test_a_file_and_a_folder_of_ones_own_images(door, runs, tmp_path):
 def test_without_any_run_one_sentence_says_what_to_run_first(door, sentence, tmp_path):
     done = door("heatmap.py", "--method", "gradcampp", "--runs", tmp_path / "none")
     assert "train one first with `python main.py`" in sentence(done)
+
+
+def test_no_run_is_told_before_torch_is_imported_and_explaining_needs_no_lightning(environment, tmp_path):
+    none = f"import sys, heatmap; s = heatmap.main(['--runs', {str(tmp_path)!r}]); sys.exit(s + 10 * ('torch' in sys.modules))"
+    assert subprocess.run([sys.executable, "-c", none], env=environment, capture_output=True, check=False).returncode == 2
+    slow = {"lightning", "scipy.signal", "timm", "torchvision"}
+    light = f"import sys, benchmark.heatmaps, benchmark.overlay; print(sorted({slow} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", light], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_misspelt_method_gets_the_nearest(door, sentence, runs):

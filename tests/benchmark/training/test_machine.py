@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch import Callback
 
 from benchmark.training import devices, machine
+from benchmark.training.trainer import trainer
 from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
@@ -64,13 +65,13 @@ def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
 @pytest.mark.byhand
 def test_a_strategy_that_does_not_go_with_the_device_is_a_sentence(tmp_path):
     with pytest.raises(BadValueError, match=r"--strategy fsdp does not work with these devices: .* write --strategy auto"):
-        machine.trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
+        trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
 
 
 @pytest.mark.byhand
 def test_a_run_on_several_machines_says_what_it_waits_for(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
-        machine.trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
+        trainer(TrainConfig(num_nodes=2, num_GPU=0, logger=("csv",)), tmp_path, Callback())
     assert "waiting for 2 machines: start this command on each, with MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to 1)" in caplog.text
 
 

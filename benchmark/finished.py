@@ -1,0 +1,18 @@
+"""Finished runs below a folder. Nothing heavy is imported: that there is none yet is said at once."""
+
+from pathlib import Path
+
+from core.errors import DataError
+
+
+def newest(runs: Path) -> Path:
+    """The best checkpoint of the run below ``runs`` that finished last. Raises ``DataError`` where there is none."""
+    if not (there := finished(runs)):
+        raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
+    return there[0]
+
+
+def finished(runs: Path) -> list[Path]:
+    """The best checkpoints of the finished runs below ``runs``, the newest first."""
+    ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
+    return sorted((path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True)
