@@ -1,22 +1,43 @@
-"""python -m benchmark.speed.methods as a user types it; nothing is measured here."""
+"""python -m tools.speed as a user types it."""
 
 import pytest
 
-from benchmark.speed import plan
-from benchmark.speed.frame import quick
-from config import SpeedConfig
 from core import cli
+from tools.speed.methods.config import SpeedConfig
+from tools.speed.methods.subject import SUBJECT as METHODS
+from tools.speed.subject import quick
+from tools.speed.training.flags import FLAGS
+from tools.speed.training.subject import SUBJECT as TRAINING
 
 pytestmark = pytest.mark.doors
 
 
-def test_a_page_without_a_record_is_one_sentence(door, sentence, tmp_path):
-    done = door("benchmark.speed.methods", "--page", "--record", tmp_path / "absent.json", "--output", tmp_path / "speed.md", cwd=tmp_path)
-    assert "absent.json" in sentence(done)
-    assert not (tmp_path / "speed.md").exists()
+@pytest.mark.parametrize("subject", ["methods", "scoring", "training"])
+def test_a_page_without_a_record_is_one_sentence(subject, door, sentence, tmp_path):
+    done = door("tools.speed", subject, "--page", "--records", tmp_path / "absent", "--output", tmp_path / "page.md", cwd=tmp_path)
+    assert "absent" in sentence(done)
+    assert not (tmp_path / "page.md").exists()
+
+
+def test_an_unknown_subject_is_one_sentence(door, sentence):
+    assert "methods, scoring, training" in sentence(door("tools.speed", "maps"))
 
 
 def test_quick_keeps_what_was_typed():
-    config = quick(*cli.parse(SpeedConfig, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"), plan.QUICK)
+    config = quick(*cli.parse(SpeedConfig, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"), METHODS.tiny)
     assert (config.sizes, config.findings, config.backbones) == ((32,), (1, 3), ("custom",))
-    assert config.record.startswith("runs/")
+    assert config.records.startswith("runs/")
+
+
+def test_quick_measures_everything_once_and_writes_record_and_page(door, tmp_path):
+    folders = ("--records", tmp_path, "--output", tmp_path / "training_speed.md")
+    done = door("tools.speed", "training", "--quick", "--threads", 1, *folders, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    (record,) = TRAINING.read(tmp_path)
+    assert {group: len(record.of(group)) for group in ("decoding", "stages", "epoch", "flags")} == {
+        "decoding": 3, "stages": 6, "epoch": 2, "flags": len(FLAGS),
+    }  # fmt: skip
+    assert all(row.reason or row.wall_ms > 0 for row in record.rows)
+    assert record.long is not None
+    assert len(record.long.training) == 10
+    assert (tmp_path / "training_speed.md").read_text().startswith("# How fast is training?")

@@ -1,4 +1,4 @@
-"""The page of speeds is what its record gives, and making it needs no torch."""
+"""The pages of speeds are what their records give, and making them needs no torch."""
 
 import subprocess
 import sys
@@ -10,11 +10,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.freshness
-def test_the_committed_page_is_what_the_record_gives(tmp_path):
-    page = tmp_path / "speed.md"
+@pytest.mark.parametrize(("subject", "page"), [("methods", "speed.md"), ("scoring", "scoring_speed.md"), ("training", "training_speed.md")])
+def test_the_committed_page_is_what_the_records_give(subject, page, tmp_path):
     code = (
-        f"import sys; sys.modules['torch'] = None; from benchmark.speed import methods; methods.main(['--page', '--output', {str(page)!r}])"
+        "import sys; sys.modules['torch'] = None; from tools.speed import __main__ as door; "
+        f"door.main([{subject!r}, '--page', '--output', {str(tmp_path / page)!r}])"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert page.read_bytes() == (ROOT / "docs/speed.md").read_bytes(), "docs/speed.md is stale: python -m benchmark.speed.methods --page"
+    committed = ROOT / "docs" / page
+    assert (tmp_path / page).read_bytes() == committed.read_bytes(), f"docs/{page} is stale: python -m tools.speed {subject} --page"

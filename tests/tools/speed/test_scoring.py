@@ -1,0 +1,131 @@
+"""The scoring benchmark times what it says, and its page says what was timed."""
+
+import numpy as np
+import pytest
+
+from benchmark import protocols
+from core.errors import DataError, LocusError
+from tools.speed import record
+from tools.speed.goals import verdicts
+from tools.speed.scoring import goals, maps, suite, surfaces, sweeps
+from tools.speed.scoring.config import ScoringSpeedConfig
+from tools.speed.scoring.record import (
+    CONTOURS,
+    LEVELS_ONE,
+    ONE,
+    ORIGINAL_ONE,
+    SCIPY,
+    SKIMAGE,
+    SURFACE,
+    Row,
+    ScoringRecord,
+    Whole,
+)
+from tools.speed.scoring.run import courses, timed
+from tools.speed.scoring.subject import SUBJECT
+from tools.speed.scoring.truth import BOXES, FRAME, Share, boxes, cases
+from tools.speed.subject import quick
+
+TINY = quick(ScoringSpeedConfig(), (), SUBJECT.tiny)
+
+
+def row(group, kind, side, thresholds, contender, wall):
+    known = {"group": group, "map": kind, "side": side, "thresholds": thresholds, "contender": contender}
+    return Row(**known, wall_ms=wall, cpu_ms=wall, rounds=7)
+
+
+def by_hand():
+    small = {SURFACE: 0.1, CONTOURS: 31.0, SKIMAGE: 600.0, SCIPY: 490.0}
+    rows = [row("surface", "7×7", 7, 100, word, wall) for word, wall in small.items()]
+    for kind, wall in (("spots", 40.0), (maps.NOISE, 160.0)):
+        rows += [row("original", kind, 224, 1000, ONE, 1.0), row("original", kind, 224, 1000, ORIGINAL_ONE, wall)]
+    rows += [row("levels", "spots", 512, 100, ONE, 2.0), row("levels", "spots", 512, 100, LEVELS_ONE, 1.9)]
+    whole = Whole(name="surface", side=16, methods=10, boxes=984, maps=7040, seconds={"wang": 5.0, "locus": 8.0}, cpu=14.0, mib=400.0)
+    machine = record.Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"numpy": "2"})
+    settings = {"rounds": 7}
+    return ScoringRecord(
+        created="2026-01-02T03:04:05+00:00", seconds=600, machine=machine, settings=settings, rows=tuple(rows), wholes=(whole,)
+    )
+
+
+@pytest.fixture(scope="module")
+def measured():
+    pytest.importorskip("skimage")
+    return [row for course in courses(TINY) for row in timed(course, TINY)]
+
+
+@pytest.mark.contract
+def test_every_contender_is_timed(measured):
+    assert {r.contender for r in measured} == {*surfaces.CONTENDERS, *sweeps.CONTENDERS}
+    assert {r.map for r in measured if r.group == "original"} == set(maps.KINDS)
+    assert all(r.wall_ms > 0 and r.rounds == 1 for r in measured)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", maps.KINDS)
+def test_the_original_evaluators_way_gives_the_same_ious_to_the_last_bit(kind):
+    sweeps.check(maps.picture(kind, 40), 0.05)
+
+
+def test_contenders_that_do_not_agree_are_not_timed():
+    pytest.importorskip("skimage")
+    with pytest.raises(LocusError, match="original evaluator's way"):
+        sweeps.check(maps.picture("spots", 40), 0.1, {**sweeps.CONTENDERS, ORIGINAL_ONE: lambda values, step: np.zeros(10)})
+    with pytest.raises(LocusError, match="OpenCV"):
+        surfaces.check(maps.smooth(7, 0), {**surfaces.CONTENDERS, CONTOURS: lambda values, thresholds: np.ones(len(thresholds))})
+
+
+@pytest.mark.byhand
+def test_goals_are_read_from_the_worst_figure():
+    found = {v.goal.text: (round(v.worst, 3), v.met) for v in verdicts(goals.GOALS, by_hand()) if v.worst is not None}
+    assert list(found.values()) == [
+        (310.0, True),  # contours
+        (4900.0, False),  # labels: the faster of the two
+        (80.0, True),  # the geometric mean of 40 and 160
+        (160.0, True),
+        (0.95, False),
+        (13.0, True),
+        (400.0, True),
+    ]
+
+
+@pytest.mark.byhand
+def test_the_page_shows_ratios_goals_and_seconds():
+    lines = SUBJECT.page([by_hand()]).splitlines()
+    assert "| 7×7 | 7 | 100 | OpenCV, contours per threshold | 31.0 | 31.0 | 310 | 7 |" in lines
+    assert "| 7×7 | 7 | 100 | Locus, surface | 0.10 | 0.10 | – | 7 |" in lines
+    assert "| surface | 7040 of 16×16 | 10 | 984 | 13.0 | 14.0 | 400 | wang 5.00, locus 8.00 |" in lines
+
+
+def test_a_record_is_read_as_it_was_written_and_a_missing_one_names_the_door(tmp_path):
+    record.write(by_hand(), tmp_path / "record.json")
+    assert record.read(ScoringRecord, tmp_path / "record.json", SUBJECT.command) == by_hand()
+    with pytest.raises(DataError, match=r"python -m benchmark\.speed\.scoring"):
+        record.read(ScoringRecord, tmp_path / "absent.json", SUBJECT.command)
+
+
+@pytest.mark.planted
+def test_the_truth_has_the_published_numbers_of_boxes():
+    drawn = boxes()
+    assert {finding: sum(finding in known for known in drawn) for finding in BOXES} == BOXES
+    assert len(drawn) == 880
+    assert all(known for known in drawn)
+    inside = np.concatenate([box for known in drawn for box in known.values()])
+    assert inside.min() >= 0
+    assert inside.max() <= FRAME[0]
+
+
+@pytest.mark.contract
+def test_a_method_is_scored_by_all_protocols_on_the_same_cases():
+    seconds, held_out = {}, cases(Share(images=20), 7, 0)
+    suite._scored(suite.NAMES["surface"], held_out, cases(Share(validation=20), 7, 0, validation=True), seconds)
+    assert set(seconds) == {name for name in protocols.names() if protocols.get(name).geometry == "surface"}
+    assert len(held_out) == 20 * len(BOXES)
+
+
+@pytest.mark.slow
+def test_a_whole_data_set_is_scored_in_a_process_of_its_own():
+    found = suite.whole("surface", 7, 1, Share(images=30, validation=10))
+    assert found.maps == 30 * len(BOXES)
+    assert found.total > 0
+    assert found.mib is None or found.mib > 50

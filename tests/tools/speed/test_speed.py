@@ -1,0 +1,165 @@
+"""The speed benchmark times what it says, and its page says what was timed."""
+
+import itertools
+import time
+
+import pytest
+
+import backbones
+from core.errors import BadValueError, DataError, LocusError
+from tools.speed.goals import verdicts
+from tools.speed.methods import agreement, goals, memory, plan
+from tools.speed.methods.config import SpeedConfig
+from tools.speed.methods.contenders import CONTENDERS
+from tools.speed.methods.network import network
+from tools.speed.methods.record import (
+    ALONE,
+    FORWARD,
+    LAYER,
+    PACKAGE_SIX,
+    SCORE,
+    SEVEN,
+    Machine,
+    Peak,
+    Row,
+    Setting,
+    SpeedRecord,
+    read,
+    write,
+)
+from tools.speed.methods.run import run
+from tools.speed.methods.subject import SUBJECT
+from tools.speed.subject import quick
+from tools.speed.timing import SHORT, Task, Times, expected, interleaved
+
+SETTING = Setting(backbone="resnet18", size=224, batch=8)
+TINY = quick(SpeedConfig(rounds=1, memory=False, threads=1), {"rounds"}, SUBJECT.tiny)
+
+
+@pytest.fixture(scope="module")
+def measured():
+    pytest.importorskip("pytorch_grad_cam")
+    pytest.importorskip("captum")
+    pytest.importorskip("torchcam")
+    return run(TINY)
+
+
+def by_hand(six=100.0, fourteen=1.2):
+    times = {(FORWARD, 0): 1.0, (SEVEN, 1): 1.0, (SEVEN, 8): 1.1, (SEVEN, 14): fourteen, (ALONE, 8): 1.0, (PACKAGE_SIX, 8): six}
+    rows = [row(contender, findings, wall) for (contender, findings), wall in times.items()]
+    left = row(PACKAGE_SIX, 14, None)
+    machine = Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"torch": "2"})
+    return SpeedRecord(
+        created="2026-01-02T03:04:05+00:00",
+        seconds=600,
+        machine=machine,
+        settings={"rounds": 7},
+        rows=(*rows, left),
+        peaks=(Peak(setting=SETTING, contender=SCORE, findings=8, mib=250.0),),
+    )
+
+
+def row(contender, findings, wall):
+    rounds, reason = (7, "") if wall else (0, "one call would take more than 50 s")
+    return Row(
+        group="methods",
+        setting=SETTING,
+        contender=contender,
+        findings=findings,
+        wall_ms=wall,
+        cpu_ms=wall,
+        rounds=rounds,
+        reason=reason,
+    )
+
+
+@pytest.mark.contract
+def test_every_contender_is_timed_with_every_number_of_findings(measured):
+    assert {r.contender for r in measured.rows} == set(CONTENDERS)
+    assert all(r.wall_ms > 0 and r.cpu_ms > 0 and r.rounds == 1 and not r.reason for r in measured.rows)
+    assert {r.findings for r in measured.rows if r.contender == PACKAGE_SIX} == set(TINY.findings)
+
+
+def test_a_record_is_read_as_it_was_written(measured, tmp_path):
+    write(measured, tmp_path / "record.json")
+    assert read(SpeedRecord, tmp_path / "record.json", SUBJECT.command) == measured
+    shown = {cell.strip() for line in SUBJECT.page([measured]).splitlines() for cell in line.split("|")}
+    assert set(CONTENDERS) - {LAYER} <= shown  # that one has a table of its own
+    assert "Maps of another layer" in SUBJECT.page([measured])
+
+
+def test_a_missing_record_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(DataError, match=r"python -m tools\.speed methods"):
+        read(SpeedRecord, tmp_path / "absent.json", SUBJECT.command)
+
+
+def test_a_package_that_explains_another_map_is_not_timed():
+    pytest.importorskip("pytorch_grad_cam")
+    _, images = network(Setting(backbone="custom", size=64, batch=2), 2)
+    model = backbones.build("custom", 2, attention_map="FPA").eval()  # the packages see the map in front of the attention
+    with pytest.raises(LocusError, match="grad-cam"):
+        agreement.check(model, images)
+
+
+@pytest.mark.byhand
+def test_rounds_go_round_and_a_slow_contender_has_fewer():
+    order = []
+    calls = {Task(name, 1): lambda name=name: order.append(name) for name in "ab"}
+    found = interleaved(calls, rounds=3)
+    assert [name for name, _ in itertools.groupby(order)] == list("ababab")
+    assert all(len(times.wall) == len(times.cpu) == 3 for times in found.values())
+    assert {len(times.wall) for times in interleaved(calls, rounds=3, budget=0).values()} == {1}
+
+
+def test_a_short_call_is_repeated_and_a_long_one_is_not():
+    order = []
+    interleaved(
+        {Task("short", 1): lambda: order.append("short"), Task("long", 1): lambda: (order.append("long"), time.sleep(2 * SHORT))}, 1
+    )
+    assert order.count("short") > order.count("long") == 1
+
+
+@pytest.mark.byhand
+def test_a_call_beyond_patience_is_left_out_judged_by_fewer_findings():
+    calls = {Task("loop", 1): lambda: sum(range(100_000)), Task("loop", 10**9): lambda: None, Task("other", 10**9): lambda: None}
+    found = interleaved(calls, rounds=2, patience=60)
+    assert [len(times.wall) for times in found.values()] == [2, 0, 2]
+    assert expected(Task("other", 8), {}) == 0
+    assert expected(Task("loop", 14), {Task("loop", 1): Times([2.0]), Task("loop", 8): Times([8.0])}) == 14
+
+
+def test_each_size_needs_its_batch():
+    with pytest.raises(BadValueError, match="one batch size for each size"):
+        plan.settings(SpeedConfig(sizes=(224, 512), batches=(8,)))
+
+
+@pytest.mark.byhand
+def test_goals_are_read_from_the_worst_figure():
+    found = {v.goal.text: (round(v.worst, 3), v.met) for v in verdicts(goals.GOALS, by_hand()) if v.worst is not None}
+    assert found == {
+        "seven methods for 8 findings against the bare forward pass": (1.1, True),
+        "grad-cam's six methods against our seven, 8 findings": (90.909, True),
+        "seven methods for 14 findings against the same for one": (1.2, True),
+        "peak memory of Score-CAM above the bare model, 8 findings": (250.0, True),
+    }
+    missed = {v.goal.text for v in verdicts(goals.GOALS, by_hand(six=80.0, fourteen=1.31)) if v.met is False}
+    assert missed == {"grad-cam's six methods against our seven, 8 findings", "seven methods for 14 findings against the same for one"}
+
+
+@pytest.mark.byhand
+def test_the_page_shows_ratios_goals_and_what_was_left_out():
+    lines = SUBJECT.page([by_hand()]).splitlines()
+    assert "| grad-cam, six methods | 8 | 100 | 100 | 100 | 90.9 | 7 |" in lines
+    assert "| Locus, seven methods | 8 | 1.10 | 1.10 | 1.10 | – | 7 |" in lines
+    assert "| grad-cam, six methods | 14 | – | – | – | – | – |" in lines
+    assert any("Left out: grad-cam, six methods, 14 findings: one call would take more than 50 s." in line for line in lines)
+    assert any(line.startswith("| grad-cam's six methods against our seven, 8 findings | at least 80× | 90.9× |") for line in lines)
+    assert any("| captum's Grad-CAM against ours, 8 findings | at least 8× | – | – | not measured |" in line for line in lines)
+    assert "| resnet18 at 224 | 8 | Locus, Score-CAM | 8 | 250 |" in lines
+
+
+@pytest.mark.slow
+def test_peak_memory_is_that_of_the_call_and_not_of_the_packages():
+    small = memory.peak(Setting(backbone="custom", size=64, batch=1), Task(FORWARD, 0), threads=1)
+    large = memory.peak(Setting(backbone="custom", size=256, batch=16), Task(FORWARD, 0), threads=1)
+    assert small.mib < 32 < large.mib

@@ -1,0 +1,23 @@
+"""Door: time one subject. ``python -m tools.speed methods|scoring|training``; ``--page`` writes its page again, ``--quick`` tries it."""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from core import cli
+from core.errors import BadValueError
+
+SUBJECTS = ("methods", "scoring", "training")
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, write the record and the page, and say where they lie."""
+    name, *flags = (sys.argv[1:] if argv is None else argv) or [""]
+    if name not in SUBJECTS:
+        raise BadValueError(f"{name!r} is no subject of python -m tools.speed: give one of {', '.join(SUBJECTS)}, then its flags")
+    print(import_module(f"tools.speed.{name}.subject").SUBJECT(flags))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""A promise, and how it is held against what was measured: always the worst figure counts."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic
+
+from tools.speed.record import R
+
+
+@dataclass(frozen=True)
+class Goal(Generic[R]):
+    """A promise and how it is read from a record."""
+
+    text: str
+    limit: float
+    at_most: bool
+    """Whether the figure may not exceed the limit, or must reach it."""
+    read: Callable[[R], dict[str, float | None]]
+    """Where -> the figure there; None where it was not measured."""
+    unit: str = "×"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A goal held against a record."""
+
+    goal: Goal[Any]
+    worst: float | None
+    where: str
+    met: bool | None
+    """None where nothing, or not everything, was measured and what was measured keeps the promise."""
+
+
+def held(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
+    """The worst of the ``figures`` decides; a figure that is missing can't keep a promise, but one that fails breaks it.
+
+    >>> goal = Goal("fast", 80, at_most=False, read=lambda record: {})
+    >>> verdict = held(goal, {"here": 95.0, "there": 81.0})
+    >>> verdict.worst, verdict.where, verdict.met
+    (81.0, 'there', True)
+    >>> held(goal, {"here": 95.0, "there": None}).met is None
+    True
+    """
+    known = {where: value for where, value in figures.items() if value is not None}
+    if not known:
+        return Verdict(goal, None, "", None)
+    where = (max if goal.at_most else min)(known, key=known.__getitem__)
+    kept = known[where] <= goal.limit if goal.at_most else known[where] >= goal.limit
+    return Verdict(goal, known[where], where, None if kept and len(known) < len(figures) else kept)
+
+
+def verdicts(goals: Iterable[Goal[R]], record: R) -> list[Verdict]:
+    """Every goal held against the record, in order."""
+    return [held(goal, goal.read(record)) for goal in goals]
+
+
+def ratio(above: float | None, below: float | None) -> float | None:
+    """Their quotient where both were measured."""
+    return above / below if above is not None and below else None

@@ -1,0 +1,46 @@
+"""The machine in words, for the record."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from core.errors import NotAvailableError
+from datasets.io import limits
+from tools.speed.record import Machine
+
+
+def describe(threads: int, packages: Sequence[str], gpu: str = "") -> Machine:
+    """Where the process runs, with the versions of ``packages`` and the ``gpu`` that is timed.
+
+    Raises ``NotAvailableError`` when one of them, needed to compare with, is not installed.
+    """
+    return Machine(
+        cpu=_cpu(),
+        cores=limits.cpus(),
+        memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
+        python=platform.python_version(),
+        threads=threads,
+        load=round(os.getloadavg()[0], 2),
+        packages={name: _version(name) for name in packages},
+        gpu=gpu,
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError as error:
+        raise NotAvailableError(
+            f"{package} is not installed and cannot be timed: pip install -e '.[test]' --constraint constraints.txt"
+        ) from error
+
+
+def _cpu() -> str:
+    """The processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,0 +1,134 @@
+"""Everything that is timed, each package as its documentation has its users call it: a loop over the findings.
+
+A contender is a function of (model, images, findings) that prepares what users prepare once and gives the call that is
+timed. Peers are given the model itself; its ``extractor`` is the module whose output is A.
+"""
+
+import contextlib
+import io
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from benchmark.explain import explain
+from tools.speed.methods.record import (
+    ALONE,
+    CAPTUM,
+    CHANNELS_LAST,
+    FORWARD,
+    LAYER,
+    PACKAGE_SCORE,
+    PACKAGE_SIX,
+    SCORE,
+    SEVEN,
+    TORCHCAM,
+    UPSAMPLING,
+)
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+Call = Callable[[], object]
+Contender = Callable[["Classifier", Tensor, Sequence[int]], Call]
+
+METHODS = ("cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam")
+SIX = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
+
+
+def forward(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """The limit: logits and nothing else."""
+    return partial(torch.inference_mode()(model.forward), images)
+
+
+def channels_last(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """The same for images laid out by channels, which processors' convolutions prefer; for information."""
+    return forward(model, images.contiguous(memory_format=torch.channels_last), findings)
+
+
+def locus(*methods: str) -> Contender:
+    """Ours: maps of ``methods`` at h×w."""
+
+    def prepare(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+        return partial(explain, model, images, methods, findings)
+
+    return prepare
+
+
+def earlier(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """Grad-CAM of the last level before the pooled map: the backward pass goes through the network's tail."""
+    return partial(explain, model, images, ("gradcam",), findings, layer=model.levels[-1])
+
+
+def upsampling(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """What it would cost to bring the seven methods' maps to the images' size; for information."""
+    maps = torch.cat(list(explain(model, images, METHODS, findings).values()), 1)
+    return partial(interpolate, maps, size=images.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def package(*names: str) -> Contender:
+    """The grad-cam package: an object per method, a call per finding; maps come at the images' size, scaled to [0,1]."""
+
+    def prepare(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+        import pytorch_grad_cam
+        from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+        def call() -> list[object]:
+            maps = []
+            for name in names:
+                with getattr(pytorch_grad_cam, name)(model=model, target_layers=[model.extractor]) as cam:
+                    maps += [cam(input_tensor=images, targets=[ClassifierOutputTarget(k)] * len(images)) for k in findings]
+            return maps
+
+        return call
+
+    return prepare
+
+
+def package_score(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """Its Score-CAM at its own batch size (16), without the progress bars."""
+    call = package("ScoreCAM")(model, images, findings)
+
+    def quiet() -> object:
+        with contextlib.redirect_stderr(io.StringIO()):
+            return call()
+
+    return quiet
+
+
+def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """Captum's LayerGradCam: an attribution per target; maps at h×w."""
+    from captum.attr import LayerGradCam
+
+    explainer = LayerGradCam(model, model.extractor)
+    return lambda: [explainer.attribute(images, target=k, relu_attributions=True) for k in findings]
+
+
+def torchcam(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
+    """torchcam's GradCAM: a forward pass and an extraction per finding, since the extraction frees the graph; maps at h×w."""
+    from torchcam.methods import GradCAM
+
+    def call() -> list[list[Tensor]]:
+        with GradCAM(model, "extractor") as extractor:
+            return [extractor(class_idx=k, scores=model(images)) for k in findings]
+
+    return call
+
+
+CONTENDERS: dict[str, Contender] = {
+    FORWARD: forward,
+    CHANNELS_LAST: channels_last,
+    SEVEN: locus(*METHODS),
+    ALONE: locus("gradcam"),
+    SCORE: locus("scorecam"),
+    LAYER: earlier,
+    UPSAMPLING: upsampling,
+    PACKAGE_SIX: package(*SIX),
+    PACKAGE_SCORE: package_score,
+    CAPTUM: captum,
+    TORCHCAM: torchcam,
+}
+"""The record's word of each."""

@@ -1,0 +1,87 @@
+"""A map on pixels swept over the score thresholds of MaxBoxAcc: ours, the original evaluator's way, and a search per level.
+
+Every contender is given the map (H,W) and the step between thresholds and says for each threshold the best IoU. The
+original's way is written anew from its rules: for each threshold binarise, find all contours, take the largest one's box or
+all boxes, one by one; then the IoUs of all thresholds, read off threshold by threshold.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal
+
+import cv2
+import numpy as np
+from cv2.typing import MatLike
+
+from benchmark.pixels.contours import PIXEL, levels, quantised, score_thresholds
+from benchmark.protocols.maxbox import sweep
+from core.boxes import iou
+from core.errors import LocusError
+from core.types import FloatArray
+from tools.speed.scoring.maps import Map
+from tools.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORIGINAL_ALL, ORIGINAL_ONE
+
+Which = Literal["largest", "all"]
+Corners = list[tuple[int, int, int, int]]
+Score = Callable[[Map, float], FloatArray]
+
+
+def truth(side: int) -> FloatArray:
+    """(1,4) a house box in a map of so many pixels."""
+    return np.round(np.array([[0.25, 0.3, 0.65, 0.7]]) * side)
+
+
+def ours(values: Map, step: float, which: Which) -> FloatArray:
+    """The protocol's own function."""
+    return sweep(values, truth(len(values)), step, which)
+
+
+def original(values: Map, step: float, which: Which) -> FloatArray:
+    """A contour search per threshold, also where two thresholds mean the same integer level."""
+    image, searched = quantised(values), []
+    for threshold in score_thresholds(step):
+        _, binary = cv2.threshold(image, int(threshold * np.max(image)), 255, cv2.THRESH_BINARY)
+        searched.append(np.array(_boxes(binary, which)))
+    overlap, out, first = iou(np.concatenate(searched) + PIXEL, truth(len(values))), [], 0
+    for boxes in searched:
+        out.append(max(overlap.max(1)[first : first + len(boxes)]))
+        first += len(boxes)
+    return np.array(out)
+
+
+def per_level(values: Map, step: float, which: Which) -> FloatArray:
+    """One search for each integer level that a threshold means: the best that a loop can do."""
+    image = quantised(values)
+    asked, place = np.unique(levels(image, step), return_inverse=True)
+    searched = [_boxes((image > level).view(np.uint8), which) for level in asked]
+    overlap = iou(np.concatenate([np.array(boxes) for boxes in searched]) + PIXEL, truth(len(values)))[:, 0]
+    first = np.cumsum([0, *map(len, searched[:-1])])
+    return np.asarray(np.maximum.reduceat(overlap, first)[place])
+
+
+def _boxes(binary: MatLike, which: Which) -> Corners:
+    """Inclusive corners by the source's rules."""
+    found, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    height, width = binary.shape
+    kept = [max(found, key=cv2.contourArea)] if found and which == "largest" else found
+    rectangles = [cv2.boundingRect(contour) for contour in kept]
+    return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
+
+
+CONTENDERS: Mapping[str, Score] = {
+    ONE: partial(ours, which="largest"),
+    ALL: partial(ours, which="all"),
+    ORIGINAL_ONE: partial(original, which="largest"),
+    ORIGINAL_ALL: partial(original, which="all"),
+    LEVELS_ONE: partial(per_level, which="largest"),
+    LEVELS_ALL: partial(per_level, which="all"),
+}
+BESIDE = {ORIGINAL_ONE: ONE, ORIGINAL_ALL: ALL, LEVELS_ONE: ONE, LEVELS_ALL: ALL}
+"""What of ours a peer is compared with."""
+
+
+def check(values: Map, step: float, contenders: Mapping[str, Score] = CONTENDERS) -> None:
+    """Raise ``LocusError`` where a contender says anything else than ours: here every number is exact."""
+    for peer, own in BESIDE.items():
+        if not np.array_equal(contenders[peer](values, step), contenders[own](values, step)):
+            raise LocusError(f"{peer} and {own} give other IoUs for the same map: their times are not compared")

@@ -1,0 +1,82 @@
+"""Times that can be compared: everything in turn, round by round, and of each the minimum.
+
+A disturbance (another process, a warmer processor) meets all contenders alike instead of the one that happens to run, and
+the minimum is the round that was disturbed least. The first round also warms up.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+SHORT = 0.01
+"""Seconds. Who scores one map scores the next right after it: a short call alone would mostly wait for code and data to come back
+into the caches that the long ones before it have filled."""
+
+
+class Task(NamedTuple):
+    """A contender and how much it is given."""
+
+    contender: str
+    amount: int
+    """How many findings it explains, or how many thresholds it tries; 0 where that says nothing."""
+
+
+@dataclass
+class Times:
+    """Seconds of each call so far."""
+
+    wall: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    """Processor time of all threads."""
+
+    def add(self, call: Callable[[], object]) -> None:
+        """Call and take the time; what is shorter than ``SHORT`` is called again until it is not, and the mean counts."""
+        wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
+        while passed < SHORT:
+            call()
+            calls, passed = calls + 1, time.perf_counter() - wall
+        self.wall.append(passed / calls)
+        self.cpu.append((time.process_time() - cpu) / calls)
+
+
+def finished(call: Callable[[], object], device: str) -> Callable[[], object]:
+    """The call until its ``device`` (``cpu`` or ``cuda``) has done all that it was told."""
+    if device == "cpu":
+        return call
+
+    def whole() -> object:
+        import torch
+
+        made = call()
+        torch.cuda.synchronize()
+        return made
+
+    return whole
+
+
+def interleaved(
+    calls: Mapping[Task, Callable[[], object]], rounds: int, budget: float = float("inf"), patience: float = float("inf")
+) -> dict[Task, Times]:
+    """The times of ``calls``, in at most ``rounds`` rounds.
+
+    A call has no further round once its rounds took ``budget`` seconds, and none at all where ``expected`` exceeds
+    ``patience`` seconds: its list of times is empty then.
+    """
+    found = {task: Times() for task in calls}
+    for turn in range(rounds):
+        for task, call in calls.items():
+            times = found[task]
+            if 0 < sum(times.wall) < budget if turn else expected(task, found) <= patience:
+                times.add(call)
+    return found
+
+
+def expected(task: Task, found: Mapping[Task, Times]) -> float:
+    """Seconds that a first call takes at most, judged by the same contender with a smaller amount; 0 without any.
+
+    >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
+    10.0
+    """
+    known = [(other.amount, min(t.wall)) for other, t in found.items() if other.contender == task.contender and t.wall and other.amount]
+    return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)

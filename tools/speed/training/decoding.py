@@ -1,0 +1,80 @@
+"""Files into the cache: how near all cores come to so many times one core."""
+
+import logging
+import multiprocessing
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+import datasets
+from core.frames import resize_image
+from core.types import Sample
+from datasets.io import cache, images, limits
+from datasets.io.decoding import FEW
+from tools.speed.record import Setting
+from tools.speed.timing import Task, interleaved
+from tools.speed.training import timed
+from tools.speed.training.config import TrainingSpeedConfig
+from tools.speed.training.record import ALL, CACHE, CPU, ONE, Rate
+
+log = logging.getLogger(__name__)
+
+
+def rates(config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
+    """The rows of decoding. One process gets a share of the images, since it takes so many times as long for each."""
+    cores = limits.cpus()
+    files = written(folder, config.files, config.file_side)
+    many = list(islice(cycle(files), max(config.decoded, FEW * cores)))
+    few = many[: max(len(many) // cores // 2, 1)]
+    log.info("decoding: %d files of %d px", len(files), config.file_side)
+    size = config.size
+    calls = {
+        Task(ONE, len(few)): partial(alone, few, size),
+        Task(ALL, len(few) * cores): partial(together, few, size, cores),
+        Task(CACHE, len(many)): partial(cached, many, size),
+    }
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)  # one process is one core
+    found = interleaved(calls, config.rounds)
+    cv2.setNumThreads(threads)
+    setting = Setting(backbone="", size=size, batch=1)
+    return [timed.row("decoding", CPU, setting, task.contender, task.amount, times) for task, times in found.items()]
+
+
+def written(folder: Path, count: int, side: int) -> list[Sample]:
+    """So many phantoms of ``side`` pixels as PNG files in ``folder``, to be read as any data set's."""
+    drawn = datasets.load(f"phantom:train={count},val=1,test=1", split="train", img_size=side)
+    return [_written(sample, folder / sample.image_id) for sample in drawn]
+
+
+def _written(sample: Sample, path: Path) -> Sample:
+    path = path.with_suffix(".png")
+    Image.fromarray(sample.image).save(path)
+    return Sample(path.name, sample.patient_id, sample.frame, sample.labels, {}, partial(images.decode, path), str(path))
+
+
+def alone(samples: Sequence[Sample], size: int) -> None:
+    """The bare loop."""
+    for sample in samples:
+        resize_image(sample.image, (size, size))
+
+
+def together(samples: Sequence[Sample], size: int, cores: int) -> None:
+    """The bare loop in each of so many processes at once: what these cores can do when all are busy."""
+    context = multiprocessing.get_context("fork")
+    work = [context.Process(target=alone, args=(samples, size)) for _ in range(cores)]
+    for process in work:
+        process.start()
+    for process in work:
+        process.join()
+
+
+def cached(samples: Sequence[Sample], size: int) -> None:
+    """The first epoch's decoding, in a cache that is empty."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache.pixels(samples, size, folder)

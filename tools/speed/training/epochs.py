@@ -1,0 +1,74 @@
+"""A real training beside its network alone: epochs of both in turn, in one process, on the same network."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as lightning
+
+from benchmark.training import run
+from tools.speed.record import Setting
+from tools.speed.timing import Times
+from tools.speed.training import timed
+from tools.speed.training.config import TrainingSpeedConfig
+from tools.speed.training.record import PURE, TRAINING, Rate
+from tools.speed.training.trainings import Training, step, training
+
+
+def rates(setting: Setting, where: str, augment: str, config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
+    """The rows of one network: its training epochs as main.py makes them, with ``augment``, and as many steps of the network alone."""
+    images = setting.batch * config.steps
+    one = training(setting, where, images, folder, epochs=config.rounds + 1, augment=augment)
+    clock = Clock(one, config.steps)
+    run.epochs(one.module, one.sides, one.folder, None, clock)
+    return [
+        timed.row("epoch", where, setting, contender, images, times, augment=augment)
+        for contender, times in ((PURE, clock.pure), (TRAINING, clock.training))
+    ]
+
+
+class Clock(lightning.Callback):
+    """Times an epoch from its start to the end of its last step, then the same number of steps of the network alone.
+
+    The first epoch warms up both. Validation and checkpoints lie between the two and count for neither.
+    """
+
+    def __init__(self, one: Training, steps: int) -> None:
+        self.one, self.steps = one, steps
+        self.training, self.pure = Times(), Times()
+        self._begun = (0.0, 0.0)
+        self._step: Callable[[], None] = lambda: None
+
+    def on_train_start(self, *_: Any) -> None:
+        """The network is on its device now."""
+        self._step = step(self.one)
+
+    def on_train_epoch_start(self, *_: Any) -> None:
+        """Start the clock."""
+        self._begin()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Stop it after the last step."""
+        if index + 1 == self.steps:
+            self._end(self.training, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """The network alone."""
+        module.train()
+        self._begin()
+        for _ in range(self.steps):
+            self._step()
+        self._end(self.pure, trainer.current_epoch)
+
+    def _begin(self) -> None:
+        timed.finish(self.one.where)
+        self._begun = time.perf_counter(), time.process_time()
+
+    def _end(self, times: Times, epoch: int) -> None:
+        timed.finish(self.one.where)
+        if epoch:
+            times.wall.append(time.perf_counter() - self._begun[0])
+            times.cpu.append(time.process_time() - self._begun[1])

@@ -1,0 +1,120 @@
+"""The memory of a long run: whether it grows with the images that were cached and seen."""
+
+import os
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import lightning.pytorch as lightning
+import torch
+
+from benchmark.training import run
+from tools.speed import memory
+from tools.speed.record import Setting
+from tools.speed.training.record import CPU, Long
+from tools.speed.training.trainings import training
+
+PARTS = 10
+EACH = 0.2
+"""Seconds from look to look."""
+
+
+def watched(setting: Setting, images: int) -> Long:
+    """Cache and train so many ``images`` in a process of its own."""
+    return memory.fresh(_measured, setting, images, torch.get_num_threads())
+
+
+def _measured(setting: Setting, images: int, threads: int) -> Long:
+    """Runs in the fresh process."""
+    torch.set_num_threads(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        warm = training(setting, CPU, setting.batch, Path(folder), epochs=1, precision="32")
+        run.epochs(warm.module, warm.sides, warm.folder, None)
+        loaded, begun = private(), time.perf_counter()
+        with Peak() as caching:
+            one = training(setting, CPU, images, Path(folder), epochs=1, precision="32")
+        parts = Parts()
+        with Peak() as peak:
+            run.epochs(one.module, one.sides, one.folder, None, parts)
+        return Long(
+            setting=setting,
+            images=images,
+            array=round(one.train.images.nbytes / 2**20, 1),
+            loaded=loaded,
+            caching=caching.mib,
+            training=tuple(parts.found),
+            peak=peak.mib,
+            seconds=round(time.perf_counter() - begun, 1),
+        )
+
+
+class Parts(lightning.Callback):
+    """Looks after each step, when its intermediate maps are mostly, but not always, given back: the median of a tenth is told."""
+
+    def __init__(self) -> None:
+        self._looks: list[list[float]] = [[] for _ in range(PARTS)]
+
+    @property
+    def found(self) -> list[float]:
+        """MiB of each tenth; nothing where the system does not tell."""
+        return [round(statistics.median(looks), 1) for looks in self._looks if looks]
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+    ) -> None:
+        """Look."""
+        now = private()
+        if now is not None:
+            self._looks[index * PARTS // int(trainer.num_training_batches)].append(now)
+
+
+class Peak(threading.Thread):
+    """The highest sum over this process and its children between entering and leaving, as far as looks meet it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.mib: float | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Look again and again."""
+        while not self._over.wait(EACH):
+            found = [private(pid) for pid in ("self", *_children())]
+            total = sum(mib for mib in found if mib is not None)
+            self.mib = max(round(total, 1), self.mib or 0.0) if total else None
+
+    def __enter__(self) -> "Peak":
+        """Begin."""
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """End."""
+        self._over.set()
+        self.join()
+
+
+def private(pid: str = "self") -> float | None:
+    """MiB that a process holds and no file does; pages shared with others count by parts. None where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:  # another system, or a process that is gone
+        return None
+    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss_Anon:")]
+    return round(found[0], 1) if found else None
+
+
+def _children() -> list[str]:
+    """The processes that this one started; asking ``multiprocessing`` would end them, which is the main thread's."""
+    return [stat.parent.name for stat in Path("/proc").glob("[0-9]*/stat") if _parent(stat) == str(os.getpid())]
+
+
+def _parent(stat: Path) -> str:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[1]
+    except OSError:  # it is gone
+        return ""

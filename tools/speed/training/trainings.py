@@ -1,0 +1,90 @@
+"""The training that is measured: main.py's own, on drawn images."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmark.training import machine, optimizers
+from benchmark.training.data import Side
+from benchmark.training.module import Module, layout
+from benchmark.training.prepare import prepare
+from config import TrainConfig
+from datasets.io import transforms
+from tools.speed.record import Setting
+from tools.speed.training.record import CPU
+
+FOLDERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Training:
+    """A module that is ready to train, its sides, and the folder of its run."""
+
+    module: Module
+    sides: dict[str, Side]
+    folder: Path
+    where: str
+    """``cpu`` or ``cuda``."""
+
+    @property
+    def train(self) -> Side:
+        """The training images."""
+        return self.sides["train"]
+
+
+def training(setting: Setting, where: str, images: int, folder: Path, **flags: Any) -> Training:
+    """A training of so many ``images`` below ``folder``; ``flags`` are further ones of main.py."""
+    own = folder / f"run{next(FOLDERS)}"
+    config = replace(
+        TrainConfig(),
+        dataset=f"phantom:train={images},val={setting.batch},test=1",
+        backbone=setting.backbone,
+        img_size=setting.size,
+        batch_size=setting.batch,
+        pretrained=False,
+        num_GPU=0 if where == CPU else 1,
+        threads=torch.get_num_threads(),
+        model_save_dir=str(folder),
+        cache_dir=str(folder / "cache"),
+        logger=("csv",),
+        **flags,
+    )
+    module, sides = prepare(config, own)
+    return Training(module, sides, own, where)
+
+
+def resident(one: Training) -> tuple[Tensor, Tensor]:
+    """The first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
+    pixels, labels = one.train[np.arange(one.module.config.batch)]
+    images = transforms.evaluation()(pixels.to(one.where))
+    return images.contiguous(memory_format=layout(one.module.config)), labels.to(one.where)
+
+
+def step(one: Training) -> Callable[[], None]:
+    """One step of the network alone on a resident batch, with the optimizer and the precision of the run."""
+    module, config = one.module, one.module.config
+    optimizer, batch = optimizers.build(config, module.model.parameters()), resident(one)
+    parts = list(zip(*(values.chunk(config.accumulate) for values in batch), strict=True))
+
+    def call() -> None:
+        for images, labels in parts:
+            with precision(one):
+                loss = module.loss(module.model(images), labels)
+            (loss / len(parts) if len(parts) > 1 else loss).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        if module.average is not None:
+            module.average.update_parameters(module.model)
+
+    return call
+
+
+def precision(one: Training) -> torch.autocast:
+    """The precision of the run, to be entered for a forward pass."""
+    return torch.autocast(one.where, torch.bfloat16, enabled=machine.precision_here(one.module.config) == "bf16-mixed")
