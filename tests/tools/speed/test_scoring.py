@@ -100,7 +100,7 @@ def test_the_page_shows_ratios_goals_and_seconds():
 def test_a_record_is_read_as_it_was_written_and_a_missing_one_names_the_door(tmp_path):
     record.write(by_hand(), tmp_path / "record.json")
     assert record.read(ScoringRecord, tmp_path / "record.json", SUBJECT.command) == by_hand()
-    with pytest.raises(DataError, match=r"python -m benchmark\.speed\.scoring"):
+    with pytest.raises(DataError, match=r"python -m tools\.speed scoring"):
         record.read(ScoringRecord, tmp_path / "absent.json", SUBJECT.command)
 
 

@@ -12,23 +12,10 @@ from tools.speed.methods import agreement, goals, memory, plan
 from tools.speed.methods.config import SpeedConfig
 from tools.speed.methods.contenders import CONTENDERS
 from tools.speed.methods.network import network
-from tools.speed.methods.record import (
-    ALONE,
-    FORWARD,
-    LAYER,
-    PACKAGE_SIX,
-    SCORE,
-    SEVEN,
-    Machine,
-    Peak,
-    Row,
-    Setting,
-    SpeedRecord,
-    read,
-    write,
-)
+from tools.speed.methods.record import ALONE, FORWARD, LAYER, PACKAGE_SIX, SCORE, SEVEN, Peak, Row, SpeedRecord
 from tools.speed.methods.run import run
 from tools.speed.methods.subject import SUBJECT
+from tools.speed.record import Machine, Setting, read, write
 from tools.speed.subject import quick
 from tools.speed.timing import SHORT, Task, Times, expected, interleaved
 
