@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tqdm import tqdm
+
 import methods
 from benchmark import protocols, readers, records, stages, strata, validity
 from benchmark.classification import classification
@@ -35,7 +37,8 @@ def run(model: ModelPlan, cells: Sequence[Cell], runs: Path, place: Path, flags:
     """
     trained = stages.train(model, runs)
     scored, common = scorer(model, cells, trained, runs, flags), _common(trained)
-    for cell in sorted(cells, key=lambda cell: (cell.method, cell.alignment)):
+    ordered = sorted(cells, key=lambda cell: (cell.method, cell.alignment))
+    for cell in tqdm(ordered, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
         start = time.perf_counter()
         fields, rows = scored(cell)
         seconds = round(time.perf_counter() - start, 3)

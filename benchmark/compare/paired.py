@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from benchmark.compare.aligned import Aligned, align, columns, read
 from benchmark.records import Cell, Record, Score, cases
@@ -40,7 +41,8 @@ def made(place: Path, every: Iterable[Record]) -> list[Record]:
 
     Raises ``DataError`` for broken rows.
     """
-    return [record for own in _models(every) for record in _of(own, place)]
+    models = tqdm(_models(every), desc="compare methods", unit="model", leave=False, disable=None)
+    return [record for own in models for record in _of(own, place)]
 
 
 def _models(every: Iterable[Record]) -> list[list[Record]]:

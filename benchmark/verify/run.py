@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from tqdm import tqdm
+
 import methods
 from benchmark import plan, results_folder, suite
 from benchmark.records import Record
@@ -57,10 +59,13 @@ def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdic
     chosen = _chosen(every, config)
     stated = [record for record in chosen if record.scores]
     tell(f"{name}: {len(stated)} records to verify")
+    bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
     for record, answer in answers(asked, stated, every, config):
+        bar.update()
         verdict.take(answer)
         if answer and not isinstance(answer, LocusError):
             tell(_told(record, answer))
+    bar.close()
     if not chosen and suite.answers_to(asked, config):
         verdict.unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
