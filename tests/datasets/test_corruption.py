@@ -207,3 +207,9 @@ def test_no_text_names_a_path_outside(tmp_path_factory: pytest.TempPathFactory, 
     root = tmp_path_factory.getbasetemp()
     with contextlib.suppress(DataError):
         assert inside(root, cell, Path("labels.csv")).resolve().is_relative_to(root.resolve())
+
+
+@given(st.lists(st.text("ab_-. é0", min_size=1, max_size=20).filter(lambda name: name != ".."), min_size=1, max_size=5).map("/".join))
+def test_a_plain_path_below_the_folder_is_taken_as_it_is_written(tmp_path_factory: pytest.TempPathFactory, cell: str):
+    root = tmp_path_factory.getbasetemp()
+    assert inside(root, cell, Path("labels.csv")) == root / cell
