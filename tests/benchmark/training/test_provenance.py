@@ -1,0 +1,50 @@
+"""What a training ran on is recorded beside its flags, and the data it saw by a fingerprint."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import datasets
+from benchmark.records import Cell, Record
+from benchmark.records.provenance import told
+from benchmark.training import provenance
+from config import TrainConfig
+from core import cli
+
+
+def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(tmp_path):
+    torch.set_num_threads(1)
+    config = TrainConfig(dataset="phantom:train=32,val=16,test=16", backbone="custom", pretrained=False)
+    provenance.write(config, tmp_path)
+    used = provenance.read(tmp_path)
+    assert used.threads == 1
+    assert used.precision in ("32", "bf16-mixed")
+    assert used.versions["torch"] == torch.__version__.split("+")[0]
+    text = (tmp_path / "config.yaml").read_text()
+    assert "# used: threads 1" in text
+    assert cli.build(TrainConfig, yaml.safe_load(text)) == config
+    assert json.loads((tmp_path / "provenance.json").read_text())["processor"]
+
+
+def test_a_run_that_recorded_nothing_says_so(tmp_path):
+    assert provenance.read(tmp_path) is None
+    assert told(None) == "not recorded"
+
+
+def test_provenance_is_beside_the_key_not_in_it():
+    cell = Cell(dataset="phantom", method="cam", protocol="locus")
+    assert Record(cell=cell, training=provenance.of_scoring(), fingerprint="ab").key == Record(cell=cell).key
+
+
+@pytest.mark.planted
+def test_the_fingerprint_is_that_of_images_labels_and_boxes():
+    load = lambda **options: datasets.load("phantom", split="test", img_size=64, train=8, val=8, test=8, **options)  # noqa: E731
+    same, other = list(load()), list(load(seed=1))
+    assert provenance.fingerprint(same) == provenance.fingerprint(list(load())) != provenance.fingerprint(other)
+    assert provenance.fingerprint(same) != provenance.fingerprint(same[:-1])
+    labels = np.array(same[0].labels)
+    same[0].labels[0] = 1 - labels[0]
+    assert provenance.fingerprint(same) != provenance.fingerprint(list(load()))
