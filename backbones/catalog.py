@@ -2,7 +2,6 @@
 
 import functools
 
-import timm
 from torch import nn
 
 from backbones import xray_weights
@@ -46,7 +45,11 @@ def require_weights(name: str, pretrained: bool | str) -> None:
     """Raise ``NotAvailableError`` where ImageNet weights of timm are wanted, not here and out of reach."""
     name, weights = xray_weights.meant(name, pretrained)
     word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
-    if weights is True and timm.is_model(word):
+    if weights is not True:
+        return
+    import timm  # it costs seconds; who asks for no weights of it does without
+
+    if timm.is_model(word):
         require(word)
 
 

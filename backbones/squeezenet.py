@@ -1,7 +1,5 @@
 """SqueezeNet: unpadded, with stride 16 and offset 15."""
 
-from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1
-
 from backbones.family import Family, Features
 from backbones.pretrained import from_torchvision
 
@@ -20,5 +18,7 @@ class SqueezeNet(Family):
 
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 512 channels: the concatenated ReLUs of the last fire module."""
+        from torchvision.models import SqueezeNet1_1_Weights, squeezenet1_1  # seconds that no other network needs
+
         weights = SqueezeNet1_1_Weights.IMAGENET1K_V1 if pretrained else None
         return Features(from_torchvision(name, squeezenet1_1, weights).features, 512, LEVELS)

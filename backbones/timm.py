@@ -1,7 +1,5 @@
 """Any other timm model with feature maps: the last resort, after the families that list their names."""
 
-import timm
-
 from backbones import geometry, tokens
 from backbones.family import Features, OpenFamily
 from backbones.pretrained import MapsOf, create, levels
@@ -21,11 +19,15 @@ class Timm(OpenFamily):
 
     def resolve(self, word: str) -> str | None:
         """``word`` in lower case where timm knows such a model; a weight tag (``resnet101.a1_in1k``) may follow."""
+        import timm  # after all families of the tree have passed: it costs seconds
+
         word = word.lower()
         return word if timm.is_model(word) else None
 
     def models(self) -> list[str]:
         """timm's architectures."""
+        import timm
+
         return list(timm.list_models())
 
     def build(self, name: str, pretrained: bool) -> Features:

@@ -42,6 +42,7 @@ def _chosen(digest: str, alignment: str, own: Path) -> dict[str, Any]:
         for text in packed.mentioning(folder, digest):
             record = json.loads(text)
             cell = record["cell"]
-            if (cell["protocol"], cell["alignment"]) == (BOARD, alignment) and "images" not in cell["data"]:
+            scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
+            if scored and (cell["protocol"], cell["alignment"]) == (BOARD, alignment):
                 out[cell["method"]] = record["thresholds"]
     return out

@@ -86,7 +86,8 @@ def run(name: str, config: RunConfig, tell: Callable[[str], None]) -> Outcome:
         tell(f"  {part.model.id}: {len(part.cells)} cells")
         if not config.dry_run:
             stopped += _run_model(suite, part, config, place)
-            records.pack(place)
+            if part is not todo[-1]:
+                records.pack(place)  # the last model's stay at work until all that follows from them is packed too
     if not config.dry_run:
         from benchmark.settle import settle  # its statistics would slow the start of a dry run and of every answer
 

@@ -153,11 +153,15 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Key of a record -> its scores. Half a million objects at once: Python's search for cycles would take as long again."""
     out: dict[str, Groups] = {}
+    collects = gc.isenabled()
     gc.disable()
-    for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
-        if values[2] is not None:
-            out.setdefault(key, {}).setdefault((variable, group), []).append(_score(dict(zip(OF_SCORE, values, strict=True))))
-    gc.enable()
+    try:
+        for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
+            if values[2] is not None:
+                out.setdefault(key, {}).setdefault((variable, group), []).append(_score(dict(zip(OF_SCORE, values, strict=True))))
+    finally:
+        if collects:
+            gc.enable()
     return out
 
 

@@ -19,7 +19,7 @@ def text(records: Sequence[Record], published: Sequence[Record]) -> str:
     if not pairs:
         return ""
     table = Table("Published and here", "", HEADER, tuple(_row(*pair) for pair in pairs))
-    return f"{plain(table)}\n{why_other(*pairs[0])}"
+    return "\n".join([plain(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:
