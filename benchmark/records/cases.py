@@ -7,10 +7,9 @@ table. Those of other protocols stay with the records at work, ``runs/records/<s
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow
 import pyarrow.compute
 
@@ -21,6 +20,9 @@ from benchmark.records.record import Cell
 from benchmark.words import BOARD
 from core.errors import DataError
 from core.files import writing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
@@ -39,11 +41,13 @@ def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> 
     return where
 
 
-def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> pd.DataFrame:
+def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     """The rows of a cell, in the columns in which its protocol names them; floats keep single precision.
 
     Before them stand the cell's key, model, method and alignment.
     """
+    import pandas as pd  # who reads records alone does without
+
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
     floats = [*frame.select_dtypes(np.float64).columns, *frame.columns[frame.isna().all()]]  # an empty column is one of numbers
@@ -58,7 +62,7 @@ def exist(cell: Cell, folder: Path | str) -> bool:
     return any(file.is_file() for file in _at_work(cell, folder)) or cell.key in _keys(Path(folder) / CASES)
 
 
-def read(cell: Cell, folder: Path | str) -> pd.DataFrame:
+def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """The rows of a cell, those at work before packed ones. Raises ``DataError`` where they are missing or broken."""
     for file in _at_work(cell, folder):
         if file.is_file():
