@@ -20,6 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
+    alone = sorted(typed & {"label", "model", "output_path"})
+    if alone and config.image_path is None:
+        raise BadValueError(f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir")
     if config.checkpoint is None and config.model is None:
         finished.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
@@ -28,8 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         drawn = overlay.run(config)
         print(f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})")
         return 0
-    if alone := sorted(typed & {"label", "model", "output_path"}):
-        raise BadValueError(f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir")
     from benchmark import heatmaps  # torch is imported when the flags are right
 
     done = heatmaps.run(config)

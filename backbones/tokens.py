@@ -64,6 +64,7 @@ class TokensOf(nn.Module):
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
         """Where A, or the map of a level of ``shape`` (h, w), comes from: token i stands for the patch around its centre.
 
+        >>> import timm
         >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
         >>> TokensOf(net).grid((224, 224))
         Grid(size=(224, 224), stride=(16, 16), offset=(7.5, 7.5))

@@ -40,7 +40,7 @@ def zips(path: Path) -> None:
 HARM: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("NIH", "Data_Entry_2017_v2020.csv", halved, "images that the table of entries lacks"),
     ("chestx_det", "ChestX_Det_test.json", halved, "cannot read"),
-    ("folder", "labels.csv", empty, "cannot read"),
+    ("folder", "labels.csv", empty, "is empty"),
     ("CheXpert", "train.csv", other_encoding, "no table in UTF-8 text"),
     ("siim_covid", "train_image_level.csv", twice, "duplicate rows: image00"),
     ("vindr_cxr", "train.csv", million, "more than 2000 columns"),

@@ -81,7 +81,7 @@ def test_what_looks_at_no_weight_is_marked(run):
 
 def test_trainings_of_another_suite_are_not_done_again(run):
     runs = run[0] / "runs"
-    assert {path.name for path in runs.iterdir()} == {"randomised", "shortcut"}
+    assert {path.name for path in runs.iterdir()} == {"randomised", "shortcut", "records"}
     assert len(list(runs.glob("randomised/custom-*"))) == 1
 
 
