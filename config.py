@@ -195,6 +195,8 @@ class OutputFlags:
     """Folder of TensorBoard events, of what wandb and mlflow keep here, and of log files."""
     logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
     """Where the curves go: metrics.csv in the run's folder (always there), TensorBoard events, Weights & Biases, MLflow."""
+    plots: bool = True
+    """Draw the finished run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: bool | str = False

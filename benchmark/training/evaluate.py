@@ -51,7 +51,8 @@ def write(folder: Path, sides: Mapping[str, Side], logits: Mapping[str, Tensor],
     found = assess(val, test, config.threshold_choice)
     if all(sides[split].studies for split in HELD_OUT):
         found["study"] = assess(val.by_study(sides["val"].studies), test.by_study(sides["test"].studies), config.threshold_choice)
-    plots.draw(folder, test, found)
+    if config.plots:
+        plots.draw(folder, test, found)
     data = {split: side.describe for split, side in sides.items()}
     made = {name: getattr(config, name) for name in MADE_BY}
     write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **found, "data": data}))

@@ -117,5 +117,6 @@ def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float
         "train": {"n": len(sides["train"]), "data": sides["train"].describe},
         "process_seconds": round(time.process_time() - began, 1),
     }
-    curves.draw(module.history, kept, folder / "curves.png")
+    if module.config.plots:
+        curves.draw(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, sides, facts)

@@ -22,7 +22,7 @@ FLAGS = EngineFlags()
 WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]
 TRAIN = {
     "dataset": "phantom:train=32,val=16,test=56", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 1, "batch_size": 16,
-    "threads": 1, "logger": ["csv"],
+    "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 MINE = """
 import methods

@@ -1,18 +1,13 @@
-"""Commands as a user types them: a fresh process, no GPU, everything written below a temporary folder."""
+"""Commands as a user types them: a process of their own, no GPU, everything written below a temporary folder."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.warm import Running
+
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def _words(script, flags):
-    start = ["-m", script] if "." in script and not script.endswith(".py") else [str(ROOT / script)]
-    return [sys.executable, *start, *map(str, flags)]
 
 
 @pytest.fixture(scope="session")
@@ -23,21 +18,13 @@ def environment():
 @pytest.fixture(scope="session")
 def door(environment):
     """door("main.py", flags…) runs it to its end; door("benchmark.run", …) as ``python -m``."""
-
-    def run(script, *flags, **options):
-        return subprocess.run(_words(script, flags), capture_output=True, text=True, check=False, env=environment, **options)
-
-    return run
+    return lambda script, *flags, **options: Running(script, flags, env=environment, **options).done()
 
 
 @pytest.fixture(scope="session")
 def started(environment):
     """The same, without waiting for its end."""
-
-    def start(script, *flags):
-        return subprocess.Popen(_words(script, flags), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
-
-    return start
+    return lambda script, *flags: Running(script, flags, env=environment)
 
 
 @pytest.fixture(scope="session")

@@ -21,11 +21,11 @@ from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
 
 pytestmark = pytest.mark.doors
-SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --threads 1 --logger csv"
+SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --threads 1 --logger csv --plots False"
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], pretrained: false, {more}}}
+train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
 models:
   - {{backbone: custom}}
 methods: [cam, gradcam]

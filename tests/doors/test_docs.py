@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm import Running
+
 pytestmark = pytest.mark.doors
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "main.py")
@@ -16,7 +18,7 @@ BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
 DEMO = """
 title: The demo, smaller
 about: Too small to mean anything.
-train: {dataset: "phantom:train=96,val=48,test=48", img_size: 96, epochs: 1, threads: 1, logger: [csv]}
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: custom}
 methods: [cam]
@@ -46,7 +48,10 @@ def typed(checkout, line):
         line += f" --quiet --no-index --no-deps --no-build-isolation --target {site}"
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "PYTHONPATH": f"{checkout}{os.pathsep}{site}", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    if not line.startswith("python ") or ">" in line:
+        return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    script, *flags = line.removeprefix("python ").removeprefix("-m ").split()
+    return Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
 
 
 def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
@@ -93,5 +98,5 @@ def test_two_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
 def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrote(checkout):
     told = subprocess.run(["git", "status", "--porcelain", "-uall"], cwd=checkout, capture_output=True, text=True, check=True).stdout
     changed = {line[3:].strip('"') for line in told.splitlines()}
-    written = ("methods/mycam.py", "methods/hole.py", "configs/suites/mine.yaml", "blocks.py", "mine/", "locus-theirs/", "site/")
+    written = ("methods/mycam.py", "methods/hole.py", "methods/inputgradient.py", "docs/methods.md", "configs/suites/mine.yaml", "blocks.py", "mine/", "locus-theirs/", "site/")
     assert [path for path in changed if not path.startswith(written)] == []

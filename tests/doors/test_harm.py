@@ -69,7 +69,7 @@ def test_a_harmful_file_is_one_sentence_and_nothing_else_is_read_or_written(harm
     monkeypatch.setitem(WATCHED, "open", [])
     if door == "main":
         places = f"--model_save_dir {out}/runs --log_dir {out}/logs --cache_dir {out}/cache --threads 1"
-        small = "--epochs 1 --backbone custom --img_size 32 --pretrained False"
+        small = "--epochs 1 --backbone custom --img_size 32 --pretrained False --plots False"
         status = trains.main(f"--dataset {word} --data_root_dir {root} {small} {places}".split())
     else:
         status = checks.main(["dataset", word, "--root", str(root), "--output", f"{out}/page"])

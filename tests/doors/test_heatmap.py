@@ -14,7 +14,7 @@ import main
 from tests.datasets.trees_radiologists import write_dicom
 
 pytestmark = pytest.mark.doors
-TINY = ["--dataset", "phantom:train=96,val=48,test=48", "--img_size", "96", "--epochs", "1", "--threads", "1"]
+TINY = ["--dataset", "phantom:train=96,val=48,test=48", "--img_size", "96", "--epochs", "1", "--threads", "1", "--plots", "False"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 import main as door
 
 ROOT = Path(door.__file__).parent
-TINY = "--dataset phantom:train=64,val=32,test=32 --epochs 1 --img_size 96 --threads 1"
+TINY = "--dataset phantom:train=64,val=32,test=32 --epochs 1 --img_size 96 --threads 1 --plots False"
 
 pytestmark = pytest.mark.doors
 
@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(typed, tmp_
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
     try:
-        status = typed(f"{words} --logger csv")
+        status = typed(f"{words} --logger csv --plots False")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert status == 2
@@ -149,7 +149,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(typed, tmp_
 
 @pytest.mark.parametrize("task", ["--num_classes 8 --multi_label True", "--num_classes 1 --multi_label False"])
 def test_real_images_train(typed, tmp_path, nih_sample, task):
-    small = "--pretrained False --epochs 1 --backbone custom --img_size 64 --threads 1"
+    small = "--pretrained False --epochs 1 --backbone custom --img_size 64 --threads 1 --plots False"
     assert typed(f"--dataset NIH {task} --data_root_dir {nih_sample} {small}") == 0
     metrics = json.loads(next((tmp_path / "train").glob("*/metrics.json")).read_text())
     assert metrics["test"]["n"] == 637

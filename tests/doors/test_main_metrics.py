@@ -8,7 +8,7 @@ import pytest
 import main as door
 
 pytestmark = pytest.mark.doors
-TINY = "--dataset phantom:train=48,val=40,test=40 --epochs 1 --img_size 64 --threads 1 --logger csv"
+TINY = "--dataset phantom:train=48,val=40,test=40 --epochs 1 --img_size 64 --threads 1 --logger csv --plots False"
 LINES = r"val: mean AUROC (0\.\d{3} \[0\.\d{3}, 0\.\d{3}\]) over 40 images\ntest: mean AUROC (0\.\d{3} \[.*\]) over 40 images\nrun: (.*)\n"
 
 

@@ -33,7 +33,7 @@ def started(request, tmp_path_factory):
             data = f"--dataset {word} --data_root_dir {root}"
         runs = tmp_path_factory.mktemp("runs")
         places = f"--model_save_dir {runs}/train --log_dir {runs}/logs --cache_dir {runs}/cache"
-        small = "--pretrained False --epochs 1 --batch_size 4 --threads 1 --num_workers 1 --logger csv"
+        small = "--pretrained False --epochs 1 --batch_size 4 --threads 1 --num_workers 1 --logger csv --plots False"
         assert main.main(f"--config {CONFIGS / name}.yaml {data} {places} {small} {flags}".split()) == 0
         (folder,) = (runs / "train").iterdir()
         assert json.loads((folder / "metrics.json").read_text())["epochs"] == 1
@@ -74,7 +74,7 @@ def test_a_preset_trains_for_an_epoch_with_its_own_network(started, name):
 def test_two_processes_learn_what_one_does_with_twice_the_batch(door, tmp_path):
     flags = (
         "--dataset phantom:train=64,val=16,test=16 --backbone squeezenet1_1 --img_size 32 --optimizer SGD --lr .01 --epochs 2 "
-        "--precision 32 --threads 1 --logger csv --ema .5 --sampler weighted --accumulate 2 "
+        "--precision 32 --threads 1 --logger csv --plots False --ema .5 --sampler weighted --accumulate 2 "
         f"--cache_dir {tmp_path}/cache --log_dir {tmp_path}/logs"
     ).split()
     states = []

@@ -13,10 +13,11 @@ pytestmark = pytest.mark.doors
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {dataset: "phantom:train=96,val=48,test=64", img_size: 96, epochs: 3, threads: 1, logger: [csv]}
+train: {dataset: "phantom:train=48,val=24,test=40", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
-methods: [cam, gradcam, gradcampp, ablationcam]
+methods: [cam, gradcam, ablationcam]
+protocols: [locus, seed]
 slow_images: 6
 conventional: [locus]
 """
@@ -34,7 +35,7 @@ methods: [cam]
 SMALL = """
 title: Small
 about: Too small to mean anything.
-train: {dataset: "phantom:train=48,val=24,test=32", img_size: 64, epochs: 2, threads: 1, logger: [csv]}
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 2, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
 methods: [cam, gradcam]
@@ -43,7 +44,7 @@ protocols: [locus]
 UNTRAINABLE = """
 title: One model of two cannot run
 about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=16", img_size: 96, epochs: 1, threads: 1, logger: [csv]}
+train: {dataset: "phantom:train=32,val=16,test=16", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: resnet1888}
   - {backbone: custom}
@@ -96,7 +97,7 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     assert (folder / "results/README.md").exists()
     assert "hit@iou.3" in done.stdout
     methods = {record["cell"]["method"] for record in content(folder).values()}
-    assert {"cam", "gradcam", "gradcampp", "center", "prior", "noise", "truth", "classifier"} <= methods
+    assert {"cam", "gradcam", "ablationcam", "center", "prior", "noise", "truth", "classifier"} <= methods
     alignments = {record["cell"]["alignment"] for record in content(folder).values()}
     assert alignments == {"aligned", "conventional"}
 
@@ -149,7 +150,7 @@ def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, d
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path):
     done = door("benchmark.run", "--suite", "tiny", "--dry_run", *flags(tmp_path))
-    assert "154 cells to run for 2 models" in done.stdout
+    assert "50 cells to run for 2 models" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -228,7 +229,7 @@ def test_one_command_ranks_a_new_method_and_its_rows_stay(door, flags, undisturb
     before = content(folder)
     done = door("benchmark.run", "--suite", "tiny", "--method", f"{tmp_path}/mine.py:Mine", *flags(folder))
     assert done.returncode == 0, done.stderr
-    assert "20 cells to run for 2 models" in done.stdout
+    assert "8 cells to run for 2 models" in done.stdout
     assert "| mine |" in (folder / "results/tiny/leaderboard.md").read_text()
     after = content(folder)
     kept = {name: record for name, record in before.items() if record["cell"]["protocol"] != "paired"}  # those compare all methods
@@ -243,7 +244,7 @@ def test_records_made_anew_from_stored_maps_are_the_same(door, flags, undisturbe
     shutil.copytree(undisturbed[0], folder)
     maps = {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")}
     done = door("benchmark.run", "--suite", "tiny", "--overwrite", "always", "--method", "cam", "ablationcam", *flags(folder))
-    assert "22 cells to run for 2 models" in done.stdout
+    assert "10 cells to run for 2 models" in done.stdout
     assert content(folder) == content(undisturbed[0])
     assert {path: path.stat().st_mtime_ns for path in folder.glob("runs/tiny/maps/*/*")} == maps
 

@@ -25,7 +25,7 @@ SETS = {
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {{dataset: {name}, data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], pretrained: false, {more}}}
+train: {{dataset: {name}, data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
 models:
   - {{backbone: custom}}
 methods: [cam]
@@ -48,7 +48,7 @@ def flags(tmp_path_factory):
 
 def test_main_trains_on_the_set(tree, flags):
     (name, root), (place, common) = tree, flags
-    model = ["--backbone", "custom", "--img_size", "32", "--epochs", "1", "--pretrained", "False", "--logger", "csv"]
+    model = ["--backbone", "custom", "--img_size", "32", "--epochs", "1", "--pretrained", "False", "--logger", "csv", "--plots", "False"]
     places = ["--model_save_dir", str(place / "train"), "--log_dir", str(place / "logs"), *common]
     assert trains.main(["--dataset", name, "--data_root_dir", str(root), *model, *places]) == 0
     (metrics,) = (place / "train").glob("*/metrics.json")

@@ -19,7 +19,7 @@ FLAGS = {
     "img_size": 32,
     "backbone": "custom",
     "epochs": 1,
-    "logger": ["csv"],
+    "logger": ["csv"], "plots": False,
     "precision": "32",
 }
 SPACE = {"lr": {"low": 1e-4, "high": 1e-2, "log": True}, "optimizer": ["Adam", "SGD"], "dropout": {"low": 0, "high": 0.5}}

@@ -7,7 +7,7 @@ from core.cli import build
 
 TINY = {
     "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 2,
-    "batch_size": 16, "lr": 3e-3, "threads": 1, "logger": ["csv"],
+    "batch_size": 16, "lr": 3e-3, "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 
 

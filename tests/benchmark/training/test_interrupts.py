@@ -3,10 +3,7 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +11,8 @@ from lightning.pytorch import Callback
 
 from benchmark import training
 from benchmark.training import checkpoints, run
+from tests.warm import Running
 
-ROOT = Path(__file__).resolve().parents[3]
 START, VALIDATION = "start", "validation"
 RECIPES = {
     "onecycle, augmentation, dropout": (
@@ -120,25 +117,13 @@ def test_a_second_signal_ends_the_run_at_once_and_leaves_the_last_checkpoint_as_
 @pytest.mark.doors
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_to_the_command_ends_it_with_one_sentence_and_the_status_of_that_signal(tiny, tmp_path, signum, status):
-    flags = [
-        "--dataset",
-        "phantom:train=48,val=24,test=24",
-        "--backbone",
-        "custom",
-        "--img_size",
-        "64",
-        "--epochs",
-        "1000",
-        "--threads",
-        "1",
-    ]
-    places = ["--model_save_dir", str(tmp_path / "runs"), "--log_dir", str(tmp_path), "--cache_dir", str(tmp_path / "cache")]
-    command = [sys.executable, "main.py", *flags, *places, "--logger", "csv", "--batch_size", "4"]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    while not list((tmp_path / "runs").glob("*/last.ckpt")) and process.poll() is None:
-        time.sleep(0.05)
-    process.send_signal(signum)
-    told = process.communicate(timeout=60)[1]
-    assert process.returncode == status, told
-    assert "Traceback" not in told
-    assert re.search(r"stopped in epoch \d+.*: --resume .*runs/phantom-\S+ goes on from there", told)
+    flags = "--dataset phantom:train=48,val=24,test=24 --backbone custom --img_size 64 --epochs 1000 --threads 1 --batch_size 4 --logger csv"
+    places = f"--model_save_dir {tmp_path}/runs --log_dir {tmp_path} --cache_dir {tmp_path}/cache"
+    running = Running("main.py", f"{flags} {places}".split())
+    while not list((tmp_path / "runs").glob("*/last.ckpt")) and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(signum)
+    done = running.done()
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    assert re.search(r"stopped in epoch \d+.*: --resume .*runs/phantom-\S+ goes on from there", done.stderr)

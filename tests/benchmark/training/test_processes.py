@@ -16,7 +16,7 @@ from core.errors import DataError
 ROOT = Path(__file__).resolve().parents[3]
 FLAGS = [
     "--dataset", "phantom:train=41,val=23,test=16", "--backbone", "squeezenet1_1", "--global_pool", "AVG", "--img_size", "64",
-    "--epochs", "2", "--lr", "1e-3", "--optimizer", "SGD", "--precision", "64", "--threads", "1", "--logger", "csv",
+    "--epochs", "2", "--lr", "1e-3", "--optimizer", "SGD", "--precision", "64", "--threads", "1", "--logger", "csv", "--plots", "False",
 ]  # fmt: skip
 """A network without batch norm, whose statistics are each process's own on a CPU; batches that cannot be cut in halves."""
 

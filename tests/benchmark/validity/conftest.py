@@ -6,7 +6,7 @@ from benchmark import plan, stages
 
 TRAIN = {
     "dataset": "phantom:train=32,val=16,test=40,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
-    "pretrained": False, "epochs": 1, "batch_size": 16, "threads": 1, "logger": ["csv"],
+    "pretrained": False, "epochs": 1, "batch_size": 16, "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 
 
