@@ -1,5 +1,7 @@
 """The small networks that a method is tried on: random weights, calibrated norms, a head as strong as a trained one."""
 
+import copy
+import functools
 from collections.abc import Callable
 
 import torch
@@ -26,9 +28,10 @@ def trials(make: Callable[[], Method], fast: bool) -> list[Trial]:
 def trial(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> Trial:
     """The method on one model and images of ``side`` pixels, the same for every method."""
     images = _noise("images", IMAGES, 3, side, side)
-    return Trial(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
+    return Trial(make, f"{backbone}-{pooling}", copy.deepcopy(_model(backbone, pooling, side)), images)
 
 
+@functools.cache
 def _model(backbone: str, pooling: str, side: int) -> Classifier:
     with torch.random.fork_rng():  # the caller's random state is not ours
         torch.manual_seed(0)
@@ -36,6 +39,7 @@ def _model(backbone: str, pooling: str, side: int) -> Classifier:
     with torch.no_grad():
         model.train()(_noise("calibration", 8, 3, side, side))  # random weights need norms of their own size
         model.weight.copy_(_noise("weights", *model.weight.shape))
+    model.grid((side, side))  # kept by every copy
     return model.eval()
 
 
