@@ -6,9 +6,9 @@ A door's class inherits its groups of flags; ``--help`` shows them group by grou
 from dataclasses import dataclass, fields
 from typing import Annotated, Literal
 
-from benchmark.words import BESIDE, CLASSIFICATION, PAIRED
 from core.cli import AtLeast, AtMost, Named
 from core.errors import BadValueError
+from core.names import BESIDE, CLASSIFICATION, PAIRED
 from core.registry import Registry
 from core.registry import spelled as spelled_as
 from datasets import SPELLED, spelled

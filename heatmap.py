@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import finished
+from benchmark.heatmap import finished_runs as finished
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError
@@ -26,12 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.checkpoint is None and config.model is None:
         finished.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
-        from benchmark import overlay
+        from benchmark.heatmap import overlay
 
         drawn = overlay.run(config)
         print(f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})")
         return 0
-    from benchmark import heatmaps  # torch is imported when the flags are right
+    from benchmark.heatmap import pictures as heatmaps  # torch is imported when the flags are right
 
     done = heatmaps.run(config)
     print(f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json")

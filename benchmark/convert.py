@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         config = cli.build(ConvertConfig, {name: getattr(config, name) for name in given})
         if config.checkpoint and not config.findings:
             raise BadValueError("name what the outputs stand for: --findings in their order, or --dataset, whose findings they are")
-    from benchmark import adopted  # torch is imported when the flags are right
+    from benchmark.training import convert as adopted  # torch is imported when the flags are right
 
     folder = adopted.run(config)
     print(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import modes, suite
+from benchmark import commands as modes
 from benchmark.report import beside, tables
+from benchmark.suite import run as suite
+from benchmark.suite import selection
 from config import RunConfig
 from core import cli
 from core.errors import LocusError
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     folders: list[Path] = []
-    for name in suite.names(config):
+    for name in selection.names(config):
         outcome = suite.run(name, config, say)
         counts, stopped, folders = counts + outcome.counts, [*stopped, *outcome.stopped], [*folders, outcome.folder.path.parent]
         if not config.dry_run and not config.all:

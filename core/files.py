@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +92,12 @@ def key(value: Any) -> str:
     """
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def stem(*parts: str) -> str:
+    """A file's name made of ``parts``, which may hold anything: the file stays in its folder.
+
+    >>> stem("a.png", "Nodule/Mass"), stem("../../evil")
+    ('a.png_Nodule_Mass', '.._.._evil')
+    """
+    return re.sub(r"[^\w.=-]+", "_", "_".join(parts))

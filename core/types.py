@@ -1,16 +1,11 @@
-"""What travels through the house: a sample as a dataset gives it, a batch as a model takes it."""
-
-from __future__ import annotations
+"""What travels through the house: a sample as a data set gives it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 FloatArray = NDArray[np.float64]
 
@@ -50,15 +45,3 @@ class Sample:
     def masks(self) -> Mapping[str, NDArray[np.bool_]]:
         """finding -> (H, W) truth mask in ``frame``; empty where the data set has boxes only."""
         return {} if self.read_masks is None else self.read_masks()
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a model is trained on: images and labels in the same order."""
-
-    images: Tensor
-    """(N,3,H,W) float32, normalised."""
-    labels: Tensor
-    """(N,K) float32: 0, 1 or nan (unknown)."""
-    index: Tensor
-    """(N,) int64: position of each image in the data set."""

@@ -32,10 +32,3 @@ class GradCAMpp(GradientMethod):
         """(N,K,h,w) before rectification, by one finding's gradients after the other: G is visited place by place."""
         weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
         return weighted(torch.cat(weights, 1), evidence.A)
-
-
-def share_without_sign(evidence: Evidence) -> Tensor:
-    """(N,K) share of the C h w places with ``G > 0`` and ``2 + sum_xy(A) G <= 0``: alpha is no positive weight; 0 if A >= 0."""
-    total = evidence.A.sum((-2, -1), keepdim=True)
-    lost = ((G > 0) & (2 + total * G <= 0) for G in evidence.gradients.each())
-    return torch.stack([each.float().mean((-3, -2, -1)) for each in lost], 1)

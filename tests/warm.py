@@ -13,11 +13,29 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = (
-    "lightning.pytorch timm torchvision.transforms.v2 pandas scipy.stats sklearn.metrics matplotlib.figure matplotlib.backends.backend_svg "
-    "numba pyarrow.parquet scikit_posthocs statsmodels.stats.multitest openpyxl cv2 jsonargparse pydantic tensorboard.summary sympy "
-    "docstring_parser huggingface_hub captum.attr"
-).split()
+LIBRARIES = [
+    "lightning.pytorch",
+    "timm",
+    "torchvision.transforms.v2",
+    "pandas",
+    "scipy.stats",
+    "sklearn.metrics",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_svg",
+    "numba",
+    "pyarrow.parquet",
+    "scikit_posthocs",
+    "statsmodels.stats.multitest",
+    "openpyxl",
+    "cv2",
+    "jsonargparse",
+    "pydantic",
+    "tensorboard.summary",
+    "sympy",
+    "docstring_parser",
+    "huggingface_hub",
+    "captum.attr",
+]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(LIBRARIES)
 
@@ -30,7 +48,6 @@ def command(root, script, flags, folder, streams, variables):
     for number, path in enumerate(streams, 1):
         stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(stream, number)
-    sys.stdin = open(os.devnull)  # noqa: SIM115
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     sys.argv = [script, *flags]
     if script.endswith(".py"):

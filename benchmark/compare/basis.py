@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from benchmark.compare.address import Side, is_checkpoint
 from benchmark.compare.pairs import Pair, Pairing
+from benchmark.compare.selector import Side, is_checkpoint
 from benchmark.compare.table import Row
 from benchmark.records import Record
 from benchmark.statistics.bootstrap import RESAMPLES

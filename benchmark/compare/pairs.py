@@ -7,10 +7,10 @@ against each other method on the same model. Baselines and ``truth`` take part w
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.compare.address import Side
+from benchmark.compare.selector import Side
 from benchmark.records import Record
-from benchmark.words import UNRANKED
 from core.errors import BadValueError, examples
+from core.names import UNRANKED
 
 Name = tuple[str, str]
 """Model and method."""

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmark.compare import table
-from benchmark.compare.address import Side, resolve
-from benchmark.compare.aligned import align, columns, read
 from benchmark.compare.basis import SEED, basis
 from benchmark.compare.pairs import Pair, pairing
+from benchmark.compare.selector import Side, resolve
 from benchmark.compare.table import Row
 from benchmark.report.table import plain
+from benchmark.statistics.aligned import align, columns, read
 from benchmark.statistics.paired import compare
 from config import RunConfig
 from core.errors import BadValueError

@@ -10,8 +10,8 @@ import pandas as pd
 from benchmark.compare.pairs import Pair
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.statistics.paired import Comparison, corrected
-from benchmark.words import MAIN
 from core.files import atomic
+from core.names import MAIN
 
 WORDS = ("model", "method")
 HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")

@@ -15,7 +15,7 @@ from methods.base import Evidence, Method
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class MethodMaps:
     """The maps of one method for a batch."""
 
     maps: Tensor
@@ -23,7 +23,7 @@ class Explained:
     grid: Grid
 
 
-def one(method: Method, evidence: Evidence) -> Explained:
+def one(method: Method, evidence: Evidence) -> MethodMaps:
     """Maps of one method and their grid. Raises ``LocusError`` where it has no answer for this model, or breaks."""
     found = several({method.name: method}, evidence)[method.name]
     if isinstance(found, LocusError):
@@ -31,7 +31,7 @@ def one(method: Method, evidence: Evidence) -> Explained:
     return found
 
 
-def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, Explained | LocusError]:
+def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Word -> maps and grid of each method; or why it has none: ``NotAvailableError`` for this model, any other: it broke."""
     piecewise = {word: method for word, method in parts.items() if "gradients" in method.needs}
     with plain():
@@ -41,7 +41,7 @@ def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, Explai
     return {word: found[word] for word in parts}
 
 
-def _piecewise(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, Explained | LocusError]:
+def _piecewise(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Part by part of the batch, all methods: so a part's gradients are made once and then forgotten."""
     rows: dict[str, dict[int, list[Tensor | LocusError]]] = {word: {} for word in parts}
     for place, part in evidence.engine.parts(evidence) if parts else ():
@@ -55,11 +55,11 @@ def _joined(pieces: Sequence[Tensor | LocusError]) -> Tensor | LocusError:
     return _first_error(pieces) or torch.cat([piece for piece in pieces if isinstance(piece, Tensor)], 1)
 
 
-def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: Evidence) -> Explained | LocusError:
+def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: Evidence) -> MethodMaps | LocusError:
     error = _first_error(pieces)
     if error is not None:
         return error
-    return Explained(torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float(), method.grid(evidence))
+    return MethodMaps(torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float(), method.grid(evidence))
 
 
 def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.listed import Listed, taken
 from benchmark.pixels.segment import Segmented, interior, segment
 from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
 from benchmark.protocols.chosen import At, beside, rows
-from benchmark.statistics.optimism import Votes, settled
+from benchmark.statistics.optimism import Votes, scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED, Who
-from benchmark.thresholds import CROSSED, Chosen, Way, choose, stated
+from benchmark.thresholds.origins import CROSSED, Chosen, Way, choose, stated
+from benchmark.thresholds.sampled import Listed, taken
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
@@ -55,7 +55,7 @@ class CheXlocalize(Protocol):
         columns.append(Column("hit_rate" + word, "none", seen.hit, seen.truth))
         main = f"mask_iou{word}"
         return Result(
-            settled(columns, everyone, findings, seed, {main: f"optimism{word}"}, {main: _votes(seen)}),
+            scores_with_optimism(columns, everyone, findings, seed, {main: f"optimism{word}"}, {main: _votes(seen)}),
             rows(true, seen.reasons[: len(true)], _told(seen, chosen, true)),
             stated({way: places for way, places in chosen.items() if way[0] != "otsu"}, who.findings, LEVELS.round(6).tolist()),
             failures(kept, seen.reasons),

@@ -10,7 +10,7 @@ from benchmark.protocols.base import Case, identity
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import NOTHING, Column
 from benchmark.statistics.who import SHARED
-from benchmark.thresholds import Way
+from benchmark.thresholds.origins import Way
 from core.types import FloatArray
 
 VALIDATION: Origin = "validation"

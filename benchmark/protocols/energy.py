@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable, whose
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
-from benchmark.surface.meet import covered
+from benchmark.surface.overlap import covered
 from core.boxes import clip
 
 

@@ -7,19 +7,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.optimum import Curves
 from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
 from benchmark.protocols.chosen import At, beside, rows
 from benchmark.protocols.pointing import distance
-from benchmark.statistics.optimism import settled
+from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, Truth
 from benchmark.surface.otsu import otsu
 from benchmark.surface.trace import EMPTY, trace
-from benchmark.thresholds import CROSSED, Chosen, Way, choose, stated
-from benchmark.words import MAIN
+from benchmark.thresholds.exact import Curves
+from benchmark.thresholds.origins import CROSSED, Chosen, Way, choose, stated
+from core.names import MAIN
 from core.types import FloatArray
 
 DEFAULT = 0.5
@@ -55,7 +55,7 @@ class Locus(Protocol):
         columns.append(Column("pointing", "none", seen.pointing, np.ones(len(kept))))
         votes = {MAIN: (seen.curves.contenders(who.findings)[:, None], np.ones(len(kept)))}
         return Result(
-            settled(columns, who, findings, seed, {MAIN: "optimism"}, votes),
+            scores_with_optimism(columns, who, findings, seed, {MAIN: "optimism"}, votes),
             rows(kept, seen.reasons, _told(seen, placed, found[CROSSED])),
             stated({way: levels for way, levels in chosen.items() if way[0] != "otsu"}, who.findings),
             failures(kept, seen.reasons),

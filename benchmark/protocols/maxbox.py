@@ -6,16 +6,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.listed import taken
 from benchmark.pixels import contours as source
 from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, whose
 from benchmark.protocols.chosen import At, beside, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, Swept
 from benchmark.records.record import Origin
-from benchmark.statistics.optimism import settled
+from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
-from benchmark.thresholds import CROSSED, Chosen, choose, stated
+from benchmark.thresholds.origins import CROSSED, Chosen, choose, stated
+from benchmark.thresholds.sampled import taken
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.types import FloatArray
@@ -58,7 +58,7 @@ class MaxBox(Protocol):
             chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): seen.otsu}
         votes = {metric: (_hits(seen, metric), np.ones(len(kept))) for metric in MAINS}
         return Result(
-            settled(_columns(seen, chosen), who, findings, seed, MAINS, votes),
+            scores_with_optimism(_columns(seen, chosen), who, findings, seed, MAINS, votes),
             rows(kept, seen.reasons, _told(seen, chosen)),
             _stated(chosen, who.findings),
             failures(kept, seen.reasons),

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.listed import Listed, taken
 from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
 from benchmark.protocols.chosen import At, beside, rows
-from benchmark.statistics.optimism import settled
+from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, Truth
-from benchmark.thresholds import Chosen, choose, stated
+from benchmark.thresholds.origins import Chosen, choose, stated
+from benchmark.thresholds.sampled import Listed, taken
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -50,7 +50,7 @@ class Seed(Protocol):
         columns = [column for way, places in chosen.items() for column in _columns(At(way, np.isfinite(places)), seen, places)]
         votes = {MAIN: (seen.listed.hits[:, None], np.ones(len(kept)))}
         return Result(
-            settled(columns, who, findings, seed, {MAIN: "optimism"}, votes),
+            scores_with_optimism(columns, who, findings, seed, {MAIN: "optimism"}, votes),
             rows(kept, seen.reasons, _told(seen, chosen)),
             stated(chosen, who.findings, [list(rule) for rule in RULES]),
             failures(kept, seen.reasons),

@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.listed import Listed
 from benchmark.pixels import contours as source
 from benchmark.pixels.painted import SIDE, painted, truncated
 from benchmark.protocols.base import FLAT, Case, usable
+from benchmark.thresholds.sampled import Listed
 from core.boxes import iou
 from core.frames import scale_boxes
 from core.types import FloatArray

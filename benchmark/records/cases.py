@@ -17,9 +17,9 @@ from benchmark.records import packed
 from benchmark.records.files import stem
 from benchmark.records.folders import at_work
 from benchmark.records.record import Cell
-from benchmark.words import BOARD
 from core.errors import DataError
 from core.files import writing
+from core.names import BOARD
 
 if TYPE_CHECKING:
     import pandas as pd

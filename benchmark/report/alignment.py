@@ -7,7 +7,7 @@ from benchmark.report import select
 from benchmark.report.columns import NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, with_interval
-from benchmark.words import BOARD, MAIN
+from core.names import BOARD, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
 ABOUT = (

@@ -6,7 +6,7 @@ from benchmark.records.provenance import why_other
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.table import NOTHING, Table, plain, with_interval
-from benchmark.words import MAIN
+from core.names import MAIN
 
 HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "here [95 %]", "difference")
 

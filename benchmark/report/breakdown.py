@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import select, standing
+from benchmark.report import ranking as standing
+from benchmark.report import select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, with_interval
-from benchmark.words import MAIN
+from core.names import MAIN
 
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:

@@ -8,8 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmark.words import BASELINES
 from core.files import atomic
+from core.names import BASELINES
 
 if TYPE_CHECKING:
     from benchmark.statistics.nemenyi import Diagram

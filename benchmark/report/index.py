@@ -5,11 +5,12 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import select, standing
+from benchmark.report import ranking as standing
+from benchmark.report import select
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
-from benchmark.words import BOARD, CENTER, MAIN, PRIOR
 from core.files import write_text
+from core.names import BOARD, CENTER, MAIN, PRIOR
 
 HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
 KINDS = ("md", "csv", "tex")

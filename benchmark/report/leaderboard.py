@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import select, standing
+from benchmark.report import ranking as standing
+from benchmark.report import select
 from benchmark.report.columns import NAMES, Column, count, score, scored, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, chance, signed, with_interval, with_n
-from benchmark.words import CLASSIFICATION, MAIN, PAIRED
+from core.names import CLASSIFICATION, MAIN, PAIRED
 
 THRESHOLDS = "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 INTERVALS = "Intervals: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 patients. `hit@…` mean over findings."

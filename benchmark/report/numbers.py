@@ -4,9 +4,9 @@ import csv
 import io
 from collections.abc import Sequence
 
-from benchmark import validity as checks
 from benchmark.records.record import Record
-from benchmark.report import leaderboard, select, standing
+from benchmark.report import leaderboard, select
+from benchmark.report import ranking as standing
 from benchmark.report.columns import MODEL, Column
 from benchmark.report.table import NOTHING
 
@@ -39,7 +39,7 @@ def numbers(records: Sequence[Record]) -> str:
 def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
     rows = standing.ranked(select.board(records, dataset, images))
     if not rows and images is None:
-        return [_check(record) for word in checks.names() for record in select.of_check(records, dataset, word)]
+        return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
     columns = [column for column in leaderboard.columns(records, rows, images) if column not in MODEL]
     return [_line(record, columns) for record in rows]
 

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from benchmark import validity as checks
 from benchmark.records.record import Record
 from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
 from benchmark.report.alignment import alignment
 from benchmark.report.missing import missing
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
-from benchmark.words import BOARD, CLASSIFICATION, PAIRED
+from core.names import BOARD, CLASSIFICATION, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
@@ -36,7 +35,7 @@ def boards(records: Sequence[Record], dataset: str) -> list[Table]:
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     """All tables of a data set that have a row."""
     closer = [breakdown.per_finding(records, dataset), breakdown.by_threshold(records, dataset), strata(records, dataset)]
-    others = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*checks.names()})
+    others = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
     every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]
     tables = [*boards(records, dataset), *closer, *ranks.tables(records, dataset), *named, *elsewhere.published(records, dataset)]

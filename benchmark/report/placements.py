@@ -7,9 +7,9 @@ from benchmark.records.record import Origin
 from benchmark.report import select
 from benchmark.report.columns import MODEL, NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
-from benchmark.report.spread import ranges, spread
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
-from benchmark.words import MAIN
+from benchmark.report.variance_decomposition import ranges, spread
+from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
 MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixed"), ("pointing", "none"))

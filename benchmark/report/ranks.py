@@ -9,7 +9,7 @@ from benchmark.report import select
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, number
-from benchmark.words import CEILINGS, MAIN
+from core.names import CEILINGS, MAIN
 
 if TYPE_CHECKING:
     from benchmark.statistics.nemenyi import Diagram

@@ -3,7 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.words import BOARD, MAIN, UNRANKED
+from core.names import BOARD, MAIN, UNRANKED
+from core.registry import Registry
+
+CHECKS = Registry("benchmark.validity", "check")
+"""The words of the validity checks; none of them is imported."""
 
 
 def model_of(record: Record) -> tuple[object, ...]:

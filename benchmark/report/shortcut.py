@@ -7,7 +7,7 @@ from benchmark.report import select
 from benchmark.report.columns import NAMES, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
-from benchmark.words import CLASSIFIER
+from core.names import CLASSIFIER
 
 
 def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import select, standing
+from benchmark.report import ranking as standing
+from benchmark.report import select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table
-from benchmark.words import CENTER, MAIN, PRIOR
+from core.names import CENTER, MAIN, PRIOR
 
 ABOUT = (
     "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then prior and center. "

@@ -11,9 +11,9 @@ from benchmark.report.missing import missing
 from benchmark.report.page import boards, page
 from benchmark.report.ranks import Ranking
 from benchmark.report.table import Table, chosen, latex, plain
-from benchmark.words import MAIN
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
+from core.names import MAIN
 
 __all__ = ["headline", "index", "page", "write"]
 

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from benchmark import validity as checks
 from benchmark.records import Record
 from benchmark.report import placements, select, sheets, shortcut
 from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, Column, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, signed, with_interval
-from benchmark.words import MAIN
+from core.names import MAIN
 
 UNCHANGED = 0.5
 RULE = (
@@ -26,7 +25,7 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     own: dict[str, Callable[[Sequence[Record], str], list[Table]]] = {
         "randomised": randomised, "shortcut": shortcut.shortcut, "alignment": placements.alignment, "conventions": placements.conventions,
     }  # fmt: skip
-    words = [*own, *(word for word in checks.names() if word not in own)]
+    words = [*own, *(word for word in select.CHECKS.names() if word not in own)]
     return [table for word in words for table in own.get(word, partial(plain, word))(records, dataset)]
 
 

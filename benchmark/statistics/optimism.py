@@ -24,7 +24,7 @@ Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]
 """(N,D,T) what counts at each of T thresholds, in each of the D parts whose mean a metric is, and (N,) against what."""
 
 
-def settled(
+def scores_with_optimism(
     columns: Sequence[Column], who: Who, names: Sequence[str], seed: int, mains: Mapping[str, str], votes: Mapping[str, Votes]
 ) -> list[Score]:
     """Scores of the ``columns`` per finding of ``names``, with the difference of each main metric.

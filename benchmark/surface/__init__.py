@@ -6,7 +6,6 @@
 ``meet`` (compiled) gives boxes and overlaps at once; ``otsu`` is a map's own threshold.
 """
 
-from benchmark.surface.areas import all_areas, peak_areas
 from benchmark.surface.bilinear import Surface, all_boxes, as_levels, checked, min_max, peak_boxes, surface
 
-__all__ = ["Surface", "all_areas", "all_boxes", "as_levels", "checked", "min_max", "peak_areas", "peak_boxes", "surface"]
+__all__ = ["Surface", "all_boxes", "as_levels", "checked", "min_max", "peak_boxes", "surface"]

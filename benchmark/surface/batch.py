@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.surface import meet
+from benchmark.surface import overlap as meet
 from benchmark.surface.bilinear import Surface, all_boxes
 from benchmark.surface.trace import Trace
 from core.boxes import as_boxes

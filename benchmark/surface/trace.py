@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.surface import climb
+from benchmark.surface import peak_trace as climb
 from benchmark.surface.bilinear import Surface, as_levels
 from core.types import FloatArray
 

@@ -44,6 +44,6 @@ def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
 
     Raises ``core.errors`` types only.
     """
-    from benchmark.training.again import again as start
+    from benchmark.training.reevaluate import again as start
 
     return start(config, typed)

@@ -22,7 +22,7 @@ def of(model: Classifier, decay: float) -> AveragedModel | None:
     return AveragedModel(model, multi_avg_fn=mean, use_buffers=True).requires_grad_(False)
 
 
-def settle(checkpoint: dict[str, Any]) -> None:
+def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     """In a checkpoint that nothing is trained on from, let the average, where there is one, be the model's weights."""
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."

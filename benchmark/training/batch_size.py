@@ -29,7 +29,7 @@ SHARE = {"cuda": 0.9, "cpu": 0.5}
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-def settled(config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor) -> TrainConfig:
+def resolve_batch_size(config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor) -> TrainConfig:
     """``config`` with a number for ``--batch_size auto``: the run's own where ``folder`` has one, else found by trying and logged.
 
     ``labels``: (n,K) of the training images. Raises ``NotAvailableError`` where not even one image fits.

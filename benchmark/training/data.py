@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmark import loading
-from benchmark.training import devices
-from benchmark.training.ahead import Ahead
+from benchmark.training import devices, loading
+from benchmark.training.prefetch import Ahead
 from config import TrainConfig
 from core import seeds
 from core.errors import DataError

@@ -80,7 +80,7 @@ def world(config: TrainConfig) -> int:
 
 def workers(config: TrainConfig) -> int:
     """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear."""
-    return limits.cpus() if config.num_workers is None else max(limits.bearable(config.num_workers, "--num_workers"), 1)
+    return limits.cpus() if config.num_workers is None else max(limits.check_count(config.num_workers, "--num_workers"), 1)
 
 
 def first(config: TrainConfig, there: int) -> torch.device:

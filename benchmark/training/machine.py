@@ -17,12 +17,12 @@ from datasets.io import limits
 log = logging.getLogger(__name__)
 
 
-def settle(threads: int | None, processes: int = 1) -> None:
+def configure_torch(threads: int | None, processes: int = 1) -> None:
     """Set torch's ``threads`` (by default the CPUs that may be used, shared by ``processes``) and silence what a user cannot act on.
 
     Of several processes of a run only the first one tells what it does.
     """
-    torch.set_num_threads(limits.bearable(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
+    torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
     lightning = sys.modules.get("lightning.pytorch.utilities")  # where somebody trains; it costs seconds
     if lightning is not None and lightning.rank_zero_only.rank:
         logging.getLogger().setLevel(logging.WARNING)

@@ -101,7 +101,7 @@ class Module(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, the history and where the learning rate stands."""
-        average.settle(checkpoint)
+        average.use_ema_weights(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.course.state_dict() if self.course is not None else None

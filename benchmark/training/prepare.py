@@ -27,7 +27,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
     """
     devices.check(config, devices.gpus())
     loggers.check(config)
-    machine.settle(config.threads, devices.processes(config))
+    machine.configure_torch(config.threads, devices.processes(config))
     log.info("%s", machine.told(config))
     transforms.training(config.augment)
     loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
@@ -37,7 +37,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
     if config.keep == "best" and (doubt := splits.doubt(len(sides["val"]))):
         log.warning("%s", doubt)
     loss.prepare(sides["train"].labels)
-    config = batch_size.settled(config, machine.precision_here(config), folder, model, loss, sides["train"].labels)
+    config = batch_size.resolve_batch_size(config, machine.precision_here(config), folder, model, loss, sides["train"].labels)
     if machine.precision_here(config) == "64":
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
     batches = Batches(len(sides["train"]), config.batch, world=devices.world(config), accumulate=config.accumulate)

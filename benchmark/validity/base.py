@@ -7,11 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from benchmark import stages
 from benchmark.maps import StoredMaps
+from benchmark.maps.cases import make_cases
+from benchmark.maps.obtain import MethodMaps, obtain
+from benchmark.maps.trained import Trained, select_samples
 from benchmark.protocols.base import Case, Result
-from benchmark.stages import Found
-from benchmark.trained import Trained, drawn
 from config import EngineFlags
 from core.errors import LocusError
 from core.types import Sample
@@ -51,7 +51,7 @@ class Check(ABC):
     ) -> None:
         """``words``: the methods that may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
         self.trained, self.words, self.folder, self.flags, self.images = list(trained), list(words), folder, flags, images
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, MethodMaps] = {}
 
     @abstractmethod
     def evaluate(self, word: str, seed: int) -> Result:
@@ -65,17 +65,17 @@ class Check(ABC):
     @cached_property
     def runs(self) -> list[Some]:
         """The trainings, restricted to the images that are looked at."""
-        return some(self.trained, drawn(self.trained, self.images))
+        return some(self.trained, select_samples(self.trained, self.images))
 
     def cases(self, word: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
         """Images x findings with the aligned maps of a method, of other networks where ``runs`` are given under a ``label``."""
         shown = self.runs if runs is None else runs
-        return stages.cases(shown, self.maps(word, shown, label), "aligned")
+        return make_cases(shown, self.maps(word, shown, label), "aligned")
 
     def maps(self, word: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
         """The stored maps of a method; raises the error that says why there are none."""
         if label not in self._found:
-            self._found[label] = stages.explain(runs, self.words, self.folder / self.name / label, self.flags)
+            self._found[label] = obtain(runs, self.words, self.folder / self.name / label, self.flags)
         found = self._found[label][word]
         if isinstance(found, LocusError):
             raise found

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 
 from backbones import Classifier
 from backbones.parts import path
-from benchmark.untrained import Untrained
+from benchmark.maps.untrained import Untrained
 from benchmark.validity.base import Some
 
 REST = "last stage"

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
+from benchmark.maps.obtain import NoMapsError
 from benchmark.protocols.base import FLAT, Case, Result, failures, identity, prepare, usable, whose
 from benchmark.protocols.energy import inside
 from benchmark.protocols.pointing import distance
-from benchmark.stages import NoMapsError
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import surface
 from benchmark.validity.auroc import compared
 from benchmark.validity.base import Check, Some, some
 from benchmark.validity.tokens import file, logits, shortcut
-from benchmark.words import CLASSIFIER
 from core.errors import DataError
+from core.names import CLASSIFIER
 from core.types import FloatArray
 
 PLACES = ("token", "finding")

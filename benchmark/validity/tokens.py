@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.trained import Trained
+from benchmark.maps.trained import Trained
 from benchmark.training.data import Side, decode, load
 from benchmark.training.evaluate import predict, predictions
 from config import TrainConfig

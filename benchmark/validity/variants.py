@@ -10,7 +10,7 @@ from benchmark.protocols.base import Case, Result, whose, with_truth
 from benchmark.protocols.locus import Locus
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.words import MAIN
+from core.names import MAIN
 
 HIT = 0.3
 MEASURES: Mapping[tuple[str, Origin], str] = {

@@ -1,17 +1,17 @@
 """The records of one model held against what scoring gives again from what its runs left on disk. Nothing is trained, explained or written.
 
 A map counts only when its key is the one that the weights' digests in the record, the pixels and today's code give: see
-``benchmark.orders``. So a record whose method or engine has changed since cannot be verified, and says so.
+``benchmark.maps.requests``. So a record whose method or engine has changed since cannot be verified, and says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmark import score
-from benchmark.plan import ModelPlan, folder_name
+from benchmark.maps.trained import Trained
 from benchmark.records import Cell, Record, cases
-from benchmark.score import Scored
-from benchmark.trained import Trained
+from benchmark.suite import score
+from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.scorers import Scored
 from benchmark.verify.figures import Answer, differences, other_rows
 from core.errors import DataError, LocusError, examples
 

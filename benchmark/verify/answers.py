@@ -3,14 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmark import plan, published, results_folder, suite
-from benchmark.compare import paired
-from benchmark.plan import ModelPlan, Suite
-from benchmark.records import Record
+from benchmark.records import Record, published
+from benchmark.suite import paired, plan, results_folder, selection
+from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.verify.figures import Answer, differences
-from benchmark.words import PAIRED
 from config import RunConfig
 from core.errors import DataError, LocusError
+from core.names import PAIRED
 
 
 def answers(asked: Suite, own: Sequence[Record], every: Sequence[Record], config: RunConfig) -> Iterator[tuple[Record, Answer]]:
@@ -20,7 +19,7 @@ def answers(asked: Suite, own: Sequence[Record], every: Sequence[Record], config
     yield from _looked_up(papers, lambda: [record for word in asked.published for record in published.read(word)])
     yield from _looked_up(pairs, lambda: paired.made(results_folder.base(config) / asked.name, every))
     rest = [record for record in own if record not in papers and record not in pairs]
-    models = {model.id: model for model in plan.models(asked, suite.overrides(config))}
+    models = {model.id: model for model in plan.models(asked, selection.overrides(config))}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         yield from _of_model(models.get(word), [record for record in rest if record.cell.model_id == word], asked, config)
 
@@ -37,10 +36,12 @@ def _looked_up(own: Sequence[Record], made: Callable[[], Sequence[Record]]) -> I
 
 
 def _of_model(model: ModelPlan | None, own: Sequence[Record], asked: Suite, config: RunConfig) -> Iterator[tuple[Record, Answer]]:
-    if model is not None and suite.absent(model) is None:
+    if model is not None and selection.absent(model) is None:
         from benchmark.verify.again import again  # torch and numba, where there is something to score
 
         yield from again(model, own, Path(config.runs) / (asked.trainings or asked.name), results_folder.base(config) / asked.name)
         return
-    why = "the suite no longer has their model" if model is None else f"{suite.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
+    why = (
+        "the suite no longer has their model" if model is None else f"{selection.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
+    )
     yield from ((record, DataError(why)) for record in own)

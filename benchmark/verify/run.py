@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 import methods
-from benchmark import plan, results_folder, suite
 from benchmark.records import Record
+from benchmark.suite import plan, results_folder, selection
 from benchmark.verify.answers import answers
 from benchmark.verify.figures import Answer, Difference
 from config import RunConfig
@@ -24,7 +24,7 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are counted.
     Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded images.
     """
-    verdicts = [_verify(name, config, tell) for name in suite.names(config)]
+    verdicts = [_verify(name, config, tell) for name in selection.names(config)]
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
@@ -53,9 +53,9 @@ class Verdict:
 
 
 def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdict:
-    asked, verdict = plan.load(name, suite.suites(config)), Verdict()
-    suite.check_protocols(asked, config)
-    every = suite.found(results_folder.base(config) / name)
+    asked, verdict = plan.load(name, selection.suites(config)), Verdict()
+    selection.check_protocols(asked, config)
+    every = selection.existing_records(results_folder.base(config) / name)
     chosen = _chosen(every, config)
     stated = [record for record in chosen if record.scores]
     tell(f"{name}: {len(stated)} records to verify")
@@ -66,7 +66,7 @@ def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdic
         if answer and not isinstance(answer, LocusError):
             tell(_told(record, answer))
     bar.close()
-    if not chosen and suite.answers_to(asked, config):
+    if not chosen and selection.has_protocol(asked, config):
         verdict.unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
     told = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{verdict.unknown.total()} cannot be verified"]

@@ -23,7 +23,7 @@ def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
     return min(counts)
 
 
-def bearable(count: int, flag: str) -> int:
+def check_count(count: int, flag: str) -> int:
     """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for so many that they choke it."""
     most = max(MOST, 4 * (os.cpu_count() or 1))
     if count > most:

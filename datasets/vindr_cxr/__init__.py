@@ -35,7 +35,7 @@ class VindrCxr(FileDataset):
     Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the image's
     edge. Boxes of several readers that overlap are one place, its edges averaged; places that fewer than ``votes`` marked
     are no truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own boxes: of them a suite makes the row
-    ``readers``, the ceiling of a score (``benchmark.readers``).
+    ``readers``, the ceiling of a score (``benchmark.suite.readers``).
 
     Official split: PhysioNet's, test by consensus. Kaggle's test images have no public labels: a draw there. Patients are
     not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on others.

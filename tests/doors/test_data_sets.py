@@ -11,9 +11,9 @@ from PIL import Image
 import datasets
 import heatmap
 import main as trains
-from benchmark import check as checks
-from benchmark.plan import identity
+from benchmark.check import __main__ as checks
 from benchmark.records import load
+from benchmark.suite.plan import identity
 from config import TrainConfig
 from core.cli import parse
 from datasets.io.download import Kaggle
@@ -25,7 +25,8 @@ SMALL = "--pretrained False --epochs 1 --backbone custom --img_size 32 --threads
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
+train: {{dataset: "{word}", data_root_dir: {root}, img_size: 32, epochs: 1,
+    threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
 models:
   - {{backbone: custom}}
 methods: [cam, gradcam]

@@ -98,5 +98,15 @@ def test_two_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
 def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrote(checkout):
     told = subprocess.run(["git", "status", "--porcelain", "-uall"], cwd=checkout, capture_output=True, text=True, check=True).stdout
     changed = {line[3:].strip('"') for line in told.splitlines()}
-    written = ("methods/mycam.py", "methods/hole.py", "methods/inputgradient.py", "docs/methods.md", "configs/suites/mine.yaml", "blocks.py", "mine/", "locus-theirs/", "site/")
+    written = (
+        "methods/mycam.py",
+        "methods/hole.py",
+        "methods/inputgradient.py",
+        "docs/methods.md",
+        "configs/suites/mine.yaml",
+        "blocks.py",
+        "mine/",
+        "locus-theirs/",
+        "site/",
+    )
     assert [path for path in changed if not path.startswith(written)] == []

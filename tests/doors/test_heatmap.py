@@ -91,7 +91,7 @@ def test_no_run_is_told_before_torch_is_imported_and_explaining_needs_no_lightni
     none = f"import sys, heatmap; s = heatmap.main(['--runs', {str(tmp_path)!r}]); sys.exit(s + 10 * ('torch' in sys.modules))"
     assert subprocess.run([sys.executable, "-c", none], env=environment, capture_output=True, check=False).returncode == 2
     slow = {"lightning", "scipy.signal", "timm", "torchvision"}
-    light = f"import sys, benchmark.heatmaps, benchmark.overlay; print(sorted({slow} & set(sys.modules)))"
+    light = f"import sys, benchmark.heatmap.pictures, benchmark.heatmap.overlay; print(sorted({slow} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", light], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

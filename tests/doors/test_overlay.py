@@ -11,7 +11,7 @@ from PIL import Image
 
 import backbones
 import heatmap
-from benchmark.overlay import blend
+from benchmark.heatmap.overlay import blend
 from benchmark.training import checkpoints, runs
 from config import TrainConfig
 from core.cli import build

@@ -12,7 +12,8 @@ import main
 pytestmark = pytest.mark.doors
 PLAN = {
     "study": "tiny", "trials": 3, "startup_trials": 2, "heartbeat": 1,
-    "flags": {"dataset": "phantom:train=160,val=24,test=24", "img_size": 32, "backbone": "custom", "epochs": 8, "logger": ["csv"], "plots": False},
+    "flags": {"dataset": "phantom:train=160,val=24,test=24", "img_size": 32, "backbone": "custom", "epochs": 8,
+    "logger": ["csv"], "plots": False},
     "space": {"lr": {"low": 1e-4, "high": 1e-2, "log": True}},
 }  # fmt: skip
 

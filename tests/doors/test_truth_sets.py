@@ -6,7 +6,7 @@ import pytest
 
 import main as trains
 from benchmark.records import load
-from tests.benchmark.test_elsewhere import nih  # noqa: F401 - a fixture
+from tests.benchmark.maps.test_other_dataset import nih  # noqa: F401 - a fixture
 from tests.datasets.trees_radiologists import (  # noqa: F401 - fixtures
     chestx_det_tree,
     rsna_pneumonia_tree,
@@ -25,7 +25,8 @@ SETS = {
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {{dataset: {name}, data_root_dir: {root}, img_size: 32, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
+train: {{dataset: {name}, data_root_dir: {root}, img_size: 32, epochs: 1,
+    threads: 1, logger: [csv], plots: false, pretrained: false, {more}}}
 models:
   - {{backbone: custom}}
 methods: [cam]

@@ -12,7 +12,8 @@ pytestmark = pytest.mark.doors
 COMMON = """
 about: Too small to mean anything.
 train:
-  {{dataset: "phantom:train=32,val=16,test=48,prevalence=0.4{more}", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false, pretrained: false}}
+  {{dataset: "phantom:train=32,val=16,test=48,prevalence=0.4{more}", img_size: 64, epochs: 1,
+   threads: 1, logger: [csv], plots: false, pretrained: false}}
 models: [{{backbone: custom, global_pool: AVG}}]
 """
 SUITES = {

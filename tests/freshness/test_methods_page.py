@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.conformance import page
+from benchmark.check.method import page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "methods.md"
 

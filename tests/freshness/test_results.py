@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import cells, plan, published, records
+from benchmark import records
+from benchmark.records import published
 from benchmark.report import tables
-from benchmark.words import PAIRED
+from benchmark.suite import cells, plan
 from config import RunConfig
+from core.names import PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
@@ -62,12 +64,12 @@ def test_results_stay_small():
 
 
 def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
-    from benchmark import suite
+    from benchmark.suite import selection as suite
 
     config = RunConfig(all=True)
     names = suite.names(config)
     assert sorted(names) == SUITES
-    left = {name: len(suite.work(plan.load(name), config, suite.found(ROOT / "results" / name))) for name in names}
+    left = {name: len(suite.missing_cells(plan.load(name), config, suite.existing_records(ROOT / "results" / name))) for name in names}
     assert left == dict.fromkeys(names, 0)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark import conformance
+from benchmark.check import method as conformance
 
 FILE = Path(__file__).with_name("planted.py")
 BAD = re.findall(r"^class ((?!Good\b|Summed\b)\w+)", FILE.read_text(), re.MULTILINE)

@@ -5,8 +5,8 @@ import functools
 import pytest
 
 import methods
-from benchmark import conformance
-from benchmark.conformance import invariance, models, values
+from benchmark.check import method as conformance
+from benchmark.check.method import invariance, models, values
 from benchmark.explain import explain
 from core.errors import BadValueError
 

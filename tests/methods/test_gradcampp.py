@@ -5,7 +5,7 @@ import torch
 
 import methods
 from benchmark.explain import gather, one
-from methods.gradcampp import GradCAMpp, share_without_sign
+from methods.gradcampp import GradCAMpp
 
 
 def published(A, G, epsilon=0.0):
@@ -94,18 +94,6 @@ def test_a_denominator_of_zero_gives_weight_zero():
     """sum(A) * G = -2, possible where A < 0."""
     A, G = torch.tensor([-4.0, 0.0]).view(1, 1, 1, 1, 2), torch.tensor([0.5, 0.0]).view(1, 1, 1, 1, 2)
     assert GradCAMpp().weights(A, G).item() == 0
-
-
-@pytest.mark.byhand
-def test_the_share_of_places_where_alpha_has_lost_its_sign_is_told(on_features):
-    """sum(A) = -8 and -1 with G = .5: 2 - 8 * .5 < 0 at both places of one channel of two; where G < 0 nothing counts."""
-    A = torch.tensor([[[[-4.0, -4.0]], [[-1.0, 0.0]]]])
-    share = share_without_sign(gather(on_features("AVG", [[1, 1], [-1, -1]]), A))
-    assert share.tolist() == [[0.5, 0]]
-
-
-def test_where_features_are_not_negative_alpha_keeps_its_sign(model, images):
-    assert (share_without_sign(gather(model, images)) == 0).all()
 
 
 def test_gradients_are_not_changed(model, images):

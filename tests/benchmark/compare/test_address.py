@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.compare.address import resolve
 from benchmark.compare.pairs import pairing
+from benchmark.compare.selector import resolve
 from core.errors import BadValueError, DataError, UnknownNameError
 
 

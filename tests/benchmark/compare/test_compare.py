@@ -4,10 +4,10 @@ import csv
 
 import pytest
 
-from benchmark.compare.address import resolve
-from benchmark.compare.aligned import align, read
 from benchmark.compare.run import run
+from benchmark.compare.selector import resolve
 from benchmark.records import cases
+from benchmark.statistics.aligned import align, read
 from config import RunConfig
 from core.errors import BadValueError, DataError
 

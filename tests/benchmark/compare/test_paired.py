@@ -3,8 +3,8 @@
 import pytest
 
 from benchmark import records
-from benchmark.compare import paired
 from benchmark.records import cases
+from benchmark.suite import paired
 from core.errors import DataError
 
 

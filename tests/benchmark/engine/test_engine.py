@@ -258,7 +258,7 @@ def test_a_head_that_begins_in_place_changes_nothing(images):
 def test_a_model_of_another_precision_gives_float32_maps(images, dtype):
     net = small().to(dtype)
     for model in (net, backbones.wrap(net, features=net.features, head=lambda A: net.head(A))):
-        maps = explain(model, images.to(dtype), ["gradcam", "hirescam", "scorecam"])
+        maps = explain(model, images[:1].to(dtype), ["gradcam", "hirescam", "scorecam"])
         assert all(found.dtype == torch.float32 and found.isfinite().all() for found in maps.values())
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.pixels import outlines
-from benchmark.protocols.components import Components, components
 from core.errors import BadValueError
+from tests.oracles.components import Components, components
 
 KINDS = ("noise", "smooth", "plateaus", "rings", "lines", "borders", "constant", "checker", "spots")
 

@@ -6,8 +6,9 @@ import pytest
 from benchmark import protocols
 from benchmark.localize import boxes
 from benchmark.protocols.base import Case
-from benchmark.surface import all_areas, surface
+from benchmark.surface import surface
 from core.errors import BadValueError
+from tests.oracles.areas import all_areas
 
 SIDE = 224
 SPOT = np.zeros((7, 7), dtype=np.float32)

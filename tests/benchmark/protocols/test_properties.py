@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 from benchmark import protocols
 from benchmark.localize import to_frame
 from benchmark.protocols.base import Case
-from benchmark.protocols.components import components
 from benchmark.surface import all_boxes, surface
-from benchmark.surface.areas import all_areas
 from core.frames import Grid
+from tests.oracles.areas import all_areas
 
 FINDINGS = ("mass", "nodule")
 every = pytest.mark.parametrize("name", protocols.names())
@@ -68,18 +67,6 @@ def test_a_higher_threshold_leaves_less_of_the_surface_and_each_component_lies_i
 
 def picture(values: np.ndarray) -> np.ndarray:
     return to_frame(values, (90, 120), "conventional")
-
-
-@settings(max_examples=100, deadline=None)
-@given(maps())
-def test_on_pixels_each_component_lies_in_its_parent_and_has_fewer_pixels(values):
-    found = components(values).outer
-    own = np.flatnonzero(found.parent >= 0)
-    parent = found.parent[own]
-    assert (found.pixels[own] < found.pixels[parent]).all()
-    assert (found.high[parent] <= found.low[own]).all()
-    assert (found.boxes[own, :2] >= found.boxes[parent, :2]).all()
-    assert (found.boxes[own, 2:] <= found.boxes[parent, 2:]).all()
 
 
 @every

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.report.spread import spread
+from benchmark.report.variance_decomposition import spread
 
 pytestmark = pytest.mark.byhand
 

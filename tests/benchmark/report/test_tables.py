@@ -11,10 +11,12 @@ import numpy as np
 import openpyxl
 import pytest
 
-from benchmark import protocols, words
+from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.report import breakdown, leaderboard, numbers, select, standing, tables
+from benchmark.report import breakdown, leaderboard, numbers, select, tables
+from benchmark.report import ranking as standing
+from core import names as words
 from core.errors import BadValueError
 
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}

@@ -2,9 +2,8 @@
 
 import pytest
 
-from benchmark import validity as checks
 from benchmark.records import Cell, Record, Score
-from benchmark.report import placements, shortcut, validity
+from benchmark.report import placements, select, shortcut, validity
 from benchmark.report.page import page
 
 MAIN = "hit@iou.3"
@@ -69,7 +68,7 @@ def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
 
 
 def test_a_check_without_tables_of_its_own_has_every_mean_in_a_plain_one(monkeypatch):
-    monkeypatch.setitem(checks.registry.files, "sanity", checks.registry.files["alignment"])
+    monkeypatch.setitem(select.CHECKS.files, "sanity", select.CHECKS.files["alignment"])
     records = [record("sanity", method, [score("agree@half", 0.25)], data={"images": 12}) for method in ("cam", "gradcam")]
     (table,) = validity.tables(records, "phantom")
     assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from benchmark import search
+from benchmark.maps.trained import digest_of
 from benchmark.search.plan import read
 from benchmark.search.trial import value
-from benchmark.trained import digest_of
 from benchmark.training.run import train
 from config import TrainConfig
 from core.cli import CONFIGS, build, read_yaml
@@ -19,7 +19,8 @@ FLAGS = {
     "img_size": 32,
     "backbone": "custom",
     "epochs": 1,
-    "logger": ["csv"], "plots": False,
+    "logger": ["csv"],
+    "plots": False,
     "precision": "32",
 }
 SPACE = {"lr": {"low": 1e-4, "high": 1e-2, "log": True}, "optimizer": ["Adam", "SGD"], "dropout": {"low": 0, "high": 0.5}}

@@ -6,9 +6,9 @@ import pytest
 
 from benchmark.localize import to_frame
 from benchmark.surface import all_boxes, min_max, surface
-from benchmark.surface.areas import all_areas, patch, peak_areas
 from core.boxes import area
 from core.frames import Grid
+from tests.oracles.areas import all_areas, patch, peak_areas
 
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from benchmark.training.ahead import DEPTH, Ahead
+from benchmark.training.prefetch import DEPTH, Ahead
 
 
 class Numbers(Dataset):

@@ -93,7 +93,7 @@ def test_precision_is_what_was_asked_for_and_else_bfloat16_where_that_is_fast():
 @pytest.mark.byhand
 def test_threads_are_those_of_the_flag():
     before = torch.get_num_threads()
-    machine.settle(3)
+    machine.configure_torch(3)
     assert torch.get_num_threads() == 3
     torch.set_num_threads(before)
 
@@ -101,7 +101,7 @@ def test_threads_are_those_of_the_flag():
 @pytest.mark.byhand
 def test_so_many_threads_or_processes_that_they_choke_the_machine_are_refused():
     with pytest.raises(BadValueError, match="--threads 5000 is too large for"):
-        machine.settle(5000)
+        machine.configure_torch(5000)
     with pytest.raises(BadValueError, match="--num_workers 5000 is too large for"):
         devices.workers(TrainConfig(num_workers=5000))
     assert devices.workers(TrainConfig(num_workers=0)) == 1

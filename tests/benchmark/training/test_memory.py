@@ -1,7 +1,6 @@
 """Memory: how much there is, and a training that runs out of it."""
 
 import contextlib
-import multiprocessing
 import resource
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lightning.pytorch import Callback
 
 from benchmark.training import checkpoints, memory, run
 from core.errors import NotAvailableError
+from tests.warm import SERVER
 
 GIB = 2**30
 
@@ -20,10 +20,9 @@ def _answer(answers, work, arguments):
 
 
 def in_a_child(work, *arguments):
-    """What ``work`` answers in a fresh process: a forked one would have the memory that its parent freed and kept."""
-    context = multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
-    child = context.Process(target=_answer, args=(answers, work, arguments))
+    """What ``work`` answers in a clean process: one forked from here would have the memory that its parent freed and kept."""
+    answers = SERVER.SimpleQueue()
+    child = SERVER.Process(target=_answer, args=(answers, work, arguments))
     child.start()
     child.join(120)
     assert child.exitcode == 0

@@ -20,7 +20,8 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("finished")
     flags = {
         "dataset": "phantom:train=48,val=24,test=24", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 2, "threads": 1,
-        "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"), "logger": ["csv"], "plots": False, "augment": "light", "lr": 3e-3,
+        "cache_dir": str(folder / "cache"), "log_dir": str(folder / "logs"),
+        "logger": ["csv"], "plots": False, "augment": "light", "lr": 3e-3,
     }  # fmt: skip
     return training.fit(build(TrainConfig, flags), folder / "run")
 

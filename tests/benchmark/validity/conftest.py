@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmark import plan, stages
+from benchmark.suite import plan
+from benchmark.suite.train import train
 
 TRAIN = {
     "dataset": "phantom:train=32,val=16,test=40,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
@@ -15,4 +16,4 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("validity")
     suite = plan.Suite(name="s", title="S", about="A.", train=TRAIN, models=[{"global_pool": "AVG"}])
     (model,) = plan.models(suite, {"cache_dir": str(folder / "cache")})
-    return stages.train(model, folder / "runs")
+    return train(model, folder / "runs")

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from benchmark import cells, plan, validity
+from benchmark import validity
+from benchmark.suite import cells, plan
 
 SUITES = {name: suite for name in plan.suites() if (suite := plan.load(name)).check is not None}
 

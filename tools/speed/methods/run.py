@@ -6,7 +6,7 @@ import time
 import torch
 
 from benchmark.training import devices
-from benchmark.training.machine import settle
+from benchmark.training.machine import configure_torch
 from core.errors import BadValueError
 from tools.speed import machine, subject
 from tools.speed.methods import agreement, memory, plan
@@ -26,7 +26,7 @@ PACKAGES = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
 def run(config: SpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, maps that do not agree."""
     begun = time.perf_counter()
-    settle(config.threads)
+    configure_torch(config.threads)
     where = machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config))
     rows = [row for course in plan.courses(config) for row in timed(course, config)]
     peaks = weighed(config) if config.memory else []

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from benchmark.training import devices
-from benchmark.training.machine import has_fast_bfloat16, precision, settle
+from benchmark.training.machine import configure_torch, has_fast_bfloat16, precision
 from config import TrainConfig
 from tools.speed import machine, subject
 from tools.speed.record import Setting
@@ -29,7 +29,7 @@ PACKAGES = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-head
 def run(config: TrainingSpeedConfig) -> TrainingRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types."""
     begun = time.perf_counter()
-    settle(config.threads)
+    configure_torch(config.threads)
     for room in ("benchmark.training", "datasets"):
         logging.getLogger(room).setLevel(logging.WARNING)  # what each of the many trainings says of itself
     where = machine.describe(torch.get_num_threads(), PACKAGES, torch.cuda.get_device_name() if devices.gpus() else "")

@@ -1,0 +1,1 @@
+"""What is wrong with a method, or with a data set."""

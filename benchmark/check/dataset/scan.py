@@ -1,0 +1,108 @@
+"""Every split of a data set read whole: its samples, and what each file turned out to be."""
+
+import contextlib
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.training import loading
+from config import DoctorConfig
+from core.errors import DataError
+from core.types import Sample
+from datasets.base import SPLITS, Dataset
+from datasets.io import limits
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One image: where it is, and its pixels in short."""
+
+    split: str
+    sample: Sample
+    print: str = ""
+    """Hash of shape and pixels; empty where the image was not opened or cannot be read."""
+    shape: tuple[int, int] | None = None
+    reason: str = ""
+    """Why it cannot be read."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """All that was read."""
+
+    findings: tuple[str, ...]
+    looks: Sequence[Look]
+    labels: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Split -> (N,K) labels."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Split -> the sentence with which the data set refuses it."""
+    left_out: int = 0
+    """Images that the data set itself left out, since their files cannot be read."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Split -> images of its tables that have no file; of some data sets the count is that of all splits."""
+    said: tuple[str, ...] = ()
+    """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
+
+
+def read(config: DoctorConfig) -> Read:
+    """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
+    parts: dict[str, Dataset] = {}
+    refused: dict[str, DataError] = {}
+    with _listening() as said:
+        for split in SPLITS:
+            try:
+                parts[split] = loading.load(config, config.name, config.root, split)
+            except DataError as error:
+                refused[split] = error
+    if not parts:
+        raise refused["test"]
+    looks = [look for split, data in parts.items() for look in _looks(split, list(data), config)]
+    left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
+    labels = {split: data.labels for split, data in parts.items()}
+    told = {split: str(error) for split, error in refused.items()}
+    missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
+    return Read(next(iter(parts.values())).findings, looks, labels, told, left_out, missing, tuple(dict.fromkeys(said)))
+
+
+class _Ear(logging.Handler):
+    """Remembers warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.heard: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record.getMessage())
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[list[str]]:
+    """The warnings of the data sets, as they come."""
+    ear, log = _Ear(), logging.getLogger("datasets")
+    log.addHandler(ear)
+    try:
+        yield ear.heard
+    finally:
+        log.removeHandler(ear)
+
+
+def _looks(split: str, samples: list[Sample], config: DoctorConfig) -> list[Look]:
+    """One look per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
+    most = len(samples) if config.images is None else config.images
+    with ThreadPoolExecutor(limits.cpus()) as threads:
+        opened = list(threads.map(lambda sample: _look(split, sample), samples[:most]))
+    return opened + [Look(split, sample) for sample in samples[most:]]
+
+
+def _look(split: str, sample: Sample) -> Look:
+    try:
+        pixels = sample.image
+    except DataError as error:
+        return Look(split, sample, reason=str(error))
+    digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return Look(split, sample, digest, (pixels.shape[0], pixels.shape[1]))

@@ -1,0 +1,75 @@
+"""What a method must leave as it was: the model, its evidence, and the process around it."""
+
+import random
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as hooks
+
+from benchmark.check.method.trial import Seen, Trial, question
+
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+
+
+@question("the model that is explained is another one afterwards: every later map and score is of a changed model")
+def model(trial: Trial) -> Seen:
+    """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after."""
+    trial.model.train()
+    trial.model.extractor.eval()  # as somebody's half frozen network may be
+    before = _model(trial.model)
+    trial.maps()
+    return _told(before, _model(trial.model))
+
+
+@question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
+def process(trial: Trial) -> Seen:
+    """Random states, gradient mode, default types and the images before and after."""
+    torch.rand(1), np.random.random(), random.random()  # after a method that seeds anew, as it may have done before
+    before = _process(trial.images)
+    trial.maps()
+    return _told(before, _process(trial.images))
+
+
+def _told(before: dict[str, Any], after: dict[str, Any]) -> Seen:
+    changed = [what for what, value in before.items() if after[what] != value]
+    return Seen("fail", f"changed: {', '.join(changed)}") if changed else Seen("pass", f"unchanged: {', '.join(before)}")
+
+
+def _model(network: nn.Module) -> dict[str, Any]:
+    parameters = dict(network.named_parameters())
+    return {
+        "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},
+        "gradients": {name: None if p.grad is None else _print(p.grad) for name, p in parameters.items()},
+        "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
+        "modes": [part.training for part in network.modules()],
+        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in network.modules()), _everywhere()],
+    }
+
+
+def _everywhere() -> list[int]:
+    """How many hooks all modules of the process have."""
+    return [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]
+
+
+def _process(images: Tensor) -> dict[str, Any]:
+    return {
+        "random states": [_print(torch.get_rng_state()), _numpy(), random.getstate()],
+        "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
+        "default type": [torch.get_default_dtype(), torch.get_default_device()],
+        "threads": torch.get_num_threads(),
+        "images": _print(images),
+    }
+
+
+def _numpy() -> list[Any]:
+    """The state of numpy's global generator."""
+    state: Any = np.random.get_state(legacy=False)
+    return [state["state"]["pos"], state["state"]["key"].tobytes()]
+
+
+def _print(values: Tensor) -> int:
+    """A fingerprint of a tensor's bytes."""
+    return zlib.crc32(values.detach().cpu().contiguous().numpy().tobytes())

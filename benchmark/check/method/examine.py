@@ -1,0 +1,84 @@
+"""A method is asked every question on every small model that it serves; one answer each."""
+
+import copy
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import methods
+from benchmark.check.method import demands, effects, invariance, models, values
+from benchmark.check.method.trial import Question, Seen, Trial, Verdict
+from core.errors import LocusError, NotAvailableError
+from core.registry import BROKEN
+
+QUESTIONS: tuple[Question, ...] = tuple(
+    part for room in (values, invariance, effects, demands) for part in vars(room).values() if isinstance(part, Question)
+)
+"""Every question there is, found in the files of this room."""
+SERVES = "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM pooling"
+RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One row of the table."""
+
+    question: str
+    verdict: Verdict
+    seen: str
+    meaning: str
+    """What a failure means."""
+
+
+def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer]:
+    """The answers of the method behind ``word`` (a name, with options, or ``path/to/file.py:Class``), ``serves`` first.
+
+    A method that serves no model is asked nothing else. Raises ``LocusError`` for a word that is no method.
+    """
+    fast = methods.build(word).is_fast()
+    every = models.trials(lambda: methods.build(word), fast)
+    told = {trial.name: _serves(trial) for trial in every}
+    served = [trial for trial in every if told[trial.name].verdict == "pass"]
+    first = _merged("serves", SERVES, told) if not served else Answer("serves", "pass", _in_words(told), SERVES)
+    return [first, *(answer(question, served) for question in questions if served)]
+
+
+def answer(question: Question, served: Sequence[Trial]) -> Answer:
+    """One question, asked about all models that the method serves: the worst of what is seen, and where."""
+    return _merged(question.name, question.meaning, {trial.name: _asked(question, trial) for trial in served})
+
+
+def _merged(name: str, meaning: str, told: dict[str, Seen]) -> Answer:
+    model, worst = max(told.items(), key=lambda item: (RANKS.index(item[1].verdict), item[1].size))
+    where = f"{model}: " if len(told) > 1 and (worst.verdict == "fail" or worst.size) else ""
+    return Answer(name, worst.verdict, where + worst.text, meaning)
+
+
+def _serves(trial: Trial) -> Seen:
+    try:
+        _apart(trial).maps()
+    except NotAvailableError as error:
+        return Seen("fail", f"n/a: {error}")
+    except (LocusError, *BROKEN) as error:
+        return Seen("fail", _stopped(error))
+    return Seen("pass", "maps")
+
+
+def _asked(question: Question, trial: Trial) -> Seen:
+    try:
+        return question.ask(_apart(trial))
+    except (LocusError, *BROKEN) as error:
+        return Seen("fail", _stopped(error), float("inf"))
+
+
+def _apart(trial: Trial) -> Trial:
+    """The trial with a model and images of its own: what a method spoils is spoilt for one question."""
+    return dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
+
+
+def _stopped(error: Exception) -> str:
+    return f"stopped with {type(error).__name__}: {error}"
+
+
+def _in_words(told: dict[str, Seen]) -> str:
+    return "; ".join(f"{model}: {seen.text}" for model, seen in told.items())

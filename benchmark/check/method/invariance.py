@@ -1,0 +1,75 @@
+"""On what a map must not depend: neighbours in the batch, other methods, other findings, earlier calls, the caller's mode."""
+
+from contextlib import AbstractContextManager
+
+import torch
+
+from benchmark.check.method.trial import Seen, Trial, first_failure, question, same
+
+COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
+"""Methods that read the same evidence."""
+ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixels"})
+"""Needs that differ from finding to finding."""
+
+
+@question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
+def batch(trial: Trial) -> Seen:
+    """Each image alone, and all in reverse order."""
+    whole = trial.maps()
+    alone = torch.cat([trial.maps(image[None]) for image in trial.images])
+    reverse = trial.maps(trial.images.flip(0)).flip(0)
+    return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
+
+
+@question("methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state")
+def company(trial: Trial) -> Seen:
+    """The method first, then others that read the same evidence, and the other way round."""
+    method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
+    plain = trial.beside(others)
+    first, last = trial.beside([method, *others]), trial.beside([*others, method])
+    answers = [same(first[word], plain[word], f"{word} behind the method and without it") for word in others]
+    return first_failure([*answers, same(last[method.name], first[method.name], "behind other methods and before them")])
+
+
+@question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
+def findings(trial: Trial) -> Seen:
+    """Some findings, in another order, and one alone."""
+    whole = trial.maps()
+    asked = {"two findings": [2, 0], "one finding": [1]}
+    return first_failure([same(trial.maps(findings=some), whole[:, some], f"of {what} and of all") for what, some in asked.items()])
+
+
+@question("the method asks about the findings and answers the same for all: look for an index or a sum over the findings")
+def sensitivity(trial: Trial) -> Seen:
+    """Whether maps of different findings differ; a method that asks about no finding is class-blind, and says so."""
+    maps = trial.maps()
+    if not torch.equal(maps, maps[:, :1].expand_as(maps)):
+        return Seen("pass", "findings have different maps")
+    blind = not trial.make().needs & ABOUT_FINDINGS
+    return Seen("info", "class-blind: one map for all findings") if blind else Seen("fail", "one map for all findings")
+
+
+@question("two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls")
+def repeat(trial: Trial) -> Seen:
+    """The same images again: another random state, another instance, and other images in between."""
+    method = trial.make()
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        first = trial.maps(method=method)
+        torch.manual_seed(2)
+        other = trial.maps()
+        trial.maps(trial.images.flip(-1), method=method)
+        again = trial.maps(method=method)
+    return first_failure([same(other, first, "two instances"), same(again, first, "before and after other images")])
+
+
+@question("the method needs a gradient mode: enable gradients where they are needed, make no tensor in the constructor")
+def modes(trial: Trial) -> Seen:
+    """Made and called under ``no_grad``, ``inference_mode`` and with gradients, by a caller who has them on or off."""
+    plain = trial.maps()
+    contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]
+    answers = []
+    for context in contexts:
+        with context:
+            answers.append(same(trial.maps(trial.images.clone()), plain, f"under {type(context).__name__} and outside"))
+    return first_failure(answers)

@@ -1,0 +1,32 @@
+"""The answers of methods as tables for a terminal."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from tabulate import tabulate
+
+import methods
+from benchmark.check.method.examine import Answer, examine
+from config import CheckConfig
+from core.errors import examples
+
+WIDTHS = [None, None, 60, 60]
+"""Most letters per line and column."""
+
+
+def run(config: CheckConfig, tell: Callable[[str], None]) -> list[str]:
+    """Examine each method that ``config`` names and ``tell`` its table; gives the words of those that fail a question."""
+    torch.set_num_threads(config.threads)
+    failing = []
+    for word in methods.expand(config.method):
+        answers = examine(word)
+        wrong = [answer.question for answer in answers if answer.verdict == "fail"]
+        tell(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")
+        failing += [word] if wrong else []
+    return failing
+
+
+def table(answers: Sequence[Answer]) -> str:
+    """Question, verdict, what was seen and what a failure means; one block of lines per answer."""
+    rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
+    return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)

@@ -1,0 +1,102 @@
+"""What a map must be: float32 on the images' device, of the shape that its grid says, finite whatever comes."""
+
+import copy
+import dataclasses
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from backbones import Classifier
+from benchmark.check.method.trial import Seen, Trial, question
+from benchmark.explain import one
+from core.frames import Grid
+
+LARGE = 200.0
+"""A logit behind which exp and sigmoid overflow or vanish in float32."""
+
+
+@question("maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached")
+def dtype(trial: Trial) -> Seen:
+    """What the method itself returns, before anything converts it."""
+    with torch.no_grad():
+        found = trial.make().maps(trial.evidence())
+    good = found.dtype == torch.float32
+    return Seen("pass" if good else "fail", str(found.dtype).removeprefix("torch."))
+
+
+@question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
+def device(trial: Trial) -> Seen:
+    """On a machine of one device: tensors that the method makes without saying where are made elsewhere."""
+    evidence = trial.evidence()
+    try:
+        with torch.no_grad(), Elsewhere():
+            found = trial.make().maps(evidence)
+    except NotImplementedError:  # nothing can be brought back from nowhere; a method may bring its own tensors
+        return Seen("info", "it moves tensors of its own to the images' device: only a GPU tells whether all of them")
+    good = found.device == evidence.A.device
+    return Seen("pass" if good else "fail", f"maps are {'' if good else 'not '}on the images' device")
+
+
+class Elsewhere(TorchFunctionMode):
+    """Tensors that are made of no other tensor, without a device, have none; single numbers may be anywhere."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """The function's own result, moved away where it is new."""
+        made = func(*args, **(kwargs or {}))
+        flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
+        new = isinstance(made, Tensor) and made.ndim > 0 and "device" not in (kwargs or {}) and not any(isinstance(v, Tensor) for v in flat)
+        return made.to("meta") if new else made
+
+
+@question("the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) where they look")
+def grid(trial: Trial) -> Seen:
+    """The number of positions against the grid that the method states."""
+    method, evidence = trial.make(), trial.evidence()
+    explained = one(method, evidence)
+    where = explained.grid
+    shape, expected = (explained.maps.shape[-2], explained.maps.shape[-1]), (evidence.A.shape[-2], evidence.A.shape[-1])
+    text = f"{shape[0]} x {shape[1]} positions, stride {where.stride[0]:g}, offset {where.offset[0]:g}"
+    right = shape == expected if where == evidence.grid else where.size == evidence.grid.size and _covers(where, shape)
+    return Seen("pass" if right else "fail", text)
+
+
+def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
+    """Whether the first and last positions look into the image, within one stride of its edges."""
+    axes = zip(shape, grid.size, grid.stride, grid.offset, strict=True)
+    return all(-stride < offset < stride and -stride < side - 1 - (offset + stride * (n - 1)) < stride for n, side, stride, offset in axes)
+
+
+@question("a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the maximum before exp")
+def finite(trial: Trial) -> Seen:
+    """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
+    cases = {f"images of {value:g}": (trial.model, torch.full_like(trial.images, value)) for value in (0.0, 1.0, 1e4, -1e4)}
+    cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
+    cases["their signs swapped"] = (_loud(trial, -1), trial.images)
+    cases["feature maps of zeros"] = (_silent(trial), trial.images)
+    bad = [name for name, (network, images) in cases.items() if not _is_finite(trial, network, images)]
+    return Seen("fail", f"nan or infinite for {', '.join(bad)}") if bad else Seen("pass", f"finite for {', '.join(cases)}")
+
+
+def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:
+    return bool(dataclasses.replace(trial, model=network, images=images[:2]).maps().isfinite().all())
+
+
+def _loud(trial: Trial, sign: int) -> Classifier:
+    """The model with a head so strong, or so strong the other way, that its logits reach ``LARGE``."""
+    network = copy.deepcopy(trial.model)
+    with torch.no_grad():
+        network.weight.mul_(sign * LARGE / float(trial.model(trial.images).abs().max()))
+    return network
+
+
+def _silent(trial: Trial) -> Classifier:
+    """The model whose feature maps are zero everywhere: its last normalisation gives nothing."""
+    network = copy.deepcopy(trial.model)
+    with torch.no_grad():
+        for part in network.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                nn.init.zeros_(part.weight)
+                nn.init.zeros_(part.bias)
+    return network

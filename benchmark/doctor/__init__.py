@@ -1,5 +1,0 @@
-"""What is wrong with a data set before anything is trained on it: ``run`` reads all of it and writes a page."""
-
-from benchmark.doctor.run import run
-
-__all__ = ["run"]

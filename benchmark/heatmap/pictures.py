@@ -1,0 +1,171 @@
+"""Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import methods
+from backbones import Classifier
+from benchmark.engine import gather, prepare, several
+from benchmark.engine.run import MethodMaps as Maps
+from benchmark.explain import every
+from benchmark.heatmap import figures
+from benchmark.heatmap import finished_runs as finished
+from benchmark.heatmap import picture as pictured
+from benchmark.heatmap.picture import Explained, Shown
+from benchmark.heatmap.threshold import Thresholds
+from benchmark.maps.trained import digest_of
+from benchmark.training import checkpoints, machine, memory
+from config import HeatmapConfig, TrainConfig
+from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
+from core.files import atomic, stem, write_json
+from core.frames import resize_image
+from core.types import Sample
+from datasets.io import transforms
+from methods.base import Evidence
+
+log = logging.getLogger(__name__)
+ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
+"""What to change where memory is short."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """What was explained and where the results lie."""
+
+    checkpoint: Path
+    folder: Path
+    pictures: tuple[Path, ...]
+    failed: tuple[str, ...]
+    """A sentence for each case whose map was not finite."""
+    absent: tuple[str, ...]
+    """A sentence for each method that has no answer for this model."""
+
+
+@memory.enough(ADVICE)
+def run(config: HeatmapConfig) -> Done:
+    """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
+
+    A method that has no answer for the model is told and left out. Raises ``LocusError``: no finished run, an unknown
+    finding, method or layer, more unreadable images than allowed, no method with an answer.
+    """
+    machine.configure_torch(config.threads)
+    parts = Methods(config.method)
+    checkpoint = finished.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    content = checkpoints.read(checkpoint)
+    model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
+    findings = checkpoints.findings(content, checkpoint)
+    _check(config.findings, findings)
+    thresholds = Thresholds(config, digest_of(checkpoint))
+    model = prepare(model, config)
+    folder, rows, failed = Path(config.output_dir), [], []
+    for sample, pixels in pictured.images(config, recipe):
+        seen = gathered(model, pixels, recipe, config)
+        maps = parts.maps(seen.evidence)
+        for k in _chosen(config, sample, seen.evidence, findings):
+            for word, found in maps.items():
+                explained = Explained(word, found.maps[0, k].numpy(), found.grid, seen.probabilities[k])
+                try:
+                    shown = pictured.show(config, sample, pixels, findings[k], explained, thresholds.of(word, findings[k]))
+                    rows.append(_write(folder, shown, config))
+                except BadValueError as error:
+                    failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
+    failed += parts.broken.values()
+    told = {"checkpoint": str(checkpoint), "alignment": config.alignment, "layer": config.layer, "precision": config.precision}
+    write_json(folder / "boxes.json", {**told, "cases": rows, "failed": failed, "absent": parts.absent})
+    return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
+
+
+class Methods:
+    """The methods asked for, and why some of them have no answer for the model."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self.absent: dict[str, str] = {}
+        self.broken: dict[str, str] = {}
+        installed = []
+        for word in methods.expand(words):
+            try:
+                methods.get(word)
+                installed.append(word)
+            except NotAvailableError as error:  # somebody's library that is not installed
+                self.absent[word] = str(error)
+        self.parts = every(installed)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """A sentence for each method without an answer."""
+        return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
+
+    def maps(self, evidence: Evidence) -> dict[str, Maps]:
+        """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
+        found = several(self.parts, evidence)
+        for word, answer in found.items():
+            if isinstance(answer, NotAvailableError):
+                self.absent[word] = str(answer)
+            elif isinstance(answer, LocusError):
+                self.broken[word] = str(answer)
+        made = {word: answer for word, answer in found.items() if not isinstance(answer, LocusError)}
+        self.parts = {word: part for word, part in self.parts.items() if word in made}
+        if not made:
+            raise NotAvailableError(f"no map can be made; {'; '.join([*self.told, *self.broken.values()])}")
+        return made
+
+
+def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
+    for finding in wanted:
+        if finding not in findings:
+            raise UnknownNameError("finding", finding, findings)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the model makes of one image."""
+
+    evidence: Evidence
+    probabilities: list[float]
+    """Of each finding."""
+
+
+def gathered(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Seen:
+    """One forward pass of the (H,W) ``pixels``, resized as in the model's training."""
+    evidence = _evidence(model, pixels, recipe, config)
+    return Seen(evidence, _probabilities(evidence, recipe))
+
+
+def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Evidence:
+    small = resize_image(pixels, (recipe.img_size, recipe.img_size))
+    images = transforms.evaluation()(torch.from_numpy(small.copy())[None])
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        return gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
+
+
+def _probabilities(evidence: Evidence, recipe: TrainConfig) -> list[float]:
+    logits = evidence.logits[0]
+    values: list[float] = (logits.softmax(0) if recipe.exclusive(len(logits)) else logits.sigmoid()).tolist()
+    return values
+
+
+def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:
+    """Positions of the findings to explain: those asked for, else those with truth, else the highest score."""
+    names = config.findings or [finding for finding in findings if finding in sample.boxes]
+    return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
+
+
+def _write(folder: Path, shown: Shown, config: HeatmapConfig) -> dict[str, Any]:
+    picture = shown.picture
+    name = stem(picture.image_id, picture.finding, picture.method)
+    if picture.flat:
+        case = f"{picture.image_id}, {picture.finding}, {picture.method}"
+        log.warning("%s: flat map: every position has the same value, there is no box", case)
+    for kind in config.format:
+        figures.save(picture, folder / f"{name}.{kind}")
+    if config.save_raw:
+        with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
+            np.save(file, shown.raw)
+    return {**shown.row, "picture": f"{name}.{config.format[0]}", "raw": f"{name}.npy" if config.save_raw else None}

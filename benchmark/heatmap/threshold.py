@@ -1,0 +1,48 @@
+"""At which score threshold boxes are drawn: the typed one, that which a suite chose for this network, method and finding, or .5."""
+
+import functools
+import json
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmark import records
+from benchmark.records import packed
+from config import HeatmapConfig
+from core.names import BOARD
+
+FIXED = 0.5
+ORIGINS = ("validation", "cross-fitted")
+"""Of the thresholds that a record states, the first of these that it has for a finding."""
+
+
+class Thresholds:
+    """The thresholds for the pictures of one network."""
+
+    def __init__(self, config: HeatmapConfig, digest: str) -> None:
+        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``)."""
+        self.config = config
+        self.known = _chosen(digest, config.alignment, Path(config.runs) / "results") if config.layer is None else {}
+
+    def of(self, method: str, finding: str) -> tuple[float, str]:
+        """The threshold on the min-max scaled map, and where it comes from, in words."""
+        if self.config.threshold is not None:
+            return self.config.threshold, "fixed"
+        for origin in ORIGINS:
+            if values := self.known.get(method, {}).get(origin, {}).get(finding):
+                return median(values), origin if len(values) == 1 else f"{origin}, median of {len(values)}"
+        return FIXED, "fixed"
+
+
+@functools.lru_cache(maxsize=4)
+def _chosen(digest: str, alignment: str, own: Path) -> dict[str, Any]:
+    """Method -> origin -> finding -> thresholds, from the records of a user's own suites and of the published ones."""
+    out: dict[str, Any] = {}
+    for folder in [*records.suites(Path("results")), *records.suites(own)]:
+        for text in packed.mentioning(folder, digest):
+            record = json.loads(text)
+            cell = record["cell"]
+            scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
+            if scored and (cell["protocol"], cell["alignment"]) == (BOARD, alignment):
+                out[cell["method"]] = record["thresholds"]
+    return out

@@ -1,0 +1,116 @@
+"""The stored maps of a model's methods as cases: image x finding, on the test images and on those of validation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from benchmark.maps.obtain import MethodMaps, NoMapsError
+from benchmark.maps.reader import StoredMaps
+from benchmark.maps.trained import Trained, select_samples
+from benchmark.protocols.base import Case
+from benchmark.records import Cell
+from benchmark.statistics import strata
+from core.errors import LocusError
+from core.frames import Alignment, Grid
+from core.types import Sample
+from datasets.lungs import outlined
+
+
+@dataclass
+class CaseStore:
+    """A model's trainings and maps. Cases are made once for all protocols of a method, which share what they compute of a map."""
+
+    trained: Sequence[Trained]
+    maps: MethodMaps
+    validation_runs: Sequence[Trained] = ()
+    """The same trainings with their validation images."""
+    validation_maps: MethodMaps = field(default_factory=dict)
+    _last: dict[tuple[object, ...], list[Case]] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """In the order of the logits."""
+        return self.trained[0].data.findings
+
+    @cached_property
+    def exclusive(self) -> bool:
+        """Whether an image has exactly one finding."""
+        return self.trained[0].config.exclusive(len(self.findings))
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """What the trainings wrote of their validation and test images: see ``read_predictions``."""
+        return read_predictions(self.trained)
+
+    @cached_property
+    def groups(self) -> dict[str, dict[tuple[str, str], str]]:
+        """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.statistics.strata``."""
+        return strata.words(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """The cases of a cell. Raises the error that says why its method has no maps."""
+        return self._made("test", self.trained, self.maps, cell, cell.images)
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """The cases on which the thresholds of a cell may be chosen; none where its method has no maps there.
+
+        Raises ``NoMapsError`` where it has some that are not to be made.
+        """
+        has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
+        return self._made("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
+
+    def _made(self, split: str, runs: Sequence[Trained], maps: MethodMaps, cell: Cell, images: int | None) -> list[Case]:
+        stored = maps[cell.method]
+        if isinstance(stored, LocusError):
+            raise stored
+        method = (cell.method, cell.alignment)
+        if self._last and next(iter(self._last))[:2] != method:
+            self._last.clear()  # one method's cases at a time are in memory
+        key = (*method, split, images)
+        if key not in self._last:
+            self._last[key] = make_cases(runs, stored, cell.alignment, images)
+        return self._last[key]
+
+
+def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
+    """Every image of the trainings' ``cases``, or the ``images`` that slow methods explain, x every finding.
+
+    The lungs are there for the findings that the image shows: what lights up for one that it does not is no explanation.
+    """
+    grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
+    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.cases}
+    return [
+        Case(
+            image_id=sample.image_id,
+            patient_id=sample.patient_id,
+            finding=finding,
+            map=maps.stored(sample.image_id, finding),
+            grid=grid,
+            frame=sample.frame,
+            boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+            read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+            read_lungs=outlined(sample) if label == 1 else None,
+            training=number[sample.image_id],
+        )
+        for sample in select_samples(trained, images)
+        for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
+    ]
+
+
+def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
+    """(H,W) the truth mask of one finding; empty where the image does not show it."""
+    mask = sample.masks.get(finding)
+    return np.zeros(sample.frame, dtype=bool) if mask is None else mask
+
+
+def read_predictions(trained: Sequence[Trained]) -> pd.DataFrame:
+    """The predictions of all trainings: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F.
+
+    ``training`` counts the trainings: with k folds an image is held out by one of them and may be a validation image of another.
+    """
+    tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
+    return pd.concat([table.assign(training=n) for n, table in enumerate(tables)], ignore_index=True)

@@ -1,0 +1,146 @@
+"""From trained models to the stored maps of their held-out images: one forward pass per batch, whatever the number of methods."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from backbones import Classifier
+from benchmark import maps as store
+from benchmark.engine import gather, prepare, several
+from benchmark.engine.run import MethodMaps
+from benchmark.maps.baselines import Prior, Truth
+from benchmark.maps.requests import MapRequest
+from benchmark.maps.trained import Trained
+from config import EngineFlags
+from core.errors import BadValueError, LocusError, NotAvailableError
+from core.frames import Grid
+from datasets.io import transforms
+from methods.base import Evidence, Method
+
+log = logging.getLogger(__name__)
+BATCH = 32
+
+
+def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
+    """Write the maps of ``requests``, or why a method has none for its networks; word -> error of the methods that broke.
+
+    Of a method that broke nothing is written, so that the next run tries it again.
+    Fast methods share the forward passes of their networks; each slow one is written before the next begins, so a killed
+    run keeps it.
+    """
+    networks = _Networks(flags)
+    together: dict[object, list[MapRequest]] = {}
+    for request in requests:
+        if isinstance(request.part, Method):
+            together.setdefault(request.runs if request.fast else request.word, []).append(request)
+    broken: dict[str, LocusError] = {}
+    for group in sorted(together.values(), key=lambda group: not group[0].fast):
+        broken |= _explain(group, networks)
+    for request in requests:
+        if not isinstance(request.part, Method):
+            _draw(request, request.part, networks)
+    return broken
+
+
+def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str, LocusError]:
+    """Batch by batch to the disk: what is in memory does not grow with the number of images."""
+    log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
+    runs = requests[0].runs
+    with ExitStack() as open_files:
+        files = _Files(requests, runs[0].data.findings, open_files)
+        for run in runs:
+            for evidence in networks.at(run, requests[0].images):
+                parts = files.parts()
+                if not parts:
+                    return files.broken
+                for word, found in several(parts, evidence).items():
+                    files.take(word, found)
+    return files.broken
+
+
+@dataclass
+class _Files:
+    """The arrays that are being written, one per request that has an answer."""
+
+    requests: Sequence[MapRequest]
+    findings: tuple[str, ...]
+    stack: ExitStack
+    writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
+    refused: set[str] = field(default_factory=set)
+    broken: dict[str, LocusError] = field(default_factory=dict)
+
+    def parts(self) -> dict[str, Method]:
+        """Word -> method of those that may have an answer."""
+        closed = self.refused | self.broken.keys()
+        return {o.word: o.part for o in self.requests if isinstance(o.part, Method) and o.word not in closed}
+
+    def take(self, word: str, found: MethodMaps | LocusError) -> None:
+        """Write the maps of a batch, or the reason why there will be none."""
+        request = next(request for request in self.requests if request.word == word)
+        if isinstance(found, LocusError):
+            self._drop(request, found)
+            return
+        try:
+            self._writer(request).add(found.maps.cpu().numpy(), found.grid)
+        except BadValueError as error:
+            self._drop(request, LocusError(f"the method {word!r} broke: {error}"))
+
+    def _writer(self, request: MapRequest) -> store.Writer:
+        if request.word not in self.writers:
+            file = self.stack.enter_context(ExitStack())
+            writer = file.enter_context(store.writing(request.array, request.key, request.images, self.findings))
+            self.writers[request.word] = writer, file
+        return self.writers[request.word][0]
+
+    def _drop(self, request: MapRequest, error: LocusError) -> None:
+        """No maps of this method, also where earlier batches had some."""
+        if request.word in self.writers:
+            with suppress(LocusError), self.writers.pop(request.word)[1]:
+                raise error  # inside, so that its file is not put in place
+        if isinstance(error, NotAvailableError):
+            self.refused.add(request.word)
+            store.refuse(request.array, request.key, request.images, self.findings, reason=str(error))
+        else:
+            log.warning("%s", error)
+            self.broken[request.word] = LocusError(str(error))  # its traceback holds the tensors of the batch
+
+
+def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
+    """Baselines see no image: of the model they need the grid alone."""
+    samples = [sample for run in request.runs for sample in run.cases]
+    findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.cases)
+    with store.writing(request.array, request.key, request.images, findings) as writer:
+        writer.add(*baseline.maps(samples, findings, *networks.place(boxed)))
+
+
+@dataclass
+class _Networks:
+    """The networks of a model, each loaded once."""
+
+    flags: EngineFlags
+    models: dict[Trained, Classifier] = field(default_factory=dict)
+    places: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
+
+    def place(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
+        """The grid of a network's feature maps and their shape."""
+        if run not in self.places:
+            one = next(self.at(run, [run.cases[0].image_id]))
+            self.places[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
+        return self.places[run]
+
+    def at(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
+        """Evidence of the named images of one training, batch by batch, from the cache of decoded pixels."""
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        if run not in self.models:
+            self.models[run] = prepare(run.model(device), self.flags)
+        evaluate, named = transforms.evaluation(), frozenset(images)
+        rows = np.flatnonzero([sample.image_id in named for sample in run.cases])
+        starts = range(0, len(rows), BATCH)
+        for start in tqdm(starts, desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
+            batch = torch.from_numpy(run.pixels[rows[start : start + BATCH]]).to(device)
+            yield gather(self.models[run], evaluate(batch), memory_gib=self.flags.memory_gib, progress=True)

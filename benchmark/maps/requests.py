@@ -1,0 +1,91 @@
+"""Which maps a method owes a model, and the key under which they lie on disk: a hash of all that they depend on."""
+
+import hashlib
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import methods
+from benchmark import maps as store
+from benchmark.engine import VERSION
+from benchmark.maps import untrained
+from benchmark.maps.baselines import BASELINES, Prior, Truth
+from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.untrained import Untrained
+from core import registry
+from core.errors import LocusError
+from core.files import key
+from datasets.io import transforms
+from methods.base import Method
+
+NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
+"""Flags of a training that decide the network's maps beside its weights."""
+
+
+@dataclass(frozen=True)
+class MapRequest:
+    """The maps of one method for the held-out images of a model."""
+
+    word: str
+    runs: tuple[Trained, ...]
+    """The networks that are explained, with their images."""
+    part: Method | Prior | Truth
+    fast: bool
+    """Whether it costs no more than the one forward pass that it shares with others."""
+    images: tuple[str, ...]
+    """Which of the held-out images, in the order of the trainings."""
+    array: Path
+    """Where they lie or will lie: see ``benchmark.maps``."""
+    key: str
+
+
+def built(word: str) -> Method | Prior | Truth:
+    """The method or baseline behind a word.
+
+    Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
+    """
+    try:
+        return BASELINES[word]() if word in BASELINES else methods.build(untrained.METHOD if word == untrained.WORD else word)
+    except registry.BROKEN as error:
+        reason = " ".join(str(error).split())
+        raise LocusError(f"the method {word!r} broke before it was asked anything: {type(error).__name__}: {reason}") from error
+
+
+def request(trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None) -> MapRequest:
+    """What ``part``, which is ``built(word)``, owes: all boxed images, or ``slow_images`` of them where it is not fast."""
+    fast = not isinstance(part, Method) or part.is_fast()
+    images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
+    again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)
+    runs = tuple(again) if word == untrained.WORD else tuple(trained)
+    return MapRequest(word, runs, part, fast, images, folder / store.file_name(word), _key(runs, word, type(part), images))
+
+
+def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str]) -> str:
+    """Of the networks and their weights, the pixels, the method with its options and its code, and the engine."""
+    networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
+    pixels = [run.pixels_digest for run in trained]
+    truth = [_truth(run) for run in trained] if word in BASELINES else []
+    return key([networks, pixels, _preprocessing(), images, truth, part.__name__, _options(word, part), store.code(part), VERSION])
+
+
+def _options(word: str, part: type) -> dict[str, str]:
+    """The constructor's arguments, those that the word does not state too: a changed default is another method."""
+    call = inspect.signature(part).bind(**({} if methods.is_path(word) else registry.options(word)))
+    call.apply_defaults()
+    return {name: repr(value) for name, value in call.arguments.items()}
+
+
+def _preprocessing() -> str:
+    """What the evaluation transform makes of every gray value."""
+    values = transforms.evaluation()(torch.arange(256, dtype=torch.uint8).reshape(1, 16, 16))
+    return hashlib.sha256(values.numpy().tobytes()).hexdigest()[:16]
+
+
+def _truth(run: Trained) -> list[Any]:
+    """What the baselines see."""
+    boxes = [[s.frame, {finding: found.tolist() for finding, found in s.boxes.items()}] for s in run.cases]
+    return [run.data.describe, boxes]

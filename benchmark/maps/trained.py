@@ -1,0 +1,106 @@
+"""A finished training and the held-out images on which its maps are made and scored."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backbones import Classifier
+from benchmark.maps import other_dataset as elsewhere
+from benchmark.training import checkpoints
+from benchmark.training import data as source
+from config import TrainConfig
+from core.errors import DataError, examples
+from core.seeds import patient_ranks
+from core.types import Sample
+from datasets.base import Dataset
+from datasets.io import cache
+from datasets.lungs import outlined
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One training of a model and the images on which it is explained, none of which its weights were fitted to."""
+
+    config: TrainConfig
+    folder: Path
+    split: Literal["test", "val"] = "test"
+    """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
+    stated: str | None = None
+    """The digest of the weights where a record states it and no checkpoint is to be read."""
+    other: TrainConfig | None = None
+    """Another data set whose images are explained in place of the training's own; see ``benchmark.maps.other_dataset``."""
+
+    @property
+    def checkpoint(self) -> Path:
+        """What is explained and scored."""
+        return self.folder / "best.ckpt"
+
+    @cached_property
+    def digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
+        return digest_of(self.checkpoint) if self.stated is None else self.stated
+
+    def model(self, device: str) -> Classifier:
+        """The network that is explained, in evaluation mode on ``device``."""
+        return checkpoints.load(self.checkpoint, device)[0]
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The split, or the other data set's test images."""
+        return source.load(self.config, self.split) if self.other is None else elsewhere.images(self.config, self.other)
+
+    def unlike(self, stated: Mapping[str, Any]) -> list[str]:
+        """What the data at hand say of themselves otherwise than ``stated``, in names; nothing for the same data."""
+        return [name for name, value in self.data.describe.items() if stated.get(name) != value]
+
+    @cached_property
+    def cases(self) -> list[Sample]:
+        """The images of the split by which a map can be scored: those with any truth box, or with a mask of the lungs."""
+        return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
+
+    @cached_property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(cases, S, S) pixels of ``cases``. Raises ``DataError`` when one of them can't be decoded: it has truth."""
+        found = cache.pixels(self.data, self.config.img_size, Path(self.config.cache_dir), self.config.max_bad_images)
+        place = {self.data[int(i)].image_id: n for n, i in enumerate(found.kept)}
+        missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
+        if missing:
+            raise DataError(f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; mend or remove them")
+        return found.images[[place[sample.image_id] for sample in self.cases]]
+
+    @cached_property
+    def pixels_digest(self) -> str:
+        """First 16 hex digits of the SHA-256 of ``pixels``."""
+        return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
+
+
+def digest_of(checkpoint: Path) -> str:
+    """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(checkpoints.weights(checkpoint).items()):
+        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:
+    """The images of ``cases``, in their order: all of them for None, else a part of ``count`` by the data seed."""
+    samples = [sample for run in trained for sample in run.cases]
+    return samples if count is None else subset(samples, count, trained[0].config.data_seed)
+
+
+def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
+    """``count`` of the samples, in their order: patients are shuffled by ``seed`` and taken one after the other.
+
+    Every model of the same data gets the same images, however they are dealt into folds, and fewer are a part of more.
+    """
+    ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
+    order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))
+    kept = {image for _, image in order[:count]}
+    return [sample for sample in samples if sample.image_id in kept]

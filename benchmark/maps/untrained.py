@@ -1,0 +1,35 @@
+"""The baseline ``untrained``: what a method shows of the same network before it has learned anything."""
+
+import torch
+
+import backbones
+from backbones import Classifier
+from benchmark.maps.trained import Trained
+from benchmark.training.prepare import pooling
+from core.names import UNTRAINED
+
+WORD = UNTRAINED
+OTHER = 1_000_000
+"""Added to a training's seed: with its own, one would draw the very weights that the training began with and may still resemble."""
+METHOD = "gradcam"
+"""What explains it: a method that has an answer for every network and pooling."""
+
+
+class Untrained(Trained):
+    """The network of a training with random weights, not those that the training began with; its images are the same.
+
+    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not teach.
+    """
+
+    @property
+    def digest(self) -> str:
+        """Says which weights: those of the seed, none of a file."""
+        return f"{WORD}, seed {self.config.seed + OTHER}"
+
+    def model(self, device: str) -> Classifier:
+        """The architecture of the training's flags, its weights drawn anew."""
+        c = self.config
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(c.seed + OTHER)
+            model = backbones.build(c.backbone, len(self.data.findings), pooling(c), c.attention_map, pretrained=False)
+        return model.to(device).eval()

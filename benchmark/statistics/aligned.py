@@ -1,0 +1,85 @@
+"""Per-case rows of two or more cells, brought to the same cases in the same order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.records import Record
+from benchmark.records import cases as rows
+from benchmark.records.record import Origin
+from benchmark.statistics.summary import Column
+from core.errors import DataError
+from core.names import MAIN
+
+CASE = ["image", "patient", "finding"]
+METRICS: dict[str, Origin] = {
+    MAIN: "cross-fitted",
+    "hit@iou.1": "cross-fitted",
+    "hit@iou.5": "cross-fitted",
+    "mean_iou": "cross-fitted",
+    "pointing": "none",
+}
+"""What is compared -> where its threshold comes from; the main column first."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """The cases that all of some cells have."""
+
+    tables: tuple[pd.DataFrame, ...]
+    """One per cell: the same rows of image, patient and finding, in the same order."""
+    left_out: tuple[int, ...]
+    """How many cases of each cell the others lack."""
+
+    @property
+    def findings(self) -> list[str]:
+        """(N,) finding of each case."""
+        return self.tables[0]["finding"].tolist()
+
+    @property
+    def patients(self) -> list[str]:
+        """(N,) patient of each case."""
+        return self.tables[0]["patient"].tolist()
+
+    @property
+    def names(self) -> list[str]:
+        """The findings that have a case, sorted."""
+        return sorted(set(self.findings))
+
+
+def read(record: Record, place: Path) -> pd.DataFrame:
+    """The per-case rows of a record of the suite folder ``place``, one per image and finding, sorted by them.
+
+    Raises ``DataError`` where they are missing, broken or state a case twice.
+    """
+    table = rows.read(record.cell, place)
+    absent = [name for name in (*CASE, *map(_column, METRICS)) if name not in table]
+    if absent or table.duplicated(CASE).any():
+        wrong = f"it lacks {', '.join(absent)}" if absent else "it states a case twice"
+        name = f"{record.cell.model_id}, {record.cell.method} in {place}"
+        raise DataError(f"the rows per case of {name} are broken ({wrong}): {rows.AGAIN}")
+    return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
+
+
+def align(tables: Sequence[pd.DataFrame]) -> Aligned:
+    """The rows of the cases that all ``tables`` have. None of them may be left: see ``Aligned.left_out``."""
+    keys = [pd.MultiIndex.from_frame(table[CASE]) for table in tables]
+    common = keys[0]
+    for key in keys[1:]:
+        common = common[common.isin(key)]
+    kept = tuple(table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
+    return Aligned(kept, tuple(len(table) - len(common) for table in tables))
+
+
+def columns(table: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
+    """The columns of ``metrics`` over the cases of a table."""
+    one = np.ones(len(table))
+    return [Column(metric, METRICS[metric], table[_column(metric)].to_numpy(np.float64), one) for metric in metrics]
+
+
+def _column(metric: str) -> str:
+    """What a row calls a metric."""
+    return "iou" if metric == "mean_iou" else metric

@@ -1,0 +1,79 @@
+"""Which cells a suite has: dataset x split x model x method x protocol (x alignment), each of which ends in one record.
+
+Planning reads no data, and imports the methods only where it matters which are fast, so a suite whose records are all
+there costs seconds.
+"""
+
+from collections.abc import Sequence
+
+import datasets
+import methods
+from benchmark import validity
+from benchmark.records import Cell
+from benchmark.suite.plan import ModelPlan, Suite
+from core.errors import NotAvailableError
+from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED
+
+
+def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
+    """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines; of a check's suite those it names."""
+    asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
+    if suite.check is not None:
+        return [word for word in asked if word not in UNRANKED or word in (*suite.words, *extra)]
+    return [*(word for word in asked if word not in UNRANKED), *ALWAYS]
+
+
+def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
+    """The cells of one model: the classifier's own, then methods and baselines under each protocol.
+
+    Where slow methods explain some images only, they have no cells on all, and every method one on those images.
+    """
+    every = words(suite, extra)
+    slow = [] if model.slow_images is None else [word for word in every if word not in UNRANKED and is_slow(word)]
+    whole = [word for word in every if word not in slow]
+    found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.elsewhere is None else []
+    if suite.check is not None and validity.judges_classifier(suite.check):
+        found.append(_cell(model, CLASSIFIER, "aligned", suite.check))
+    found += [_cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole]
+    found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in UNRANKED]
+    found += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (every if slow else [])]
+    if BOARD in suite.scored_by and has_readings(model.scored_on.dataset):
+        found += [_cell(model, READERS, "aligned", BOARD, images) for images in dict.fromkeys([None, model.slow_images if slow else None])]
+    return found
+
+
+def has_readings(dataset: str) -> bool:
+    """Whether a data set, options and all, keeps the boxes of each of its readers."""
+    name = datasets.SPELLED.get(dataset.split(":")[0], dataset.split(":")[0])
+    return name in datasets.names() and hasattr(datasets.REGISTRY.get(name), "readings")
+
+
+def is_slow(word: str) -> bool:
+    """Whether a method costs more than one forward pass; one that cannot be imported counts as slow."""
+    try:
+        return not methods.get(word).is_fast()
+    except NotAvailableError:
+        return True
+
+
+def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
+    training, scored_on = model.trainings[0], model.scored_on
+    data = {"dataset": scored_on.dataset, "findings": training.num_classes}
+    if model.elsewhere is not None:
+        data["trained_on"] = training.dataset
+    return Cell(
+        dataset=scored_on.dataset.split(":")[0],
+        partition=scored_on.partition,
+        split="test",
+        backbone=training.backbone,
+        global_pool=training.global_pool,
+        attention_map=training.attention_map or "none",
+        img_size=training.img_size,
+        seed=training.seed,
+        model_id=model.id,
+        method=method,
+        alignment=alignment,
+        protocol=protocol,
+        data=data if images is None else {**data, "images": images},
+        recipe=model.recipe,
+    )

@@ -1,0 +1,22 @@
+"""The maps of a model's methods, as cases that protocols score."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.maps.cases import CaseStore
+from benchmark.maps.obtain import obtain, obtain_validation
+from benchmark.maps.trained import Trained
+from benchmark.suite.plan import ModelPlan
+from config import EngineFlags
+
+
+def explain(model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None) -> CaseStore:
+    """The cases of the methods in ``words``, their maps below ``runs`` and generated where they are missing.
+
+    Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.
+    """
+    if not words:
+        return CaseStore(trained, {})
+    folder = runs / "maps" / model.maps
+    maps = obtain(trained, words, folder, flags, model.slow_images)
+    return CaseStore(trained, maps, *obtain_validation(trained, words, folder / "val", flags))

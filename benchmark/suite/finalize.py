@@ -1,0 +1,57 @@
+"""The records of a suite when its cells are done: strangers go, those that follow from others are made, all are packed."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import records
+from benchmark.records import Cell, Record, published
+from benchmark.suite import paired
+from benchmark.suite.plan import Suite
+from core.names import PAIRED
+
+log = logging.getLogger(__name__)
+
+
+def finalize(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], place: Path, changed: bool) -> list[Record]:
+    """What the folder ``place``, whose records are ``records_now``, holds at last, packed there; ``planned`` are the suite's cells.
+
+    Paired records are made again where ``changed`` says that there are new records. Raises ``DataError`` for broken
+    per-case rows, ``WriteError`` when the disk refuses.
+    """
+    kept = _without_strangers(suite, planned, records_now)
+    own = [record for record in kept if record.source == "run" and record.cell.protocol != PAIRED]
+    pairs = [record for record in kept if record.cell.protocol == PAIRED]
+    if changed or len(kept) < len(records_now) or not pairs:
+        pairs = paired.made(place, kept)
+    papers = [record for word in suite.published for record in published.read(word)]
+    final = records.ordered([*own, *pairs, *papers])
+    if changed or final != list(records_now):
+        records.pack(place, final)
+    return final
+
+
+def _without_strangers(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:
+    """The records without those whose place the suite no longer has: model, protocol, alignment and images.
+
+    A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
+    """
+    wanted, places, listed = {cell.key for cell in planned}, {_place(cell) for cell in planned}, {cell.method for cell in planned}
+    kept, guests = [], set()
+    for record in records_now:
+        if record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted:
+            kept.append(record)
+        elif record.cell.method not in listed and _place(record.cell) in places:
+            kept.append(record)
+            guests.add(record.cell.method)
+        else:
+            log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
+    if guests:
+        names = ", ".join(sorted(guests))
+        log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
+    return kept
+
+
+def _place(cell: Cell) -> str:
+    """What a cell is but for its method."""
+    return cell.model_copy(update={"method": ""}).key

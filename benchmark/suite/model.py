@@ -1,0 +1,32 @@
+"""One model of a suite: train, explain, score, record. Each step starts from what the one before left on disk."""
+
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmark.records import Cell
+from benchmark.suite.plan import ModelPlan
+from benchmark.suite.record import record, shared_fields
+from benchmark.suite.score import scorer
+from benchmark.suite.train import train
+from config import EngineFlags
+
+log = logging.getLogger(__name__)
+
+
+def run_model(model: ModelPlan, cells: Sequence[Cell], runs: Path, folder: Path, flags: EngineFlags) -> None:
+    """Train ``model`` below ``runs`` where needed, explain, and write a record below ``folder`` for each of ``cells``.
+
+    A method that breaks fails its own cells only.
+    """
+    trained = train(model, runs)
+    score, shared = scorer(model, cells, trained, runs, flags), shared_fields(trained)
+    in_order = sorted(cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
+        start = time.perf_counter()
+        scored = score(cell)
+        record(cell, scored, shared, time.perf_counter() - start, folder)
+    log.info("%s: %d records written", model.id, len(cells))

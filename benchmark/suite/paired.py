@@ -1,0 +1,134 @@
+"""The records of protocol ``paired``: how the methods of a model stand against each other and against ``prior``.
+
+They follow from the per-case rows of ``locus`` alone, on the aligned grid, on all boxed images and on the part that slow
+methods explain: nothing is run for them, and the same rows give the same bytes.
+
+``p_first``      probability of being first by ``hit@iou.3`` among the methods of the model, in resamples of patients;
+                 methods that are equal in a resample share it. None for baselines and for ``truth``.
+``above_prior``  difference in ``hit@iou.3`` to ``prior`` on the same cases, with its interval.
+``p``, ``p_holm``  sign-flip test by patient of that difference; Holm over the methods and baselines of the model.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmark.records import Cell, Record, Score, cases
+from benchmark.report.select import is_method
+from benchmark.statistics.aligned import Aligned, align, columns, read
+from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.paired import Comparison, compare, corrected
+from benchmark.statistics.ranks import first
+from benchmark.statistics.summary import Column, sums
+from core.errors import DataError, examples
+from core.names import BOARD, CEILINGS, MAIN, PAIRED, PRIOR
+
+log = logging.getLogger(__name__)
+
+
+def cell(of: Cell) -> Cell:
+    """The cell of the paired record of a method whose cell of ``locus`` is given."""
+    return of.model_copy(update={"protocol": PAIRED})
+
+
+def made(place: Path, every: Iterable[Record]) -> list[Record]:
+    """The paired records of the suite folder ``place``, from the records of ``locus`` among ``every`` and their rows per case.
+
+    Raises ``DataError`` for broken rows.
+    """
+    models = tqdm(_models(every), desc="compare methods", unit="model", leave=False, disable=None)
+    return [record for own in models for record in _of(own, place)]
+
+
+def _models(every: Iterable[Record]) -> list[list[Record]]:
+    """The records whose rows are compared, in the order of methods: of one model, on the same images."""
+    found: dict[str, list[Record]] = {}
+    for record in sorted(every, key=lambda r: r.cell.method):
+        c = record.cell
+        if (c.protocol, c.alignment, record.source) == (BOARD, "aligned", "run") and record.scores:
+            found.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
+    return list(found.values())
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The methods of one model on the same cases."""
+
+    records: Sequence[Record]
+    cases: Aligned
+    hits: Sequence[Column]
+    """One of ``MAIN`` per record."""
+
+
+def _of(own: Sequence[Record], place: Path) -> list[Record]:
+    """One paired record for each of a model's records of ``locus`` but those of ``prior``, ``truth`` and ``readers``, which have none.
+
+    Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases than
+    the others'.
+    """
+    entered = [record for record in own if record.cell.method not in CEILINGS]
+    there = [record for record in entered if cases.exist(record.cell, place)]
+    if absent := [record.cell.method for record in entered if record not in there]:
+        again = "run it with --overwrite always to compare them again"
+        log.warning("%s in %s: no per-case rows of %s; %s", own[0].cell.model_id, place, examples(absent), again)
+    if not there:
+        return []
+    found = align([read(record, place) for record in there])
+    if any(found.left_out):
+        names = ", ".join(record.cell.method for record, count in zip(there, found.left_out, strict=True) if count)
+        raise DataError(
+            f"the cases of {there[0].cell.model_id} in {place} are not those of all methods ({names}): run it with --overwrite always"
+        )
+    table = _Table(there, found, [columns(each, [MAIN])[0] for each in found.tables])
+    scores = [[*one, *other] for one, other in zip(_first(table), _above(table), strict=True)]
+    return [_record(record, each) for record, each in zip(there, scores, strict=True) if each]
+
+
+def _record(of: Record, scores: Sequence[Score]) -> Record:
+    """Says neither when nor how long: it must not change while the rows do not."""
+    return of.model_copy(
+        update={
+            "cell": cell(of.cell), "status": "ok", "reason": "", "geometry": "none", "created": "", "seconds": None,
+            "thresholds": {}, "scores": tuple(scores), "strata": (),
+        }
+    )  # fmt: skip
+
+
+def _first(table: _Table) -> list[list[Score]]:
+    """Per record ``p_first``, or nothing for a baseline."""
+    entered = [n for n, record in enumerate(table.records) if is_method(record)]
+    out: list[list[Score]] = [[] for _ in table.records]
+    if entered:
+        both = table.cases
+        known = sums([table.hits[n] for n in entered], both.findings, both.patients, both.names)
+        samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
+        for n, share in zip(entered, first(samples), strict=True):
+            out[n] = [_score("p_first", float(share), len(both.findings))]
+    return out
+
+
+def _above(table: _Table) -> list[list[Score]]:
+    """Per record the difference to ``prior`` and its p; nothing for ``prior`` itself and where there is none."""
+    prior = next((n for n, record in enumerate(table.records) if record.cell.method == PRIOR), None)
+    others = [n for n in range(len(table.records)) if n != prior]
+    out: list[list[Score]] = [[] for _ in table.records]
+    if prior is not None and others:
+        against = [table.hits[prior]] * len(others)
+        both = table.cases
+        found = compare([table.hits[n] for n in others], against, both.findings, both.patients, both.names)
+        for n, one in zip(others, corrected([row for row in found if row.finding == "mean"]), strict=True):
+            out[n] = _differs(one)
+    return out
+
+
+def _differs(c: Comparison) -> list[Score]:
+    return [_score("above_prior", c.difference, c.n, c.low, c.high), _score("p", c.p, c.n), _score("p_holm", c.adjusted, c.n)]
+
+
+def _score(metric: str, value: float | None, n: int, low: float | None = None, high: float | None = None) -> Score:
+    return Score(finding="mean", metric=metric, value=value, low=low, high=high, n=n, threshold_origin="cross-fitted")

@@ -1,0 +1,7 @@
+"""A suite: a YAML file of ``configs/suites`` becomes models with their trainings. Its cells are ``benchmark.suite.cells``'s."""
+
+from benchmark.suite.plan.files import SUITES, check_methods, load, suites
+from benchmark.suite.plan.model import ModelPlan, folder_name, identity, models
+from benchmark.suite.plan.suite import Suite
+
+__all__ = ["SUITES", "ModelPlan", "Suite", "check_methods", "folder_name", "identity", "load", "models", "suites"]

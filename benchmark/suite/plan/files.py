@@ -1,0 +1,88 @@
+"""A file of ``configs/suites`` becomes a suite of which every word is known."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydantic
+
+import methods as wing
+from benchmark import protocols, validity
+from benchmark.records import published
+from benchmark.suite.plan.model import models
+from benchmark.suite.plan.suite import Suite
+from core import cli
+from core.errors import BadValueError, DataError, UnknownNameError
+from core.names import BESIDE, BOARD
+
+SUITES = cli.CONFIGS / "suites"
+NOT_HERE = ("search", "search_storage", "resume", "evaluate")
+"""Flags of ``main.py`` that ask for something else than a training."""
+
+
+def suites(folder: Path = SUITES) -> list[str]:
+    """Names of the suites in the tree."""
+    return sorted(path.stem for path in folder.glob("*.yaml"))
+
+
+def load(name: str, folder: Path = SUITES) -> Suite:
+    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the field that is wrong."""
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        raise UnknownNameError("suite", name, suites(folder))
+    try:
+        suite = Suite(**{**cli.read_yaml(path), "name": name})
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        fields = ", ".join(field for field in Suite.model_fields if field != "name")
+        raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}") from error
+    if suite.trainings is not None and suite.trainings not in suites(folder):
+        raise UnknownNameError("suite", suite.trainings, suites(folder))
+    _check(suite)
+    return suite
+
+
+def _check(suite: Suite) -> None:
+    """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
+    for word in [*(suite.protocols or []), *suite.conventional]:
+        protocols.registry.check(word)
+    _check_check(suite)
+    check_methods(suite.words)
+    for word in suite.published:
+        published.name(word)
+    for field in ("protocols", "conventional", "folds"):
+        if twice := [str(word) for word, count in Counter(getattr(suite, field) or []).items() if count > 1]:
+            raise BadValueError(f"the suite {suite.name!r} has {', '.join(twice)} twice in {field}: leave one out")
+    for flag in NOT_HERE:
+        if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
+            raise BadValueError(f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out")
+    every = models(suite)
+    for training in (training for model in every for training in model.trainings):
+        if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
+            raise BadValueError(f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold")
+        if training.fold >= training.folds:
+            raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
+    if any(training.batch_size == "auto" for model in every for training in model.trainings):
+        raise BadValueError(f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number")
+    if twice := [name for name, count in Counter(model.id for model in every).items() if count > 1]:
+        told = "states a model twice, or two that differ in what no table shows (then write two suites)"
+        raise BadValueError(f"the suite {suite.name!r} {told}: {', '.join(twice)}")
+    if any(model.slow_images is not None for model in every) and BOARD not in suite.scored_by:
+        raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols")
+
+
+def _check_check(suite: Suite) -> None:
+    """The fields of a suite that is a validity check."""
+    if suite.check is not None:
+        validity.registry.check(suite.check)
+        if suite.protocols or suite.conventional:
+            raise BadValueError(f"the suite {suite.name!r} has a check, which scores by itself: leave protocols and conventional out")
+    elif suite.images is not None:
+        raise BadValueError(f"the suite {suite.name!r} has images, which only a check can draw: write slow_images, or a check")
+
+
+def check_methods(words: Sequence[str]) -> None:
+    """Raise ``UnknownNameError`` for a word that is no method, no group, no baseline and no ``path/to/file.py:Class``."""
+    for word in words:
+        if word not in (*BESIDE, *wing.GROUPS) and not wing.is_path(word):
+            wing.registry.check(word)

@@ -1,0 +1,65 @@
+"""What a suite's YAML states."""
+
+from typing import Annotated, Any
+
+import pydantic
+
+import methods
+from benchmark import protocols
+from core.names import BOARD, CLASSIFICATION, PAIRED
+
+
+class Suite(pydantic.BaseModel):
+    """One suite as its YAML states it."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """The file's name: the folder below ``results``."""
+    title: str
+    """One line above the tables."""
+    about: str
+    """What the numbers rest on and what they do not show; printed above the tables."""
+    how_to_get: str = ""
+    """What to do when the data is absent."""
+    train: dict[str, Any]
+    """Flags of ``main.py`` that all models of the suite share."""
+    init: dict[str, Any] | None = None
+    """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each model's."""
+    models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
+    """Flags per model; a list of values makes one model each."""
+    folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
+    """Folds whose held-out cases are pooled; none: the split named in ``train``."""
+    methods: list[str] | str = "all"
+    """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
+    slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may state its own."""
+    protocols: list[str] | None = None
+    """Words of protocols; none: all in ``benchmark/protocols``."""
+    conventional: list[str] = []
+    """Protocols that score the maps a second time as if their grid were the conventional one."""
+    published: list[str] = []
+    """Papers of ``benchmark/published`` whose numbers stand beside ours."""
+    check: str | None = None
+    """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods`` names."""
+    images: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many of the boxed images, drawn by patient, a check looks at; none: all."""
+    test_on: dict[str, Any] | None = None
+    """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and scored."""
+    trainings: str | None = None
+    """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none: its own."""
+
+    @property
+    def words(self) -> list[str]:
+        """Its methods and groups of methods, as they are registered."""
+        return [methods.spelled(word) for word in ([self.methods] if isinstance(self.methods, str) else self.methods)]
+
+    @property
+    def scored_by(self) -> list[str]:
+        """Its protocols."""
+        return [self.check] if self.check is not None else self.protocols or protocols.names()
+
+    @property
+    def recorded(self) -> list[str]:
+        """The protocols of all its records: those, the classifier's, and where methods are compared also ``benchmark.suite.paired``'s."""
+        return [*self.scored_by, CLASSIFICATION, *([PAIRED] if BOARD in self.scored_by else [])]

@@ -1,0 +1,45 @@
+"""The record of a scored cell and its rows per case, on disk."""
+
+import datetime
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import methods
+from benchmark import records
+from benchmark.maps.trained import Trained
+from benchmark.records import Cell, Record
+from benchmark.records.cases import write as write_cases
+from benchmark.suite.scorers import Scored
+from benchmark.training import provenance
+
+
+def record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:
+    """Write the record of ``cell``, and its rows per case, below the suite's ``folder``. Raises ``WriteError``.
+
+    ``shared``: see ``shared_fields``; ``seconds``: how long scoring took.
+    """
+    fields, rows = scored
+    if rows:
+        write_cases(rows, cell, folder)
+    records.write(Record(cell=cell, seconds=round(seconds, 3), method_name=_name(cell.method), **shared, **fields), folder)
+
+
+def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
+    """The fields that all records of a model share: weights, versions, provenance, what its data say of themselves."""
+    return {
+        "checkpoints": tuple(run.digest for run in trained),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
+        "training": provenance.read(trained[0].folder),
+        "scoring": provenance.of_scoring(),
+        "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "data": trained[0].data.describe,
+    }
+
+
+def _name(word: str) -> str:
+    """What the method of a file outside the tree calls itself; nothing for a word of the tree."""
+    return str(methods.get(word).name) if methods.is_path(word) else ""

@@ -1,0 +1,62 @@
+"""Where the records and tables of a run go: to what is published, or, where it is unlike the published plan, below ``runs/``."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import methods
+from benchmark import records
+from benchmark.records import Record
+from benchmark.records.record import PUBLISHED
+from benchmark.suite.plan import SUITES, Suite
+from config import RunConfig
+from core.names import ALWAYS
+
+RESULTS = Path("results")
+OWN = Path("runs/results")
+
+
+@dataclass(frozen=True)
+class ResultsFolder:
+    """The folder of a suite's records and tables."""
+
+    path: Path
+    reason: str = ""
+    """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
+
+    @property
+    def published(self) -> list[Record]:
+        """The published records of the suite, to stand beside others; none for the published folder itself."""
+        folder = RESULTS / self.path.name
+        if self.path.parent != OWN or folder not in records.suites(RESULTS):
+            return []
+        return [record.model_copy(update={"source": PUBLISHED}) for record in records.load(folder) if record.source == "run"]
+
+
+def base(config: RunConfig) -> Path:
+    """The folder of results that ``--results`` names, or the published one."""
+    return RESULTS if config.results is None else Path(config.results)
+
+
+def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
+    """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other."""
+    if config.results is not None:
+        return ResultsFolder(base(config) / suite.name)
+    reason = _unlike(suite, config)
+    return ResultsFolder((OWN if reason else RESULTS) / suite.name, reason)
+
+
+def _unlike(suite: Suite, config: RunConfig) -> str:
+    """In what a run differs from the published plan of its suite; nothing where it does not."""
+    if config.suites is not None and Path(config.suites).resolve() != SUITES.resolve():
+        return "a suite from another folder"
+    if RESULTS / suite.name not in records.suites(RESULTS):
+        return f"nothing is published of the suite {suite.name}"
+    if extra := _extra(suite, config.method):
+        return f"the published plan has no {', '.join(extra)}"
+    return "the published table has other columns" if config.columns else ""
+
+
+def _extra(suite: Suite, words: Sequence[str]) -> list[str]:
+    known = {*methods.expand(suite.words), *suite.words, *ALWAYS}
+    return [word for word in words if word not in known and word not in methods.GROUPS]

@@ -1,0 +1,113 @@
+"""A suite is planned, and for each model trained, explained, scored and recorded; then its tables are written.
+
+Nothing heavy is imported before a model has work to do: a suite whose records are all there costs seconds.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+from benchmark import records
+from benchmark.records import Record
+from benchmark.records.record import Status
+from benchmark.report import tables
+from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.plan import Suite
+from benchmark.suite.results_folder import ResultsFolder
+from benchmark.suite.selection import Work
+from config import RunConfig
+from core.errors import LocusError, WriteError
+from core.names import PAIRED
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a suite ended."""
+
+    counts: Counter[str]
+    """Status -> number of records that were run."""
+    stopped: tuple[str, ...]
+    """A sentence for each model that could not run."""
+    records: list[Record]
+    """All that the suite has now."""
+    folder: ResultsFolder
+    """Where they lie."""
+
+
+def run(name: str, config: RunConfig, report: Callable[[str], None]) -> Outcome:
+    """Run what is missing of suite ``name`` and write its tables.
+
+    ``report`` gets one line per step. A model that cannot run gives its cells records with the reason, and the others
+    go on. Raises ``LocusError`` for a bad suite and when the disk refuses.
+    """
+    suite = plan.load(name, selection.suites(config))
+    folder = results_folder.choose(suite, config)
+    selection.check_words(suite, config)
+    if folder.reason:
+        report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
+    existing = selection.existing_records(folder.path)
+    todo = selection.missing_cells(suite, config, existing)
+    total = sum(len(work.cells) for work in todo)
+    report(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
+    stopped = []
+    for work in todo:
+        report(f"  {work.model.id}: {len(work.cells)} cells")
+        if not config.dry_run:
+            stopped += _run_model(suite, work, config, folder.path)
+            if work is not todo[-1]:
+                records.pack(folder.path)  # the last model's stay at work until all that follows from them is packed too
+    if not config.dry_run:
+        existing = _table(suite, config, folder, existing, bool(todo))
+    return Outcome(Counter(record.status for record in existing if record.source == "run"), tuple(stopped), existing, folder)
+
+
+def _run_model(suite: Suite, work: Work, config: RunConfig, folder: Path) -> list[str]:
+    """Run the cells of one model; the sentence why it stopped, if it did."""
+    if training := selection.absent(work.model):
+        root = datasets.root_of(training.dataset, training.data_root_dir)
+        _give_up(work, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {suite.how_to_get}", folder)
+        return []
+    from benchmark.suite.model import run_model  # torch, numba and the wings are imported when there is work for them
+
+    try:
+        run_model(work.model, work.cells, Path(config.runs) / (suite.trainings or suite.name), folder, config)
+        return []
+    except WriteError:
+        raise
+    except LocusError as error:
+        _give_up(work, "failed", str(error), folder)
+        return [f"{suite.name}: {work.model.id}: {error}"]
+
+
+def _give_up(work: Work, status: Status, reason: str, folder: Path) -> None:
+    """A record with the reason for each cell that has no result yet: what was measured before is never lost to a typing error."""
+    measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
+    kept = [cell.key in measured for cell in work.cells]
+    for cell, keep in zip(work.cells, kept, strict=True):
+        if not keep:
+            records.write(Record(cell=cell, status=status, reason=reason), folder)
+    if any(kept):
+        log.warning("%s: %d records of earlier runs stay as they are: %s", work.model.id, sum(kept), reason)
+
+
+def _table(suite: Suite, config: RunConfig, folder: ResultsFolder, existing: list[Record], ran: bool) -> list[Record]:
+    """Finalize the suite's records and write its tables from them; the records that the tables show."""
+    from benchmark.suite.finalize import finalize  # its statistics would slow the start of a dry run and of every answer
+
+    planned = [cell for work in selection.planned_cells(suite, config) for cell in work.cells]
+    changed = ran or bool(records.at_work(folder.path)) or PAIRED in config.protocol
+    current = selection.existing_records(folder.path) if ran else existing
+    shown = _beside(finalize(suite, planned, current, folder.path, changed), folder.published)
+    tables.write(folder.path, title=suite.title, about=suite.about, records=shown, columns=config.columns)
+    return shown
+
+
+def _beside(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """A user's records and the published ones of other cells: those of the same cells are compared in words instead."""
+    keys = {record.key for record in records}
+    return [*records, *(record for record in published if record.key not in keys)]

@@ -1,0 +1,122 @@
+"""What scores a cell: a protocol, the classifier's predictions, the readers' boxes or a validity check. No network is needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from benchmark import protocols
+from benchmark.maps.cases import CaseStore
+from benchmark.maps.obtain import NoMapsError
+from benchmark.protocols.base import Result
+from benchmark.records import Cell
+from benchmark.statistics import strata
+from benchmark.suite import readers
+from benchmark.suite.classification import classification
+from benchmark.validity.base import Check
+from core.errors import LocusError, NotAvailableError, WriteError
+from core.names import BOARD
+
+Scored = tuple[dict[str, Any], list[dict[str, Any]]]
+"""The fields of a record that scoring its cell decides, and its rows per case."""
+
+
+class Scorer(Protocol):
+    """What scores one kind of cell."""
+
+    def score(self, cell: Cell) -> Scored:
+        """The fields and rows of ``cell``; status ``n/a`` or ``failed`` with the reason where it has no figure."""
+
+
+@dataclass(frozen=True)
+class ByClassifier:
+    """Scores the classifier's own predictions."""
+
+    store: CaseStore
+
+    def score(self, cell: Cell) -> Scored:
+        """AUROC and average precision on the held-out images."""
+        held_out = self.store.predictions[self.store.predictions["split"] == "test"]
+        return _fields(classification(held_out, self.store.findings, self.store.exclusive), "none"), []
+
+
+@dataclass(frozen=True)
+class ByReaders:
+    """Scores each radiologist's boxes against the others'."""
+
+    store: CaseStore
+
+    def score(self, cell: Cell) -> Scored:
+        """Their agreement; n/a where the data set keeps no reader's boxes."""
+        ask = lambda: readers.evaluate(self.store.trained, self.store.findings, cell.seed or 0, cell.images)  # noqa: E731
+        return _judged(_tried(ask), "none")
+
+
+@dataclass(frozen=True)
+class ByCheck:
+    """Asks a validity check about a method."""
+
+    check: Check
+
+    def score(self, cell: Cell) -> Scored:
+        """What the check says of the cell's method."""
+        return _judged(_tried(lambda: self.check.evaluate(cell.method, cell.seed or 0)), self.check.geometry)
+
+
+@dataclass(frozen=True)
+class ByProtocol:
+    """Scores a method's maps by the cell's protocol."""
+
+    store: CaseStore
+
+    def score(self, cell: Cell) -> Scored:
+        """The protocol's scores; rows per case carry the strata that the case is in."""
+        cases = _tried(lambda: self.store.cases(cell))
+        if isinstance(cases, LocusError):
+            return _none(cases), []
+        protocol, seed = protocols.get(cell.protocol)(), cell.seed or 0
+        validation = self.store.validation(cell) if protocol.chooses else []
+        result = protocol.evaluate(cases, self.store.findings, seed, validation)
+        fields = _fields(result, protocol.geometry)
+        if cell.protocol == BOARD:
+            fields["strata"] = strata.scores(result.rows, self.store.groups, self.store.findings, seed)
+        return fields, [self._with_strata(row) for row in result.rows]
+
+    def _with_strata(self, row: dict[str, Any]) -> dict[str, Any]:
+        case = row["image"], row["finding"]
+        return {**row, **{variable: known.get(case, "") for variable, known in self.store.groups.items()}}
+
+
+T = TypeVar("T")
+
+
+def _tried(ask: Callable[[], T]) -> T | LocusError:
+    """What ``ask`` gives, or the error that says why a method has no figure.
+
+    Maps that are not to be generated and a disk that refuses are no fault of the method: ``NoMapsError``, ``WriteError``.
+    """
+    try:
+        return ask()
+    except (NoMapsError, WriteError):
+        raise
+    except LocusError as error:
+        return error
+
+
+def _judged(result: Result | LocusError, geometry: str) -> Scored:
+    return (_none(result), []) if isinstance(result, LocusError) else (_fields(result, geometry), result.rows)
+
+
+def _none(error: LocusError) -> dict[str, Any]:
+    """The fields of a record without a number."""
+    return {"status": "n/a" if isinstance(error, NotAvailableError) else "failed", "reason": str(error)}
+
+
+def _fields(result: Result, geometry: str) -> dict[str, Any]:
+    remark = f"{len(result.failed)} failed cases, counted as misses: {result.failed[:3]}" if result.failed else ""
+    return {
+        "status": "failed" if result.failed else "ok",
+        "reason": remark,
+        "geometry": geometry,
+        "scores": tuple(result.scores),
+        "thresholds": result.thresholds,
+    }

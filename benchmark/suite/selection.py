@@ -1,0 +1,119 @@
+"""What the flags of ``python -m benchmark.run`` ask for: which suites, and which of their cells have to run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import methods
+from benchmark import records
+from benchmark.records import Cell, Record
+from benchmark.suite import plan
+from benchmark.suite.cells import cells
+from benchmark.suite.plan import ModelPlan, Suite
+from config import RunConfig, TrainConfig
+from core.errors import BadValueError, DataError
+from datasets.io import limits
+
+ABSENT = "the data is not there"
+"""How the reason of an n/a record begins that data can mend."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """The cells of one model that have to run."""
+
+    model: ModelPlan
+    cells: tuple[Cell, ...]
+
+
+def suites(config: RunConfig) -> Path:
+    """The folder of the suites' YAML files."""
+    return Path(config.suites) if config.suites else plan.SUITES
+
+
+def names(config: RunConfig) -> list[str]:
+    """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
+    known = plan.suites(suites(config))
+    if not known:
+        raise DataError(f"no suite in {suites(config)}: a suite is a YAML file there")
+    if not config.all and not config.suite:
+        raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
+    selected = known if config.all else list(dict.fromkeys(config.suite))
+    if config.data_root_dir and len(selected) > 1:
+        raise BadValueError("--data_root_dir is one data set's folder: give it with one --suite")
+    return selected
+
+
+def check_words(suite: Suite, config: RunConfig) -> None:
+    """Every word of ``--method`` and ``--protocol`` before anything runs, files imported: a typing error becomes no failed record."""
+    limits.check_count(config.threads or 1, "--threads")
+    plan.check_methods(config.method)
+    for word in filter(methods.is_path, config.method):
+        methods.get(word)
+    check_protocols(suite, config)
+
+
+def check_protocols(suite: Suite, config: RunConfig) -> None:
+    """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have; ``--all`` passes over such suites."""
+    other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
+    if other and not config.all:
+        raise BadValueError(f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.recorded)}")
+
+
+def has_protocol(suite: Suite, config: RunConfig) -> bool:
+    """Whether the suite has any of the protocols that the flags name; without the flag every suite does."""
+    return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
+
+
+def planned_cells(suite: Suite, config: RunConfig) -> list[Work]:
+    """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them."""
+    named = [word for word in config.method if word not in methods.GROUPS]
+    return [Work(model, tuple(cells(suite, model, named))) for model in plan.models(suite, overrides(config))]
+
+
+def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[Work]:
+    """The cells that have to run, model by model.
+
+    They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
+    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
+    """
+    known = {record.key: record for record in existing}
+    asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
+    todo = []
+    for work in planned_cells(suite, config):
+        has_data = absent(work.model) is None
+        chosen = [cell for cell in work.cells if (not asked or cell.method in asked) and (not by or cell.protocol in by)]
+        missing = tuple(cell for cell in chosen if not _keep(known.get(cell.key), config.overwrite, has_data))
+        if missing:
+            todo.append(Work(work.model, missing))
+    return todo
+
+
+def overrides(config: RunConfig) -> dict[str, object]:
+    """Flags of the door that reach every training of a suite."""
+    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir, "threads": config.threads}
+
+
+def has_files(training: TrainConfig) -> bool:
+    """Whether the folder of the data set's files exists; the phantom needs none."""
+    needs_files = training.dataset.split(":")[0] != "phantom"
+    return not needs_files or datasets.root_of(training.dataset, training.data_root_dir).is_dir()
+
+
+def absent(model: ModelPlan) -> TrainConfig | None:
+    """Whose files are absent: those of the training, or of the data set that it is scored on; None where both are there."""
+    return next((config for config in (model.trainings[0], model.scored_on) if not has_files(config)), None)
+
+
+def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
+    if record is None or overwrite == "always":
+        return False
+    if overwrite == "never" or record.status == "ok":
+        return True
+    return record.status == "n/a" and not (has_data and record.reason.startswith(ABSENT))
+
+
+def existing_records(folder: Path) -> list[Record]:
+    """The records of the suite ``folder``, in the order of their files; none where it never ran."""
+    return records.load(folder) if folder in records.suites(folder.parent) or records.at_work(folder) else []

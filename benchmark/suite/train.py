@@ -1,0 +1,29 @@
+"""The trainings of a model: finished ones are taken as they are, killed ones go on."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+from benchmark import training
+from benchmark.maps.trained import Trained
+from benchmark.suite.plan import ModelPlan, folder_name
+from core.errors import DataError
+
+
+def train(model: ModelPlan, runs: Path) -> list[Trained]:
+    """Every training of ``model`` below ``runs``; finished ones are taken as they are, killed ones go on.
+
+    Raises ``DataError`` for a finished one that saw other data than those at hand.
+    """
+    if model.init is not None:
+        start = training.fit(model.init, runs / folder_name(model.init, None))
+        trainings = [replace(config, init_from=str(start / "best.ckpt")) for config in model.trainings]
+    else:
+        trainings = list(model.trainings)
+    folders = [runs / folder_name(config, model.init) for config in trainings]
+    trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
+    for run in trained:
+        seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
+        if other := run.unlike(seen):
+            raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
+    return [replace(run, other=model.elsewhere) for run in trained]

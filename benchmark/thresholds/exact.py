@@ -1,0 +1,103 @@
+"""The best of all thresholds, found by a sweep over the critical ones instead of a grid.
+
+Every case says exactly where it hits (``benchmark.surface.critical``); the number of hits over thresholds is then a step function
+with known steps. What is chosen is the middle of the best step.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from benchmark.surface.batch import Index, Traces, Truth
+from benchmark.surface.critical import hits
+from benchmark.surface.trace import Trace
+from benchmark.thresholds.origins import DIGITS
+from core.types import FloatArray
+
+
+class Curves:
+    """N cases, each with its box at every threshold and the thresholds at which it hits: a ``thresholds.Chooser``."""
+
+    def __init__(self, traces: Sequence[Trace], truth: Sequence[FloatArray], above: float) -> None:
+        """``traces`` and ``truth``, (M,4) in the frame, of the same cases. A hit is IoU > ``above`` with any truth box."""
+        self.traces, self.truth = Traces.of(traces), Truth.of(truth)
+        each = [hits(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
+        self.of: Index = np.repeat(np.arange(len(each)), [len(ends) for ends in each])
+        self.ends: FloatArray = np.concatenate([np.zeros((0, 2)), *each])
+        """(K,2) the cases' intervals end to end, each that of the case ``of`` (K,)."""
+
+    def __len__(self) -> int:
+        """How many cases."""
+        return len(self.traces)
+
+    def best(self, some: Index) -> float:
+        """The threshold in [0,1) with most hits. Ties between steps go to the larger mean IoU at their middles, then to the lowest."""
+        asked = np.zeros(len(self), dtype=bool)
+        asked[some] = True
+        found = steps(self.ends[asked[self.of]])
+        tied = found.middles[found.count == found.count.max()]
+        return float(tied[self.iou(some, tied).sum(0).round(DIGITS).argmax()])
+
+    def boxes(self, thresholds: ArrayLike) -> FloatArray:
+        """(N,) thresholds -> (N,4) each case's box at its own; nan where there is none, and at nan."""
+        return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
+
+    def iou(self, some: Index, thresholds: FloatArray) -> FloatArray:
+        """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 where there is no box."""
+        found = self.traces.boxes(some, np.broadcast_to(thresholds, (len(some), len(thresholds))))
+        overlap, _ = self.truth.overlaps(found.reshape(-1, 4), np.repeat(some, len(thresholds)))
+        return overlap.reshape(len(some), len(thresholds))
+
+    def contenders(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps, the only ones that a resample can choose.
+
+        M is that of the finding with most; the others' remaining columns are without hits.
+        """
+        held = []
+        for finding in np.unique(findings):
+            known = steps(self.ends[(findings == finding)[self.of]])
+            held.append((finding, known.middles[known.peak]))
+        out = np.zeros((len(self), max((len(at) for _, at in held), default=0)), dtype=bool)
+        for finding, at in held:
+            own = np.flatnonzero((findings == finding)[self.of])
+            low, high = self.ends[own, :1], self.ends[own, 1:]
+            np.logical_or.at(out[:, : len(at)], self.of[own], (at >= low) & (at < high))
+        return out
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """How many of some cases hit, as a function of the threshold: exact."""
+
+    levels: FloatArray
+    """(C+1,) critical thresholds, ascending."""
+    count: NDArray[np.int64]
+    """(C,) cases that hit between two neighbouring ones."""
+    peak: NDArray[np.bool_]
+    """(C,) whether neither neighbour has all its hits: however cases are weighted, one of these steps is a best one."""
+
+    @property
+    def middles(self) -> FloatArray:
+        """(C,) the middle of each step."""
+        return (self.levels[1:] + self.levels[:-1]) / 2
+
+
+def steps(ends: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
+    """(K,2) intervals in which cases hit -> how many hit, at all thresholds from ``low`` to ``high``.
+
+    Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
+
+    >>> found = steps([[.1, .5], [.3, .9]])
+    >>> found.levels.tolist(), found.count.tolist()
+    ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
+    """
+    inside = np.clip(np.asarray(ends, dtype=np.float64).reshape(-1, 2), low, high)
+    levels, place = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
+    begin, end = place[:-2].reshape(-1, 2).T
+    gained, lost = (np.bincount(places, minlength=len(levels)) for places in (begin, end))
+    count = (gained - lost).cumsum()[:-1]
+    peak = (gained[:-1] > 0) & (lost[1:] > 0)  # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    peak[count.argmax()] = True
+    return Steps(levels, count, peak)

@@ -1,0 +1,103 @@
+"""Where a score threshold comes from: who chooses, and for whom.
+
+A threshold that is chosen on the truth which it is scored on flatters (origin ``oracle``, an upper bound). Cross-fitted:
+the patients are dealt into folds, each fold's threshold is chosen on the others, so every case is scored once and never at
+a threshold that its own patient helped to choose. ``validation``: chosen on images of the validation split, within one
+training, since another network's maps are on another scale. Each per finding, or one threshold ``shared`` by all findings:
+then every case has one say, as in the pooled curve of Choe et al. 2020. ``fixed`` and ``otsu`` look at no truth at all.
+
+How the best threshold of some cases is found is the chooser's: from a list in ``benchmark.thresholds.sampled``, of all numbers in
+``benchmark.thresholds.exact``.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.records.record import Origin
+from benchmark.statistics.who import SHARED, Who
+from core.seeds import patient_folds
+from core.types import FloatArray
+
+Way = tuple[Origin, str]
+"""An origin and, for thresholds that all findings share, the suffix of its metrics."""
+Chosen = Mapping[Way, FloatArray]
+"""(N,) the threshold of each case, nan where nobody could choose one."""
+
+FOLDS = 5
+DIGITS = 12
+"""Thresholds and mean qualities that differ less are equal: only rounding parts them."""
+CROSSED: Way = ("cross-fitted", "")
+"""The honest one, per finding."""
+
+
+class Chooser(Protocol):
+    """Cases with truth, whatever is known of them."""
+
+    def best(self, some: NDArray[np.int64]) -> float:
+        """The best threshold of ``some`` of the cases, at least one."""
+
+
+def choose(on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None) -> dict[Way, FloatArray]:
+    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case; ``who`` tells whose they are.
+
+    ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
+    """
+    out: dict[Way, FloatArray] = {}
+    for shared, suffix in ((False, ""), (True, SHARED)):
+        out["cross-fitted", suffix] = cross_fitted(on, who, default, seed, shared)
+        out["oracle", suffix] = oracle(on, who, shared)
+        if validation is not None:
+            out["validation", suffix] = validated(*validation, who, shared)
+    return out
+
+
+def oracle(on: Chooser, who: Who, shared: bool = False) -> FloatArray:
+    """(N,) the best threshold of the very cases that are scored at it."""
+    chosen = np.full(len(who.findings), np.nan)
+    for group in who.groups(shared):
+        if group.any():
+            chosen[group] = on.best(np.flatnonzero(group))
+    return chosen
+
+
+def cross_fitted(on: Chooser, who: Who, default: float, seed: int = 0, shared: bool = False) -> FloatArray:
+    """(N,) the best threshold of the other folds' patients; the ``default`` where they have no such case: nobody can choose there."""
+    chosen, fold = np.full(len(who.findings), float(default)), patient_folds(who.patients.tolist(), FOLDS, seed)
+    for group in who.groups(shared):
+        for number in np.unique(fold[group]):
+            others = np.flatnonzero(group & (fold != number))
+            if len(others):
+                chosen[group & (fold == number)] = on.best(others)
+    return chosen
+
+
+def validated(on: Chooser, they: Who, who: Who, shared: bool = False) -> FloatArray:
+    """(N,) the best threshold of ``they``, the validation cases on which ``on`` rests, of the same training; nan without any."""
+    chosen = np.full(len(who.findings), np.nan)
+    for group in who.groups(shared):
+        for number in np.unique(who.trainings[group]):
+            finding = they.findings == who.findings[group.argmax()]
+            voters = np.flatnonzero((they.trainings == number) & (finding | shared))
+            if len(voters):
+                chosen[group & (who.trainings == number)] = on.best(voters)
+    return chosen
+
+
+def stated(chosen: Chosen, findings: NDArray[np.str_], values: Sequence[object] | None = None) -> dict[Origin, dict[str, list[object]]]:
+    """Origin -> finding (or ``@shared``) -> the distinct thresholds that were chosen, ascending: what a record states.
+
+    Numbers to six digits, or the ``values`` of a list at the chosen places. Empty where nobody could choose.
+    """
+    out: dict[Origin, dict[str, list[object]]] = {}
+    for (origin, suffix), levels in chosen.items():
+        for name, own in [(SHARED, levels)] if suffix else _by_finding(levels, findings):
+            distinct = np.unique(own[np.isfinite(own)].round(6)).tolist()
+            out.setdefault(origin, {})[name] = distinct if values is None else [values[int(place)] for place in distinct]
+    return out
+
+
+def _by_finding(levels: FloatArray, findings: NDArray[np.str_]) -> Iterator[tuple[str, FloatArray]]:
+    return ((str(finding), levels[findings == finding]) for finding in np.unique(findings))

@@ -1,0 +1,55 @@
+"""A run of our own from another project's weights, held against the network that the flags name."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import backbones
+from backbones import Classifier
+from benchmark.training import checkpoints, data, fitting, machine, runs
+from benchmark.training.prepare import pooling
+from config import ConvertConfig, TrainConfig
+from core.errors import BadValueError, DataError, NotAvailableError
+from core.files import atomic
+
+
+def run(config: ConvertConfig) -> Path:
+    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint`` into ``config.output_dir``; that folder.
+
+    Raises ``DataError`` where the weights are not those of the network, with the numbers of missing and unexpected ones.
+    """
+    if config.checkpoint is None or config.output_dir is None:
+        raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, the run to make of them")
+    if (folder := Path(config.output_dir)).is_dir() and any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
+        raise BadValueError(f"--output_dir {folder} holds a run already: choose another folder")
+    machine.configure_torch(config.threads)
+    given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
+    recipe = TrainConfig(**given)
+    findings = _findings(config, recipe)
+    model = backbones.build(recipe.backbone, len(findings), pooling(recipe), recipe.attention_map, dropout=recipe.dropout)
+    fitting.adopt(model, checkpoints.weights(config.checkpoint), config.checkpoint)
+    runs.write_config(recipe, folder)
+    _write(folder / "best.ckpt", recipe, model, findings)
+    return folder
+
+
+def _findings(config: ConvertConfig, recipe: TrainConfig) -> tuple[str, ...]:
+    """What the outputs stand for: as typed, else those of the data set."""
+    if config.findings:
+        if twice := sorted({name for name in config.findings if config.findings.count(name) > 1}):
+            raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
+        if recipe.num_classes not in (None, len(config.findings)):
+            raise BadValueError(f"--findings names {len(config.findings)}, --num_classes is {recipe.num_classes}: leave one of them out")
+        return config.findings
+    try:
+        return data.load(recipe, "test").findings
+    except (DataError, NotAvailableError) as error:
+        raise BadValueError(f"name what the outputs stand for with --findings, in their order: {error}") from error
+
+
+def _write(path: Path, recipe: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> None:
+    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
+    with atomic(path) as temporary:
+        torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)

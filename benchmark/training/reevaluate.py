@@ -1,0 +1,50 @@
+"""``--evaluate``: a finished run, or one made of another project's weights, says what it is worth, from best.ckpt and its data."""
+
+import dataclasses
+import json
+from collections.abc import Set
+from pathlib import Path
+
+from benchmark.training import checkpoints, data, machine, memory, runs
+from benchmark.training.evaluate import HELD_OUT, evaluate
+from config import WHERE, TrainConfig
+from core.errors import BadValueError, DataError, examples
+
+OTHER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
+"""Flags in which an evaluation may differ from the training."""
+FACTS = ("best_epoch", "epochs", "train", "process_seconds")
+"""What metrics.json says of the training, which stays as it is."""
+
+
+def again(config: TrainConfig, typed: Set[str]) -> Path:
+    """Evaluate the run of ``config.evaluate`` (its folder or best.ckpt) with its own flags, under those ``typed`` or in a file.
+
+    The same machine writes the same bytes again. Raises ``DataError`` where no finished run is there or its data set lacks
+    one of its findings, ``BadValueError`` for flags that would be another training's.
+    """
+    given = Path(str(config.evaluate))
+    folder = given if given.is_dir() else given.parent
+    trained = (folder / "last.ckpt").exists() or not (folder / "best.ckpt").exists()  # benchmark.convert writes best.ckpt alone
+    if trained and not runs.done(folder):
+        raise DataError(f"--evaluate {given}: no finished run is there (no metrics.json); give the folder of one, or --resume it first")
+    best = folder / "best.ckpt"
+    content = checkpoints.read(best)
+    own, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
+    if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(own, name)):
+        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}")
+    own = dataclasses.replace(own, **{name: getattr(config, name) for name in typed - {"evaluate"}})
+    stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
+    machine.configure_torch(own.threads)
+    sides = {split: _labelled(data.decode(own, data.load(own, split)), findings, own) for split in HELD_OUT}
+    with memory.enough("lower --batch_size"):
+        evaluate(folder, own, sides, {name: stated[name] for name in FACTS if name in stated})
+    return folder
+
+
+def _labelled(side: data.Side, findings: tuple[str, ...], config: TrainConfig) -> data.Side:
+    """``side`` with its labels in the order of the network's ``findings``. Raises ``DataError`` for one that the data lack."""
+    if unknown := [name for name in findings if name not in side.findings]:
+        there = examples(side.findings, len(side.findings))
+        raise DataError(f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {there}")
+    order = [side.findings.index(name) for name in findings]
+    return dataclasses.replace(side, findings=findings, labels=side.labels[:, order])

@@ -1,0 +1,130 @@
+"""The doctor on folders with one planted illness each."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.check import dataset as doctor
+from benchmark.check.dataset.checks import answers
+from benchmark.check.dataset.run import counts
+from benchmark.check.dataset.scan import read
+from config import DoctorConfig
+from core.errors import DataError, LeakError
+
+pytestmark = pytest.mark.planted
+ROWS = ["a.png,p1,train,1,0", "b.png,p2,val,0,", "c.png,p3,test,1,0", "d.png,p4,test,0,1"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for i, name in enumerate("abcd"):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (40, 30), dtype=np.uint8)).save(folder / f"{name}.png")
+    (folder / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS]))
+    (folder / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,2,3,10,12\nc.png,Mass,12,3,20,12\n")
+    return folder
+
+
+def config(root: Path) -> DoctorConfig:
+    return DoctorConfig(name="folder", root=str(root), output=str(root.parent / "out"))
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    """What is not well, but for the one validation image of these folders."""
+    found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
+    return found
+
+
+def test_healthy_data_is_told_so_and_the_page_lies_below_the_output(root: Path):
+    told: list[str] = []
+    assert doctor.run(config(root), told.append) == []
+    assert "folder: nothing is wrong" in told[-1]
+    assert sorted(path.name for path in (root.parent / "out" / "folder").iterdir()) == ["report.md", "samples.png"]
+    assert "| test    | Mass      |" in (root.parent / "out" / "folder" / "report.md").read_text()
+
+
+@pytest.mark.byhand
+def test_counts_are_per_split_and_finding(root: Path):
+    rows = {row[:2]: row[2:] for row in counts(read(config(root)))}
+    assert rows["test", "Mass"] == (1, 1, 0, 2, 1)
+    assert rows["val", "Nodule"] == (0, 0, 1, 0, 0)
+
+
+def test_the_same_pixels_in_two_splits_and_their_labels_are_wrong(root: Path):
+    shutil.copy(root / "a.png", root / "d.png")
+    assert verdicts(root) == {
+        "duplicate images": "wrong 1: across splits: a.png (train) = d.png (test)",
+        "duplicates whose labels differ": "wrong 1: a.png (train) = d.png (test): Mass, Nodule",
+    }
+
+
+def test_a_duplicate_within_a_split_is_a_note(root: Path):
+    shutil.copy(root / "c.png", root / "d.png")
+    assert verdicts(root)["duplicate images"].startswith("note 1: within a split")
+
+
+def test_of_many_duplicates_one_of_each_split_is_named_and_the_rest_counted(root: Path):
+    rows = [f"{i}.png,q{i},train,1,0" for i in range(9)]
+    for name in [*range(9), "d"]:
+        shutil.copy(root / "b.png", root / f"{name}.png")
+    (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *rows]))
+    told = "wrong 1: across splits: 0.png (train) = b.png (val) = d.png (test) = 1.png (train) and 7 more"
+    assert verdicts(root)["duplicate images"] == told
+
+
+def test_an_unreadable_file_is_named(root: Path):
+    (root / "a.png").write_bytes(b"PK")
+    assert "a.png: it is no image" in verdicts(root)["unreadable files"]
+
+
+def test_a_box_of_an_absent_finding_is_a_note_and_a_clipped_one_too(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nd.png,Mass,2,3,100,12\n")
+    assert verdicts(root) == {
+        "boxes of a finding whose label is not 1": "note 1: d.png Mass",
+        "warnings while loading": f"note 1: {root}/boxes.csv: 1 boxes reach past the image's edge and were clipped",
+    }
+
+
+def test_images_without_a_file_are_wrong_and_named(root: Path):
+    (root / "d.png").unlink()
+    named = f"note 1: {root}: 1 of 2 test images have no file and are left out: d.png"
+    assert verdicts(root) == {"listed images without a file": "wrong 1: test 1", "warnings while loading": named}
+
+
+def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,.1,.2,.5,.6\n")
+    with pytest.raises(DataError, match=r"1 boxes narrower than a pixel: c.png Mass \[0.1, 0.2, 0.5, 0.6\]; .* multiply shares of it"):
+        read(config(root))
+
+
+def test_a_box_of_which_the_image_holds_less_than_a_pixel_is_wrong(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,29.5,3,40,12\n")
+    assert verdicts(root)["boxes outside or narrower than a pixel"] == "wrong 1: c.png Mass"
+
+
+def test_a_hundred_validation_images_choose_without_a_note(root: Path):
+    for i in range(99):
+        shutil.copy(root / "b.png", root / f"{i}.png")
+    (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *(f"{i}.png,q{i},val,0," for i in range(99))]))
+    assert next(answer for answer in answers(read(config(root))) if answer.question == "validation images").seen == "100"
+
+
+def test_a_box_wholly_outside_is_told_with_its_split(root: Path):
+    (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,50,3,100,12\n")
+    assert "1 boxes that are empty or wholly outside their image: c.png Mass" in verdicts(root)["splits that load"]
+
+
+def test_a_frame_of_another_shape_is_wrong(root: Path):
+    (root / "labels.csv").write_text("image,split,width,height,Mass\na.png,train,30,40,1\nb.png,val,30,40,1\nc.png,test,40,40,1\n")
+    assert verdicts(root) == {"shape of image and frame": "wrong 1: c.png is 30x40, its frame 40x40"}
+
+
+def test_a_patient_on_both_sides_is_a_sentence(root: Path):
+    (root / "labels.csv").write_text((root / "labels.csv").read_text().replace("p4", "p1"))
+    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+        read(config(root))

@@ -1,0 +1,47 @@
+"""Whatever a user calls a finding, the one that is meant is found, or those there are are named."""
+
+import pytest
+
+from benchmark.heatmap.labels import match
+from core.errors import UnknownNameError
+
+COVID = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
+NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("label", "findings", "meant"),
+    [
+        ("covid_19", COVID, "COVID-19"),
+        ("covid", COVID, "COVID-19"),
+        ("Covid 19", ("COVID", "Normal"), "COVID"),
+        ("lung_opacity", COVID, "Lung Opacity"),
+        ("LUNG-OPACITY", COVID, "Lung Opacity"),
+        ("viral_pneumonia", COVID, "Viral Pneumonia"),
+        ("pneumonia", COVID, "Viral Pneumonia"),
+        ("pneumonia", NIH, "Pneumonia"),
+        ("pleural effusion", NIH, "Effusion"),
+        ("pleuralthick", ("Pleural_Thickening", "Mass"), "Pleural_Thickening"),
+        ("no find", ("No Finding", "Mass"), "No Finding"),
+    ],
+)
+def test_spelling_does_not_matter(label, findings, meant):
+    assert match(label, findings) == meant
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("label", "findings"),
+    [("abnormal", COVID), ("non-covid-19", COVID), ("normal", ("Abnormal", "Mass")), ("pneumonia", ("Negative for Pneumonia", "Typical"))],
+)
+def test_the_opposite_is_never_meant(label, findings):
+    with pytest.raises(UnknownNameError):
+        match(label, findings)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("label", ["pneumo", "mas", "", "fracture", "19"])
+def test_what_fits_none_or_two_is_told_those_there_are(label):
+    with pytest.raises(UnknownNameError, match="Cardiomegaly"):
+        match(label, NIH)

@@ -1,0 +1,39 @@
+"""Pictures draw boxes at the threshold that a suite chose for the network, and say so."""
+
+import pytest
+
+from benchmark.heatmap.threshold import Thresholds
+from benchmark.records import Cell, Record, pack, write
+from config import HeatmapConfig
+
+CHOSEN = {"validation": {"Mass": [0.8]}, "cross-fitted": {"Mass": [0.1], "Nodule": [0.5, 0.7, 0.6]}, "fixed": {"Mass": [0.5]}}
+
+
+@pytest.fixture
+def config(tmp_path):
+    folder = tmp_path / "runs" / "results" / "tiny"
+    for alignment, thresholds in (("aligned", CHOSEN), ("conventional", {"validation": {"Mass": [0.2]}})):
+        cell = Cell(dataset="phantom", method="cam", protocol="locus", alignment=alignment)
+        write(Record(cell=cell, checkpoints=("abc",), thresholds=thresholds), folder)
+    pack(folder)
+    return lambda **flags: HeatmapConfig(runs=str(tmp_path / "runs"), **flags)
+
+
+def test_a_threshold_of_validation_images_comes_first_then_the_median_of_the_folds(config):
+    thresholds = Thresholds(config(), "abc")
+    assert thresholds.of("cam", "Mass") == (0.8, "validation")
+    assert thresholds.of("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
+
+
+def test_another_placement_has_its_own(config):
+    assert Thresholds(config(alignment="conventional"), "abc").of("cam", "Mass") == (0.2, "validation")
+
+
+@pytest.mark.parametrize(("digest", "method", "finding"), [("xyz", "cam", "Mass"), ("abc", "gradcam", "Mass"), ("abc", "cam", "Effusion")])
+def test_what_no_suite_chose_is_half_and_called_fixed(config, digest, method, finding):
+    assert Thresholds(config(), digest).of(method, finding) == (0.5, "fixed")
+
+
+def test_a_typed_threshold_wins_and_another_layer_has_none(config):
+    assert Thresholds(config(threshold=0.3), "abc").of("cam", "Mass") == (0.3, "fixed")
+    assert Thresholds(config(layer="layer3"), "abc").of("cam", "Mass") == (0.5, "fixed")

@@ -1,0 +1,308 @@
+"""From a trained model to cases: made once, then read from the disk, and the same images for every slow method."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+import methods
+from benchmark import records
+from benchmark.explain import explain
+from benchmark.maps.cases import make_cases
+from benchmark.maps.obtain import obtain, obtain_validation
+from benchmark.maps.requests import built, request
+from benchmark.maps.trained import Trained, select_samples, subset
+from benchmark.maps.untrained import Untrained
+from benchmark.suite import cells, plan
+from benchmark.suite.explain import explain
+from benchmark.suite.model import run_model
+from benchmark.suite.train import train
+from config import EngineFlags
+from core.errors import LocusError, NotAvailableError
+from core.frames import Grid
+from core.types import Sample
+from datasets.io import transforms
+
+FLAGS = EngineFlags()
+WORDS = ["cam", "pcam", "ablationcam", "saliency", "noise", "prior", "truth"]
+TRAIN = {
+    "dataset": "phantom:train=32,val=16,test=56", "backbone": "custom", "img_size": 64, "pretrained": False, "epochs": 1, "batch_size": 16,
+    "threads": 1, "logger": ["csv"], "plots": False,
+}  # fmt: skip
+MINE = """
+import methods
+class Mine(methods.GradientMethod):
+    name = "mine"
+    def weights(self, A, G):
+        return G.mean((-2, -1), keepdim=True) ** 1
+"""
+
+
+def suite(**fields):
+    return plan.Suite(**{"name": "s", "title": "S", "about": "A.", "train": TRAIN, "models": [{"global_pool": "AVG"}], **fields})
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    (model,) = plan.models(suite(), {"cache_dir": str(folder / "cache")})
+    return train(model, folder / "runs")
+
+
+@pytest.fixture(scope="module")
+def first(trained, tmp_path_factory):
+    """The folder of the maps and what the run that made them scored."""
+    folder = tmp_path_factory.mktemp("maps")
+    return folder, obtain(trained, WORDS, folder, FLAGS, 6)
+
+
+def again(trained):
+    """The same trainings as another run meets them."""
+    return [Trained(run.config, run.folder) for run in trained]
+
+
+def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
+    cam = first[1]["cam"]
+    assert len(cam.index.images) == len(trained[0].cases) > 32
+    assert len(cam.values) == len(cam.index.images) * 8
+    assert all(peak for row in cam.index.peaks for peak in row)
+
+
+def test_every_method_keeps_its_own_grid(first):
+    assert first[1]["cam"].index.grid == first[1]["truth"].index.grid != first[1]["prior"].index.grid
+    assert first[1]["prior"].values.shape[1:] == (32, 32)
+    assert first[1]["saliency"].index.grid == Grid((64, 64), (1, 1), (0, 0))
+    assert first[1]["saliency"].values.shape == (6 * 8, 64, 64)
+
+
+def test_a_later_run_scores_the_same_bytes_and_needs_no_model(trained, first):
+    folder, before = first
+    later = again(trained)
+    digests = [(run.digest, run.pixels_digest) for run in later]  # what a key holds of the checkpoint and the images
+    hidden = later[0].checkpoint.rename(later[0].folder / "hidden")
+    try:
+        after = obtain(later, WORDS, folder, FLAGS, 6)
+    finally:
+        hidden.rename(later[0].checkpoint)
+    assert digests
+    for word in set(WORDS) - {"pcam"}:
+        for one, other in zip(make_cases(trained, before[word], "aligned", 6), make_cases(later, after[word], "aligned", 6), strict=True):
+            assert one.map.tobytes() == other.map.tobytes()
+            assert isinstance(one.map, np.memmap)
+            assert one.map.dtype == np.float16
+            assert one.grid == other.grid
+
+
+def test_a_method_without_an_answer_gives_its_reason_in_both_runs(trained, first):
+    folder, before = first
+    assert isinstance(before["pcam"], NotAvailableError)
+    assert "PCAM" in str(before["pcam"])
+    assert str(obtain(again(trained), ["pcam"], folder, FLAGS)["pcam"]) == str(before["pcam"])
+    assert not (folder / "pcam.npy").exists()
+
+
+def test_a_truncated_file_is_told_and_made_again(trained, first, tmp_path, caplog):
+    made = obtain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes()
+    whole = (tmp_path / "cam.npy").read_bytes()
+    (tmp_path / "cam.npy").write_bytes(whole[:-100])
+    assert obtain(trained, ["cam"], tmp_path, FLAGS)["cam"].values.tobytes() == made
+    assert (tmp_path / "cam.npy").read_bytes() == whole
+    assert "are broken" in caplog.text
+
+
+BREAKS = """
+import methods
+from core.errors import NotAvailableError
+class Breaks(methods.Method):
+    name = "breaks"
+    needs = frozenset({"features"})
+    asked = 0
+    def maps(self, evidence):
+        Breaks.asked += 1
+        if Breaks.asked >= WHEN:
+            raise ERROR("out of luck")
+        return evidence.A[:, :1].expand(-1, len(evidence.findings), -1, -1)
+"""
+
+
+@pytest.fixture
+def breaks(tmp_path):
+    """breaks(when, error): the word of a method that raises ``error`` when it is asked for the ``when``th batch."""
+
+    def write(when, error):
+        (tmp_path / "breaks.py").write_text(BREAKS.replace("WHEN", str(when)).replace("ERROR", error))
+        return f"{tmp_path}/breaks.py:Breaks"
+
+    return write
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_method_that_breaks_fails_alone_leaves_nothing_and_is_tried_again(trained, first, breaks, tmp_path, batch):
+    word, folder = breaks(batch, "RuntimeError"), tmp_path / "maps"
+    found = obtain(trained, ["cam", word], folder, FLAGS)
+    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(found[word], LocusError)
+    assert not isinstance(found[word], NotAvailableError)
+    assert "out of luck" in str(found[word])
+    assert {path.name for path in folder.iterdir()} == {"cam.npy", "cam.json"}
+    assert "out of luck" in str(obtain(trained, [word], folder, FLAGS)[word])
+    mended = breaks(99, "RuntimeError")
+    assert len(obtain(trained, [mended], folder, FLAGS)[mended].values) == len(found["cam"].values)
+
+
+def test_a_method_that_has_no_answer_to_a_later_batch_has_none_and_changes_no_other(trained, first, breaks, tmp_path):
+    word, folder = breaks(2, "NotAvailableError"), tmp_path / "maps"
+    found = obtain(trained, ["cam", word], folder, FLAGS)
+    assert found["cam"].values.tobytes() == first[1]["cam"].values.tobytes()
+    assert isinstance(found[word], NotAvailableError)
+    assert len(list(folder.glob("*.npy"))) == 1
+    assert str(obtain(again(trained), [word], folder, FLAGS)[word]) == "out of luck"
+
+
+def test_a_method_that_changes_the_shape_of_its_maps_fails_alone(trained, breaks, tmp_path):
+    word = breaks(2, "RuntimeError")
+    file = tmp_path / "breaks.py"
+    file.write_text(file.read_text().replace('raise RuntimeError("out of luck")', "return evidence.class_maps[..., :-1]"))
+    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert "they must be alike" in str(found[word])
+    assert len(found["cam"].values)
+
+
+@pytest.mark.parametrize(("line", "told"), [("1 / 0", "ZeroDivisionError"), ("import nowhere_at_all", "nowhere_at_all")])
+def test_a_method_that_cannot_be_built_fails_alone(trained, breaks, tmp_path, line, told):
+    word = breaks(1, "RuntimeError")
+    file = tmp_path / "breaks.py"
+    file.write_text(file.read_text() + f"    def __init__(self):\n        {line}\n")
+    found = obtain(trained, ["cam", word], tmp_path / "maps", FLAGS)
+    assert told in str(found[word])
+    assert len(found["cam"].values)
+
+
+def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trained, breaks, tmp_path):
+    word = breaks(1, "RuntimeError")
+    small = suite(methods=["cam", word], protocols=["pointing"])
+    (model,) = plan.models(small, {"cache_dir": trained[0].config.cache_dir})
+    chosen, place = cells.cells(small, model), tmp_path / "results"
+    for cell in chosen:
+        records.write(records.Record(cell=cell, reason="old"), place)
+    run_model(model, [cell for cell in chosen if cell.method in ("cam", word)], trained[0].folder.parent, place, FLAGS)
+    found = {record.cell.method: record for record in records.load(place)}
+    assert {name: record.status for name, record in found.items() if record.status != "ok"} == {word: "failed"}
+    assert "out of luck" in found[word].reason
+    assert found["cam"].scores
+    assert found["center"].reason == "old"
+
+
+def test_a_changed_method_is_explained_anew(trained, tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    before = obtain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
+    file.write_text(MINE.replace("** 1", "* -1.0"))
+    after = obtain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
+    assert before != after
+    assert len(list((tmp_path / "maps").glob("*.npy"))) == 1
+
+
+def keys(trained, *words, slow_images=None):
+    return [request(trained, word, built(word), trained[0].folder, slow_images).key for word in words]
+
+
+def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
+    assert keys(trained, "noise") == keys(trained, "noise:seed=0") != keys(trained, "noise:seed=1")
+    assert keys(trained, "cam") == keys(trained, "cam", slow_images=6)
+    assert keys(trained, "ablationcam") != keys(trained, "ablationcam", slow_images=6)
+    assert len({*keys(trained, *WORDS)}) == len(WORDS)
+    for change in ({"global_pool": "MAX"}, {"img_size": 96}):
+        assert keys([Trained(replace(trained[0].config, **change), trained[0].folder)], "cam") != keys(trained, "cam")
+    elsewhere = Trained(replace(trained[0].config, threads=2, model_save_dir="elsewhere"), trained[0].folder)
+    assert keys([elsewhere], "cam") == keys(trained, "cam")
+
+
+def test_the_maps_of_one_method_do_not_depend_on_the_others_beside_it(trained, first, tmp_path):
+    alone = obtain(trained, ["cam"], tmp_path, FLAGS)["cam"]
+    assert alone.values.tobytes() == first[1]["cam"].values.tobytes()
+
+
+def test_slow_methods_explain_some_images_and_the_others_all_of_them(trained, first):
+    few = tuple(sample.image_id for sample in select_samples(trained, 6))
+    assert len(few) == 6
+    assert first[1]["ablationcam"].index.images == few
+    assert set(few) < set(first[1]["cam"].index.images)
+    assert [case.image_id for case in make_cases(trained, first[1]["cam"], "aligned", 6)][::8] == list(few)
+
+
+def test_slow_methods_explain_patient_after_patient_the_same_for_every_model_and_deal_of_folds():
+    def sample(name):
+        return Sample(name, name[0], (64, 64), np.zeros(0, np.float32), {}, lambda: np.zeros((64, 64), np.uint8))
+
+    def names(samples, count, seed=0):
+        return [each.image_id for each in subset(samples, count, seed)]
+
+    every = list(map(sample, ("a1", "b1", "a2", "c1", "b2", "c2")))
+    found = {count: names(every, count) for count in range(1, 8)}
+    assert [len(each) for each in found.values()] == [1, 2, 3, 4, 5, 6, 6]
+    assert all(set(found[count]) < set(found[count + 1]) for count in range(1, 6))
+    assert [len({name[0] for name in found[count]}) for count in (2, 4, 6)] == [1, 2, 3]
+    assert sorted(names(every[3:] + every[:3], 2)) == sorted(found[2])
+    assert len({tuple(names(every, 2, seed)) for seed in range(9)}) == 3
+
+
+def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(trained, first, tmp_path):
+    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
+    run_model(model, chosen, trained[0].folder.parent, tmp_path / "results", FLAGS)
+    found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
+    n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
+    assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}
+    assert n["cam", 6]["rests_on"] == n["ablationcam", 6]["rests_on"]
+    assert n["cam", 6]["rests_on"]["explained images"] == 6
+    assert "explained images" not in n["cam", None]["rests_on"]
+    scored = {key: next(s["n"] for s in r["scores"] if s["metric"] == "hit@iou.3") for key, r in n.items()}
+    assert scored["cam", 6] == scored["ablationcam", 6] < scored["cam", None]
+
+
+def test_the_untrained_network_is_the_same_architecture_with_the_weights_of_a_seed(trained, tmp_path):
+    (run,) = trained
+    one, other = (Untrained(config, run.folder) for config in (run.config, replace(run.config, seed=1)))
+    weights, again_, others, learned = (each.model("cpu").state_dict() for each in (one, one, other, run))
+    assert weights.keys() == learned.keys()
+    assert all(torch.equal(value, again_[name]) for name, value in weights.items())
+    name = next(name for name, value in weights.items() if value.ndim == 4)
+    assert not torch.equal(weights[name], others[name])
+    assert not torch.equal(weights[name], learned[name])
+
+
+def test_the_baseline_untrained_is_gradcam_of_that_network(trained, tmp_path):
+    found = obtain(trained, ["gradcam", "untrained"], tmp_path, FLAGS)
+    (run,) = trained
+    images = transforms.evaluation()(torch.from_numpy(run.pixels[:4]))
+    maps = explain(Untrained(run.config, run.folder).model("cpu"), images, ["gradcam"])["gradcam"].numpy()
+    for n, finding in ((0, 0), (3, 5)):
+        kept = found["untrained"].map(run.cases[n].image_id, run.data.findings[finding])
+        assert np.allclose(kept, maps[n, finding], atol=1e-3 * np.abs(maps[n, finding]).max())
+    assert found["untrained"].values.tobytes() != found["gradcam"].values.tobytes()
+
+
+def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
+    held, found = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
+    assert set(found) == {"cam", "prior"}
+    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].cases}
+    assert not {sample.image_id for sample in held[0].cases} & {sample.image_id for sample in trained[0].cases}
+
+
+def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_cases(trained, tmp_path):
+    tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
+    (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
+    of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
+    shown = explain(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
+    assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
+    assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {s.image_id for s in shown.validation_runs[0].cases}
+    assert shown.validation(of["ablationcam", "locus", 6]) == []
+    assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
+
+
+def test_fast_and_slow_are_read_from_the_methods():
+    assert not any(cells.is_slow(word) for word in methods.expand(["fast"]))
+    assert all(cells.is_slow(word) for word in methods.expand(["slow"]))

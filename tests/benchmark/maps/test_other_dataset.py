@@ -1,0 +1,125 @@
+"""A model of one data set on the images of another: findings by name, and no patient that it was trained on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import datasets
+from benchmark.maps.other_dataset import images
+from benchmark.suite import plan
+from config import TrainConfig
+from core.errors import BadValueError, DataError, LeakError
+from datasets.base import Dataset
+from datasets.shared import Shared, alike
+from tests.datasets.trees_radiologists import chestx_det_tree, rsna_pneumonia_tree, vindr_cxr_tree, write_lines  # noqa: F401 - fixtures
+
+NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Pleural_Thickening")
+HEADER = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,OriginalImage[Width,Height]"
+IMAGES = [f"{i // 2 + 1:08}_{i % 2:03}.png" for i in range(12)]
+"""Two of each of six patients: 1 to 4 are trained on, 5 and 6 are held out."""
+
+
+@pytest.fixture
+def nih(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NIH's layout with random pixels, in which an image can be recognised."""
+    root = tmp_path_factory.mktemp("nih")
+    (root / "images").mkdir()
+    for i, name in enumerate(IMAGES):
+        Image.fromarray(np.random.default_rng(i).integers(0, 256, (64, 64), np.uint8)).save(root / "images" / name)
+    rows = [f"{name},{'Mass' if i % 2 else 'No Finding'},0,{i // 2 + 1},58,M,PA,1,1" for i, name in enumerate(IMAGES)]
+    write_lines(root / "Data_Entry_2017_v2020.csv", HEADER, *rows)
+    write_lines(root / "BBox_List_2017.csv", "Image Index,Finding Label,Bbox [x,y,w,h],,,", f"{IMAGES[9]},Mass,10,20,300,400,,,")
+    write_lines(root / "train_val_list.txt", *IMAGES[:8])
+    write_lines(root / "test_list.txt", *IMAGES[8:])
+    return root
+
+
+@pytest.fixture
+def training(nih: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
+    return TrainConfig(dataset="NIH", data_root_dir=str(nih), num_classes=14, img_size=32, cache_dir=str(tmp_path_factory.mktemp("cache")))
+
+
+def on(training: TrainConfig, word: str, root: Path) -> Dataset:
+    other = TrainConfig(dataset=word, data_root_dir=str(root), img_size=32, cache_dir=training.cache_dir, max_bad_images=0.5)
+    return images(training, other)
+
+
+@pytest.mark.parametrize(
+    ("name", "shared"),
+    [
+        ("chestx_det", {"Atelectasis", "Cardiomegaly", "Effusion", "Mass", "Nodule", "Pneumothorax", "Pleural_Thickening"}),
+        ("vindr_cxr", {"Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Pneumothorax", "Pleural_Thickening"}),
+        ("rsna_pneumonia", {"Pneumonia"}),
+    ],
+)
+def test_findings_are_the_same_by_name_and_no_wider_ones(request: pytest.FixtureRequest, name: str, shared: set[str]):
+    data = datasets.load(f"{name}:whole=True", request.getfixturevalue(f"{name}_tree")())
+    found = Shared(data, NIH, range(len(data)))
+    assert set(found.describe["findings"]) == shared
+    assert {finding for sample in found for finding in sample.boxes} <= shared
+    known = ~np.isnan(found.labels).all(axis=0)
+    assert {finding for finding, there in zip(NIH, known, strict=True) if there} == shared
+
+
+def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_labels(vindr_cxr_tree: Callable[..., Path]):  # noqa: F811
+    data = datasets.load("vindr_cxr:whole=True", vindr_cxr_tree())
+    found = Shared(data, ("Edema", "Cardiomegaly"), [1, 2])
+    assert found[0].boxes["Cardiomegaly"].tolist() == data[1].boxes["Cardiomegaly"].tolist()
+    assert found.labels[0].tolist()[1] == 1
+    read = {reader: list(marked) for reader, marked in found.readings(0).items()}
+    assert read == {
+        "R8": ["Cardiomegaly"],
+        "R9": ["Cardiomegaly"],
+        "R10": [],
+    }
+    assert alike("Nodule/Mass") not in (alike("Nodule"), alike("Mass"))
+    with pytest.raises(DataError, match=r"vindr_cxr has none of the model's findings \(Hernia\)"):
+        Shared(data, ("Hernia",), [0])
+
+
+def test_masks_come_under_the_models_names(chestx_det_tree: Callable[..., Path]):  # noqa: F811
+    found = Shared(datasets.load("chestx_det", chestx_det_tree()), ("Mass",), [0])
+    assert {finding: mask.shape for finding, mask in found[0].masks.items()} == {"Mass": (1024, 1024)}
+
+
+def test_a_patient_of_the_training_is_known_by_rsnas_mapping_left_out_and_told(training: TrainConfig, rsna_pneumonia_tree, caplog):  # noqa: F811
+    """Of NIH's patients 0 to 7 the training has seen 1 to 4: five of the ten images are others'."""
+    found = on(training, "rsna_pneumonia:whole=True", rsna_pneumonia_tree())
+    assert sorted(set(found.patients)) == ["00000000", "00000005", "00000006", "00000007"]
+    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"]) == (5, 0)
+    assert [r.levelname for r in caplog.records if "5 of 10 images are of patients that the training on NIH has seen" in r.message] == [
+        "WARNING"
+    ]
+
+
+def test_an_image_of_the_training_is_known_by_its_pixels_whatever_its_name(training: TrainConfig, nih: Path, chestx_det_tree):  # noqa: F811
+    root = chestx_det_tree()
+    for number, image in ((36200, IMAGES[0]), (36201, IMAGES[9])):  # one of training, one held out
+        (root / "train_data" / f"{number}.png").write_bytes((nih / "images" / image).read_bytes())
+    found = on(training, "chestx_det:whole=True", root)
+    assert "36200.png" not in {sample.image_id for sample in found}
+    assert "36201.png" in {sample.image_id for sample in found}
+    assert (found.describe["images_seen_in_training"], found.describe["images_not_traced"], found.describe["images"]) == (1, 9, 10)
+
+
+def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: TrainConfig, rsna_pneumonia_tree):  # noqa: F811
+    root = rsna_pneumonia_tree()
+    mapping = root / "pneumonia-challenge-dataset-mappings_2018.json"
+    entries = [{**entry, "img_id": IMAGES[0]} for entry in json.loads(mapping.read_text())]
+    mapping.write_text(json.dumps(entries))
+    with pytest.raises(LeakError, match="all 10 images of rsna_pneumonia are of patients that the model"):
+        on(training, "rsna_pneumonia:whole=True", root)
+
+
+def test_a_suite_on_other_data_has_one_training_and_says_whose_images_its_cells_are_of():
+    flags = {"name": "s", "title": "", "about": "", "train": {"dataset": "NIH", "pretrained": False}, "models": [{"backbone": "custom"}]}
+    suite = plan.Suite(**flags, test_on={"dataset": "chestx_det:whole=True", "data_root_dir": "there"})
+    (model,) = plan.models(suite)
+    assert (model.scored_on.dataset, model.scored_on.img_size) == ("chestx_det:whole=True", model.trainings[0].img_size)
+    assert model.maps == f"{model.id}-on-chestx_det"
+    with pytest.raises(BadValueError, match="has test_on and 2 folds"):
+        plan.models(suite.model_copy(update={"folds": [0, 1]}))

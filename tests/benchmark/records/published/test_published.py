@@ -1,0 +1,138 @@
+"""Papers' numbers: as published, marked in every table, never ranked, and never taken for numbers on our images."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmark.records import Cell, Record, Score, published, write
+from benchmark.report import page, tables
+from benchmark.suite.plan import load
+from core.errors import DataError, UnknownNameError
+
+FIXTURE = Path(__file__).resolve().parents[5] / "shared/fixtures/chestxray8_tables.json"
+BOXES = {
+    "Atelectasis": 180,
+    "Cardiomegaly": 146,
+    "Effusion": 153,
+    "Infiltration": 123,
+    "Mass": 85,
+    "Nodule": 79,
+    "Pneumonia": 120,
+    "Pneumothorax": 98,
+}
+
+
+def ours(partition):
+    cell = Cell(dataset="NIH", partition=partition, split="test", backbone="custom", method="cam", alignment="aligned", protocol="wang")
+    return Record(cell=cell, scores=(Score(finding="mean", metric="acc@iou.1", value=0.9, n=12, threshold_origin="fixed"),))
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(not FIXTURE.is_file(), reason="the published tables are not beside the checkout")
+def test_wangs_records_are_the_published_tables():
+    tables = json.loads(FIXTURE.read_text())
+    (wang,) = published.read("wang2017")
+    for kind, word in (("T_IoU", "iou"), ("T_IoBB", "iobb")):
+        for threshold, columns in tables[kind].items():
+            for measure in ("Acc", "AFP"):
+                metric = f"{measure.lower()}@{word}{float(threshold):g}".replace("0.", ".")
+                found = [wang.find(metric, finding, "fixed").value for finding in tables["findings"]]
+                assert found == columns[measure]
+                assert wang.find(metric).value == pytest.approx(sum(found) / 8, abs=1e-6)
+    assert len(wang.scores) == 12 * 2 * 9
+
+
+def test_wangs_n_are_the_truth_boxes_and_what_afp_divides_by():
+    (wang,) = published.read("wang2017")
+    assert {s.finding: s.n for s in wang.scores if s.metric == "acc@iou.1"} == {**BOXES, "mean": 984}
+    assert {s.n for s in wang.scores if s.metric.startswith("afp")} == {984}
+
+
+@pytest.mark.parametrize("word", published.names())
+def test_every_record_is_a_papers_and_says_what_it_rests_on(word):
+    found = published.read(word)
+    assert found
+    assert len({r.key for r in found}) == len(found)
+    for record in found:
+        stated = record.reference
+        assert (record.source, record.status) == ("paper", "ok")
+        assert 2010 < stated.year < 2030
+        assert all((stated.authors, stated.table, stated.split, stated.n, stated.tuned_on))
+        assert stated.identifier == "not stated" or re.search(r"arXiv \d{4}\.\d{5}|doi 10\.", stated.identifier)
+        assert bool(stated.quoted_by) is (stated.hand == "second")
+
+
+def test_no_row_is_ascribed_to_clarity_but_its_own_and_thoraxpriornet_is_first_hand():
+    every = {r.cell.method: r for word in published.names() for r in published.read(word)}
+    assert set(every) == {"Wang 2017", "Li 2022", "PCAN 2022", "CLARiTy 2025", "ThoraX-PriorNet 2024", "PYLON 2020", "CAM by PYLON"}
+    thorax = every["ThoraX-PriorNet 2024"]
+    assert thorax.reference.hand == "first"
+    assert [s.value for s in thorax.scores] == [0.80, 0.63, 0.49, 0.33, 0.28, 0.21, 0.04]
+    assert "half" in every["CLARiTy 2025"].reference.split
+
+
+def test_a_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "new2026.json").write_text('[{"schema_version": 1, "cell": {"dataset": "NIH", "method": "New"}, "source": "paper"}]')
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match=r"new2026\.json of New .* no reference"):
+        published.read("new2026")
+
+
+def test_the_beginning_of_a_papers_word_names_it_and_an_ambiguous_one_does_not():
+    assert published.name("wang") == "wang2017"
+    with pytest.raises(UnknownNameError):
+        published.name("")
+
+
+def test_an_unknown_paper_is_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="did you mean 'wang2017'"):
+        published.read("wang2018")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[{", "cannot read the record"),
+        ("[1]", "is no JSON object"),
+        ('[{"schema_version": 1, "cell": {"dataset": "NIH"}, "scores": [{"metric": "pointing"}]}]', "broken at scores.0.finding"),
+        ('[{"schema_version": 9}]', "schema version 9"),
+    ],
+)
+def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content, told):
+    (tmp_path / "new2026.json").write_text(content)
+    monkeypatch.setattr(published, "FOLDER", tmp_path)
+    with pytest.raises(DataError, match=told) as caught:
+        published.read("new2026")
+    assert str(tmp_path / "new2026.json") in str(caught.value)
+    assert "run the suite again" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_papers_stand_in_tables_of_their_own_and_in_no_ranking_with_ours():
+    every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
+    run, papers = page.of_dataset(every, "NIH")
+    assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
+    assert papers.title == "NIH: published elsewhere, wang"
+    assert "compare neither with each other nor with ours" in papers.intro
+    by = {row[0]: dict(zip(papers.header, row, strict=True)) for row in papers.rows}
+    assert by["Wang et al."]["n"] == "984 boxes"
+    assert by["Li et al."]["hand"] == "second"
+    assert by["Li et al."]["tuned on"] == "not stated"
+    assert by["Wang et al."]["acc@iou.1"] == "0.568"
+
+
+def test_papers_alone_have_tables_and_no_leaderboard(tmp_path):
+    for word in published.names():
+        for record in published.read(word):
+            write(record, tmp_path)
+    tables.write(tmp_path)
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert text.count("published elsewhere") == 4  # two sections and their links
+    assert ": leaderboard" not in text
+
+
+@pytest.mark.parametrize("name", ["nih", "nih-sample"])
+def test_nihs_suites_show_the_papers(name):
+    assert load(name).published == ["wang2017", "thoraxpriornet2024", "clarity2025", "pylon2020"]

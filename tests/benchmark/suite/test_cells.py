@@ -1,0 +1,207 @@
+"""Which cells a suite has, which of them ``--method`` runs, and which records stay."""
+
+import pytest
+import yaml
+
+import methods
+from benchmark import protocols, records, validity
+from benchmark.records import Record
+from benchmark.suite import cells, plan, selection
+from benchmark.suite import run as hall
+from config import RunConfig, TrainConfig
+from core import cli
+from core.errors import BadValueError, DataError, UnknownNameError
+from core.names import BESIDE
+
+SUITE = """
+title: Small
+about: Nothing runs here.
+train: {dataset: phantom, img_size: 64, pretrained: false}
+models:
+  - {backbone: custom, global_pool: [AVG, PCAM]}
+conventional: [locus]
+"""
+MINE = "import methods\nclass Mine(methods.Method):\n    name = 'mine'\n    needs = frozenset({'forwards'})\n"
+
+
+@pytest.fixture
+def suite(tmp_path):
+    """suite(lines…): the suite with them, read from its file."""
+
+    def load(*lines):
+        (tmp_path / "small.yaml").write_text("\n".join([SUITE, *lines]))
+        return plan.load("small", tmp_path)
+
+    return load
+
+
+def of(suite, number=0, extra=()):
+    return cells.cells(suite, plan.models(suite)[number], extra)
+
+
+def words(found, **fields):
+    return {c.method for c in found if all(getattr(c, name) == value for name, value in fields.items())}
+
+
+def test_a_suite_has_all_methods_unless_it_says_fast_or_names_them(suite):
+    beside = {"center", "noise", "prior", "truth", "untrained"}
+    assert words(of(suite()), protocol="locus") == {*methods.names(), *beside}
+    assert words(of(suite("methods: fast")), protocol="locus") == {*methods.expand(["fast"]), *beside}
+    assert words(of(suite("methods: [cam, slow]")), protocol="wang") == {"cam", *methods.expand(["slow"]), *beside}
+    assert words(of(suite("methods: [cam, prior]")), protocol="wang") == {"cam", *beside}
+
+
+def test_a_suite_names_its_methods_in_any_spelling_and_the_cell_has_the_registered_word(suite):
+    assert "gradcampp" in words(of(suite("methods: [cam, Grad-CAM++]")), protocol="wang")
+
+
+def test_data_without_a_stated_folder_are_looked_for_below_the_folder_of_all(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
+    assert not selection.has_files(TrainConfig(dataset="NIH:experts=null"))
+    (tmp_path / "NIH").mkdir()
+    assert selection.has_files(TrainConfig(dataset="NIH:experts=null"))
+
+
+def test_no_cell_comes_twice(suite):
+    for lines in ([], ["methods: [cam, all, prior, fast]", "slow_images: 9"]):
+        keys = [cell.key for cell in of(suite(*lines))]
+        assert len(keys) == len(set(keys))
+
+
+def test_slow_methods_are_compared_with_all_others_on_their_images_and_stand_nowhere_else(suite):
+    found = of(suite("slow_images: 9"))
+    slow = set(methods.expand(["slow"]))
+    assert slow
+    assert {(c.protocol, c.images) for c in found if c.method in slow} == {("locus", 9)}
+    assert words(found, images=9) == words(found) - {"classifier"}
+    assert {c.protocol for c in found if c.method == "cam" and c.images is None} == set(protocols.names())
+    assert {c.data["images"] for c in found if c.images} == {9}
+
+
+def test_the_cells_of_all_images_are_the_same_ones_with_and_without_slow_methods(suite):
+    every = {cell.key for cell in of(suite("methods: fast"))}
+    assert every == {cell.key for cell in of(suite("slow_images: 9")) if cell.images is None}
+
+
+def with_models(suite, *models):
+    return plan.Suite(**{**suite.model_dump(), "models": models})
+
+
+def test_a_model_may_state_its_own_number_of_images(suite):
+    small = with_models(suite("slow_images: 9"), {"backbone": "custom"}, {"slow_images": 3}, {"slow_images": None})
+    assert [{c.images for c in of(small, number)} for number in range(3)] == [{None, 9}, {None, 3}, {None}]
+    assert words(of(small, 2), protocol="wang") >= set(methods.expand(["slow"]))
+    with pytest.raises(BadValueError, match="slow_images 'few'"):
+        plan.models(with_models(small, {"slow_images": "few"}))
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("slow_images: 0", "slow_images: Input should be greater than or equal to 1"),
+        ("slow_images: 9\nprotocols: [pointing]", "needs the protocol 'locus': add it"),
+        ("methods: quick", "unknown method 'quick'"),
+    ],
+)
+def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, told):
+    with pytest.raises((BadValueError, DataError, UnknownNameError), match=told):
+        suite(line)
+
+
+def asked(suite, tmp_path, *method, **flags):
+    work = selection.missing_cells(
+        suite, RunConfig(suite=("small",), method=method, **flags), selection.existing_records(tmp_path / "results/small")
+    )
+    return [cell for part in work for cell in part.cells]
+
+
+def test_method_restricts_what_runs_to_its_words_and_the_groups_to_what_the_suite_has(suite, tmp_path):
+    small = suite("methods: [cam, gradcam, scorecam]")
+    assert words(asked(small, tmp_path)) >= {"classifier", "cam", "gradcam", "scorecam", "prior"}
+    assert words(asked(small, tmp_path, "cam")) == {"cam"}
+    assert words(asked(small, tmp_path, "fast")) == {"cam", "gradcam", "center", "noise"}
+    assert words(asked(small, tmp_path, "slow")) == {"scorecam"}
+    assert words(asked(small, tmp_path, "cam", "prior")) == {"cam", "prior"}
+
+
+def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, tmp_path):
+    (tmp_path / "mine.py").write_text(MINE)
+    word = f"{tmp_path}/mine.py:Mine"
+    small = suite("methods: [cam]")
+    assert words(asked(small, tmp_path, "layercam", word)) == {"layercam", word}
+    assert {c.images for c in asked(suite("slow_images: 9"), tmp_path, word)} == {9}
+
+
+def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
+    assert asked(small, tmp_path, protocol=("all",)) == asked(small, tmp_path)
+
+
+def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(suite, tmp_path):
+    suite("protocols: [locus]")
+    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
+    with pytest.raises(BadValueError, match="does not score by 'wang'; it has: locus, classification, paired"):
+        hall.run("small", config, print)
+
+
+def test_the_flags_take_every_word_that_a_suite_can_have():
+    words = [*BESIDE, *protocols.names(), *validity.names(), "classification", "paired"]
+    typed, _ = cli.parse(RunConfig, ["--method", *BESIDE, "--protocol", *words[len(BESIDE) :]], "run")
+    assert (*typed.method, *typed.protocol) == tuple(words)
+
+
+def test_paired_and_the_classifier_can_be_asked_for_alone(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    assert asked(small, tmp_path, protocol=("paired",)) == []
+    assert words(asked(small, tmp_path, protocol=("classification",))) == {"classifier"}
+    assert "paired" not in suite("protocols: [pointing]", "conventional: []").recorded
+
+
+def run(suite, tmp_path, *method):
+    """What a run leaves of the records, all of whose cells are done."""
+    place = tmp_path / "results/small"
+    config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "results"), method=method, overwrite="never")
+    for model in plan.models(suite):
+        for cell in cells.cells(suite, model, method):
+            records.write(Record(cell=cell), place)
+    hall.run("small", config, lambda line: None)
+    return {(record.cell.method, record.cell.protocol) for record in records.load(place)}
+
+
+def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus, pointing]")
+    assert ("layercam", "locus") in run(small, tmp_path, "layercam")
+    assert ("layercam", "locus") in run(small, tmp_path)
+    left = run(suite("methods: [cam]", "protocols: [locus]"), tmp_path)
+    assert ("layercam", "locus") in left
+    assert {protocol for _, protocol in left} == {"locus", "classification"}
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("gradcamp", "did you mean 'gradcampp'"),
+        ("nowhere/mine.py:Mine", "no file 'nowhere/mine.py'"),
+        (f"{__file__}:Mine", "unknown class"),
+    ],
+)
+def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, told):
+    suite()
+    with pytest.raises((UnknownNameError, DataError), match=told):
+        hall.run("small", RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), method=(word,)), print)
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_wrong_data_folder_costs_no_result(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus]").model_copy(update={"train": {"dataset": "NIH", "pretrained": False}})
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(small.model_dump(exclude={"name"})))
+    first, *rest = [cell for model in plan.models(small) for cell in cells.cells(small, model)]
+    place = tmp_path / "results/small"
+    records.write(Record(cell=first), place)
+    config = RunConfig(
+        suite=("small",), suites=str(tmp_path), results=str(place.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
+    )
+    hall.run("small", config, print)
+    status = {record.key: record.status for record in records.load(place)}
+    assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

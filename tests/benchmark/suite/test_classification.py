@@ -1,0 +1,40 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmark.suite.classification import classification
+
+
+def table(labels, logits, boxed):
+    return pd.DataFrame({"boxed": boxed, "label_Mass": labels, "logit_Mass": logits, "label_Nodule": 0, "logit_Nodule": logits})
+
+
+@pytest.mark.byhand
+def test_auroc_stands_for_all_images_and_for_the_boxed_ones():
+    """All: 3 of 4 pairs in order. Boxed: images 2 and 3, in order."""
+    result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1]), ["Mass", "Nodule"])
+    found = {(score.metric, score.finding): score for score in result.scores}
+    assert (found["auroc", "Mass"].value, found["auroc", "Mass"].n) == (0.75, 4)
+    assert (found["auroc@boxed", "Mass"].value, found["auroc@boxed", "Mass"].n) == (1.0, 2)
+
+
+def test_a_finding_of_one_class_has_no_value_its_n_and_the_reason():
+    result = classification(table([0, 1, 0, 1], [0.0, 1.0, 2.0, 3.0], [1, 1, 1, 1]), ["Mass", "Nodule"])
+    found = {(score.metric, score.finding): score for score in result.scores}
+    assert found["auroc", "Nodule"].value is None
+    assert found["auroc", "Nodule"].n == 4
+    assert found["auroc", "Nodule"].reason == "0 of 4 images are positive: one class only"
+    assert found["auroc", "mean"].value == 0.75
+    assert "without Nodule" in found["auroc", "mean"].reason
+
+
+@pytest.mark.oracle
+def test_auroc_is_scikit_learns_and_unknown_labels_count_nowhere():
+    rng = np.random.default_rng(0)
+    labels, logits = rng.integers(0, 2, 200).astype(float), rng.normal(0, 30, 200)
+    labels[::7] = np.nan
+    known = ~np.isnan(labels)
+    score = classification(table(labels, logits, 1), ["Mass"]).scores[0]
+    assert score.value == pytest.approx(roc_auc_score(labels[known], logits[known]), abs=1e-6)
+    assert score.n == known.sum()

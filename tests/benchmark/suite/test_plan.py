@@ -1,0 +1,88 @@
+"""The names of trainings: recorded ones stand, whatever flags came later."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from benchmark import records
+from benchmark.suite import plan
+from config import TrainConfig
+from core import cli
+from core.errors import BadValueError, LocusError
+from core.files import key
+
+
+def recorded(suite):
+    """Model and recipe of each record of a suite in the tree that a training of ours stands behind."""
+    found = {(record.cell.model_id, key(record.cell.recipe)): record for record in records.load(cli.CONFIGS.parent / "results" / suite)}
+    return [record.cell for record in found.values() if record.cell.recipe]
+
+
+@pytest.mark.freshness
+@pytest.mark.parametrize("name", plan.suites())
+def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
+    planned = {(model.id, key(model.recipe)) for model in plan.models(plan.load(name))}
+    of_models = {(cell.model_id, key(cell.recipe)) for cell in recorded(name)}
+    assert of_models <= planned
+
+
+@pytest.mark.byhand
+def test_a_folder_s_name_of_a_recorded_training_stands():
+    suite = plan.load("demo")
+    names = [plan.folder_name(training, model.init) for model in plan.models(suite) for training in model.trainings]
+    assert names == ["custom-AVG-fold0-5fb56264eb927594", "custom-PCAM-fold0-e07f8b32e8e30ce6"]
+
+
+@pytest.mark.byhand
+def test_a_suite_takes_no_batch_size_that_every_machine_chooses_anew(tmp_path):
+    (tmp_path / "tiny.yaml").write_text("title: t\nabout: a\ntrain: {dataset: phantom, batch_size: auto}\nmodels: [{backbone: custom}]\n")
+    with pytest.raises(BadValueError, match="the suite 'tiny' has batch_size auto, another number on each machine: write the number"):
+        plan.load("tiny", tmp_path)
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ({"folds": [0, 1]}, "several folds of the same test images: write partition: kfold"),
+        ({"folds": []}, "folds"),
+        ({"folds": [1, 1], "train": {"dataset": "phantom", "partition": "kfold"}}, "has 1 twice in folds"),
+        ({"models": []}, "models"),
+        ({"models": [{"backbone": "custom", "lr": [0.001, 0.01]}]}, "two that differ in what no table shows"),
+        ({"models": [{"backbone": "custom", "fold": [0, 1]}]}, "states a model twice"),
+        ({"protocols": ["pointing", "pointing"]}, "has pointing twice in protocols"),
+        ({"train": {"dataset": "phantom", "search": "a.yaml"}}, "has the flag search, which is no part of a training"),
+    ],
+)
+def test_what_would_count_images_twice_or_mix_models_is_refused(tmp_path, stated, told):
+    suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **stated}
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(suite))
+    with pytest.raises(LocusError, match=told):
+        plan.load("tiny", tmp_path)
+
+
+def test_a_flag_that_came_later_is_in_the_key_only_where_it_is_not_at_its_default():
+    @dataclasses.dataclass(frozen=True)
+    class Later(TrainConfig):
+        newest: int = 3
+
+    assert plan.identity(Later()) == plan.identity(TrainConfig())
+    assert plan.identity(Later(newest=4)) == {**plan.identity(TrainConfig()), "newest": 4}
+
+
+def test_a_data_root_given_to_a_suite_reaches_the_training_that_it_starts_from_where_that_has_one(tmp_path):
+    for name, flags in {"drawn": "{dataset: phantom}", "implants": "{dataset: implanted, data_root_dir: here}"}.items():
+        text = f"title: t\nabout: a\ninit: {flags}\ntrain: {{dataset: NIH, data_root_dir: here}}\nmodels: [{{backbone: custom}}]\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    starts = [plan.models(plan.load(name, tmp_path), {"data_root_dir": "there"})[0].init for name in ("drawn", "implants")]
+    assert [start.data_root_dir for start in starts] == [None, "there"]
+
+
+@pytest.mark.parametrize(("stated", "wanted"), [("", ["AVG", "PCAM"]), (", global_pool: LSE", ["LSE", "LSE"])])
+def test_a_model_starts_from_its_own_network_unless_the_start_states_another(tmp_path, stated, wanted):
+    text = f"title: t\nabout: a\ninit: {{dataset: phantom{stated}}}\ntrain: {{backbone: custom}}\nmodels: [{{global_pool: [AVG, PCAM]}}]\n"
+    (tmp_path / "own.yaml").write_text(text)
+    starts = [model.init for model in plan.models(plan.load("own", tmp_path))]
+    assert [start.global_pool for start in starts] == wanted
+    assert {start.backbone for start in starts} == {"custom"}

@@ -1,0 +1,72 @@
+"""The row ``readers``: one radiologist's boxes against the others', where several have read each image."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmark.maps.trained import Trained
+from benchmark.suite import cells, plan, readers
+from benchmark.suite.plan import ModelPlan
+from config import TrainConfig
+from core.errors import NotAvailableError
+from core.names import READERS
+from tests.datasets.trees_radiologists import vindr_cxr_tree, write_lines  # noqa: F401 - a fixture
+
+HEADER = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max"
+
+
+@pytest.fixture
+def read(vindr_cxr_tree: Callable[[], Path]) -> Callable[..., list[Trained]]:  # noqa: F811
+    """read(lines…): the two images of VinDr-CXR that a table with these lines is about, as held-out images."""
+
+    def write(*lines: str, **options: int) -> list[Trained]:
+        root = vindr_cxr_tree()
+        images = [f"{i:032x}" for i in range(2)]
+        write_lines(root / "train.csv", HEADER, *(images[int(line[0])] + line[1:] for line in lines))
+        word = "vindr_cxr:whole=True" + "".join(f",{name}={value}" for name, value in options.items())
+        return [Trained(TrainConfig(dataset=word, data_root_dir=str(root)), root)]
+
+    return write
+
+
+def means(result) -> dict[str, tuple[float, int]]:
+    return {score.metric: (score.value, score.n) for score in result.scores if score.finding == "mean"}
+
+
+@pytest.mark.byhand
+def test_each_reader_is_scored_against_the_boxes_of_the_others(read):
+    """A and B overlap by 100/120, C is elsewhere: two of three readers hit."""
+    trained = read("0,Nodule/Mass,8,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,12", "0,Nodule/Mass,8,C,20,0,30,10")
+    found = means(readers.evaluate(trained, trained[0].data.findings))
+    assert {word: value for word, (value, _) in found.items()} == {
+        **dict.fromkeys(["hit@iou.1", "hit@iou.3", "hit@iou.5", "hit@iobb.1", "hit@iobb.5", "pointing"], pytest.approx(2 / 3)),
+        "mean_iou": pytest.approx(2 * 100 / 120 / 3),
+    }
+    assert {n for _, n in found.values()} == {1}
+
+
+@pytest.mark.byhand
+def test_of_a_readers_boxes_each_counts_alike_and_who_marked_nothing_is_not_asked(read):
+    """A has two boxes, one of which B has too; B's one box hits. C found nothing. The second image is B's alone: no case."""
+    lines = ["0,ILD,5,A,0,0,10,10", "0,ILD,5,A,20,10,30,20", "0,ILD,5,B,0,0,10,10", "0,No finding,14,C,,,,", "1,ILD,5,B,0,0,10,10"]
+    trained = read(*lines, votes=1)
+    assert means(readers.evaluate(trained, trained[0].data.findings))["hit@iou.5"] == (pytest.approx((0.5 + 1) / 2), 1)
+
+
+def test_without_two_readers_of_the_same_there_is_no_row_but_a_reason(read):
+    trained = read("0,ILD,5,A,0,0,10,10", "0,Nodule/Mass,8,B,0,0,10,10", votes=1)
+    with pytest.raises(NotAvailableError, match="no two readers marked the same finding"):
+        readers.evaluate(trained, trained[0].data.findings)
+
+
+@pytest.mark.parametrize(
+    ("word", "there"), [("vindr_cxr:votes=1", True), ("phantom", False), ("rsna_pneumonia", False), ("nowhere", False)]
+)
+def test_only_data_with_readings_have_the_cell_once_for_all_images_and_once_for_the_slow_ones(word: str, there: bool):
+    suite = plan.Suite(name="s", title="", about="", train={}, models=[{}], methods=["cam", "scorecam"])
+    for slow, count in ((None, 1), (9, 2)):
+        model = ModelPlan("m", (TrainConfig(dataset=word),), None, slow)
+        own = [cell for cell in cells.cells(suite, model) if cell.method == READERS]
+        assert [cell.protocol for cell in own] == ["locus"] * count * there
+        assert len({cell.key for cell in own}) == len(own)

@@ -1,0 +1,69 @@
+"""What is unlike the published plan goes below runs/results, and its rows stand beside the published ones."""
+
+import pytest
+
+from benchmark.records import Cell, Record, Score, pack, write
+from benchmark.records.provenance import Provenance
+from benchmark.report import beside
+from benchmark.suite import plan, results_folder
+from config import RunConfig
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A folder in which one record of the suite ``demo`` is published."""
+    monkeypatch.chdir(tmp_path)
+    record = of(0.5)
+    write(record, "results/demo")
+    pack("results/demo")
+    return record
+
+
+def of(value, **fields):
+    names = {"model_id": "a", "method": "cam", "alignment": "aligned", "protocol": "locus"}
+    cell = Cell(dataset="phantom", backbone="custom", global_pool="PCAM", seed=0, **names)
+    score = Score(finding="mean", metric="hit@iou.3", value=value, low=value - 0.1, high=value + 0.1, n=20, threshold_origin="cross-fitted")
+    return Record(cell=cell, scores=(score,), checkpoints=(str(value),), **fields)
+
+
+def used(threads):
+    return Provenance(precision="32", threads=threads, device="cpu", processor="a chip", versions={"torch": "2.11.0"})
+
+
+@pytest.mark.parametrize(
+    ("flags", "folder"),
+    [
+        ({}, "results/demo"),
+        ({"method": ("cam", "prior")}, "results/demo"),
+        ({"overwrite": "always"}, "results/demo"),
+        ({"method": ("occlusion",)}, "runs/results/demo"),
+        ({"method": ("mine.py:Mine",)}, "runs/results/demo"),
+        ({"columns": ("method",)}, "runs/results/demo"),
+        ({"method": ("occlusion",), "results": "mine"}, "mine/demo"),
+    ],
+)
+def test_the_published_plan_alone_is_written_to_the_published_folder(published, flags, folder):
+    chosen = results_folder.choose(plan.load("demo"), RunConfig(suite=("demo",), **flags))
+    assert chosen.path.as_posix() == folder
+    assert bool(chosen.reason) is folder.startswith("runs")
+
+
+def test_a_suite_of_which_nothing_is_published_goes_below_runs(published):
+    assert results_folder.choose(plan.load("phantom"), RunConfig()).path.as_posix() == "runs/results/phantom"
+
+
+def test_published_rows_stand_beside_marked_as_such(published):
+    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).published
+    assert (record.key, record.source) == (published.key, "published")
+    assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
+
+
+def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
+    said = beside.text([of(0.625, training=used(2))], [published])
+    row = next(line for line in said.splitlines() if "cam" in line)
+    assert all(word in row for word in ("0.500 [0.400, 0.600]", "0.625 [0.525, 0.725]", "+0.125"))
+    assert "another rounding is another network" in said
+    assert "Published: not recorded" in said
+    assert "threads 2 for 1" in beside.text([of(0.625, training=used(2))], [of(0.5, training=used(1))])
+    assert "the same weights" in beside.text([of(0.5)], [published])
+    assert beside.text([of(0.625)], []) == ""
