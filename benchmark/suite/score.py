@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark import validity
 from benchmark.maps.trained import Trained, select_samples
 from benchmark.records import Cell
-from benchmark.suite.explain import explain
+from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import ByCheck, ByClassifier, ByProtocol, ByReaders, Scored, Scorer
 from benchmark.validity.base import Check
@@ -25,7 +25,7 @@ def scorer(
     checks = _checks(model, cells, trained, runs, flags)
     other = (CLASSIFICATION, *checks)
     words = dict.fromkeys(cell.method for cell in cells if cell.protocol not in other and cell.method != READERS)
-    store = explain(model, trained, list(words), runs, flags)
+    store = explain_model(model, trained, list(words), runs, flags)
     by_protocol: dict[str, Scorer] = {CLASSIFICATION: ByClassifier(store), **{word: ByCheck(checks[word]) for word in checks}}
     by_method: dict[str, Scorer] = {READERS: ByReaders(store)}
     by_default = ByProtocol(store)

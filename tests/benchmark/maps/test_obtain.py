@@ -15,7 +15,7 @@ from benchmark.maps.requests import built, request
 from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
-from benchmark.suite.explain import explain
+from benchmark.suite.explain import explain_model
 from benchmark.suite.model import run_model
 from benchmark.suite.train import train
 from config import EngineFlags
@@ -296,7 +296,7 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
     (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
     of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
-    shown = explain(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
+    shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
     assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
     assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {s.image_id for s in shown.validation_runs[0].cases}
     assert shown.validation(of["ablationcam", "locus", 6]) == []
