@@ -233,7 +233,8 @@ class TrainConfig(SearchFlags, OutputFlags, MachineFlags, RecipeFlags, ModelFlag
 
 
 WHERE = frozenset(
-    {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)} | {"cache_dir", "download", "num_workers"}
+    {field.name for part in (SearchFlags, OutputFlags, MachineFlags) for field in fields(part)}
+    | {"cache_dir", "download", "num_workers"}
 )
 """Flags of a training that say where and on what machine it is made, not what it learns."""
 
@@ -331,7 +332,9 @@ class RunConfig(EngineFlags):
     """Folder of the suites' YAML files; null is configs/suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
     """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it; none: all it lists."""
-    protocol: Annotated[tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))] = ()
+    protocol: Annotated[
+        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
+    ] = ()
     """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no cell."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""

@@ -22,19 +22,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     alone = sorted(typed & {"label", "model", "output_path"})
     if alone and config.image_path is None:
-        raise BadValueError(f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir")
+        raise BadValueError(
+            f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
+        )
     if config.checkpoint is None and config.model is None:
         finished.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         from benchmark.heatmap import overlay
 
         drawn = overlay.run(config)
-        print(f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})")
+        print(
+            f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})"
+        )
         return 0
     from benchmark.heatmap import pictures as heatmaps  # torch is imported when the flags are right
 
     done = heatmaps.run(config)
-    print(f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json")
+    print(
+        f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json"
+    )
     for sentence in done.absent:
         print(f"n/a: {sentence}")
     for sentence in done.failed:

@@ -39,7 +39,9 @@ class Follow(TorchFunctionMode):
         known = [tensor for tensor in _tensors_in(args) if tensor in self.places]
         inputs, shapes = {self.places[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
         name = getattr(func, "__name__", "")
-        out = torch.empty_like(args[0]) if name == "batch_norm" else func(*args, **kwargs)  # its arithmetic moves nothing, and is slow
+        out = (
+            torch.empty_like(args[0]) if name == "batch_norm" else func(*args, **kwargs)
+        )  # its arithmetic moves nothing, and is slow
         step = _STEPS.get(name)
         for tensor in _tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
@@ -78,7 +80,9 @@ def _convolution(
     return Window(kernel, stride, 0 if padding == "valid" else padding, dilation)
 
 
-def _maximum(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any) -> Window:
+def _maximum(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
+) -> Window:
     return Window(kernel_size, stride or kernel_size, padding, dilation)
 
 
@@ -91,7 +95,12 @@ def _pad(x: Tensor, pad: list[int], *_: Any, **__: Any) -> Window:
     return Window(1, 1, (pad[2] if len(pad) > 2 else 0, pad[0]), 1)
 
 
-_STEPS: dict[str, Callable[..., Window]] = {"conv2d": _convolution, "max_pool2d": _maximum, "avg_pool2d": _average, "pad": _pad}
+_STEPS: dict[str, Callable[..., Window]] = {
+    "conv2d": _convolution,
+    "max_pool2d": _maximum,
+    "avg_pool2d": _average,
+    "pad": _pad,
+}
 
 
 def _pair(value: Any) -> tuple[int, int]:

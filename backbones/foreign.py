@@ -84,7 +84,9 @@ def until(module: nn.Module, name: str) -> Step:
             return reached.A
         finally:
             hook.remove()
-        raise NotAvailableError(f"the submodule {name!r} takes no part in the network's forward pass: name another one as features")
+        raise NotAvailableError(
+            f"the submodule {name!r} takes no part in the network's forward pass: name another one as features"
+        )
 
     return run
 

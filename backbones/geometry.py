@@ -32,7 +32,11 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
             places = follow.places.get(features(extractor, size, channels, follow))
     except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
         return None
-    return None if places is None else Grid(size, (places[0].stride, places[1].stride), (places[0].offset, places[1].offset))
+    return (
+        None
+        if places is None
+        else Grid(size, (places[0].stride, places[1].stride), (places[0].offset, places[1].offset))
+    )
 
 
 def output_shape(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> tuple[int, ...]:

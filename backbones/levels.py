@@ -84,14 +84,20 @@ def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable
 
     def hook(part: Any, inputs: Any, output: Any) -> Tensor:
         if calls:
-            raise NotAvailableError(f"the layer {layer!r} is used more than once in a forward pass: name a part that is used once")
+            raise NotAvailableError(
+                f"the layer {layer!r} is used more than once in a forward pass: name a part that is used once"
+            )
         calls.append(True)
         A = replace(_map(model, layer, output, (images.shape[-2], images.shape[-1])))
         return _as_before(model, A, output).to(output.dtype)
 
     handle = model.get_submodule(path(model, layer)).register_forward_hook(hook)
     try:
-        with evaluating(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):  # hooks are not for compiled code
+        with (
+            evaluating(model),
+            torch.no_grad(),
+            torch.compiler.set_stance("force_eager"),
+        ):  # hooks are not for compiled code
             logits = model(images)
     finally:
         handle.remove()
@@ -104,7 +110,9 @@ def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) ->
     """A level's output as a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
-        told = f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        told = (
+            f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
+        )
         raise NotAvailableError(f"the layer {layer!r} gives {told}, not a map (N, C, h, w): name another one")
     return A
 

@@ -43,7 +43,9 @@ def load(model: Classifier, path: Path | str) -> Classifier:
     try:
         model.load_state_dict(converted)
     except RuntimeError as error:
-        raise DataError(f"{path} holds another network than {(model.config or {}).get('name')!r}: build the same size") from error
+        raise DataError(
+            f"{path} holds another network than {(model.config or {}).get('name')!r}: build the same size"
+        ) from error
     return model
 
 
@@ -56,7 +58,9 @@ def convert(state: Mapping[str, Tensor], target: Iterable[str]) -> dict[str, Ten
     blocks = sorted({(int(s), int(i)) for s, i in re.findall(r"net\.blocks\.(\d+)\.(\d+)\.", "\n".join(target))})
     count = len({key.split(".")[1] for key in state if key.startswith("_blocks.")})
     if not count or count != len(blocks):
-        raise DataError(f"not the efficientnet-pytorch checkpoint of this model: it has {count} blocks, the model {len(blocks)}")
+        raise DataError(
+            f"not the efficientnet-pytorch checkpoint of this model: it has {count} blocks, the model {len(blocks)}"
+        )
     return {_key(key, state, blocks): value for key, value in state.items()}
 
 

@@ -124,7 +124,11 @@ def _source(name: str) -> str | None:
 
 def _not_available(name: str, source: str | None, place: Path, error: object) -> NotAvailableError:
     if source is None:
-        return NotAvailableError(f"nobody published ImageNet weights for {name!r}: choose another backbone or --pretrained False")
+        return NotAvailableError(
+            f"nobody published ImageNet weights for {name!r}: choose another backbone or --pretrained False"
+        )
     if place.is_file():
-        return NotAvailableError(f"the weights in {place} do not fit {name!r}: delete the file or use --pretrained False ({error})")
+        return NotAvailableError(
+            f"the weights in {place} do not fit {name!r}: delete the file or use --pretrained False ({error})"
+        )
     return NotAvailableError(f"no ImageNet weights for {name!r}: lay {source} at {place}, or use --pretrained False")

@@ -46,7 +46,9 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @torch.inference_mode(False)
 @torch.enable_grad()
-def _centroids(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int) -> list[dict[int, float]]:
+def _centroids(
+    module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int
+) -> list[dict[int, float]]:
     """For rows and for columns: position -> input pixel that it looks at, for two neighbours in the middle."""
     weight = next(module.parameters(), torch.empty(0))
     images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
@@ -67,7 +69,9 @@ def _centroid(gradient: Tensor | None) -> list[float]:
             "gradients do not tell where the positions of this network look: give backbones.wrap grid=lambda size: Grid(…)"
         )
     mass = gradient.double().sum((0, 1)) / total
-    return [float((mass.sum(1 - axis) * torch.arange(n, device=mass.device)).sum()) for axis, n in enumerate(mass.shape)]
+    return [
+        float((mass.sum(1 - axis) * torch.arange(n, device=mass.device)).sum()) for axis, n in enumerate(mass.shape)
+    ]
 
 
 def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
@@ -75,7 +79,9 @@ def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
     last = max(seen)
     stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
     if not stride > 0:
-        raise NotAvailableError("the positions of this network look at no regular grid: give backbones.wrap grid=lambda size: Grid(…)")
+        raise NotAvailableError(
+            "the positions of this network look at no regular grid: give backbones.wrap grid=lambda size: Grid(…)"
+        )
     return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 makes -0.0 plain
 
 
@@ -99,7 +105,9 @@ def _open(x: Tensor, *_: Any, **__: Any) -> Tensor:
     return torch.ones_like(x)
 
 
-def _convolve(x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> Tensor:
+def _convolve(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Tensor:
     return nn.functional.conv2d(x, _central(weight.detach()), None, stride, padding, dilation, groups)
 
 
@@ -108,7 +116,13 @@ def _mix(x: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
 
 
 def _pool(
-    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, **_: Any
+    x: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    **_: Any,
 ) -> Tensor:
     height, width = kernel_size if isinstance(kernel_size, tuple | list) else (kernel_size, kernel_size)
     shape = nn.functional.max_pool2d(x.detach(), kernel_size, stride, padding, dilation, ceil_mode).shape
@@ -119,7 +133,9 @@ def _pool(
     return pooled[..., : shape[-2], : shape[-1]]
 
 
-def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any) -> Tensor:
+def _average(
+    x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False, *_: Any, **__: Any
+) -> Tensor:
     return _pool(x, kernel_size, stride, padding, 1, ceil_mode)
 
 

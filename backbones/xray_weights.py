@@ -15,7 +15,10 @@ from backbones.published import translate
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 
 NAMES = {
-    **{f"densenet121-res224-{word}": "densenet121" for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")},
+    **{
+        f"densenet121-res224-{word}": "densenet121"
+        for word in ("all", "chex", "mimic_ch", "mimic_nb", "nih", "pc", "rsna")
+    },
     "resnet50-res512-all": "resnet50",
 }
 """Its name for the weights -> the backbone that they belong to."""
@@ -50,7 +53,9 @@ def load(model: Classifier, word: str) -> None:
     found, own = translate(state(word), model).state, model.state_dict()
     missing = [name for name in own if name.startswith("extractor.") and name not in found]
     if missing:
-        raise DataError(f"the weights {word} lack {len(missing)} of those of {NAMES[word]} ({examples(missing)}): delete the file")
+        raise DataError(
+            f"the weights {word} lack {len(missing)} of those of {NAMES[word]} ({examples(missing)}): delete the file"
+        )
     model.load_state_dict({name: value for name, value in found.items() if name.startswith("extractor.")}, strict=False)
 
 
@@ -61,7 +66,16 @@ def state(word: str) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals(list(_classes(xrv))):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise _broken(path) from error
     found = content.state_dict() if isinstance(content, torch.nn.Module) else content
     if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
@@ -70,7 +84,9 @@ def state(word: str) -> dict[str, Tensor]:
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(f"{path} holds no weights of torchxrayvision (truncated, or other things): delete it, or use --pretrained False")
+    return DataError(
+        f"{path} holds no weights of torchxrayvision (truncated, or other things): delete it, or use --pretrained False"
+    )
 
 
 def _library(word: str) -> ModuleType:
@@ -81,7 +97,9 @@ def _library(word: str) -> ModuleType:
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
-        raise NotAvailableError(f"--pretrained {word} needs torchxrayvision: pip install '.[xrv]', or --pretrained False") from error
+        raise NotAvailableError(
+            f"--pretrained {word} needs torchxrayvision: pip install '.[xrv]', or --pretrained False"
+        ) from error
     finally:
         sys.path[:] = path
     found: ModuleType = torchxrayvision

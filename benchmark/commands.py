@@ -42,5 +42,7 @@ def answer(word: Literal["compare", "verify"], config: RunConfig, tell: Callable
 def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Mode:
     if other := sorted(typed - {word, *TAKES[word]}):
         takes = ", ".join(f"--{name}" for name in TAKES[word])
-        raise BadValueError(f"--{word} runs nothing and cannot be asked with --{other[0]}: beside it stand only {takes}")
+        raise BadValueError(
+            f"--{word} runs nothing and cannot be asked with --{other[0]}: beside it stand only {takes}"
+        )
     return word

@@ -15,7 +15,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if "dataset" not in given:  # what was trained elsewhere has the preset of no data set that nobody named
         config = cli.build(ConvertConfig, {name: getattr(config, name) for name in given})
         if config.checkpoint and not config.findings:
-            raise BadValueError("name what the outputs stand for: --findings in their order, or --dataset, whose findings they are")
+            raise BadValueError(
+                "name what the outputs stand for: --findings in their order, or --dataset, whose findings they are"
+            )
     from benchmark.training import convert as adopted  # torch is imported when the flags are right
 
     folder = adopted.run(config)

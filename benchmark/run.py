@@ -30,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     folders: list[Path] = []
     for name in selection.names(config):
         outcome = suite.run(name, config, say)
-        counts, stopped, folders = counts + outcome.counts, [*stopped, *outcome.stopped], [*folders, outcome.folder.path.parent]
+        counts, stopped, folders = (
+            counts + outcome.counts,
+            [*stopped, *outcome.stopped],
+            [*folders, outcome.folder.path.parent],
+        )
         if not config.dry_run and not config.all:
             say(tables.headline(outcome.folder.path, outcome.records))
             say(beside.text(outcome.records, outcome.folder.published))

@@ -37,7 +37,9 @@ class UnknownNameError(LocusError):
     "unknown method 'gradcamp': did you mean 'gradcampp'? Known: cam, gradcampp"
     """
 
-    def __init__(self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = "") -> None:
+    def __init__(
+        self, kind: str, value: object, known: Iterable[object], near: Iterable[str] = (), also: str = ""
+    ) -> None:
         """Write the sentence: ``kind`` (method, pooling …), the ``value`` as typed and the ``known`` names.
 
         ``near``: allowed names that are too many to list but may be what was meant; ``also``: all those in a few words.
@@ -45,7 +47,9 @@ class UnknownNameError(LocusError):
         names = [str(name) for name in known]
         meant = hint(str(value), [*names, *near]).rstrip()
         told = ", ".join(names) + (f"; also {also}" if also else "")
-        super().__init__(f"unknown {kind} {str(value)!r}" + (f": {meant} Known: {told}" if meant else f"; known: {told}"))
+        super().__init__(
+            f"unknown {kind} {str(value)!r}" + (f": {meant} Known: {told}" if meant else f"; known: {told}")
+        )
 
 
 def hint(value: str, known: Iterable[str]) -> str:

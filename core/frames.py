@@ -69,7 +69,9 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
     return np.asarray(rows @ array @ columns.T, dtype=np.float32)
 
 
-def interpolation(grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
+def interpolation(
+    grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
+) -> tuple[FloatArray, FloatArray]:
     """(H, h) and (W, w) matrices that bring a map from ``grid`` to the positions of ``target``: ``rows @ map @ columns.T``.
 
     Bilinear, constant outside the outermost positions. Both grids look at the same input.
@@ -80,7 +82,9 @@ def interpolation(grid: Grid, shape: tuple[int, int], target: Grid, target_shape
     """
     rows, columns = (
         _weights(n, (centres - 0.5 - offset) / stride)
-        for n, centres, offset, stride in zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
+        for n, centres, offset, stride in zip(
+            shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True
+        )
     )
     return rows, columns
 

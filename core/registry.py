@@ -101,9 +101,13 @@ class Registry:
         try:
             found: type[Any] = point.load()
         except BROKEN as error:
-            raise NotAvailableError(f"the {self.kind} {point.name!r} of {_origin(point)} cannot be imported: {_reason(error)}") from error
+            raise NotAvailableError(
+                f"the {self.kind} {point.name!r} of {_origin(point)} cannot be imported: {_reason(error)}"
+            ) from error
         if not inspect.isclass(found) or getattr(found, "name", None) != point.name:
-            raise NotAvailableError(f"the {self.kind} {point.name!r} of {_origin(point)} is no class with name = {point.name!r}")
+            raise NotAvailableError(
+                f"the {self.kind} {point.name!r} of {_origin(point)} is no class with name = {point.name!r}"
+            )
         return found
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
@@ -118,10 +122,14 @@ def module_name(path: Path) -> str:
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
     """Call ``part`` with the options of ``word`` over the ``given`` ones; an unknown option is named with those it has."""
     values = {**given, **options(word)}
-    allowed = [p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    allowed = [
+        p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
     for name in values:
         if name not in allowed:
-            raise BadValueError(f"the {kind} {word.split(':')[0]!r} has no option {name!r}; it has: {examples(allowed, 9) or 'none'}")
+            raise BadValueError(
+                f"the {kind} {word.split(':')[0]!r} has no option {name!r}; it has: {examples(allowed, 9) or 'none'}"
+            )
     return part(**values)
 
 
@@ -134,7 +142,9 @@ def options(word: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in word.partition(":")[2].split(",") if pair]
     for name, equals, value in pairs:
         if not equals or not name or not value:
-            raise BadValueError(f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value")
+            raise BadValueError(
+                f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value"
+            )
     return {name: _literal(value) for name, _, value in pairs}
 
 
@@ -161,7 +171,9 @@ def from_file(word: str, kind: str) -> type[Any]:
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path!r} is no Python file")
-    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # known by its name, so that its source can be read
+    module = sys.modules[label] = importlib.util.module_from_spec(
+        spec
+    )  # known by its name, so that its source can be read
     try:
         spec.loader.exec_module(module)
     except BROKEN as error:

@@ -62,7 +62,9 @@ class FileDataset(Dataset):
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
         frame = row.frame or self._frame(row.path)
-        return Sample(row.image, row.patient, frame, row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks)
+        return Sample(
+            row.image, row.patient, frame, row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks
+        )
 
     @functools.cached_property
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
@@ -70,21 +72,31 @@ class FileDataset(Dataset):
         return functools.cache(images.frame_or_dot)
 
 
-def drawn(patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False) -> splits.Names:
+def drawn(
+    patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
+) -> splits.Names:
     """(N,) split names. Official: ``test`` as published, or a draw by patient where none is; ``whole``: all are ``test``.
 
     Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
     """
     if whole:
         if request.split != "test":
-            raise DataError(f"with whole=True all images are test, there is no {request.split} split: leave the option out to train here")
+            raise DataError(
+                f"with whole=True all images are test, there is no {request.split} split: leave the option out to train here"
+            )
         return np.full(len(patients), "test")
     if request.partition != "official":
         return splits.assign(patients, request)
-    names = splits.by_patient(patients, request.seed) if test is None else splits.hold_out_val(patients, ~test, request.seed)
+    names = (
+        splits.by_patient(patients, request.seed)
+        if test is None
+        else splits.hold_out_val(patients, ~test, request.seed)
+    )
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
-        raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing, or they are too few")
+        raise DataError(
+            f"the {len(patients)} images at hand leave none for {request.split}: a file is missing, or they are too few"
+        )
     return names
 
 
@@ -101,12 +113,21 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise DataError(f"{root} has no {which}: its tables put none there; --partition patient or kfold draws its own splits")
+        raise DataError(
+            f"{root} has no {which}: its tables put none there; --partition patient or kfold draws its own splits"
+        )
     if not present:
         raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
     if len(present) < len(names):
         told = examples(name for name in names if name not in files)
-        log.warning("%s: %d of %d %s have no file and are left out: %s", root, len(names) - len(present), len(names), which, told)
+        log.warning(
+            "%s: %d of %d %s have no file and are left out: %s",
+            root,
+            len(names) - len(present),
+            len(names),
+            which,
+            told,
+        )
     return present
 
 
@@ -143,7 +164,9 @@ def grouped(
     outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
     if outside:
         told = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
-        raise DataError(f"{path} has {len(outside)} boxes that are empty or wholly outside their image: {told}; correct or remove them")
+        raise DataError(
+            f"{path} has {len(outside)} boxes that are empty or wholly outside their image: {told}; correct or remove them"
+        )
     cut = int((inside != edges[rows]).any(axis=1).sum())
     if cut:
         log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)

@@ -17,7 +17,11 @@ from datasets.io.tables import numbers, read_csv
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
-LABELS, CLASSES, MAPPING = "stage_2_train_labels.csv", "stage_2_detailed_class_info.csv", "pneumonia-challenge-dataset-mappings_2018.json"
+LABELS, CLASSES, MAPPING = (
+    "stage_2_train_labels.csv",
+    "stage_2_detailed_class_info.csv",
+    "pneumonia-challenge-dataset-mappings_2018.json",
+)
 SIDES = ["x", "y", "width", "height"]
 ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
 LAYOUT = f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; better with {MAPPING} of www.rsna.org beside them"
@@ -59,7 +63,9 @@ class RsnaPneumonia(FileDataset):
         truth, clipped = grouped(root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME))
         names = drawn(patients, request, whole=whole)
         listed = _rows(root, images, patients, target, truth, files, nih)
-        self.rows = _described([row for row, name in zip(listed, names, strict=True) if name == self.split], root, request)
+        self.rows = _described(
+            [row for row, name in zip(listed, names, strict=True) if name == self.split], root, request
+        )
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
@@ -78,14 +84,20 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     each = raw.groupby("patientId", sort=False)["Target"].nunique()
     if (each > 1).any():
-        raise DataError(f"{path} has {int((each > 1).sum())} images with both Targets: {examples(each.index[each > 1])}")
+        raise DataError(
+            f"{path} has {int((each > 1).sum())} images with both Targets: {examples(each.index[each > 1])}"
+        )
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         told = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
         raise DataError(f"{path} has boxes where Target is 0: {told}")
     corner = np.stack([numbers(path, raw.loc[positive, side]).to_numpy() for side in SIDES], axis=1)
     edges = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    return dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True)), raw.loc[positive, "patientId"].tolist(), edges
+    return (
+        dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True)),
+        raw.loc[positive, "patientId"].tolist(),
+        edges,
+    )
 
 
 def _nih(path: Path) -> dict[str, str]:
@@ -93,9 +105,14 @@ def _nih(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in json.loads(path.read_text(encoding="utf-8-sig"))}
+        return {
+            str(entry["subset_img_id"]): str(entry["img_id"])
+            for entry in json.loads(path.read_text(encoding="utf-8-sig"))
+        }
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})") from error
+        raise DataError(
+            f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
+        ) from error
 
 
 def _described(rows: list[Row], root: Path, request: Request) -> list[Row]:
@@ -105,9 +122,19 @@ def _described(rows: list[Row], root: Path, request: Request) -> list[Row]:
 
 
 def _rows(
-    root: Path, images: list[str], patients: list[str], target: dict[str, int], truth: Truth, files: dict[str, Path], nih: dict[str, str]
+    root: Path,
+    images: list[str],
+    patients: list[str],
+    target: dict[str, int],
+    truth: Truth,
+    files: dict[str, Path],
+    nih: dict[str, str],
 ) -> list[Row]:
-    table = read_csv(root / CLASSES, ("patientId", "class")) if (root / CLASSES).is_file() else pd.DataFrame({"patientId": [], "class": []})
+    table = (
+        read_csv(root / CLASSES, ("patientId", "class"))
+        if (root / CLASSES).is_file()
+        else pd.DataFrame({"patientId": [], "class": []})
+    )
     classes = dict(zip(table["patientId"], table["class"], strict=True))
     about = [{"class": classes.get(image), "nih": nih.get(image)} for image in images]
     return [

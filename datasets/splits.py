@@ -61,10 +61,16 @@ def doubt(count: int) -> str:
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     """Raise ``LeakError`` when a patient is in more than one split, with the count and three examples."""
     seen: dict[str, str] = {}
-    both = {patient: (seen[patient], name) for patient, name in zip(patients, names, strict=True) if seen.setdefault(patient, name) != name}
+    both = {
+        patient: (seen[patient], name)
+        for patient, name in zip(patients, names, strict=True)
+        if seen.setdefault(patient, name) != name
+    }
     if both:
         told = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
-        raise LeakError(f"{len(both)} patients are in two splits: {told}; use lists that part patients, or --partition patient")
+        raise LeakError(
+            f"{len(both)} patients are in two splits: {told}; use lists that part patients, or --partition patient"
+        )
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
@@ -72,4 +78,6 @@ def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str],
     found = [image for image in images if image in boxed]
     if found:
         told = examples(found)
-        raise LeakError(f"{len(found)} images with a truth box are in {which}: {told}; use the official lists, or --partition patient")
+        raise LeakError(
+            f"{len(found)} images with a truth box are in {which}: {told}; use the official lists, or --partition patient"
+        )

@@ -19,7 +19,19 @@ from core.registry import spelled as registered
 if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
 
-__all__ = ["GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_path", "names", "registry", "spelled"]
+__all__ = [
+    "GROUPS",
+    "Evidence",
+    "GradientMethod",
+    "Method",
+    "build",
+    "expand",
+    "get",
+    "is_path",
+    "names",
+    "registry",
+    "spelled",
+]
 
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
@@ -74,14 +86,18 @@ def build(word: str) -> "Method":
     try:
         return part() if is_path(word) else construct(part, "method", word, {})
     except BROKEN as error:
-        raise BadValueError(f"the method {word!r} cannot be made: {type(error).__name__}: {error}; its options need defaults") from error
+        raise BadValueError(
+            f"the method {word!r} cannot be made: {type(error).__name__}: {error}; its options need defaults"
+        ) from error
 
 
 def _checked(word: str, found: type[Any]) -> "type[Method]":
     from methods.base import NEEDS, Method
 
     if not issubclass(found, Method) or not isinstance(getattr(found, "name", None), str):
-        raise BadValueError(f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name")
+        raise BadValueError(
+            f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name"
+        )
     if not isinstance(found.needs, set | frozenset):
         raise BadValueError(f"{word} needs {found.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
     return found

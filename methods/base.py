@@ -167,7 +167,9 @@ class Method:
         found = self.maps(evidence).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if found.ndim != 4 or tuple(found.shape[:2]) != expected:
-            raise BadValueError(f"the method {self.name!r} gave maps of shape {tuple(found.shape)}, not {(*expected, 'h', 'w')}")
+            raise BadValueError(
+                f"the method {self.name!r} gave maps of shape {tuple(found.shape)}, not {(*expected, 'h', 'w')}"
+            )
         return found.clamp(min=0) if self.rectified else found
 
 

@@ -18,7 +18,9 @@ ROUNDING = 1e-6
 def on_the_grid(evidence: Evidence) -> Masks:
     """Scaled at the positions, then brought to the pixels where they look; flat channels make no mask."""
     A, pixels = evidence.A, evidence.pixel_grid
-    rows, columns = (torch.from_numpy(m).to(A) for m in interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size))
+    rows, columns = (
+        torch.from_numpy(m).to(A) for m in interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size)
+    )
     return lambda channels: rows @ _unit(channels) @ columns.T, ~flat(A)
 
 
@@ -26,7 +28,9 @@ def as_grad_cam(evidence: Evidence) -> Masks:
     """As the grad-cam package: corners put on corners, then scaled at the pixels; a flat channel makes a black mask."""
     A, size = evidence.A, evidence.pixel_grid.size
     every = torch.ones_like(A[..., 0, 0], dtype=torch.bool)
-    return lambda channels: _unit(interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8), every
+    return lambda channels: _unit(
+        interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8
+    ), every
 
 
 MASKS = {"grid": on_the_grid, "grad-cam": as_grad_cam}

@@ -29,7 +29,10 @@ class Noise(Method):
         """(N,K,h,w) one draw per image and finding."""
         shape = tuple(evidence.A.shape[-2:])
         draws = [
-            [generator(self.seed, "noise", key, finding).random(shape, dtype=np.float32) for finding in evidence.findings]
+            [
+                generator(self.seed, "noise", key, finding).random(shape, dtype=np.float32)
+                for finding in evidence.findings
+            ]
             for key in map(_key, evidence.images)
         ]
         return torch.from_numpy(np.array(draws, dtype=np.float32)).to(evidence.A.device)

@@ -35,7 +35,13 @@ class Occlusion(PixelMethod):
         window = self.window or max(1, side // 4)
         stride = self.stride or max(1, window // 2)
         if not stride <= window <= side:
-            raise BadValueError(f"occlusion by window={window},stride={stride}: needs stride <= window <= {side}, the image's shorter side")
+            raise BadValueError(
+                f"occlusion by window={window},stride={stride}: needs stride <= window <= {side}, the image's shorter side"
+            )
         cover = CaptumOcclusion(lambda planes: evidence.sweep(len(planes), lambda part: image * planes[part]))
-        squares = {"sliding_window_shapes": (1, window, window), "strides": (1, stride, stride), "perturbations_per_eval": 8}
+        squares = {
+            "sliding_window_shapes": (1, window, window),
+            "strides": (1, stride, stride),
+            "perturbations_per_eval": 8,
+        }
         return cover.attribute(torch.ones_like(image[:, :1]), baselines=0, **squares)

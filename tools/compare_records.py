@@ -37,7 +37,10 @@ def _fields(one: Record, other: Record) -> list[str]:
 
 
 def _rows(record: Record, before: Path, after: Path) -> Iterator[str]:
-    one, other = (cases.read(record.cell, folder).sort_values(["image", "finding"], ignore_index=True) for folder in (before, after))
+    one, other = (
+        cases.read(record.cell, folder).sort_values(["image", "finding"], ignore_index=True)
+        for folder in (before, after)
+    )
     try:
         pd.testing.assert_frame_equal(one, other[one.columns], check_dtype=False, check_exact=True)
     except (AssertionError, KeyError) as error:
@@ -48,7 +51,9 @@ def _rows(record: Record, before: Path, after: Path) -> Iterator[str]:
 def main(before: Path, after: Path) -> int:
     """Compare every suite that either folder has."""
     lines = [
-        line for name in sorted({f.name for r in (before, after) for f in records.suites(r)}) for line in suite(before / name, after / name)
+        line
+        for name in sorted({f.name for r in (before, after) for f in records.suites(r)})
+        for line in suite(before / name, after / name)
     ]
     print("\n".join(lines))
     return int(any(line.startswith("  ") for line in lines))

@@ -52,12 +52,16 @@ class SteadyBatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C,h,w)."""
         if self.training and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-            return nn.functional.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+            return nn.functional.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
         return super().forward(x)
 
 
 def _block(channels: int, out: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), SteadyBatchNorm(out), nn.ReLU())
+    return nn.Sequential(
+        nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), SteadyBatchNorm(out), nn.ReLU()
+    )
 
 
 def _resize(x: Tensor, size: Any) -> Tensor:

@@ -40,19 +40,29 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     names = {name: found[2] for name in left if (found := FOUND.fullmatch(name))}
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]
     if not word or not names:
-        return Attended({}, frozenset()), list(names) if any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left) else []
+        return Attended({}, frozenset()), list(names) if any(
+            re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left
+        ) else []
     if word not in NAMES:
-        raise NotAvailableError(f"these weights have another {word} than --attention_map {word}: only CAM and SAM can be taken over")
+        raise NotAvailableError(
+            f"these weights have another {word} than --attention_map {word}: only CAM and SAM can be taken over"
+        )
     if len([name for name in head if name.endswith("weight")]) > 1:
-        raise NotAvailableError(f"these weights apply {word} once more for each finding, ours once: their logits cannot be had")
+        raise NotAvailableError(
+            f"these weights apply {word} once more for each finding, ours once: their logits cannot be had"
+        )
     return _renamed(left, names, NAMES[word])
 
 
-def _renamed(left: Mapping[str, Tensor], names: Mapping[str, str], ours: Mapping[str, str]) -> tuple[Attended, list[str]]:
+def _renamed(
+    left: Mapping[str, Tensor], names: Mapping[str, str], ours: Mapping[str, str]
+) -> tuple[Attended, list[str]]:
     state, used = {}, set()
     for name, inner in names.items():
         for theirs, word in ours.items():
             if inner == theirs or inner.startswith(f"{theirs}."):
-                state[f"attention.{word}{inner.removeprefix(theirs)}"] = left[name].squeeze() if word == "factor" else left[name]
+                state[f"attention.{word}{inner.removeprefix(theirs)}"] = (
+                    left[name].squeeze() if word == "factor" else left[name]
+                )
                 used.add(name)
     return Attended(state, frozenset(used)), [name for name in names if name not in used]

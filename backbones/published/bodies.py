@@ -26,7 +26,11 @@ def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str
     state = _modern(_dialect(state, model))
     own = names(model)
     prefix = _wrapping(state, own)
-    inside = {name: own[name.removeprefix(prefix)] for name in state if name.startswith(prefix) and name.removeprefix(prefix) in own}
+    inside = {
+        name: own[name.removeprefix(prefix)]
+        for name in state
+        if name.startswith(prefix) and name.removeprefix(prefix) in own
+    }
     target = model.state_dict()
     body = {ours: _coloured(state[name], target[ours]) for name, ours in inside.items()}
     return prefix, body, {name: value for name, value in state.items() if name not in inside}
@@ -58,7 +62,10 @@ def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor
         return {_of_torchvision(name, wrapped[1]): _as_ours(name, value, model) for name, value in state.items()}
     if wrapped := _found(r"(.*?)7\.1\.conv2\.weight", state):
         pattern = re.compile(rf"{re.escape(wrapped[1])}([014567])\.(.*)")
-        return {pattern.sub(lambda found: f"{wrapped[1]}{STAGES[found[1]]}.{found[2]}", name): value for name, value in state.items()}
+        return {
+            pattern.sub(lambda found: f"{wrapped[1]}{STAGES[found[1]]}.{found[2]}", name): value
+            for name, value in state.items()
+        }
     return dict(state)
 
 
@@ -72,7 +79,9 @@ def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> 
     inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     package = {name: value for name, value in inner.items() if name.startswith("_")}
     converted = package_weights.convert(package, model.state_dict())
-    renamed = {name.removeprefix("extractor.net.").replace("head.linear", "_fc"): value for name, value in converted.items()}
+    renamed = {
+        name.removeprefix("extractor.net.").replace("head.linear", "_fc"): value for name, value in converted.items()
+    }
     outer = {name: value for name, value in state.items() if name.removeprefix(prefix) not in package}
     return {**outer, **{prefix + name: value for name, value in renamed.items()}}
 

@@ -11,7 +11,19 @@ from backbones.classifier import Classifier
 from backbones.pretrained import MapsOf
 from core.errors import NotAvailableError
 
-WORDS = ("fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc", "head", "_fc")
+WORDS = (
+    "fc_\\d+",
+    "FF\\.0",
+    "fc\\.1",
+    "fc\\.0",
+    "fc",
+    "classifier\\.1",
+    "classifier\\.0",
+    "classifier",
+    "head\\.fc",
+    "head",
+    "_fc",
+)
 """What projects call the layer that gives the logits; of a file that has several, the first of this list does."""
 FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
 """Layers that give the logits only where no other follows them (CheXNet's, before its sigmoid; VGG has three)."""
@@ -26,8 +38,14 @@ def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]
     for word in WORDS:
         pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
         found = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
-        if found and not (word in FIRST_OF_SEVERAL and any(re.search(rf"{word[:-1]}[1-9]\d*\.weight$", name) for name in left)):
-            return found, [name for name in left if name.rpartition(".")[0] in {prefix + inner for inner in INNER} and name not in found]
+        if found and not (
+            word in FIRST_OF_SEVERAL and any(re.search(rf"{word[:-1]}[1-9]\d*\.weight$", name) for name in left)
+        ):
+            return found, [
+                name
+                for name in left
+                if name.rpartition(".")[0] in {prefix + inner for inner in INNER} and name not in found
+            ]
     return [], []
 
 

@@ -19,15 +19,26 @@ SCALE = ("img_size", "counts", "images", "images_without_file", "boxed_images", 
 def basis(first: Side, second: Side, found: Pairing, rows: Sequence[Row]) -> str:
     """Both addresses, cells without a partner, data that differ, patients, seeds, intervals and tests."""
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
-    lines += [f"cells of {side} without a partner in the other: {count}" for side, count in zip("AB", found.alone, strict=True) if count]
+    lines += [
+        f"cells of {side} without a partner in the other: {count}"
+        for side, count in zip("AB", found.alone, strict=True)
+        if count
+    ]
     if other := _other_data(found.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
-    patients, records = [row.patients for row in rows], [record for pair in found.pairs for record in (pair.first, pair.second)]
+    patients, records = (
+        [row.patients for row in rows],
+        [record for pair in found.pairs for record in (pair.first, pair.second)],
+    )
     lines.append(
         f"patients {_span(patients)}; training seeds {', '.join(sorted({str(r.cell.seed) for r in records}))}; `mean` is over findings"
     )
-    lines.append(f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; none below 10 patients")
-    lines.append(f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric")
+    lines.append(
+        f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; none below 10 patients"
+    )
+    lines.append(
+        f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+    )
     return "\n".join(lines)
 
 

@@ -43,7 +43,9 @@ def pairing(first: Side, second: Side) -> Pairing:
     """The pairs of two sides, by model and method. Raises ``BadValueError`` where there is none, and says what to write."""
     one, other = _cells(first), _cells(second)
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
-    joined = [(a, b) for a in one for b in other if all(x == y for x, y, free_ in zip(a, b, free, strict=True) if free_)]
+    joined = [
+        (a, b) for a in one for b in other if all(x == y for x, y, free_ in zip(a, b, free, strict=True) if free_)
+    ]
     pairs = [Pair(*_alike(one[a], other[b])) for a, b in joined]
     kept = tuple(pair for pair in pairs if first.place != second.place or pair.first.key != pair.second.key)
     if not kept:
@@ -73,7 +75,9 @@ def _alike(first: Sequence[Record], second: Sequence[Record]) -> tuple[Record, R
 def _nothing(first: Side, second: Side, themselves: bool) -> str:
     """Why nothing can be compared, and what to write instead."""
     if themselves:
-        return f"{first.address} and {second.address} are the same cells: name two models, methods or suites that differ"
+        return (
+            f"{first.address} and {second.address} are the same cells: name two models, methods or suites that differ"
+        )
     shown = "; ".join(f"{side.address}: {examples(_shown(side), 4)}" for side in (first, second))
     return (
         f"{first.address} and {second.address} have no cell of the same model and method ({shown}): "

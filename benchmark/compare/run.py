@@ -22,13 +22,17 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     """
     if len(config.compare) != 2:
         given = len(config.compare)
-        raise BadValueError(f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path")
+        raise BadValueError(
+            f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path"
+        )
     first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
     found = pairing(first, second)
     left_out: list[str] = []
     rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
-        raise BadValueError(f"{first.address} and {second.address} share no case: they were scored on other images or findings")
+        raise BadValueError(
+            f"{first.address} and {second.address} share no case: they were scored on other images or findings"
+        )
     for line in left_out:
         tell(line)
     tell("\n".join([basis(first, second, found, rows), "", *map(plain, table.tables(rows))]).rstrip())
@@ -44,7 +48,9 @@ def _rows(pair: Pair, first: Side, second: Side, left_out: list[str]) -> list[Ro
     if any(both.left_out):
         one, other = both.left_out
         words = " / ".join(pair.words)
-        left_out.append(f"{words}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has")
+        left_out.append(
+            f"{words}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has"
+        )
     if not both.findings:
         return []
     ours, theirs = map(columns, both.tables)

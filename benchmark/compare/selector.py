@@ -56,7 +56,9 @@ def scored(place: Path) -> list[Record]:
     """The records of a suite that can be compared. Raises ``DataError`` where there are none."""
     if own := _cells(place):
         return own
-    raise DataError(f"the suite {place.name!r} has no scored cell of the protocol {BOARD!r} below {place}: run it first")
+    raise DataError(
+        f"the suite {place.name!r} has no scored cell of the protocol {BOARD!r} below {place}: run it first"
+    )
 
 
 def _cells(place: Path) -> list[Record]:
@@ -101,8 +103,12 @@ def _of_checkpoint(address: str, results: Path) -> Side:
     named = {pair for pair in found if pair[0].name in Path(address).resolve().parts} or found
     words = sorted(f"{place.name}/{model}" for place, model in named)
     if not words:
-        raise DataError(f"no record below {results} states the weights of {address} (digest {digest}): it is part of no suite that ran")
+        raise DataError(
+            f"no record below {results} states the weights of {address} (digest {digest}): it is part of no suite that ran"
+        )
     if len(words) > 1:
-        raise BadValueError(f"the weights of {address} are part of several suites or models: write one of {', '.join(words)}")
+        raise BadValueError(
+            f"the weights of {address} are part of several suites or models: write one of {', '.join(words)}"
+        )
     place, model = named.pop()
     return _side(address, place, scored(place), model, None)

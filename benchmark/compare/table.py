@@ -29,7 +29,10 @@ class Row:
 
 def adjusted(rows: Sequence[Row]) -> list[Row]:
     """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric."""
-    families = [[row for row in rows if row.found.metric == metric] for metric in dict.fromkeys(row.found.metric for row in rows)]
+    families = [
+        [row for row in rows if row.found.metric == metric]
+        for metric in dict.fromkeys(row.found.metric for row in rows)
+    ]
     found = [zip(family, corrected([row.found for row in family]), strict=True) for family in families]
     return [replace(row, found=comparison) for family in found for row, comparison in family]
 
@@ -40,7 +43,10 @@ def tables(rows: Sequence[Row]) -> list[Table]:
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
     shown = [row for row in rows if len(pairs) == 1 or row.found.metric == MAIN or row.found.finding == "mean"]
     heads = dict.fromkeys((row.found.metric, row.found.origin) for row in shown)
-    return [_table(f"{metric} ({_origin(origin)})", [r for r in shown if r.found.metric == metric], varies) for metric, origin in heads]
+    return [
+        _table(f"{metric} ({_origin(origin)})", [r for r in shown if r.found.metric == metric], varies)
+        for metric, origin in heads
+    ]
 
 
 def _origin(word: str) -> str:

@@ -39,7 +39,9 @@ def _check(model: "Classifier", images: Tensor) -> None:
         raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
     weights = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in weights:
-        raise BadValueError(f"images are {images.dtype}, the model's weights {weights.pop()}: give both the same, normalised")
+        raise BadValueError(
+            f"images are {images.dtype}, the model's weights {weights.pop()}: give both the same, normalised"
+        )
 
 
 def _look(request: Request, layer: str | None) -> Evidence:

@@ -76,7 +76,9 @@ class Level(Answers):
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""
-        raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled, so the classifier's weights do not fit it")
+        raise NotAvailableError(
+            f"the layer {self.layer!r} is not what is pooled, so the classifier's weights do not fit it"
+        )
 
     def bias(self) -> Tensor:
         """See ``class_maps``."""

@@ -67,7 +67,14 @@ class Answers:
         request = self.request
         step = memory.sweep_at_once(request.images, request.memory_gib)
         found = [torch.empty(0, len(self.findings), device=request.images.device)]
-        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=None if request.progress else True)
+        bar = tqdm(
+            total=count,
+            desc="forward passes",
+            unit="image",
+            leave=False,
+            delay=2,
+            disable=None if request.progress else True,
+        )
         with bar, plain(), evaluating(request.model):
             for start in range(0, count, step):
                 images = memory.laid_out(render(slice(start, min(start + step, count))))

@@ -47,7 +47,10 @@ def _piecewise(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, Met
     for place, part in evidence.engine.parts(evidence) if parts else ():
         for word, method in parts.items():
             rows[word].setdefault(place.start, []).append(_ask(method, part))
-    return {word: _explained(method, [_joined(pieces) for pieces in rows[word].values()], evidence) for word, method in parts.items()}
+    return {
+        word: _explained(method, [_joined(pieces) for pieces in rows[word].values()], evidence)
+        for word, method in parts.items()
+    }
 
 
 def _joined(pieces: Sequence[Tensor | LocusError]) -> Tensor | LocusError:
@@ -59,7 +62,9 @@ def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: 
     error = _first_error(pieces)
     if error is not None:
         return error
-    return MethodMaps(torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float(), method.grid(evidence))
+    return MethodMaps(
+        torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float(), method.grid(evidence)
+    )
 
 
 def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:

@@ -15,4 +15,6 @@ def newest(runs: Path) -> Path:
 def finished(runs: Path) -> list[Path]:
     """The best checkpoints of the finished runs below ``runs``, the newest first."""
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
-    return sorted((path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True)
+    return sorted(
+        (path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True
+    )

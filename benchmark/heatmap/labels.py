@@ -24,7 +24,11 @@ def match(label: str, findings: Sequence[str]) -> str:
     for same in (
         [finding for finding in findings if _plain(finding) == word],
         [finding for finding in findings if _letters(finding) == _letters(label)],
-        [finding for finding in findings if len(word) >= SHORTEST and (_holds(finding, label) or _holds(label, finding))],
+        [
+            finding
+            for finding in findings
+            if len(word) >= SHORTEST and (_holds(finding, label) or _holds(label, finding))
+        ],
     ):
         if len(same) == 1:
             return same[0]

@@ -28,7 +28,15 @@ from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic, stem
 from datasets.io import images
 
-KINDS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP"}
+KINDS = {
+    ".png": "PNG",
+    ".jpg": "JPEG",
+    ".jpeg": "JPEG",
+    ".tif": "TIFF",
+    ".tiff": "TIFF",
+    ".bmp": "BMP",
+    ".webp": "WEBP",
+}
 """What a picture may be, by the end of its name."""
 
 
@@ -57,7 +65,9 @@ def run(config: HeatmapConfig) -> Done:
     source = Path(str(config.image_path))
     target, kind = _target(config, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
-        raise BadValueError("--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out")
+        raise BadValueError(
+            "--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out"
+        )
     machine.configure_torch(config.threads)
     own = images.decode(source)
     checkpoint = _checkpoint(config)
@@ -73,7 +83,9 @@ def run(config: HeatmapConfig) -> Done:
     explained = Explained(word, maps.maps[0, k].numpy(), maps.grid, found.probabilities[k])
     picture = pictured.show(config, sample, pixels, findings[k], explained, (FIXED, "fixed")).picture
     if picture.flat:
-        log.warning("flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k])
+        log.warning(
+            "flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k]
+        )
     heat = picture.heat
     path = target if kind else target / f"{stem(source.stem, findings[k])}.png"
     _save(blend(own, heat[: own.shape[0], : own.shape[1]]), path)  # what prepares images may add pixels right and below
@@ -101,7 +113,9 @@ def _target(config: HeatmapConfig, source: Path) -> tuple[Path, str | None]:
         return path, None
     kind = KINDS.get(path.suffix.lower())
     if kind is None:
-        raise BadValueError(f"--output_path {path}: a picture's name ends in {', '.join(KINDS)}; or give a folder that exists")
+        raise BadValueError(
+            f"--output_path {path}: a picture's name ends in {', '.join(KINDS)}; or give a folder that exists"
+        )
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
     return path, kind

@@ -51,7 +51,9 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
 
     Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
     """
-    files = [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))] if config.image else None
+    files = (
+        [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))] if config.image else None
+    )
     samples = files or _held_out(config, recipe)
     readable, bad = [], []
     for sample in samples:  # all are read once before anything is written, none is kept: a folder may be large
@@ -61,7 +63,9 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
         except DataError as error:
             bad.append(str(error))
     if len(bad) > config.max_bad_images * len(samples):
-        raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}")
+        raise DataError(
+            f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}"
+        )
     if bad:
         log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
     yield from ((sample, sample.image) for sample in readable)
@@ -80,7 +84,9 @@ def _files(path: Path) -> list[Sample]:
     """A file or all images of a folder as samples without labels and truth; the frame is the file's own."""
     if not path.exists():
         raise DataError(f"no image file or folder {str(path)!r}")
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES) if path.is_dir() else [path]
+    files = (
+        sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES) if path.is_dir() else [path]
+    )
     if not files:
         raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
     return [_file(file) for file in files]
@@ -94,7 +100,12 @@ def _file(file: Path) -> Sample:
 
 
 def show(
-    config: HeatmapConfig, sample: Sample, pixels: NDArray[np.uint8], finding: str, explained: Explained, at: tuple[float, str]
+    config: HeatmapConfig,
+    sample: Sample,
+    pixels: NDArray[np.uint8],
+    finding: str,
+    explained: Explained,
+    at: tuple[float, str],
 ) -> Shown:
     """A map with its boxes above the threshold ``at`` (value, origin) and their overlap with truth.
 

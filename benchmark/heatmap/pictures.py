@@ -72,12 +72,19 @@ def run(config: HeatmapConfig) -> Done:
             for word, found in maps.items():
                 explained = Explained(word, found.maps[0, k].numpy(), found.grid, seen.probabilities[k])
                 try:
-                    shown = pictured.show(config, sample, pixels, findings[k], explained, thresholds.of(word, findings[k]))
+                    shown = pictured.show(
+                        config, sample, pixels, findings[k], explained, thresholds.of(word, findings[k])
+                    )
                     rows.append(_write(folder, shown, config))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
     failed += parts.broken.values()
-    told = {"checkpoint": str(checkpoint), "alignment": config.alignment, "layer": config.layer, "precision": config.precision}
+    told = {
+        "checkpoint": str(checkpoint),
+        "alignment": config.alignment,
+        "layer": config.layer,
+        "precision": config.precision,
+    }
     write_json(folder / "boxes.json", {**told, "cases": rows, "failed": failed, "absent": parts.absent})
     return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
 

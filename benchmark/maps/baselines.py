@@ -30,7 +30,9 @@ class Prior:
         """``side`` is the number of positions along each side of the map."""
         self.folds, self.seed, self.side = folds, seed, side
 
-    def maps(self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]) -> tuple[FloatMap, Grid]:
+    def maps(
+        self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+    ) -> tuple[FloatMap, Grid]:
         """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size, ``shape`` is not used."""
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
         out = np.zeros((len(samples), len(findings), self.side, self.side), dtype=np.float32)
@@ -56,7 +58,9 @@ class Truth:
     name: ClassVar[str] = "truth"
     uses_truth: ClassVar[bool] = True
 
-    def maps(self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]) -> tuple[FloatMap, Grid]:
+    def maps(
+        self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+    ) -> tuple[FloatMap, Grid]:
         """(N,K,h,w) maps on ``grid`` for maps of ``shape`` (h, w)."""
         out = np.zeros((len(samples), len(findings), *shape), dtype=np.float32)
         for n, sample in enumerate(samples):

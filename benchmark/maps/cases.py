@@ -63,7 +63,9 @@ class CaseStore:
         has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
         return self._made("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
 
-    def _made(self, split: str, runs: Sequence[Trained], maps: MethodMaps, cell: Cell, images: int | None) -> list[Case]:
+    def _made(
+        self, split: str, runs: Sequence[Trained], maps: MethodMaps, cell: Cell, images: int | None
+    ) -> list[Case]:
         stored = maps[cell.method]
         if isinstance(stored, LocusError):
             raise stored

@@ -52,7 +52,9 @@ def _followed(module: str, own: frozenset[str]) -> bool:
     if _top(module) in own or _top(module) in sys.stdlib_module_names:
         return _top(module) in own
     spec = _spec(_top(module))
-    return spec is not None and INSTALLED.isdisjoint(Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).parts)
+    return spec is not None and INSTALLED.isdisjoint(
+        Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).parts
+    )
 
 
 def _spec(module: str) -> ModuleSpec | None:

@@ -23,7 +23,11 @@ class NoMapsError(DataError):
 
 
 def obtain(
-    trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None, slow_images: int | None = None
+    trained: Sequence[Trained],
+    words: Sequence[str],
+    folder: Path,
+    flags: EngineFlags | None,
+    slow_images: int | None = None,
 ) -> MethodMaps:
     """The maps of each method as they lie in ``folder``, made where they are missing; without ``flags`` a ``NoMapsError`` instead.
 
@@ -31,7 +35,9 @@ def obtain(
     Raises ``DataError`` where no held-out image has a truth box.
     """
     if not select_samples(trained, None):
-        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored")
+        raise DataError(
+            f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored"
+        )
     requests, found = requests_of(trained, words, folder, slow_images)
     return found | _stored(requests, flags)
 
@@ -72,7 +78,10 @@ def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> Method
     if flags is None:
         return {each.word: stored[each.word] or _absent(each) for each in requests}
     broken = generate(missing, flags) if missing else {}
-    return {each.word: broken.get(each.word) or stored[each.word] or store.read(each.array, each.key) or _lost(each) for each in requests}
+    return {
+        each.word: broken.get(each.word) or stored[each.word] or store.read(each.array, each.key) or _lost(each)
+        for each in requests
+    }
 
 
 def _absent(each: MapRequest) -> NoMapsError:
@@ -80,4 +89,6 @@ def _absent(each: MapRequest) -> NoMapsError:
 
 
 def _lost(each: MapRequest) -> DataError:
-    return DataError(f"the maps in {each.array} were replaced by those of another run with other code: run it again when that one is done")
+    return DataError(
+        f"the maps in {each.array} were replaced by those of another run with other code: run it again when that one is done"
+    )

@@ -26,16 +26,28 @@ def images(config: TrainConfig, other: TrainConfig) -> Dataset:
     """
     found, known = source.load(other, "test"), _known(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
-    patients = [_patient(sample.meta.get(TRACED), mark, known) for sample, mark in zip(found, _marks(other, found), strict=True)]
+    patients = [
+        _patient(sample.meta.get(TRACED), mark, known) for sample, mark in zip(found, _marks(other, found), strict=True)
+    ]
     kept = [n for n, patient in enumerate(patients) if patient not in seen]
     if not kept:
-        raise LeakError(f"all {len(found)} images of {found.name} are of patients that the model was trained on ({config.dataset})")
+        raise LeakError(
+            f"all {len(found)} images of {found.name} are of patients that the model was trained on ({config.dataset})"
+        )
     shared = Shared(found, source.load(config, "test").findings, kept)
     counts = {"images_seen_in_training": len(found) - len(kept), "images_not_traced": patients.count("")}
     shared.describe |= {"trained_on": config.dataset, **counts}
     sentence = "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known whose they are"
     level = logging.WARNING if counts["images_seen_in_training"] else logging.INFO
-    log.log(level, sentence, found.name, counts["images_seen_in_training"], len(found), config.dataset, counts["images_not_traced"])
+    log.log(
+        level,
+        sentence,
+        found.name,
+        counts["images_seen_in_training"],
+        len(found),
+        config.dataset,
+        counts["images_not_traced"],
+    )
     return shared
 
 

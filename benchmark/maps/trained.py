@@ -72,7 +72,9 @@ class Trained:
         place = {self.data[int(i)].image_id: n for n, i in enumerate(found.kept)}
         missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
         if missing:
-            raise DataError(f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; mend or remove them")
+            raise DataError(
+                f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; mend or remove them"
+            )
         return found.images[[place[sample.image_id] for sample in self.cases]]
 
     @cached_property

@@ -29,7 +29,9 @@ PIXEL = np.array([0, 0, 1, 1])
 def score_thresholds(step: float) -> FloatArray:
     """(T,) i·step below 1, in float64: i/100 is not always i·.01. Raises ``BadValueError`` for a step outside (0,1]."""
     if not 0 < step <= 1:
-        raise BadValueError(f"the step between score thresholds is {step}: give a number above 0 and at most 1, such as .01")
+        raise BadValueError(
+            f"the step between score thresholds is {step}: give a number above 0 and at most 1, such as .01"
+        )
     values = np.arange(0, 1, step)
     return values[values < 1]
 
@@ -37,7 +39,9 @@ def score_thresholds(step: float) -> FloatArray:
 def quantised(values: ArrayLike) -> NDArray[np.uint8]:
     """(H,W) map in [0,1] -> floor(255·s), in the map's own precision. Raises ``BadValueError`` for another shape or range."""
     array = np.asarray(values)
-    if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):  # nan: neither
+    if (
+        array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1)
+    ):  # nan: neither
         array = checked(array)
     if array.min() < 0 or array.max() > 1:
         raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
@@ -63,7 +67,9 @@ class Contours:
         new = np.diff(asked, prepend=-1) > 0
         distinct, self._at = asked[new], new.cumsum() - 1
         if len(distinct) < image.max():  # levels that nobody asks for are no work
-            image = np.asarray(cv2.LUT(image, np.searchsorted(distinct, np.arange(256)).astype(np.uint8)), dtype=np.uint8)
+            image = np.asarray(
+                cv2.LUT(image, np.searchsorted(distinct, np.arange(256)).astype(np.uint8)), dtype=np.uint8
+            )
         self._image = image
         self._search = searched.cheaper(image) if search is None else search
 

@@ -63,7 +63,10 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
     rows, columns = np.nonzero(padded[1:-1, 1:-1] > before)
     for n in range(len(rows)):
         corner[rows[n] + 1, columns[n] + 1] = n
-    done, passed = np.zeros((len(rows), 256), np.bool_), np.empty(4 * len(rows), np.int32)  # a walk meets a pixel four times at most
+    done, passed = (
+        np.zeros((len(rows), 256), np.bool_),
+        np.empty(4 * len(rows), np.int32),
+    )  # a walk meets a pixel four times at most
     out, count = np.empty((256, 8), np.int64), 0
     for n in range(len(rows)):
         p, level = (rows[n] + 1) * wide + columns[n] + 1, np.int64(before[rows[n], columns[n]])
@@ -79,7 +82,12 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
             if whole:
                 box = out[count]
                 box[START], box[STOP], box[FIRST] = level, stop, rows[n] * (wide - 2) + columns[n]
-                box[4], box[5], box[6], box[7] = columns[n] + box[4], rows[n], columns[n] + box[6] + 1, rows[n] + box[7] + 1
+                box[4], box[5], box[6], box[7] = (
+                    columns[n] + box[4],
+                    rows[n],
+                    columns[n] + box[6] + 1,
+                    rows[n] + box[7] + 1,
+                )
                 count += 1
             level = stop
     return out[:count].copy()

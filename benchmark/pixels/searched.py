@@ -57,5 +57,10 @@ def _facts(line: MatLike, width: int) -> list[int]:
 def _table(rows: list[list[int]]) -> NDArray[np.int64]:
     found = np.array(rows, dtype=np.int64).reshape(-1, 7)
     out = np.empty((len(found), 8), dtype=np.int64)
-    out[:, START], out[:, STOP], out[:, FIRST], out[:, AREA], out[:, BOX] = found[:, 0], found[:, 0] + 1, *found[:, 1:3].T, found[:, 3:]
+    out[:, START], out[:, STOP], out[:, FIRST], out[:, AREA], out[:, BOX] = (
+        found[:, 0],
+        found[:, 0] + 1,
+        *found[:, 1:3].T,
+        found[:, 3:],
+    )
     return out

@@ -40,7 +40,10 @@ def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: Floa
     otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
     inside, predicted = _count(picture, truth, levels)
     drawn = above.view(np.bool_)
-    inside, predicted = np.append(inside, np.count_nonzero(drawn & truth)), np.append(predicted, np.count_nonzero(drawn))
+    inside, predicted = (
+        np.append(inside, np.count_nonzero(drawn & truth)),
+        np.append(predicted, np.count_nonzero(drawn)),
+    )
     either = predicted + np.count_nonzero(truth) - inside
     iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
     return Segmented(iou, otsu / 255, bool(truth.flat[picture.argmax()]))

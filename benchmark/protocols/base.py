@@ -86,7 +86,9 @@ class Protocol(ABC):
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
 
     @abstractmethod
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """Score the ``cases`` of one method: every image with any truth box × all ``findings``.
 
         ``validation`` holds the same method's cases on the validation split; none where that has no truth box.

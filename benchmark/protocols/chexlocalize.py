@@ -41,23 +41,37 @@ class CheXlocalize(Protocol):
     geometry = "pixels"
     chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
         true, others = of_findings(cases, findings), of_findings(validation, findings)
         kept = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         seen, everyone, who, elsewhere = Seen(kept), whose(kept), whose(true), Seen(others)
-        chosen = choose(seen.listed(len(true)), who, DEFAULT, seed, (elsewhere.listed(len(others)), whose(others)) if others else None)
+        chosen = choose(
+            seen.listed(len(true)),
+            who,
+            DEFAULT,
+            seed,
+            (elsewhere.listed(len(others)), whose(others)) if others else None,
+        )
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = [
-            column for way, places in chosen.items() for column in _columns(seen, At(way, _known(way, places, everyone)), places, word)
+            column
+            for way, places in chosen.items()
+            for column in _columns(seen, At(way, _known(way, places, everyone)), places, word)
         ]
         columns.append(Column("hit_rate" + word, "none", seen.hit, seen.truth))
         main = f"mask_iou{word}"
         return Result(
             scores_with_optimism(columns, everyone, findings, seed, {main: f"optimism{word}"}, {main: _votes(seen)}),
             rows(true, seen.reasons[: len(true)], _told(seen, chosen, true)),
-            stated({way: places for way, places in chosen.items() if way[0] != "otsu"}, who.findings, LEVELS.round(6).tolist()),
+            stated(
+                {way: places for way, places in chosen.items() if way[0] != "otsu"},
+                who.findings,
+                LEVELS.round(6).tolist(),
+            ),
             failures(kept, seen.reasons),
         )
 
@@ -67,14 +81,19 @@ class Seen:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         ready = [prepare(case) for case in cases]
-        found = [_segment(case) if on is not None and len(case.boxes) else None for (on, _), case in zip(ready, cases, strict=True)]
+        found = [
+            _segment(case) if on is not None and len(case.boxes) else None
+            for (on, _), case in zip(ready, cases, strict=True)
+        ]
         self.reasons = [why for _, why in ready]
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
         """1 where there is truth."""
         self.drawn = np.array([float(on is not None) for on, _ in ready])
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
         nothing = np.zeros(OTSU + 1)
-        self.iou = np.array([nothing if one is None else np.nan_to_num(one.iou) for one in found]).reshape(len(cases), OTSU + 1)
+        self.iou = np.array([nothing if one is None else np.nan_to_num(one.iou) for one in found]).reshape(
+            len(cases), OTSU + 1
+        )
         """(N,T+1); 0 where either mask is empty."""
         self.otsu = np.array([np.nan if one is None else one.otsu for one in found])
         self.hit = np.array([one is not None and one.hit for one in found], dtype=bool)
@@ -100,7 +119,11 @@ def _columns(seen: Seen, at: At, places: FloatArray, word: str) -> list[Column]:
     """At thresholds that all findings share, only the main metric."""
     overlap = np.append(taken(seen.iou[: len(places)], places), np.zeros(len(seen.iou) - len(places)))
     main = at.column(f"mask_iou{word}", overlap, seen.truth * seen.drawn)
-    return [main] if at.way[1] == SHARED else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(seen.truth, seen.drawn))]
+    return (
+        [main]
+        if at.way[1] == SHARED
+        else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(seen.truth, seen.drawn))]
+    )
 
 
 def _votes(seen: Seen) -> Votes:
@@ -112,6 +135,12 @@ def _votes(seen: Seen) -> Votes:
 def _told(seen: Seen, chosen: Chosen, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
     every = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), seen.otsu[:n]])
-    levels, overlaps = ({way: taken(table[:n], places) for way, places in chosen.items()} for table in (every, seen.iou))
+    levels, overlaps = (
+        {way: taken(table[:n], places) for way, places in chosen.items()} for table in (every, seen.iou)
+    )
     own = {"threshold": levels.pop(CROSSED), "iou": overlaps.pop(CROSSED), "hit_rate": seen.hit[:n]}
-    return {"truth": ["box" if case.read_mask is None else "mask" for case in true], **own, **beside(levels, iou=overlaps)}
+    return {
+        "truth": ["box" if case.read_mask is None else "mask" for case in true],
+        **own,
+        **beside(levels, iou=overlaps),
+    }

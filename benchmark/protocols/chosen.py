@@ -40,13 +40,18 @@ def beside(levels: Mapping[Way, FloatArray], **columns: Mapping[Way, FloatArray]
     told = {"threshold": levels, **columns}
     never = np.full(len(next(iter(levels.values()))), np.nan)
     ways = dict.fromkeys([*levels, *((VALIDATION, suffix) for suffix in ("", SHARED))])
-    return {f"{name}_{origin}{suffix}": told[name].get((origin, suffix), never) for origin, suffix in ways for name in told}
+    return {
+        f"{name}_{origin}{suffix}": told[name].get((origin, suffix), never) for origin, suffix in ways for name in told
+    }
 
 
 def rows(cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
     """One row per case: its identity, then the (N,) ``columns`` as plain numbers, None for nan."""
-    plain = [[None if value != value else value for value in np.asarray(column).tolist()] for column in columns.values()]
+    plain = [
+        [None if value != value else value for value in np.asarray(column).tolist()] for column in columns.values()
+    ]
     each = zip(*plain, strict=True) if plain else [()] * len(cases)
     return [
-        {**identity(case, why), **dict(zip(columns, values, strict=True))} for case, why, values in zip(cases, reasons, each, strict=True)
+        {**identity(case, why), **dict(zip(columns, values, strict=True))}
+        for case, why, values in zip(cases, reasons, each, strict=True)
     ]

@@ -26,7 +26,9 @@ class Energy(Protocol):
     name = "energy"
     main = "energy"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding; a row per case with truth or lungs."""
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
         ready = [_rectified(case) for case in kept]
@@ -87,5 +89,11 @@ def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:
 def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> list[Column]:
     """The share, and how many of the cases that are ``asked`` for it have none: 0/0."""
     missing = np.array([row[name] is None for row in rows], dtype=bool)
-    whole, values = (asked & ~missing).astype(np.float64), np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
-    return [Column(name, "none", values * whole, whole), Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64))]
+    whole, values = (
+        (asked & ~missing).astype(np.float64),
+        np.array([row[name] or 0.0 for row in rows], dtype=np.float64),
+    )
+    return [
+        Column(name, "none", values * whole, whole),
+        Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64)),
+    ]

@@ -43,7 +43,9 @@ class Locus(Protocol):
     main = MAIN
     chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, who = Seen(kept), whose(kept)
@@ -69,14 +71,19 @@ class Seen:
         ready = [prepare(case) for case in cases]
         self.surfaces: list[Surface | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.curves = Curves([EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU)
+        self.curves = Curves(
+            [EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU
+        )
         self.truth = self.curves.truth
         self._cases = cases
 
     @cached_property
     def pointing(self) -> NDArray[np.bool_]:
         """(N,) whether the highest vertex lies in a truth box."""
-        each = [on is not None and distance(on.peak, case.boxes) == 0 for on, case in zip(self.surfaces, self._cases, strict=True)]
+        each = [
+            on is not None and distance(on.peak, case.boxes) == 0
+            for on, case in zip(self.surfaces, self._cases, strict=True)
+        ]
         return np.array(each, dtype=bool)
 
     @cached_property
@@ -126,7 +133,12 @@ def _columns(at: Placed, found: Everything | None, truth: Truth) -> list[Column]
 
 def _told(seen: Seen, placed: Mapping[Way, Placed], found: Everything) -> dict[str, ArrayLike]:
     own = placed[CROSSED]
-    numbers = {"threshold": own.levels, **dict(zip(("x0", "y0", "x1", "y1"), own.boxes.T, strict=True)), "iou": own.iou, "iobb": own.iobb}
+    numbers = {
+        "threshold": own.levels,
+        **dict(zip(("x0", "y0", "x1", "y1"), own.boxes.T, strict=True)),
+        "iou": own.iou,
+        "iobb": own.iobb,
+    }
     counts = {"boxes": found.count.astype(np.int64), "truths": seen.truth.count, "anyhits": found.hit.astype(np.int64)}
     others = {way: one for way, one in placed.items() if one is not own}
     overlaps = {way: np.where(one.known, one.iou, np.nan) for way, one in others.items()}

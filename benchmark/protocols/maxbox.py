@@ -48,13 +48,17 @@ class MaxBox(Protocol):
     geometry = "pixels"
     chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, elsewhere, who, they = Swept(kept), Swept(others), whose(kept), whose(others)
         chosen: dict[str, Chosen] = {}
         for part, curve in PARTS.items():
-            known = choose(seen.listed(*curve), who, DEFAULT, seed, (elsewhere.listed(*curve), they) if others else None)
+            known = choose(
+                seen.listed(*curve), who, DEFAULT, seed, (elsewhere.listed(*curve), they) if others else None
+            )
             chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): seen.otsu}
         votes = {metric: (_hits(seen, metric), np.ones(len(kept))) for metric in MAINS}
         return Result(
@@ -65,7 +69,9 @@ class MaxBox(Protocol):
         )
 
 
-def sweep(map: ArrayLike, truth: ArrayLike, step: float = STEP, contours: Literal["largest", "all"] = "largest") -> FloatArray:  # noqa: A002
+def sweep(
+    map: ArrayLike, truth: ArrayLike, step: float = STEP, contours: Literal["largest", "all"] = "largest"
+) -> FloatArray:  # noqa: A002
     """(H,W) map in [0,1], (M,4) truth boxes in pixels of the map -> (T,) best IoU at the score thresholds i·step below 1.
 
     By the source's conventions, of the box of the contour with the largest polygon area or of ``all`` contours. Truth
@@ -103,7 +109,9 @@ def _columns(seen: Swept, chosen: Mapping[str, Chosen]) -> list[Column]:
     return columns
 
 
-def _stated(chosen: Mapping[str, Chosen], findings: NDArray[np.str_]) -> dict[Origin, dict[str, dict[str, list[object]]]]:
+def _stated(
+    chosen: Mapping[str, Chosen], findings: NDArray[np.str_]
+) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> part -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for part, ways in chosen.items():
@@ -117,9 +125,17 @@ def _stated(chosen: Mapping[str, Chosen], findings: NDArray[np.str_]) -> dict[Or
 def _told(seen: Swept, chosen: Mapping[str, Chosen]) -> dict[str, ArrayLike]:
     """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
     main = chosen["maxboxacc"]
-    edges = {name: taken(edge, main[CROSSED]) for name, edge in zip(("x0", "y0", "x1", "y1"), seen.boxes.transpose(2, 0, 1), strict=True)}
+    edges = {
+        name: taken(edge, main[CROSSED])
+        for name, edge in zip(("x0", "y0", "x1", "y1"), seen.boxes.transpose(2, 0, 1), strict=True)
+    }
     every = np.tile(LEVELS, (len(seen.boxes), 1))
-    overlaps, levels = ({way: taken(table, at) for way, at in main.items()} for table in (seen.overlap["largest"], every))
+    overlaps, levels = (
+        {way: taken(table, at) for way, at in main.items()} for table in (seen.overlap["largest"], every)
+    )
     own = {"threshold": levels.pop(CROSSED), **edges, "iou": overlaps.pop(CROSSED)}
-    any_box = {part.replace("maxboxaccv2", "any"): taken(seen.listed(*PARTS[part]).hits, chosen[part][CROSSED]) > 0 for part in V2}
+    any_box = {
+        part.replace("maxboxaccv2", "any"): taken(seen.listed(*PARTS[part]).hits, chosen[part][CROSSED]) > 0
+        for part in V2
+    }
     return {**own, "hit@iou.5": own["iou"] >= 0.5, **any_box, **beside(levels, iou=overlaps)}

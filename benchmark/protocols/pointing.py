@@ -26,12 +26,15 @@ class Pointing(Protocol):
     name = "pointing"
     main = "pointing"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``pointing`` and ``pointing@15`` per finding; rows with the point and its distance to the nearest truth box."""
         kept = of_findings(cases, findings)
         rows = [_row(case) for case in kept]
         columns = [
-            Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows))) for metric in ("pointing", "pointing@15")
+            Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows)))
+            for metric in ("pointing", "pointing@15")
         ]
         found = estimate(columns, whose(kept), findings, seed)
         return Result(scores(found, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
@@ -51,7 +54,21 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 def _row(case: Case) -> dict[str, object]:
     on, reason = prepare(case)
     if on is None:
-        return {**identity(case, reason), "x": None, "y": None, "distance": None, "pointing": False, "pointing@15": False}
+        return {
+            **identity(case, reason),
+            "x": None,
+            "y": None,
+            "distance": None,
+            "pointing": False,
+            "pointing@15": False,
+        }
     away = distance(on.peak, case.boxes)
     near = away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {**identity(case, ""), "x": on.peak[0], "y": on.peak[1], "distance": away, "pointing": away == 0, "pointing@15": near}
+    return {
+        **identity(case, ""),
+        "x": on.peak[0],
+        "y": on.peak[1],
+        "distance": away,
+        "pointing": away == 0,
+        "pointing@15": near,
+    }

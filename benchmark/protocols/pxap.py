@@ -33,7 +33,9 @@ class PxAP(Protocol):
     main = "pxap"
     geometry = "pixels"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         kept = of_findings(cases, findings)
         seen = [picture(case) for case in kept]
@@ -95,7 +97,9 @@ def _edges(step: float) -> FloatArray:
 
 def _drawn(counts: FloatArray, who: Who, findings: Sequence[str], seed: int) -> Resampled:
     """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
-    sums = by_patient(counts, np.ones_like(counts), who.findings, who.patients, findings)  # per case: a scale that precision does not see
+    sums = by_patient(
+        counts, np.ones_like(counts), who.findings, who.patients, findings
+    )  # per case: a scale that precision does not see
     return resample(sums, seed).over(lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)))
 
 

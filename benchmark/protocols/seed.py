@@ -41,13 +41,20 @@ class Seed(Protocol):
     main = MAIN
     chooses = True
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin; a row per case, ``fixed``."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, who = Seen(kept), whose(kept)
         fixed: Chosen = {("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64)}
-        chosen = {**fixed, **choose(seen.listed, who, DEFAULT, seed, (Seen(others).listed, whose(others)) if others else None)}
-        columns = [column for way, places in chosen.items() for column in _columns(At(way, np.isfinite(places)), seen, places)]
+        chosen = {
+            **fixed,
+            **choose(seen.listed, who, DEFAULT, seed, (Seen(others).listed, whose(others)) if others else None),
+        }
+        columns = [
+            column for way, places in chosen.items() for column in _columns(At(way, np.isfinite(places)), seen, places)
+        ]
         votes = {MAIN: (seen.listed.hits[:, None], np.ones(len(kept)))}
         return Result(
             scores_with_optimism(columns, who, findings, seed, {MAIN: "optimism"}, votes),
@@ -98,7 +105,11 @@ def _columns(at: At, seen: Seen, places: FloatArray) -> list[Column]:
 def _told(seen: Seen, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
     n, fixed = len(seen.iou), len(GRID)
     rule = dict(zip(("factor", "high"), np.tile(RULE, (n, 1)).T, strict=True))
-    own = {"threshold": seen.threshold[:, fixed], "boxes": seen.count[:, fixed].astype(np.int64), "iou": seen.iou[:, fixed]}
+    own = {
+        "threshold": seen.threshold[:, fixed],
+        "boxes": seen.count[:, fixed].astype(np.int64),
+        "iou": seen.iou[:, fixed],
+    }
     others = {way: places for way, places in chosen.items() if way[0] != "fixed"}
     levels, overlaps = ({way: taken(table, at) for way, at in others.items()} for table in (seen.threshold, seen.iou))
     return {**rule, **own, "iobb": seen.iobb[:, fixed], MAIN: seen.iou[:, fixed] >= IOU, **beside(levels, iou=overlaps)}

@@ -33,7 +33,9 @@ class Wang(Protocol):
     name = "wang"
     main = "acc@iou.3"
 
-    def evaluate(self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()) -> Result:
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
         kept = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in kept})
@@ -41,14 +43,24 @@ class Wang(Protocol):
             truths[case.image_id] += len(case.boxes)
         kept = [case for case in kept if truths[case.image_id]]
         ready, who = [prepare(case) for case in kept], whose(kept)
-        found, truth = Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))), Truth.of([case.boxes for case in kept])
+        found, truth = (
+            Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))),
+            Truth.of([case.boxes for case in kept]),
+        )
         counts = count(found, truth)
-        own, everyone = truth.count.astype(np.float64), np.array([truths[case.image_id] for case in kept], dtype=np.float64)
+        own, everyone = (
+            truth.count.astype(np.float64),
+            np.array([truths[case.image_id] for case in kept], dtype=np.float64),
+        )
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], own) for i, m in enumerate(METRICS)]
         columns += [Column(f"afp@{m}", "fixed", counts[1, :, i], everyone, shared=True) for i, m in enumerate(METRICS)]
         estimates = estimate(columns, who, findings, seed)
         reasons = [why for _, why in ready]
-        told = rows(kept, reasons, {"boxes": np.bincount(found.of, minlength=len(kept)), "truths": truth.count, **_best(found, truth)})
+        told = rows(
+            kept,
+            reasons,
+            {"boxes": np.bincount(found.of, minlength=len(kept)), "truths": truth.count, **_best(found, truth)},
+        )
         return Result(scores(estimates, findings), told, {"fixed": list(LEVELS)}, failures(kept, reasons))
 
 
@@ -60,7 +72,9 @@ def count(found: Boxes, truth: Truth) -> FloatArray:
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
     pooled = Boxes(found.boxes, found.of, np.zeros_like(found.of))
-    return np.concatenate([truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1)
+    return np.concatenate(
+        [truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
+    )
 
 
 def _best(found: Boxes, truth: Truth) -> dict[str, FloatArray]:

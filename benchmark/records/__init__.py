@@ -5,4 +5,18 @@ from benchmark.records.folders import loose as at_work
 from benchmark.records.record import Cell, Record, Score, Stratum
 from benchmark.records.store import brief, load, ordered, pack, suites
 
-__all__ = ["Cell", "Record", "Score", "Stratum", "at_work", "brief", "load", "ordered", "pack", "path", "read", "suites", "write"]
+__all__ = [
+    "Cell",
+    "Record",
+    "Score",
+    "Stratum",
+    "at_work",
+    "brief",
+    "load",
+    "ordered",
+    "pack",
+    "path",
+    "read",
+    "suites",
+    "write",
+]

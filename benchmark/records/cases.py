@@ -50,7 +50,10 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
-    floats = [*frame.select_dtypes(np.float64).columns, *frame.columns[frame.isna().all()]]  # an empty column is one of numbers
+    floats = [
+        *frame.select_dtypes(np.float64).columns,
+        *frame.columns[frame.isna().all()],
+    ]  # an empty column is one of numbers
     frame = frame.astype(dict.fromkeys(floats, np.float32))
     for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
         frame.insert(position, name, value)
@@ -79,7 +82,9 @@ def pack(keys: Collection[str], folder: Path) -> None:
     Raises ``DataError`` for a broken file, ``WriteError`` when the disk refuses.
     """
     places = (at_work(folder), folder)  # the latter in an earlier layout
-    files = {file.stem[-16:]: file for place in places for file in sorted((place / "cases" / BOARD).glob("[!.]*.parquet"))}
+    files = {
+        file.stem[-16:]: file for place in places for file in sorted((place / "cases" / BOARD).glob("[!.]*.parquet"))
+    }
     before = _keys(folder / CASES)
     if not files and not before - set(keys):
         return
@@ -89,7 +94,9 @@ def pack(keys: Collection[str], folder: Path) -> None:
         whole = _packed(folder / CASES)
         tables.insert(0, _words(whole.filter(pyarrow.compute.is_in(whole["key"], kept))))
     if tables:
-        rows = pyarrow.concat_tables(tables, promote_options="permissive").sort_by([(name, "ascending") for name in (*CELL, "key")])
+        rows = pyarrow.concat_tables(tables, promote_options="permissive").sort_by(
+            [(name, "ascending") for name in (*CELL, "key")]
+        )
         packed.save(_dictionaries(rows), folder / CASES)
     for file in (*files.values(), *([] if tables else [folder / CASES])):
         with writing(file):
@@ -124,7 +131,11 @@ def _words(rows: pyarrow.Table) -> pyarrow.Table:
 
 def _dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
     """Strings as dictionaries: what stands in many rows is kept once."""
-    texts = [n for n, field in enumerate(rows.schema) if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)]
+    texts = [
+        n
+        for n, field in enumerate(rows.schema)
+        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
+    ]
     for n in texts:
         column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
         rows = rows.set_column(n, rows.schema.names[n], column)

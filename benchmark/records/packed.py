@@ -62,13 +62,18 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
 
     Raises ``DataError`` for a broken file.
     """
-    if not all((folder / name).is_file() for name in (CELLS, SCORES)):  # a first packing may have been killed between the two
+    if not all(
+        (folder / name).is_file() for name in (CELLS, SCORES)
+    ):  # a first packing may have been killed between the two
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     about, scores = table(folder / CELLS), table(folder / SCORES, ["key", "variable", "group", *OF_SCORE], wanted)
     of = _by_key(scores)
     rows = zip(*(about[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-    return {name: parse(_stated(json.loads(text), of.get(key, {}), metric is None), folder / CELLS, MEND) for key, name, text in rows}
+    return {
+        name: parse(_stated(json.loads(text), of.get(key, {}), metric is None), folder / CELLS, MEND)
+        for key, name, text in rows
+    }
 
 
 def mentioning(folder: Path, word: str) -> list[str]:
@@ -120,7 +125,9 @@ Groups = dict[tuple[str, str], list[Score]]
 
 def _stated(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
     """A record as JSON states it but for its scores, which are made already, from its two halves."""
-    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), [])} for v, g in (about["strata"] if strata else [])]
+    groups = [
+        {"variable": v, "group": g, "scores": scores.get((v, g), [])} for v, g in (about["strata"] if strata else [])
+    ]
     return {**about, "scores": scores.get(("", ""), []), "strata": groups}
 
 
@@ -158,7 +165,9 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     try:
         for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
             if values[2] is not None:
-                out.setdefault(key, {}).setdefault((variable, group), []).append(_score(dict(zip(OF_SCORE, values, strict=True))))
+                out.setdefault(key, {}).setdefault((variable, group), []).append(
+                    _score(dict(zip(OF_SCORE, values, strict=True)))
+                )
     finally:
         if collects:
             gc.enable()

@@ -42,7 +42,9 @@ def told(provenance: Provenance | None) -> str:
 
 def why_other(published: Any, here: Any) -> str:
     """Why two records of one cell may differ: what is known of how each training was made."""
-    rounding = "Other threads, precision, processor or software round otherwise, and another rounding is another network"
+    rounding = (
+        "Other threads, precision, processor or software round otherwise, and another rounding is another network"
+    )
     if published.checkpoints and published.checkpoints == here.checkpoints:
         return "Both rest on the same weights."
     if published.training is None or here.training is None:

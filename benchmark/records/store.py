@@ -25,7 +25,9 @@ def load(folder: Path | str) -> list[Record]:
 
 def brief(folder: Path | str, metric: str) -> list[Record]:
     """The same without strata and with the scores of one ``metric`` alone: all that an index shows, in a fraction of the time."""
-    return [record.model_copy(update={"strata": (), "scores": _of(record, metric)}) for record in _all(Path(folder), metric)]
+    return [
+        record.model_copy(update={"strata": (), "scores": _of(record, metric)}) for record in _all(Path(folder), metric)
+    ]
 
 
 def _of(record: Record, metric: str) -> tuple[object, ...]:

@@ -14,7 +14,12 @@ HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "
 def text(records: Sequence[Record], published: Sequence[Record]) -> str:
     """The table for a terminal and one sentence; nothing where no cell of ``records`` is published."""
     known = {record.key: record for record in published}
-    rows = [r for name in select.datasets(records) for r in select.board(records, name) if r.key in known and r.source == "run"]
+    rows = [
+        r
+        for name in select.datasets(records)
+        for r in select.board(records, name)
+        if r.key in known and r.source == "run"
+    ]
     pairs = [(known[row.key], row) for row in rows]
     if not pairs:
         return ""

@@ -20,7 +20,9 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
         return None
     findings = dict.fromkeys(s.finding for r in every for s in r.scores if s.metric == MAIN)
     columns = [with_common_n(finding, _of(finding), every, with_interval) for finding in findings]
-    return tabulated(f"{dataset}: {MAIN} per finding", f"{rests_on(every, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], every)
+    return tabulated(
+        f"{dataset}: {MAIN} per finding", f"{rests_on(every, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], every
+    )
 
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:

@@ -34,7 +34,11 @@ MODEL = (
     Column("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
     Column("seed", lambda r: NOTHING if r.cell.seed is None else str(r.cell.seed), "varying"),
 )
-NAMES = (*MODEL, Column("method", lambda r: r.method), Column("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"))
+NAMES = (
+    *MODEL,
+    Column("method", lambda r: r.method),
+    Column("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"),
+)
 """With what every row begins."""
 NAMES_AND_ALIGNMENT = (*NAMES, Column("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
 """The same where rows of both alignments may stand below each other."""
@@ -47,7 +51,9 @@ def score(metric: str, origin: Origin | None = None, heading: str = "", shown: S
     return scored(heading or metric, lambda record: record.find(metric, origin=origin), shown)
 
 
-def scored(heading: str, pick: Callable[[Record], Score | None], shown: Shown = share, kind: Literal["", "optional"] = "") -> Column:
+def scored(
+    heading: str, pick: Callable[[Record], Score | None], shown: Shown = share, kind: Literal["", "optional"] = ""
+) -> Column:
     """Any score of a record, in the words that ``shown`` makes of it."""
     return Column(heading, lambda record: shown(pick(record)), kind, pick)
 
@@ -63,7 +69,9 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
     return replace(column, counts=True)
 
 
-def with_common_n(heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share) -> Column:
+def with_common_n(
+    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share
+) -> Column:
     """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
     counts = {found.n for r in records if (found := pick(r)) is not None}
     if len(counts) != 1:
@@ -75,14 +83,20 @@ def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequen
     """A row per record, in their order; baselines that are equal for several networks stand once, with ``any`` for their names."""
     rows = _merged([tuple(column.cell(record) for column in columns) for record in records], columns, records)
     kept = [i for i, column in enumerate(columns) if _says(column.kind, [row[i] for row in rows])]
-    return Table(title, intro, tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows))
+    return Table(
+        title, intro, tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows)
+    )
 
 
-def _merged(rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records: Sequence[Record]) -> list[tuple[str, ...]]:
+def _merged(
+    rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records: Sequence[Record]
+) -> list[tuple[str, ...]]:
     groups: dict[tuple[str, ...], list[int]] = {}
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
         blind = record.cell.method in BLIND
-        numbers = tuple(cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "varying"))
+        numbers = tuple(
+            cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "varying")
+        )
         groups.setdefault(numbers if blind else (str(n),), []).append(n)
     return [_joined([rows[n] for n in members], columns) for members in groups.values()]
 

@@ -25,10 +25,14 @@ ABOVE, STEP = 4.2, 0.5
 def save(diagrams: Sequence[tuple[str, "Diagram"]], path: Path) -> None:
     """One panel per (title, diagram), below each other; written atomically. At least one."""
     heights = [_height(diagram) for _, diagram in diagrams]
-    room = 1 + LETTER * max(len(method) for _, diagram in diagrams for method in diagram.methods)  # for the names on either side
+    room = 1 + LETTER * max(
+        len(method) for _, diagram in diagrams for method in diagram.methods
+    )  # for the names on either side
     figure = Figure(figsize=(AXIS + 2 * room, ROW * sum(heights)), facecolor="white")
     with mpl.rc_context(SAME_BYTES):
-        panels = figure.subplots(len(diagrams), 1, squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0})[:, 0]
+        panels = figure.subplots(len(diagrams), 1, squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0})[
+            :, 0
+        ]
         figure.subplots_adjust(left=0, right=1, top=1, bottom=0)
         for axes, height, (title, diagram) in zip(panels, heights, diagrams, strict=True):
             _panel(axes, height, room / AXIS, title, diagram)
@@ -96,4 +100,6 @@ def _name(axes: Axes, diagram: "Diagram", place: int) -> None:
     colour, style = (PALE, "italic") if method in BASELINES else (INK, "normal")
     axes.plot([rank, rank, end], [0, row, row], color=colour, linewidth=0.9, solid_joinstyle="miter")
     words = f"{method}  {rank:.2f}" if left else f"{rank:.2f}  {method}"
-    axes.text(end + gap, row, words, fontsize=9.5, color=colour, style=style, va="center", ha="right" if left else "left")
+    axes.text(
+        end + gap, row, words, fontsize=9.5, color=colour, style=style, va="center", ha="right" if left else "left"
+    )

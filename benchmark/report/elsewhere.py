@@ -16,7 +16,10 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
     """A table per protocol whose numbers somebody has published for a data set."""
     papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
     protocols = sorted({r.cell.protocol for r in papers})
-    return [_table([r for r in papers if r.cell.protocol == word], f"{dataset}: published elsewhere, {word}") for word in protocols]
+    return [
+        _table([r for r in papers if r.cell.protocol == word], f"{dataset}: published elsewhere, {word}")
+        for word in protocols
+    ]
 
 
 def _table(papers: Sequence[Record], title: str) -> Table:

@@ -10,8 +10,12 @@ from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, chance, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
 
-THRESHOLDS = "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
-INTERVALS = "Intervals: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 patients. `hit@…` mean over findings."
+THRESHOLDS = (
+    "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
+)
+INTERVALS = (
+    "Intervals: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 patients. `hit@…` mean over findings."
+)
 PART = (
     "Slow methods explain a part of the boxed images, drawn by patient; all methods are scored on that same part here, so these figures "
     "compare with each other and not with those of the other tables. `auroc` is that of all test images."
@@ -21,7 +25,19 @@ COMPARED = (
     "of the network. `P(first)`: share of the resamples of patients in which the method is the best of its network, baselines "
     "left out; methods of equal maps share it."
 )
-SHORT = ("rank", "backbone", "pooling", "size", "seed", "method", "same map as", f"{MAIN} [95 %]", "− prior [95 %]", "pointing", "note")
+SHORT = (
+    "rank",
+    "backbone",
+    "pooling",
+    "size",
+    "seed",
+    "method",
+    "same map as",
+    f"{MAIN} [95 %]",
+    "− prior [95 %]",
+    "pointing",
+    "note",
+)
 """The columns that a terminal shows, with ``n cases`` and ``auroc``."""
 
 
@@ -34,8 +50,17 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     if not every:
         return None
     compared = any(r.cell.protocol == PAIRED for r in records)
-    title = f"{dataset}: leaderboard" if images is None else f"{dataset}: slow methods, on {select.images_in_words(every)} images"
-    lines = [rests_on(every, THRESHOLDS), INTERVALS, *([COMPARED] if compared else []), *([PART] if images is not None else [])]
+    title = (
+        f"{dataset}: leaderboard"
+        if images is None
+        else f"{dataset}: slow methods, on {select.images_in_words(every)} images"
+    )
+    lines = [
+        rests_on(every, THRESHOLDS),
+        INTERVALS,
+        *([COMPARED] if compared else []),
+        *([PART] if images is not None else []),
+    ]
     return tabulated(title, "\n".join(lines), columns(records, every, images), every)
 
 

@@ -10,9 +10,25 @@ from benchmark.report import ranking as standing
 from benchmark.report.columns import MODEL, Column
 from benchmark.report.table import NOTHING
 
-CELL = ("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "alignment")
+CELL = (
+    "dataset",
+    "partition",
+    "split",
+    "backbone",
+    "global_pool",
+    "attention_map",
+    "img_size",
+    "seed",
+    "model_id",
+    "alignment",
+)
 """What is said of the cell; beside it ``images`` (of a part that slow methods explain) and ``method``."""
-NAMED = {"− prior [95 %]": "above_prior", "p (Holm)": "p_holm", "P(first)": "p_first", "auroc, boxed images": "auroc@boxed"}
+NAMED = {
+    "− prior [95 %]": "above_prior",
+    "p (Holm)": "p_holm",
+    "P(first)": "p_first",
+    "auroc, boxed images": "auroc@boxed",
+}
 """Heading -> its name here, where the two differ by more than the interval."""
 Value = float | int | str | None
 
@@ -55,7 +71,9 @@ def _check(record: Record) -> dict[str, Value]:
         if score.finding == "mean":
             origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
             name = score.metric + origin
-            cell |= {name: score.value} | ({} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high})
+            cell |= {name: score.value} | (
+                {} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
+            )
     return cell
 
 

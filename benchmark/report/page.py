@@ -34,11 +34,21 @@ def boards(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     """All tables of a data set that have a row."""
-    closer = [breakdown.per_finding(records, dataset), breakdown.by_threshold(records, dataset), strata(records, dataset)]
+    closer = [
+        breakdown.per_finding(records, dataset),
+        breakdown.by_threshold(records, dataset),
+        strata(records, dataset),
+    ]
     others = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
     every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]
-    tables = [*boards(records, dataset), *closer, *ranks.tables(records, dataset), *named, *elsewhere.published(records, dataset)]
+    tables = [
+        *boards(records, dataset),
+        *closer,
+        *ranks.tables(records, dataset),
+        *named,
+        *elsewhere.published(records, dataset),
+    ]
     return [table for table in tables if table is not None]
 
 

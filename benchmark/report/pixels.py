@@ -29,7 +29,10 @@ def _chexlocalize(word: str, truth: str) -> Sheet:
         "first maximum lies in the truth.",
         (
             *origins(masks, f"optimism{word}"),
-            *(optional(score(every, origin, f"mask_iou_all, {origin}")) for origin in ("fixed", "otsu", "validation", "oracle")),
+            *(
+                optional(score(every, origin, f"mask_iou_all, {origin}"))
+                for origin in ("fixed", "otsu", "validation", "oracle")
+            ),
             score(every, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
             score(f"hit_rate{word}", heading="hit_rate", shown=with_interval),
             count(f"hit_rate{word}", heading="n truths"),

@@ -18,13 +18,17 @@ MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixe
 def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
     """Per network and size what the true grid gains over all methods, then method by method."""
     every = sorted(
-        select.of_check(records, dataset, "alignment"), key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool)
+        select.of_check(records, dataset, "alignment"),
+        key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool),
     )
     if not every:
         return []
     told = "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of the side."
     intro = f"{told}\n{rests_on(every, 'cross-fitted by patient, per finding, each placement for itself')}"
-    rows = [_summary([r for r in every if select.model_of(r) == model]) for model in dict.fromkeys(map(select.model_of, every))]
+    rows = [
+        _summary([r for r in every if select.model_of(r) == model])
+        for model in dict.fromkeys(map(select.model_of, every))
+    ]
     sides = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
     summary = Table(
         f"{dataset}: what the true grid gains, mean over methods",
@@ -50,7 +54,10 @@ def _sides() -> list[Column]:
 def _summary(records: Sequence[Record]) -> tuple[str, ...]:
     found = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
     gains = select.known(found)
-    sides = [select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records) for side in ("conventional", "aligned")]
+    sides = [
+        select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
+        for side in ("conventional", "aligned")
+    ]
     up, down = sum((s.low or 0) > 0 for s in found), sum((s.high or 0) < 0 for s in found)
     told = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
     model = (column.cell(records[0]) for column in MODEL)
@@ -62,11 +69,17 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     every = select.of_check(records, dataset, "conventions")
     if not every:
         return []
-    intro = rests_on(every, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture")
+    intro = rests_on(
+        every, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
+    )
     names = tuple(dict.fromkeys(name for r in every for name in select.variants(r, "pointing")))
     tables = [_apart(every, names, dataset, intro)]
     for metric, origin in MEASURES:
-        columns = [*NAMES, *(score(f"{metric}@{name}", origin, name) for name in names), Column("range", _range(metric, origin, names))]
+        columns = [
+            *NAMES,
+            *(score(f"{metric}@{name}", origin, name) for name in names),
+            Column("range", _range(metric, origin, names)),
+        ]
         title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
         tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], every))
     return tables
@@ -81,7 +94,12 @@ def _apart(records: Sequence[Record], names: Sequence[str], dataset: str, intro:
     )
     models = dict.fromkeys(map(select.model_of, records))
     groups = [[r for r in records if select.model_of(r) == model] for model in models]
-    rows = [row for group in groups for word, some in (("all", names), ("peers", names[1:])) for row in _spreads(group, word, some)]
+    rows = [
+        row
+        for group in groups
+        for word, some in (("all", names), ("peers", names[1:]))
+        for row in _spreads(group, word, some)
+    ]
     parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
     header = (*(column.heading for column in MODEL), "score", "thresholds", "conventions", "n methods", *parts)
     return Table(f"{dataset}: how much of the difference is convention", f"{told}\n{intro}", header, tuple(rows))

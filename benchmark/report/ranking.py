@@ -19,7 +19,13 @@ KINDS = {
 def ranked(records: Sequence[Record]) -> list[Record]:
     """From the best main column down, those without one last; limit and ceiling at the very end."""
     return sorted(
-        records, key=lambda r: (r.cell.method in CEILINGS, -(-1.0 if (v := main_value(r)) is None else v), network(r), r.cell.method)
+        records,
+        key=lambda r: (
+            r.cell.method in CEILINGS,
+            -(-1.0 if (v := main_value(r)) is None else v),
+            network(r),
+            r.cell.method,
+        ),
     )
 
 
@@ -36,7 +42,11 @@ def ranks(records: Sequence[Record]) -> list[str]:
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
     """The baselines of the same network whose main column is above a record's, best first; nothing for no value."""
     value = main_value(record)
-    rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model_of(record) and main_value(r) is not None]
+    rivals = [
+        r
+        for r in records
+        if r.cell.method in BASELINES and model_of(r) == model_of(record) and main_value(r) is not None
+    ]
     return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 

@@ -53,7 +53,10 @@ def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     """The table of each ranking, the picture of all of them above the first."""
     found = [ranks(ranking) for ranking in rankings(records, dataset)]
-    return [replace(t, intro=f"{t.intro}\n\n![critical-difference diagrams]({PICTURE})") if n == 0 else t for n, t in enumerate(found)]
+    return [
+        replace(t, intro=f"{t.intro}\n\n![critical-difference diagrams]({PICTURE})") if n == 0 else t
+        for n, t in enumerate(found)
+    ]
 
 
 def ranks(ranking: Ranking) -> Table:
@@ -66,9 +69,19 @@ def ranks(ranking: Ranking) -> Table:
     for n, method in enumerate(drawn.methods):
         own = ranking.methods.index(method)
         mean = sum(ranking.values[own]) / len(ranking.findings)
-        rows.append((f"{drawn.ranks[n]:.2f}", method, number(mean), *(f"{place:g}" for place in places[own]), ", ".join(drawn.worse(n))))
+        rows.append(
+            (
+                f"{drawn.ranks[n]:.2f}",
+                method,
+                number(mean),
+                *(f"{place:g}" for place in places[own]),
+                ", ".join(drawn.worse(n)),
+            )
+        )
     header = ("average rank", "method", MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
-    return Table(f"{ranking.title}: ranks", _intro(ranking, drawn.critical, *friedman(ranking.values)), header, tuple(rows))
+    return Table(
+        f"{ranking.title}: ranks", _intro(ranking, drawn.critical, *friedman(ranking.values)), header, tuple(rows)
+    )
 
 
 def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str:
@@ -91,7 +104,15 @@ def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ran
         return None
     title = f"{dataset}, all images" if images is None else f"{dataset}, {select.images_in_words(every)} images"
     rows = tuple(tuple(float(value or 0) for value in row) for row in zip(*complete.values(), strict=True))
-    return Ranking(tuple(kept), tuple(shared), tuple(complete), rows, tuple(names.values()), tuple(m for m in of if m not in shared), title)
+    return Ranking(
+        tuple(kept),
+        tuple(shared),
+        tuple(complete),
+        rows,
+        tuple(names.values()),
+        tuple(m for m in of if m not in shared),
+        title,
+    )
 
 
 def _findings(records: Sequence[Record]) -> list[str]:

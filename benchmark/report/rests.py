@@ -14,9 +14,14 @@ def rests_on(records: Sequence[Record], thresholds: str) -> str:
     told = [f"{name} {_merged(values)}" for name, values in facts.items()]
     if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
         told.append(f"epochs at most {_merged(epochs)}")
-    told += [f"seeds {_merged(r.cell.seed for r in records)}", f"image size {_merged(r.cell.img_size for r in records)}"]
+    told += [
+        f"seeds {_merged(r.cell.seed for r in records)}",
+        f"image size {_merged(r.cell.img_size for r in records)}",
+    ]
     told += [f"{name} {_merged(words)}" for name in ("attention_map", "alignment") if (words := _stated(records, name))]
-    versions = {name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)}
+    versions = {
+        name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)
+    }
     trained = _merged(provenance.told(r.training) for r in records)
     software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
     about = "; ".join(told).replace("attention_map", "attention")

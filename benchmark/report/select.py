@@ -102,7 +102,11 @@ def main_value(record: Record) -> float | None:
 
 def variants(record: Record, metric: str) -> tuple[str, ...]:
     """What stands behind ``METRIC@`` in a check's record, in its order."""
-    return tuple(s.metric.removeprefix(f"{metric}@") for s in record.scores if s.finding == "mean" and s.metric.startswith(f"{metric}@"))
+    return tuple(
+        s.metric.removeprefix(f"{metric}@")
+        for s in record.scores
+        if s.finding == "mean" and s.metric.startswith(f"{metric}@")
+    )
 
 
 def value(record: Record, metric: str) -> float:

@@ -27,7 +27,11 @@ class Sheet:
 
 def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
     """The rows of a data set, of all its images. None where there is no row."""
-    every = [r for r in select.of_protocol(records, dataset, sheet.protocol) if not sheet.needs or r.find(sheet.needs) is not None]
+    every = [
+        r
+        for r in select.of_protocol(records, dataset, sheet.protocol)
+        if not sheet.needs or r.find(sheet.needs) is not None
+    ]
     if not every:
         return None
     intro = f"{rests_on(every, sheet.thresholds)}\n{sheet.about}"
@@ -37,7 +41,13 @@ def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | Non
 def plain(protocol: str, records: Sequence[Record]) -> Sheet:
     """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it."""
     means = dict.fromkeys(
-        (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.scores if s.finding == "mean"
+        (s.metric, s.threshold_origin)
+        for r in records
+        if r.cell.protocol == protocol
+        for s in r.scores
+        if s.finding == "mean"
     )
-    columns = [score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means]
+    columns = [
+        score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
+    ]
     return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns))

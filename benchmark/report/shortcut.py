@@ -35,7 +35,11 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
         + rests_on(looked, "none"),
         [
             *NAMES,
-            *(score(f"{what}@{where}", shown=with_interval) for what in ("peak", "energy") for where in ("token", "finding")),
+            *(
+                score(f"{what}@{where}", shown=with_interval)
+                for what in ("peak", "energy")
+                for where in ("token", "finding")
+            ),
             count("peak@token"),
         ],
         looked,
@@ -54,9 +58,15 @@ def _auroc() -> list[Column]:
     return [
         *NAMES[:-2],
         *(Column(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
-        *(Column(f"{heading} − as drawn", of(f"change@auroc@{name}", signed)) for name, heading in list(drawings.items())[1:]),
+        *(
+            Column(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
+            for name, heading in list(drawings.items())[1:]
+        ),
         *(Column(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
-        Column("n images", lambda record: str(found.n) if (found := record.find("auroc@drawn", _finding(record))) else NOTHING),
+        Column(
+            "n images",
+            lambda record: str(found.n) if (found := record.find("auroc@drawn", _finding(record))) else NOTHING,
+        ),
     ]
 
 

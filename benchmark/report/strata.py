@@ -43,6 +43,8 @@ def _within(variable: str, group: str) -> Callable[[Record], Score | None]:
     def pick(record: Record) -> Score | None:
         found = (s for s in record.strata if (s.variable, s.group) == (variable, group))
         scores = (score for stratum in found for score in stratum.scores)
-        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None)
+        return next(
+            (s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None
+        )
 
     return pick

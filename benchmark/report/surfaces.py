@@ -7,7 +7,9 @@ from benchmark.report.table import NOTHING, with_interval, with_n
 
 IOU = (".1", ".2", ".3", ".4", ".5", ".6", ".7")
 IOBB = (".1", ".25", ".5", ".75", ".9")
-OVERLAPS = tuple(f"hit@{measure}{level}" for measure in ("iou", "iobb") for level in (".1", ".2", ".25", ".3", ".4", ".5"))
+OVERLAPS = tuple(
+    f"hit@{measure}{level}" for measure in ("iou", "iobb") for level in (".1", ".2", ".25", ".3", ".4", ".5")
+)
 GRID = "over a 7×7 grid of factor and high"
 
 
@@ -18,7 +20,10 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
         f"wang, T({word})",
         "fixed: 60 and 180 of 255, both levels' boxes pooled",
         "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all findings.",
-        (*(optional(score(metric, heading=heading)) for heading, metric in pairs), count("acc@iou.1", heading="n boxes")),
+        (
+            *(optional(score(metric, heading=heading)) for heading, metric in pairs),
+            count("acc@iou.1", heading="n boxes"),
+        ),
         needs=pairs[0][1],
     )
 

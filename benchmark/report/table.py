@@ -113,5 +113,13 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "–": "--", "≤": r"$\leq$", "−": "$-$", "×": r"$\times$", "~": r"\textasciitilde{}", "^": r"\^{}"}
+    special = {
+        "\\": r"\textbackslash{}",
+        "–": "--",
+        "≤": r"$\leq$",
+        "−": "$-$",
+        "×": r"$\times$",
+        "~": r"\textasciitilde{}",
+        "^": r"\^{}",
+    }
     return "".join(f"\\{letter}" if letter in "&%$#_{}" else special.get(letter, letter) for letter in text)

@@ -23,7 +23,11 @@ LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "− prior", "po
 
 
 def write(
-    folder: Path | str, title: str = "", about: str = "", records: Sequence[Record] | None = None, columns: Sequence[str] = ()
+    folder: Path | str,
+    title: str = "",
+    about: str = "",
+    records: Sequence[Record] | None = None,
+    columns: Sequence[str] = (),
 ) -> None:
     """All that is generated from ``folder/records``; what the records no longer give is removed.
 
@@ -40,7 +44,10 @@ def write(
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about))
     write_text(folder / "leaderboard.tex", latex_text)
     _ranks([ranking for name in names for ranking in ranks.rankings(records, name)], folder / ranks.PICTURE)
-    _seed([table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))], folder / "seed.xlsx")
+    _seed(
+        [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],
+        folder / "seed.xlsx",
+    )
 
 
 def headline(folder: Path | str, records: Sequence[Record] | None = None) -> str:
@@ -60,7 +67,9 @@ def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
 def _latex(suite: str, tables: Sequence[Table], columns: Sequence[str]) -> str:
     known = {heading.removesuffix(" [95 %]") for table in tables for heading in table.header}
     if other := [name for name in columns if name not in known and tables]:
-        raise BadValueError(f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}")
+        raise BadValueError(
+            f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}"
+        )
     shown = [chosen(table, columns or LATEX) for table in tables]
     labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in tables)
     return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))

@@ -61,7 +61,10 @@ def unchanged(record: Record) -> str:
         return NOTHING
     change = record.find(f"change@{MAIN}@{parts[-1]}")
     top = None if change is None else change.value if change.high is None else change.high
-    marks = {"does not change": _same(record, parts[-1]), "blind to the head": _same(record, parts[0]) and not _same(record, parts[-1])}
+    marks = {
+        "does not change": _same(record, parts[-1]),
+        "blind to the head": _same(record, parts[0]) and not _same(record, parts[-1]),
+    }
     return "; ".join(mark for mark, holds in {**marks, "hits stay": top is not None and top >= 0}.items() if holds)
 
 

@@ -41,7 +41,9 @@ def spread(values: ArrayLike) -> Spread:
     squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
     whole = sum(squares)
     methods, conventions, both = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
-    return Spread(methods, conventions, both, float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean()), *_flips(table))
+    return Spread(
+        methods, conventions, both, float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean()), *_flips(table)
+    )
 
 
 def _flips(table: FloatArray) -> tuple[int, int]:

@@ -12,7 +12,12 @@ from config import TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, hint
 
-FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - {"search", "search_storage", "resume", "evaluate"}
+FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - {
+    "search",
+    "search_storage",
+    "resume",
+    "evaluate",
+}
 
 
 class Plan(pydantic.BaseModel):

@@ -63,15 +63,24 @@ def _study(plan: Plan, url: str) -> optuna.Study:
     """The study as the storage has it, or a new one."""
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         storage = optuna.storages.RDBStorage(
-            url, heartbeat_interval=plan.heartbeat, grace_period=MISSED * plan.heartbeat, heartbeat_stale_trial_callback=again
+            url,
+            heartbeat_interval=plan.heartbeat,
+            grace_period=MISSED * plan.heartbeat,
+            heartbeat_stale_trial_callback=again,
         )
-    return optuna.create_study(storage=storage, study_name=plan.study, direction=plan.direction, pruner=_pruner(plan), load_if_exists=True)
+    return optuna.create_study(
+        storage=storage, study_name=plan.study, direction=plan.direction, pruner=_pruner(plan), load_if_exists=True
+    )
 
 
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     if plan.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner()
-    return optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs) if plan.pruner == "median" else optuna.pruners.NopPruner()
+    return (
+        optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs)
+        if plan.pruner == "median"
+        else optuna.pruners.NopPruner()
+    )
 
 
 def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
@@ -91,9 +100,14 @@ def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) ->
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:
-        old, new = ({**stated, **{f"--{name}": value for name, value in stated["flags"].items()}, "flags": 0} for stated in (before, asked))
+        old, new = (
+            {**stated, **{f"--{name}": value for name, value in stated["flags"].items()}, "flags": 0}
+            for stated in (before, asked)
+        )
         other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        raise BadValueError(f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}: give study another name")
+        raise BadValueError(
+            f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}: give study another name"
+        )
 
 
 def _run_one(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> bool:
@@ -129,8 +143,12 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
     best = _best(study)
     if best is not None:
         runs.write_config(trial_config(shared, best.params), folder)
-    elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(trial.state == TrialState.PRUNED for trial in trials):
-        reason = next((trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs), "they were killed")
+    elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(
+        trial.state == TrialState.PRUNED for trial in trials
+    ):
+        reason = next(
+            (trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs), "they were killed"
+        )
         again = "repair that and give study another name"
         raise LocusError(f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}; {again}")
     return folder

@@ -48,13 +48,21 @@ def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
     rows = [[_shown(cell) for cell in (*_row(trial, list(plan.space)), _reason(trial, trials))] for trial in ordered]
     head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
     body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
-    return f"# {plan.study}\n\n{summary or 'no trial yet'}; {plan.direction} {plan.metric} of the best epoch.\n\n{body}\n"
+    return (
+        f"# {plan.study}\n\n{summary or 'no trial yet'}; {plan.direction} {plan.metric} of the best epoch.\n\n{body}\n"
+    )
 
 
 def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
     last = trial.intermediate_values.get(max(trial.intermediate_values, default=0))
     value = trial.value if trial.state == TrialState.COMPLETE else last
-    return [trial.number, STATES[trial.state], value, len(trial.intermediate_values), *(trial.params.get(name) for name in names)]
+    return [
+        trial.number,
+        STATES[trial.state],
+        value,
+        len(trial.intermediate_values),
+        *(trial.params.get(name) for name in names),
+    ]
 
 
 def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:

@@ -55,7 +55,9 @@ def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder
     try:
         config = trial_config(shared, chosen)
         if devices.world(config) > 1:
-            raise BadValueError("a trial trains on one device: write --devices 1, and start the search once per GPU on one storage")
+            raise BadValueError(
+                "a trial trains on one device: write --devices 1, and start the search once per GPU on one storage"
+            )
         found = value(train(config, place, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:
         again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])

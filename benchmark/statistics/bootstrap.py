@@ -80,7 +80,9 @@ def resample(sums: Sums, seed: int = 0) -> Resampled:
     Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding.
     """
     drawn = weights(len(sums.part), seed)
-    samples = np.full((*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32)  # (F, M, R): a column is sorted later
+    samples = np.full(
+        (*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32
+    )  # (F, M, R): a column is sorted later
     for finding in range(len(samples)):
         own = np.flatnonzero(sums.whole[:, finding].any(1))
         part, whole = (side[own, finding].T.astype(np.float32) for side in (sums.part, sums.whole))

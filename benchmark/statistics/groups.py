@@ -85,7 +85,10 @@ def field(metas: Sequence[Mapping[str, Any]], name: str) -> Words:
 
 def masks(words: Words) -> dict[str, Mask]:
     """(N,) words -> group -> (N,) its cases; the order of groups does not depend on that of the cases."""
-    known = sorted({word for word in words.tolist() if word}, key=lambda word: (ORDER.index(word) if word in ORDER else len(ORDER), word))
+    known = sorted(
+        {word for word in words.tolist() if word},
+        key=lambda word: (ORDER.index(word) if word in ORDER else len(ORDER), word),
+    )
     return {word: words == word for word in known}
 
 

@@ -40,7 +40,9 @@ class Diagram:
 
     def worse(self, place: int) -> list[str]:
         """The methods behind the one at ``place`` that differ from it."""
-        return [other for other, p in zip(self.methods[place + 1 :], self.p[place, place + 1 :], strict=True) if p < ALPHA]
+        return [
+            other for other, p in zip(self.methods[place + 1 :], self.p[place, place + 1 :], strict=True) if p < ALPHA
+        ]
 
 
 def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:

@@ -25,18 +25,27 @@ Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]
 
 
 def scores_with_optimism(
-    columns: Sequence[Column], who: Who, names: Sequence[str], seed: int, mains: Mapping[str, str], votes: Mapping[str, Votes]
+    columns: Sequence[Column],
+    who: Who,
+    names: Sequence[str],
+    seed: int,
+    mains: Mapping[str, str],
+    votes: Mapping[str, Votes],
 ) -> list[Score]:
     """Scores of the ``columns`` per finding of ``names``, with the difference of each main metric.
 
     ``mains``: metric -> what its difference is called. ``votes``: metric -> what its oracle chooses by in each resample.
     """
     found = estimate(columns, who, names, seed)
-    again = {metric: chosen_again(*each, who, names, seed) for metric, each in votes.items()} if len(who.findings) else {}
+    again = (
+        {metric: chosen_again(*each, who, names, seed) for metric, each in votes.items()} if len(who.findings) else {}
+    )
     return scores(with_optimism(found, mains, again), names)
 
 
-def with_optimism(found: Sequence[Estimate], mains: Mapping[str, str], again: Mapping[str, Resampled]) -> list[Estimate]:
+def with_optimism(
+    found: Sequence[Estimate], mains: Mapping[str, str], again: Mapping[str, Resampled]
+) -> list[Estimate]:
     """``found`` with honest oracles, then oracle − cross-fitted of each main metric, per finding and shared.
 
     ``again``: metric -> its oracle's resamples, from ``chosen_again``; the other oracles get no interval.
@@ -50,11 +59,15 @@ def with_optimism(found: Sequence[Estimate], mains: Mapping[str, str], again: Ma
     return out
 
 
-def chosen_again(part: NDArray[np.bool_] | FloatArray, whole: FloatArray, who: Who, names: Sequence[str], seed: int) -> Resampled:
+def chosen_again(
+    part: NDArray[np.bool_] | FloatArray, whole: FloatArray, who: Who, names: Sequence[str], seed: int
+) -> Resampled:
     """(N,D,T) what counts at each of T thresholds and (N,) against what -> (F,) the oracle, chosen again in each resample.
 
     The mean over D parts, each at its own best threshold. At least one case.
     """
     flat = part.reshape(len(part), -1).astype(np.float64)
     sums = by_patient(flat, np.repeat(whole[:, None], flat.shape[1], 1), who.findings, who.patients, names)
-    return resample_over(sums, lambda values: values.reshape(*values.shape[:-1], *part.shape[1:]).max(-1).mean(-1), seed)
+    return resample_over(
+        sums, lambda values: values.reshape(*values.shape[:-1], *part.shape[1:]).max(-1).mean(-1), seed
+    )

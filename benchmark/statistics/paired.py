@@ -39,7 +39,12 @@ class Comparison:
 
 
 def compare(
-    first: Sequence[Column], second: Sequence[Column], findings: Sequence[str], patients: Sequence[str], names: Sequence[str], seed: int = 0
+    first: Sequence[Column],
+    second: Sequence[Column],
+    findings: Sequence[str],
+    patients: Sequence[str],
+    names: Sequence[str],
+    seed: int = 0,
 ) -> list[Comparison]:
     """Columns of two cells over the same N cases, in the same order -> one comparison per metric and finding, then ``mean``.
 
@@ -47,7 +52,9 @@ def compare(
     """
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
     if heads[0] != heads[1] or not first or not len(findings):
-        raise BadValueError(f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} cases: give the same columns of the same cases")
+        raise BadValueError(
+            f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} cases: give the same columns of the same cases"
+        )
     one, two = (sums(columns, findings, patients, names) for columns in (first, second))
     values = _table(one, two, seed)
     n = one.whole.sum(0).round().astype(int)

@@ -42,7 +42,9 @@ class Sums:
         return ratio(self.part.sum(0) - self.part, self.whole.sum(0) - self.whole)
 
 
-def by_patient(part: ArrayLike, whole: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
+def by_patient(
+    part: ArrayLike, whole: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
+) -> Sums:
     """(N,M) parts and wholes of N cases, (N,) findings, (N,) patients -> sums per patient (sorted) and finding of ``names``.
 
     Raises ``BadValueError`` where the four do not speak of the same cases.

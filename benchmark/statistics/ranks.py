@@ -31,7 +31,9 @@ def complete(values: ArrayLike) -> FloatArray:
     v = np.asarray(values, dtype=np.float64)
     kept: FloatArray = v[:, np.isfinite(v).all(0)]
     if min(kept.shape) < 2:
-        raise BadValueError(f"cannot rank {len(v)} methods on {kept.shape[1]} findings that all of them have: give two of each at least")
+        raise BadValueError(
+            f"cannot rank {len(v)} methods on {kept.shape[1]} findings that all of them have: give two of each at least"
+        )
     return kept
 
 

@@ -30,7 +30,9 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
     """
     if first.part.shape != second.part.shape:
-        raise BadValueError(f"sums of shapes {first.part.shape} and {second.part.shape} cannot be paired: score both on the same cases")
+        raise BadValueError(
+            f"sums of shapes {first.part.shape} and {second.part.shape} cannot be paired: score both on the same cases"
+        )
     halves = _Halves.of(first, second)
     p = (1 + _extreme(halves, _coins(len(halves.part), FLIPS, seed))) / (1 + FLIPS)
     differ = halves.differ
@@ -76,7 +78,9 @@ class _Halves:
     def only(self, patients: NDArray[np.intp], column: int) -> "_Halves":
         """One column with the ``patients`` that matter to it."""
         one = slice(column, column + 1)
-        return _Halves(self.part[patients][:, :, one], self.whole[patients][:, :, one], self.parts[:, one], self.wholes[:, one])
+        return _Halves(
+            self.part[patients][:, :, one], self.whole[patients][:, :, one], self.parts[:, one], self.wholes[:, one]
+        )
 
     @property
     def differ(self) -> NDArray[np.bool_]:

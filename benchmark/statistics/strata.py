@@ -47,7 +47,10 @@ def words(
     """
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
     keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
-    said, number = answers(predictions, findings, exclusive), {sample.image_id: _company(sample, findings) for sample in samples}
+    said, number = (
+        answers(predictions, findings, exclusive),
+        {sample.image_id: _company(sample, findings) for sample in samples},
+    )
     known = {
         "size": groups.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
         "view": groups.field(metas, "view"),
@@ -57,7 +60,9 @@ def words(
         "answer": np.array([said.get(key, "") for key in keys], dtype=str),
     }
     return {
-        name: {key: str(word) for key, word in zip(keys, each, strict=True) if word} for name, each in known.items() if (each != "").any()
+        name: {key: str(word) for key, word in zip(keys, each, strict=True) if word}
+        for name, each in known.items()
+        if (each != "").any()
     }
 
 
@@ -73,7 +78,9 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
     return found
 
 
-def cut_offs(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[str, dict[int, float]]:
+def cut_offs(
+    predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
+) -> dict[str, dict[int, float]]:
     """Finding -> training -> what counts as a yes: chosen on the training's validation rows alone, absent where they give none.
 
     In logits; where classes are ``exclusive`` in logarithms of the softmax.
@@ -97,22 +104,31 @@ def scores(
     All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A finding
     without cases in a group has no score there, a number of fewer than 10 patients no interval.
     """
-    columns = [Column(m, o, np.array([row[m] for row in rows], dtype=np.float64), np.ones(len(rows))) for m, o in METRICS.items()]
+    columns = [
+        Column(m, o, np.array([row[m] for row in rows], dtype=np.float64), np.ones(len(rows)))
+        for m, o in METRICS.items()
+    ]
     parts = [(variable, group, mask) for variable, known in words.items() for group, mask in _masks(rows, known)]
     if not parts:
         return ()
     inside = [groups.within(column, mask) for *_, mask in parts for column in columns]
     found = estimate(inside, Who.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed)
     each = [found[start : start + len(columns)] for start in range(0, len(found), len(columns))]
-    return tuple(_stratum(variable, group, own, findings) for (variable, group, _), own in zip(parts, each, strict=True))
+    return tuple(
+        _stratum(variable, group, own, findings) for (variable, group, _), own in zip(parts, each, strict=True)
+    )
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], known: CaseWords) -> list[tuple[str, groups.Mask]]:
-    return list(groups.masks(np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)).items())
+    return list(
+        groups.masks(np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)).items()
+    )
 
 
 def _stratum(variable: str, group: str, found: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
-    kept = [score for score in summary(found, findings) if score.n and (score.metric == MAIN or score.finding == "mean")]
+    kept = [
+        score for score in summary(found, findings) if score.n and (score.metric == MAIN or score.finding == "mean")
+    ]
     return Stratum(variable=variable, group=group, scores=tuple(kept))
 
 

@@ -66,7 +66,10 @@ def estimate(columns: Sequence[Column], who: Who, names: Sequence[str], seed: in
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
     known = sums(columns, who.findings, who.patients, names)
     found, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
-    return [Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared, c.reason) for i, c in enumerate(columns)]
+    return [
+        Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared, c.reason)
+        for i, c in enumerate(columns)
+    ]
 
 
 def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:

@@ -24,9 +24,15 @@ class Who:
     @classmethod
     def of(cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None) -> "Who":
         """By default, all maps are of one training."""
-        numbers = np.zeros(len(findings), dtype=np.int64) if trainings is None else np.asarray(trainings, dtype=np.int64)
+        numbers = (
+            np.zeros(len(findings), dtype=np.int64) if trainings is None else np.asarray(trainings, dtype=np.int64)
+        )
         return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
 
     def groups(self, shared: bool) -> list[NDArray[np.bool_]]:
         """Masks (N,) of the cases that take one threshold: those of each finding, or all."""
-        return [np.ones(len(self.findings), dtype=bool)] if shared else [self.findings == finding for finding in np.unique(self.findings)]
+        return (
+            [np.ones(len(self.findings), dtype=bool)]
+            if shared
+            else [self.findings == finding for finding in np.unique(self.findings)]
+        )

@@ -35,10 +35,18 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     if suite.check is not None and validity.judges_classifier(suite.check):
         found.append(_cell(model, CLASSIFIER, "aligned", suite.check))
     found += [_cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole]
-    found += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in whole if word not in UNRANKED]
+    found += [
+        _cell(model, word, "conventional", protocol)
+        for protocol in suite.conventional
+        for word in whole
+        if word not in UNRANKED
+    ]
     found += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (every if slow else [])]
     if BOARD in suite.scored_by and has_readings(model.scored_on.dataset):
-        found += [_cell(model, READERS, "aligned", BOARD, images) for images in dict.fromkeys([None, model.slow_images if slow else None])]
+        found += [
+            _cell(model, READERS, "aligned", BOARD, images)
+            for images in dict.fromkeys([None, model.slow_images if slow else None])
+        ]
     return found
 
 

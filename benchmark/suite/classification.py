@@ -24,7 +24,9 @@ def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():
-        found = metrics.scores(_columns(rows, "logit", findings), _columns(rows, "label", findings), tuple(findings), exclusive)
+        found = metrics.scores(
+            _columns(rows, "logit", findings), _columns(rows, "label", findings), tuple(findings), exclusive
+        )
         scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, found)]
     return Result(scores=scores, rows=[])
 
@@ -37,7 +39,10 @@ def _scores(metric: str, word: str, found: metrics.Scores) -> list[Score]:
     each = [_score(word, finding, row[metric], row) for finding, row in found["findings"].items()]
     left_out = [score.finding for score in each if score.value is None]
     reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
-    return [*each, Score(finding="mean", metric=word, value=_defined(found[f"mean_{metric}"]), n=found["n"], reason=reason)]
+    return [
+        *each,
+        Score(finding="mean", metric=word, value=_defined(found[f"mean_{metric}"]), n=found["n"], reason=reason),
+    ]
 
 
 def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:

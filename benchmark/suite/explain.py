@@ -10,7 +10,9 @@ from benchmark.suite.plan import ModelPlan
 from config import EngineFlags
 
 
-def explain_model(model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None) -> CaseStore:
+def explain_model(
+    model: ModelPlan, trained: Sequence[Trained], words: Sequence[str], runs: Path, flags: EngineFlags | None
+) -> CaseStore:
     """The cases of the methods in ``words``, their maps below ``runs`` and generated where they are missing.
 
     Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.

@@ -13,7 +13,9 @@ from core.names import PAIRED
 log = logging.getLogger(__name__)
 
 
-def finalize(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], place: Path, changed: bool) -> list[Record]:
+def finalize(
+    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], place: Path, changed: bool
+) -> list[Record]:
     """What the folder ``place``, whose records are ``records_now``, holds at last, packed there; ``planned`` are the suite's cells.
 
     Paired records are made again where ``changed`` says that there are new records. Raises ``DataError`` for broken
@@ -36,7 +38,11 @@ def _without_strangers(suite: Suite, planned: Sequence[Cell], records_now: Seque
 
     A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
     """
-    wanted, places, listed = {cell.key for cell in planned}, {_place(cell) for cell in planned}, {cell.method for cell in planned}
+    wanted, places, listed = (
+        {cell.key for cell in planned},
+        {_place(cell) for cell in planned},
+        {cell.method for cell in planned},
+    )
     kept, guests = [], set()
     for record in records_now:
         if record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted:
@@ -45,7 +51,9 @@ def _without_strangers(suite: Suite, planned: Sequence[Cell], records_now: Seque
             kept.append(record)
             guests.add(record.cell.method)
         else:
-            log.warning("%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key)
+            log.warning(
+                "%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key
+            )
     if guests:
         names = ", ".join(sorted(guests))
         log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)

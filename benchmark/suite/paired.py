@@ -127,7 +127,11 @@ def _above(table: _Table) -> list[list[Score]]:
 
 
 def _differs(c: Comparison) -> list[Score]:
-    return [_score("above_prior", c.difference, c.n, c.low, c.high), _score("p", c.p, c.n), _score("p_holm", c.adjusted, c.n)]
+    return [
+        _score("above_prior", c.difference, c.n, c.low, c.high),
+        _score("p", c.p, c.n),
+        _score("p_holm", c.adjusted, c.n),
+    ]
 
 
 def _score(metric: str, value: float | None, n: int, low: float | None = None, high: float | None = None) -> Score:

@@ -40,7 +40,9 @@ def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0,
     """
     rows = list(_rows(trained, findings, images))
     if not rows:
-        raise NotAvailableError("no two readers marked the same finding on an image, as where the truth is a consensus: no agreement")
+        raise NotAvailableError(
+            "no two readers marked the same finding on an image, as where the truth is a consensus: no agreement"
+        )
     who = Who.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
     columns = [Column(word, "cross-fitted", _column(rows, word), np.ones(len(rows))) for word in metrics]
@@ -55,7 +57,11 @@ def _rows(trained: Sequence[Trained], findings: Sequence[str], images: int | Non
         for n, sample in enumerate(run.data):
             readings = read.readings(n) if sample.image_id in chosen else {}
             for finding in findings:
-                marked = [as_boxes(boxes[finding]) for boxes in readings.values() if finding in boxes and finding in sample.boxes]
+                marked = [
+                    as_boxes(boxes[finding])
+                    for boxes in readings.values()
+                    if finding in boxes and finding in sample.boxes
+                ]
                 if len(marked) > 1:
                     who = {"patient": sample.patient_id, "finding": finding}
                     yield who | _mean([_against(own, _others(marked, i)) for i, own in enumerate(marked)])
@@ -73,7 +79,11 @@ def _against(boxes: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """
     own = as_boxes(boxes)
     best = {"iou": iou(own, truth).max(axis=1), "iobb": iobb(own, truth).max(axis=1)}
-    hits = {f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean()) for word, tenths in TENTHS.items() for tenth in tenths}
+    hits = {
+        f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean())
+        for word, tenths in TENTHS.items()
+        for tenth in tenths
+    }
     centres = (own[:, :2] + own[:, 2:]) / 2
     inside = [distance((float(x), float(y)), truth) == 0 for x, y in centres]
     return {**hits, MEAN_IOU: float(best["iou"].mean()), POINTING: float(np.mean(inside))}

@@ -24,14 +24,19 @@ def record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, f
     fields, rows = scored
     if rows:
         write_cases(rows, cell, folder)
-    records.write(Record(cell=cell, seconds=round(seconds, 3), method_name=_name(cell.method), **shared, **fields), folder)
+    records.write(
+        Record(cell=cell, seconds=round(seconds, 3), method_name=_name(cell.method), **shared, **fields), folder
+    )
 
 
 def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
     """The fields that all records of a model share: weights, versions, provenance, what its data say of themselves."""
     return {
         "checkpoints": tuple(run.digest for run in trained),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in ("torch", "timm", "numpy", "numba")}},
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "timm", "numpy", "numba")},
+        },
         "training": provenance.read(trained[0].folder),
         "scoring": provenance.of_scoring(),
         "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),

@@ -30,7 +30,9 @@ class ResultsFolder:
         folder = RESULTS / self.path.name
         if self.path.parent != OWN or folder not in records.suites(RESULTS):
             return []
-        return [record.model_copy(update={"source": PUBLISHED}) for record in records.load(folder) if record.source == "run"]
+        return [
+            record.model_copy(update={"source": PUBLISHED}) for record in records.load(folder) if record.source == "run"
+        ]
 
 
 def base(config: RunConfig) -> Path:

@@ -60,10 +60,14 @@ def run(name: str, config: RunConfig, report: Callable[[str], None]) -> Outcome:
         if not config.dry_run:
             stopped += _run_model(suite, work, config, folder.path)
             if work is not todo[-1]:
-                records.pack(folder.path)  # the last model's stay at work until all that follows from them is packed too
+                records.pack(
+                    folder.path
+                )  # the last model's stay at work until all that follows from them is packed too
     if not config.dry_run:
         existing = _table(suite, config, folder, existing, bool(todo))
-    return Outcome(Counter(record.status for record in existing if record.source == "run"), tuple(stopped), existing, folder)
+    return Outcome(
+        Counter(record.status for record in existing if record.source == "run"), tuple(stopped), existing, folder
+    )
 
 
 def _run_model(suite: Suite, work: Work, config: RunConfig, folder: Path) -> list[str]:
@@ -97,7 +101,9 @@ def _give_up(work: Work, status: Status, reason: str, folder: Path) -> None:
 
 def _table(suite: Suite, config: RunConfig, folder: ResultsFolder, existing: list[Record], ran: bool) -> list[Record]:
     """Finalize the suite's records and write its tables from them; the records that the tables show."""
-    from benchmark.suite.finalize import finalize  # its statistics would slow the start of a dry run and of every answer
+    from benchmark.suite.finalize import (
+        finalize,
+    )  # its statistics would slow the start of a dry run and of every answer
 
     planned = [cell for work in selection.planned_cells(suite, config) for cell in work.cells]
     changed = ran or bool(records.at_work(folder.path)) or PAIRED in config.protocol

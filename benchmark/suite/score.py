@@ -26,7 +26,10 @@ def scorer(
     other = (CLASSIFICATION, *checks)
     words = dict.fromkeys(cell.method for cell in cells if cell.protocol not in other and cell.method != READERS)
     store = explain_model(model, trained, list(words), runs, flags)
-    by_protocol: dict[str, Scorer] = {CLASSIFICATION: ByClassifier(store), **{word: ByCheck(checks[word]) for word in checks}}
+    by_protocol: dict[str, Scorer] = {
+        CLASSIFICATION: ByClassifier(store),
+        **{word: ByCheck(checks[word]) for word in checks},
+    }
     by_method: dict[str, Scorer] = {READERS: ByReaders(store)}
     by_default = ByProtocol(store)
 
@@ -37,7 +40,9 @@ def scorer(
     return score
 
 
-def _checks(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None) -> dict[str, Check]:
+def _checks(
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
+) -> dict[str, Check]:
     """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):

@@ -58,7 +58,9 @@ def check_protocols(suite: Suite, config: RunConfig) -> None:
     """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have; ``--all`` passes over such suites."""
     other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if other and not config.all:
-        raise BadValueError(f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.recorded)}")
+        raise BadValueError(
+            f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.recorded)}"
+        )
 
 
 def has_protocol(suite: Suite, config: RunConfig) -> bool:
@@ -83,7 +85,9 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     todo = []
     for work in planned_cells(suite, config):
         has_data = absent(work.model) is None
-        chosen = [cell for cell in work.cells if (not asked or cell.method in asked) and (not by or cell.protocol in by)]
+        chosen = [
+            cell for cell in work.cells if (not asked or cell.method in asked) and (not by or cell.protocol in by)
+        ]
         missing = tuple(cell for cell in chosen if not _keep(known.get(cell.key), config.overwrite, has_data))
         if missing:
             todo.append(Work(work.model, missing))

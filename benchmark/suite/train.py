@@ -25,5 +25,7 @@ def train(model: ModelPlan, runs: Path) -> list[Trained]:
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):
-            raise DataError(f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew")
+            raise DataError(
+                f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew"
+            )
     return [replace(run, other=model.elsewhere) for run in trained]

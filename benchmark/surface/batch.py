@@ -37,7 +37,9 @@ class Traces:
     def of(cls, traces: Sequence[Trace]) -> "Traces":
         """Cases in the order of ``traces``."""
         none, zero = np.zeros((0, 4)), np.zeros(0)
-        low, high = (np.concatenate([zero, *(t.levels[end] for t in traces)]) for end in (slice(None, -1), slice(1, None)))
+        low, high = (
+            np.concatenate([zero, *(t.levels[end] for t in traces)]) for end in (slice(None, -1), slice(1, None))
+        )
         start, stop = (np.concatenate([none, *(getattr(t, end) for t in traces)]) for end in ("start", "stop"))
         return cls(_firsts([len(t.start) for t in traces]), low, high, start, stop)
 
@@ -83,7 +85,9 @@ class Truth:
         (2,N,L,D): truth boxes that some box of their case meets at each of the L ``levels``, and boxes that meet none.
         """
         out = np.zeros((2, len(self.count), levels, len(above)))
-        meet.reached(self.first, self.boxes, found.boxes, found.begins(out), measure, np.asarray(above, dtype=np.float64), out)
+        meet.reached(
+            self.first, self.boxes, found.boxes, found.begins(out), measure, np.asarray(above, dtype=np.float64), out
+        )
         return out
 
     def unions(self, found: "Boxes", levels: int) -> FloatArray:
@@ -120,7 +124,11 @@ class Boxes:
 
     def counts(self, cases: int, levels: int) -> FloatArray:
         """(N,L) how many boxes there are."""
-        return np.bincount(self.of * levels + self.level, minlength=cases * levels).reshape(cases, levels).astype(np.float64)
+        return (
+            np.bincount(self.of * levels + self.level, minlength=cases * levels)
+            .reshape(cases, levels)
+            .astype(np.float64)
+        )
 
 
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))

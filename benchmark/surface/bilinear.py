@@ -48,7 +48,9 @@ class Surface:
     def mean(self) -> float:
         """Mean over the whole frame, exact."""
         height, width = self.frame
-        return float((linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]) / (height * width)
+        return float((linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]) / (
+            height * width
+        )
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
         """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between neighbouring ones."""
@@ -101,11 +103,15 @@ def checked(values: ArrayLike) -> FloatArray:
         values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image")
+        raise BadValueError(
+            f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image"
+        )
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, the first at ({row}, {column}): it has no score")
+        raise BadValueError(
+            f"the heat map has {bad.sum()} values that are nan or inf, the first at ({row}, {column}): it has no score"
+        )
     return array
 
 

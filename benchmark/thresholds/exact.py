@@ -98,6 +98,8 @@ def steps(ends: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
     begin, end = place[:-2].reshape(-1, 2).T
     gained, lost = (np.bincount(places, minlength=len(levels)) for places in (begin, end))
     count = (gained - lost).cumsum()[:-1]
-    peak = (gained[:-1] > 0) & (lost[1:] > 0)  # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    peak = (gained[:-1] > 0) & (
+        lost[1:] > 0
+    )  # nothing gained at its beginning, or lost at its end: a neighbour has it all
     peak[count.argmax()] = True
     return Steps(levels, count, peak)

@@ -40,7 +40,9 @@ class Chooser(Protocol):
         """The best threshold of ``some`` of the cases, at least one."""
 
 
-def choose(on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None) -> dict[Way, FloatArray]:
+def choose(
+    on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None
+) -> dict[Way, FloatArray]:
     """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case; ``who`` tells whose they are.
 
     ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
@@ -86,7 +88,9 @@ def validated(on: Chooser, they: Who, who: Who, shared: bool = False) -> FloatAr
     return chosen
 
 
-def stated(chosen: Chosen, findings: NDArray[np.str_], values: Sequence[object] | None = None) -> dict[Origin, dict[str, list[object]]]:
+def stated(
+    chosen: Chosen, findings: NDArray[np.str_], values: Sequence[object] | None = None
+) -> dict[Origin, dict[str, list[object]]]:
     """Origin -> finding (or ``@shared``) -> the distinct thresholds that were chosen, ascending: what a record states.
 
     Numbers to six digits, or the ``values`` of a list at the chosen places. Empty where nobody could choose.
@@ -95,7 +99,9 @@ def stated(chosen: Chosen, findings: NDArray[np.str_], values: Sequence[object] 
     for (origin, suffix), levels in chosen.items():
         for name, own in [(SHARED, levels)] if suffix else _by_finding(levels, findings):
             distinct = np.unique(own[np.isfinite(own)].round(6)).tolist()
-            out.setdefault(origin, {})[name] = distinct if values is None else [values[int(place)] for place in distinct]
+            out.setdefault(origin, {})[name] = (
+                distinct if values is None else [values[int(place)] for place in distinct]
+            )
     return out
 
 

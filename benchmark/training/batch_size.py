@@ -29,7 +29,9 @@ SHARE = {"cuda": 0.9, "cpu": 0.5}
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-def resolve_batch_size(config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor) -> TrainConfig:
+def resolve_batch_size(
+    config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor
+) -> TrainConfig:
     """``config`` with a number for ``--batch_size auto``: the run's own where ``folder`` has one, else found by trying and logged.
 
     ``labels``: (n,K) of the training images. Raises ``NotAvailableError`` where not even one image fits.
@@ -58,7 +60,9 @@ def largest(most: int, fits: Callable[[int], bool]) -> int:
     powers = itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count()))
     fitting = list(itertools.takewhile(fits, powers))
     if not fitting:
-        raise NotAvailableError("out of memory with a single image per step: lower --img_size, or choose a smaller --backbone")
+        raise NotAvailableError(
+            "out of memory with a single image per step: lower --img_size, or choose a smaller --backbone"
+        )
     return fitting[-1]
 
 
@@ -72,7 +76,9 @@ def _tried(
     return lambda size: fits(size, config, precision, model, loss, labels, place)
 
 
-def fits(size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, place: torch.device) -> bool:
+def fits(
+    size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, place: torch.device
+) -> bool:
     """Whether two whole training steps (the second one has the optimizer's state) of ``size`` images can be made on ``place``."""
     try:
         with torch.random.fork_rng(), _limited(place):
@@ -91,7 +97,9 @@ def fits(size: int, config: TrainConfig, precision: str, model: Classifier, loss
     return True
 
 
-def bytes_of(config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor) -> Callable[[int], float]:
+def bytes_of(
+    config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
+) -> Callable[[int], float]:
     """What a step of so many images takes on the CPU: twice what the backward pass keeps of them, and four times the weights."""
     kept: dict[int, int] = {}
     weights = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in model.parameters()}

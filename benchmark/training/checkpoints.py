@@ -24,14 +24,27 @@ if TYPE_CHECKING:
     import lightning.pytorch as lightning
 
 _BROKEN = (
-    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError),
+    *(
+        pickle.UnpicklingError,
+        struct.error,
+        EOFError,
+        LookupError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+    ),
     *(ArithmeticError, OSError, RuntimeError, MemoryError),
 )
 """What reading bytes that are no checkpoint ends in."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 PLAIN: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(np.dtype, *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")), argparse.Namespace),
+    *(
+        np.dtype,
+        *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+        argparse.Namespace,
+    ),
 ]
 """What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no code."""
 
@@ -75,7 +88,9 @@ def read(path: Path | str) -> dict[str, Any]:
     try:
         content = _content(path)
     except PermissionError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}; change its permissions or choose another checkpoint") from error
+        raise DataError(
+            f"cannot read {path}: {error.strerror}; change its permissions or choose another checkpoint"
+        ) from error
     except _BROKEN as error:
         raise DataError(f"{path} is no checkpoint that can be read ({_reason(path, error)}") from error
     if not isinstance(content, dict):

@@ -57,20 +57,34 @@ def load(config: TrainConfig, split: str) -> DataSource:
 
 def decode(config: TrainConfig, data: DataSource) -> Side:
     """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
-    pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=devices.workers(config))
+    pixels = cache.pixels(
+        data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=devices.workers(config)
+    )
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
     rows = np.flatnonzero(_wanted(boxed, "all" if data.split == "test" else config.train_on))
     if not len(rows):
-        raise DataError(f"no {data.split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})")
+        raise DataError(
+            f"no {data.split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})"
+        )
     labels = np.stack([samples[i].labels for i in rows])
     if data.split == "train" and np.isnan(labels).all():
-        raise DataError(f"no {data.split} image of {config.dataset} has a known label: {len(rows)} images, all empty or unknown")
+        raise DataError(
+            f"no {data.split} image of {config.dataset} has a known label: {len(rows)} images, all empty or unknown"
+        )
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
-    return Side(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies if len(studies) == len(rows) else [])
+    return Side(
+        data.findings,
+        pixels.images,
+        rows,
+        torch.from_numpy(labels),
+        ids,
+        describe,
+        studies if len(studies) == len(rows) else [],
+    )
 
 
 def _wanted(boxed: NDArray[np.bool_], train_on: str) -> NDArray[np.bool_]:
@@ -103,10 +117,22 @@ class Batches(Sampler[NDArray[np.int64]]):
         without it. Raises ``DataError`` for fewer images than one step needs.
         """
         if world <= n < world * accumulate:
-            raise DataError(f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it")
+            raise DataError(
+                f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it"
+            )
         if n < world:
-            raise DataError(f"{n} images are too few for {world} processes: each needs one in every step; lower --devices or --num_nodes")
-        self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = n, size, seed, rank, world, start, 0
+            raise DataError(
+                f"{n} images are too few for {world} processes: each needs one in every step; lower --devices or --num_nodes"
+            )
+        self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = (
+            n,
+            size,
+            seed,
+            rank,
+            world,
+            start,
+            0,
+        )
         self.accumulate, self.shares = accumulate, shares
         self.counted = np.ones(n, np.int64) if counted is None else counted
         self._dealt: tuple[int, list[NDArray[np.int64]]] | None = None
@@ -117,7 +143,9 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def __len__(self) -> int:
         step = self.world * self.accumulate
-        return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate  # a process never has an empty part
+        return (
+            min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate
+        )  # a process never has an empty part
 
     def weight(self, step: int) -> float:
         """What the loss of this process's part of batch ``step`` counts, so that all terms of an optimizer's step count alike.
@@ -133,7 +161,9 @@ class Batches(Sampler[NDArray[np.int64]]):
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0
         for whole in self._batches()[behind:]:
-            yield np.sort(np.array_split(whole, self.world)[self.rank])  # neighbours in the memory map are read together
+            yield np.sort(
+                np.array_split(whole, self.world)[self.rank]
+            )  # neighbours in the memory map are read together
 
     def _order(self) -> NDArray[np.int64]:
         if self.seed is None:

@@ -50,13 +50,17 @@ def devices(config: TrainConfig, there: int) -> int | list[int]:
     asked = config.device_ids or config.num_GPU  # the flags that mean GPUs and nothing else
     if asked and not there:
         flag = "device_ids" if config.device_ids else "num_GPU"
-        raise NotAvailableError(f"--{flag} {asked} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0")
+        raise NotAvailableError(
+            f"--{flag} {asked} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0"
+        )
     if not asked and config.devices == "auto":
         return 1
     which = _numbers(str(asked or config.devices))
     wanted = max(which) + 1 if config.device_ids else which[0]
     if there and wanted > there:
-        raise NotAvailableError(f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids")
+        raise NotAvailableError(
+            f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids"
+        )
     return which if config.device_ids else which[0]
 
 
@@ -80,13 +84,19 @@ def world(config: TrainConfig) -> int:
 
 def workers(config: TrainConfig) -> int:
     """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear."""
-    return limits.cpus() if config.num_workers is None else max(limits.check_count(config.num_workers, "--num_workers"), 1)
+    return (
+        limits.cpus() if config.num_workers is None else max(limits.check_count(config.num_workers, "--num_workers"), 1)
+    )
 
 
 def first(config: TrainConfig, there: int) -> torch.device:
     """The device of the first process."""
     which = devices(config, there)
-    return torch.device("cuda", which[0] if isinstance(which, list) else 0) if device(config, there) == "cuda" else torch.device("cpu")
+    return (
+        torch.device("cuda", which[0] if isinstance(which, list) else 0)
+        if device(config, there) == "cuda"
+        else torch.device("cpu")
+    )
 
 
 def named(place: torch.device) -> str:

@@ -31,7 +31,9 @@ def evaluate(folder: Path, config: TrainConfig, sides: Mapping[str, Side], facts
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
     model.to(memory_format=layout(config))
     held_out = {split: sides[split] for split in HELD_OUT}
-    write(folder, held_out, {split: predict(model, side, config.batch) for split, side in held_out.items()}, config, facts)
+    write(
+        folder, held_out, {split: predict(model, side, config.batch) for split, side in held_out.items()}, config, facts
+    )
 
 
 @torch.inference_mode()
@@ -39,18 +41,24 @@ def predict(model: Classifier, side: Side, batch_size: int) -> Tensor:
     """(n,K) float32 logits of every image of ``side``, on the model's device, in evaluation mode and full precision."""
     model.eval()
     place, prepare = next(model.parameters()).device, transforms.evaluation()
-    parts = [model(prepare(pixels.to(place))).float().cpu() for pixels, _ in loader(side, Batches(len(side), batch_size))]
+    parts = [
+        model(prepare(pixels.to(place))).float().cpu() for pixels, _ in loader(side, Batches(len(side), batch_size))
+    ]
     return torch.cat(parts)
 
 
-def write(folder: Path, sides: Mapping[str, Side], logits: Mapping[str, Tensor], config: TrainConfig, facts: dict[str, Any]) -> None:
+def write(
+    folder: Path, sides: Mapping[str, Side], logits: Mapping[str, Tensor], config: TrainConfig, facts: dict[str, Any]
+) -> None:
     """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done."""
     write_text(folder / "predictions.csv", predictions(sides, logits))
     exclusive = config.exclusive(len(sides["test"].findings))
     val, test = (answers(sides[split], logits[split], exclusive) for split in HELD_OUT)
     found = assess(val, test, config.threshold_choice)
     if all(sides[split].studies for split in HELD_OUT):
-        found["study"] = assess(val.by_study(sides["val"].studies), test.by_study(sides["test"].studies), config.threshold_choice)
+        found["study"] = assess(
+            val.by_study(sides["val"].studies), test.by_study(sides["test"].studies), config.threshold_choice
+        )
     if config.plots:
         plots.draw(folder, test, found)
     data = {split: side.describe for split, side in sides.items()}

@@ -27,7 +27,11 @@ def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     state = next((content[box] for box in BOXES if isinstance(content.get(box), dict)), content)
     if any(name.startswith(PREFIX + OWN) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor) and not name.startswith(OF_THE_LOSS)}
+    return {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor) and not name.startswith(OF_THE_LOSS)
+    }
 
 
 def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
@@ -45,10 +49,19 @@ def adopt(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -
     """
     found, own = translate(state, model), model.state_dict()
     if told := _differences(_unlike(own, found.state), [*found.heads, *found.unexpected], len(own)):
-        wide = "; its head is not one linear layer over pooled maps: only --init_from can use this file" if found.heads else ""
+        wide = (
+            "; its head is not one linear layer over pooled maps: only --init_from can use this file"
+            if found.heads
+            else ""
+        )
         raise DataError(f"{path} belongs to another architecture than {described(model)}: {told}{wide}")
     model.load_state_dict(found.state)
-    log.info("%s: %d weights taken over%s", path, len(own), f", without use for the logits: {examples(found.idle)}" if found.idle else "")
+    log.info(
+        "%s: %d weights taken over%s",
+        path,
+        len(own),
+        f", without use for the logits: {examples(found.idle)}" if found.idle else "",
+    )
 
 
 def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
@@ -65,9 +78,15 @@ def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
     if told := _differences(missing, unexpected, len(own)):
         raise DataError(f"--init_from {path} belongs to another architecture than {described(model)}: {told}")
     left = _unlike(own, state)
-    model.load_state_dict({name: value for name, value in state.items() if name in own and name not in left}, strict=False)
+    model.load_state_dict(
+        {name: value for name, value in state.items() if name in own and name not in left}, strict=False
+    )
     log.info(
-        "--init_from %s: %d of %d weights taken over%s", path, len(own) - len(left), len(own), f", new: {examples(left)}" if left else ""
+        "--init_from %s: %d of %d weights taken over%s",
+        path,
+        len(own) - len(left),
+        len(own),
+        f", new: {examples(left)}" if left else "",
     )
 
 

@@ -50,15 +50,21 @@ class Interrupts(lightning.Callback):
         """Give the signals back."""
         self._release()
 
-    def on_exception(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException) -> None:
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
         """Give the signals back."""
         self._release()
 
-    def on_train_batch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Save and stop where a signal came: all that belongs to the step before is done here, and no gradient is kept for later."""
         if batch_idx % trainer.accumulate_grad_batches == 0 and self._told(trainer, batch_idx):
             checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
-            self._stop(trainer, f"epoch {trainer.current_epoch + 1}, after step {batch_idx} of {trainer.num_training_batches}")
+            self._stop(
+                trainer, f"epoch {trainer.current_epoch + 1}, after step {batch_idx} of {trainer.num_training_batches}"
+            )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop where a signal came in the last step or in the validation; ``last.ckpt`` is there (this callback is the last one)."""
@@ -70,7 +76,9 @@ class Interrupts(lightning.Callback):
             raise KeyboardInterrupt
         self.received = signum
         if self._tells:
-            log.info("told to stop: last.ckpt comes after this step, or after the validation under way; once more ends the run at once")
+            log.info(
+                "told to stop: last.ckpt comes after this step, or after the validation under way; once more ends the run at once"
+            )
 
     def _told(self, trainer: lightning.Trainer, step: int) -> bool:
         if trainer.world_size == 1:

@@ -28,7 +28,9 @@ def check(config: TrainConfig) -> None:
     """Raise ``NotAvailableError`` for a logger whose package is not there."""
     absent = [name for name in EXTRA if name in config.logger and importlib.util.find_spec(name) is None]
     if absent:
-        raise NotAvailableError(f"--logger {absent[0]} needs a package that is not installed: pip install '.[{absent[0]}]'")
+        raise NotAvailableError(
+            f"--logger {absent[0]} needs a package that is not installed: pip install '.[{absent[0]}]'"
+        )
 
 
 def build(config: TrainConfig, folder: Path) -> list[Logger]:
@@ -51,8 +53,14 @@ def build(config: TrainConfig, folder: Path) -> list[Logger]:
 def _mlflow(config: TrainConfig, folder: Path) -> Logger:
     import mlflow  # type: ignore[import-not-found,unused-ignore]  # only who asks for it has it
 
-    uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else f"sqlite:///{Path(config.log_dir).absolute()}/mlflow.db"
+    uri = (
+        mlflow.get_tracking_uri()
+        if mlflow.is_tracking_uri_set()
+        else f"sqlite:///{Path(config.log_dir).absolute()}/mlflow.db"
+    )
     mlflow.set_tracking_uri(uri)
     Path(config.log_dir).mkdir(parents=True, exist_ok=True)
-    runs = mlflow.search_runs(experiment_names=[PROJECT], filter_string=f"attributes.run_name = '{folder.name}'", output_format="list")
+    runs = mlflow.search_runs(
+        experiment_names=[PROJECT], filter_string=f"attributes.run_name = '{folder.name}'", output_format="list"
+    )
     return MLFlowLogger(PROJECT, run_name=folder.name, tracking_uri=uri, run_id=runs[0].info.run_id if runs else None)

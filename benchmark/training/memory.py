@@ -35,12 +35,18 @@ def is_short(error: BaseException) -> bool:
 
 def available() -> int:
     """Bytes that this process may still take: of the machine, of its container or job (cgroup v2), below its own limit (``ulimit -v``)."""
-    free = next(line for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines() if line.startswith("MemAvailable"))
+    free = next(
+        line
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        if line.startswith("MemAvailable")
+    )
     left = [int(free.split()[1]) * 1024]
     for group in limits.groups():
         if most := limits.stated(group / "memory.max"):
             left.append(int(most) - int(limits.stated(group / "memory.current") or 0))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
-        left.append(soft - int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize())
+        left.append(
+            soft - int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        )
     return max(min(left), 0)

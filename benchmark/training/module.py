@@ -26,7 +26,9 @@ class Module(lightning.LightningModule):
     moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
     """
 
-    def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: tuple[str, ...], steps: int) -> None:
+    def __init__(
+        self, model: Classifier, config: TrainConfig, loss: Loss, findings: tuple[str, ...], steps: int
+    ) -> None:
         """``steps`` is the number of the optimizer's steps per epoch."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, findings, steps
@@ -81,12 +83,22 @@ class Module(lightning.LightningModule):
         self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
-            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip")
+            raise LocusError(
+                f"the training loss is {train} in epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip"
+            )
         if not torch.isfinite(logits).all():
-            raise LocusError(f"the outputs are no numbers after epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip")
+            raise LocusError(
+                f"the outputs are no numbers after epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip"
+            )
         found = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        row = {"train_loss": train, "val_loss": loss, "val_auroc": found["mean_auroc"], "val_ap": found["mean_ap"], "lr": rate}
+        row = {
+            "train_loss": train,
+            "val_loss": loss,
+            "val_auroc": found["mean_auroc"],
+            "val_ap": found["mean_ap"],
+            "lr": rate,
+        }
         row = self.trainer.strategy.broadcast(row)  # all processes agree on what is best
         self.history.append({"epoch": self.current_epoch + 1, **row})
         self.log_dict(row, rank_zero_only=True)
@@ -105,7 +117,9 @@ class Module(lightning.LightningModule):
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.course.state_dict() if self.course is not None else None
-        checkpoint["losses"] = processes.mean(torch.stack(self._losses)).cpu() if self._losses else None  # of an epoch that is under way
+        checkpoint["losses"] = (
+            processes.mean(torch.stack(self._losses)).cpu() if self._losses else None
+        )  # of an epoch that is under way
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take history, course and the losses of an epoch that was under way back."""

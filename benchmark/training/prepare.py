@@ -37,7 +37,9 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]
     if config.keep == "best" and (doubt := splits.doubt(len(sides["val"]))):
         log.warning("%s", doubt)
     loss.prepare(sides["train"].labels)
-    config = batch_size.resolve_batch_size(config, machine.precision_here(config), folder, model, loss, sides["train"].labels)
+    config = batch_size.resolve_batch_size(
+        config, machine.precision_here(config), folder, model, loss, sides["train"].labels
+    )
     if machine.precision_here(config) == "64":
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
     batches = Batches(len(sides["train"]), config.batch, world=devices.world(config), accumulate=config.accumulate)
@@ -67,7 +69,9 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
     name, start = xray_weights.meant(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
-    model = backbones.build(name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout)
+    model = backbones.build(
+        name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout
+    )
     if last.exists():
         fitting.fill(model, checkpoints.weights(last), last)
     elif config.init_from:
@@ -83,5 +87,7 @@ def pooling(config: TrainConfig) -> str:
     if config.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
         return config.global_pool
     if options:
-        raise BadValueError(f"--lse_gamma {config.lse_gamma} and --global_pool {config.global_pool} both say it: leave one of the two out")
+        raise BadValueError(
+            f"--lse_gamma {config.lse_gamma} and --global_pool {config.global_pool} both say it: leave one of the two out"
+        )
     return f"{name}:gamma={config.lse_gamma}"

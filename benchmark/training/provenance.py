@@ -49,7 +49,12 @@ def write(config: TrainConfig, folder: Path) -> None:
     """Write ``config.yaml``, which ``--config`` takes, with what ``auto`` stands for as comments, and ``provenance.json``."""
     used = of_training(config)
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
-    facts = (f"precision {used.precision}", f"threads {used.threads}", f"device {used.device}, {used.processor}", software)
+    facts = (
+        f"precision {used.precision}",
+        f"threads {used.threads}",
+        f"device {used.device}, {used.processor}",
+        software,
+    )
     comments = "".join(f"# used: {fact}\n" for fact in facts)
     write_json(folder / FILE, used.model_dump())
     write_text(folder / "config.yaml", comments + yaml.safe_dump(checkpoints.plain(config), sort_keys=False))

@@ -24,14 +24,20 @@ def again(config: TrainConfig, typed: Set[str]) -> Path:
     """
     given = Path(str(config.evaluate))
     folder = given if given.is_dir() else given.parent
-    trained = (folder / "last.ckpt").exists() or not (folder / "best.ckpt").exists()  # benchmark.convert writes best.ckpt alone
+    trained = (folder / "last.ckpt").exists() or not (
+        folder / "best.ckpt"
+    ).exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
-        raise DataError(f"--evaluate {given}: no finished run is there (no metrics.json); give the folder of one, or --resume it first")
+        raise DataError(
+            f"--evaluate {given}: no finished run is there (no metrics.json); give the folder of one, or --resume it first"
+        )
     best = folder / "best.ckpt"
     content = checkpoints.read(best)
     own, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
     if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(own, name)):
-        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}")
+        raise BadValueError(
+            f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}"
+        )
     own = dataclasses.replace(own, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(own.threads)
@@ -45,6 +51,8 @@ def _labelled(side: data.Side, findings: tuple[str, ...], config: TrainConfig) -
     """``side`` with its labels in the order of the network's ``findings``. Raises ``DataError`` for one that the data lack."""
     if unknown := [name for name in findings if name not in side.findings]:
         there = examples(side.findings, len(side.findings))
-        raise DataError(f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {there}")
+        raise DataError(
+            f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {there}"
+        )
     order = [side.findings.index(name) for name in findings]
     return dataclasses.replace(side, findings=findings, labels=side.labels[:, order])

@@ -52,7 +52,9 @@ def goes_on(config: TrainConfig, folder: Path) -> bool:
 def _given(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
-        raise DataError(f"--resume {path}: only a last.ckpt can go on; give {path.parent}, or write --init_from for these weights")
+        raise DataError(
+            f"--resume {path}: only a last.ckpt can go on; give {path.parent}, or write --init_from for these weights"
+        )
     if not last.is_file():
         raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
     return last
@@ -64,7 +66,9 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         own = checkpoints.configuration(checkpoints.read(path), path)
         if not done(path.parent) and _identity(own) == _identity(_with_batch_of(own, config)):
             return path.parent
-    raise DataError(f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one")
+    raise DataError(
+        f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one"
+    )
 
 
 def _require_same(config: TrainConfig, own: TrainConfig, last: Path) -> None:
@@ -75,15 +79,21 @@ def _require_same(config: TrainConfig, own: TrainConfig, last: Path) -> None:
         other.pop("data_root_dir", None)  # the data have moved
     if other:
         told = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
-        raise BadValueError(f"--resume {last}: that run has {told}; leave such flags out, or leave --resume out to start another run")
+        raise BadValueError(
+            f"--resume {last}: that run has {told}; leave such flags out, or leave --resume out to start another run"
+        )
 
 
 def _require_length(config: TrainConfig, own: TrainConfig, last: Path, trained: int) -> None:
     """Raise ``BadValueError`` where the run cannot last as long as ``config`` says."""
     if config.epochs != own.epochs and own.scheduler in FIXED:
-        raise BadValueError(f"--resume {last}: --scheduler {own.scheduler} is laid out over --epochs {own.epochs}; keep that number")
+        raise BadValueError(
+            f"--resume {last}: --scheduler {own.scheduler} is laid out over --epochs {own.epochs}; keep that number"
+        )
     if config.epochs < trained:
-        raise BadValueError(f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more")
+        raise BadValueError(
+            f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more"
+        )
 
 
 def _with_batch_of(own: TrainConfig, config: TrainConfig) -> TrainConfig:

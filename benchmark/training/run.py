@@ -9,7 +9,18 @@ from typing import Any
 
 import lightning.pytorch as lightning
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs, samplers
+from benchmark.training import (
+    callbacks,
+    checkpoints,
+    curves,
+    evaluate,
+    machine,
+    memory,
+    provenance,
+    resume,
+    runs,
+    samplers,
+)
 from benchmark.training.data import Batches, Side, loader
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
@@ -20,7 +31,9 @@ from config import TrainConfig
 from core.errors import LocusError
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --batch_size (half of it with --accumulate 2 learns the same) or --img_size, or write --precision bf16-mixed"
+ADVICE = (
+    "lower --batch_size (half of it with --accumulate 2 learns the same) or --img_size, or write --precision bf16-mixed"
+)
 """What to change where memory is short."""
 
 
@@ -73,7 +86,9 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
         raise
 
 
-def epochs(module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback) -> None:
+def epochs(
+    module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback
+) -> None:
     """All epochs of a run, from the checkpoint ``last`` where there is one; ``watching`` are callbacks beside the run's own."""
     config = module.config
     trainer = trainer_of(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)

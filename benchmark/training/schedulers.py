@@ -20,7 +20,9 @@ def build(config: TrainConfig, optimizer: Optimizer, steps: int) -> Course | Non
     if config.scheduler == "cosine":
         return CosineAnnealingLR(optimizer, T_max=total)
     if config.scheduler == "onecycle":
-        return OneCycleLR(optimizer, max_lr=config.lr, total_steps=total, cycle_momentum=config.optimizer in ("Adam", "AdamW", "SGD"))
+        return OneCycleLR(
+            optimizer, max_lr=config.lr, total_steps=total, cycle_momentum=config.optimizer in ("Adam", "AdamW", "SGD")
+        )
     if config.scheduler == "plateau":
         return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
     return None

@@ -30,7 +30,9 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
         return _trainer(config, folder, callbacks)
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise BadValueError(f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto") from error
+        raise BadValueError(
+            f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto"
+        ) from error
 
 
 def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:

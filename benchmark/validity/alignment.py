@@ -25,7 +25,9 @@ class Alignment(Check):
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
         found = compare(variants, self.findings, seed).result(self.findings)
         n = sum(len(case.boxes) > 0 for case in aligned)
-        return replace(found, scores=[*found.scores, Score(finding="mean", metric="shift", value=self._shift(word), n=n)])
+        return replace(
+            found, scores=[*found.scores, Score(finding="mean", metric="shift", value=self._shift(word), n=n)]
+        )
 
     def _shift(self, word: str) -> float:
         index = self.maps(word, self.runs).index

@@ -24,7 +24,9 @@ def compared(
     found = {}
     for name, values in logits.items():
         each = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
-        found[name] = Estimate(f"auroc@{name}", "none", np.array([one.value for one in each]), counts, Resampled.joined(each))
+        found[name] = Estimate(
+            f"auroc@{name}", "none", np.array([one.value for one in each]), counts, Resampled.joined(each)
+        )
     first, *others = found
     return [*found.values(), *(difference(found[name], found[first], f"change@auroc@{name}") for name in others)]
 
@@ -41,7 +43,9 @@ def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64]
     return Resampled(np.asarray(value, dtype=np.float64), samples.astype(np.float32), without, present)
 
 
-def _weighted(wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]) -> FloatArray:
+def _weighted(
+    wins: FloatArray, times: NDArray[np.generic], above: NDArray[np.int64], below: NDArray[np.int64]
+) -> FloatArray:
     """(P,Q) who wins, (R,people) how often each counts -> (R,) weighted share of pairs won; nan without any pair."""
     out = np.full(len(times), np.nan)
     table = wins.astype(np.float32)

@@ -47,10 +47,21 @@ class Check(ABC):
     """Whether it is also asked about the word ``classifier``: the model's own scores, not its maps."""
 
     def __init__(
-        self, trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None, images: int | None
+        self,
+        trained: Sequence[Trained],
+        words: Sequence[str],
+        folder: Path,
+        flags: EngineFlags | None,
+        images: int | None,
     ) -> None:
         """``words``: the methods that may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
-        self.trained, self.words, self.folder, self.flags, self.images = list(trained), list(words), folder, flags, images
+        self.trained, self.words, self.folder, self.flags, self.images = (
+            list(trained),
+            list(words),
+            folder,
+            flags,
+            images,
+        )
         self._found: dict[str, MethodMaps] = {}
 
     @abstractmethod

@@ -30,7 +30,9 @@ class Randomised(Some):
         """The network, in evaluation mode on ``device``."""
         trained, drawn = super().model(device), fresh(self).model(device).state_dict()
         anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
-        trained.load_state_dict({key: drawn[key] if key in anew else value for key, value in trained.state_dict().items()})
+        trained.load_state_dict(
+            {key: drawn[key] if key in anew else value for key, value in trained.state_dict().items()}
+        )
         return trained
 
 

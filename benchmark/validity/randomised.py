@@ -30,7 +30,9 @@ class Cascade(Check):
         variants = {TRAINED: self.cases(word)}
         for depth, part in enumerate(steps(self.runs[0]), start=1):
             variants[part] = self.cases(word, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
-        correlations = [column for part in list(variants)[1:] for column in _columns(part, variants[TRAINED], variants[part])]
+        correlations = [
+            column for part in list(variants)[1:] for column in _columns(part, variants[TRAINED], variants[part])
+        ]
         return compare(variants, self.findings, seed, correlations).result(self.findings)
 
 

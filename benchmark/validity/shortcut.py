@@ -57,7 +57,9 @@ class Tokens(Check):
         """The trainings with the images that have both. Raises ``DataError`` where there is none."""
         both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
         if not both:
-            raise DataError(f"no test image of {self.trained[0].config.dataset} has both {finding} and the token: ask for more test images")
+            raise DataError(
+                f"no test image of {self.trained[0].config.dataset} has both {finding} and the token: ask for more test images"
+            )
         return some(self.trained, both)
 
 
@@ -66,7 +68,11 @@ def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     on, reason = prepare(case)
     places = {"token": token, "finding": case.boxes}
     peaks = {f"peak@{name}": on is not None and distance(on.peak, boxes) == 0 for name, boxes in places.items()}
-    return {**identity(case, reason), **peaks, **{f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}}
+    return {
+        **identity(case, reason),
+        **peaks,
+        **{f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()},
+    }
 
 
 def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
@@ -78,7 +84,10 @@ def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    peaks = [Column(f"peak@{name}", "none", np.array([row[f"peak@{name}"] for row in rows]), np.ones(len(rows))) for name in PLACES]
+    peaks = [
+        Column(f"peak@{name}", "none", np.array([row[f"peak@{name}"] for row in rows]), np.ones(len(rows)))
+        for name in PLACES
+    ]
     return [*peaks, *(_share(rows, f"energy@{name}") for name in PLACES)]
 
 

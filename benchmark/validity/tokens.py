@@ -35,7 +35,9 @@ def shortcut(config: TrainConfig) -> Shortcut:
     """The shortcut of a training's data. Raises ``BadValueError`` for data without one."""
     stated = load(config, "test").describe
     if stated.get("shortcut") is None:
-        raise BadValueError(f"{config.dataset} has no shortcut: write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about")
+        raise BadValueError(
+            f"{config.dataset} has no shortcut: write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
+        )
     return Shortcut(stated["shortcut"], stated["shortcut_present"], stated["shortcut_absent"])
 
 
@@ -59,8 +61,13 @@ def logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArra
     findings = run.data.findings
     labels = {name: _columns(part, "label", findings) for name, part in parts.items()}
     patients = {name: part["patient"].tolist() for name, part in parts.items()}
-    if any(patients[name] != patients[DRAWN] or not np.array_equal(labels[name], labels[DRAWN], equal_nan=True) for name in parts):
-        raise DataError(f"{run.config.dataset}: with other tokens the patients are others too, so nothing can be compared")
+    if any(
+        patients[name] != patients[DRAWN] or not np.array_equal(labels[name], labels[DRAWN], equal_nan=True)
+        for name in parts
+    ):
+        raise DataError(
+            f"{run.config.dataset}: with other tokens the patients are others too, so nothing can be compared"
+        )
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 

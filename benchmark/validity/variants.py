@@ -36,7 +36,9 @@ class Compared:
         return Result(scores(self.estimates, findings), self.rows, {}, self.failed)
 
 
-def compare(variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()) -> Compared:
+def compare(
+    variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()
+) -> Compared:
     """The ``locus`` protocol's ``hit@iou.3`` (thresholds cross-fitted per variant, and fixed at .5) and ``pointing``.
 
     Every variant has the same cases in the same order, those without truth are left out; ``more`` are columns over
@@ -63,5 +65,8 @@ def compare(variants: Mapping[str, Sequence[Case]], findings: Sequence[str], see
 
 
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {name: row[name] for name in ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")}
+    kept = {
+        name: row[name]
+        for name in ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")
+    }
     return {"variant": variant, **kept, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}

@@ -28,14 +28,18 @@ def again(model: ModelPlan, own: Sequence[Record], runs: Path, place: Path) -> I
         except LocusError as error:
             yield from ((record, error) for record in some)
         else:
-            for record in sorted(some, key=lambda r: (r.cell.method, r.cell.alignment)):  # a method's cases are made once
+            for record in sorted(
+                some, key=lambda r: (r.cell.method, r.cell.alignment)
+            ):  # a method's cases are made once
                 yield record, _answer(record, scored, place)
 
 
 def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], runs: Path) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
-        raise DataError(f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of {model.id}")
+        raise DataError(
+            f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of {model.id}"
+        )
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
     trained = [Trained(config, folder, stated=digest, other=model.elsewhere) for config, folder, digest in parts]

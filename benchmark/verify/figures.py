@@ -47,7 +47,9 @@ def other_rows(stated: pd.DataFrame, found: pd.DataFrame) -> list[Difference]:
         return [Difference("number of per-case rows", len(stated), len(found))]
     out = []
     for name in dict.fromkeys([*stated, *found]):
-        one, other = (table[name].to_numpy(object) if name in table else np.full(len(found), None) for table in (stated, found))
+        one, other = (
+            table[name].to_numpy(object) if name in table else np.full(len(found), None) for table in (stated, found)
+        )
         wrong = next((n for n in range(len(found)) if not _same(_plain(one[n]), _plain(other[n]))), None)
         if wrong is not None:
             out.append(Difference(f"per-case row {wrong + 1} {name}", _plain(one[wrong]), _plain(other[wrong])))
@@ -76,14 +78,20 @@ def _slack(record: Record) -> Iterator[tuple[str, float]]:
     """Name of each end of an interval -> by how much it may differ."""
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
-            silent = score.low == score.high == score.value and score.value in (0, 1)  # recorded before the exact binomial bound
+            silent = score.low == score.high == score.value and score.value in (
+                0,
+                1,
+            )  # recorded before the exact binomial bound
             slack = 1.0 if silent else OF_WIDTH * (score.high - score.low)
             yield from ((f"{name} {end}", slack) for end in ("low", "high"))
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Score]]:
     """Name -> score, those of the strata too."""
-    groups = [("", record.scores), *((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata)]
+    groups = [
+        ("", record.scores),
+        *((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata),
+    ]
     for where, scores in groups:
         for score in scores:
             origin = "" if score.threshold_origin == "none" else f" ({score.threshold_origin})"

@@ -71,7 +71,14 @@ def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdic
     empty = Counter(record.status for record in chosen if not record.scores)
     told = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{verdict.unknown.total()} cannot be verified"]
     told += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
-    tell("\n".join([f"{name}: {', '.join(told)}", *(f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())]))
+    tell(
+        "\n".join(
+            [
+                f"{name}: {', '.join(told)}",
+                *(f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items()),
+            ]
+        )
+    )
     return verdict
 
 

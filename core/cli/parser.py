@@ -35,7 +35,9 @@ def parser_of(kind: type[Any], prog: str) -> Parser:
 def _made(kind: type[Any], prog: str) -> Parser:
     description = inspect.cleandoc(kind.__doc__ or "").replace("``", "")
     if "dataset" in get_type_hints(kind):
-        description += " The defaults shown here are those of a data set without configs/<dataset>.yaml, which changes them."
+        description += (
+            " The defaults shown here are those of a data set without configs/<dataset>.yaml, which changes them."
+        )
     parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
     parser.kind = kind
     if prog:
@@ -46,7 +48,13 @@ def _made(kind: type[Any], prog: str) -> Parser:
         for field in fields:
             text = texts[field.name] + choices(kind, field.name)
             several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            section.add_argument(f"--{field.name}", type=hints[field.name], default=field.default, help=text.replace("%", "%%"), **several)
+            section.add_argument(
+                f"--{field.name}",
+                type=hints[field.name],
+                default=field.default,
+                help=text.replace("%", "%%"),
+                **several,
+            )
     return parser
 
 
@@ -67,7 +75,9 @@ def _is_list(hint: Any) -> bool:
 def listed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The ``values`` with a bare word of a list's flag as a list of that word, as in YAML's ``logger: csv``."""
     hints = get_type_hints(kind)
-    return {name: [value] if isinstance(value, str) and _is_list(hints[name]) else value for name, value in values.items()}
+    return {
+        name: [value] if isinstance(value, str) and _is_list(hints[name]) else value for name, value in values.items()
+    }
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:

@@ -65,7 +65,12 @@ class ChestXDet(FileDataset):
         }
 
     def _built(self, table: Path, entries: dict[str, Entry], files: dict[str, Path]) -> tuple[list[Row], int]:
-        flat = [(image, finding, box) for image, entry in entries.items() for finding, box in entry.boxes if finding in self.findings]
+        flat = [
+            (image, finding, box)
+            for image, entry in entries.items()
+            for finding, box in entry.boxes
+            if finding in self.findings
+        ]
         owners, findings, boxes = zip(*flat, strict=True) if flat else ((), (), ())
         truth, clipped = grouped(table, owners, findings, list(boxes), dict.fromkeys(entries, FRAME))
         rows = []

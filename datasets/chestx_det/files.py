@@ -55,13 +55,17 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
             read = [(str(raw["file_name"]), Entry(path, raw)) for raw in _listed(path)]
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             reason = str(error)[:200]
-            raise DataError(f"cannot read {path}: entries with file_name, syms, boxes and polygons are expected ({reason})") from error
+            raise DataError(
+                f"cannot read {path}: entries with file_name, syms, boxes and polygons are expected ({reason})"
+            ) from error
         if not read:
             raise DataError(f"{path} lists no image: entries with file_name, syms, boxes and polygons are expected")
         names = [name for name, _ in read]
         twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in found)
         if twice:
-            raise DataError(f"{path} has {len(twice)} images that are listed twice: {examples(twice)}; keep one of each")
+            raise DataError(
+                f"{path} has {len(twice)} images that are listed twice: {examples(twice)}; keep one of each"
+            )
         found |= dict(read)
         sides |= dict.fromkeys(names, split)
     return found, sides

@@ -51,11 +51,21 @@ class CheXpert(FileDataset):
     origin = layout = LAYOUT
 
     def __init__(
-        self, request: Request, policy: str | None = None, empty: str = "zeros", views: str = "frontal", val: str = "train"
+        self,
+        request: Request,
+        policy: str | None = None,
+        empty: str = "zeros",
+        views: str = "frontal",
+        val: str = "train",
     ) -> None:
         self.findings, self.split, root = task(request, TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
-        for kind, word, known in (("policy", policy, POLICIES), ("empty", empty, EMPTY), ("views", views, VIEWS), ("val", val, VAL)):
+        for kind, word, known in (
+            ("policy", policy, POLICIES),
+            ("empty", empty, EMPTY),
+            ("views", views, VIEWS),
+            ("val", val, VAL),
+        ):
             if word not in tuple(known):  # a list cannot be looked up in a mapping
                 raise UnknownNameError(kind, word, known)
         paths, drawn = find_tables(root), Drawn(root, self.findings)
@@ -70,7 +80,10 @@ class CheXpert(FileDataset):
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         self.rows = list(_rows(table, task_labels(table, self.findings, policy, EMPTY[empty]), files, drawn))
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.describe |= {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
+        self.describe |= {
+            "boxed_images": sum(image in drawn for image in table.index),
+            "studies": table["study"].nunique(),
+        }
         self.describe |= {"partition": request.partition, "policy": policy, "empty": empty, "views": views, "val": val}
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
@@ -78,6 +91,8 @@ class CheXpert(FileDataset):
 def _rows(table: pd.DataFrame, labels: FloatArray, files: Mapping[str, Path], drawn: Drawn) -> Iterator[Row]:
     """One row an image; one without drawings has its file's frame."""
     about: list[dict[Any, Any]] = table[["age", "sex", "view", "study"]].to_dict("records")
-    for image, patient, marks, meta in zip(table.index, table["patient"], labels.astype(np.float32), about, strict=True):
+    for image, patient, marks, meta in zip(
+        table.index, table["patient"], labels.astype(np.float32), about, strict=True
+    ):
         masks = functools.partial(drawn.masks, image) if image in drawn else None
         yield Row(image, patient, files[image], drawn.size(image), marks, drawn.boxes(image), meta, masks)

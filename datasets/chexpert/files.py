@@ -13,7 +13,10 @@ SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "vali
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
     """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders."""
-    places = {side: [base / name for base in bases(root) for name in names if (base / name).is_dir()] for side, names in SIDES.items()}
+    places = {
+        side: [base / name for base in bases(root) for name in names if (base / name).is_dir()]
+        for side, names in SIDES.items()
+    }
     found: dict[str, Path] = {}
     for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
         path = next((path for place in places[side] if (path := place / rest).is_file()), None)

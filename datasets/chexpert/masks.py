@@ -25,7 +25,12 @@ class Drawn:
     def __init__(self, root: Path, findings: Sequence[str]) -> None:
         """Read the files that lie in ``root``, in its folders of CheXpert's names, or in its folder CheXlocalize."""
         self.findings = tuple(findings)
-        self.files = [path for name in FILES for path in [first_in([*bases(root), root / "CheXlocalize"], (name,))] if path is not None]
+        self.files = [
+            path
+            for name in FILES
+            for path in [first_in([*bases(root), root / "CheXlocalize"], (name,))]
+            if path is not None
+        ]
         refuse_links(self.files, root)
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
@@ -62,9 +67,13 @@ class Drawn:
 
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
-    runs = {RENAMED.get(word, word): rle.decode(mask, f"the mask of {word} on {image}") for word, mask in packed.items()}
+    runs = {
+        RENAMED.get(word, word): rle.decode(mask, f"the mask of {word} on {image}") for word, mask in packed.items()
+    }
     if len({one.size for one in runs.values()}) > 1:
-        raise DataError(f"the masks on {image} have different sizes: {sorted({one.size for one in runs.values()})}; get the file again")
+        raise DataError(
+            f"the masks on {image} have different sizes: {sorted({one.size for one in runs.values()})}; get the file again"
+        )
     return runs
 
 
@@ -74,6 +83,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     known = {*FINDINGS, *RENAMED}
-    if not isinstance(found, dict) or not all(isinstance(masks, dict) and masks.keys() <= known for masks in found.values()):
-        raise DataError(f"{path} is no table of image and finding to mask, as CheXlocalize's {path.name} is; get the file again")
+    if not isinstance(found, dict) or not all(
+        isinstance(masks, dict) and masks.keys() <= known for masks in found.values()
+    ):
+        raise DataError(
+            f"{path} is no table of image and finding to mask, as CheXlocalize's {path.name} is; get the file again"
+        )
     return found

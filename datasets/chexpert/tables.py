@@ -14,7 +14,16 @@ from datasets.io.tables import first_of, read_csv, refuse_duplicates
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
 FINDINGS = (
-    *(NORMAL, "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia"),
+    *(
+        NORMAL,
+        "Enlarged Cardiomediastinum",
+        "Cardiomegaly",
+        "Lung Opacity",
+        "Lung Lesion",
+        "Edema",
+        "Consolidation",
+        "Pneumonia",
+    ),
     *("Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES),
 )
 TASKS = {5: FIVE, 14: FINDINGS, 1: (ABNORMAL,)}
@@ -31,14 +40,20 @@ POLICIES: dict[str, Mapping[str, float]] = {
     "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
 }
 """Policy -> finding -> what an uncertain label (-1) becomes; nan where it is not named."""
-_ROW = r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
+_ROW = (
+    r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
+)
 _KNOWN = {"1": 1.0, "0": 0.0, "-1": -1.0, "": np.nan}
 _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
     """The folders in which tables and images may lie: ``root`` and its sub-folders of CheXpert's names, as the archives have them."""
-    return [root, *(root / name for name in PREFIXES if (root / name).is_dir()), *sorted(root.glob("CheXpert-v1.0 batch */"))]
+    return [
+        root,
+        *(root / name for name in PREFIXES if (root / name).is_dir()),
+        *sorted(root.glob("CheXpert-v1.0 batch */")),
+    ]
 
 
 def first_in(places: Sequence[Path], names: Sequence[str]) -> Path | None:
@@ -82,15 +97,25 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
-    about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4], **_about(raw, parts[4])}
-    return pd.DataFrame({**about, **{finding: _values(path, raw[finding]) for finding in FINDINGS}}).set_axis(image, axis=0)
+    about = {
+        "path": parts[0],
+        "patient": parts[1],
+        "study": parts[1] + "/" + parts[2],
+        "side": parts[4],
+        **_about(raw, parts[4]),
+    }
+    return pd.DataFrame({**about, **{finding: _values(path, raw[finding]) for finding in FINDINGS}}).set_axis(
+        image, axis=0
+    )
 
 
 def _values(path: Path, cells: pd.Series) -> pd.Series:
     values = cells.str.strip().map(_KNOWN)
     wrong = cells[values.isna() & (cells.str.strip() != "")].unique()
     if len(wrong):
-        raise DataError(f"{path} has labels of {cells.name} other than 1, 0, -1 and nothing: {examples(map(repr, wrong))}")
+        raise DataError(
+            f"{path} has labels of {cells.name} other than 1, 0, -1 and nothing: {examples(map(repr, wrong))}"
+        )
     return values.astype(float)
 
 

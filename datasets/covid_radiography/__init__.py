@@ -44,17 +44,35 @@ class CovidRadiography(Dataset):
     origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, val: int = 60, test: int = 60) -> None:
-        self.findings, self.split = task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES)), request.split
+        self.findings, self.split = (
+            task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES)),
+            request.split,
+        )
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise BadValueError(f"{name} is {number!r}: give the number of images of each class, 60 or another from 1")
+                raise BadValueError(
+                    f"{name} is {number!r}: give the number of images of each class, 60 or another from 1"
+                )
         pictures, parted = covid_files.find_all(request.folder(LAYOUT))
         names = covid_files.splits_of(pictures, parted, request, val, test)
         self._pictures = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
         counts = {name: int((names == name).sum()) for name in SPLITS}
-        self.describe = {"partition": request.partition, "split_by": "folders" if parted else "seed", "val": val, "test": test}
-        self.describe |= {"images": len(self), "counts": counts, "classes": self._counted(), "files": key([p.name for p in pictures])}
-        self.describe |= {"images_with_lungs": sum(picture.mask is not None for picture in self._pictures), "patients": "unknown"}
+        self.describe = {
+            "partition": request.partition,
+            "split_by": "folders" if parted else "seed",
+            "val": val,
+            "test": test,
+        }
+        self.describe |= {
+            "images": len(self),
+            "counts": counts,
+            "classes": self._counted(),
+            "files": key([p.name for p in pictures]),
+        }
+        self.describe |= {
+            "images_with_lungs": sum(picture.mask is not None for picture in self._pictures),
+            "patients": "unknown",
+        }
 
     def _counted(self) -> dict[str, int]:
         return {finding: sum(picture.finding == finding for picture in self._pictures) for finding in CLASSES}
@@ -65,7 +83,9 @@ class CovidRadiography(Dataset):
     @functools.cached_property
     def labels(self) -> NDArray[np.float32]:
         """(N, 4) labels, 1 in the column of the class."""
-        return np.array([[picture.finding == f for f in self.findings] for picture in self._pictures], np.float32).reshape(-1, 4)
+        return np.array(
+            [[picture.finding == f for f in self.findings] for picture in self._pictures], np.float32
+        ).reshape(-1, 4)
 
     @functools.cached_property
     def patients(self) -> list[str]:
@@ -90,5 +110,7 @@ class CovidRadiography(Dataset):
 def _lungs(path: Path) -> NDArray[np.bool_]:
     """(299, 299) the white of a mask's file, by the nearest pixel."""
     white = decode(path) > 127
-    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(FRAME, white.shape, strict=True))
+    rows, columns = (
+        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(FRAME, white.shape, strict=True)
+    )
     return np.asarray(white[np.ix_(rows, columns)])

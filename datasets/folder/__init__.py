@@ -47,12 +47,16 @@ class Folder(FileDataset):
     name = "folder"
     layout = LAYOUT
 
-    def __init__(self, request: Request, labels: str = "labels.csv", boxes: str = "boxes.csv", ignore: str = "") -> None:
+    def __init__(
+        self, request: Request, labels: str = "labels.csv", boxes: str = "boxes.csv", ignore: str = ""
+    ) -> None:
         root, self.split = request.folder(LAYOUT), request.split
         paths = _tables(root, str(labels), str(boxes))
         table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
         if request.findings not in (None, len(self.findings)):
-            raise BadValueError(f"{paths[0]} has no task with {request.findings} findings; it has: {len(self.findings)}")
+            raise BadValueError(
+                f"{paths[0]} has no task with {request.findings} findings; it has: {len(self.findings)}"
+            )
         names = _names(paths[0], table, request)
         splits.check_patients(table["patient"], names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}

@@ -26,7 +26,9 @@ def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wante
     image = raw["image"].map(lambda cell: image_name(cell, path))
     strange = image[~image.isin(table.index)]
     if len(strange):
-        raise DataError(f"{path} names {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}")
+        raise DataError(
+            f"{path} names {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}"
+        )
     refuse_unknown(path, raw["finding"], findings)
     refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
@@ -34,7 +36,13 @@ def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wante
     if empty.size:
         told = examples(f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty.tolist())
         raise DataError(f"{path} has {empty.size} boxes without area: {told}; x0 < x1 and y0 < y1 are needed")
-    return grouped(path, image.tolist(), raw["finding"].tolist(), edges, _frames(table.loc[[i for i in image.unique() if i in wanted]]))
+    return grouped(
+        path,
+        image.tolist(),
+        raw["finding"].tolist(),
+        edges,
+        _frames(table.loc[[i for i in image.unique() if i in wanted]]),
+    )
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:

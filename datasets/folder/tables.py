@@ -27,13 +27,19 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
-            raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each column once")
+            raise DataError(
+                f"{path} has a column without a heading or twice, read as {column!r}: name each column once"
+            )
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
-        raise DataError(f"{path} has {len(raw)} images and {len(findings)} findings: one row per image, one column per finding are needed")
+        raise DataError(
+            f"{path} has {len(raw)} images and {len(findings)} findings: one row per image, one column per finding are needed"
+        )
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
-            raise DataError(f"{path} has a finding called {finding!r}, which tables use otherwise: rename the column, or ignore it")
+            raise DataError(
+                f"{path} has a finding called {finding!r}, which tables use otherwise: rename the column, or ignore it"
+            )
     image = raw["image"].map(lambda cell: image_name(cell, path))
     refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}
@@ -88,7 +94,9 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
     ages = cells.map(years).astype(float)
     wrong = cells[ages.isna() & (cells != "")]
     if len(wrong):
-        raise DataError(f"{path} has {len(wrong)} ages that are none: {examples(map(repr, wrong.unique()))}; leave unknown ones empty")
+        raise DataError(
+            f"{path} has {len(wrong)} ages that are none: {examples(map(repr, wrong.unique()))}; leave unknown ones empty"
+        )
     return ages
 
 
@@ -108,5 +116,7 @@ def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
 def _side(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
     if not values.between(1, 100_000).all():
-        raise DataError(f"{path} has a {cells.name} of {values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible")
+        raise DataError(
+            f"{path} has a {cells.name} of {values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible"
+        )
     return values

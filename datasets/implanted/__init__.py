@@ -66,19 +66,40 @@ class Implanted(Dataset):
             raise BadValueError(f"implanted has no task with {request.findings} findings; it has: {len(FINDINGS)}")
         if isinstance(places, bool) or not isinstance(places, int) or not 1 <= places <= 64:
             raise BadValueError(f"places is {places!r}: give a whole number from 1 to 64")
-        self.findings, self.split, self.seed, self.size = FINDINGS, request.split, request.seed, check_size(request.img_size)
-        self.recipe = recipe(prevalence, conspicuity, grain=0, clutter=0, shortcut=None, shortcut_present=0, shortcut_absent=0)
+        self.findings, self.split, self.seed, self.size = (
+            FINDINGS,
+            request.split,
+            request.seed,
+            check_size(request.img_size),
+        )
+        self.recipe = recipe(
+            prevalence, conspicuity, grain=0, clutter=0, shortcut=None, shortcut_present=0, shortcut_absent=0
+        )
         self.places, root = places, request.folder(LAYOUT)
         counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
         self._files = find(root, "images", "images_*", "images_*/images")
         self._backgrounds = backgrounds(root, self._files, request)
         self.numbers = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
-        about = {"source": "drawn into radiographs", "drawing": DRAWING, "seed": self.seed, "img_size": self.size, "counts": counts}
+        about = {
+            "source": "drawn into radiographs",
+            "drawing": DRAWING,
+            "seed": self.seed,
+            "img_size": self.size,
+            "counts": counts,
+        }
         tables = {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
-        here = {"partition": request.partition, "backgrounds": len(self._backgrounds), "tables": tables, "places": places}
+        here = {
+            "partition": request.partition,
+            "backgrounds": len(self._backgrounds),
+            "tables": tables,
+            "places": places,
+        }
         self.describe = {**about, **here, "prevalence": self.recipe.prevalence, "conspicuity": self.recipe.conspicuity}
         self._drawn_from = key(
-            [self.describe, [[self._files[image].name, *stated(self._files[image])] for image in self._backgrounds.index]]
+            [
+                self.describe,
+                [[self._files[image].name, *stated(self._files[image])] for image in self._backgrounds.index],
+            ]
         )
 
     def __len__(self) -> int:
@@ -129,7 +150,12 @@ class Implanted(Dataset):
         """Patient, background and exposure of the image ``number``, and the generator that places are drawn from next."""
         rng = generator(self.seed, "implanted", number)
         patient = draw_patient(rng, self.recipe)
-        return patient, str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))]), float(rng.random()), rng
+        return (
+            patient,
+            str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))]),
+            float(rng.random()),
+            rng,
+        )
 
 
 @functools.lru_cache(maxsize=4096)

@@ -73,7 +73,9 @@ def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
 def _blurred(values: Pixels, reach: int) -> Pixels:
     """A mean over 2 * ``reach`` + 1 pixels along both axes, the edge repeated."""
     for axis, n in enumerate(values.shape):
-        wide = np.pad(values, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge").cumsum(axis, dtype=np.float32)
+        wide = np.pad(values, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge").cumsum(
+            axis, dtype=np.float32
+        )
         high, low = (np.take(wide, np.arange(k, k + n), axis) for k in (2 * reach + 1, 0))
         values = (high - low) / (2 * reach + 1)
     return values

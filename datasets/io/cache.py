@@ -38,7 +38,9 @@ class Pixels:
     """(image_id, reason) of each image that was left out."""
 
 
-def pixels(data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None) -> Pixels:
+def pixels(
+    data: Sequence[Sample], size: int, folder: Path | str, max_bad: float = 0.01, workers: int | None = None
+) -> Pixels:
     """The images of ``data`` at ``size`` x ``size`` (area averaging), from ``folder`` where they were made before.
 
     Images that cannot be decoded are left out and named. Raises ``DataError`` when they are more than the share
@@ -122,4 +124,6 @@ def _require_few(bad: list[tuple[str, str]], count: int, max_bad: float) -> None
     """Raise ``DataError`` when what is left out is more than the share ``max_bad``."""
     if len(bad) > max_bad * count:
         told = examples(reason for _, reason in bad)
-        raise DataError(f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {told}")
+        raise DataError(
+            f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {told}"
+        )

@@ -57,7 +57,11 @@ class Worker:
         where, code = job.named(self.row()), self.process.exitcode or 0
         if -code in CRASHES:
             return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
-        how = f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: try fewer --num_workers" if code < 0 else "died"
+        how = (
+            f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: try fewer --num_workers"
+            if code < 0
+            else "died"
+        )
         raise DataError(f"a process that decodes images {how}; it was at {where}")
 
 

@@ -22,7 +22,9 @@ PORTION = 16
 """Rows that a process is given at a time: few, so that all processes end together."""
 
 
-def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None = None, most: int | None = None) -> Bad:
+def decode_all(
+    samples: Sequence[Sample], size: int, path: Path, workers: int | None = None, most: int | None = None
+) -> Bad:
     """Fill the rows of the array file ``path``, (N, size, size) uint8; ``workers`` None takes the CPUs at hand.
 
     After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed from outside.
@@ -58,7 +60,9 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int)
                 bad[worker.row()] = worker.crash(job)
                 if len(bad) > most:
                     return bad
-                portions.extend(part for part in (range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)) if part)
+                portions.extend(
+                    part for part in (range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)) if part
+                )
                 workers[workers.index(worker)] = start(job)
     return bad
 

@@ -78,7 +78,9 @@ def _telling(path: Path) -> Iterator[None]:
     errors = library().errors
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # values that break a rule of the standard and do not matter here
+            warnings.simplefilter(
+                "ignore", UserWarning
+            )  # values that break a rule of the standard and do not matter here
             yield
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -90,7 +92,11 @@ def _telling(path: Path) -> Iterator[None]:
 
 def _frame(path: Path, found: Any) -> tuple[int, int]:
     """(H, W) of one still image of a size that can be."""
-    height, width, count = int(found.get("Rows") or 0), int(found.get("Columns") or 0), int(found.get("NumberOfFrames") or 1)
+    height, width, count = (
+        int(found.get("Rows") or 0),
+        int(found.get("Columns") or 0),
+        int(found.get("NumberOfFrames") or 1),
+    )
     if not 0 < height * width <= LARGEST:
         raise DataError(f"cannot decode {path}: its header says {height} rows and {width} columns")
     if count != 1:
@@ -104,7 +110,9 @@ def _gray(path: Path, found: Any) -> NDArray[np.uint8]:
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
-        raise DataError(f"cannot decode {path}: its pixels are {kind}, MONOCHROME1, MONOCHROME2 and colours of 8 bits are known")
+        raise DataError(
+            f"cannot decode {path}: its pixels are {kind}, MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
+        )
     values, low, high = dicom_pixels.windowed(pixels, found)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray

@@ -71,6 +71,9 @@ def _known(table: Path) -> dict[str, Any]:
 def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
     """The header in a row of the table, where it is of the content at hand and whole."""
     match row:
-        case [time, length, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (time, length) == mark:
+        case [time, length, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
+            time,
+            length,
+        ) == mark:
             return Header((height, width), patient, meta)
     return None

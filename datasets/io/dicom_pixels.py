@@ -8,11 +8,24 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 
-READERS = {"1.2.840.10008.1.2.5": "pydicom", **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow")}
+READERS = {
+    "1.2.840.10008.1.2.5": "pydicom",
+    **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
+}
 """Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest: lossless JPEG, JPEG-LS
 and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there (``docs/data_setup.md``)."""
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
-BROKEN = (ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError, ValueError)
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What decoding broken pixels ends in."""
 Values = tuple[NDArray[np.float64], float, float]
 """Values that are to be shown, and those that become black and white."""
@@ -36,9 +49,14 @@ def _reader(path: Path, found: Any, syntax: Any) -> str:
 
     word = READERS.get(syntax, OTHERS)
     if word not in get_decoder(syntax).available_plugins:
-        raise DataError(f"cannot decode {path}: its pixels are {syntax.name}, and what reads that is not installed: {INSTALL}")
+        raise DataError(
+            f"cannot decode {path}: its pixels are {syntax.name}, and what reads that is not installed: {INSTALL}"
+        )
     if word == OTHERS:
-        size, stated = coded_size(next(encaps.generate_frames(found.PixelData, number_of_frames=1))), (found.Rows, found.Columns)
+        size, stated = (
+            coded_size(next(encaps.generate_frames(found.PixelData, number_of_frames=1))),
+            (found.Rows, found.Columns),
+        )
         if size != stated:
             raise DataError(f"cannot decode {path}: its picture is {size}, its header says {stated} rows and columns")
     return word

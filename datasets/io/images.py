@@ -65,7 +65,15 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
         raise DataError(f"no image file {path}") from None
     except UnidentifiedImageError:
         raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        struct.error,
+        zlib.error,
+        Image.DecompressionBombError,
+    ) as error:
         raise DataError(f"cannot decode {path}: {error}") from error
 
 

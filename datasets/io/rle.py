@@ -76,7 +76,9 @@ def decode(packed: Any, where: str) -> Runs:
         fits = min(height, width) > 0 and max(height, width) <= LARGEST
         whole = bool(lengths.ndim == 1 and fits and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise DataError(f"{where} is no run-length mask with size and counts ({type(error).__name__}: {error})") from error
+        raise DataError(
+            f"{where} is no run-length mask with size and counts ({type(error).__name__}: {error})"
+        ) from error
     if not whole:
         raise DataError(f"{where}: its runs do not fill the {height}x{width} image; get the file again")
     return _cut_at_columns((height, width), lengths)
@@ -86,7 +88,13 @@ def _unpacked(text: str) -> Ints:
     """Run lengths of COCO's text: five bits a character, the lowest first; from the fourth on, differences to two before."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     last = np.flatnonzero(symbols & 32 == 0)
-    if not symbols.size or (symbols < 0).any() or (symbols > 63).any() or last.size == 0 or last[-1] != symbols.size - 1:
+    if (
+        not symbols.size
+        or (symbols < 0).any()
+        or (symbols > 63).any()
+        or last.size == 0
+        or last[-1] != symbols.size - 1
+    ):
         raise ValueError("broken text of counts")
     first = np.concatenate([[0], last[:-1] + 1])
     width = last - first + 1

@@ -35,12 +35,18 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     _check_header(path, needed)
     try:
         with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always", ParserWarning)  # its only one here: cells beyond the heading, which it drops
+            warnings.simplefilter(
+                "always", ParserWarning
+            )  # its only one here: cells beyond the heading, which it drops
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
         if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
-            raise DataError(f"{path} has rows of more cells than its heading: is there a comma within a number or a name?")
+            raise DataError(
+                f"{path} has rows of more cells than its heading: is there a comma within a number or a name?"
+            )
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is no text in UTF-8 ({error.object[error.start : error.end]!r}; is it Latin-1?): {AS_CSV}") from error
+        raise DataError(
+            f"{path} is no text in UTF-8 ({error.object[error.start : error.end]!r}; is it Latin-1?): {AS_CSV}"
+        ) from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:
@@ -66,17 +72,23 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     if b"\0" in start:
         raise DataError(f"{path} is no table in UTF-8 text: {AS_CSV}")
     if not start.strip():
-        raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), each further line is a row")
+        raise DataError(
+            f"{path} is empty: its first line names the columns ({', '.join(needed)} …), each further line is a row"
+        )
     heading = start.splitlines()[0]
     if others := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
         raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
-        widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]  # later rows are held to these by the reader
+        widths = [
+            len(row) for row in itertools.islice(csv.reader(text), 2)
+        ]  # later rows are held to these by the reader
     except csv.Error:  # a cell of more than 131,072 letters
         widths = [COLUMNS + 1]
     if max(widths, default=0) > COLUMNS or (len(start) > WIDEST and text.tell() == len(text.getvalue())):
-        raise DataError(f"{path} has more than {COLUMNS} columns, or rows of more than {WIDEST} bytes: it is no table of these data")
+        raise DataError(
+            f"{path} has more than {COLUMNS} columns, or rows of more than {WIDEST} bytes: it is no table of these data"
+        )
 
 
 def read_list(path: Path) -> pd.DataFrame:

@@ -84,7 +84,9 @@ def _amounts(augment: str) -> Augment:
     found: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
     for option, value in asdict(found).items():
         if not isinstance(value, int | float) or value < 0:
-            raise BadValueError(f"the augmentation {augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)")
+            raise BadValueError(
+                f"the augmentation {augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)"
+            )
     return found
 
 
@@ -123,6 +125,10 @@ def _matrices(chance: Tensor, amounts: Augment) -> Tensor:
     angle, shear = (math.radians(a) * chance[:, k] for k, a in ((0, amounts.rotation), (1, amounts.shear)))
     zoom = 1 / (1 + amounts.scale * chance[:, 2])
     mirror = torch.where((chance[:, 3] < 0) & amounts.flip, -1.0, 1.0)
-    x = torch.stack([zoom * angle.cos() * mirror, zoom * (angle + shear).sin(), 2 * amounts.translation * chance[:, 4]], 1)
-    y = torch.stack([-zoom * angle.sin() * mirror, zoom * (angle + shear).cos(), 2 * amounts.translation * chance[:, 5]], 1)
+    x = torch.stack(
+        [zoom * angle.cos() * mirror, zoom * (angle + shear).sin(), 2 * amounts.translation * chance[:, 4]], 1
+    )
+    y = torch.stack(
+        [-zoom * angle.sin() * mirror, zoom * (angle + shear).cos(), 2 * amounts.translation * chance[:, 5]], 1
+    )
     return torch.stack([x, y], 1)

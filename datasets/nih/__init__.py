@@ -54,7 +54,9 @@ class NIH(FileDataset):
         files = find(self.root, "images", "images_*", "images_*/images")
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
-        table, names = self._listed(experts, request.seed) if request.partition == "official" else self._parted(request, files)
+        table, names = (
+            self._listed(experts, request.seed) if request.partition == "official" else self._parted(request, files)
+        )
         splits.check_patients(table["patient"].loc[names.index], names)
         listed = names.index[names == self.split]
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
@@ -65,7 +67,9 @@ class NIH(FileDataset):
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by the lists, which must keep boxed images out of training."""
         table, names, self.describe["lists"] = nih_lists.listed(self.root, self.findings, experts, seed)
-        splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}")
+        splits.check_unboxed(
+            names.index[names != "test"], self._boxes, f"the training side of the lists in {self.root}"
+        )
         return table, names
 
     def _parted(self, request: Request, files: Mapping[str, Path]) -> tuple[pd.DataFrame, pd.Series]:
@@ -89,4 +93,8 @@ class NIH(FileDataset):
 
 def _hashes(root: Path) -> dict[str, str]:
     """File name -> hash of the tables and lists."""
-    return {path.name: file_hash(path) for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file()}
+    return {
+        path.name: file_hash(path)
+        for path in sorted(root.iterdir())
+        if path.suffix in (".csv", ".txt") and path.is_file()
+    }

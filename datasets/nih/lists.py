@@ -46,7 +46,9 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
         return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
     absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
     if absent:
-        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: ask for {len(findings) - len(absent)} findings")
+        raise BadValueError(
+            f"the lists in {root} have no labels of {examples(absent)}: ask for {len(findings) - len(absent)} findings"
+        )
     return table
 
 
@@ -70,7 +72,9 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     names = pd.concat(list(listed.values()), ignore_index=True)
     missing = names[~names.isin(table.index)]
     if len(missing):
-        raise DataError(f"the lists in {root} name {len(missing)} images that the table of entries lacks, such as {missing.iloc[0]}")
+        raise DataError(
+            f"the lists in {root} name {len(missing)} images that the table of entries lacks, such as {missing.iloc[0]}"
+        )
     training = np.arange(len(names)) < len(listed[OFFICIAL[0]])
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
 

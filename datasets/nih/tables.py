@@ -30,7 +30,9 @@ def read_entries(root: Path) -> pd.DataFrame | None:
         return None
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
-    refuse_unknown(path, {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}, (*FINDINGS, NORMAL))
+    refuse_unknown(
+        path, {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}, (*FINDINGS, NORMAL)
+    )
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})

@@ -55,7 +55,9 @@ def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
             blend(image, at, inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
     there, side, y = patient.anatomy["marker"]
     if there < 0.8 * amount:
-        _strokes(image, window(size, anatomy.around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03), margin=0.2), 0.8)
+        _strokes(
+            image, window(size, anatomy.around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03), margin=0.2), 0.8
+        )
     if patient.token:
         _strokes(image, window(size, TOKEN), 0.0)
 

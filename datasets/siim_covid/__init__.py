@@ -50,7 +50,9 @@ class SiimCovid(FileDataset):
         if studies not in ("single", "all"):
             raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
         if balanced not in ("train", "all", "none"):
-            raise BadValueError(f"balanced is {balanced!r}: give train (as many of either label in training), all (in every split) or none")
+            raise BadValueError(
+                f"balanced is {balanced!r}: give train (as many of either label in training), all (in every split) or none"
+            )
         self.findings, self.split = task(request, TASKS, self.name, 1), request.split
         root = request.folder(LAYOUT)
         table = read_images(root)
@@ -64,7 +66,10 @@ class SiimCovid(FileDataset):
         chosen = table.assign(patient=patients)[drawn(patients, request) == self.split]
         kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         boxes, clipped = _boxes(root, kept, {image: headers[files[image]].frame for image in kept.index})
-        self.rows = [self._row(str(image), row, files[str(image)], headers[files[str(image)]], boxes) for image, row in kept.iterrows()]
+        self.rows = [
+            self._row(str(image), row, files[str(image)], headers[files[str(image)]], boxes)
+            for image, row in kept.iterrows()
+        ]
         self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",

@@ -24,8 +24,14 @@ def read_images(root: Path) -> pd.DataFrame:
     refuse_duplicates(path, names)
     unknown = names[~raw["StudyInstanceUID"].isin(studies.index)]
     if len(unknown):
-        raise DataError(f"{path} has {len(unknown)} images whose study {root / STUDIES} lacks, such as {examples(unknown)}")
-    columns = {"study": raw["StudyInstanceUID"], "appearance": raw["StudyInstanceUID"].map(studies), "boxes": raw["boxes"]}
+        raise DataError(
+            f"{path} has {len(unknown)} images whose study {root / STUDIES} lacks, such as {examples(unknown)}"
+        )
+    columns = {
+        "study": raw["StudyInstanceUID"],
+        "appearance": raw["StudyInstanceUID"].map(studies),
+        "boxes": raw["boxes"],
+    }
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
 
@@ -37,7 +43,9 @@ def _appearances(path: Path) -> pd.Series:
     marks = raw[list(CLASSES)]
     wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
     if wrong.any():
-        raise DataError(f"{path} has {int(wrong.sum())} studies without exactly one appearance: {examples(names[wrong])}")
+        raise DataError(
+            f"{path} has {int(wrong.sum())} studies without exactly one appearance: {examples(names[wrong])}"
+        )
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 

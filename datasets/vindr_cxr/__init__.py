@@ -55,7 +55,12 @@ class VindrCxr(FileDataset):
         tables = [read_marks(path) for path in paths] or [Table.absent(root, LAYOUT)]
         physionet = any(path.parent != root for path in paths)
         self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        test = {image for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name for image in table.images}
+        test = {
+            image
+            for path, table in zip(paths, tables, strict=True)
+            if path.name == Path(CONSENSUS[0]).name
+            for image in table.images
+        }
         listed = list(dict.fromkeys(image for table in tables for image in table.images))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, LAYOUT)
@@ -87,7 +92,9 @@ class VindrCxr(FileDataset):
         votes = min(self._votes, len(readings))  # a consensus is one reading
         labels = np.array([named(readings, finding, votes) for finding in self.findings], np.float32)
         places = {finding: agreed(readings, finding, votes) for finding in self.findings}
-        return Row(image, image, path, head.frame, labels, {f: boxes for f, boxes in places.items() if len(boxes)}, head.meta)
+        return Row(
+            image, image, path, head.frame, labels, {f: boxes for f, boxes in places.items() if len(boxes)}, head.meta
+        )
 
 
 def _marks(tables: Sequence[Table], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:

@@ -18,7 +18,16 @@ FINDINGS = (
     "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration", "Lung Opacity",
     "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax", "Pulmonary fibrosis",
 )  # fmt: skip
-RARE = ("Clavicle fracture", "Edema", "Emphysema", "Enlarged PA", "Lung cavity", "Lung cyst", "Mediastinal shift", "Rib fracture")
+RARE = (
+    "Clavicle fracture",
+    "Edema",
+    "Emphysema",
+    "Enlarged PA",
+    "Lung cavity",
+    "Lung cyst",
+    "Mediastinal shift",
+    "Rib fracture",
+)
 TASKS = {14: FINDINGS, 22: (*FINDINGS, *RARE)}
 NORMAL = "No finding"
 TRAIN = ("train.csv", "annotations/annotations_train.csv")
@@ -52,7 +61,9 @@ class Table:
         """Image -> reader -> finding -> (M,4), for the images in ``frames``, and how many boxes were clipped."""
         owners = list(zip(self.marks["reader"], self.marks["finding"], strict=True))
         words = [f"{finding} of {reader}" for reader, finding in owners]
-        truth, clipped = grouped(self.path, self.marks["image"].tolist(), words, self.marks[list(EDGES)].to_numpy(), frames)
+        truth, clipped = grouped(
+            self.path, self.marks["image"].tolist(), words, self.marks[list(EDGES)].to_numpy(), frames
+        )
         pairs = dict(zip(words, owners, strict=True))
         found: dict[str, dict[str, dict[str, FloatArray]]] = {
             image: {reader: {} for reader in readers} for image, readers in self.readers.items() if image in frames

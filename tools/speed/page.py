@@ -27,8 +27,16 @@ def goals(verdicts: Iterable[Verdict], intro: str) -> Table:
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
     goal = verdict.goal
     measured = NOTHING if verdict.worst is None else f"{short(verdict.worst)}{goal.unit}"
-    met = {True: "yes", False: "**no**", None: "not measured" if verdict.worst is None else "as far as measured"}[verdict.met]
-    return goal.text, f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}", measured, verdict.where or NOTHING, met
+    met = {True: "yes", False: "**no**", None: "not measured" if verdict.worst is None else "as far as measured"}[
+        verdict.met
+    ]
+    return (
+        goal.text,
+        f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}",
+        measured,
+        verdict.where or NOTHING,
+        met,
+    )
 
 
 def short(value: float | None) -> str:

@@ -56,7 +56,10 @@ def finished(call: Callable[[], object], device: str) -> Callable[[], object]:
 
 
 def interleaved(
-    calls: Mapping[Task, Callable[[], object]], rounds: int, budget: float = float("inf"), patience: float = float("inf")
+    calls: Mapping[Task, Callable[[], object]],
+    rounds: int,
+    budget: float = float("inf"),
+    patience: float = float("inf"),
 ) -> dict[Task, Times]:
     """The times of ``calls``, in at most ``rounds`` rounds.
 
@@ -78,5 +81,9 @@ def expected(task: Task, found: Mapping[Task, Times]) -> float:
     >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
     10.0
     """
-    known = [(other.amount, min(t.wall)) for other, t in found.items() if other.contender == task.contender and t.wall and other.amount]
+    known = [
+        (other.amount, min(t.wall))
+        for other, t in found.items()
+        if other.contender == task.contender and t.wall and other.amount
+    ]
     return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)

@@ -31,7 +31,9 @@ def answers(read: Read) -> list[Answer]:
 
 def _splits(read: Read) -> Answer:
     """A split that the data set refuses, in its own words."""
-    return _told("splits that load", [f"{split}: {sentence}" for split, sentence in read.refused.items()], "wrong", "all three")
+    return _told(
+        "splits that load", [f"{split}: {sentence}" for split, sentence in read.refused.items()], "wrong", "all three"
+    )
 
 
 def _patients(read: Read) -> Answer:
@@ -52,7 +54,9 @@ def _unreadable(read: Read) -> Answer:
 
 def _missing(read: Read) -> Answer:
     """Images that the tables list and that lie nowhere."""
-    return _told("listed images without a file", [f"{split} {count}" for split, count in read.missing.items() if count], "wrong")
+    return _told(
+        "listed images without a file", [f"{split} {count}" for split, count in read.missing.items() if count], "wrong"
+    )
 
 
 def _few(read: Read) -> Answer:
@@ -67,12 +71,19 @@ def _duplicates(read: Read) -> Answer:
     groups = _same(read.looks)
     across = [group for group in groups if len({look.split for look in group}) > 1]
     where = "across splits" if across else "within a split"
-    return _told("duplicate images", [f"{where}: {_equal(group)}" for group in across or groups], "wrong" if across else "note")
+    return _told(
+        "duplicate images", [f"{where}: {_equal(group)}" for group in across or groups], "wrong" if across else "note"
+    )
 
 
 def _outside(read: Read) -> Answer:
     """Boxes that are not wholly inside their frame, or narrower than a pixel of it: such are given in shares of the image."""
-    wrong = [f"{look.sample.image_id} {finding}" for look in read.looks for finding in look.sample.boxes if not _fits(look, finding)]
+    wrong = [
+        f"{look.sample.image_id} {finding}"
+        for look in read.looks
+        for finding in look.sample.boxes
+        if not _fits(look, finding)
+    ]
     return _told("boxes outside or narrower than a pixel", wrong, "wrong")
 
 

@@ -35,7 +35,10 @@ def choose(read: Read) -> list[Look]:
     """Images in turn from each finding's boxed ones, then from each split."""
     readable = [look for look in read.looks if look.shape]
     boxed = [[look for look in readable if finding in look.sample.boxes] for finding in read.findings]
-    rest = [[look for look in readable if look.split == split and not look.sample.boxes] for split in ("train", "val", "test")]
+    rest = [
+        [look for look in readable if look.split == split and not look.sample.boxes]
+        for split in ("train", "val", "test")
+    ]
     unique = {id(look): look for look in itertools.chain(_in_turn(boxed), _in_turn(rest))}
     return list(unique.values())[:MOST]
 

@@ -36,7 +36,10 @@ def run(config: DoctorConfig, tell: Callable[[str], None]) -> list[str]:
 
 def page(name: str, found: Read, told: list[Answer]) -> str:
     """Markdown: answers, counts and the sheet of pictures."""
-    return "\n\n".join([f"# {name}", *_tables(found, told, "github"), "![sample pictures with their boxes](samples.png)"]) + "\n"
+    return (
+        "\n\n".join([f"# {name}", *_tables(found, told, "github"), "![sample pictures with their boxes](samples.png)"])
+        + "\n"
+    )
 
 
 def _tables(found: Read, told: list[Answer], style: str) -> list[str]:
@@ -51,7 +54,12 @@ def _tables(found: Read, told: list[Answer], style: str) -> list[str]:
 def _sizes(found: Read) -> Iterator[tuple[str, int, int, int]]:
     for split in found.labels:
         looks = _of(found, split)
-        yield split, len(looks), len({look.sample.patient_id for look in looks}), sum(bool(look.shape or look.reason) for look in looks)
+        yield (
+            split,
+            len(looks),
+            len({look.sample.patient_id for look in looks}),
+            sum(bool(look.shape or look.reason) for look in looks),
+        )
 
 
 def counts(found: Read) -> Iterator[tuple[str, str, int, int, int, int, int]]:
@@ -59,7 +67,9 @@ def counts(found: Read) -> Iterator[tuple[str, str, int, int, int, int, int]]:
     for split, labels in found.labels.items():
         for k, finding in enumerate(found.findings):
             boxes = [len(look.sample.boxes[finding]) for look in _of(found, split) if finding in look.sample.boxes]
-            present, absent, unknown = (int(seen.sum()) for seen in (labels[:, k] == 1, labels[:, k] == 0, np.isnan(labels[:, k])))
+            present, absent, unknown = (
+                int(seen.sum()) for seen in (labels[:, k] == 1, labels[:, k] == 0, np.isnan(labels[:, k]))
+            )
             yield split, finding, present, absent, unknown, sum(boxes), len(boxes)
 
 

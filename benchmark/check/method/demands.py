@@ -20,7 +20,9 @@ SECONDS = 3.0
 TIMES = 7
 
 
-@question("a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`")
+@question(
+    "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
+)
 def stated(trial: Trial) -> Seen:
     """Whether the class says what its map shows and where it comes from."""
     part = type(trial.make())

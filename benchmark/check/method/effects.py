@@ -35,7 +35,9 @@ def process(trial: Trial) -> Seen:
 
 def _told(before: dict[str, Any], after: dict[str, Any]) -> Seen:
     changed = [what for what, value in before.items() if after[what] != value]
-    return Seen("fail", f"changed: {', '.join(changed)}") if changed else Seen("pass", f"unchanged: {', '.join(before)}")
+    return (
+        Seen("fail", f"changed: {', '.join(changed)}") if changed else Seen("pass", f"unchanged: {', '.join(before)}")
+    )
 
 
 def _model(network: nn.Module) -> dict[str, Any]:

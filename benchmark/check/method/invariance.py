@@ -21,14 +21,18 @@ def batch(trial: Trial) -> Seen:
     return first_failure([same(alone, whole, "alone and in a batch"), same(reverse, whole, "in another order")])
 
 
-@question("methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state")
+@question(
+    "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
+)
 def company(trial: Trial) -> Seen:
     """The method first, then others that read the same evidence, and the other way round."""
     method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
     plain = trial.beside(others)
     first, last = trial.beside([method, *others]), trial.beside([*others, method])
     answers = [same(first[word], plain[word], f"{word} behind the method and without it") for word in others]
-    return first_failure([*answers, same(last[method.name], first[method.name], "behind other methods and before them")])
+    return first_failure(
+        [*answers, same(last[method.name], first[method.name], "behind other methods and before them")]
+    )
 
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
@@ -36,10 +40,14 @@ def findings(trial: Trial) -> Seen:
     """Some findings, in another order, and one alone."""
     whole = trial.maps()
     asked = {"two findings": [2, 0], "one finding": [1]}
-    return first_failure([same(trial.maps(findings=some), whole[:, some], f"of {what} and of all") for what, some in asked.items()])
+    return first_failure(
+        [same(trial.maps(findings=some), whole[:, some], f"of {what} and of all") for what, some in asked.items()]
+    )
 
 
-@question("the method asks about the findings and answers the same for all: look for an index or a sum over the findings")
+@question(
+    "the method asks about the findings and answers the same for all: look for an index or a sum over the findings"
+)
 def sensitivity(trial: Trial) -> Seen:
     """Whether maps of different findings differ; a method that asks about no finding is class-blind, and says so."""
     maps = trial.maps()
@@ -49,7 +57,9 @@ def sensitivity(trial: Trial) -> Seen:
     return Seen("info", "class-blind: one map for all findings") if blind else Seen("fail", "one map for all findings")
 
 
-@question("two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls")
+@question(
+    "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
+)
 def repeat(trial: Trial) -> Seen:
     """The same images again: another random state, another instance, and other images in between."""
     method = trial.make()

@@ -30,4 +30,11 @@ def _row(word: str) -> tuple[str, ...]:
         return word, str(error), "", "", "", "slow"
     shows = inspect.cleandoc(part.__doc__ or "").split("\n\n")[0]
     needs = ", ".join(sorted(part.needs))
-    return f"`{word}`", " ".join(shows.split()), part.source, needs, "yes" if part.rectified else "", "fast" if part.is_fast() else "slow"
+    return (
+        f"`{word}`",
+        " ".join(shows.split()),
+        part.source,
+        needs,
+        "yes" if part.rectified else "",
+        "fast" if part.is_fast() else "slow",
+    )

@@ -53,12 +53,16 @@ class Trial:
     images: Tensor
     """(N,3,H,W) random images."""
 
-    def maps(self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None) -> Tensor:
+    def maps(
+        self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None
+    ) -> Tensor:
         """(N,K,h,w) maps of the method alone, as a user gets them; all findings unless some are named."""
         method = method or self.make()
         return self.beside([method], images, findings)[method.name]
 
-    def beside(self, parts: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None) -> Maps:
+    def beside(
+        self, parts: Sequence[str | Method], images: Tensor | None = None, findings: Sequence[int] | None = None
+    ) -> Maps:
         """The maps of several methods from one forward pass."""
         return explain(self.model, self.images if images is None else images, list(parts), findings)
 
@@ -70,7 +74,9 @@ class Trial:
 def same(found: Tensor, expected: Tensor, what: str) -> Seen:
     """Whether two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
     if found.shape != expected.shape:
-        return Seen("fail", f"{what}: maps of shape {tuple(found.shape)} instead of {tuple(expected.shape)}", float("inf"))
+        return Seen(
+            "fail", f"{what}: maps of shape {tuple(found.shape)} instead of {tuple(expected.shape)}", float("inf")
+        )
     if torch.equal(found, expected):
         return Seen("pass", "exactly the same")
     share = float((found - expected).abs().max() / expected.abs().max())

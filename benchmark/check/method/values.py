@@ -17,7 +17,9 @@ LARGE = 200.0
 """A logit behind which exp and sigmoid overflow or vanish in float32."""
 
 
-@question("maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached")
+@question(
+    "maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached"
+)
 def dtype(trial: Trial) -> Seen:
     """What the method itself returns, before anything converts it."""
     with torch.no_grad():
@@ -46,11 +48,18 @@ class Elsewhere(TorchFunctionMode):
         """The function's own result, moved away where it is new."""
         made = func(*args, **(kwargs or {}))
         flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
-        new = isinstance(made, Tensor) and made.ndim > 0 and "device" not in (kwargs or {}) and not any(isinstance(v, Tensor) for v in flat)
+        new = (
+            isinstance(made, Tensor)
+            and made.ndim > 0
+            and "device" not in (kwargs or {})
+            and not any(isinstance(v, Tensor) for v in flat)
+        )
         return made.to("meta") if new else made
 
 
-@question("the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) where they look")
+@question(
+    "the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) where they look"
+)
 def grid(trial: Trial) -> Seen:
     """The number of positions against the grid that the method states."""
     method, evidence = trial.make(), trial.evidence()
@@ -65,18 +74,27 @@ def grid(trial: Trial) -> Seen:
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
     """Whether the first and last positions look into the image, within one stride of its edges."""
     axes = zip(shape, grid.size, grid.stride, grid.offset, strict=True)
-    return all(-stride < offset < stride and -stride < side - 1 - (offset + stride * (n - 1)) < stride for n, side, stride, offset in axes)
+    return all(
+        -stride < offset < stride and -stride < side - 1 - (offset + stride * (n - 1)) < stride
+        for n, side, stride, offset in axes
+    )
 
 
-@question("a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the maximum before exp")
+@question(
+    "a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the maximum before exp"
+)
 def finite(trial: Trial) -> Seen:
     """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
-    cases = {f"images of {value:g}": (trial.model, torch.full_like(trial.images, value)) for value in (0.0, 1.0, 1e4, -1e4)}
+    cases = {
+        f"images of {value:g}": (trial.model, torch.full_like(trial.images, value)) for value in (0.0, 1.0, 1e4, -1e4)
+    }
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
     cases["their signs swapped"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)
     bad = [name for name, (network, images) in cases.items() if not _is_finite(trial, network, images)]
-    return Seen("fail", f"nan or infinite for {', '.join(bad)}") if bad else Seen("pass", f"finite for {', '.join(cases)}")
+    return (
+        Seen("fail", f"nan or infinite for {', '.join(bad)}") if bad else Seen("pass", f"finite for {', '.join(cases)}")
+    )
 
 
 def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:

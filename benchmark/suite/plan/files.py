@@ -35,7 +35,9 @@ def load(name: str, folder: Path = SUITES) -> Suite:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         fields = ", ".join(field for field in Suite.model_fields if field != "name")
-        raise DataError(f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}") from error
+        raise DataError(
+            f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}"
+        ) from error
     if suite.trainings is not None and suite.trainings not in suites(folder):
         raise UnknownNameError("suite", suite.trainings, suites(folder))
     _check(suite)
@@ -55,20 +57,30 @@ def _check(suite: Suite) -> None:
             raise BadValueError(f"the suite {suite.name!r} has {', '.join(twice)} twice in {field}: leave one out")
     for flag in NOT_HERE:
         if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
-            raise BadValueError(f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out")
+            raise BadValueError(
+                f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out"
+            )
     every = models(suite)
     for training in (training for model in every for training in model.trainings):
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            raise BadValueError(f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold")
+            raise BadValueError(
+                f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold"
+            )
         if training.fold >= training.folds:
-            raise BadValueError(f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0")
+            raise BadValueError(
+                f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0"
+            )
     if any(training.batch_size == "auto" for model in every for training in model.trainings):
-        raise BadValueError(f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number")
+        raise BadValueError(
+            f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number"
+        )
     if twice := [name for name, count in Counter(model.id for model in every).items() if count > 1]:
         told = "states a model twice, or two that differ in what no table shows (then write two suites)"
         raise BadValueError(f"the suite {suite.name!r} {told}: {', '.join(twice)}")
     if any(model.slow_images is not None for model in every) and BOARD not in suite.scored_by:
-        raise BadValueError(f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols")
+        raise BadValueError(
+            f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols"
+        )
 
 
 def _check_check(suite: Suite) -> None:
@@ -76,9 +88,13 @@ def _check_check(suite: Suite) -> None:
     if suite.check is not None:
         validity.registry.check(suite.check)
         if suite.protocols or suite.conventional:
-            raise BadValueError(f"the suite {suite.name!r} has a check, which scores by itself: leave protocols and conventional out")
+            raise BadValueError(
+                f"the suite {suite.name!r} has a check, which scores by itself: leave protocols and conventional out"
+            )
     elif suite.images is not None:
-        raise BadValueError(f"the suite {suite.name!r} has images, which only a check can draw: write slow_images, or a check")
+        raise BadValueError(
+            f"the suite {suite.name!r} has images, which only a check can draw: write slow_images, or a check"
+        )
 
 
 def check_methods(words: Sequence[str]) -> None:

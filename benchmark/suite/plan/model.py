@@ -61,7 +61,9 @@ def identity(config: TrainConfig) -> dict[str, Any]:
     """The fields of a training that decide what it learns; later ones than ``FIRST`` where they differ from their default."""
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
     told = {field.name: getattr(config, field.name) for field in fields}
-    return {field.name: told[field.name] for field in fields if field.name in FIRST or told[field.name] != field.default}
+    return {
+        field.name: told[field.name] for field in fields if field.name in FIRST or told[field.name] != field.default
+    }
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
@@ -73,7 +75,9 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
     """Where a model of these ``flags`` starts; of the ``given`` flags a data root only where ``init`` needs one, the suite's own then."""
     own = {name: flags[name] for name in NETWORK if name in flags}
-    return _config({**own, **init, **{name: value for name, value in given.items() if name != "data_root_dir" or name in init}})
+    return _config(
+        {**own, **init, **{name: value for name, value in given.items() if name != "data_root_dir" or name in init}}
+    )
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -81,7 +85,9 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     flags = {**flags, **given}
     slow_images = flags.pop("slow_images", suite.slow_images)
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        raise BadValueError(f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all")
+        raise BadValueError(
+            f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all"
+        )
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     first = trainings[0]
@@ -96,8 +102,13 @@ def _elsewhere(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | 
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
-        raise BadValueError(f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out")
-    same = {name: getattr(trainings[0], name) for name in ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")}
+        raise BadValueError(
+            f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out"
+        )
+    same = {
+        name: getattr(trainings[0], name)
+        for name in ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
+    }
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
 
 
@@ -112,7 +123,10 @@ def _built(flags: str) -> TrainConfig:
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    axes = [[(name, value) for value in (values if isinstance(values, list) else [values])] for name, values in entry.items()]
+    axes = [
+        [(name, value) for value in (values if isinstance(values, list) else [values])]
+        for name, values in entry.items()
+    ]
     if any(not axis for axis in axes):
         raise BadValueError(f"a model of a suite has an empty list: {entry}")
     yield from (dict(pairs) for pairs in itertools.product(*axes))

@@ -23,5 +23,7 @@ class Focal(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) focal losses."""
-        surplus = logits * (2 * labels - 1)  # q = s(surplus); by logarithms its gradient is a number for sure answers too
+        surplus = logits * (
+            2 * labels - 1
+        )  # q = s(surplus); by logarithms its gradient is a number for sure answers too
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)

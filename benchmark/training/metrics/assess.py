@@ -39,12 +39,21 @@ def _split(answers: Answers, chosen: Sequence[Threshold], temperature: float, or
     called = decisions.decided(answers, [one.logit for one in chosen])
     each = _per_finding(answers, called, temperature)
     values, ends = _told(_means(each) | _as_a_whole(answers, called))
-    how: Row = {"confusion_matrix": decisions.matrix(answers).tolist()} if answers.exclusive else {"threshold_origin": origin}
+    how: Row = (
+        {"confusion_matrix": decisions.matrix(answers).tolist()} if answers.exclusive else {"threshold_origin": origin}
+    )
     errors = {"ece": calibration.errors(answers, 1.0), "ece_scaled": calibration.errors(answers, temperature)}
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if answers.exclusive:
-        values |= {"ece": calibration.top_error(answers, 1.0), "ece_scaled": calibration.top_error(answers, temperature)}
-    counts = {"n": len(answers.logits), "patients": answers.persons, "judged": int(decisions.together(*called)[1][:, 0, 1].sum())}
+        values |= {
+            "ece": calibration.top_error(answers, 1.0),
+            "ece_scaled": calibration.top_error(answers, temperature),
+        }
+    counts = {
+        "n": len(answers.logits),
+        "patients": answers.persons,
+        "judged": int(decisions.together(*called)[1][:, 0, 1].sum()),
+    }
     rows = {name: _finding(answers, k, each, errors, chosen) for k, name in enumerate(answers.findings)}
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
@@ -78,12 +87,16 @@ def _told(numbers: Numbers) -> tuple[Row, Row]:
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
-def _finding(answers: Answers, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]) -> Row:
+def _finding(
+    answers: Answers, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]
+) -> Row:
     values, ends = _told({name: one[k] for name, one in each.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = answers.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
-    reasons = _reasons(values, f"{positives} of {n} images are positive: one class only", chosen[k].reason if chosen else "")
+    reasons = _reasons(
+        values, f"{positives} of {n} images are positive: one class only", chosen[k].reason if chosen else ""
+    )
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}
 
@@ -91,5 +104,13 @@ def _finding(answers: Answers, k: int, each: Numbers, errors: dict[str, list[flo
 def _reasons(values: Row, one_class: str, no_threshold: str) -> dict[str, str]:
     """Why each number that is nan is nan."""
     known = dict.fromkeys(ranking.METRICS, one_class)
-    known |= {word: no_threshold or decisions.REASONS[name] for words in decisions.WORDS.values() for name, word in words.items()}
-    return {name: known.get(name, "no label is known here, or none on the validation side") for name, v in values.items() if np.isnan(v)}
+    known |= {
+        word: no_threshold or decisions.REASONS[name]
+        for words in decisions.WORDS.values()
+        for name, word in words.items()
+    }
+    return {
+        name: known.get(name, "no label is known here, or none on the validation side")
+        for name, v in values.items()
+        if np.isnan(v)
+    }

@@ -38,7 +38,13 @@ class Temperature:
     @property
     def row(self) -> dict[str, Any]:
         """What metrics.json says of it."""
-        stated = {"value": self.value, "origin": "validation", "n": self.n, "nll": self.loss[0], "nll_scaled": self.loss[1]}
+        stated = {
+            "value": self.value,
+            "origin": "validation",
+            "n": self.n,
+            "nll": self.loss[0],
+            "nll_scaled": self.loss[1],
+        }
         return {**stated, **({"reason": self.reason} if self.reason else {})}
 
 
@@ -51,7 +57,9 @@ def fit(answers: Answers) -> Temperature:
     if not n:
         return Temperature(np.nan, 0, (np.nan, np.nan), "no validation label is known")
     ends = np.log(RANGE)
-    found = minimize_scalar(lambda power: _loss(answers, np.exp(power)), bounds=ends, method="bounded", options={"xatol": 1e-7})
+    found = minimize_scalar(
+        lambda power: _loss(answers, np.exp(power)), bounds=ends, method="bounded", options={"xatol": 1e-7}
+    )
     at_end = min(abs(found.x - ends)) < 1e-3
     reason = f"the likelihood has no maximum between {RANGE[0]:g} and {RANGE[1]:g}" if at_end else ""
     return Temperature(float(np.exp(found.x)), n, (_loss(answers, 1.0), float(found.fun)), reason)
@@ -90,7 +98,9 @@ def _sides(answers: Answers, temperature: float) -> tuple[FloatArray, Flags, Fla
 def _error(said: FloatArray, true: Flags) -> float:
     if not len(said):
         return np.nan
-    return float(binary_calibration_error(torch.from_numpy(said), torch.from_numpy(true).long(), n_bins=BINS, norm="l1"))
+    return float(
+        binary_calibration_error(torch.from_numpy(said), torch.from_numpy(true).long(), n_bins=BINS, norm="l1")
+    )
 
 
 def _loss(answers: Answers, temperature: float) -> float:

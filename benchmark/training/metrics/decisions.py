@@ -76,4 +76,6 @@ def matrix(answers: Answers) -> NDArray[np.int64]:
     known = answers.classes >= 0
     if not known.any():
         return np.zeros((len(answers.findings),) * 2, dtype=np.int64)
-    return confusion_matrix(answers.classes[known], answers.ranked.argmax(1).numpy()[known], labels=range(len(answers.findings)))
+    return confusion_matrix(
+        answers.classes[known], answers.ranked.argmax(1).numpy()[known], labels=range(len(answers.findings))
+    )

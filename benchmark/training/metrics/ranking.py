@@ -42,7 +42,10 @@ def _finding(answers: Answers, k: int, drawn: Counts) -> tuple[Samples, FloatArr
     known = ~np.isnan(labels)
     order, truth, closes = descending(answers.ranked[known, k].numpy(), labels[known] == 1)
     who = answers.person[known][order]
-    samples = [areas(who, truth, closes, np.ascontiguousarray(drawn[:, at : at + BLOCK])) for at in range(0, drawn.shape[1], BLOCK)]
+    samples = [
+        areas(who, truth, closes, np.ascontiguousarray(drawn[:, at : at + BLOCK]))
+        for at in range(0, drawn.shape[1], BLOCK)
+    ]
     without = [areas(who, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 

@@ -32,7 +32,12 @@ class Threshold:
     @property
     def row(self) -> dict[str, Any]:
         """What metrics.json says of it."""
-        stated = {"logit": self.logit, "probability": float(expit(self.logit)), "origin": self.origin, "choice": self.choice}
+        stated = {
+            "logit": self.logit,
+            "probability": float(expit(self.logit)),
+            "origin": self.origin,
+            "choice": self.choice,
+        }
         return {**stated, "n": self.n, **({"reason": self.reason} if self.reason else {})}
 
 
@@ -55,7 +60,9 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
 
 def youden(true: FloatArray, false: FloatArray, positives: int, negatives: int) -> FloatArray:
     """J = TPR - FPR of counts of true and false positives. Youden, "Index for rating diagnostic tests", Cancer 3 (1950)."""
-    return (true * negatives - false * positives) / (positives * negatives)  # one division: equal shares are equal numbers
+    return (true * negatives - false * positives) / (
+        positives * negatives
+    )  # one division: equal shares are equal numbers
 
 
 def f1(true: FloatArray, false: FloatArray, positives: int, _: int) -> FloatArray:
@@ -66,12 +73,16 @@ def f1(true: FloatArray, false: FloatArray, positives: int, _: int) -> FloatArra
 GAINS: dict[str, Callable[[FloatArray, FloatArray, int, int], FloatArray]] = {"youden": youden, "f1": f1}
 
 
-def best(values: FloatArray, truth: NDArray[np.bool_], gain: Callable[[FloatArray, FloatArray, int, int], FloatArray]) -> float:
+def best(
+    values: FloatArray, truth: NDArray[np.bool_], gain: Callable[[FloatArray, FloatArray, int, int], FloatArray]
+) -> float:
     """(n,) scores and truth with both classes -> the score with the largest ``gain``, the highest on ties.
 
     >>> best(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
     0.8
     """
-    false, true, levels = (side[1:] for side in roc_curve(truth, values, drop_intermediate=False))  # the first calls nothing positive
+    false, true, levels = (
+        side[1:] for side in roc_curve(truth, values, drop_intermediate=False)
+    )  # the first calls nothing positive
     positives, negatives = int(truth.sum()), int((~truth).sum())
     return float(levels[gain((true * positives).round(), (false * negatives).round(), positives, negatives).argmax()])

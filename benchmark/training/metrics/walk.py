@@ -8,7 +8,9 @@ from benchmark.statistics.bootstrap import Counts
 from core.types import FloatArray
 
 
-def descending(values: FloatArray, positive: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+def descending(
+    values: FloatArray, positive: NDArray[np.bool_]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
     """(n,) scores and truth -> (n,) the order of the walk, its truth, and where a run of equal scores with a positive ends.
 
     From the highest score down, positives first among equals.

@@ -53,7 +53,9 @@ def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, Floa
     return said[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
 
 
-def _dots(axes: Axes, said: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str) -> None:
+def _dots(
+    axes: Axes, said: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
+) -> None:
     """A dot per bin; a line through those of ``JOINED`` images or more, for a bin of one image says nothing of a frequency."""
     enough, share = count >= JOINED, count / count.sum()
     axes.plot(said[enough], true[enough], color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label)

@@ -22,13 +22,17 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
         return _classes(test, np.array(found["test"]["confusion_matrix"]), path)
     chosen = [found["thresholds"][name] for name in test.findings]
     said, true, known = decided(test, [one["logit"] for one in chosen])
-    figure, each = panels.grid(test.findings, f"Confusion on test ({found['test']['n']} images), thresholds: {chosen[0]['origin']}")
+    figure, each = panels.grid(
+        test.findings, f"Confusion on test ({found['test']['n']} images), thresholds: {chosen[0]['origin']}"
+    )
     for k, axes in enumerate(each):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         if np.isnan(chosen[k]["logit"]):
             panels.nothing(axes, chosen[k]["reason"])
             continue
-        counts = np.array([[(known & (true == t) & (said == s))[:, k].sum() for s in (False, True)] for t in (False, True)])
+        counts = np.array(
+            [[(known & (true == t) & (said == s))[:, k].sum() for s in (False, True)] for t in (False, True)]
+        )
         _matrix(axes, counts)
     panels.axes_of(each, "called", "truth", (0, 1), ("no", "yes"))
     return panels.save(figure, path)
@@ -39,7 +43,11 @@ def _classes(test: Answers, counts: NDArray[np.int64], path: Path) -> None:
     with mpl.rc_context(panels.STYLE):
         figure = Figure(figsize=(side + 0.4, side), dpi=120, layout="constrained", facecolor="white")
         axes = figure.add_subplot()
-    axes.set_title(f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called", color=panels.INK, fontsize=9)
+    axes.set_title(
+        f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called",
+        color=panels.INK,
+        fontsize=9,
+    )
     _matrix(axes, counts)
     panels.axes_of([axes], "called", "truth", range(len(names)), names)
     axes.tick_params(axis="x", rotation=90 if len(names) > 2 else 0)

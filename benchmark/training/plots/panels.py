@@ -37,7 +37,10 @@ def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
     height = ABOVE + rows * SIDE + (rows - 1) * DOWN + BELOW
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-        corners = [(LEFT + (k % columns) * (SIDE + ACROSS), height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN)) for k in each]
+        corners = [
+            (LEFT + (k % columns) * (SIDE + ACROSS), height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN))
+            for k in each
+        ]
         panels = [figure.add_axes((x / width, y / height, SIDE / width, SIDE / height)) for x, y in corners]
     figure.text(LEFT / width, 1 - 0.22 / height, title, fontsize=10, color=INK, va="center")
     for axes, finding in zip(panels, findings, strict=True):

@@ -16,7 +16,9 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
         precision, recall, _ = precision_recall_curve(labels, values)
         precision[-1] = precision[-2]  # scikit-learn's last point (0, 1) is at no threshold
         prevalence = row["positives"] / row["n"]
-        axes.step(recall, precision, where="post", color=panels.BLUE, linewidth=1.4, label=f"AP {panels.told(row, 'ap')}")
+        axes.step(
+            recall, precision, where="post", color=panels.BLUE, linewidth=1.4, label=f"AP {panels.told(row, 'ap')}"
+        )
         axes.axhline(prevalence, color=panels.ORANGE, linewidth=1, linestyle="--", label=f"prevalence {prevalence:.3f}")
         panels.legend(axes, "upper right")
     panels.shares(each, "recall", "precision")

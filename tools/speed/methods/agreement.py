@@ -25,7 +25,11 @@ def check(model: "Classifier", images: Tensor) -> dict[str, float]:
     """
     ours = explain(model, images, ("gradcam",))["gradcam"].cpu()
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # the one whose map is empty for no image, if any
-    makers = {"grad-cam, Grad-CAM": contenders.package("GradCAM"), CAPTUM: contenders.captum, TORCHCAM: contenders.torchcam}
+    makers = {
+        "grad-cam, Grad-CAM": contenders.package("GradCAM"),
+        CAPTUM: contenders.captum,
+        TORCHCAM: contenders.torchcam,
+    }
     found = {}
     for name, prepare in makers.items():
         theirs = _only(prepare(model, images, [finding])()).flatten(0, -3)
@@ -49,7 +53,9 @@ def expected(ours: Tensor, theirs: Tensor) -> Tensor:
     """(N,h,w) our maps scaled to [0,1], at the size of ``theirs`` (N,·,·) where that is the images'."""
     if ours.shape == theirs.shape:
         return scaled(ours)
-    return scaled(interpolate(scaled(ours).unsqueeze(1), size=theirs.shape[-2:], mode="bilinear", align_corners=False).squeeze(1))
+    return scaled(
+        interpolate(scaled(ours).unsqueeze(1), size=theirs.shape[-2:], mode="bilinear", align_corners=False).squeeze(1)
+    )
 
 
 def scaled(maps: Tensor) -> Tensor:

@@ -80,7 +80,9 @@ def package(*names: str) -> Contender:
             maps = []
             for name in names:
                 with getattr(pytorch_grad_cam, name)(model=model, target_layers=[model.extractor]) as cam:
-                    maps += [cam(input_tensor=images, targets=[ClassifierOutputTarget(k)] * len(images)) for k in findings]
+                    maps += [
+                        cam(input_tensor=images, targets=[ClassifierOutputTarget(k)] * len(images)) for k in findings
+                    ]
             return maps
 
         return call

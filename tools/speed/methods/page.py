@@ -44,7 +44,11 @@ HEADER = ("contender", "findings", "ms per image", "CPU ms per image", "× bare 
 
 def _methods(record: SpeedRecord) -> Iterator[Table]:
     for setting in record.of("methods"):
-        left = {f"{row.contender}, {row.findings} findings: {row.reason}" for row in record.rows if row.setting == setting and row.reason}
+        left = {
+            f"{row.contender}, {row.findings} findings: {row.reason}"
+            for row in record.rows
+            if row.setting == setting and row.reason
+        }
         intro = " ".join([f"{setting.batch} images per call.", *(f"Left out: {text}." for text in sorted(left))])
         yield Table(f"{setting.backbone} at {setting.size} px", intro, HEADER, _rows(record, "methods", setting))
 
@@ -65,7 +69,10 @@ def _layers(record: SpeedRecord) -> Iterator[Table]:
     intro = "One level before the pooled map the network's tail is the head: what comes on top of the forward pass is its backward pass."
     if rows:
         yield Table(
-            "Maps of another layer", intro, ("network", "findings", "ms per image", "bare forward", "backward of the tail"), tuple(rows)
+            "Maps of another layer",
+            intro,
+            ("network", "findings", "ms per image", "bare forward", "backward of the tail"),
+            tuple(rows),
         )
 
 
@@ -80,16 +87,24 @@ def _batches(record: SpeedRecord) -> Iterator[Table]:
     rows = []
     for row in (r for r in record.rows if (r.group, r.contender) == ("batch", SEVEN)):
         bare = record.wall("batch", row.setting, FORWARD)
-        rows.append((at(row.setting), str(row.setting.batch), short(row.wall_ms), short(bare), short(ratio(row.wall_ms, bare))))
-    if rows:
-        intro = (
-            "Seven methods; where the milliseconds of the bare forward pass rise, its intermediate maps have left the processor's cache."
+        rows.append(
+            (at(row.setting), str(row.setting.batch), short(row.wall_ms), short(bare), short(ratio(row.wall_ms, bare)))
         )
-        yield Table("Batch size", intro, ("network", "images per call", "ms per image", "bare forward", "× bare forward"), tuple(rows))
+    if rows:
+        intro = "Seven methods; where the milliseconds of the bare forward pass rise, its intermediate maps have left the processor's cache."
+        yield Table(
+            "Batch size",
+            intro,
+            ("network", "images per call", "ms per image", "bare forward", "× bare forward"),
+            tuple(rows),
+        )
 
 
 def _memory(record: SpeedRecord) -> Iterator[Table]:
-    rows = [(at(p.setting), str(p.setting.batch), p.contender, str(p.findings or NOTHING), short(p.mib)) for p in record.peaks]
+    rows = [
+        (at(p.setting), str(p.setting.batch), p.contender, str(p.findings or NOTHING), short(p.mib))
+        for p in record.peaks
+    ]
     intro = (
         "The peak of one call in a process of its own, above what the process held with packages, model and images loaded. "
         "A loop over findings needs no more for eight than for one."

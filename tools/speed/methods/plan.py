@@ -39,9 +39,13 @@ class Course:
 def settings(config: SpeedConfig) -> list[Setting]:
     """Every backbone at every size. Raises ``BadValueError`` unless each size has its batch."""
     if len(config.sizes) != len(config.batches):
-        raise BadValueError(f"--batches {config.batches} does not fit --sizes {config.sizes}: give one batch size for each size")
+        raise BadValueError(
+            f"--batches {config.batches} does not fit --sizes {config.sizes}: give one batch size for each size"
+        )
     pairs = list(zip(config.sizes, config.batches, strict=True))
-    return [Setting(backbone=backbone, size=size, batch=batch) for backbone in config.backbones for size, batch in pairs]
+    return [
+        Setting(backbone=backbone, size=size, batch=batch) for backbone in config.backbones for size, batch in pairs
+    ]
 
 
 def courses(config: SpeedConfig) -> Iterator[Course]:
@@ -52,7 +56,11 @@ def courses(config: SpeedConfig) -> Iterator[Course]:
         tasks = [Task(word, k) for k in sorted(config.findings) for word in METHODS]
         yield Course("methods", setting, (bare, Task(CHANNELS_LAST, 0), *tasks, Task(UPSAMPLING, usual)))
     first = settings(config)[0]
-    yield Course("scorecam", first.model_copy(update={"batch": 1}), (bare, Task(SCORE, 1), Task(SCORE, usual), Task(PACKAGE_SCORE, usual)))
+    yield Course(
+        "scorecam",
+        first.model_copy(update={"batch": 1}),
+        (bare, Task(SCORE, 1), Task(SCORE, usual), Task(PACKAGE_SCORE, usual)),
+    )
     for setting in (s for s in settings(config) if s.size == first.size):
         yield Course("layer", setting, (bare, Task(ALONE, usual), *(Task(LAYER, k) for k in sorted({1, usual}))))
         for batch in config.sweep:

@@ -36,10 +36,15 @@ def run(config: SpeedConfig) -> SpeedRecord:
 def timed(course: Course, config: SpeedConfig) -> list[Row]:
     """The rows of one course, after a check that packages which make the same map do."""
     log.info("%s: %s", course.group, _words(course))
-    model, images = network(course.setting, max(max(config.findings), *(task.amount for task in course.tasks)), config.device)
+    model, images = network(
+        course.setting, max(max(config.findings), *(task.amount for task in course.tasks)), config.device
+    )
     if course.group == "methods":
         agreement.check(model, images)
-    calls = {task: finished(CONTENDERS[task.contender](model, images, range(task.amount)), config.device) for task in course.tasks}
+    calls = {
+        task: finished(CONTENDERS[task.contender](model, images, range(task.amount)), config.device)
+        for task in course.tasks
+    }
     found = interleaved(calls, config.rounds, config.budget, config.patience)
     return [row(course, task.contender, task.amount, times, config) for task, times in found.items()]
 
@@ -65,7 +70,14 @@ def weighed(config: SpeedConfig) -> list[Peak]:
     peaks = []
     for setting, task in plan.weighed(config):
         peaks.append(memory.peak(setting, task, torch.get_num_threads(), config.device))
-        log.info("memory, %s %d px x %d: %s: %s MiB", setting.backbone, setting.size, setting.batch, task.contender, peaks[-1].mib)
+        log.info(
+            "memory, %s %d px x %d: %s: %s MiB",
+            setting.backbone,
+            setting.size,
+            setting.batch,
+            task.contender,
+            peaks[-1].mib,
+        )
     return peaks
 
 

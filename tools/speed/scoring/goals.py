@@ -35,7 +35,9 @@ def _small(side: int, *contenders: str) -> Callable[[ScoringRecord], Figures]:
 
 
 def _original(record: ScoringRecord) -> list[Row]:
-    return [r for r in peers(record, "original") if (r.contender, r.side, r.thresholds) == (ORIGINAL_ONE, SWEEP_SIDE, MANY)]
+    return [
+        r for r in peers(record, "original") if (r.contender, r.side, r.thresholds) == (ORIGINAL_ONE, SWEEP_SIDE, MANY)
+    ]
 
 
 def _mean(record: ScoringRecord) -> Figures:
@@ -53,7 +55,9 @@ def _levels(record: ScoringRecord) -> Figures:
 
 def _seconds(name: str) -> Callable[[ScoringRecord], Figures]:
     return lambda record: {
-        f"{whole.side}×{whole.side} maps": whole.total for whole in record.wholes if (whole.name, whole.methods) == (name, METHODS)
+        f"{whole.side}×{whole.side} maps": whole.total
+        for whole in record.wholes
+        if (whole.name, whole.methods) == (name, METHODS)
     }
 
 
@@ -67,13 +71,21 @@ GOALS: tuple[Goal[ScoringRecord], ...] = (
     Goal(f"contour search per threshold against the surface, {ONE_MAP}, 7×7", 300, False, _small(7, CONTOURS)),
     Goal("the same, 14×14", 80, False, _small(14, CONTOURS)),
     Goal("the same, 32×32", 20, False, _small(32, CONTOURS)),
-    Goal(f"component labelling per threshold against the surface, {ONE_MAP}, 7×7", 5000, False, _small(7, SKIMAGE, SCIPY)),
+    Goal(
+        f"component labelling per threshold against the surface, {ONE_MAP}, 7×7", 5000, False, _small(7, SKIMAGE, SCIPY)
+    ),
     Goal("the same, 14×14", 2000, False, _small(14, SKIMAGE, SCIPY)),
     Goal("the same, 32×32", 500, False, _small(32, SKIMAGE, SCIPY)),
     Goal("the original evaluator's way against ours, 224 px, 1000 thresholds", 60, False, _mean),
     Goal("the same, pixel noise", 100, False, _noise),
     Goal("a contour search per distinct level against ours, any size", 1, False, _levels),
     Goal(f"{ALL_NIH}, all surface protocols at all origins of a threshold", 20, True, _seconds("surface"), " s"),
-    Goal(f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything", 180, True, _seconds("surface, maxbox and pxap"), " s"),
+    Goal(
+        f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything",
+        180,
+        True,
+        _seconds("surface, maxbox and pxap"),
+        " s",
+    ),
     Goal("peak memory of these processes", 2048, True, _memory, " MiB"),
 )

@@ -62,7 +62,9 @@ KINDS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "spot at the border": _spots((0.5, 0.0, 0.15)),
     "one pixel": lambda y, x: ((y > 0.5) & (y < 0.5 + 1.1 / len(y)) & (x > 0.5) & (x < 0.5 + 1.1 / len(y))) * 1.0,
     "plateaus": lambda y, x: np.floor(8 * _spots((0.4, 0.4, 0.2), (0.7, 0.8, 0.1))(y, x)) / 8,
-    "two equal squares": lambda y, x: ((abs(y - 0.3) < 0.1) & (abs(x - 0.3) < 0.1) | (abs(y - 0.7) < 0.1) & (abs(x - 0.7) < 0.1)) * 1.0,
+    "two equal squares": lambda y, x: (
+        ((abs(y - 0.3) < 0.1) & (abs(x - 0.3) < 0.1) | (abs(y - 0.7) < 0.1) & (abs(x - 0.7) < 0.1)) * 1.0
+    ),
     "ring": lambda y, x: np.exp(-((_radius(y, x) - 0.3) ** 2) / 0.005),
     "nested rings": lambda y, x: (1 + np.cos(40 * _radius(y, x))) / 2 * (1 - _radius(y, x)),
     "full frame with a hole": lambda y, x: (_radius(y, x) > 0.2) * 1.0,

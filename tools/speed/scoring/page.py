@@ -47,7 +47,14 @@ def _timed(record: ScoringRecord) -> Iterator[Table]:
     for group, title, intro in TABLES:
         rows = [row for row in record.rows if row.group == group]
         cells = [
-            (r.map, str(r.side), str(r.thresholds), r.contender, *map(short, (r.wall_ms, r.cpu_ms, times(record, r))), str(r.rounds))
+            (
+                r.map,
+                str(r.side),
+                str(r.thresholds),
+                r.contender,
+                *map(short, (r.wall_ms, r.cpu_ms, times(record, r))),
+                str(r.rounds),
+            )
             for r in rows
         ]
         yield Table(title, intro, header, tuple(cells))

@@ -12,7 +12,18 @@ from datasets.io import limits
 from tools.speed import machine, subject
 from tools.speed.scoring import maps, suite, surfaces, sweeps
 from tools.speed.scoring.config import ScoringSpeedConfig
-from tools.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORIGINAL_ALL, ORIGINAL_ONE, Group, Row, ScoringRecord, Whole
+from tools.speed.scoring.record import (
+    ALL,
+    LEVELS_ALL,
+    LEVELS_ONE,
+    ONE,
+    ORIGINAL_ALL,
+    ORIGINAL_ONE,
+    Group,
+    Row,
+    ScoringRecord,
+    Whole,
+)
 from tools.speed.scoring.truth import Share
 from tools.speed.timing import Task, interleaved
 
@@ -74,7 +85,12 @@ def _surface(positions: int, config: ScoringSpeedConfig) -> Course:
 
 def _swept(group: Group, kind: str, picture: maps.Map, tasks: list[Task]) -> Course:
     sweeps.check(picture, 0.1)
-    return Course(group, kind, len(picture), {task: partial(sweeps.CONTENDERS[task.contender], picture, 1 / task.amount) for task in tasks})
+    return Course(
+        group,
+        kind,
+        len(picture),
+        {task: partial(sweeps.CONTENDERS[task.contender], picture, 1 / task.amount) for task in tasks},
+    )
 
 
 def timed(course: Course, config: ScoringSpeedConfig) -> list[Row]:
@@ -84,7 +100,13 @@ def timed(course: Course, config: ScoringSpeedConfig) -> list[Row]:
     for task, times in interleaved(course.calls, config.rounds, config.budget).items():
         wall, cpu = (round(1000 * min(seconds), 4) for seconds in (times.wall, times.cpu))
         log.info("  %s, %d thresholds: %s ms, %d rounds", task.contender, task.amount, wall, len(times.wall))
-        known = {"group": course.group, "map": course.map, "side": course.side, "thresholds": task.amount, "contender": task.contender}
+        known = {
+            "group": course.group,
+            "map": course.map,
+            "side": course.side,
+            "thresholds": task.amount,
+            "contender": task.contender,
+        }
         rows.append(Row(**known, wall_ms=wall, cpu_ms=cpu, rounds=len(times.wall)))
     return rows
 

@@ -48,7 +48,9 @@ def _measured(name: str, side: int, methods: int, share: Share) -> Whole:
     )
 
 
-def _scored(names: Sequence[str], held_out: Sequence[Case], validation: Sequence[Case], seconds: dict[str, float]) -> None:
+def _scored(
+    names: Sequence[str], held_out: Sequence[Case], validation: Sequence[Case], seconds: dict[str, float]
+) -> None:
     """One method by all protocols on the same cases, as ``benchmark.suite.score`` does; adds up each one's seconds."""
     for name in names:
         begun, protocol = time.perf_counter(), protocols.get(name)()

@@ -32,7 +32,9 @@ def rates(setting: Setting, config: TrainingSpeedConfig, folder: Path) -> list[R
     missing = "" if config.compiled else "--compiled False"
     missing = missing or ("" if shutil.which("g++") else "torch.compile needs the C++ compiler g++, and there is none")
     steps = {
-        word: _step(setting, folder, {"precision": "32", **flags}) for word, flags in FLAGS.items() if not (missing and "compile" in flags)
+        word: _step(setting, folder, {"precision": "32", **flags})
+        for word, flags in FLAGS.items()
+        if not (missing and "compile" in flags)
     }
     for word, call in steps.items():
         log.info("  first step with %s", word)
@@ -51,5 +53,13 @@ def _step(setting: Setting, folder: Path, flags: dict[str, Any]) -> Callable[[],
 
 def _left_out(setting: Setting, word: str, reason: str) -> Rate:
     return Rate(
-        group="flags", place=CPU, setting=setting, contender=word, images=setting.batch, wall_ms=None, cpu_ms=None, rounds=0, reason=reason
+        group="flags",
+        place=CPU,
+        setting=setting,
+        contender=word,
+        images=setting.batch,
+        wall_ms=None,
+        cpu_ms=None,
+        rounds=0,
+        reason=reason,
     )

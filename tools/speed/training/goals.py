@@ -40,7 +40,11 @@ def _shares(place: str) -> Callable[[TrainingRecord], Figures]:
 
 
 def _decoding(record: TrainingRecord) -> Figures:
-    return {f"{record.machine.cores} cores": of_all_at_once(record, row) for row in record.of("decoding") if row.contender == CACHE}
+    return {
+        f"{record.machine.cores} cores": of_all_at_once(record, row)
+        for row in record.of("decoding")
+        if row.contender == CACHE
+    }
 
 
 def _growth(record: TrainingRecord) -> Figures:

@@ -25,7 +25,12 @@ def tables(record: TrainingRecord) -> Iterator[Table]:
 def devices(record: TrainingRecord) -> str:
     """What was trained on, and in what precision."""
     told = [f"{place}: {name}" for place, name in record.devices.items()]
-    return "Devices: " + "; ".join(told) + "." + ("" if GPU in record.devices else " **No GPU was measured: there was none.**")
+    return (
+        "Devices: "
+        + "; ".join(told)
+        + "."
+        + ("" if GPU in record.devices else " **No GPU was measured: there was none.**")
+    )
 
 
 def _at(row: Rate) -> tuple[str, ...]:
@@ -69,7 +74,18 @@ def _stages(record: TrainingRecord) -> Table:
         times = ratio(step.wall_ms if step else None, row.wall_ms)
         figures = map(short, (row.per_second, row.cpu_ms, times))
         rows.append((*_at(row), row.contender, *figures, str(row.images), str(row.rounds)))
-    header = ("device", "network", "px", "batch", "stage", "images/s", "CPU ms per image", "× step's rate", "images", "rounds")
+    header = (
+        "device",
+        "network",
+        "px",
+        "batch",
+        "stage",
+        "images/s",
+        "CPU ms per image",
+        "× step's rate",
+        "images",
+        "rounds",
+    )
     return Table("Stages", intro, header, tuple(rows))
 
 
@@ -95,7 +111,10 @@ def _flags(record: TrainingRecord) -> Table:
         figures = map(short, (row.per_second, ratio(usual.wall_ms if usual else None, row.wall_ms)))
         rows.append((*_at(row), row.contender, *figures, row.reason or str(row.rounds)))
     return Table(
-        "What flags change", intro, ("device", "network", "px", "batch", "flags", "images/s", "× the first", "rounds"), tuple(rows)
+        "What flags change",
+        intro,
+        ("device", "network", "px", "batch", "flags", "images/s", "× the first", "rounds"),
+        tuple(rows),
     )
 
 
@@ -110,7 +129,10 @@ def _memory(long: Long | None) -> Iterator[Table]:
         f"here, would be a file of {whole:.1f} GB; what is counted here does not depend on it as long as these figures are flat."
     )
     parts = len(long.training)
-    tenths = [(f"from {100 * n // parts} to {100 * (n + 1) // parts} % of the epoch", short(mib)) for n, mib in enumerate(long.training)]
+    tenths = [
+        (f"from {100 * n // parts} to {100 * (n + 1) // parts} % of the epoch", short(mib))
+        for n, mib in enumerate(long.training)
+    ]
     rows = [
         ("packages and network, one epoch of one batch done", short(long.loaded)),
         ("peak while caching, all processes together", short(long.caching)),

@@ -45,7 +45,9 @@ def _rows(config: TrainingSpeedConfig, folder: Path) -> Iterator[Rate]:
     yield from decoding.rates(config, folder)
     for place in _devices():
         for backbone in config.backbones:
-            setting = Setting(backbone=backbone, size=config.size, batch=config.batch if place == CPU else config.gpu_batch)
+            setting = Setting(
+                backbone=backbone, size=config.size, batch=config.batch if place == CPU else config.gpu_batch
+            )
             log.info("%s on %s", backbone, place)
             yield from stages.rates(setting, place, config, folder)
             for augment in config.augments:
@@ -57,4 +59,7 @@ def _rows(config: TrainingSpeedConfig, folder: Path) -> Iterator[Rate]:
 def _devices() -> dict[str, str]:
     """Place -> what it is, and the precision there."""
     names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
-    return {place: f"{name}, --precision auto is {precision(TrainConfig(), has_fast_bfloat16(place))}" for place, name in names.items()}
+    return {
+        place: f"{name}, --precision auto is {precision(TrainConfig(), has_fast_bfloat16(place))}"
+        for place, name in names.items()
+    }
