@@ -51,7 +51,8 @@ class DataFlags:
     data_root_dir: str | None = None
     """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
     download: bool = False
-    """First fill --data_root_dir, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
+    """First fill --data_root_dir, absent or empty, with the data set's files; some have a public command (Kaggle's
+    client)."""
     num_classes: Annotated[int | None, AtLeast(1)] = None
     """Number of findings, one of those the data set has (NIH: 14, 8 or 1); null is the data set's own."""
     partition: Literal["official", "patient", "kfold"] = "official"
@@ -61,9 +62,11 @@ class DataFlags:
     fold: Annotated[int, AtLeast(0)] = 0
     """Which fold is held out for the test, counted from 0."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
-    """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same images."""
+    """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same
+    images."""
     train_on: Literal["all", "boxed", "unboxed"] = "all"
-    """Images of the training side (training and validation) to use: those with a truth box, without one, or all; boxes stay unseen."""
+    """Images of the training side (training and validation) to use: those with a truth box, without one, or all; boxes
+    stay unseen."""
     img_size: Annotated[int, AtLeast(32)] = 224
     """Side in pixels of the square image that the network sees (plain resize, no crop)."""
     max_bad_images: Annotated[float, AtLeast(0), AtMost(1)] = 0.01
@@ -82,7 +85,8 @@ class ModelFlags:
     """Model."""
 
     backbone: str = "densenet121"
-    """densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small), timm's, torchxrayvision's."""
+    """densenet121, resnet18, resnet34, resnet50, efficientnet_b0 to b7, vgg16, squeezenet1_1, custom (small), timm's,
+    torchxrayvision's."""
     global_pool: Annotated[str, Named("backbones.pooling", "pooling")] = "AVG"
     """How positions become one score per finding, options in the word (LSE:gamma=5); configs/phantom.yaml says PCAM."""
     lse_gamma: Annotated[float | None, AtLeast(0)] = None
@@ -90,7 +94,8 @@ class ModelFlags:
     attention_map: Annotated[str, Named("backbones.attention", "attention", ("none",))] = "none"
     """Attention applied once to the feature maps."""
     pretrained: bool | str = True
-    """Start from ImageNet weights (downloaded once), or from those of torchxrayvision by their name (densenet121-res224-nih)."""
+    """Start from ImageNet weights (downloaded once), or from those of torchxrayvision by their name
+    (densenet121-res224-nih)."""
     dropout: Annotated[float, AtLeast(0), AtMost(0.99)] = 0.0
     """Share of pooled features dropped in training."""
     init_from: str | None = None
@@ -118,29 +123,36 @@ class RecipeFlags:
     amsgrad: bool = False
     """The AMSGrad variant of Adam and AdamW."""
     scheduler: Literal["none", "step", "cosine", "plateau", "onecycle"] = "none"
-    """Course of the learning rate: step is a tenth every 3 epochs, plateau a tenth after 2 epochs without a better validation loss."""
+    """Course of the learning rate: step is a tenth every 3 epochs, plateau a tenth after 2 epochs without a better
+    validation loss."""
     step_epochs: Annotated[int, AtLeast(1)] = 3
     """Epochs between two steps of --scheduler step."""
     epochs: Annotated[int, AtLeast(1)] = 10
     """How often the training images are seen."""
     batch_size: int | str = 32
-    """Images per step and device; auto is the largest power of two that the memory holds, printed and saved with the run's flags."""
+    """Images per step and device; auto is the largest power of two that the memory holds, printed and saved with the
+    run's flags."""
     accumulate: Annotated[int, AtLeast(1)] = 1
     """Batches whose gradients make one step together: 2 of 16 images learn as 1 of 32 does, in half the memory."""
     sampler: Literal["none", "weighted"] = "none"
-    """weighted draws images anew in every epoch, so that each class is seen equally often; an image's class is its rarest finding."""
+    """weighted draws images anew in every epoch, so that each class is seen equally often; an image's class is its
+    rarest finding."""
     ema: Annotated[float, AtLeast(0), AtMost(0.99999)] = 0.0
-    """Decay per step of a moving average of the weights, which is what is evaluated and kept in best.ckpt; 0 is none."""
+    """Decay per step of a moving average of the weights, which is what is evaluated and kept in best.ckpt; 0 is
+    none."""
     gradient_clip: Annotated[float, AtLeast(0)] = 0.0
     """Largest norm of the gradient; 0 is no limit."""
     augment: str = "none"
-    """Random changes of the training images, options in the word (light:rotation=10): none, flip, light, affine_contrast, siim, jf."""
+    """Random changes of the training images, options in the word (light:rotation=10): none, flip, light,
+    affine_contrast, siim, jf."""
     preprocess: Literal["none", "jf"] = "none"
-    """jf: histogram equalisation, blur and gray padding to a square, as jfhealthcare/Chexpert reads images; none: plain resize."""
+    """jf: histogram equalisation, blur and gray padding to a square, as jfhealthcare/Chexpert reads images; none: plain
+    resize."""
     early_stopping: Annotated[bool | int, AtLeast(0)] = False
     """Stop after so many epochs without a better validation score; True is 5, False never."""
     keep: Literal["best", "last"] = "best"
-    """Whose weights are evaluated and kept in best.ckpt: those of the epoch with the best validation score, or of the last one."""
+    """Whose weights are evaluated and kept in best.ckpt: those of the epoch with the best validation score, or of the
+    last one."""
     seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of the weights, the order of images, the augmentation and the dropout."""
 
@@ -194,17 +206,21 @@ class OutputFlags:
     log_dir: str = "runs/logs"
     """Folder of TensorBoard events, of what wandb and mlflow keep here, and of log files."""
     logger: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv", "tensorboard")
-    """Where the curves go: metrics.csv in the run's folder (always there), TensorBoard events, Weights & Biases, MLflow."""
+    """Where the curves go: metrics.csv in the run's folder (always there), TensorBoard events, Weights & Biases,
+    MLflow."""
     plots: bool = True
     """Draw the finished run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: bool | str = False
-    """Go on with a run: True is the newest unfinished run of the same flags, or give the path of a last.ckpt or run folder."""
+    """Go on with a run: True is the newest unfinished run of the same flags, or give the path of a last.ckpt or run
+    folder."""
     threshold_choice: Literal["youden", "f1", "fixed"] = "youden"
-    """What makes a finding present: the threshold with the largest TPR − FPR or F1 on the validation images, or a probability of .5."""
+    """What makes a finding present: the threshold with the largest TPR − FPR or F1 on the validation images, or a
+    probability of .5."""
     evaluate: str | None = None
-    """Train nothing: evaluate the best.ckpt of this finished or converted run, and write its metrics, predictions and pictures anew."""
+    """Train nothing: evaluate the best.ckpt of this finished or converted run, and write its metrics, predictions and
+    pictures anew."""
 
 
 @dataclass(frozen=True)
@@ -212,9 +228,11 @@ class SearchFlags:
     """Search."""
 
     search: str | None = None
-    """YAML file of a search (configs/search.yaml): Optuna tries values of any flags; the flags typed beside it hold for all trials."""
+    """YAML file of a search (configs/search.yaml): Optuna tries values of any flags; the flags typed beside it hold for
+    all trials."""
     search_storage: str | None = None
-    """SQLite file (or SQLAlchemy's URL) of its trials, which a search that was killed goes on with; null is the one that the YAML says."""
+    """SQLite file (or SQLAlchemy's URL) of its trials, which a search that was killed goes on with; null is the one
+    that the YAML says."""
 
 
 @dataclass(frozen=True)
@@ -256,25 +274,31 @@ class OneImageFlags:
     """One image: a single overlay of a single finding."""
 
     image_path: str | None = None
-    """The image (PNG, JPEG or DICOM), short -i; the overlay goes to --output_path, at the image's own size, and nothing else is written."""
+    """The image (PNG, JPEG or DICOM), short -i; the overlay goes to --output_path, at the image's own size, and nothing
+    else is written."""
     label: str | None = None
     """The finding, short -l, in any spelling (covid_19, lung-opacity); null is the one with the highest score."""
     model: str | None = None
-    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; null is the newest run."""
+    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; null is the
+    newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
     """The picture (.png, .jpg …) or a folder that exists, short -o."""
 
 
 @dataclass(frozen=True)
 class HeatmapConfig(EngineFlags, OneImageFlags):
-    """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method: ``python heatmap.py``."""
+    """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method.
+
+    ``python heatmap.py``.
+    """
 
     checkpoint: str | None = None
     """A best.ckpt or its run folder; null is the newest finished run below --runs."""
     runs: str = "runs"
     """Folder in which the newest run is looked for."""
     image: str | None = None
-    """An image file or a folder of images; null explains test images of the checkpoint's own data set, with a truth box if it has any."""
+    """An image file or a folder of images; null explains test images of the checkpoint's own data set, with a truth box
+    if it has any."""
     cases: Annotated[int, AtLeast(1)] = 8
     """How many test images are explained when no --image is given."""
     data_root_dir: str | None = None
@@ -282,9 +306,11 @@ class HeatmapConfig(EngineFlags, OneImageFlags):
     findings: tuple[str, ...] = ()
     """Findings to explain; none: those with a truth box, for --image the one with the highest score."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
-    """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the rest."""
+    """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the
+    rest."""
     threshold: Annotated[float | None, AtLeast(0), AtMost(1)] = None
-    """Score threshold on the min-max scaled map above which boxes are drawn; null is what a suite chose for this network, else .5."""
+    """Score threshold on the min-max scaled map above which boxes are drawn; null is what a suite chose for this
+    network, else .5."""
     format: tuple[Literal["png", "pdf", "svg"], ...] = ("png",)
     """Kinds of pictures to write."""
     alignment: Literal["aligned", "conventional"] = "aligned"
@@ -294,7 +320,8 @@ class HeatmapConfig(EngineFlags, OneImageFlags):
     save_raw: bool = True
     """Also write the raw maps (h x w, not scaled) as .npy."""
     layer: str | None = None
-    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …); an unknown one is told those there are."""
+    """Feature level to explain instead of the pooled map (layer3, features.denseblock2 …); an unknown one is told those
+    there are."""
     precision: Literal["32", "bf16"] = "32"
     """Precision of the forward pass; gradients and maps are float32 always."""
     output_dir: str = "runs/heatmaps"
@@ -317,7 +344,10 @@ class ConvertFlags:
 
 @dataclass(frozen=True)
 class ConvertConfig(TrainConfig, ConvertFlags):
-    """Make a run of another project's weights: ``python -m benchmark.convert``; --backbone, --global_pool … say of which network."""
+    """Make a run of another project's weights: ``python -m benchmark.convert``.
+
+    --backbone, --global_pool … say of which network.
+    """
 
 
 @dataclass(frozen=True)
@@ -331,27 +361,33 @@ class RunConfig(EngineFlags):
     suites: str | None = None
     """Folder of the suites' YAML files; null is configs/suites."""
     method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
-    """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it; none: all it lists."""
+    """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it;
+    none: all it lists."""
     protocol: Annotated[
         tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
     ] = ()
-    """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no cell."""
+    """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
+    cell."""
     overwrite: Literal["never", "missing", "always"] = "missing"
-    """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells anew."""
+    """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
+    anew."""
     dry_run: bool = False
     """Say what would run and stop."""
     compare: tuple[str, ...] = ()
-    """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model by its path."""
+    """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model
+    by its path."""
     output: str | None = None
     """CSV file to which --compare also writes every comparison."""
     verify: bool = False
-    """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one does."""
+    """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one
+    does."""
     data_root_dir: str | None = None
     """Folder of the data set's files, instead of the one that the suite names."""
     columns: tuple[str, ...] = ()
     """Columns of leaderboard.tex, by their headings in leaderboard.md; none: as many as a page holds."""
     results: str | None = None
-    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published plan."""
+    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
+    plan."""
     runs: str = "runs/suites"
     """Folder of checkpoints and stored maps, one folder per suite."""
     cache_dir: str | None = None
@@ -362,7 +398,10 @@ class RunConfig(EngineFlags):
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """Hold methods against what every method keeps to, on small networks with random weights: ``python -m benchmark.check method NAME``."""
+    """Hold methods against what every method keeps to, on small networks with random weights.
+
+    ``python -m benchmark.check method NAME``.
+    """
 
     method: Annotated[tuple[str, ...], METHOD] = ()
     """Methods, by name, with options, or as path/to/file.py:Class."""

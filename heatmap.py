@@ -17,7 +17,10 @@ SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit; 1 when a map was not finite."""
+    """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit.
+
+    1 when a map was not finite.
+    """
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     alone = sorted(typed & {"label", "model", "output_path"})

@@ -32,8 +32,8 @@ class Classifier(nn.Module):
     ) -> None:
         """``extractor`` maps (N,channels,H,W) to (N,C,h,w); ``locate`` replaces the arithmetic behind :meth:`grid`.
 
-        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes the gray values of images
-        on their way into the extractor, nothing else.
+        ``levels`` names submodules that give feature maps, in forward order; ``rescale`` changes the gray values of
+        images on their way into the extractor, nothing else.
         """
         super().__init__()
         self.extractor, self.attention = extractor, attention

@@ -111,11 +111,13 @@ class _ReachedError(Exception):
 def _misfit(A: Tensor, reason: str) -> BadValueError:
     shape = tuple(A.shape)
     return BadValueError(
-        f"the wrapped head does not turn {shape} into (N,K): {reason}; give a callable such as lambda A: fc(A.mean((2, 3)))"
+        f"the wrapped head does not turn {shape} into (N,K): {reason}; give "
+        "a callable such as lambda A: fc(A.mean((2, 3)))"
     )
 
 
 def _closed() -> NotAvailableError:
     return NotAvailableError(
-        "this wrapped head is a callable whose weights are not known: name its nn.Linear as head, or use a method of gradients"
+        "this wrapped head is a callable whose weights are not known: name its "
+        "nn.Linear as head, or use a method of gradients"
     )

@@ -1,4 +1,6 @@
-"""Where positions look, from the arithmetic of the modules: strides, kernels and paddings, followed through the network.
+"""Where positions look, from the arithmetic of the modules.
+
+Strides, kernels and paddings, followed through the network.
 
 The network runs once on the meta device (shapes, no numbers), so nothing of it is touched and it costs milliseconds.
 Each convolution, pooling and padding moves the place that a position looks at; parallel branches must agree. Where

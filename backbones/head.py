@@ -84,7 +84,8 @@ class Head(nn.Module):
     def _drop(self, image: Tensor) -> Tensor:
         """(C,h,w) -> (K,C): finding k's logit is its class map, pooled; without channel c that is z_k - w_kc A_c.
 
-        In float64, because it is a small difference of two logits; one image at a time, because that takes twice the memory.
+        In float64, because it is a small difference of two logits; one image at a time, because that takes twice the
+        memory.
         """
         A = image.double()
         drops = []

@@ -66,7 +66,8 @@ def _centroid(gradient: Tensor | None) -> list[float]:
     total = 0.0 if gradient is None else float(gradient.sum())
     if gradient is None or not 0 < total < float("inf"):
         raise NotAvailableError(
-            "gradients do not tell where the positions of this network look: give backbones.wrap grid=lambda size: Grid(…)"
+            "gradients do not tell where the positions of this network look: "
+            "give backbones.wrap grid=lambda size: Grid(…)"
         )
     mass = gradient.double().sum((0, 1)) / total
     return [

@@ -62,7 +62,9 @@ class TokensOf(nn.Module):
         return A
 
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
-        """Where A, or the map of a level of ``shape`` (h, w), comes from: token i stands for the patch around its centre.
+        """Where A, or the map of a level of ``shape`` (h, w), comes from.
+
+        Token i stands for the patch around its centre.
 
         >>> import timm
         >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
@@ -76,7 +78,8 @@ class TokensOf(nn.Module):
     def strides(self, size: tuple[int, int]) -> dict[tuple[int, int], int]:
         """(h, w) of the tokens of each stage -> pixels from one to the next, for images of ``size`` (H, W).
 
-        A merging of tokens halves their number, rounding up. Raises ``BadValueError`` for a size that is no multiple of the patch.
+        A merging of tokens halves their number, rounding up. Raises ``BadValueError`` for a size that is no multiple of
+        the patch.
         """
         if min(size) < self.patch or any(side % self.patch for side in size):
             near = [max(side // self.patch, 1) * self.patch for side in size]

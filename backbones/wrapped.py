@@ -38,8 +38,8 @@ def wrap(
         net = torchxrayvision.models.DenseNet(weights=None)
         model = wrap(net, features=lambda x: net.features(x).relu(), head="classifier")
 
-    Raises ``UnknownNameError`` for a name that is no submodule, ``BadValueError`` when mean and a named linear layer behind
-    ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.whole`).
+    Raises ``UnknownNameError`` for a name that is no submodule, ``BadValueError`` when mean and a named linear layer
+    behind ``features`` give other logits than the layer gives within ``module`` (:mod:`backbones.whole`).
     """
     extractor = Extractor(module, features)
     channels = channels or _channels(module)

@@ -107,7 +107,10 @@ def _library(word: str) -> ModuleType:
 
 
 def _file(xrv: ModuleType, word: str) -> Path:
-    """Where the weights lie: among torch's checkpoints, or where torchxrayvision itself keeps them; else they are fetched."""
+    """Where the weights lie: among torch's checkpoints, or where torchxrayvision itself keeps them.
+
+    Else they are fetched.
+    """
     source = xrv.models.model_urls[word]["weights_url"]
     places = [place / Path(source).name for place in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
     there = [place for place in places if place.is_file()]

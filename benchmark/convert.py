@@ -1,4 +1,7 @@
-"""Door: a run from another project's weights. ``python -m benchmark.convert --checkpoint jf.ckpt --backbone densenet121 …``."""
+"""Door: a run from another project's weights.
+
+``python -m benchmark.convert --checkpoint jf.ckpt --backbone densenet121 …``.
+"""
 
 import sys
 from collections.abc import Sequence

@@ -51,14 +51,16 @@ def explain(
         model: a ``backbones.Classifier`` (built or wrapped); it runs in evaluation mode and is left as it was.
         images: (N,3,H,W) float, normalised, on the model's device.
         methods: words, ``file.py:Class`` words, classes or instances; their order and number change no map. Of ``all``,
-            ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the log.
+            ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
+            log.
         findings: positions of the model's outputs to explain, all by default.
         layer: an earlier feature level (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
         progress: show a bar while a slow method runs.
 
     Returns:
-        ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits`` (N,K).
+        ``Maps``: registered word -> (N,K,h,w) float32, K in the order of ``findings``; ``.grids[word]``, ``.logits``
+        (N,K).
 
     Raises:
         UnknownNameError: an unknown method or layer. NotAvailableError: a method asked for by name without an answer
@@ -91,7 +93,8 @@ def every(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
     for word, part in map(named, dict.fromkeys(words)):
         if word in parts:
             raise BadValueError(
-                f"two methods are called {word!r} ({type(parts[word]).__module__} and {type(part).__module__}): explain one"
+                f"two methods are called {word!r} "
+                f"({type(parts[word]).__module__} and {type(part).__module__}): explain one"
             )
         parts[word] = part
     return parts

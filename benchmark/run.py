@@ -1,4 +1,7 @@
-"""Door: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``; ``--compare A B``; ``--verify --all``."""
+"""Door: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``; ``--compare A B``.
+
+``--verify --all``.
+"""
 
 import functools
 import sys
@@ -17,7 +20,9 @@ from core.errors import LocusError
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name, print the leaderboards, say where the results lie; 1 when a cell failed, 2 for bad input.
+    """Run each suite that the flags name, print the leaderboards, say where the results lie.
+
+    1 when a cell failed, 2 for bad input.
 
     ``--compare`` and ``--verify`` run nothing: see ``benchmark.compare.run`` and ``benchmark.verify.run``.
     """

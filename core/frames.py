@@ -35,7 +35,10 @@ class Grid:
     """Input pixel at whose centre position 0 looks."""
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(y, x) box coordinates of a map's rows and columns, in the ``frame`` (H, W); ``shape`` is the map's (h, w)."""
+        """(y, x) box coordinates of a map's rows and columns, in the ``frame`` (H, W).
+
+        ``shape`` is the map's (h, w).
+        """
         y, x = (
             np.asarray((offset + stride * np.arange(n) + 0.5) * (side / size), dtype=np.float64)
             for n, side, size, stride, offset in zip(shape, frame, self.size, self.stride, self.offset, strict=True)
@@ -72,7 +75,9 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
 def interpolation(
     grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """(H, h) and (W, w) matrices that bring a map from ``grid`` to the positions of ``target``: ``rows @ map @ columns.T``.
+    """(H, h) and (W, w) matrices that bring a map from ``grid`` to the positions of ``target``.
+
+    ``rows @ map @ columns.T``.
 
     Bilinear, constant outside the outermost positions. Both grids look at the same input.
 

@@ -42,7 +42,10 @@ class Registry:
     """The parts of one folder and of the packages that add to it: words to classes."""
 
     def __init__(self, package: str, kind: str, group: str | None = None) -> None:
-        """``package``: dotted name of the folder (``methods``); ``kind``: the word in errors (method); ``group``: of entry points."""
+        """``package``: dotted name of the folder (``methods``); ``kind``: the word in errors (method).
+
+        ``group``: of entry points.
+        """
         self.package, self.kind, self.group = package, kind, group
 
     @functools.cached_property
@@ -62,7 +65,10 @@ class Registry:
 
     @functools.cached_property
     def plugins(self) -> dict[str, EntryPoint]:
-        """Word -> the entry point of an installed package. A word that the folder or another package has is an error naming both."""
+        """Word -> the entry point of an installed package.
+
+        A word that the folder or another package has is an error naming both.
+        """
         found: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
             if point.name in self.files or point.name in found:
@@ -120,7 +126,10 @@ def module_name(path: Path) -> str:
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the options of ``word`` over the ``given`` ones; an unknown option is named with those it has."""
+    """Call ``part`` with the options of ``word`` over the ``given`` ones.
+
+    An unknown option is named with those it has.
+    """
     values = {**given, **options(word)}
     allowed = [
         p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)

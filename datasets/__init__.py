@@ -1,4 +1,7 @@
-"""Data sets, each one file with one class: ``names()`` and ``load(name, ...)``. No data set is imported before it is asked for."""
+"""Data sets, each one file with one class: ``names()`` and ``load(name, ...)``.
+
+No data set is imported before it is asked for.
+"""
 
 import functools
 import logging
@@ -61,16 +64,18 @@ def load(
     cache: Path | str | None = None,
     **options: Any,
 ) -> "Dataset":
-    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``; nothing is decoded yet.
+    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``.
+
+    Nothing is decoded yet.
 
     ``root`` is as in :func:`root_of`.
 
     ``partition`` is official, patient or kfold (then ``split="test"`` is fold number ``fold`` of ``folds``); the last
     two and every validation cut go by patient, and depend on ``seed``. ``findings`` is a number of findings the data
     set has (None: its usual one). ``img_size`` matters only where the images are drawn: their frame is then
-    (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of DICOM files. Options of one data
-    set are keyword arguments, or ride in the name: ``phantom:grain=.05``.
-    Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
+    (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of DICOM files. Options of one
+    data set are keyword arguments, or ride in the name: ``phantom:grain=.05``. Raises ``UnknownNameError``,
+    ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
     """
     from datasets.base import Request
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from datasets.io.download import Kaggle
 
 SPLITS = ("train", "val", "test")
-ELSEWHERE = "--data_root_dir (where a data set is checked --root) names another folder, LOCUS_DATA in the environment that of all data"
+ELSEWHERE = (
+    "--data_root_dir (where a data set is checked --root) names another "
+    "folder, LOCUS_DATA in the environment that of all data"
+)
 """How a user names the folder of a data set."""
 PARTITIONS = ("official", "patient", "kfold")
 

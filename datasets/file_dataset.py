@@ -75,14 +75,17 @@ class FileDataset(Dataset):
 def drawn(
     patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
 ) -> splits.Names:
-    """(N,) split names. Official: ``test`` as published, or a draw by patient where none is; ``whole``: all are ``test``.
+    """(N,) split names. Official: ``test`` as published, or a draw by patient where none is.
+
+    ``whole``: all are ``test``.
 
     Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
     """
     if whole:
         if request.split != "test":
             raise DataError(
-                f"with whole=True all images are test, there is no {request.split} split: leave the option out to train here"
+                "with whole=True all images are test, there is no "
+                f"{request.split} split: leave the option out to train here"
             )
         return np.full(len(patients), "test")
     if request.partition != "official":
@@ -109,7 +112,10 @@ def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usua
 
 
 def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:
-    """The ``listed`` images, of one ``split`` or of all, that have a file; the others are told. Raises ``DataError`` when none has."""
+    """The ``listed`` images, of one ``split`` or of all, that have a file; the others are told.
+
+    Raises ``DataError`` when none has.
+    """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
@@ -132,12 +138,18 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
-    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match; links out of it are refused."""
+    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match.
+
+    Links out of it are refused.
+    """
     return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
 
 
 def told_bad(root: Path, bad: Sequence[str], good: int) -> int:
-    """The number of files with a broken header, each named in the log up to the third. Raises ``DataError`` when none is ``good``."""
+    """The number of files with a broken header, each named in the log up to the third.
+
+    Raises ``DataError`` when none is ``good``.
+    """
     if bad and not good:
         raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
     if bad:
@@ -150,8 +162,8 @@ def grouped(
 ) -> tuple[Truth, int]:
     """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
 
-    Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel, as those
-    given in shares of the image are.
+    Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel,
+    as those given in shares of the image are.
     """
     edges = as_boxes(boxes)
     small = np.flatnonzero(((sides := edges[:, 2:] - edges[:, :2]) < 1).any(axis=1) & (sides > 0).all(axis=1)).tolist()
@@ -165,7 +177,8 @@ def grouped(
     if outside:
         told = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
         raise DataError(
-            f"{path} has {len(outside)} boxes that are empty or wholly outside their image: {told}; correct or remove them"
+            f"{path} has {len(outside)} boxes that are empty or wholly "
+            f"outside their image: {told}; correct or remove them"
         )
     cut = int((inside != edges[rows]).any(axis=1).sum())
     if cut:

@@ -24,7 +24,10 @@ LABELS, CLASSES, MAPPING = (
 )
 SIDES = ["x", "y", "width", "height"]
 ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
-LAYOUT = f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; better with {MAPPING} of www.rsna.org beside them"
+LAYOUT = (
+    f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; "
+    f"better with {MAPPING} of www.rsna.org beside them"
+)
 
 
 class RsnaPneumonia(FileDataset):
@@ -33,7 +36,8 @@ class RsnaPneumonia(FileDataset):
     ::
 
         root/  stage_2_train_images/<patientId>.dcm   stage_2_train_labels.csv
-               stage_2_detailed_class_info.csv (optional)   pneumonia-challenge-dataset-mappings_2018.json (better with it)
+               stage_2_detailed_class_info.csv (optional)   pneumonia-challenge-dataset-mappings_2018.json (better with
+               it)
 
     Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several an image, x, y, width, height
     from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
@@ -41,12 +45,12 @@ class RsnaPneumonia(FileDataset):
     ``patientId`` names an image, not a patient: RSNA's mapping to NIH's file names is needed to keep a patient's images
     on one side, and to know which of them a model trained on NIH has seen (``meta["nih"]``). Without it each image
     counts as a patient, and ``describe["patients"]`` says so. The challenge's own test images have no public labels:
-    the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option ``whole=True``: all
-    images are test, for a model trained on others.
+    the official partition is a draw by patient. Age, sex and view are those of the files' headers. Option
+    ``whole=True``: all images are test, for a model trained on others.
 
-    Licence: RSNA allows academic, educational, commercial and other use if it is named; Kaggle's copy has the challenge's
-    rules, and NIH's terms hold for the images. Cite: Shih et al.,
-    Augmenting the NIH Chest Radiograph Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
+    Licence: RSNA allows academic, educational, commercial and other use if it is named; Kaggle's copy has the
+    challenge's rules, and NIH's terms hold for the images. Cite: Shih et al., Augmenting the NIH Chest Radiograph
+    Dataset with Expert Annotations of Possible Pneumonia, Radiology: AI 1 (2019) e180041.
     """
 
     name = "rsna_pneumonia"

@@ -14,7 +14,8 @@ from core.types import Sample
 from datasets.base import Dataset
 
 ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
-"""Two words for one finding; a finding that is wider or narrower than another (Nodule/Mass, Lung Opacity) is none of these."""
+"""Two words for one finding; a finding that is wider or narrower than another (Nodule/Mass, Lung Opacity) is none of
+these."""
 
 
 def alike(finding: str) -> str:
@@ -30,8 +31,8 @@ def alike(finding: str) -> str:
 class Shared(Dataset):
     """The images ``kept`` of a data set, with boxes and masks in its frame and labels in the order of a model's ``findings``.
 
-    A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where it
-    knows none of them. What to cite: the data set's own.
+    A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
+    it knows none of them. What to cite: the data set's own.
     """
 
     def __init__(self, data: Dataset, findings: Sequence[str], kept: Sequence[int]) -> None:
@@ -39,7 +40,8 @@ class Shared(Dataset):
         self.names = {theirs[alike(finding)]: finding for finding in findings if alike(finding) in theirs}
         if not self.names:
             raise DataError(
-                f"{data.name} has none of the model's findings ({', '.join(findings)}): it has {', '.join(data.findings)}"
+                f"{data.name} has none of the model's findings "
+                f"({', '.join(findings)}): it has {', '.join(data.findings)}"
             )
         object.__setattr__(self, "name", data.name)
         self.data, self.findings, self.split, self.kept = data, tuple(findings), data.split, list(kept)

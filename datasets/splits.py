@@ -79,5 +79,6 @@ def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str],
     if found:
         told = examples(found)
         raise LeakError(
-            f"{len(found)} images with a truth box are in {which}: {told}; use the official lists, or --partition patient"
+            f"{len(found)} images with a truth box are in {which}: {told}; "
+            "use the official lists, or --partition patient"
         )

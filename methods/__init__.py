@@ -1,10 +1,9 @@
 """Heat-map methods: from what a model computed about an image to one map per finding. One file per method.
 
 ``names()`` are the words, ``get(word)`` the class, ``build(word)`` an instance (``noise:seed=3``,
-``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``, ``fast``
-and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``.
-A package installed beside Locus adds its methods by the entry-point group ``locus.methods``.
-Raw maps only: nothing is resized or scaled here.
+``path/to/file.py:Class`` for a class outside the tree), ``expand(words)`` puts the methods in place of ``all``,
+``fast`` and ``slow``. Words are taken in any spelling: ``Grad-CAM++`` is ``gradcampp``. A package installed beside
+Locus adds its methods by the entry-point group ``locus.methods``. Raw maps only: nothing is resized or scaled here.
 """
 
 import itertools
@@ -40,7 +39,10 @@ GROUPS = ("all", "fast", "slow")
 
 
 def names() -> list[str]:
-    """Every method of the folder and of the installed packages, sorted. Raises ``DataError`` for one named like a group."""
+    """Every method of the folder and of the installed packages, sorted.
+
+    Raises ``DataError`` for one named like a group.
+    """
     known = registry.names()
     for word in GROUPS:
         if word in known:
@@ -52,7 +54,8 @@ def names() -> list[str]:
 def expand(words: Sequence[str]) -> list[str]:
     """The words with the methods of a group in its place; the order is kept, each word comes once.
 
-    Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is built.
+    Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is
+    built.
     """
     members = (_members(word) if word in GROUPS else [word] for word in map(spelled, words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
@@ -76,7 +79,10 @@ def _is_fast(word: str) -> bool:
 
 
 def get(word: str) -> "type[Method]":
-    """The class behind a word or behind ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
+    """The class behind a word or behind ``path/to/file.py:Class``.
+
+    Raises ``UnknownNameError`` with the nearest word.
+    """
     return _checked(word, from_file(word, "method") if is_path(word) else registry.get(spelled(word)))
 
 

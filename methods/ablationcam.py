@@ -16,8 +16,8 @@ class AblationCAM(Method):
     ``L_k = ReLU(sum_c ((S_k - S_k with A_c = 0) / S_k) A_c)``. Source: Desai and Ramaswamy, WACV 2020.
 
     Through the head alone: in closed form where each channel is pooled by itself, ``w_kc (pool(A_c) - pool(0))``, else
-    by evaluating the head C times. Traps: a negative logit turns all signs, as printed; near ``S_k = 0`` the quotient has no
-    meaning, so for ``|S_k| < near_zero`` the difference itself is the weight.
+    by evaluating the head C times. Traps: a negative logit turns all signs, as printed; near ``S_k = 0`` the quotient
+    has no meaning, so for ``|S_k| < near_zero`` the difference itself is the weight.
     """
 
     name = "ablationcam"

@@ -16,7 +16,8 @@ from core.frames import Grid
 from methods.gradients import Gradients, weighted
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
-"""Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of pixels."""
+"""Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
+pixels."""
 FAST = frozenset({"features", "gradients", "class_maps"})
 """What comes at the price of one forward pass."""
 Pass = Literal["head", "forward", "backward"]
@@ -123,7 +124,10 @@ class Evidence:
         return self.engine.grid_at(layer)
 
     def at_once(self, what: Pass) -> int:
-        """How many the memory budget allows at once, at least 1: feature maps for ``head``, or images for a pass of the network."""
+        """How many the memory budget allows at once, at least 1.
+
+        Feature maps for ``head``, or images for a pass of the network.
+        """
         return self.engine.at_once(what)
 
     @property
@@ -152,7 +156,9 @@ class Method:
         return cls.needs <= FAST and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) float32 raw maps, neither resized nor scaled. Raises ``NotAvailableError`` for a model it can't serve.
+        """(N,K,h,w) float32 raw maps, neither resized nor scaled.
+
+        Raises ``NotAvailableError`` for a model it can't serve.
 
         Images and findings are independent of each other: the engine may ask for them in parts.
         """

@@ -16,9 +16,9 @@ class IntegratedGradients(PixelMethod):
     ICML 2017, equation 1; the integral by Gauss-Legendre. Before the magnitudes are taken, all pixels sum to
     S_k(I) - S_k(I0).
 
-    The baseline ``I0`` is 0 in the normalised space: the mean grey, as most of the field takes it (the paper's is black).
-    Trap: a pixel as grey as the mean gets 0 whatever it means. 20 steps leave 1 to 3% of that sum open in the median and
-    the map 2 to 6% (L1) from its limit on untrained networks; twice the steps halve that at twice the price.
+    The baseline ``I0`` is 0 in the normalised space: the mean grey, as most of the field takes it (the paper's is
+    black). Trap: a pixel as grey as the mean gets 0 whatever it means. 20 steps leave 1 to 3% of that sum open in the
+    median and the map 2 to 6% (L1) from its limit on untrained networks; twice the steps halve that at twice the price.
     """
 
     name = "integrated_gradients"

@@ -14,7 +14,8 @@ class Occlusion(PixelMethod):
     """How far the logit moves when a grey square covers the pixel, averaged over the squares that do; values >= 0.
 
     ``L_k(x,y) = |mean over windows W with (x,y) in W of S_k(I) - S_k(I, W at 0)|``, 0 in the normalised space: the mean
-    grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: the colours fall together, count once.
+    grey. Source: Zeiler and Fergus, ECCV 2014, section 4.2. In the logit's units: the colours fall together, count
+    once.
 
     Trap: the sign is lost, a square that hides evidence against the finding shows too. One forward pass per window and
     image serves all findings: captum covers a plane of ones, which masks the image, and a pass gives it all K logits.
@@ -36,7 +37,8 @@ class Occlusion(PixelMethod):
         stride = self.stride or max(1, window // 2)
         if not stride <= window <= side:
             raise BadValueError(
-                f"occlusion by window={window},stride={stride}: needs stride <= window <= {side}, the image's shorter side"
+                f"occlusion by window={window},stride={stride}: needs stride <= "
+                f"window <= {side}, the image's shorter side"
             )
         cover = CaptumOcclusion(lambda planes: evidence.sweep(len(planes), lambda part: image * planes[part]))
         squares = {

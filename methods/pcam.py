@@ -25,6 +25,7 @@ class PCAM(Method):
         if evidence.pooling != "PCAM":
             pooled = evidence.pooling or "something unknown"
             raise NotAvailableError(
-                f"the method 'pcam' shows by what PCAM pools, and these features are pooled by {pooled}: use a PCAM model"
+                "the method 'pcam' shows by what PCAM pools, and these "
+                f"features are pooled by {pooled}: use a PCAM model"
             )
         return torch.sigmoid(evidence.class_maps + evidence.bias[:, None, None])

@@ -41,6 +41,9 @@ class PixelMethod(Method):
 
 
 def at_once(evidence: Evidence) -> int:
-    """How many images of the evidence's size one backward pass takes: what the budget allows, on a CPU ``PIXELS`` at most."""
+    """How many images of the evidence's size one backward pass takes.
+
+    What the budget allows, on a CPU ``PIXELS`` at most.
+    """
     fits, images = evidence.at_once("backward"), evidence.images
     return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))

@@ -24,7 +24,10 @@ class SmoothGrad(PixelMethod):
     source = "Smilkov et al., 2017, sec. 3"
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
-        """``samples`` noisy copies; ``level`` of the noise in shares of the image's range (the paper: .1 to .2), above 0."""
+        """``samples`` noisy copies; ``level`` of the noise in shares of the image's range (the paper.
+
+        .1 to .2), above 0.
+        """
         self.samples, self.level, self.seed = (
             whole("samples", samples),
             positive("level", level),

@@ -29,7 +29,10 @@ def suite(before: Path, after: Path) -> Iterator[str]:
         if cases.exist(one[key].cell, before):
             rows += yield from _rows(one[key], before, after)
     scores = sum(len(one[key].scores) + sum(len(s.scores) for s in one[key].strata) for key in both)
-    yield f"{before.name}: {len(one)} records before, {len(other)} after; compared: {len(both)}, {scores} scores, {rows} rows per case"
+    yield (
+        f"{before.name}: {len(one)} records before, {len(other)} after; compared: "
+        f"{len(both)}, {scores} scores, {rows} rows per case"
+    )
 
 
 def _fields(one: Record, other: Record) -> list[str]:

@@ -7,7 +7,9 @@ from backbones.pooling.base import Pooling, flat
 
 
 class LINEAR(Pooling):
-    """x_c = sum_xy A_c A_c+ / sum_xy A_c+, A+ = max(A, 0); 0 where sum A+ = 0. Source: Wang et al., ICASSP 2019 (linear softmax).
+    """x_c = sum_xy A_c A_c+ / sum_xy A_c+, A+ = max(A, 0); 0 where sum A+ = 0.
+
+    Source: Wang et al., ICASSP 2019 (linear softmax).
 
     The source divides by sum A, which blows up for signed A (SiLU, attention); for A >= 0 both are the same. Scaling A
     scales the result; a constant positive map gives its constant.

@@ -22,7 +22,8 @@ class Translated(NamedTuple):
     state: dict[str, Tensor]
     """Ours by name; it may lack some of the model's, and the head's may have other shapes."""
     idle: list[str]
-    """The file's names that are known and take no part in its logits (an ImageNet layer behind which nothing stands)."""
+    """The file's names that are known and take no part in its logits (an ImageNet layer behind which nothing
+    stands)."""
     heads: list[str]
     """The file's names of a head that is not one linear layer over pooled maps."""
     unexpected: list[str]

@@ -33,9 +33,9 @@ class Attended(NamedTuple):
 def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> tuple[Attended, list[str]]:
     """Our attention from the names ``left``, and the names of the kinds that are there without being used.
 
-    jfhealthcare's files always hold every kind, so ``--attention_map none`` leaves them all; X_RAY's hold them only where
-    one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each finding
-    (the head has several layers): ours is applied once.
+    jfhealthcare's files always hold every kind, so ``--attention_map none`` leaves them all; X_RAY's hold them only
+    where one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each
+    finding (the head has several layers): ours is applied once.
     """
     names = {name: found[2] for name in left if (found := FOUND.fullmatch(name))}
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]

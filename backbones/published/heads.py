@@ -1,4 +1,7 @@
-"""The head of a foreign file as one linear layer over pooled maps: a layer, a 1x1 convolution, or one of these per finding."""
+"""The head of a foreign file as one linear layer over pooled maps.
+
+A layer, a 1x1 convolution, or one of these per finding.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -93,7 +96,8 @@ def _folded(left: Mapping[str, Tensor], name: str, pooling: str) -> tuple[Tensor
         return weight, bias
     if pooling == "PCAM":
         raise NotAvailableError(
-            "these weights have a batch norm before the PCAM head (fc_bn), which ours has not: other poolings take it in"
+            "these weights have a batch norm before the PCAM head (fc_bn), "
+            "which ours has not: other poolings take it in"
         )
     scale = left[f"{norm}weight"] / (left[f"{norm}running_var"] + EPS).sqrt()
     shift = left[f"{norm}bias"] - left[f"{norm}running_mean"] * scale
@@ -107,7 +111,10 @@ def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
 
 
 def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
-    """A layer (K,C), or a convolution (K,C,1,1); not torchvision's SqueezeNet, whose convolution a ReLU follows before the mean."""
+    """A layer (K,C), or a convolution (K,C,1,1).
+
+    Not torchvision's SqueezeNet, whose convolution a ReLU follows before the mean.
+    """
     layer = name.rpartition(".")[0]
     weight = left.get(f"{layer}.weight")
     if weight is None or weight.ndim == 2:

@@ -31,13 +31,16 @@ def basis(first: Side, second: Side, found: Pairing, rows: Sequence[Row]) -> str
         [record for pair in found.pairs for record in (pair.first, pair.second)],
     )
     lines.append(
-        f"patients {_span(patients)}; training seeds {', '.join(sorted({str(r.cell.seed) for r in records}))}; `mean` is over findings"
+        f"patients {_span(patients)}; training seeds "
+        f"{', '.join(sorted({str(r.cell.seed) for r in records}))}; `mean` is over findings"
     )
     lines.append(
-        f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; none below 10 patients"
+        f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed "
+        f"{SEED}), thresholds held fixed; none below 10 patients"
     )
     lines.append(
-        f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+        f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), "
+        "two-sided; Holm over all comparisons of a metric"
     )
     return "\n".join(lines)
 

@@ -40,7 +40,10 @@ class Pairing:
 
 
 def pairing(first: Side, second: Side) -> Pairing:
-    """The pairs of two sides, by model and method. Raises ``BadValueError`` where there is none, and says what to write."""
+    """The pairs of two sides, by model and method.
+
+    Raises ``BadValueError`` where there is none, and says what to write.
+    """
     one, other = _cells(first), _cells(second)
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
     joined = [

@@ -43,7 +43,10 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
 
 
 def _rows(pair: Pair, first: Side, second: Side, left_out: list[str]) -> list[Row]:
-    """The comparisons of one pair on its common cases; a sentence in ``left_out`` counts those that only one of the two has."""
+    """The comparisons of one pair on its common cases.
+
+    A sentence in ``left_out`` counts those that only one of the two has.
+    """
     both = align([read(pair.first, first.place), read(pair.second, second.place)])
     if any(both.left_out):
         one, other = both.left_out

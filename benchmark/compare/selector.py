@@ -1,8 +1,8 @@
 """What one side of a comparison is called: ``suite[/model][/method]``, or the path of a checkpoint or run folder.
 
-``phantom`` is all that a suite has scored, ``phantom/custom-PCAM-128px-seed0`` one of its models, ``phantom/layercam`` one
-method on every model, ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint is the model of the suite whose
-records state the digest of its weights.
+``phantom`` is all that a suite has scored, ``phantom/custom-PCAM-128px-seed0`` one of its models, ``phantom/layercam``
+one method on every model, ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint is the model of the suite
+whose records state the digest of its weights.
 """
 
 from collections.abc import Sequence
@@ -67,7 +67,10 @@ def _cells(place: Path) -> list[Record]:
 
 
 def _parts(suite: str, rest: str, every: Sequence[Record]) -> tuple[str | None, str | None]:
-    """Model and method that the rest of an address names. A method's word may hold slashes (``path/to/file.py:Class``)."""
+    """Model and method that the rest of an address names.
+
+    A method's word may hold slashes (``path/to/file.py:Class``).
+    """
     models, methods = (sorted({getattr(r.cell, name) for r in every}) for name in ("model_id", "method"))
     if rest in (*models, ""):
         return rest or None, None
@@ -104,7 +107,8 @@ def _of_checkpoint(address: str, results: Path) -> Side:
     words = sorted(f"{place.name}/{model}" for place, model in named)
     if not words:
         raise DataError(
-            f"no record below {results} states the weights of {address} (digest {digest}): it is part of no suite that ran"
+            f"no record below {results} states the weights of {address} "
+            f"(digest {digest}): it is part of no suite that ran"
         )
     if len(words) > 1:
         raise BadValueError(

@@ -1,4 +1,7 @@
-"""The engine behind ``benchmark.explain.explain``: one forward pass, and what each method needs, once for all who need it."""
+"""The engine behind ``benchmark.explain.explain``.
+
+One forward pass, and what each method needs, once for all who need it.
+"""
 
 from benchmark.engine.forward import gather
 from benchmark.engine.prepare import prepare

@@ -90,7 +90,10 @@ class Pooled(Answers):
         return None if drops is None else drops[:, self._columns]
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """The evidence in parts of images and findings whose G fit in memory: the place among the images, and the part."""
+        """The evidence in parts of images and findings whose G fit in memory.
+
+        The place among the images, and the part.
+        """
         pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
         images, findings = max(1, pairs // len(self.findings)), min(pairs, len(self.findings))
         for i in range(0, len(self.A), images):

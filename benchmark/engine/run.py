@@ -32,7 +32,10 @@ def one(method: Method, evidence: Evidence) -> MethodMaps:
 
 
 def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Word -> maps and grid of each method; or why it has none: ``NotAvailableError`` for this model, any other: it broke."""
+    """Word -> maps and grid of each method.
+
+    Or why it has none: ``NotAvailableError`` for this model, any other: it broke.
+    """
     piecewise = {word: method for word, method in parts.items() if "gradients" in method.needs}
     with plain():
         at_once = {word: method for word, method in parts.items() if word not in piecewise}

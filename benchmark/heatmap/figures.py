@@ -78,7 +78,10 @@ def save(picture: Picture, path: Path) -> None:
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the heat map's colour a pixel takes, by the square of its heat: ``OPAQUE`` at the peak, hardly any in the ground."""
+    """How much of the heat map's colour a pixel takes, by the square of its heat.
+
+    ``OPAQUE`` at the peak, hardly any in the ground.
+    """
     return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
 
 

@@ -14,8 +14,8 @@ NOT = frozenset({"no", "non", "not", "negative", "without"})
 def match(label: str, findings: Sequence[str]) -> str:
     """The finding that ``label`` means: case, spaces, hyphens, underscores and, where nothing else fits, numbers do not matter.
 
-    The beginning of words of one finding's name alone means that finding, as does a name with it, unless one says the opposite.
-    Raises ``UnknownNameError`` with those there are.
+    The beginning of words of one finding's name alone means that finding, as does a name with it, unless one says the
+    opposite. Raises ``UnknownNameError`` with those there are.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')

@@ -133,7 +133,8 @@ def _checkpoint(config: HeatmapConfig) -> Path:
         return next((path for path in same if _knows(path, config.label)), same[0])
     there = ", ".join(sorted(set(of.values()))) or "none at all"
     raise DataError(
-        f"no finished run with the backbone {word} below {config.runs}/ (there are: {there}): train one, or give a checkpoint's path"
+        f"no finished run with the backbone {word} below {config.runs}/ (there "
+        f"are: {there}): train one, or give a checkpoint's path"
     )
 
 

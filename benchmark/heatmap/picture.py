@@ -134,7 +134,10 @@ def show(
 
 
 def _overlap(found: FloatArray, truth: FloatArray | None) -> float | None:
-    """IoU of the first box (it holds the map's maximum) with the best truth box; 0 without a box, None without truth."""
+    """IoU of the first box (it holds the map's maximum) with the best truth box.
+
+    0 without a box, None without truth.
+    """
     if truth is None or not len(truth):
         return None
     return float(iou(found[:1], truth).max()) if len(found) else 0.0

@@ -20,7 +20,8 @@ class Prior:
     """Per finding, the mean of other patients' truth boxes, drawn as filled rectangles; values in [0,1].
 
     Patients are dealt into ``folds`` seeded folds and a case sees the boxes of the other folds only. It sees no image:
-    the strong opponent, since it knows where a finding usually is. The maps are ``side`` x ``side`` over the whole image.
+    the strong opponent, since it knows where a finding usually is. The maps are ``side`` x ``side`` over the whole
+    image.
     """
 
     name: ClassVar[str] = "prior"
@@ -33,7 +34,10 @@ class Prior:
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size, ``shape`` is not used."""
+        """(N,K,side,side) maps for ``samples`` and their grid.
+
+        ``grid`` gives the input's size, ``shape`` is not used.
+        """
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
         out = np.zeros((len(samples), len(findings), self.side, self.side), dtype=np.float32)
         for k, finding in enumerate(findings):

@@ -81,7 +81,8 @@ class CaseStore:
 def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
     """Every image of the trainings' ``cases``, or the ``images`` that slow methods explain, x every finding.
 
-    The lungs are there for the findings that the image shows: what lights up for one that it does not is no explanation.
+    The lungs are there for the findings that the image shows: what lights up for one that it does not is no
+    explanation.
     """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.cases}
@@ -112,7 +113,8 @@ def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
 def read_predictions(trained: Sequence[Trained]) -> pd.DataFrame:
     """The predictions of all trainings: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F.
 
-    ``training`` counts the trainings: with k folds an image is held out by one of them and may be a validation image of another.
+    ``training`` counts the trainings: with k folds an image is held out by one of them and may be a validation image of
+    another.
     """
     tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
     return pd.concat([table.assign(training=n) for n, table in enumerate(tables)], ignore_index=True)

@@ -1,10 +1,10 @@
 """The code that a map depends on, so that a changed method is never served its old maps.
 
-In a map's key is the content of the method's module and of what it imports, module by module: the methods' wing, ``core``,
-and everything that is neither Python's own nor installed, so also what a file outside the tree imports from its folder;
-of an installed package of methods all that it imports from itself. Not in the key: what a module imports by a computed name,
-data that it reads, and the versions of libraries (torch, captum), which change a map in its last digits or on purpose.
-The engine, the networks and the layers have a version, ``benchmark.engine.VERSION``.
+In a map's key is the content of the method's module and of what it imports, module by module: the methods' wing,
+``core``, and everything that is neither Python's own nor installed, so also what a file outside the tree imports from
+its folder; of an installed package of methods all that it imports from itself. Not in the key: what a module imports by
+a computed name, data that it reads, and the versions of libraries (torch, captum), which change a map in its last
+digits or on purpose. The engine, the networks and the layers have a version, ``benchmark.engine.VERSION``.
 """
 
 import ast
@@ -75,7 +75,10 @@ def _file(spec: ModuleSpec | None) -> Path | None:
 
 @cache
 def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """Names of all that the module ``source`` of ``package`` imports anywhere, also inside a function; some are no modules."""
+    """Names of all that the module ``source`` of ``package`` imports anywhere, also inside a function.
+
+    Some are no modules.
+    """
     return tuple(name for node in ast.walk(ast.parse(source)) for name in _names(node, package))
 
 

@@ -1,4 +1,7 @@
-"""From trained models to the stored maps of their held-out images: one forward pass per batch, whatever the number of methods."""
+"""From trained models to the stored maps of their held-out images.
+
+One forward pass per batch, whatever the number of methods.
+"""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -27,11 +30,13 @@ BATCH = 32
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
-    """Write the maps of ``requests``, or why a method has none for its networks; word -> error of the methods that broke.
+    """Write the maps of ``requests``, or why a method has none for its networks.
+
+    Word -> error of the methods that broke.
 
     Of a method that broke nothing is written, so that the next run tries it again.
-    Fast methods share the forward passes of their networks; each slow one is written before the next begins, so a killed
-    run keeps it.
+    Fast methods share the forward passes of their networks; each slow one is written before the next begins, so a
+    killed run keeps it.
     """
     networks = _Networks(flags)
     together: dict[object, list[MapRequest]] = {}

@@ -30,7 +30,8 @@ class Index(BaseModel):
     grid: Grid = NOWHERE
     """Where the positions look in the network's input."""
     peaks: tuple[tuple[float | None, ...], ...] = ()
-    """Per image and finding max|map|, a float32 in digits that give it back exactly; None where a map was not finite."""
+    """Per image and finding max|map|, a float32 in digits that give it back exactly; None where a map was not
+    finite."""
 
     def write(self, array: Path) -> None:
         """Write it beside the file of its ``array``, atomically."""

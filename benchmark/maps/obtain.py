@@ -29,7 +29,9 @@ def obtain(
     flags: EngineFlags | None,
     slow_images: int | None = None,
 ) -> MethodMaps:
-    """The maps of each method as they lie in ``folder``, made where they are missing; without ``flags`` a ``NoMapsError`` instead.
+    """The maps of each method as they lie in ``folder``, made where they are missing.
+
+    Without ``flags`` a ``NoMapsError`` instead.
 
     Where all are there no model is loaded. Methods that are not fast explain ``slow_images`` of the images (None: all).
     Raises ``DataError`` where no held-out image has a truth box.
@@ -45,9 +47,12 @@ def obtain(
 def obtain_validation(
     trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None
 ) -> tuple[list[Trained], MethodMaps]:
-    """The trainings with their validation images, and the maps there of the methods that are fast: thresholds are chosen on them.
+    """The trainings with their validation images, and the maps there of the methods that are fast.
 
-    No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the trainings' own.
+    Thresholds are chosen on them.
+
+    No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
+    trainings' own.
     """
     if any(run.other is not None for run in trained):
         return [], {}
@@ -90,5 +95,6 @@ def _absent(each: MapRequest) -> NoMapsError:
 
 def _lost(each: MapRequest) -> DataError:
     return DataError(
-        f"the maps in {each.array} were replaced by those of another run with other code: run it again when that one is done"
+        f"the maps in {each.array} were replaced by those of another run with "
+        "other code: run it again when that one is done"
     )

@@ -1,4 +1,7 @@
-"""The images of another data set for a finished training: those of patients that it has not seen, truth by shared findings."""
+"""The images of another data set for a finished training.
+
+Those of patients that it has not seen, truth by shared findings.
+"""
 
 import functools
 import hashlib
@@ -20,9 +23,9 @@ TRACED = "nih"
 def images(config: TrainConfig, other: TrainConfig) -> Dataset:
     """The test images of ``other`` for the training of ``config``, their truth under the names of the findings that it knows, too.
 
-    An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file name
-    where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts as
-    ``images_not_traced``. Raises ``LeakError`` when no image is left.
+    An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file
+    name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
+    as ``images_not_traced``. Raises ``LeakError`` when no image is left.
     """
     found, known = source.load(other, "test"), _known(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
@@ -37,7 +40,10 @@ def images(config: TrainConfig, other: TrainConfig) -> Dataset:
     shared = Shared(found, source.load(config, "test").findings, kept)
     counts = {"images_seen_in_training": len(found) - len(kept), "images_not_traced": patients.count("")}
     shared.describe |= {"trained_on": config.dataset, **counts}
-    sentence = "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known whose they are"
+    sentence = (
+        "%s: %d of %d images are of patients that the training on %s has seen and "
+        "are left out; of %d it is not known whose they are"
+    )
     level = logging.WARNING if counts["images_seen_in_training"] else logging.INFO
     log.log(
         level,

@@ -64,7 +64,10 @@ def built(word: str) -> Method | Prior | Truth:
 def request(
     trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
-    """What ``part``, which is ``built(word)``, owes: all boxed images, or ``slow_images`` of them where it is not fast."""
+    """What ``part``, which is ``built(word)``, owes.
+
+    All boxed images, or ``slow_images`` of them where it is not fast.
+    """
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)

@@ -35,7 +35,8 @@ class Trained:
     stated: str | None = None
     """The digest of the weights where a record states it and no checkpoint is to be read."""
     other: TrainConfig | None = None
-    """Another data set whose images are explained in place of the training's own; see ``benchmark.maps.other_dataset``."""
+    """Another data set whose images are explained in place of the training's own; see
+    ``benchmark.maps.other_dataset``."""
 
     @property
     def checkpoint(self) -> Path:
@@ -44,7 +45,10 @@ class Trained:
 
     @cached_property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights by name: the same weights, the same digest, however written."""
+        """First 16 hex digits of the SHA-256 of the weights by name.
+
+        The same weights, the same digest, however written.
+        """
         return digest_of(self.checkpoint) if self.stated is None else self.stated
 
     def model(self, device: str) -> Classifier:
@@ -62,7 +66,10 @@ class Trained:
 
     @cached_property
     def cases(self) -> list[Sample]:
-        """The images of the split by which a map can be scored: those with any truth box, or with a mask of the lungs."""
+        """The images of the split by which a map can be scored.
+
+        Those with any truth box, or with a mask of the lungs.
+        """
         return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
 
     @cached_property
@@ -73,7 +80,8 @@ class Trained:
         missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
         if missing:
             raise DataError(
-                f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; mend or remove them"
+                f"{len(missing)} images with a truth box or lungs cannot be "
+                f"decoded: {examples(missing)}; mend or remove them"
             )
         return found.images[[place[sample.image_id] for sample in self.cases]]
 

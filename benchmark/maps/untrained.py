@@ -10,7 +10,8 @@ from core.names import UNTRAINED
 
 WORD = UNTRAINED
 OTHER = 1_000_000
-"""Added to a training's seed: with its own, one would draw the very weights that the training began with and may still resemble."""
+"""Added to a training's seed: with its own, one would draw the very weights that the training began with and may still
+resemble."""
 METHOD = "gradcam"
 """What explains it: a method that has an answer for every network and pooling."""
 
@@ -18,7 +19,8 @@ METHOD = "gradcam"
 class Untrained(Trained):
     """The network of a training with random weights, not those that the training began with; its images are the same.
 
-    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not teach.
+    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not
+    teach.
     """
 
     @property

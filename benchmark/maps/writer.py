@@ -28,7 +28,10 @@ class Writer:
     peaks: list[tuple[float | None, ...]] = field(default_factory=list)
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
-        """Append the (n,K,h,w) raw maps of the next n images. Raises ``BadValueError`` when shape or grid change on the way."""
+        """Append the (n,K,h,w) raw maps of the next n images.
+
+        Raises ``BadValueError`` when shape or grid change on the way.
+        """
         shape = (maps.shape[-2], maps.shape[-1])
         if not self.peaks:
             self.shape, self.grid = shape, grid

@@ -1,8 +1,8 @@
 """Maps on pixels: what the protocols that are defined there ask of a picture, faster than a search at every threshold.
 
-``painted`` brings map and truth to 224×224 pixels. ``contours`` says what MaxBoxAcc's source would read off the contours at
-each score threshold: it has every contour followed once (``outlines``, compiled) or, where a large smooth map has few
-levels, searched level by level (``searched``, OpenCV). ``segment`` counts masks at many thresholds in one pass.
-``merging`` and ``filling`` (compiled) make the tree of all components, for ``tests.oracles.components``.
-Nothing here knows of cases or protocols.
+``painted`` brings map and truth to 224×224 pixels. ``contours`` says what MaxBoxAcc's source would read off the
+contours at each score threshold: it has every contour followed once (``outlines``, compiled) or, where a large smooth
+map has few levels, searched level by level (``searched``, OpenCV). ``segment`` counts masks at many thresholds in one
+pass. ``merging`` and ``filling`` (compiled) make the tree of all components, for ``tests.oracles.components``. Nothing
+here knows of cases or protocols.
 """

@@ -1,11 +1,13 @@
-"""What the original evaluator of Choe et al. reads off the contours at each score threshold, from one pass over the map.
+"""What the original evaluator of Choe et al.
 
-Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has the
-corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right and below,
-except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
+Reads off the contours at each score threshold, from one pass over the map.
 
-This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``) or
-searched (``searched``) are faster than the component tree of ``tests.oracles.components``, which is its oracle.
+Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has
+the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right
+and below, except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
+
+This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``)
+or searched (``searched``) are faster than the component tree of ``tests.oracles.components``, which is its oracle.
 """
 
 from functools import cached_property
@@ -37,7 +39,10 @@ def score_thresholds(step: float) -> FloatArray:
 
 
 def quantised(values: ArrayLike) -> NDArray[np.uint8]:
-    """(H,W) map in [0,1] -> floor(255·s), in the map's own precision. Raises ``BadValueError`` for another shape or range."""
+    """(H,W) map in [0,1] -> floor(255·s), in the map's own precision.
+
+    Raises ``BadValueError`` for another shape or range.
+    """
     array = np.asarray(values)
     if (
         array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1)

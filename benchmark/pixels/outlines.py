@@ -1,9 +1,9 @@
 """Contours of a quantised map over all levels, each one followed once: the compiled way for maps of few levels.
 
-A contour begins at its first pixel in raster order, a corner: what comes before it lies below the level. A walk stays what
-it is until the level reaches the lowest pixel on it, and the corners on it begin nothing of their own until then; a walk
-that comes to a pixel before its corner is no outer one and is given up. So the work is about the length of the different
-contours, which on heat maps and on noise is less than a component tree's.
+A contour begins at its first pixel in raster order, a corner: what comes before it lies below the level. A walk stays
+what it is until the level reaches the lowest pixel on it, and the corners on it begin nothing of their own until then;
+a walk that comes to a pixel before its corner is no outer one and is given up. So the work is about the length of the
+different contours, which on heat maps and on noise is less than a component tree's.
 """
 
 import numpy as np

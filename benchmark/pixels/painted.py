@@ -18,7 +18,10 @@ def painted(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -
 
 
 def scaled(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``benchmark.surface.min_max``; 0 everywhere for a flat one."""
+    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``benchmark.surface.min_max``.
+
+    0 everywhere for a flat one.
+    """
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 

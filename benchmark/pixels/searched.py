@@ -1,4 +1,6 @@
-"""Contours of a quantised map by a search at each level, with OpenCV: the cheaper way for few levels of a large smooth map.
+"""Contours of a quantised map by a search at each level, with OpenCV.
+
+The cheaper way for few levels of a large smooth map.
 
 The same contours as those of ``outlines``, which follows each one once whatever the number of levels but has to look
 at the whole map first. Each way is the other's oracle.
@@ -12,9 +14,11 @@ from numpy.typing import NDArray
 from benchmark.pixels.outlines import AREA, BOX, FIRST, START, STOP
 
 PER_LEVEL, PER_LEVEL_PIXEL, PER_CROSSING = 10.0, 1.4e-4, 0.06
-"""Microseconds of a search: of a level, of each of its pixels, of each place where two neighbours lie on both sides of a level."""
+"""Microseconds of a search: of a level, of each of its pixels, of each place where two neighbours lie on both sides of
+a level."""
 ONCE, PER_PIXEL = 13.0, 1e-3
-"""Microseconds of following contours and holes: before the first one, and of each pixel. Where contours are long it is always faster."""
+"""Microseconds of following contours and holes: before the first one, and of each pixel. Where contours are long it is
+always faster."""
 ROWS = 16
 """Rows in which crossings are counted."""
 

@@ -32,8 +32,8 @@ class Segmented:
 def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray) -> Segmented:
     """(h,w) map that is not flat, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
 
-    The map is painted on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source of
-    the protocol that uses it.
+    The map is painted on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source
+    of the protocol that uses it.
     """
     height, width = truth.shape
     picture = scaled(to_frame(min_max(values), (height, width), grid))

@@ -24,7 +24,8 @@ class Case:
     patient_id: str
     finding: str
     map: NDArray[np.floating[Any]] | None
-    """(h,w) heat map up to a positive factor, which scores never see; None where the method failed, nan or inf count as failed too."""
+    """(h,w) heat map up to a positive factor, which scores never see; None where the method failed, nan or inf count as
+    failed too."""
     grid: Grid | Alignment
     """Where the map's positions look, or the word ``conventional``."""
     frame: tuple[int, int]
@@ -38,7 +39,8 @@ class Case:
     reason: str = ""
     """Why ``map`` is None, where the caller knows."""
     training: int = 0
-    """Number of the training whose network made the map: thresholds from validation images hold within one training only."""
+    """Number of the training whose network made the map: thresholds from validation images hold within one training
+    only."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -119,7 +121,10 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
 
 
 def prepare(case: Case) -> tuple[Surface | None, str]:
-    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and the reason why it is a miss."""
+    """The surface of a case's map, min-max scaled over its positions to [0,1].
+
+    Or None and the reason why it is a miss.
+    """
     return case.ready
 
 

@@ -28,12 +28,13 @@ class CheXlocalize(Protocol):
 
     The map is painted on the frame and scaled to [0,1] there. The threshold, one of .2, .3 … .8, is chosen by mean IoU:
     ``cross-fitted`` by patient, on the ``validation`` split as the source does, or as ``oracle``, per finding and for
-    ``mask_iou@shared`` one for all; or it is .5 (``fixed``) or the map's own by ``otsu``, on 256 levels. ``mask_iou`` is the
-    mean over the cases where truth and prediction are both non-empty, so a flat or failed map is left out. ``mask_iou_all``
-    is the mean over those where either is: a miss or a false alarm counts as 0, and every map that is not flat is an alarm.
-    ``hit_rate``: the first maximum in row-major order lies in the truth. ``optimism`` is oracle − cross-fitted. Names end
-    in ``@box`` where boxes stand in for masks: the pixels whose centre lies in one; ``@shared`` comes last. Saporta et al.,
-    "Benchmarking saliency methods for chest X-ray interpretation", Nature Machine Intelligence 2022, Methods.
+    ``mask_iou@shared`` one for all; or it is .5 (``fixed``) or the map's own by ``otsu``, on 256 levels. ``mask_iou``
+    is the mean over the cases where truth and prediction are both non-empty, so a flat or failed map is left out.
+    ``mask_iou_all`` is the mean over those where either is: a miss or a false alarm counts as 0, and every map that is
+    not flat is an alarm. ``hit_rate``: the first maximum in row-major order lies in the truth. ``optimism`` is oracle −
+    cross-fitted. Names end in ``@box`` where boxes stand in for masks: the pixels whose centre lies in one; ``@shared``
+    comes last. Saporta et al., "Benchmarking saliency methods for chest X-ray interpretation", Nature Machine
+    Intelligence 2022, Methods.
     """
 
     name = "chexlocalize"

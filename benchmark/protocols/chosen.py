@@ -25,7 +25,10 @@ class At:
         self.way, self.known = way, known
 
     def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """A metric at this origin: (N,) what counts against (N,) ``whole``; its name says where findings share the threshold."""
+        """A metric at this origin: (N,) what counts against (N,) ``whole``.
+
+        Its name says where findings share the threshold.
+        """
         origin, suffix = self.way
         against = np.where(self.known, whole, 0.0)
         reason = UNCHOSEN if origin == VALIDATION else NOTHING
@@ -35,7 +38,8 @@ class At:
 def beside(levels: Mapping[Way, FloatArray], **columns: Mapping[Way, FloatArray]) -> dict[str, FloatArray]:
     """Columns of the other origins in a row, such as ``threshold_oracle``, ``iou_oracle`` and ``iou_oracle@shared``.
 
-    Those of ``validation`` are there, empty, also where there is no such case: all rows of a protocol have the same columns.
+    Those of ``validation`` are there, empty, also where there is no such case: all rows of a protocol have the same
+    columns.
     """
     told = {"threshold": levels, **columns}
     never = np.full(len(next(iter(levels.values()))), np.nan)

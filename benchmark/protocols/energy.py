@@ -19,8 +19,9 @@ class Energy(Protocol):
     The raw map is rectified at its positions and then interpolated; all integrals are exact. No threshold, no scaling:
     unlike elsewhere, where the map is zero matters. A map without anything above zero has no energy (0/0): it is left
     out of ``energy`` and counted in ``no_energy``. A constant positive one has the truth's share of the image. A failed
-    case has energy 0. ``energy_in_lungs``, where the data set has lung masks, is the share inside the lungs, of every image
-    that has them; ``no_energy_in_lungs`` counts those without any. Wang et al., "Score-CAM", CVPR Workshops 2020, section 4.3.
+    case has energy 0. ``energy_in_lungs``, where the data set has lung masks, is the share inside the lungs, of every
+    image that has them; ``no_energy_in_lungs`` counts those without any. Wang et al., "Score-CAM", CVPR Workshops 2020,
+    section 4.3.
     """
 
     name = "energy"
@@ -29,7 +30,10 @@ class Energy(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding; a row per case with truth or lungs."""
+        """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding.
+
+        A row per case with truth or lungs.
+        """
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
         ready = [_rectified(case) for case in kept]
         rows = [_row(case, *answer) for case, answer in zip(kept, ready, strict=True)]
@@ -54,7 +58,10 @@ def inside(on: Surface, boxes: ArrayLike) -> float:
 
 
 def inside_mask(on: Surface, mask: NDArray[np.bool_]) -> float:
-    """Share of the surface's integral over its frame that lies in the pixels of an (H,W) mask; nan where the whole is 0."""
+    """Share of the surface's integral over its frame that lies in the pixels of an (H,W) mask.
+
+    Nan where the whole is 0.
+    """
     cells = on.integrals(*(np.arange(side + 1) for side in on.frame))
     return _ratio(cells[mask].sum(), cells.sum())
 

@@ -31,12 +31,12 @@ class Locus(Protocol):
     """Share of cases whose one box has IoU > .3 with a truth box of the finding, mean over findings (``hit@iou.3``).
 
     A map is scaled to [0,1]; the component of the surface that holds the highest vertex gives the box, so truth selects
-    nothing. The threshold is the best of all in [0,1) for ``hit@iou.3``, exact and no grid's (the middle of the best range;
-    between ranges the larger mean IoU, then the lower): chosen on other patients (``cross-fitted``), on the validation
-    split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all (``fixed``: .5).
-    Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle − cross-fitted. ``anyhit@iou.3``
-    is the share of truth boxes that the box of any component hits, with ``boxes_per_case`` beside it: many boxes hit by
-    chance. A case without a box is a miss with IoU 0.
+    nothing. The threshold is the best of all in [0,1) for ``hit@iou.3``, exact and no grid's (the middle of the best
+    range; between ranges the larger mean IoU, then the lower): chosen on other patients (``cross-fitted``), on the
+    validation split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all
+    (``fixed``: .5). Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
+    cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits, with
+    ``boxes_per_case`` beside it: many boxes hit by chance. A case without a box is a miss with IoU 0.
     """
 
     name = "locus"

@@ -31,12 +31,12 @@ MAINS = {metric: f"optimism@{metric}" for metric in ("maxboxacc", "maxboxaccv2")
 class MaxBox(Protocol):
     """Share of cases with IoU >= δ: MaxBoxAcc (one box, δ = .5) and MaxBoxAccV2 (any box, mean over δ = .3, .5, .7).
 
-    At 224×224 pixels and 100 score thresholds, as the source counts (``contours``): the box of the contour with the largest
-    polygon area for MaxBoxAcc, the best of all contours, inner ones included, for V2, which has a threshold per δ. The
-    source takes one threshold for all classes, the one with most hits on the very cases: ``oracle`` of ``…@shared``; its figure
-    pools the cases, ours is the mean over findings at that threshold. Beside it one per finding, and each ``cross-fitted``
-    and from the ``validation`` split; ties: mean IoU, then the lowest. ``otsu``: of the 100 the one nearest to the map's own;
-    ``fixed``: .5. ``optimism@…`` is oracle − cross-fitted.
+    At 224×224 pixels and 100 score thresholds, as the source counts (``contours``): the box of the contour with the
+    largest polygon area for MaxBoxAcc, the best of all contours, inner ones included, for V2, which has a threshold per
+    δ. The source takes one threshold for all classes, the one with most hits on the very cases: ``oracle`` of
+    ``…@shared``; its figure pools the cases, ours is the mean over findings at that threshold. Beside it one per
+    finding, and each ``cross-fitted`` and from the ``validation`` split; ties: mean IoU, then the lowest. ``otsu``: of
+    the 100 the one nearest to the map's own; ``fixed``: .5. ``optimism@…`` is oracle − cross-fitted.
 
     A flat map keeps the source's answer, the box of the first pixel. The map is interpolated bilinearly on its grid,
     the source's is cubic. Choe et al., "Evaluating weakly supervised object localization methods right", CVPR 2020,
@@ -70,8 +70,11 @@ class MaxBox(Protocol):
 
 
 def sweep(
-    map: ArrayLike, truth: ArrayLike, step: float = STEP, contours: Literal["largest", "all"] = "largest"
-) -> FloatArray:  # noqa: A002
+    map: ArrayLike,  # noqa: A002
+    truth: ArrayLike,
+    step: float = STEP,
+    contours: Literal["largest", "all"] = "largest",
+) -> FloatArray:
     """(H,W) map in [0,1], (M,4) truth boxes in pixels of the map -> (T,) best IoU at the score thresholds i·step below 1.
 
     By the source's conventions, of the box of the contour with the largest polygon area or of ``all`` contours. Truth

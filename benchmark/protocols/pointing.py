@@ -29,7 +29,10 @@ class Pointing(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``pointing`` and ``pointing@15`` per finding; rows with the point and its distance to the nearest truth box."""
+        """``pointing`` and ``pointing@15`` per finding.
+
+        Rows with the point and its distance to the nearest truth box.
+        """
         kept = of_findings(cases, findings)
         rows = [_row(case) for case in kept]
         columns = [

@@ -26,7 +26,8 @@ class PxAP(Protocol):
 
     At 224×224 pixels, the map min-max scaled; truth pixels are the mask's, or where there is none those of the boxes.
     Records hold a share, ``pxap()`` gives per cent as the source does. A flat or failed map is 0 everywhere: it
-    finds nothing, and the value of nothing but such maps is the share of truth pixels. Choe et al., CVPR 2020, section 4.2.
+    finds nothing, and the value of nothing but such maps is the share of truth pixels. Choe et al., CVPR 2020, section
+    4.2.
     """
 
     name = "pxap"
@@ -58,8 +59,8 @@ class PxAP(Protocol):
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
     """(H,W) maps in [0,1] and (H,W) truth masks, one per map -> average precision over all their pixels, per cent.
 
-    Bins [i·step, (i+1)·step), one more for the score 1; precision and recall from the highest down, empty bins left out.
-    nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
+    Bins [i·step, (i+1)·step), one more for the score 1; precision and recall from the highest down, empty bins left
+    out. nan without a truth pixel. Raises ``BadValueError`` for a map outside [0,1] or a mask of another shape.
 
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
@@ -83,7 +84,10 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: Float
 
 
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:
-    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall; nan without truth."""
+    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall.
+
+    Nan without truth.
+    """
     false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
     above, there = false + true, true[..., -1:]
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)

@@ -29,12 +29,12 @@ MAIN = "hit@iou.3"
 class Seed(Protocol):
     """Boxes of all components of {map > min(factor · mean, high)}, for a map scaled to [0,1].
 
-    Per case the largest IoU of any box with any truth box, and the union's IoBB: the share of the boxes' union that lies
-    in the union of the truth boxes. Shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean IoU and
-    IoBB. Factor 1.95 and high .6 are ``fixed``; of the 7×7 grid around them that with most cases at IoU ≥ .3 is chosen
-    ``cross-fitted`` by patient, on the ``validation`` split and as ``oracle``, per finding; ``hit@iou.3@shared``: one for all
-    findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface over the frame. A case without a box has
-    IoU 0 and no IoBB (0/0).
+    Per case the largest IoU of any box with any truth box, and the union's IoBB: the share of the boxes' union that
+    lies in the union of the truth boxes. Shares of cases at ≥ .1 .2 .25 .3 .4 .5, the share without any overlap, mean
+    IoU and IoBB. Factor 1.95 and high .6 are ``fixed``; of the 7×7 grid around them that with most cases at IoU ≥ .3 is
+    chosen ``cross-fitted`` by patient, on the ``validation`` split and as ``oracle``, per finding;
+    ``hit@iou.3@shared``: one for all findings. ``optimism`` is oracle − cross-fitted. The mean is that of the surface
+    over the frame. A case without a box has IoU 0 and no IoBB (0/0).
     """
 
     name = "seed"
@@ -44,7 +44,10 @@ class Seed(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin; a row per case, ``fixed``."""
+        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin.
+
+        A row per case, ``fixed``.
+        """
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
         seen, who = Seen(kept), whose(kept)
         fixed: Chosen = {("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64)}
@@ -81,7 +84,10 @@ class Seen:
 
 
 def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(N,L) the distinct thresholds of each case, and (N,R) which of them each rule takes; nan where no rule does or there is no map."""
+    """(N,L) the distinct thresholds of each case, and (N,R) which of them each rule takes.
+
+    Nan where no rule does or there is no map.
+    """
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
     mean = np.array([np.nan if on is None else on.mean for on in surfaces]).reshape(-1, 1)
     every = np.concatenate([mean * factor, mean * 0 + high], 1)

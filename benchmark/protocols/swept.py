@@ -76,7 +76,10 @@ def _curves(case: Case) -> _Curves:
 
 
 def _otsu(values: NDArray[np.float32]) -> int:
-    """The place of the score threshold whose integer level is nearest to the map's own by Otsu's rule; the lowest of equal ones."""
+    """The place of the score threshold whose integer level is nearest to the map's own by Otsu's rule.
+
+    The lowest of equal ones.
+    """
     image = source.quantised(values)
     own, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
     return int(np.abs(source.levels(image, STEP) - own).argmin())

@@ -65,7 +65,9 @@ class Wang(Protocol):
 
 
 def count(found: Boxes, truth: Truth) -> FloatArray:
-    """Boxes of N cases, those of all levels pooled -> (2,N,12): localized truth boxes, and false boxes, at each IoU, then IoBB threshold.
+    """Boxes of N cases, those of all levels pooled -> (2,N,12).
+
+    Localized truth boxes, and false boxes, at each IoU, then IoBB threshold.
 
     >>> one = np.zeros(1, dtype=np.int64)
     >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), Truth.of([np.array([[0, 0, 4, 2.0]])]))[:, 0, :7].tolist()

@@ -1,7 +1,8 @@
 """Rows per case behind the records, for a user's own statistics.
 
 Those of the main protocol are packed with the records: ``pandas.read_parquet("results/phantom/cases.parquet")`` is one
-table. Those of other protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
+table. Those of other protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per
+record.
 """
 
 from collections.abc import Collection, Mapping, Sequence

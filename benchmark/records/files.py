@@ -59,7 +59,10 @@ def content(file: Path | str, mend: str = MEND) -> Any:
 
 
 def parse(stated: Any, file: Path | str, mend: str = MEND) -> Record:
-    """The record that is ``stated`` in a file, at any schema version. Raises ``DataError``, which ends with how to ``mend`` it."""
+    """The record that is ``stated`` in a file, at any schema version.
+
+    Raises ``DataError``, which ends with how to ``mend`` it.
+    """
     if not isinstance(stated, dict):
         raise DataError(f"the record {file} is no JSON object: {mend}")
     fields = {name: value for name, value in stated.items() if name != "key"}

@@ -22,7 +22,10 @@ def at_work(folder: Path | str) -> Path:
 
 
 def loose(folder: Path | str) -> list[Path]:
-    """The JSON files of the records at work, sorted by name; those of an earlier layout inside ``folder`` among them."""
+    """The JSON files of the records at work, sorted by name.
+
+    Those of an earlier layout inside ``folder`` among them.
+    """
     places = dict.fromkeys((at_work(folder), Path(folder) / "records", Path(folder)))
     files = [
         file for place in places for file in place.glob("[!.]*.json")

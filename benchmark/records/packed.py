@@ -1,7 +1,7 @@
 """Records packed: all of a suite in two Parquet files, ``records.parquet`` (a row per score) and ``cells.parquet`` (per record).
 
-``pandas.read_parquet("results/phantom/records.parquet")`` is the long view: what a score is of, its value, interval and n.
-A record without scores has one row there, with its status and reason and no metric.
+``pandas.read_parquet("results/phantom/records.parquet")`` is the long view: what a score is of, its value, interval and
+n. A record without scores has one row there, with its status and reason and no metric.
 """
 
 import gc
@@ -46,10 +46,12 @@ ABOUT = ("key", "name", "status", "source", "record")
 
 
 def write(records: Sequence[Record], folder: Path) -> None:
-    """Pack ``records``, in the order of their file names, into ``folder``; a file whose content is there already is not touched.
+    """Pack ``records``, in the order of their file names, into ``folder``.
 
-    ``cells.parquet`` is written first: a record is what has a row there, and one at work counts before its packed state.
-    Raises ``WriteError`` when the disk refuses.
+    A file whose content is there already is not touched.
+
+    ``cells.parquet`` is written first: a record is what has a row there, and one at work counts before its packed
+    state. Raises ``WriteError`` when the disk refuses.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
     rows = [(record.key, name, record.status, record.source, _about(record)) for name, record in named]
@@ -58,7 +60,9 @@ def write(records: Sequence[Record], folder: Path) -> None:
 
 
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
-    """Name -> packed record, sorted; nothing where none is packed. With ``metric`` the scores of that one alone, and no strata.
+    """Name -> packed record, sorted; nothing where none is packed.
+
+    With ``metric`` the scores of that one alone, and no strata.
 
     Raises ``DataError`` for a broken file.
     """
@@ -92,7 +96,10 @@ def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None,
 
 
 def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically where ``file`` does not hold it already: Parquet names its writer, so bytes alone may differ."""
+    """Write a table atomically where ``file`` does not hold it already.
+
+    Parquet names its writer, so bytes alone may differ.
+    """
     if file.is_file():
         try:
             if parquet.read_table(file).equals(content):
@@ -158,7 +165,10 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
-    """Key of a record -> its scores. Half a million objects at once: Python's search for cycles would take as long again."""
+    """Key of a record -> its scores. Half a million objects at once.
+
+    Python's search for cycles would take as long again.
+    """
     out: dict[str, Groups] = {}
     collects = gc.isenabled()
     gc.disable()
@@ -175,7 +185,10 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
 
 def _score(fields: dict[str, Any]) -> Score:
-    """``Score(**fields)`` for fields that a score had when it was packed: a third of the time of looking at them again."""
+    """``Score(**fields)`` for fields that a score had when it was packed.
+
+    A third of the time of looking at them again.
+    """
     score = Score.__new__(Score)
     object.__setattr__(score, "__dict__", fields)
     for name, value in PYDANTIC.items():

@@ -32,7 +32,8 @@ class Score(_Frozen):
     value: float | None = None
     """None where it is undefined (0/0), which is never 0."""
     low: float | None = None
-    """Lower end of the 95 % interval; None for fewer than 10 patients and for what has no interval at all (see ``statistics.optimism``)."""
+    """Lower end of the 95 % interval; None for fewer than 10 patients and for what has no interval at all (see
+    ``statistics.optimism``)."""
     high: float | None = None
     """Upper end of the 95 % interval."""
     n: int = 0
@@ -84,7 +85,10 @@ class Reference(_Frozen):
 
 
 class Cell(_Frozen):
-    """dataset × split × model × method × protocol: everything that decides the numbers. Its hash is the record's key."""
+    """dataset × split × model × method × protocol: everything that decides the numbers.
+
+    Its hash is the record's key.
+    """
 
     dataset: str
     partition: str = ""
@@ -141,7 +145,8 @@ class Record(_Frozen):
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
     training: Provenance | None = None
-    """How the networks were trained; None where that was not recorded, as before these were, or where there is no network."""
+    """How the networks were trained; None where that was not recorded, as before these were, or where there is no
+    network."""
     scoring: Provenance | None = None
     """How they were explained and scored."""
     fingerprint: str = ""

@@ -24,7 +24,10 @@ def load(folder: Path | str) -> list[Record]:
 
 
 def brief(folder: Path | str, metric: str) -> list[Record]:
-    """The same without strata and with the scores of one ``metric`` alone: all that an index shows, in a fraction of the time."""
+    """The same without strata and with the scores of one ``metric`` alone.
+
+    All that an index shows, in a fraction of the time.
+    """
     return [
         record.model_copy(update={"strata": (), "scores": _of(record, metric)}) for record in _all(Path(folder), metric)
     ]

@@ -20,7 +20,8 @@ class Column:
     heading: str
     cell: Callable[[Record], str]
     kind: Literal["", "model", "varying", "optional"] = ""
-    """``model``: names the network. ``varying``: so too, left out where all rows agree. ``optional``: left out where no row has it."""
+    """``model``: names the network. ``varying``: so too, left out where all rows agree. ``optional``: left out where no
+    row has it."""
     pick: Callable[[Record], Score | None] | None = None
     """The score behind the words, where there is one: what ``leaderboard.csv`` states as numbers."""
     counts: bool = False
@@ -80,7 +81,10 @@ def with_common_n(
 
 
 def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
-    """A row per record, in their order; baselines that are equal for several networks stand once, with ``any`` for their names."""
+    """A row per record, in their order.
+
+    Baselines that are equal for several networks stand once, with ``any`` for their names.
+    """
     rows = _merged([tuple(column.cell(record) for column in columns) for record in records], columns, records)
     kept = [i for i, column in enumerate(columns) if _says(column.kind, [row[i] for row in rows])]
     return Table(

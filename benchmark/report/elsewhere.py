@@ -1,4 +1,7 @@
-"""Numbers that others have published, in tables of their own: each row keeps its own images and is compared with nothing."""
+"""Numbers that others have published, in tables of their own.
+
+Each row keeps its own images and is compared with nothing.
+"""
 
 from collections.abc import Sequence
 

@@ -44,7 +44,8 @@ SHORT = (
 def main(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
     """One row per model and method of a data set; None where nothing was scored.
 
-    With ``images``, the table of the slow methods: all methods on the part of so many images that the slow ones explain.
+    With ``images``, the table of the slow methods: all methods on the part of so many images that the slow ones
+    explain.
     """
     every = standing.ranked(select.board(records, dataset, images))
     if not every:

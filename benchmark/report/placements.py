@@ -23,7 +23,10 @@ def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
     )
     if not every:
         return []
-    told = "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of the side."
+    told = (
+        "Gain: aligned − conventional, paired by patient. Shift: how far the "
+        "conventional placement is off, in shares of the side."
+    )
     intro = f"{told}\n{rests_on(every, 'cross-fitted by patient, per finding, each placement for itself')}"
     rows = [
         _summary([r for r in every if select.model_of(r) == model])

@@ -45,7 +45,10 @@ class Ranking:
 
 
 def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
-    """One for all images and one for each part that slow methods explain; none where fewer than two methods share two findings."""
+    """One for all images and one for each part that slow methods explain.
+
+    None where fewer than two methods share two findings.
+    """
     found = [_ranking(records, dataset, images) for images in (None, *select.parts(records, dataset))]
     return [ranking for ranking in found if ranking is not None]
 
@@ -88,7 +91,10 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
     values = f"Ranks by {MAIN} within each finding, averaged over {len(ranking.findings)} findings. "
     values += f"Values are means over {len(ranking.networks)} networks ({', '.join(ranking.networks)})."
     missing = f" Left out, for not every network has them: {', '.join(ranking.absent)}." if ranking.absent else ""
-    tests = f"Friedman: chi² {statistic:.1f}, p {p:.2g}; critical difference of average ranks (Nemenyi, 5 %): {critical:.2f}."
+    tests = (
+        f"Friedman: chi² {statistic:.1f}, p {p:.2g}; critical difference of "
+        f"average ranks (Nemenyi, 5 %): {critical:.2f}."
+    )
     return f"{rests_on(ranking.records, THRESHOLDS)}\n{values}{missing}\n{tests} {CAUTION}"
 
 

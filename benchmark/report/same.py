@@ -1,14 +1,17 @@
 """Which methods give the same map by construction, so that nobody takes one figure twice for news."""
 
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
-"""Poolings whose gradients sum to the classifier's weights: under them Grad-CAM's weights are those of CAM up to one factor."""
+"""Poolings whose gradients sum to the classifier's weights: under them Grad-CAM's weights are those of CAM up to one
+factor."""
 
 
 def same_as(method: str, pooling: str) -> str:
-    """The method whose map this one is, up to a positive factor, under a pooling's word and a linear head; else nothing.
+    """The method whose map this one is, up to a positive factor, under a pooling's word and a linear head.
 
-    ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is CAM
-    and X-Grad-CAM is Grad-CAM too.
+    Else nothing.
+
+    ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
+    CAM and X-Grad-CAM is Grad-CAM too.
 
     >>> same_as("gradcam", "LSE:gamma=5"), same_as("hirescam", "AVG"), same_as("hirescam", "LSE")
     ('cam, rectified', 'cam', '')

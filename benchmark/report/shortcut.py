@@ -25,13 +25,19 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
     told = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
     first = tabulated(
         f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
-        f"{told} The same test patients each time; intervals and changes paired by patient.\n{rests_on(judged, 'none')}",
+        (
+            f"{told} The same test patients each time; intervals and changes "
+            f"paired by patient.\n{rests_on(judged, 'none')}"
+        ),
         _auroc(),
         judged,
     )
     second = tabulated(
         f"{dataset}: shortcut, where the maps of {names} look",
-        f"{told} Images with both: share of peaks, and mean share of the positive integral, inside the token's and the finding's boxes.\n"
+        (
+            f"{told} Images with both: share of peaks, and mean share of the positive "
+            "integral, inside the token's and the finding's boxes.\n"
+        )
         + rests_on(looked, "none"),
         [
             *NAMES,

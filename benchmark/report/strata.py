@@ -21,7 +21,10 @@ ABOUT = (
 
 
 def strata(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column by size of the box, view, sex, age, company and the classifier's answer; None where no record has strata."""
+    """The main column by size of the box, view, sex, age, company and the classifier's answer.
+
+    None where no record has strata.
+    """
     every = [r for r in select.board(records, dataset) if r.strata]
     rows = worth_reading(every)
     groups = dict.fromkeys((s.variable, s.group) for r in every for s in r.strata)

@@ -19,7 +19,10 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
         "wang",
         f"wang, T({word})",
         "fixed: 60 and 180 of 255, both levels' boxes pooled",
-        "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all findings.",
+        (
+            "Mean over findings. Acc: share of truth boxes localized; AFP: false "
+            "boxes of a finding per truth box of all findings."
+        ),
         (
             *(optional(score(metric, heading=heading)) for heading, metric in pairs),
             count("acc@iou.1", heading="n boxes"),

@@ -101,7 +101,10 @@ def latex(table: Table, label: str, caption: str = "") -> str:
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """The table with the ``columns`` alone that it has, by their headings with or without ``[95 %]``; the first eight where it has none."""
+    """The table with the ``columns`` alone that it has, by their headings with or without ``[95 %]``.
+
+    The first eight where it has none.
+    """
     plain = [heading.removesuffix(" [95 %]") for heading in table.header]
     kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
     header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))

@@ -34,7 +34,8 @@ def write(
     ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show: ``ranks.svg`` (critical
     differences) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables,
     ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``. Raises
-    ``core.errors.DataError`` for a broken record and ``BadValueError`` for a column that no table has; nothing is written then.
+    ``core.errors.DataError`` for a broken record and ``BadValueError`` for a column that no table has; nothing is
+    written then.
     """
     folder = Path(folder)
     records = _given(folder, records)

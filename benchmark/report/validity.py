@@ -21,7 +21,10 @@ THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the checks say, check by check; nothing for a suite without one. A check without tables of its own has the plain one."""
+    """What the checks say, check by check; nothing for a suite without one.
+
+    A check without tables of its own has the plain one.
+    """
     own: dict[str, Callable[[Sequence[Record], str], list[Table]]] = {
         "randomised": randomised, "shortcut": shortcut.shortcut, "alignment": placements.alignment, "conventions": placements.conventions,
     }  # fmt: skip
@@ -38,7 +41,10 @@ def plain(check: str, records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def randomised(records: Sequence[Record], dataset: str) -> list[Table]:
-    """Per sequence of parts (backbones that are built alike): the correlations, then the hits, step by step from the head down."""
+    """Per sequence of parts (backbones that are built alike).
+
+    The correlations, then the hits, step by step from the head down.
+    """
     every = select.of_check(records, dataset, "randomised")
     kinds = filter(None, dict.fromkeys(map(_parts, every)))
     return [table for parts in kinds for table in _steps([r for r in every if _parts(r) == parts], parts, dataset)]

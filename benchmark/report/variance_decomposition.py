@@ -11,7 +11,10 @@ from core.types import FloatArray
 
 @dataclass(frozen=True)
 class Spread:
-    """A two-way table of scores taken apart: squares around the grand mean, which add up to 1; 0 each where all are equal."""
+    """A two-way table of scores taken apart: squares around the grand mean, which add up to 1.
+
+    0 each where all are equal.
+    """
 
     methods: float
     """Share of the squares between the rows' means."""
@@ -22,7 +25,8 @@ class Spread:
     over_methods: float
     """Largest − smallest score within the first column: the difference between methods as one convention shows it."""
     over_conventions: float
-    """Largest − smallest score within a row, the mean over rows: how far one method's score moves with the convention."""
+    """Largest − smallest score within a row, the mean over rows: how far one method's score moves with the
+    convention."""
     flips: int
     """Pairs of methods whose order in the first column is reversed in another one."""
     pairs: int

@@ -8,7 +8,9 @@ from core.errors import NotAvailableError
 
 
 def run(config: TrainConfig, typed: Set[str]) -> Path:
-    """Run or go on with the search of ``config.search``, whose trials all have the flags that a user ``typed``; its folder.
+    """Run or go on with the search of ``config.search``, whose trials all have the flags that a user ``typed``.
+
+    Its folder.
 
     There lie ``trials.csv`` and ``trials.md``, ``config.yaml`` of the best trial, which ``--config`` takes, and a run
     folder per trial. Raises ``core.errors`` types: a wrong search file, no Optuna, no trial that came to an end.

@@ -50,7 +50,8 @@ class Plan(pydantic.BaseModel):
     flags: dict[str, Any] = {}
     """Flags of main.py that all trials share."""
     space: Annotated[dict[str, Span | list[Any]], pydantic.Field(min_length=1)]
-    """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` is an option of a word."""
+    """Flag -> ``{low: , high: }`` with ``log: true`` or ``step: ``, or a list of values. ``augment.rotation`` is an
+    option of a word."""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -70,7 +71,8 @@ def read(path: Path) -> Plan:
     for name in (*plan.flags, *(word.split(".")[0] for word in plan.space)):
         if name not in FLAGS:
             raise BadValueError(
-                f"the search {path} has the unknown flag {name!r}: {hint(name, FLAGS)}python main.py --help lists all of them"
+                f"the search {path} has the unknown flag {name!r}: "
+                f"{hint(name, FLAGS)}python main.py --help lists all of them"
             )
     if both := sorted(set(plan.flags) & set(plan.space)):
         raise BadValueError(f"the search {path} has {', '.join(both)} in flags and in space: leave one of them out")

@@ -1,4 +1,7 @@
-"""What may be tried of a flag: a range of numbers, or a list of values; both held against the flag's own type and limits."""
+"""What may be tried of a flag: a range of numbers, or a list of values.
+
+Both held against the flag's own type and limits.
+"""
 
 from typing import Any, get_args, get_type_hints
 

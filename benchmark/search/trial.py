@@ -42,7 +42,9 @@ class Pruning(lightning.Callback):
 
 
 def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder: Path) -> float:
-    """The value of ``trial``, whose weights lie in ``folder/trial-<number>``; one that is tried again goes on where it was killed.
+    """The value of ``trial``, whose weights lie in ``folder/trial-<number>``.
+
+    One that is tried again goes on where it was killed.
 
     No trial sees a test image.
 

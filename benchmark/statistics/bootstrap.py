@@ -52,7 +52,10 @@ class Resampled:
         return cls(*(np.stack([getattr(one, side.name) for one in each], -1) for side in fields(cls)))
 
     def __sub__(self, other: "Resampled") -> "Resampled":
-        """Differences of numbers on the same patients and resamples: paired. What only float32 rounds apart is equal."""
+        """Differences of numbers on the same patients and resamples: paired.
+
+        What only float32 rounds apart is equal.
+        """
         value, samples = self.value - other.value, self.samples - other.samples
         rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
         samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
@@ -95,7 +98,8 @@ def resample(sums: Sums, seed: int = 0) -> Resampled:
 def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
     """(P,F,M) sums -> (F,): ``resample(sums, seed).over(function)`` finding by finding, in a fraction of the memory.
 
-    ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision …
+    ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision
+    …
     """
     single = (Sums(sums.part[:, [f]], sums.whole[:, [f]]) for f in range(sums.part.shape[1]))
     return Resampled.joined([resample(one, seed).over(function)[0] for one in single])

@@ -1,6 +1,7 @@
 """Groups: a word per case that says which group it is in, and the same columns within one group.
 
-Words are pure functions of what the truth, the data set's ``meta`` and the classifier say; "" is unknown and in no group.
+Words are pure functions of what the truth, the data set's ``meta`` and the classifier say; "" is unknown and in no
+group.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,8 +1,8 @@
 """95 % intervals from resamples: percentile, and bias-corrected and accelerated (BCa).
 
-Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the bootstrap",
-1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median bias of the
-resamples and a, from the jackknife by patient, how the standard error changes with the value.
+Efron, "Better bootstrap confidence intervals", JASA 82 (1987); Efron and Tibshirani, "An introduction to the
+bootstrap", 1993, equations 14.9 to 14.15: percentiles at Φ(z0 + (z0 + z)/(1 − a(z0 + z))), where z0 measures the median
+bias of the resamples and a, from the jackknife by patient, how the standard error changes with the value.
 
 How often the 95 % interval of a share holds the truth (10,000 simulations each, shares .2 to .8, 1 to 5 images per
 patient, correlation 1/4), in per cent by the number of patients:
@@ -39,8 +39,8 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
     """Numbers of shape ``...`` -> (...,2) lower and upper end; nan below 10 patients and where nothing is defined.
 
     Resamples in which a number is undefined are left out. Where all resamples agree (every case a hit) both ends are
-    the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own resamples has no
-    interval: its bias is larger than its spread. So every interval that there is holds its value.
+    the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own
+    resamples has no interval: its bias is larger than its spread. So every interval that there is holds its value.
     """
     shape, count = of.value.shape, of.value.size
     samples = np.sort(np.moveaxis(of.samples, 0, -1).reshape(count, -1), axis=-1)  # nan last
@@ -57,8 +57,8 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
 def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:
     """(F,) shares that are exactly 0 or 1, of (F,) patients -> (F,2): the binomial bound that the bootstrap cannot see.
 
-    Clopper and Pearson (1934): none of n patients leaves an upper end of 1 − .025^(1/n). Other shares, and those of fewer
-    than 10 patients, give nan.
+    Clopper and Pearson (1934): none of n patients leaves an upper end of 1 − .025^(1/n). Other shares, and those of
+    fewer than 10 patients, give nan.
 
     >>> exact(np.array([0.0, 1.0, 0.5]), np.array([11, 11, 11])).round(3).tolist()
     [[0.0, 0.285], [0.715, 1.0], [nan, nan]]

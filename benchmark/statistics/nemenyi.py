@@ -46,7 +46,9 @@ class Diagram:
 
 
 def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
-    """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data; equal ranks in the given order.
+    """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data.
+
+    Equal ranks in the given order.
 
     Raises ``BadValueError`` for fewer than two methods or findings.
     """

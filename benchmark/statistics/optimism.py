@@ -1,10 +1,10 @@
 """The oracle beside the cross-fitted figure: what choosing a threshold on the very truth gains.
 
-What has an interval: the oracle of one finding, where each resample chooses its own threshold. With 120 patients it holds
-the best threshold's true share in 90 to 97 % of runs, so read it with care. The mean of eight such maxima holds it in
-44 %: a resample's maximum is biased upwards in every finding at once, and the mean does not average that away. An interval
-of the difference from the cross-fitted figure holds the expected difference in 75 % (150 simulations each). Neither
-has an interval; nor has an oracle whose threshold is shared, or was chosen for another metric.
+What has an interval: the oracle of one finding, where each resample chooses its own threshold. With 120 patients it
+holds the best threshold's true share in 90 to 97 % of runs, so read it with care. The mean of eight such maxima holds
+it in 44 %: a resample's maximum is biased upwards in every finding at once, and the mean does not average that away. An
+interval of the difference from the cross-fitted figure holds the expected difference in 75 % (150 simulations each).
+Neither has an interval; nor has an oracle whose threshold is shared, or was chosen for another metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,8 @@ def scores_with_optimism(
 ) -> list[Score]:
     """Scores of the ``columns`` per finding of ``names``, with the difference of each main metric.
 
-    ``mains``: metric -> what its difference is called. ``votes``: metric -> what its oracle chooses by in each resample.
+    ``mains``: metric -> what its difference is called. ``votes``: metric -> what its oracle chooses by in each
+    resample.
     """
     found = estimate(columns, who, names, seed)
     again = (

@@ -30,7 +30,8 @@ class Comparison:
     difference: float | None
     """First − second; for ``mean`` over the findings that both have."""
     low: float | None
-    """Lower end of the difference's 95 % interval (BCa, the same resamples of patients for both); None below 10 patients."""
+    """Lower end of the difference's 95 % interval (BCa, the same resamples of patients for both); None below 10
+    patients."""
     high: float | None
     p: float | None
     """Sign-flip test by patient, two-sided."""
@@ -48,12 +49,14 @@ def compare(
 ) -> list[Comparison]:
     """Columns of two cells over the same N cases, in the same order -> one comparison per metric and finding, then ``mean``.
 
-    (N,) ``findings`` and ``patients`` are the cases'. Thresholds are held fixed. ``BadValueError``: other columns or cases.
+    (N,) ``findings`` and ``patients`` are the cases'. Thresholds are held fixed. ``BadValueError``: other columns or
+    cases.
     """
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
     if heads[0] != heads[1] or not first or not len(findings):
         raise BadValueError(
-            f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} cases: give the same columns of the same cases"
+            f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} "
+            "cases: give the same columns of the same cases"
         )
     one, two = (sums(columns, findings, patients, names) for columns in (first, second))
     values = _table(one, two, seed)

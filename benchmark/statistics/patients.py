@@ -1,7 +1,7 @@
 """Cases summed by patient: what is drawn, left out or flipped is a patient, never an image.
 
-Images of one patient resemble each other. Every number of a table is a ratio of sums over cases (hits / cases, localized
-boxes / truth boxes), so a sum per patient is all that a resample, a jackknife or a sign flip has to know.
+Images of one patient resemble each other. Every number of a table is a ratio of sums over cases (hits / cases,
+localized boxes / truth boxes), so a sum per patient is all that a resample, a jackknife or a sign flip has to know.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """P patients × F findings × M columns (metrics, thresholds, cells …): what counts, and what it is counted against."""
+    """P patients × F findings × M columns (metrics, thresholds, cells …).
+
+    What counts, and what it is counted against.
+    """
 
     part: FloatArray
     """(P,F,M)."""

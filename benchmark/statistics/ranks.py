@@ -13,7 +13,9 @@ from core.types import FloatArray
 
 
 def ranks(values: ArrayLike) -> FloatArray:
-    """(K,...) values of K methods -> (K,...) ranks along the first axis, 1 for the highest; equals share their mean rank.
+    """(K,...) values of K methods -> (K,...) ranks along the first axis, 1 for the highest.
+
+    Equals share their mean rank.
 
     >>> ranks([0.9, 0.5, 0.9, 0.1]).tolist()
     [1.5, 3.0, 1.5, 4.0]
@@ -38,7 +40,10 @@ def complete(values: ArrayLike) -> FloatArray:
 
 
 def average_ranks(values: ArrayLike) -> FloatArray:
-    """(K,F) values of K methods in F findings -> (K,) mean rank, 1 is best; findings that a method lacks are left out."""
+    """(K,F) values of K methods in F findings -> (K,) mean rank, 1 is best.
+
+    Findings that a method lacks are left out.
+    """
     return ranks(complete(values)).mean(1)
 
 

@@ -25,8 +25,8 @@ EXACT = 13
 def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     """(P,F,M) sums of the same patients -> (F+1,M) two-sided p: per finding, then of the mean over findings.
 
-    A patient is swapped in all findings at once. Patients on whom the two agree have no say; where at most 13 differ the
-    test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
+    A patient is swapped in all findings at once. Patients on whom the two agree have no say; where at most 13 differ
+    the test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
     Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
     """
     if first.part.shape != second.part.shape:

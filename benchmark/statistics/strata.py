@@ -1,16 +1,18 @@
 """Strata: how well a method localizes small and large findings, in each view, sex and age, alone and in company, known or missed.
 
-=======  ========================  ======================================================================================
+=======  ========================
+======================================================================================
 size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
 view     AP, PA … (as published)   ``Sample.meta["view"]``
 sex      F, M … (as published)     ``Sample.meta["sex"]``
 age      0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
 company  single, co-occurring      how many findings of the task the image has, by label or truth box
 answer   wrong, right              whether the logit of the case's finding reaches its cut-off
-=======  ========================  ======================================================================================
+=======  ========================
+======================================================================================
 
-The cut-off of an answer is the one of the largest Youden's J on the validation images of the very training that explains
-the test image. Where those do not give one the answer is unknown, and what is unknown is in no group.
+The cut-off of an answer is the one of the largest Youden's J on the validation images of the very training that
+explains the test image. Where those do not give one the answer is unknown, and what is unknown is in no group.
 
 Groups differ in their findings (every nodule is small, every enlarged heart large): compare within a finding first.
 """
@@ -34,7 +36,8 @@ from core.types import FloatArray, Sample
 CaseWords = Mapping[tuple[str, str], str]
 """(image, finding) -> the group of a case; a case of unknown group is not in it."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``locus``'s rows that are scored within groups. Of all but the main one only the mean is kept: records stay small."""
+"""Columns of ``locus``'s rows that are scored within groups. Of all but the main one only the mean is kept: records
+stay small."""
 
 
 def words(
@@ -101,8 +104,8 @@ def scores(
 ) -> tuple[Stratum, ...]:
     """``locus``'s rows per case and ``words`` -> per variable and group ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean).
 
-    All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A finding
-    without cases in a group has no score there, a number of fewer than 10 patients no interval.
+    All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A
+    finding without cases in a group has no score there, a number of fewer than 10 patients no interval.
     """
     columns = [
         Column(m, o, np.array([row[m] for row in rows], dtype=np.float64), np.ones(len(rows)))

@@ -14,7 +14,8 @@ from benchmark.statistics.who import Who
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@")
-"""With what the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
+"""With what the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial
+bound."""
 NOTHING = "nothing to divide by"
 """Why there is no value, usually."""
 

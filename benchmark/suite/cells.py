@@ -16,7 +16,10 @@ from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRAN
 
 
 def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
-    """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines; of a check's suite those it names."""
+    """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines.
+
+    Of a check's suite those it names.
+    """
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
         return [word for word in asked if word not in UNRANKED or word in (*suite.words, *extra)]

@@ -20,7 +20,10 @@ METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Scores per finding and mean from held-out predictions: columns ``boxed``, ``label_F`` and ``logit_F`` per finding F."""
+    """Scores per finding and mean from held-out predictions.
+
+    Columns ``boxed``, ``label_F`` and ``logit_F`` per finding F.
+    """
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():

@@ -1,4 +1,7 @@
-"""The records of a suite when its cells are done: strangers go, those that follow from others are made, all are packed."""
+"""The records of a suite when its cells are done.
+
+Strangers go, those that follow from others are made, all are packed.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -16,7 +19,9 @@ log = logging.getLogger(__name__)
 def finalize(
     suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], place: Path, changed: bool
 ) -> list[Record]:
-    """What the folder ``place``, whose records are ``records_now``, holds at last, packed there; ``planned`` are the suite's cells.
+    """What the folder ``place``, whose records are ``records_now``, holds at last, packed there.
+
+    ``planned`` are the suite's cells.
 
     Paired records are made again where ``changed`` says that there are new records. Raises ``DataError`` for broken
     per-case rows, ``WriteError`` when the disk refuses.

@@ -1,7 +1,7 @@
 """The records of protocol ``paired``: how the methods of a model stand against each other and against ``prior``.
 
-They follow from the per-case rows of ``locus`` alone, on the aligned grid, on all boxed images and on the part that slow
-methods explain: nothing is run for them, and the same rows give the same bytes.
+They follow from the per-case rows of ``locus`` alone, on the aligned grid, on all boxed images and on the part that
+slow methods explain: nothing is run for them, and the same rows give the same bytes.
 
 ``p_first``      probability of being first by ``hit@iou.3`` among the methods of the model, in resamples of patients;
                  methods that are equal in a resample share it. None for baselines and for ``truth``.
@@ -68,8 +68,8 @@ class _Table:
 def _of(own: Sequence[Record], place: Path) -> list[Record]:
     """One paired record for each of a model's records of ``locus`` but those of ``prior``, ``truth`` and ``readers``, which have none.
 
-    Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases than
-    the others'.
+    Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases
+    than the others'.
     """
     entered = [record for record in own if record.cell.method not in CEILINGS]
     there = [record for record in entered if cases.exist(record.cell, place)]
@@ -82,7 +82,8 @@ def _of(own: Sequence[Record], place: Path) -> list[Record]:
     if any(found.left_out):
         names = ", ".join(record.cell.method for record, count in zip(there, found.left_out, strict=True) if count)
         raise DataError(
-            f"the cases of {there[0].cell.model_id} in {place} are not those of all methods ({names}): run it with --overwrite always"
+            f"the cases of {there[0].cell.model_id} in {place} are not those of all "
+            f"methods ({names}): run it with --overwrite always"
         )
     table = _Table(there, found, [columns(each, [MAIN])[0] for each in found.tables])
     scores = [[*one, *other] for one, other in zip(_first(table), _above(table), strict=True)]

@@ -2,7 +2,8 @@
 
 It is the ceiling of a score on such data, and no method: it looks at no network, only at truth. A method is told which
 finding to show, so a reader is asked only about findings that he marked. Cases are the methods', on which boxes of two
-readers or more overlapped, else there would be no truth: how far readers agree on all that they marked is not said here.
+readers or more overlapped, else there would be no truth: how far readers agree on all that they marked is not said
+here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,8 +36,8 @@ class Read(Protocol):
 def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0, images: int | None = None) -> Result:
     """Protocol ``locus`` for the readers of the held-out images, on the cases of the methods that at least two readers marked.
 
-    A case's figure is the mean over its readers, and over a reader's boxes. There is no threshold; what the tables show at
-    the cross-fitted one stands there. Raises ``NotAvailableError`` where no two readers marked the same.
+    A case's figure is the mean over its readers, and over a reader's boxes. There is no threshold; what the tables show
+    at the cross-fitted one stands there. Raises ``NotAvailableError`` where no two readers marked the same.
     """
     rows = list(_rows(trained, findings, images))
     if not rows:

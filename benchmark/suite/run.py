@@ -89,7 +89,10 @@ def _run_model(suite: Suite, work: Work, config: RunConfig, folder: Path) -> lis
 
 
 def _give_up(work: Work, status: Status, reason: str, folder: Path) -> None:
-    """A record with the reason for each cell that has no result yet: what was measured before is never lost to a typing error."""
+    """A record with the reason for each cell that has no result yet.
+
+    What was measured before is never lost to a typing error.
+    """
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
     kept = [cell.key in measured for cell in work.cells]
     for cell, keep in zip(work.cells, kept, strict=True):

@@ -18,7 +18,9 @@ from datasets.lungs import outlined
 def scorer(
     model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
 ) -> Callable[[Cell], Scored]:
-    """What scores each of ``cells`` from stored maps and predictions; missing maps are generated first, for all at once.
+    """What scores each of ``cells`` from stored maps and predictions.
+
+    Missing maps are generated first, for all at once.
 
     Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.
     """

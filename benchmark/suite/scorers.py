@@ -1,4 +1,7 @@
-"""What scores a cell: a protocol, the classifier's predictions, the readers' boxes or a validity check. No network is needed."""
+"""What scores a cell: a protocol, the classifier's predictions, the readers' boxes or a validity check.
+
+No network is needed.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,7 +95,8 @@ T = TypeVar("T")
 def _tried(ask: Callable[[], T]) -> T | LocusError:
     """What ``ask`` gives, or the error that says why a method has no figure.
 
-    Maps that are not to be generated and a disk that refuses are no fault of the method: ``NoMapsError``, ``WriteError``.
+    Maps that are not to be generated and a disk that refuses are no fault of the method: ``NoMapsError``,
+    ``WriteError``.
     """
     try:
         return ask()

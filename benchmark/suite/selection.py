@@ -46,7 +46,10 @@ def names(config: RunConfig) -> list[str]:
 
 
 def check_words(suite: Suite, config: RunConfig) -> None:
-    """Every word of ``--method`` and ``--protocol`` before anything runs, files imported: a typing error becomes no failed record."""
+    """Every word of ``--method`` and ``--protocol`` before anything runs, files imported.
+
+    A typing error becomes no failed record.
+    """
     limits.check_count(config.threads or 1, "--threads")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
@@ -55,7 +58,10 @@ def check_words(suite: Suite, config: RunConfig) -> None:
 
 
 def check_protocols(suite: Suite, config: RunConfig) -> None:
-    """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have; ``--all`` passes over such suites."""
+    """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have.
+
+    ``--all`` passes over such suites.
+    """
     other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if other and not config.all:
         raise BadValueError(
@@ -106,7 +112,10 @@ def has_files(training: TrainConfig) -> bool:
 
 
 def absent(model: ModelPlan) -> TrainConfig | None:
-    """Whose files are absent: those of the training, or of the data set that it is scored on; None where both are there."""
+    """Whose files are absent: those of the training, or of the data set that it is scored on.
+
+    None where both are there.
+    """
     return next((config for config in (model.trainings[0], model.scored_on) if not has_files(config)), None)
 
 

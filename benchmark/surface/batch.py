@@ -48,7 +48,10 @@ class Traces:
         return len(self.first) - 1
 
     def boxes(self, of: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``: nan where nothing is above, and at nan."""
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``.
+
+        Nan where nothing is above, and at nan.
+        """
         out = np.full((*thresholds.shape, 4), np.nan)
         meet.follow(self.first, self.low, self.high, self.start, self.stop, of, np.ascontiguousarray(thresholds), out)
         return out
@@ -74,7 +77,10 @@ class Truth:
         return np.diff(self.first)
 
     def overlaps(self, boxes: FloatArray, of: Index) -> tuple[FloatArray, FloatArray]:
-        """(P,4) boxes, each of a case -> (P,) IoU and (P,) IoBB with its best truth box; 0 without a truth box, and for nan."""
+        """(P,4) boxes, each of a case -> (P,) IoU and (P,) IoBB with its best truth box.
+
+        0 without a truth box, and for nan.
+        """
         out = np.zeros((2, len(boxes)))
         meet.overlaps(self.first, self.boxes, boxes, of, out)
         return out[0], out[1]
@@ -91,7 +97,10 @@ class Truth:
         return out
 
     def unions(self, found: "Boxes", levels: int) -> FloatArray:
-        """(N,L) share of the area of the union of a case's boxes that lies in the union of its truth boxes; nan without area."""
+        """(N,L) share of the area of the union of a case's boxes that lies in the union of its truth boxes.
+
+        Nan without area.
+        """
         out = np.full((len(self.count), levels), np.nan)
         meet.unions(self.first, self.boxes, found.boxes, found.begins(out[None]), out)
         return out

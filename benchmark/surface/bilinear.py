@@ -1,11 +1,11 @@
 """The scoring engine: exact boxes, maxima and integrals of a heat map's bilinear surface, from its h×w positions alone.
 
-A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are the
-map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so nothing
-is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex. Neighbours
-above t are connected along their edge. Where only two opposite corners of a patch are above, they are connected exactly
-when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so a component's
-extremes lie on grid lines, where linear interpolation finds them.
+A map is no picture: painted on 1024×1024 pixels it is an approximation of something known in closed form. Vertices are
+the map's positions, placed by its grid and cropped to the frame (a part of a bilinear patch is a bilinear patch, so
+nothing is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex.
+Neighbours above t are connected along their edge. Where only two opposite corners of a patch are above, they are
+connected exactly when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so
+a component's extremes lie on grid lines, where linear interpolation finds them.
 """
 
 import functools
@@ -72,7 +72,8 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
 
 
 Axis = tuple[FloatArray, FloatArray | None]
-"""Vertices along an axis, and the weights of the map's positions in them; None where all axes have their positions as they are."""
+"""Vertices along an axis, and the weights of the map's positions in them; None where all axes have their positions as
+they are."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -87,7 +88,9 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
 
 
 def min_max(values: ArrayLike) -> FloatArray:
-    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises ``BadValueError`` as ``checked``.
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere.
+
+    Raises ``BadValueError`` as ``checked``.
 
     >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
@@ -118,7 +121,8 @@ def checked(values: ArrayLike) -> FloatArray:
 def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
     """(T,) thresholds -> (T,4) box of the component that holds the highest vertex; a row of nan where nothing is above.
 
-    Boxes in the frame. A flat surface has none. Flooded anew at each threshold, and so the oracle of ``trace``, which scores.
+    Boxes in the frame. A flat surface has none. Flooded anew at each threshold, and so the oracle of ``trace``, which
+    scores.
     """
     levels = as_levels(thresholds)
     if on.flat:
@@ -145,7 +149,10 @@ def as_levels(thresholds: ArrayLike) -> FloatArray:
 
 
 def starts(on: Surface, levels: FloatArray) -> NDArray[np.int64]:
-    """(V,) the vertices above any of the (T,) levels, from the highest down, then in row-major order; none of a flat surface."""
+    """(V,) the vertices above any of the (T,) levels, from the highest down, then in row-major order.
+
+    None of a flat surface.
+    """
     above = np.flatnonzero(on.values > levels.min(initial=np.inf))
     order = above[np.argsort(-on.values.flat[above], kind="stable")]
     return order[:0] if on.flat else order

@@ -52,7 +52,10 @@ def _with(found: Trace, truth: FloatArray, above: float) -> FloatArray:
 
 
 def _cut(found: Trace, truth: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
-    """Pieces cut where an edge of the box passes one of the truth: (n,) piece, and its part from where to where, in [0,1]."""
+    """Pieces cut where an edge of the box passes one of the truth.
+
+    (n,) piece, and its part from where to where, in [0,1].
+    """
     gap, move = truth[None, PASSED] - found.start[:, EDGES], (found.stop - found.start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
     edge = np.zeros((len(cuts), 1))

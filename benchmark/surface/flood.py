@@ -92,7 +92,10 @@ def peak_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def] 
 
 @njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components at all ``levels`` and (M,) the level's number; at a level by highest vertex, descending."""
+    """(M,4) boxes of all components at all ``levels`` and (M,) the level's number.
+
+    At a level by highest vertex, descending.
+    """
     flat = f.ravel()
     order = np.argsort(-flat, kind="mergesort")
     out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)

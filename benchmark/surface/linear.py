@@ -1,4 +1,7 @@
-"""Linear interpolation along one axis as weights: values and integrals of the surface are weighted sums of its vertices."""
+"""Linear interpolation along one axis as weights.
+
+Values and integrals of the surface are weighted sums of its vertices.
+"""
 
 import functools
 

@@ -1,10 +1,10 @@
 """Otsu's threshold of a surface: the one that parts its values into the two most distinct classes.
 
-Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with the
-largest variance between the classes, w0·w1·(m1 - m0)², their weights w and means m. The values are those of the vertices, no
-histogram's; each weighs as much as in the surface's integral over the frame, so a vertex at the edge that spreads
-outwards counts for all it covers. All splits between distinct values are tried; the threshold is the middle of the best one's
-gap, the lowest of equal ones.
+Otsu, "A threshold selection method from gray-level histograms", IEEE Trans. SMC 9 (1979), equation 18: the split with
+the largest variance between the classes, w0·w1·(m1 - m0)², their weights w and means m. The values are those of the
+vertices, no histogram's; each weighs as much as in the surface's integral over the frame, so a vertex at the edge that
+spreads outwards counts for all it covers. All splits between distinct values are tried; the threshold is the middle of
+the best one's gap, the lowest of equal ones.
 """
 
 import numpy as np

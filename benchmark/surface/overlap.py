@@ -10,7 +10,10 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds; pieces of a trace begin and end at (P,) low and high."""
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds.
+
+    Pieces of a trace begin and end at (P,) low and high.
+    """
     for n in range(of.size):
         begin, end = first[of[n]], first[of[n] + 1]
         for i in range(thresholds.shape[1]):
@@ -44,7 +47,10 @@ def overlaps(first, truth, boxes, of, out):  # type: ignore[no-untyped-def]  # n
 
 @njit(cache=True, nogil=True)
 def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Add up met truth boxes and boxes that meet none (2,N,L,D); those of case n at level l are ``begins[n * L + l]`` to the next."""
+    """Add up met truth boxes and boxes that meet none (2,N,L,D).
+
+    Those of case n at level l are ``begins[n * L + l]`` to the next.
+    """
     levels = out.shape[2]
     for n in range(first.size - 1):
         for level in range(levels):
@@ -62,7 +68,10 @@ def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def unions(first, truth, boxes, begins, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (N,L) shares of the area of the union of a case's boxes at a level that lies in the union of its truth; nan without area."""
+    """Write (N,L) shares of the area of the union of a case's boxes at a level that lies in the union of its truth.
+
+    Nan without area.
+    """
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
         for level in range(out.shape[1]):
@@ -87,7 +96,10 @@ def _union(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 @njit(cache=True, nogil=True)
 def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers; all their edges are in x and y."""
+    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers.
+
+    All their edges are in x and y.
+    """
     out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
     for m in range(len(boxes)):
         left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])

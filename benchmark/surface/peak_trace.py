@@ -1,4 +1,6 @@
-"""How the component of the highest vertex grows as the threshold falls, compiled: what ``benchmark.surface.trace`` calls.
+"""How the component of the highest vertex grows as the threshold falls, compiled.
+
+What ``benchmark.surface.trace`` calls.
 
 Arrays only, as in ``benchmark.surface.flood``: ``f`` (h,w) values, float64.
 """
@@ -22,7 +24,10 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 @njit(cache=True, nogil=True)
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path from it."""
+    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest.
+
+    The widest path from it.
+    """
     h, w = f.shape
     out = np.full((h, w), -np.inf)
     peak = f.argmax()
@@ -44,8 +49,8 @@ def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 def left(f, x, joined, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(n,4) pieces of the component's left edge as a function of the threshold, from the top down to ``low``.
 
-    A piece is linear: upper and lower threshold, edge at the upper and at the lower. While column j is the leftmost, the
-    edge is the lower envelope of the lines on which the surface falls from it to column j - 1; ``x`` (w,) columns,
+    A piece is linear: upper and lower threshold, edge at the upper and at the lower. While column j is the leftmost,
+    the edge is the lower envelope of the lines on which the surface falls from it to column j - 1; ``x`` (w,) columns,
     ``joined`` as ``joins`` gives it.
     """
     w = f.shape[1]

@@ -1,7 +1,7 @@
 """The best of all thresholds, found by a sweep over the critical ones instead of a grid.
 
-Every case says exactly where it hits (``benchmark.surface.critical``); the number of hits over thresholds is then a step function
-with known steps. What is chosen is the middle of the best step.
+Every case says exactly where it hits (``benchmark.surface.critical``); the number of hits over thresholds is then a
+step function with known steps. What is chosen is the middle of the best step.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,10 @@ class Curves:
     """N cases, each with its box at every threshold and the thresholds at which it hits: a ``thresholds.Chooser``."""
 
     def __init__(self, traces: Sequence[Trace], truth: Sequence[FloatArray], above: float) -> None:
-        """``traces`` and ``truth``, (M,4) in the frame, of the same cases. A hit is IoU > ``above`` with any truth box."""
+        """``traces`` and ``truth``, (M,4) in the frame, of the same cases.
+
+        A hit is IoU > ``above`` with any truth box.
+        """
         self.traces, self.truth = Traces.of(traces), Truth.of(truth)
         each = [hits(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
         self.of: Index = np.repeat(np.arange(len(each)), [len(ends) for ends in each])
@@ -33,7 +36,10 @@ class Curves:
         return len(self.traces)
 
     def best(self, some: Index) -> float:
-        """The threshold in [0,1) with most hits. Ties between steps go to the larger mean IoU at their middles, then to the lowest."""
+        """The threshold in [0,1) with most hits.
+
+        Ties between steps go to the larger mean IoU at their middles, then to the lowest.
+        """
         asked = np.zeros(len(self), dtype=bool)
         asked[some] = True
         found = steps(self.ends[asked[self.of]])

@@ -1,13 +1,14 @@
 """Where a score threshold comes from: who chooses, and for whom.
 
-A threshold that is chosen on the truth which it is scored on flatters (origin ``oracle``, an upper bound). Cross-fitted:
-the patients are dealt into folds, each fold's threshold is chosen on the others, so every case is scored once and never at
-a threshold that its own patient helped to choose. ``validation``: chosen on images of the validation split, within one
-training, since another network's maps are on another scale. Each per finding, or one threshold ``shared`` by all findings:
-then every case has one say, as in the pooled curve of Choe et al. 2020. ``fixed`` and ``otsu`` look at no truth at all.
+A threshold that is chosen on the truth which it is scored on flatters (origin ``oracle``, an upper bound).
+Cross-fitted: the patients are dealt into folds, each fold's threshold is chosen on the others, so every case is scored
+once and never at a threshold that its own patient helped to choose. ``validation``: chosen on images of the validation
+split, within one training, since another network's maps are on another scale. Each per finding, or one threshold
+``shared`` by all findings: then every case has one say, as in the pooled curve of Choe et al. 2020. ``fixed`` and
+``otsu`` look at no truth at all.
 
-How the best threshold of some cases is found is the chooser's: from a list in ``benchmark.thresholds.sampled``, of all numbers in
-``benchmark.thresholds.exact``.
+How the best threshold of some cases is found is the chooser's: from a list in ``benchmark.thresholds.sampled``, of all
+numbers in ``benchmark.thresholds.exact``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,9 @@ class Chooser(Protocol):
 def choose(
     on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None
 ) -> dict[Way, FloatArray]:
-    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case; ``who`` tells whose they are.
+    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case.
+
+    ``who`` tells whose they are.
 
     ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
     """
@@ -66,7 +69,10 @@ def oracle(on: Chooser, who: Who, shared: bool = False) -> FloatArray:
 
 
 def cross_fitted(on: Chooser, who: Who, default: float, seed: int = 0, shared: bool = False) -> FloatArray:
-    """(N,) the best threshold of the other folds' patients; the ``default`` where they have no such case: nobody can choose there."""
+    """(N,) the best threshold of the other folds' patients.
+
+    The ``default`` where they have no such case: nobody can choose there.
+    """
     chosen, fold = np.full(len(who.findings), float(default)), patient_folds(who.patients.tolist(), FOLDS, seed)
     for group in who.groups(shared):
         for number in np.unique(fold[group]):
@@ -77,7 +83,10 @@ def cross_fitted(on: Chooser, who: Who, default: float, seed: int = 0, shared: b
 
 
 def validated(on: Chooser, they: Who, who: Who, shared: bool = False) -> FloatArray:
-    """(N,) the best threshold of ``they``, the validation cases on which ``on`` rests, of the same training; nan without any."""
+    """(N,) the best threshold of ``they``, the validation cases on which ``on`` rests, of the same training.
+
+    Nan without any.
+    """
     chosen = np.full(len(who.findings), np.nan)
     for group in who.groups(shared):
         for number in np.unique(who.trainings[group]):

@@ -1,4 +1,7 @@
-"""Training: one configuration in, one folder with checkpoints, predictions and metrics out. Importing it needs no torch."""
+"""Training: one configuration in, one folder with checkpoints, predictions and metrics out.
+
+Importing it needs no torch.
+"""
 
 from collections.abc import Set
 from pathlib import Path
@@ -22,7 +25,10 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Ask for what a new run needs from outside before anything slow: the folder of the data, then ImageNet's weights."""
+    """Ask for what a new run needs from outside before anything slow.
+
+    The folder of the data, then ImageNet's weights.
+    """
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from backbones.catalog import require_weights
@@ -31,7 +37,10 @@ def _check(config: TrainConfig) -> None:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """With ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file; else ``config``."""
+    """With ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file.
+
+    Else ``config``.
+    """
     if not isinstance(config.resume, str):
         return config
     from benchmark.training.resume import resumed as flags
@@ -40,7 +49,9 @@ def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
 
 
 def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the finished run of ``config.evaluate`` once more, return its folder; ``typed`` are the flags that a user gave.
+    """Evaluate the finished run of ``config.evaluate`` once more, return its folder.
+
+    ``typed`` are the flags that a user gave.
 
     Raises ``core.errors`` types only.
     """

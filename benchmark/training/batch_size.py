@@ -21,7 +21,8 @@ from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
 MOST = {"cuda": 256, "cpu": 32}
-"""The most that is chosen: larger batches are no faster there, and leave a learning rate that was made for small ones too small."""
+"""The most that is chosen: larger batches are no faster there, and leave a learning rate that was made for small ones
+too small."""
 STEPS = 8
 """An epoch keeps at least so many steps."""
 SHARE = {"cuda": 0.9, "cpu": 0.5}
@@ -32,7 +33,9 @@ AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 def resolve_batch_size(
     config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor
 ) -> TrainConfig:
-    """``config`` with a number for ``--batch_size auto``: the run's own where ``folder`` has one, else found by trying and logged.
+    """``config`` with a number for ``--batch_size auto``.
+
+    The run's own where ``folder`` has one, else found by trying and logged.
 
     ``labels``: (n,K) of the training images. Raises ``NotAvailableError`` where not even one image fits.
     """
@@ -56,7 +59,10 @@ def of_run(folder: Path) -> int | None:
 
 
 def largest(most: int, fits: Callable[[int], bool]) -> int:
-    """The last of 1, 2, 4, … up to ``most`` that ``fits``, all before it fitting. Raises ``NotAvailableError`` where 1 does not."""
+    """The last of 1, 2, 4, … up to ``most`` that ``fits``, all before it fitting.
+
+    Raises ``NotAvailableError`` where 1 does not.
+    """
     powers = itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count()))
     fitting = list(itertools.takewhile(fits, powers))
     if not fitting:
@@ -100,7 +106,10 @@ def fits(
 def bytes_of(
     config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
 ) -> Callable[[int], float]:
-    """What a step of so many images takes on the CPU: twice what the backward pass keeps of them, and four times the weights."""
+    """What a step of so many images takes on the CPU.
+
+    Twice what the backward pass keeps of them, and four times the weights.
+    """
     kept: dict[int, int] = {}
     weights = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in model.parameters()}
 

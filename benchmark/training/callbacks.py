@@ -16,7 +16,9 @@ PATIENCE = 5
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """Number (from 1) of the epoch with the highest validation mean AUROC; by lowest loss where no finding has both classes.
+    """Number (from 1) of the epoch with the highest validation mean AUROC.
+
+    By lowest loss where no finding has both classes.
 
     The first of equals wins.
 
@@ -27,7 +29,10 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds, by the rule ``keep``: the best one, or the last."""
+    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds, by the rule ``keep``.
+
+    The best one, or the last.
+    """
     return len(history) if keep == "last" else best_epoch(history)
 
 

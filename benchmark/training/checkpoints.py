@@ -46,7 +46,8 @@ PLAIN: list[Any] = [
         argparse.Namespace,
     ),
 ]
-"""What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no code."""
+"""What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no
+code."""
 
 
 def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
@@ -145,7 +146,10 @@ def findings(content: dict[str, Any], path: Path | str) -> tuple[str, ...]:
 
 
 def weights(path: Path | str) -> dict[str, torch.Tensor]:
-    """The weights in a file, ours or another tool's, without what Lightning puts before our names. Raises ``DataError`` as ``read``."""
+    """The weights in a file, ours or another tool's, without what Lightning puts before our names.
+
+    Raises ``DataError`` as ``read``.
+    """
     return fitting.weights(read(path))
 
 

@@ -16,9 +16,12 @@ from core.files import atomic
 
 
 def run(config: ConvertConfig) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint`` into ``config.output_dir``; that folder.
+    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint`` into ``config.output_dir``.
 
-    Raises ``DataError`` where the weights are not those of the network, with the numbers of missing and unexpected ones.
+    That folder.
+
+    Raises ``DataError`` where the weights are not those of the network, with the numbers of missing and unexpected
+    ones.
     """
     if config.checkpoint is None or config.output_dir is None:
         raise BadValueError(

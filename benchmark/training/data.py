@@ -65,7 +65,8 @@ def decode(config: TrainConfig, data: DataSource) -> Side:
     rows = np.flatnonzero(_wanted(boxed, "all" if data.split == "test" else config.train_on))
     if not len(rows):
         raise DataError(
-            f"no {data.split} image of {config.dataset} is left (--train_on {config.train_on}, --partition {config.partition})"
+            f"no {data.split} image of {config.dataset} is left (--train_on "
+            f"{config.train_on}, --partition {config.partition})"
         )
     labels = np.stack([samples[i].labels for i in rows])
     if data.split == "train" and np.isnan(labels).all():
@@ -112,9 +113,9 @@ class Batches(Sampler[NDArray[np.int64]]):
     ) -> None:
         """``seed`` None keeps the order of the data; ``start``: an epoch, and how many of its batches are behind us.
 
-        ``accumulate``: batches that make one step together; an epoch has whole steps. ``shares``: (n,) how likely each image
-        is drawn; ``n`` of them are then drawn with replacement. ``counted``: (n,) terms of the loss's mean that each image has; one
-        without it. Raises ``DataError`` for fewer images than one step needs.
+        ``accumulate``: batches that make one step together; an epoch has whole steps. ``shares``: (n,) how likely each
+        image is drawn; ``n`` of them are then drawn with replacement. ``counted``: (n,) terms of the loss's mean that
+        each image has; one without it. Raises ``DataError`` for fewer images than one step needs.
         """
         if world <= n < world * accumulate:
             raise DataError(
@@ -122,7 +123,8 @@ class Batches(Sampler[NDArray[np.int64]]):
             )
         if n < world:
             raise DataError(
-                f"{n} images are too few for {world} processes: each needs one in every step; lower --devices or --num_nodes"
+                f"{n} images are too few for {world} processes: each needs one "
+                "in every step; lower --devices or --num_nodes"
             )
         self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = (
             n,
@@ -150,7 +152,8 @@ class Batches(Sampler[NDArray[np.int64]]):
     def weight(self, step: int) -> float:
         """What the loss of this process's part of batch ``step`` counts, so that all terms of an optimizer's step count alike.
 
-        Processes and accumulated batches weigh alike by themselves, however many labels they know: 1 where that is right.
+        Processes and accumulated batches weigh alike by themselves, however many labels they know: 1 where that is
+        right.
         """
         first = step - step % self.accumulate
         batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
@@ -179,5 +182,8 @@ class Batches(Sampler[NDArray[np.int64]]):
 
 
 def loader(data: Side, batches: Batches) -> DataLoader[Item]:
-    """Batches of ``data``, read ahead by a thread; no worker processes, since slicing a memory map costs less than sending it."""
+    """Batches of ``data``, read ahead by a thread.
+
+    No worker processes, since slicing a memory map costs less than sending it.
+    """
     return Ahead(data, sampler=batches, batch_size=None)

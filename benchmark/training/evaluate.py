@@ -27,7 +27,10 @@ MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "se
 
 
 def evaluate(folder: Path, config: TrainConfig, sides: Mapping[str, Side], facts: dict[str, Any]) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``sides`` and write what it says about itself; ``facts`` go into metrics.json."""
+    """Evaluate the run in ``folder`` on its held-out ``sides`` and write what it says about itself.
+
+    ``facts`` go into metrics.json.
+    """
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
     model.to(memory_format=layout(config))
     held_out = {split: sides[split] for split in HELD_OUT}

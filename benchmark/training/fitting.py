@@ -1,4 +1,7 @@
-"""Weights into a network: the very same, another project's, or a start for another head; a partial match is refused and counted."""
+"""Weights into a network: the very same, another project's, or a start for another head.
+
+A partial match is refused and counted.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -43,9 +46,12 @@ def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) ->
 
 
 def adopt(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Give ``model`` exactly the weights of another project's file, its ``state``; logs what of it takes no part in the logits.
+    """Give ``model`` exactly the weights of another project's file, its ``state``.
 
-    Raises ``DataError`` with the numbers of missing and unexpected weights when they are not those of this very network.
+    Logs what of it takes no part in the logits.
+
+    Raises ``DataError`` with the numbers of missing and unexpected weights when they are not those of this very
+    network.
     """
     found, own = translate(state, model), model.state_dict()
     if told := _differences(_unlike(own, found.state), [*found.heads, *found.unexpected], len(own)):
@@ -65,7 +71,9 @@ def adopt(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -
 
 
 def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Start ``model`` from a file's weights ``state``, ours or another project's, whatever its head; logs what was taken over.
+    """Start ``model`` from a file's weights ``state``, ours or another project's, whatever its head.
+
+    Logs what was taken over.
 
     Raises ``DataError`` with the numbers of missing and unexpected weights when the features do not fit: a start that
     takes a part would be silent.

@@ -20,7 +20,10 @@ EVERY = 8
 
 
 class Stopped(BaseException):
-    """The run was told to stop, and ``last.ckpt`` is written; ``status`` is what a shell expects of a program so ended."""
+    """The run was told to stop, and ``last.ckpt`` is written.
+
+    ``status`` is what a shell expects of a program so ended.
+    """
 
     def __init__(self, signum: int) -> None:
         super().__init__(signum)
@@ -67,7 +70,10 @@ class Interrupts(lightning.Callback):
             )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop where a signal came in the last step or in the validation; ``last.ckpt`` is there (this callback is the last one)."""
+        """Stop where a signal came in the last step or in the validation.
+
+        ``last.ckpt`` is there (this callback is the last one).
+        """
         if self._told(trainer, 0):
             self._stop(trainer, f"epoch {trainer.current_epoch + 1}, at its end")
 
@@ -77,7 +83,8 @@ class Interrupts(lightning.Callback):
         self.received = signum
         if self._tells:
             log.info(
-                "told to stop: last.ckpt comes after this step, or after the validation under way; once more ends the run at once"
+                "told to stop: last.ckpt comes after this step, or after the "
+                "validation under way; once more ends the run at once"
             )
 
     def _told(self, trainer: lightning.Trainer, step: int) -> bool:

@@ -36,8 +36,8 @@ def check(config: TrainConfig) -> None:
 def build(config: TrainConfig, folder: Path) -> list[Logger]:
     """The loggers of the run in ``folder``, named after it; a resumed run goes on with its own curves.
 
-    wandb and mlflow keep their files below ``--log_dir``; their own variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI`` …) send
-    them elsewhere.
+    wandb and mlflow keep their files below ``--log_dir``; their own variables (``WANDB_MODE``, ``MLFLOW_TRACKING_URI``
+    …) send them elsewhere.
     """
     made: list[Logger] = []
     if "tensorboard" in config.logger:

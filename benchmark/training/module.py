@@ -1,4 +1,7 @@
-"""The classifier as Lightning trains it. All chance of a step comes from (seed, epoch, step): a resumed run repeats it."""
+"""The classifier as Lightning trains it.
+
+All chance of a step comes from (seed, epoch, step): a resumed run repeats it.
+"""
 
 import math
 from typing import Any
@@ -22,8 +25,8 @@ from datasets.io import transforms
 class Module(lightning.LightningModule):
     """A classifier, its loss and what happens at each step; ``history`` has one row per epoch.
 
-    The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written. With a
-    moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
+    The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written. With
+    a moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
     """
 
     def __init__(
@@ -139,7 +142,10 @@ class Module(lightning.LightningModule):
 
 
 def _seed(number: int, device: torch.device) -> None:
-    """As ``torch.manual_seed``, for this device alone: that one writes a traceback per call for each kind of device not in use."""
+    """As ``torch.manual_seed``, for this device alone.
+
+    That one writes a traceback per call for each kind of device not in use.
+    """
     torch.default_generator.manual_seed(number)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(number)

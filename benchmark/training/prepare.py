@@ -1,4 +1,7 @@
-"""From the flags to the parts of a run: data, network, loss. Every error that can be known before training comes here."""
+"""From the flags to the parts of a run: data, network, loss.
+
+Every error that can be known before training comes here.
+"""
 
 import logging
 from pathlib import Path
@@ -63,7 +66,10 @@ def _loss(config: TrainConfig, findings: int) -> Loss:
 
 
 def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
-    """The network with its first weights; those of ``last.ckpt``, if there is one, must fit it and come with the trainer."""
+    """The network with its first weights.
+
+    Those of ``last.ckpt``, if there is one, must fit it and come with the trainer.
+    """
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
@@ -82,12 +88,16 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
 
 
 def pooling(config: TrainConfig) -> str:
-    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE. Raises ``BadValueError`` when the word has its own."""
+    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE.
+
+    Raises ``BadValueError`` when the word has its own.
+    """
     name, _, options = config.global_pool.partition(":")
     if config.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
         return config.global_pool
     if options:
         raise BadValueError(
-            f"--lse_gamma {config.lse_gamma} and --global_pool {config.global_pool} both say it: leave one of the two out"
+            f"--lse_gamma {config.lse_gamma} and --global_pool "
+            f"{config.global_pool} both say it: leave one of the two out"
         )
     return f"{name}:gamma={config.lse_gamma}"

@@ -8,7 +8,9 @@ T = TypeVar("T")
 
 
 def together(parts: list[T]) -> list[T]:
-    """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each; alone, as they are.
+    """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
+
+    Alone, as they are.
 
     Batches that ``benchmark.training.data.Batches`` dealt out come back in the order of the data.
     """

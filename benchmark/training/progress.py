@@ -16,7 +16,8 @@ log = logging.getLogger(__name__)
 class Pace(lightning.Callback):
     """Measures a run and says after each epoch what it came to, how many images per second, and how long the run will last.
 
-    Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch did.
+    Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
+    did.
     """
 
     def __init__(self, module: Module) -> None:

@@ -19,8 +19,8 @@ FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 def again(config: TrainConfig, typed: Set[str]) -> Path:
     """Evaluate the run of ``config.evaluate`` (its folder or best.ckpt) with its own flags, under those ``typed`` or in a file.
 
-    The same machine writes the same bytes again. Raises ``DataError`` where no finished run is there or its data set lacks
-    one of its findings, ``BadValueError`` for flags that would be another training's.
+    The same machine writes the same bytes again. Raises ``DataError`` where no finished run is there or its data set
+    lacks one of its findings, ``BadValueError`` for flags that would be another training's.
     """
     given = Path(str(config.evaluate))
     folder = given if given.is_dir() else given.parent
@@ -29,7 +29,8 @@ def again(config: TrainConfig, typed: Set[str]) -> Path:
     ).exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
         raise DataError(
-            f"--evaluate {given}: no finished run is there (no metrics.json); give the folder of one, or --resume it first"
+            f"--evaluate {given}: no finished run is there (no metrics.json); "
+            "give the folder of one, or --resume it first"
         )
     best = folder / "best.ckpt"
     content = checkpoints.read(best)
@@ -48,7 +49,10 @@ def again(config: TrainConfig, typed: Set[str]) -> Path:
 
 
 def _labelled(side: data.Side, findings: tuple[str, ...], config: TrainConfig) -> data.Side:
-    """``side`` with its labels in the order of the network's ``findings``. Raises ``DataError`` for one that the data lack."""
+    """``side`` with its labels in the order of the network's ``findings``.
+
+    Raises ``DataError`` for one that the data lack.
+    """
     if unknown := [name for name in findings if name not in side.findings]:
         there = examples(side.findings, len(side.findings))
         raise DataError(

@@ -54,7 +54,9 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> list[dict[str, float]]:
-    """Train in ``folder``, from its ``last.ckpt`` where there is one, and evaluate nothing: the history, a row per epoch.
+    """Train in ``folder``, from its ``last.ckpt`` where there is one, and evaluate nothing.
+
+    The history, a row per epoch.
 
     ``watching`` are callbacks beside the run's own, which may end it by an error.
     """
@@ -65,7 +67,10 @@ def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> l
 
 
 def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: lightning.Callback) -> None:
-    """Train to the end, from ``last.ckpt`` where there is one; a run that fails before its first checkpoint leaves nothing."""
+    """Train to the end, from ``last.ckpt`` where there is one.
+
+    A run that fails before its first checkpoint leaves nothing.
+    """
     config, last = module.config, folder / "last.ckpt"
     for part in folder.glob(".*"):
         part.unlink(missing_ok=True)  # of a run that was killed while it wrote
@@ -89,7 +94,10 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
 def epochs(
     module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback
 ) -> None:
-    """All epochs of a run, from the checkpoint ``last`` where there is one; ``watching`` are callbacks beside the run's own."""
+    """All epochs of a run, from the checkpoint ``last`` where there is one.
+
+    ``watching`` are callbacks beside the run's own.
+    """
     config = module.config
     trainer = trainer_of(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)
     shares = samplers.shares(config, sides["train"].labels)

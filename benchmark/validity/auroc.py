@@ -16,8 +16,8 @@ def compared(
 ) -> list[Estimate]:
     """(N,K) logits per drawing, (N,K) labels -> ``auroc@DRAWING`` each, then ``change@auroc@DRAWING`` = drawing − first drawing.
 
-    The share of (positive, negative) pairs of images in which the positive has the larger logit, ties by half; nan where
-    a finding has one class only. All drawings are resampled by the same 10,000 draws of patients.
+    The share of (positive, negative) pairs of images in which the positive has the larger logit, ties by half; nan
+    where a finding has one class only. All drawings are resampled by the same 10,000 draws of patients.
     """
     _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)

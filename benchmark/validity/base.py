@@ -36,8 +36,8 @@ class Some(Trained):
 class Check(ABC):
     """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``; see docs/validity.md.
 
-    Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then on;
-    those of all ``words`` share their forward passes.
+    Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then
+    on; those of all ``words`` share their forward passes.
     """
 
     name: ClassVar[str]
@@ -54,7 +54,10 @@ class Check(ABC):
         flags: EngineFlags | None,
         images: int | None,
     ) -> None:
-        """``words``: the methods that may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
+        """``words``: the methods that may be asked for.
+
+        ``images``: how many of the boxed images are looked at (None: all).
+        """
         self.trained, self.words, self.folder, self.flags, self.images = (
             list(trained),
             list(words),

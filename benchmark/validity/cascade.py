@@ -42,7 +42,9 @@ def fresh(run: Some) -> Untrained:
 
 
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
-    """The network's parts from the head down: a name, and the entries of ``state_dict`` that belong to it; all, each once.
+    """The network's parts from the head down: a name, and the entries of ``state_dict`` that belong to it.
+
+    All, each once.
 
     Cut at the earlier levels (``model.levels``), in the order in which the network's modules are written. A part is
     called like the level that it ends in; ``last stage`` is what follows the last of them, and an attention module

@@ -15,9 +15,10 @@ from core.frames import Grid
 class Conventions(Check):
     """The same maps rectified, scaled and resized in the orders of several peers, then scored alike.
 
-    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, thresholds chosen for each convention
-    by itself: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to ``ours``. A picture's
-    pixels are the vertices of the surface that is scored, so that all conventions lose the same by being pictures.
+    ``hit@iou.3@CONVENTION`` and ``pointing@CONVENTION`` by the ``locus`` protocol, thresholds chosen for each
+    convention by itself: cross-fitted, and fixed at .5 of the scaled picture. ``change@…`` is the difference to
+    ``ours``. A picture's pixels are the vertices of the surface that is scored, so that all conventions lose the same
+    by being pictures.
     """
 
     name = "conventions"

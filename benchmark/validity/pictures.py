@@ -1,8 +1,8 @@
 """Conventions: how a raw map becomes the picture that is scored, in the order in which each peer does it.
 
 Each is a pure function: (h,w) map as the method gives it (rectified where its paper says so), its grid -> (H,W) picture
-at the network's input size, float32, min-max scaled to [0,1] at last; a flat one is 0. All but ``ours`` place a map over
-the whole input as if its grid were centred, whatever the network. Read in the versions that are named.
+at the network's input size, float32, min-max scaled to [0,1] at last; a flat one is 0. All but ``ours`` place a map
+over the whole input as if its grid were centred, whatever the network. Read in the versions that are named.
 """
 
 from collections.abc import Callable
@@ -38,24 +38,28 @@ def grad_cam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
 def captum(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """Raw values to the input by nearest neighbour, then what is positive.
 
-    captum 0.9: ``LayerGradCam.attribute`` does not rectify (``relu_attributions=False``), ``LayerAttribution.interpolate``
-    has ``interpolate_mode="nearest"``, and ``visualize_image_attr(sign="positive")`` drops what is negative. Its clipping
-    of outliers is for the eye and left out. Its peak is the first pixel of the highest cell, the upper left one, which
-    is by accident where a ResNet looks.
+    captum 0.9: ``LayerGradCam.attribute`` does not rectify (``relu_attributions=False``),
+    ``LayerAttribution.interpolate`` has ``interpolate_mode="nearest"``, and ``visualize_image_attr(sign="positive")``
+    drops what is negative. Its clipping of outliers is for the eye and left out. Its peak is the first pixel of the
+    highest cell, the upper left one, which is by accident where a ResNet looks.
     """
     return _scaled(np.maximum(_nearest(values, grid), 0))
 
 
 def captum_bilinear(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """As ``captum`` with ``interpolate_mode="bilinear"``: rectified behind the interpolation, which no other peer does."""
+    """As ``captum`` with ``interpolate_mode="bilinear"``.
+
+    Rectified behind the interpolation, which no other peer does.
+    """
     return _scaled(np.maximum(_cv2(values, grid, cv2.INTER_LINEAR), 0))
 
 
 def torchcam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """Min-max at the positions, then Pillow's bicubic, whose overshoot stays.
 
-    torch-cam 0.5: ``_CAM.compute_cams`` rectifies in the gradient methods only (``CAM`` keeps its sign), ``_normalize`` is
-    (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring is for the eye and left out.
+    torch-cam 0.5: ``_CAM.compute_cams`` rectifies in the gradient methods only (``CAM`` keeps its sign), ``_normalize``
+    is (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring is for the eye and
+    left out.
     """
     height, width = grid.size
     picture = Image.fromarray(_epsilon(values, 1e-8)).resize((width, height), Image.Resampling.BICUBIC)
@@ -75,8 +79,8 @@ def x_ray(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
 def wsolevaluation(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
     """Bicubic to the input, then min-max over its pixels; never rectified.
 
-    clovaai/wsolevaluation, ``inference.py``: ``cv2.resize(INTER_CUBIC)``, ``normalize_scoremap``. Its authors fixed this
-    order, "no standard practice" before, and did not expect it to matter (issue 54).
+    clovaai/wsolevaluation, ``inference.py``: ``cv2.resize(INTER_CUBIC)``, ``normalize_scoremap``. Its authors fixed
+    this order, "no standard practice" before, and did not expect it to matter (issue 54).
     """
     return _scaled(_cv2(values, grid, cv2.INTER_CUBIC))
 

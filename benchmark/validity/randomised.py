@@ -17,10 +17,10 @@ class Cascade(Check):
     """The network's weights are drawn anew from the head down, part by part, and the maps of each step held against the trained ones.
 
     ``rho@PART`` is the mean over cases of Spearman's rank correlation between the map of the trained network and that
-    of the one in which everything from the head down to PART is random, over the h×w positions; ``rho_abs@PART`` that of
-    absolute values. A case in which one of the two maps is constant has no correlation and no say. ``hit@iou.3@PART`` and
-    ``pointing@PART`` are the hits there, ``change@…`` their difference to the trained network's. Adebayo et al.,
-    "Sanity checks for saliency maps", NeurIPS 2018, section 3.
+    of the one in which everything from the head down to PART is random, over the h×w positions; ``rho_abs@PART`` that
+    of absolute values. A case in which one of the two maps is constant has no correlation and no say.
+    ``hit@iou.3@PART`` and ``pointing@PART`` are the hits there, ``change@…`` their difference to the trained network's.
+    Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018, section 3.
     """
 
     name = "randomised"
@@ -52,7 +52,9 @@ def _values(case: Case) -> FloatArray:
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Rank correlation of two maps' values, ties at their mean rank; nan where one is constant, missing or of another shape.
+    """Rank correlation of two maps' values, ties at their mean rank.
+
+    Nan where one is constant, missing or of another shape.
 
     >>> spearman(np.array([1.0, 2, 3]), np.array([10.0, 100, 1000]))
     1.0

@@ -24,11 +24,11 @@ PLACES = ("token", "finding")
 class Tokens(Check):
     """A phantom whose corner token goes with one finding: what the network's scores owe to it, and where the maps look.
 
-    Of the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the finding
-    is not), on the same test patients, and the paired changes to the first. Of a method, on the images that have both the
-    finding and the token: ``peak@token`` and ``peak@finding``, the share whose highest point lies there, ``energy@token`` and
-    ``energy@finding``, the mean share of the map's positive integral. A map can be silent about a shortcut that the scores
-    depend on, so both belong together.
+    Of the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
+    finding is not), on the same test patients, and the paired changes to the first. Of a method, on the images that
+    have both the finding and the token: ``peak@token`` and ``peak@finding``, the share whose highest point lies there,
+    ``energy@token`` and ``energy@finding``, the mean share of the map's positive integral. A map can be silent about a
+    shortcut that the scores depend on, so both belong together.
     """
 
     name = "shortcut"
@@ -58,7 +58,8 @@ class Tokens(Check):
         both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
         if not both:
             raise DataError(
-                f"no test image of {self.trained[0].config.dataset} has both {finding} and the token: ask for more test images"
+                f"no test image of {self.trained[0].config.dataset} has both "
+                f"{finding} and the token: ask for more test images"
             )
         return some(self.trained, both)
 

@@ -36,7 +36,8 @@ def shortcut(config: TrainConfig) -> Shortcut:
     stated = load(config, "test").describe
     if stated.get("shortcut") is None:
         raise BadValueError(
-            f"{config.dataset} has no shortcut: write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
+            f"{config.dataset} has no shortcut: write "
+            "phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
         )
     return Shortcut(stated["shortcut"], stated["shortcut_present"], stated["shortcut_absent"])
 
@@ -49,7 +50,9 @@ def settings(config: TrainConfig) -> dict[str, TrainConfig]:
 
 
 def logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
-    """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients; kept in ``folder`` and read from there.
+    """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients.
+
+    Kept in ``folder`` and read from there.
 
     Raises ``DataError`` where the settings do not show the same patients with the same findings.
     """

@@ -26,7 +26,8 @@ class Compared:
     """Variants of one method on the same cases."""
 
     estimates: list[Estimate]
-    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first variant, paired by patient."""
+    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first variant, paired by
+    patient."""
     rows: list[dict[str, Any]]
     """Per variant and case."""
     failed: list[tuple[str, str, str]]

@@ -1,4 +1,6 @@
-"""The records of one model held against what scoring gives again from what its runs left on disk. Nothing is trained, explained or written.
+"""The records of one model held against what scoring gives again from what its runs left on disk.
+
+Nothing is trained, explained or written.
 
 A map counts only when its key is the one that the weights' digests in the record, the pixels and today's code give: see
 ``benchmark.maps.requests``. So a record whose method or engine has changed since cannot be verified, and says so.
@@ -19,7 +21,8 @@ from core.errors import DataError, LocusError, examples
 def again(model: ModelPlan, own: Sequence[Record], runs: Path, place: Path) -> Iterator[tuple[Record, Answer]]:
     """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows below ``place``.
 
-    Rows that are there must be those of today; rows that are not (only those of ``locus`` are kept for long) are no matter.
+    Rows that are there must be those of today; rows that are not (only those of ``locus`` are kept for long) are no
+    matter.
     """
     for digests in dict.fromkeys(record.checkpoints for record in own):
         some = [record for record in own if record.checkpoints == digests]
@@ -38,7 +41,8 @@ def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], ru
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
         raise DataError(
-            f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of {model.id}"
+            f"the record states {len(digests)} checkpoints, the suite has "
+            f"{len(model.trainings)} trainings of {model.id}"
         )
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)

@@ -14,7 +14,8 @@ Figure = float | str | None
 LAST_DIGIT = 1e-6
 """Records keep six decimals; another machine's last one may be rounded the other way."""
 OF_WIDTH = 1e-3
-"""Share of an interval's width by which its ends may differ: where sums are added in another order, as with other threads, a
+"""Share of an interval's width by which its ends may differ: where sums are added in another order, as with other
+threads, a
 resample can fall on the other side of the value. Another seed moves the ends ten times as far."""
 
 
@@ -42,7 +43,10 @@ def differences(stated: Record, found: Record) -> list[Difference]:
 
 
 def other_rows(stated: pd.DataFrame, found: pd.DataFrame) -> list[Difference]:
-    """Of two tables of a cell's per-case rows the columns that differ, each by its first value that does; or the number of rows."""
+    """Of two tables of a cell's per-case rows the columns that differ, each by its first value that does.
+
+    Or the number of rows.
+    """
     if len(stated) != len(found):
         return [Difference("number of per-case rows", len(stated), len(found))]
     out = []

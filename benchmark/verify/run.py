@@ -19,10 +19,13 @@ SHOWN = 3
 
 
 def run(config: RunConfig, tell: Callable[[str], None]) -> int:
-    """Verify the suites that the flags name and ``tell`` what was found: 0 when every figure of every record holds, else 1.
+    """Verify the suites that the flags name and ``tell`` what was found.
 
-    So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are counted.
-    Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded images.
+    0 when every figure of every record holds, else 1.
+
+    So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are
+    counted. Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded
+    images.
     """
     verdicts = [_verify(name, config, tell) for name in selection.names(config)]
     return 0 if all(verdict.holds for verdict in verdicts) else 1

@@ -1,7 +1,8 @@
 """The command line, derived from a frozen dataclass: typed values, YAML defaults, one sentence for each error.
 
 Precedence, lowest first: the dataclass, ``configs/<dataset>.yaml``, ``--config file.yaml``, the flags. Limits and
-registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods", "method")]``.
+registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Annotated[str, Named("methods",
+"method")]``.
 """
 
 import dataclasses
@@ -66,7 +67,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ``DataError`` when it is absent, broken or no mapping."""
     if not path.is_file():
         raise DataError(
-            f"no file {str(path)!r}: presets lie in configs/ ({', '.join(sorted(p.name for p in CONFIGS.glob('*.yaml')))})"
+            f"no file {str(path)!r}: presets lie in configs/ "
+            f"({', '.join(sorted(p.name for p in CONFIGS.glob('*.yaml')))})"
         )
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -78,7 +80,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``configs/<dataset>.yaml`` states for the ``chosen`` data set (or the class's own); nothing without a file."""
+    """What ``configs/<dataset>.yaml`` states for the ``chosen`` data set (or the class's own).
+
+    Nothing without a file.
+    """
     path = CONFIGS / f"{_data_set(kind, chosen)}.yaml"
     return read_yaml(path) if path.is_file() else {}
 

@@ -27,7 +27,10 @@ class Parser(ArgumentParser):
 
 
 def parser_of(kind: type[Any], prog: str) -> Parser:
-    """A parser with a flag for each field of ``kind``; ``--config`` too where it is a program (``prog`` is its name)."""
+    """A parser with a flag for each field of ``kind``.
+
+    ``--config`` too where it is a program (``prog`` is its name).
+    """
     return _made(kind, prog)  # type: ignore[arg-type]  # a class is hashable
 
 
@@ -81,7 +84,9 @@ def listed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
-    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True.
+    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``.
+
+    A bare switch is True.
 
     Raises ``BadValueError`` for a list's flag without a word.
     """

@@ -28,16 +28,17 @@ class ChestXDet(FileDataset):
         root/  train_data/*.png  test_data/*.png   (or images/*.png, or one folder deeper, as unpacked)
                ChestX_Det_train.json (3,025)  ChestX_Det_test.json (553)   or  train.json  test.json
 
-    Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: as published, left, top, right, bottom as edges, in the frame of
-    NIH's images, **1024x1024**; where a file has polygons alone, the boxes around them. Masks: the polygons of
+    Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: as published, left, top, right, bottom as edges, in the frame
+    of NIH's images, **1024x1024**; where a file has polygons alone, the boxes around them. Masks: the polygons of
     ChestX-Det filled, one mask a finding; ChestX-Det10 has none.
 
     Official split: the two files; validation is cut from train. Which patient, and which of NIH's images, a number
     stands for is not published: each image counts as a patient, and a model that was trained on NIH may have seen it.
     Option ``whole=True``: all images are test, for a model trained on others.
 
-    No licence is stated; the images are NIH's, without restriction on use. Cite: Lian et al., A Structure-Aware Relation
-    Network for Thoracic Diseases Detection and Segmentation, IEEE TMI 40 (2021) 2042; Liu et al., ChestX-Det10, arXiv:2006.10550.
+    No licence is stated; the images are NIH's, without restriction on use. Cite: Lian et al., A Structure-Aware
+    Relation Network for Thoracic Diseases Detection and Segmentation, IEEE TMI 40 (2021) 2042; Liu et al.,
+    ChestX-Det10, arXiv:2006.10550.
     """
 
     name = "chestx_det"

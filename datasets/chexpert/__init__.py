@@ -30,21 +30,25 @@ class CheXpert(FileDataset):
 
         root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it inside CheXpert-v1.0,
                valid.csv  valid/patient64541/study1/view1_frontal.jpg ...       CheXpert-v1.0-small or CheXpert, or in
-               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 (validate & csv)" ...)
+               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 (validate & csv)"
+               ...)
                gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, where at hand
 
-    Labels by the columns' names. -1 (uncertain) becomes 1, 0 or nan by ``policy`` (ones, zeros, ignore, or mixed: see ``POLICIES``;
-    mixed with 5 findings, ignore with 14 and with 1, any finding but devices); nothing becomes 0 (``empty=zeros``) or nan
-    (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta`` says what ``datasets.studies.maximum`` scores as one.
+    Labels by the columns' names. -1 (uncertain) becomes 1, 0 or nan by ``policy`` (ones, zeros, ignore, or mixed: see
+    ``POLICIES``; mixed with 5 findings, ignore with 14 and with 1, any finding but devices); nothing becomes 0
+    (``empty=zeros``) or nan (``ignore``). ``views``: frontal, lateral, all. ``study`` in ``meta`` says what
+    ``datasets.studies.maximum`` scores as one.
 
-    Masks: COCO run lengths (Airspace Opacity there is Lung Opacity here); boxes: half-open, of their connected parts. Both in the
-    frame of the image as published, also when the files are smaller; an image without drawings has its file's frame.
+    Masks: COCO run lengths (Airspace Opacity there is Lung Opacity here); boxes: half-open, of their connected parts.
+    Both in the frame of the image as published, also when the files are smaller; an image without drawings has its
+    file's frame.
 
-    Official split: valid.csv is test and validation is cut from train.csv by patient; with test_labels.csv that is test, and
-    ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds need. Drawn images in training: ``LeakError``.
+    Official split: valid.csv is test and validation is cut from train.csv by patient; with test_labels.csv that is
+    test, and ``val=valid`` makes valid.csv the validation split, as CheXlocalize's thresholds need. Drawn images in
+    training: ``LeakError``.
 
-    From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution. Cite:
-    Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878.
+    From https://stanfordaimi.azurewebsites.net: non-commercial research under Stanford's agreement, no redistribution.
+    Cite: Irvin et al., AAAI 2019, 590-597; Saporta et al., Nature Machine Intelligence 4 (2022), 867-878.
     """
 
     name = "CheXpert"

@@ -8,7 +8,8 @@ from datasets.chexpert.tables import bases
 from datasets.io.paths import refuse_links
 
 SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
-"""First folder of a table's path -> how it may be called; the archives of full size have patients of train without it."""
+"""First folder of a table's path -> how it may be called; the archives of full size have patients of train without
+it."""
 
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:

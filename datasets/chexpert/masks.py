@@ -72,7 +72,8 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
     }
     if len({one.size for one in runs.values()}) > 1:
         raise DataError(
-            f"the masks on {image} have different sizes: {sorted({one.size for one in runs.values()})}; get the file again"
+            f"the masks on {image} have different sizes: "
+            f"{sorted({one.size for one in runs.values()})}; get the file again"
         )
     return runs
 

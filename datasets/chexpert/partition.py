@@ -14,7 +14,10 @@ VAL = ("train", "valid")
 
 
 def assign(tables: Mapping[str, pd.DataFrame], asked: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:
-    """The rows of all views that are in a split, and (N,) which: a patient is on one side whatever views are asked for."""
+    """The rows of all views that are in a split, and (N,) which.
+
+    A patient is on one side whatever views are asked for.
+    """
     table = pd.concat(tables.values())
     if asked.partition != "official":
         return table, splits.assign(table["patient"].tolist(), asked)

@@ -48,7 +48,10 @@ _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
-    """The folders in which tables and images may lie: ``root`` and its sub-folders of CheXpert's names, as the archives have them."""
+    """The folders in which tables and images may lie.
+
+    ``root`` and its sub-folders of CheXpert's names, as the archives have them.
+    """
     return [
         root,
         *(root / name for name in PREFIXES if (root / name).is_dir()),
@@ -72,7 +75,10 @@ def find_tables(root: Path) -> dict[str, Path]:
 
 
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
-    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices, nan when only doubt is left."""
+    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``.
+
+    Abnormal is any finding but devices, nan when only doubt is left.
+    """
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
     doubt = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
@@ -93,7 +99,8 @@ def read_table(path: Path) -> pd.DataFrame:
     wrong = raw["Path"][parts[0].isna()]
     if len(wrong):
         raise DataError(
-            f"{path} has {len(wrong)} paths other than train/patient00001/study1/view1_frontal.jpg: {examples(map(repr, wrong))}"
+            f"{path} has {len(wrong)} paths other than "
+            f"train/patient00001/study1/view1_frontal.jpg: {examples(map(repr, wrong))}"
         )
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
@@ -120,7 +127,10 @@ def _values(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
-    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None; columns that are absent are unknown."""
+    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None.
+
+    Columns that are absent are unknown.
+    """
     cells = raw.reindex(columns=["Age", "Sex", "AP/PA"], fill_value="")
     view = cells["AP/PA"].str.strip().where(side == "frontal", "Lateral")
     sex = cells["Sex"].map({"Male": "M", "Female": "F"}).astype(object)

@@ -26,18 +26,19 @@ class CovidRadiography(Dataset):
         root/  COVID/images/*.png  COVID/masks/*.png     (or COVID/*.png, as first released; or all of it inside
                Lung_Opacity/  Normal/  Viral Pneumonia/   the folder that the archive unpacks to)
 
-    Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The lungs of a
-    sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the files of the masks are smaller
-    and are brought there by the nearest pixel.
+    Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
+    lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the files of
+    the masks are smaller and are brought there by the nearest pixel.
 
-    Official split (there is none; this is the one of earlier work): 60 images of each class for test and 60 for validation
-    (options ``test``, ``val``), drawn by the seed for each class alone, the rest is training. Where the folders ``train``, ``val`` and
-    ``test`` with these classes lie in the root, they are the split. **Patients are not known**: each image counts as its own, so
-    that images of one patient may be on two sides, and classes come from different hospitals: scores are optimistic.
+    Official split (there is none; this is the one of earlier work): 60 images of each class for test and 60 for
+    validation (options ``test``, ``val``), drawn by the seed for each class alone, the rest is training. Where the
+    folders ``train``, ``val`` and ``test`` with these classes lie in the root, they are the split. **Patients are not
+    known**: each image counts as its own, so that images of one patient may be on two sides, and classes come from
+    different hospitals: scores are optimistic.
 
-    ``--download True``, or https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database; its sources have terms of
-    their own. Cite:
-    Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in Biology and Medicine 132 (2021), 104319.
+    ``--download True``, or https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database; its sources
+    have terms of their own. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in
+    Biology and Medicine 132 (2021), 104319.
     """
 
     name = "covid_radiography"

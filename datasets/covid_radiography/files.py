@@ -47,7 +47,10 @@ class Picture:
 
 
 def find_all(root: Path) -> tuple[list[Picture], bool]:
-    """All pictures, by class and name, and whether their folders say the split. Raises ``DataError`` for what lacks a class."""
+    """All pictures, by class and name, and whether their folders say the split.
+
+    Raises ``DataError`` for what lacks a class.
+    """
     base = next((root / name for name in UNPACKED if (root / name).is_dir()), root)
     parted = all((base / split).is_dir() for split in SPLITS)
     sides = [(split, base / split) for split in SPLITS] if parted else [("", base)]
@@ -103,7 +106,10 @@ def _class(folder: str) -> str | None:
 
 
 def _refuse_twice(base: Path, pictures: Sequence[Picture]) -> None:
-    """Raise ``DataError`` when two files have one name: an image in two splits or classes, with the count and examples."""
+    """Raise ``DataError`` when two files have one name.
+
+    An image in two splits or classes, with the count and examples.
+    """
     twice = sorted(name for name, count in Counter(picture.name for picture in pictures).items() if count > 1)
     if twice:
         raise DataError(f"{base} has {len(twice)} file names twice: {examples(twice)}; keep one of each")

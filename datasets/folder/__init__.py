@@ -31,17 +31,19 @@ class Folder(FileDataset):
                boxes.csv    image,finding,x0,y0,x1,y1              a.png,Mass,10,20,110.5,220      (may be absent)
                a.png, images/b.png, any/folder/c.dcm               PNG or JPEG of 8 or 16 bit, DICOM
 
-    ``image``: the file's path from the root or from its folder ``images``. Every column that is not named here is a finding, in
-    the table's order: 1, 0, or empty for unknown. May be absent: ``patient`` (else each image is a patient of its own,
-    which is told), ``split`` (train, val, test: the official partition; without any val it is cut from train by patient),
-    ``width`` and ``height`` of the image as published where the file is a smaller copy, ``age``, ``sex``, ``view``.
+    ``image``: the file's path from the root or from its folder ``images``. Every column that is not named here is a
+    finding, in the table's order: 1, 0, or empty for unknown. May be absent: ``patient`` (else each image is a patient
+    of its own, which is told), ``split`` (train, val, test: the official partition; without any val it is cut from
+    train by patient), ``width`` and ``height`` of the image as published where the file is a smaller copy, ``age``,
+    ``sex``, ``view``.
 
-    Boxes are edges, x to the right and y down from the upper left corner, in pixels of the image as published: their frame
-    is (height, width), or the file's own size. One that reaches past the edge is clipped and counted, one wholly outside is an error.
-    Nothing outside the root is read: absolute paths, ``..`` and links that lead out of it are errors.
+    Boxes are edges, x to the right and y down from the upper left corner, in pixels of the image as published: their
+    frame is (height, width), or the file's own size. One that reaches past the edge is clipped and counted, one wholly
+    outside is an error. Nothing outside the root is read: absolute paths, ``..`` and links that lead out of it are
+    errors.
 
-    Options: ``labels`` and ``boxes``, other names of the tables; ``ignore``, columns that are no findings (note+hospital).
-    The data are yours: their licence, and whom to cite: you know.
+    Options: ``labels`` and ``boxes``, other names of the tables; ``ignore``, columns that are no findings
+    (note+hospital). The data are yours: their licence, and whom to cite: you know.
     """
 
     name = "folder"

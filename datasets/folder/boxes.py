@@ -19,8 +19,8 @@ CORNERS = "write the edges of each box: x0, y0, x1 = x + width, y1 = y + height"
 def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[Truth, int]:
     """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images, edges in pixels of the image, and how many were clipped.
 
-    A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a row that
-    occurs twice, and boxes without area or wholly outside.
+    A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a
+    row that occurs twice, and boxes without area or wholly outside.
     """
     raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
     image = raw["image"].map(lambda cell: image_name(cell, path))

@@ -20,7 +20,9 @@ LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
 
 
 def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own) and float32 labels; the findings.
+    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own) and float32 labels.
+
+    The findings.
 
     Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
     """
@@ -33,7 +35,8 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
         raise DataError(
-            f"{path} has {len(raw)} images and {len(findings)} findings: one row per image, one column per finding are needed"
+            f"{path} has {len(raw)} images and {len(findings)} findings: one "
+            "row per image, one column per finding are needed"
         )
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
@@ -49,7 +52,10 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
 
 def image_name(cell: str, path: Path) -> str:
-    """The cell of the table at ``path`` as the name of an image. Raises ``DataError`` for what is no PNG, JPEG or DICOM by its name."""
+    """The cell of the table at ``path`` as the name of an image.
+
+    Raises ``DataError`` for what is no PNG, JPEG or DICOM by its name.
+    """
     if Path(cell).suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} names the image {cell[:80]!r}: names end in {', '.join(SUFFIXES)}")
     return Path(cell).as_posix()
@@ -95,7 +101,8 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
     wrong = cells[ages.isna() & (cells != "")]
     if len(wrong):
         raise DataError(
-            f"{path} has {len(wrong)} ages that are none: {examples(map(repr, wrong.unique()))}; leave unknown ones empty"
+            f"{path} has {len(wrong)} ages that are none: "
+            f"{examples(map(repr, wrong.unique()))}; leave unknown ones empty"
         )
     return ages
 
@@ -117,6 +124,7 @@ def _side(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
     if not values.between(1, 100_000).all():
         raise DataError(
-            f"{path} has a {cells.name} of {values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible"
+            f"{path} has a {cells.name} of "
+            f"{values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible"
         )
     return values

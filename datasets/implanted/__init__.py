@@ -31,15 +31,16 @@ class Implanted(Dataset):
     """Real NIH radiographs labelled "No Finding" with findings drawn into them: the truth is known, the rest is real.
 
     The root has NIH's own layout, see :class:`datasets.nih.NIH`. Backgrounds are the images at hand with none of the 14
-    findings, of patients of whom **no image has a truth box**: what is learnt here meets no patient of the boxed images,
-    whatever the folds of a later training, so one training serves all folds (for images without a box it is no held-out
-    test). The number of an image gives, from ``PCG64([seed, "implanted", number])``, a phantom patient (see
-    :class:`datasets.phantom.Phantom`), a background and an exposure. The background's heart is stretched to the patient's;
-    of ``places`` places per finding the one with the most air is taken, and it is drawn there.
+    findings, of patients of whom **no image has a truth box**: what is learnt here meets no patient of the boxed
+    images, whatever the folds of a later training, so one training serves all folds (for images without a box it is no
+    held-out test). The number of an image gives, from ``PCG64([seed, "implanted", number])``, a phantom patient (see
+    :class:`datasets.phantom.Phantom`), a background and an exposure. The background's heart is stretched to the
+    patient's; of ``places`` places per finding the one with the most air is taken, and it is drawn there.
 
-    Labels are those of the implanted findings. A box is the tight box of a drawn mask, in the frame (img_size, img_size);
-    Cardiomegaly's is where the heart is put, right as far as the background's heart lay where hearts usually do. Places
-    and sizes are drawn from the statistics of NIH's published boxes, as the phantom's are: no image's own box, but a prior.
+    Labels are those of the implanted findings. A box is the tight box of a drawn mask, in the frame (img_size,
+    img_size); Cardiomegaly's is where the heart is put, right as far as the background's heart lay where hearts usually
+    do. Places and sizes are drawn from the statistics of NIH's published boxes, as the phantom's are: no image's own
+    box, but a prior.
 
     Split by the backgrounds' patients: 3 % test, 3 % of the rest validation; ``patient`` and ``kfold`` part them as
     everywhere. No restriction on use, as for NIH ChestX-ray14; acknowledge the NIH Clinical Center. Cite: Wang et al.,
@@ -111,7 +112,10 @@ class Implanted(Dataset):
         return [str(self._backgrounds[self._drawn(number)[1]]) for number in self.numbers.tolist()]
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index`` of this split; a small copy of its background is decoded here, its picture when asked for."""
+        """The sample at ``index`` of this split.
+
+        A small copy of its background is decoded here, its picture when asked for.
+        """
         number = int(self.numbers[index])
         patient, background, _ = self._plan(number)
         boxes = phantom_truth.boxes(patient, self.size)
@@ -138,7 +142,10 @@ class Implanted(Dataset):
         return phantom_truth.masks(self._plan(number)[0], self.size)
 
     def _plan(self, number: int) -> tuple[Patient, str, float]:
-        """The phantom patient, each finding at its place in the background; the background's file name; the exposure."""
+        """The phantom patient, each finding at its place in the background; the background's file name.
+
+        The exposure.
+        """
         patient, background, exposure, rng = self._drawn(number)
         try:
             small = _small(self._files[background])

@@ -1,7 +1,7 @@
 """How the findings of a phantom patient are drawn into a real radiograph, and how its heart is made larger.
 
-Softer than the phantom's own drawing, whose crisp shapes a network would learn by heart: a finding's edge is spread, its
-density varies inside, and behind a pneumothorax the lung's markings vanish.
+Softer than the phantom's own drawing, whose crisp shapes a network would learn by heart: a finding's edge is spread,
+its density varies inside, and behind a pneumothorax the lung's markings vanish.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,10 @@ def _blurred(values: Pixels, reach: int) -> Pixels:
 
 
 def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
-    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills the box of ``heart``; around it things move less and less."""
+    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills the box of ``heart``.
+
+    Around it things move less and less.
+    """
     copy = image.copy()
     at = window(len(image), heart.box, margin=REACH - 1)
     share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach

@@ -1,7 +1,7 @@
 """Where findings are implanted: of several places that real boxes of the finding have, the one with the most air.
 
-A radiograph's lungs do not lie where the phantom's do. A finding drawn over the abdomen or outside the body would not be
-seen, and its label would be wrong; where there is air, it is seen.
+A radiograph's lungs do not lie where the phantom's do. A finding drawn over the abdomen or outside the body would not
+be seen, and its label would be wrong; where there is air, it is seen.
 """
 
 from dataclasses import replace
@@ -25,7 +25,10 @@ def whitest(image: Pixels) -> float:
 
 
 def arranged(patient: Patient, image: Pixels, tries: int, rng: np.random.Generator) -> Patient:
-    """The patient with each finding at the airiest of ``tries`` places in ``image``, (S,S) in [0,1]; the heart stays."""
+    """The patient with each finding at the airiest of ``tries`` places in ``image``, (S,S) in [0,1].
+
+    The heart stays.
+    """
     white = whitest(image)
     return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
 

@@ -1,1 +1,4 @@
-"""From the files of a data set to pixels and tables: decoding, its cache, DICOM, run lengths, transforms, paths, downloads."""
+"""From the files of a data set to pixels and tables.
+
+Decoding, its cache, DICOM, run lengths, transforms, paths, downloads.
+"""

@@ -76,7 +76,10 @@ def _content(sample: Sample) -> list[object]:
 
 
 def stated(path: Path) -> tuple[int, int]:
-    """What tells another content of a file without reading it: its time of change and its length. Raises ``OSError``."""
+    """What tells another content of a file without reading it: its time of change and its length.
+
+    Raises ``OSError``.
+    """
     state = path.stat()
     return state.st_mtime_ns, state.st_size
 

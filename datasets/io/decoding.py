@@ -1,7 +1,8 @@
 """Decoding many images into the rows of one array file, by several processes.
 
-Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent back.
-A decoder in native code can kill its process: that file is told as a bad one, and a new process goes on without it.
+Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent
+back. A decoder in native code can kill its process: that file is told as a bad one, and a new process goes on without
+it.
 """
 
 import contextlib
@@ -27,7 +28,8 @@ def decode_all(
 ) -> Bad:
     """Fill the rows of the array file ``path``, (N, size, size) uint8; ``workers`` None takes the CPUs at hand.
 
-    After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed from outside.
+    After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed
+    from outside.
     """
     job = Job(samples, size, path)
     portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))

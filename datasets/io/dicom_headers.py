@@ -21,8 +21,8 @@ MANY = 2000
 def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple[dict[Path, Header], list[str]]:
     """Path -> header of the files below ``root`` that have one, and the reason for each of the others.
 
-    The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that is broken
-    or of other files counts for nothing. Without ``cache`` each process reads all of them.
+    The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that
+    is broken or of other files counts for nothing. Without ``cache`` each process reads all of them.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
     known, files = _known(table) if table else {}, list(paths)

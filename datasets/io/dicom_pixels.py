@@ -12,8 +12,10 @@ READERS = {
     "1.2.840.10008.1.2.5": "pydicom",
     **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
 }
-"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest: lossless JPEG, JPEG-LS
-and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there (``docs/data_setup.md``)."""
+"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest:
+lossless JPEG, JPEG-LS
+and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there
+(``docs/data_setup.md``)."""
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (
     ArithmeticError,
@@ -34,7 +36,8 @@ Values = tuple[NDArray[np.float64], float, float]
 def stored(path: Path, found: Any) -> NDArray[Any]:
     """The stored values, (H, W) or (H, W, 3).
 
-    Raises ``DataError`` where what reads the file's compression is not installed, or what pydicom raises for broken pixels.
+    Raises ``DataError`` where what reads the file's compression is not installed, or what pydicom raises for broken
+    pixels.
     """
     syntax = found.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
@@ -43,7 +46,10 @@ def stored(path: Path, found: Any) -> NDArray[Any]:
 
 
 def _reader(path: Path, found: Any, syntax: Any) -> str:
-    """The plugin for a compressed file. Only a picture of the header's size reaches it: a larger one could take hours and all memory."""
+    """The plugin for a compressed file.
+
+    Only a picture of the header's size reaches it: a larger one could take hours and all memory.
+    """
     from pydicom import encaps
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -81,7 +87,10 @@ def coded_size(stream: bytes) -> tuple[int, int] | None:
 
 
 def windowed(pixels: NDArray[Any], found: Any) -> Values:
-    """Stored values under the file's modality and VOI: rescaled, then by the VOI LUT or else the first window, where there is one."""
+    """Stored values under the file's modality and VOI.
+
+    Rescaled, then by the VOI LUT or else the first window, where there is one.
+    """
     from pydicom.pixels import processing
 
     values = np.asarray(processing.apply_modality_lut(pixels, found))

@@ -43,9 +43,9 @@ def fetch(word: str, root: Path | str | None) -> None:
 
     None is :func:`datasets.root_of`'s.
 
-    The client works in a folder beside ``root``, and what it brought is unpacked there: ``root`` appears when all is there. What a killed
-    download had of the archive is kept for the next. Raises ``NotAvailableError`` where there is no command, its program or its key,
-    ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
+    The client works in a folder beside ``root``, and what it brought is unpacked there: ``root`` appears when all is
+    there. What a killed download had of the archive is kept for the next. Raises ``NotAvailableError`` where there is
+    no command, its program or its key, ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
     """
     origin = REGISTRY.get(spelled(word)).origin
     if not isinstance(origin, Kaggle):
@@ -81,7 +81,8 @@ def _run(program: str, origin: Kaggle, folder: Path) -> None:
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():
         raise NotAvailableError(
-            f"`kaggle {' '.join(words)}` brought no {origin.archive} (status {status}, its words are above): {_advice(origin)}"
+            f"`kaggle {' '.join(words)}` brought no {origin.archive} (status "
+            f"{status}, its words are above): {_advice(origin)}"
         )
 
 
@@ -92,7 +93,10 @@ def _advice(origin: Kaggle) -> str:
             "KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
         )
     if origin.kind == "competitions":
-        return f"accept the rules at https://www.kaggle.com/competitions/{origin.name}/rules with the account of your key, then call again"
+        return (
+            "accept the rules at "
+            f"https://www.kaggle.com/competitions/{origin.name}/rules with the account of your key, then call again"
+        )
     return f"see https://www.kaggle.com/datasets/{origin.name}, then call again"
 
 
@@ -106,7 +110,10 @@ def has_key(environment: Mapping[str, str], home: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """All files of ``archive``, below ``folder`` whatever their names say. A broken one is removed: the next call gets another."""
+    """All files of ``archive``, below ``folder`` whatever their names say.
+
+    A broken one is removed: the next call gets another.
+    """
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it unpacked
     log.info("unpacking %s", archive)
     try:

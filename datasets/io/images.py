@@ -1,4 +1,7 @@
-"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette; DICOM files go to ``datasets.io.dicom``."""
+"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette.
+
+DICOM files go to ``datasets.io.dicom``.
+"""
 
 import contextlib
 import struct
@@ -57,7 +60,10 @@ def is_dicom(path: Path | str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path | str) -> Iterator[Image.Image]:
-    """The file as an image of a kind that is ours, whatever its name says: other kinds may run programs or read further files."""
+    """The file as an image of a kind that is ours, whatever its name says.
+
+    Other kinds may run programs or read further files.
+    """
     try:
         with Image.open(path, formats=KINDS) as image:
             yield image

@@ -24,7 +24,10 @@ def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
 
 
 def check_count(count: int, flag: str) -> int:
-    """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for so many that they choke it."""
+    """The ``count`` of threads or processes that ``flag`` asks for.
+
+    Raises ``BadValueError`` for so many that they choke it.
+    """
     most = max(MOST, 4 * (os.cpu_count() or 1))
     if count > most:
         raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")

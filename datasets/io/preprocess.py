@@ -27,8 +27,8 @@ def of(data: Dataset, word: str) -> Dataset:
 def one(sample: Sample, word: str) -> Sample:
     """A sample with its image made ready as :func:`of` does.
 
-    The frame grows with the image, to the right and down, so that boxes and masks stay where they are and heat beside the
-    image counts as heat off the truth.
+    The frame grows with the image, to the right and down, so that boxes and masks stay where they are and heat beside
+    the image counts as heat off the truth.
     """
     if word == "none":
         return sample

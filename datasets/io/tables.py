@@ -28,7 +28,9 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 
 
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
-    """A CSV as text, empty cells beyond the header dropped. Raises ``DataError`` when it lacks a ``needed`` column or is broken.
+    """A CSV as text, empty cells beyond the header dropped.
+
+    Raises ``DataError`` when it lacks a ``needed`` column or is broken.
 
     ``hint``: what to do about an absent column.
     """
@@ -63,7 +65,10 @@ def _is_full_beyond(path: Path, width: int) -> bool:
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read: empty, no text, no commas, far too wide."""
+    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read.
+
+    Empty, no text, no commas, far too wide.
+    """
     try:
         with path.open("rb") as file:
             start = file.read(WIDEST + 1)

@@ -67,7 +67,10 @@ def training(
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
 ) -> Transform:
-    """As ``evaluation``, after the random changes that the word ``augment`` names; all chance comes from ``generator``."""
+    """As ``evaluation``, after the random changes that the word ``augment`` names.
+
+    All chance comes from ``generator``.
+    """
     amounts = _amounts(augment)
 
     def apply(images: Tensor) -> Tensor:

@@ -36,12 +36,12 @@ class NIH(FileDataset):
 
     Official split: the two lists; validation is cut from train_val by patient. Where they are absent,
     ``train_list.txt``, ``val_list.txt``, ``test_list.txt`` with label columns are used; the task with 1 finding uses
-    the experts' ``binary_*.txt`` where present (option ``experts``: rad_consensus_voted or attending_rad; null is the first
-    that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A subset of the
-    images is welcome.
+    the experts' ``binary_*.txt`` where present (option ``experts``: rad_consensus_voted or attending_rad; null is the
+    first that is there). Lists that share a patient, or put a boxed image on the training side, raise ``LeakError``. A
+    subset of the images is welcome.
 
-    From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite: Wang et al.,
-    ChestX-ray8, CVPR 2017, 3462-3471.
+    From https://nihcc.app.box.com/v/ChestXray-NIHCC. No restriction on use; acknowledge the NIH Clinical Center. Cite:
+    Wang et al., ChestX-ray8, CVPR 2017, 3462-3471.
     """
 
     name = "NIH"

@@ -28,19 +28,20 @@ class SiimCovid(FileDataset):
 
         root/  train/<study>/<series>/<image>.dcm   train_study_level.csv   train_image_level.csv
 
-    Labels: one of four appearances a study. The task with 1 finding is Pneumonia (any but ``Negative for Pneumonia``); the
-    task with 4 has one label an image (softmax: ``--multi_label False``). Boxes: opacities, x, y, width, height from the
-    upper left edge, in the **frame of the DICOM file**, whose size varies; they are the boxes of the study's appearance.
+    Labels: one of four appearances a study. The task with 1 finding is Pneumonia (any but ``Negative for Pneumonia``);
+    the task with 4 has one label an image (softmax: ``--multi_label False``). Boxes: opacities, x, y, width, height
+    from the upper left edge, in the **frame of the DICOM file**, whose size varies; they are the boxes of the study's
+    appearance.
 
     A study with several images, laterals and repeats among them, is left out; ``studies="all"`` keeps it. Three of four
-    studies are positive: for the task with 1 finding as many images of either label are drawn by the seed in training, and
-    validation and test stay as they are (no box is lost, figures are of the true mix). ``balanced="all"`` draws in every
-    split, as ihamdi/Covid-xRay-Classification did before it split, whose accuracies are of such a mix; ``"none"`` in none.
-    The challenge's own test images have no public labels: the official partition is a draw by patient, whose pseudonym
-    is in each DICOM file; without one a study counts as a patient.
+    studies are positive: for the task with 1 finding as many images of either label are drawn by the seed in training,
+    and validation and test stay as they are (no box is lost, figures are of the true mix). ``balanced="all"`` draws in
+    every split, as ihamdi/Covid-xRay-Classification did before it split, whose accuracies are of such a mix; ``"none"``
+    in none. The challenge's own test images have no public labels: the official partition is a draw by patient, whose
+    pseudonym is in each DICOM file; without one a study counts as a patient.
 
-    Licence: the challenge's rules, and the terms of the sources of its images, BIMCV-COVID19 and MIDRC-RICORD. Cite: Lakhani
-    et al., The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, J. Digital Imaging 36 (2023) 365.
+    Licence: the challenge's rules, and the terms of the sources of its images, BIMCV-COVID19 and MIDRC-RICORD. Cite:
+    Lakhani et al., The 2021 SIIM-FISABIO-RSNA Machine Learning COVID-19 Challenge, J. Digital Imaging 36 (2023) 365.
     """
 
     name = "siim_covid"
@@ -51,7 +52,8 @@ class SiimCovid(FileDataset):
             raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
         if balanced not in ("train", "all", "none"):
             raise BadValueError(
-                f"balanced is {balanced!r}: give train (as many of either label in training), all (in every split) or none"
+                f"balanced is {balanced!r}: give train (as many of either label "
+                "in training), all (in every split) or none"
             )
         self.findings, self.split = task(request, TASKS, self.name, 1), request.split
         root = request.folder(LAYOUT)

@@ -63,6 +63,7 @@ def read_boxes(path: Path, image: str, cell: str) -> list[Edges]:
         sides = [tuple(float(box[side]) for side in ("x", "y", "width", "height")) for box in ast.literal_eval(cell)]
     except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError) as error:
         raise DataError(
-            f"{path}: the boxes of {image} are {cell[:60]!r}: write a list of {{'x': …, 'y': …, 'width': …, 'height': …}}"
+            f"{path}: the boxes of {image} are {cell[:60]!r}: write a list of "
+            "{'x': …, 'y': …, 'width': …, 'height': …}"
         ) from error
     return [(x, y, x + width, y + height) for x, y, width, height in sides]

@@ -32,16 +32,18 @@ class VindrCxr(FileDataset):
         root/  train/  test/<image>.dicom   annotations/annotations_train.csv  annotations_test.csv   PhysioNet's, 22
 
     Labels: 14 findings, or PhysioNet's 22; a finding is there when at least ``votes`` readers (option, 2) marked it.
-    Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the image's
-    edge. Boxes of several readers that overlap are one place, its edges averaged; places that fewer than ``votes`` marked
-    are no truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own boxes: of them a suite makes the row
-    ``readers``, the ceiling of a score (``benchmark.suite.readers``).
+    Boxes: x_min, y_min, x_max, y_max as edges in the **frame of the DICOM file**, whose size varies; clipped at the
+    image's edge. Boxes of several readers that overlap are one place, its edges averaged; places that fewer than
+    ``votes`` marked are no truth, so a label may be 1 without a box. ``readings(i)`` has each reader's own boxes: of
+    them a suite makes the row ``readers``, the ceiling of a score (``benchmark.suite.readers``).
 
-    Official split: PhysioNet's, test by consensus. Kaggle's test images have no public labels: a draw there. Patients are
-    not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on others.
+    Official split: PhysioNet's, test by consensus. Kaggle's test images have no public labels: a draw there. Patients
+    are not published: each image counts as one. Option ``whole=True``: all images are test, for a model trained on
+    others.
 
-    Licence: PhysioNet's credentialed one, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al., VinDr-CXR: An open dataset
-    of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429; doi:10.13026/3akn-b287.
+    Licence: PhysioNet's credentialed one, for research, or the rules of Kaggle's challenge. Cite: Nguyen et al.,
+    VinDr-CXR: An open dataset of chest X-rays with radiologist's annotations, Scientific Data 9 (2022) 429;
+    doi:10.13026/3akn-b287.
     """
 
     name = "vindr_cxr"

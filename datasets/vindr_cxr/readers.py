@@ -19,7 +19,9 @@ def named(readings: Readings, finding: str, votes: int) -> bool:
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
-    """(M,4) places that at least ``votes`` readers marked: boxes that overlap by ``ALIKE`` in a chain, their edges averaged.
+    """(M,4) places that at least ``votes`` readers marked.
+
+    Boxes that overlap by ``ALIKE`` in a chain, their edges averaged.
 
     With 1 vote, each place that anybody marked, once.
 

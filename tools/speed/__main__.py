@@ -1,4 +1,7 @@
-"""Door: time one subject. ``python -m tools.speed methods|scoring|training``; ``--page`` writes its page again, ``--quick`` tries it."""
+"""Door: time one subject. ``python -m tools.speed methods|scoring|training``.
+
+``--page`` writes its page again, ``--quick`` tries it.
+"""
 
 import sys
 from collections.abc import Sequence

@@ -32,7 +32,9 @@ class Verdict:
 
 
 def held(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
-    """The worst of the ``figures`` decides; a figure that is missing can't keep a promise, but one that fails breaks it.
+    """The worst of the ``figures`` decides.
+
+    A figure that is missing can't keep a promise, but one that fails breaks it.
 
     >>> goal = Goal("fast", 80, at_most=False, read=lambda record: {})
     >>> verdict = held(goal, {"here": 95.0, "there": 81.0})

@@ -1,7 +1,7 @@
 """Peak memory, honestly: one call in a fresh process.
 
-``ru_maxrss`` is no measure here: a started process inherits its parent's. ``VmHWM`` of ``/proc`` is the process's own peak
-of resident memory and can be set back.
+``ru_maxrss`` is no measure here: a started process inherits its parent's. ``VmHWM`` of ``/proc`` is the process's own
+peak of resident memory and can be set back.
 """
 
 import multiprocessing

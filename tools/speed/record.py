@@ -79,7 +79,10 @@ def write(record: Run, path: Path | str) -> None:
 
 
 def read(kind: type[R], path: Path | str, door: str) -> R:
-    """Read a record of this ``kind``. Raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it."""
+    """Read a record of this ``kind``.
+
+    Raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it.
+    """
     try:
         return kind.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:

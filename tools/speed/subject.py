@@ -43,7 +43,10 @@ class Subject(Generic[Config, R]):
         return f"python -m tools.speed {self.name}"
 
     def __call__(self, argv: Sequence[str]) -> str:
-        """Measure, unless the page alone is asked for; write the record and the page. Returns the sentence that says where they lie."""
+        """Measure, unless the page alone is asked for; write the record and the page.
+
+        Returns the sentence that says where they lie.
+        """
         config, typed = cli.parse(self.config, argv, self.command)
         flags: Any = quick(config, typed, self.tiny) if config.quick else config  # type: ignore[attr-defined]
         if not flags.page:
@@ -53,7 +56,10 @@ class Subject(Generic[Config, R]):
         return f"{flags.output} shows the records {flags.records}/{self.name}-*.json"
 
     def read(self, folder: Path | str) -> list[R]:
-        """The subject's records of all machines, those without a GPU first. Raises ``DataError`` where there is none."""
+        """The subject's records of all machines, those without a GPU first.
+
+        Raises ``DataError`` where there is none.
+        """
         paths = sorted(Path(folder).glob(f"{self.name}-*.json"))
         if not paths:
             raise DataError(f"no record {folder}/{self.name}-*.json: make one with {self.command}")
@@ -82,7 +88,10 @@ def quick(config: Config, typed: Collection[str], tiny: Mapping[str, Any]) -> Co
 
 
 def stated(config: Any, measured: Collection[str], machine: Machine, begun: float) -> dict[str, Any]:
-    """The fields of a ``record.Run`` that ends now and ``begun`` at that ``perf_counter``; ``measured``: the flags that it states."""
+    """The fields of a ``record.Run`` that ends now and ``begun`` at that ``perf_counter``.
+
+    ``measured``: the flags that it states.
+    """
     flags = asdict(config)
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

@@ -1,7 +1,7 @@
 """Times that can be compared: everything in turn, round by round, and of each the minimum.
 
-A disturbance (another process, a warmer processor) meets all contenders alike instead of the one that happens to run, and
-the minimum is the round that was disturbed least. The first round also warms up.
+A disturbance (another process, a warmer processor) meets all contenders alike instead of the one that happens to run,
+and the minimum is the round that was disturbed least. The first round also warms up.
 """
 
 import time
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 SHORT = 0.01
-"""Seconds. Who scores one map scores the next right after it: a short call alone would mostly wait for code and data to come back
+"""Seconds. Who scores one map scores the next right after it: a short call alone would mostly wait for code and data to
+come back
 into the caches that the long ones before it have filled."""
 
 

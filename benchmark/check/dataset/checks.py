@@ -77,7 +77,10 @@ def _duplicates(read: Read) -> Answer:
 
 
 def _outside(read: Read) -> Answer:
-    """Boxes that are not wholly inside their frame, or narrower than a pixel of it: such are given in shares of the image."""
+    """Boxes that are not wholly inside their frame, or narrower than a pixel of it.
+
+    Such are given in shares of the image.
+    """
     wrong = [
         f"{look.sample.image_id} {finding}"
         for look in read.looks
@@ -95,7 +98,10 @@ def _fits(look: Look, finding: str) -> bool:
 def _frames(read: Read) -> Answer:
     """Images that have another shape than the frame of their boxes: the boxes would be stretched."""
     wrong = [
-        f"{look.sample.image_id} is {look.shape[1]}x{look.shape[0]}, its frame {look.sample.frame[1]}x{look.sample.frame[0]}"
+        (
+            f"{look.sample.image_id} is {look.shape[1]}x{look.shape[0]}, its "
+            f"frame {look.sample.frame[1]}x{look.sample.frame[0]}"
+        )
         for look in read.looks
         if look.shape and look.sample.boxes and abs(_ratio(look.shape) / _ratio(look.sample.frame) - 1) > STRETCH
     ]

@@ -19,7 +19,8 @@ SPLITS = ("split", "images", "patients", "opened")
 def run(config: DoctorConfig, tell: Callable[[str], None]) -> list[str]:
     """Examine the data set that ``config`` names; gives the questions whose answer is wrong.
 
-    Writes ``report.md`` and ``samples.png`` below ``config.output``. Raises ``LocusError`` for data that cannot be loaded.
+    Writes ``report.md`` and ``samples.png`` below ``config.output``. Raises ``LocusError`` for data that cannot be
+    loaded.
     """
     found = read(config)
     told = answers(found)

@@ -18,7 +18,10 @@ QUESTIONS: tuple[Question, ...] = tuple(
     if isinstance(part, Question)
 )
 """Every question there is, found in the files of this room."""
-SERVES = "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM pooling"
+SERVES = (
+    "it gives no map for any of the small models: see what it says; a "
+    "method serves at least one of AVG and PCAM pooling"
+)
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
 

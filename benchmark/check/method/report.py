@@ -15,7 +15,10 @@ WIDTHS = [None, None, 60, 60]
 
 
 def run(config: CheckConfig, tell: Callable[[str], None]) -> list[str]:
-    """Examine each method that ``config`` names and ``tell`` its table; gives the words of those that fail a question."""
+    """Examine each method that ``config`` names and ``tell`` its table.
+
+    Gives the words of those that fail a question.
+    """
     torch.set_num_threads(config.threads)
     failing = []
     for word in methods.expand(config.method):

@@ -58,7 +58,8 @@ class Elsewhere(TorchFunctionMode):
 
 
 @question(
-    "the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) where they look"
+    "the maps would be drawn and scored at the wrong place: return them at the "
+    "size of A, or say by grid(evidence) where they look"
 )
 def grid(trial: Trial) -> Seen:
     """The number of positions against the grid that the method states."""
@@ -81,7 +82,8 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
 
 
 @question(
-    "a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the maximum before exp"
+    "a division by zero or an overflow: nan and infinite maps have no boxes; "
+    "guard the denominator, subtract the maximum before exp"
 )
 def finite(trial: Trial) -> Seen:
     """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""

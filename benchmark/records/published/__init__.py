@@ -1,7 +1,8 @@
 """Numbers from papers as records, one JSON file per paper: shown beside ours, marked, never ranked.
 
 ``wang2017``            Wang et al., "ChestX-ray8", CVPR 2017 (arXiv 1705.02315), tables 4 and 7, finding by finding.
-``thoraxpriornet2024``  ThoraX-PriorNet, IEEE Access 2024, shares of boxes above seven IoU thresholds, from its abstract.
+``thoraxpriornet2024``  ThoraX-PriorNet, IEEE Access 2024, shares of boxes above seven IoU thresholds, from its
+                        abstract.
 ``clarity2025``         second-hand: what CLARiTy (arXiv 2512.16700) reports of itself, of Li 2022 and of PCAN 2022.
 ``pylon2020``           PYLON (arXiv 2010.11475), pointing game, from its abstract.
 

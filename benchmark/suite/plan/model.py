@@ -23,7 +23,8 @@ FIRST = frozenset({
     "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size", "gradient_clip", "augment", "early_stopping",
     "seed", "precision",
 })  # fmt: skip
-"""Flags that are in every key. One that came later is in it only where it is not at its default (which therefore never changes):
+"""Flags that are in every key. One that came later is in it only where it is not at its default (which therefore never
+changes):
 so the keys of recorded trainings stand, and a new flag is entered nowhere."""
 
 
@@ -58,7 +59,10 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a training that decide what it learns; later ones than ``FIRST`` where they differ from their default."""
+    """The fields of a training that decide what it learns.
+
+    Later ones than ``FIRST`` where they differ from their default.
+    """
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
     told = {field.name: getattr(config, field.name) for field in fields}
     return {
@@ -73,7 +77,10 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
-    """Where a model of these ``flags`` starts; of the ``given`` flags a data root only where ``init`` needs one, the suite's own then."""
+    """Where a model of these ``flags`` starts.
+
+    Of the ``given`` flags a data root only where ``init`` needs one, the suite's own then.
+    """
     own = {name: flags[name] for name in NETWORK if name in flags}
     return _config(
         {**own, **init, **{name: value for name, value in given.items() if name != "data_root_dir" or name in init}}
@@ -98,7 +105,10 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
 
 
 def _elsewhere(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """The other data set, its images made ready as the training's own. Raises ``BadValueError`` where several folds would share them."""
+    """The other data set, its images made ready as the training's own.
+
+    Raises ``BadValueError`` where several folds would share them.
+    """
     if suite.test_on is None:
         return None
     if len(trainings) > 1:

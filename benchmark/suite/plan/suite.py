@@ -25,7 +25,8 @@ class Suite(pydantic.BaseModel):
     train: dict[str, Any]
     """Flags of ``main.py`` that all models of the suite share."""
     init: dict[str, Any] | None = None
-    """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each model's."""
+    """Flags of a training from which the models start (``--init_from``); what it does not say of its network is each
+    model's."""
     models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
     """Flags per model; a list of values makes one model each."""
     folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
@@ -33,7 +34,8 @@ class Suite(pydantic.BaseModel):
     methods: list[str] | str = "all"
     """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
-    """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may state its own."""
+    """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
+    state its own."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols``."""
     conventional: list[str] = []
@@ -41,13 +43,16 @@ class Suite(pydantic.BaseModel):
     published: list[str] = []
     """Papers of ``benchmark/published`` whose numbers stand beside ours."""
     check: str | None = None
-    """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods`` names."""
+    """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods``
+    names."""
     images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, a check looks at; none: all."""
     test_on: dict[str, Any] | None = None
-    """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and scored."""
+    """Flags of another data set (dataset, data_root_dir …) on whose test images the trained models are explained and
+    scored."""
     trainings: str | None = None
-    """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none: its own."""
+    """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none:
+    its own."""
 
     @property
     def words(self) -> list[str]:

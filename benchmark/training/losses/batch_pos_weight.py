@@ -10,8 +10,8 @@ from benchmark.training.losses.base import Loss
 class BatchPosWeight(Loss):
     """-w_k y ln s(x) - (1 - y) ln(1 - s(x)), w_k = negatives / positives of finding k in the batch.
 
-    A finding without a positive label in the batch costs nothing there. Source: jfhealthcare/Chexpert, ``batch_weight`` of
-    bin/train.py, which adds the means of the findings; this is the mean over all known labels.
+    A finding without a positive label in the batch costs nothing there. Source: jfhealthcare/Chexpert, ``batch_weight``
+    of bin/train.py, which adds the means of the findings; this is the mean over all known labels.
     """
 
     name = "batch_pos_weight"

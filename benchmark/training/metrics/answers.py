@@ -54,7 +54,10 @@ class Answers:
         return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
 
     def by_study(self, study: Sequence[str]) -> "Answers":
-        """(n,) study of each image -> the answers by study: the largest of what was said and of what is true of its images."""
+        """(n,) study of each image -> the answers by study.
+
+        The largest of what was said and of what is true of its images.
+        """
         names, values = studies.maximum(self.ranked, study)
         labels = studies.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))

@@ -1,4 +1,7 @@
-"""What becomes of the images when an answer must be yes or no, as sums per patient: each metric is a ratio of counts."""
+"""What becomes of the images when an answer must be yes or no, as sums per patient.
+
+Each metric is a ratio of counts.
+"""
 
 from typing import Any
 
@@ -32,8 +35,8 @@ Columns = tuple[NDArray[Any], NDArray[Any]]
 def decided(answers: Answers, thresholds: ArrayLike) -> Called:
     """(n,K) each: called positive, positive, and whether both are known.
 
-    A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called, and
-    an image without exactly one class is not known.
+    A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called,
+    and an image without exactly one class is not known.
     """
     if answers.exclusive:
         every = np.arange(len(answers.findings))

@@ -42,7 +42,10 @@ class Threshold:
 
 
 def choose(answers: Answers, choice: Choice = "youden") -> list[Threshold]:
-    """One threshold per finding from the validation's ``answers``; ``fixed`` is a probability of .5 and looks at nothing."""
+    """One threshold per finding from the validation's ``answers``.
+
+    ``fixed`` is a probability of .5 and looks at nothing.
+    """
     if choice == "fixed":
         return [Threshold(0.0, "fixed", choice, 0) for _ in answers.findings]
     return [_chosen(answers.ranked[:, k], answers.labels[:, k], choice) for k in range(len(answers.findings))]
@@ -59,7 +62,10 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
 
 
 def youden(true: FloatArray, false: FloatArray, positives: int, negatives: int) -> FloatArray:
-    """J = TPR - FPR of counts of true and false positives. Youden, "Index for rating diagnostic tests", Cancer 3 (1950)."""
+    """J = TPR - FPR of counts of true and false positives.
+
+    Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
+    """
     return (true * negatives - false * positives) / (
         positives * negatives
     )  # one division: equal shares are equal numbers

@@ -24,7 +24,9 @@ def descending(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def areas(who: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts) -> FloatArray:
-    """(n,) patient and truth of a walk, and where it closes a run of equals; (P,b) counts -> (b,2) AUROC and AP of each resample.
+    """(n,) patient and truth of a walk, and where it closes a run of equals.
+
+    (P,b) counts -> (b,2) AUROC and AP of each resample.
 
     A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
     """

@@ -18,7 +18,10 @@ JOINED = 5
 
 
 def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
-    """One panel per finding: how often it is there among images of about the same probability; dots as large as their share."""
+    """One panel per finding: how often it is there among images of about the same probability.
+
+    Dots as large as their share.
+    """
     fitted = found["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
     figure, each = panels.grid(test.findings, f"Calibration on test ({found['test']['n']} images), T from validation")

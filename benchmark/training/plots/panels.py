@@ -30,7 +30,10 @@ Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float6
 
 
 def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with one square panel per finding under a common title. Laid out in inches, which is much faster than by trial."""
+    """A figure with one square panel per finding under a common title.
+
+    Laid out in inches, which is much faster than by trial.
+    """
     each, columns = range(len(findings)), min(COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
     width = max(LEFT + columns * (SIDE + ACROSS), 4.8)

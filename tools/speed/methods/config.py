@@ -9,7 +9,10 @@ from tools.speed.record import RECORDS
 
 @dataclass(frozen=True)
 class SpeedConfig:
-    """Time all methods beside grad-cam, torchcam and captum, on one machine in one run: ``python -m tools.speed methods``."""
+    """Time all methods beside grad-cam, torchcam and captum, on one machine in one run.
+
+    ``python -m tools.speed methods``.
+    """
 
     page: bool = False
     """Measure nothing: write the page again from the record."""

@@ -57,7 +57,10 @@ def _scorecam(record: SpeedRecord) -> Iterator[Table]:
     for setting in record.of("scorecam"):
         yield Table(
             f"Score-CAM, {at(setting)}",
-            "One image per call; a masked forward pass per channel, shared by all findings here, made for each of them there.",
+            (
+                "One image per call; a masked forward pass per channel, shared by "
+                "all findings here, made for each of them there."
+            ),
             HEADER,
             _rows(record, "scorecam", setting),
         )
@@ -66,7 +69,10 @@ def _scorecam(record: SpeedRecord) -> Iterator[Table]:
 def _layers(record: SpeedRecord) -> Iterator[Table]:
     settings = record.of("layer")
     rows = [cells for s in settings for cells in _layer(record, s)]
-    intro = "One level before the pooled map the network's tail is the head: what comes on top of the forward pass is its backward pass."
+    intro = (
+        "One level before the pooled map the network's tail is the head: what "
+        "comes on top of the forward pass is its backward pass."
+    )
     if rows:
         yield Table(
             "Maps of another layer",
@@ -91,7 +97,10 @@ def _batches(record: SpeedRecord) -> Iterator[Table]:
             (at(row.setting), str(row.setting.batch), short(row.wall_ms), short(bare), short(ratio(row.wall_ms, bare)))
         )
     if rows:
-        intro = "Seven methods; where the milliseconds of the bare forward pass rise, its intermediate maps have left the processor's cache."
+        intro = (
+            "Seven methods; where the milliseconds of the bare forward pass rise, its "
+            "intermediate maps have left the processor's cache."
+        )
         yield Table(
             "Batch size",
             intro,

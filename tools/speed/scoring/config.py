@@ -9,7 +9,10 @@ from tools.speed.record import RECORDS
 
 @dataclass(frozen=True)
 class ScoringSpeedConfig:
-    """Time scoring beside contour searches and component labelling, on one machine in one run: ``python -m tools.speed scoring``."""
+    """Time scoring beside contour searches and component labelling, on one machine in one run.
+
+    ``python -m tools.speed scoring``.
+    """
 
     page: bool = False
     """Measure nothing: write the page again from the record."""

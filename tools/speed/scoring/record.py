@@ -38,7 +38,8 @@ class Row(Frozen):
     def ms(self) -> float | None:
         """The smaller of both, which is what is compared.
 
-        On a machine that others use a long call waits for a core and a short one does not, so wall time would favour the short.
+        On a machine that others use a long call waits for a core and a short one does not, so wall time would favour
+        the short.
         """
         return None if self.wall_ms is None or self.cpu_ms is None else min(self.wall_ms, self.cpu_ms)
 

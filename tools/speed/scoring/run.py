@@ -48,7 +48,10 @@ class Course:
 
 
 def run(config: ScoringSpeedConfig) -> ScoringRecord:
-    """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, contenders that do not agree."""
+    """Measure all that the flags ask for.
+
+    Raises ``core.errors`` types: a missing package, contenders that do not agree.
+    """
     begun = time.perf_counter()
     where = machine.describe(limits.cpus(), PACKAGES)
     rows = [row for course in courses(config) for row in timed(course, config)]

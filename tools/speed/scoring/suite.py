@@ -1,4 +1,7 @@
-"""All of NIH's boxes through the protocols, as a suite scores them: in a process of its own, whose memory is watched."""
+"""All of NIH's boxes through the protocols, as a suite scores them.
+
+In a process of its own, whose memory is watched.
+"""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -25,7 +28,10 @@ def whole(name: str, side: int, methods: int, share: Share) -> Whole:
 
 
 def _measured(name: str, side: int, methods: int, share: Share) -> Whole:
-    """Runs in the fresh process. What is compiled is compiled before the clock starts; drawing the maps costs no time, but memory."""
+    """Runs in the fresh process. What is compiled is compiled before the clock starts.
+
+    Drawing the maps costs no time, but memory.
+    """
     _scored(NAMES[name], cases(WARM, side, 0), cases(WARM, side, 0, validation=True), {})
     memory.rising()
     seconds: dict[str, float] = {}

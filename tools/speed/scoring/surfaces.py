@@ -85,12 +85,16 @@ CONTENDERS: Mapping[str, Score] = {
 
 
 def check(values: Map, contenders: Mapping[str, Score] = CONTENDERS) -> None:
-    """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel: the times of different things say nothing."""
+    """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel.
+
+    The times of different things say nothing.
+    """
     levels = np.linspace(0.1, 0.9, 17)
     ours = on_surface(values, levels)
     for name, score in contenders.items():
         difference = float(np.abs(score(values, levels) - ours).mean())
         if not difference <= TOLERANCE:
             raise LocusError(
-                f"{name} differs from the surface by a mean IoU of {difference:.2g} (at most {TOLERANCE} is pixels): not timed"
+                f"{name} differs from the surface by a mean IoU of "
+                f"{difference:.2g} (at most {TOLERANCE} is pixels): not timed"
             )

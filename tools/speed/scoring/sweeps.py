@@ -1,8 +1,10 @@
-"""A map on pixels swept over the score thresholds of MaxBoxAcc: ours, the original evaluator's way, and a search per level.
+"""A map on pixels swept over the score thresholds of MaxBoxAcc.
+
+Ours, the original evaluator's way, and a search per level.
 
 Every contender is given the map (H,W) and the step between thresholds and says for each threshold the best IoU. The
-original's way is written anew from its rules: for each threshold binarise, find all contours, take the largest one's box or
-all boxes, one by one; then the IoUs of all thresholds, read off threshold by threshold.
+original's way is written anew from its rules: for each threshold binarise, find all contours, take the largest one's
+box or all boxes, one by one; then the IoUs of all thresholds, read off threshold by threshold.
 """
 
 from collections.abc import Callable, Mapping

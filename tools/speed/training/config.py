@@ -9,7 +9,10 @@ from tools.speed.record import RECORDS
 
 @dataclass(frozen=True)
 class TrainingSpeedConfig:
-    """Time training stage by stage, beside its network alone, on one machine in one run: ``python -m tools.speed training``."""
+    """Time training stage by stage, beside its network alone, on one machine in one run.
+
+    ``python -m tools.speed training``.
+    """
 
     page: bool = False
     """Measure nothing: write the page again from the record."""

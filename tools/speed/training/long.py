@@ -53,7 +53,10 @@ def _measured(setting: Setting, images: int, threads: int) -> Long:
 
 
 class Parts(lightning.Callback):
-    """Looks after each step, when its intermediate maps are mostly, but not always, given back: the median of a tenth is told."""
+    """Looks after each step, when its intermediate maps are mostly, but not always, given back.
+
+    The median of a tenth is told.
+    """
 
     def __init__(self) -> None:
         self._looks: list[list[float]] = [[] for _ in range(PARTS)]
@@ -101,7 +104,10 @@ class Peak(threading.Thread):
 
 
 def private(pid: str = "self") -> float | None:
-    """MiB that a process holds and no file does; pages shared with others count by parts. None where the system does not tell."""
+    """MiB that a process holds and no file does; pages shared with others count by parts.
+
+    None where the system does not tell.
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # another system, or a process that is gone

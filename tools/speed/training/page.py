@@ -67,7 +67,10 @@ def _epochs(record: TrainingRecord) -> Table:
 
 
 def _stages(record: TrainingRecord) -> Table:
-    intro = "Each stage alone. Reading and loading run in a thread while the network computes: they cost time only where they are slower."
+    intro = (
+        "Each stage alone. Reading and loading run in a thread while the network "
+        "computes: they cost time only where they are slower."
+    )
     rows = []
     for row in record.of("stages"):
         step = record.beside(row, STEP)

@@ -1,4 +1,7 @@
-"""What a run of the training benchmark leaves behind: the machine, a row per thing timed, and the memory of a long run."""
+"""What a run of the training benchmark leaves behind.
+
+The machine, a row per thing timed, and the memory of a long run.
+"""
 
 from typing import Literal
 
@@ -35,7 +38,8 @@ class Rate(Frozen):
     wall_ms: float | None
     """Milliseconds per image, the minimum over ``rounds``; None where it was left out."""
     cpu_ms: float | None
-    """Milliseconds of processor time of this process per image, all its threads together, the minimum over ``rounds``."""
+    """Milliseconds of processor time of this process per image, all its threads together, the minimum over
+    ``rounds``."""
     rounds: int
     reason: str = ""
     """Why it was left out."""
