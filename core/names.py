@@ -1,7 +1,8 @@
-"""The words by which records are told apart, each written once.
+"""The words that several rooms share, each written once. Nothing of ours is imported here: every room may import it."""
 
-Nothing is imported here, so every room may import it.
-"""
+import logging
+
+log = logging.getLogger(__name__)
 
 MAIN = "hit@iou.3"
 """The main column: the metric by which methods are ranked and for which thresholds are chosen."""
@@ -29,3 +30,14 @@ CEILINGS = (LIMIT, READERS)
 """What no method is measured against in ranks and tests, only by eye."""
 UNRANKED = (*BASELINES, *CEILINGS)
 """What never takes a place."""
+
+SPELLED = {"ChesXpert": "CheXpert"}
+"""How earlier work spelled a data set's word -> the word."""
+
+
+def spelled_data_set(word: str) -> str:
+    """A data set's word, options and all, with its name as it is spelled here; a note tells of the change."""
+    name, colon, options = word.partition(":")
+    if name in SPELLED:
+        log.warning("the data set is spelled %s here, not %s", SPELLED[name], name)
+    return SPELLED.get(name, name) + colon + options

@@ -4,34 +4,23 @@ No data set is imported before it is asked for.
 """
 
 import functools
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.names import spelled_data_set
 from core.registry import Registry, construct
 
 if TYPE_CHECKING:
     from datasets.base import Dataset
 
-log = logging.getLogger(__name__)
 REGISTRY = Registry("datasets", "dataset")
-SPELLED = {"ChesXpert": "CheXpert"}
-"""How earlier work spelled a word -> the word."""
 
 
 def names() -> list[str]:
     """The words of all data sets, sorted."""
     return REGISTRY.names()
-
-
-def spelled(word: str) -> str:
-    """The word, options and all, with its name as it is spelled here; a note tells of the change."""
-    name, colon, options = word.partition(":")
-    if name in SPELLED:
-        log.warning("the data set is spelled %s here, not %s", SPELLED[name], name)
-    return SPELLED.get(name, name) + colon + options
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:
@@ -40,14 +29,14 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
     The environment variable LOCUS_DATA names another folder than ``data``.
     """
     given = None if root is None else Path(root)
-    return given or Path(os.environ.get("LOCUS_DATA") or "data") / spelled(word).split(":")[0]
+    return given or Path(os.environ.get("LOCUS_DATA") or "data") / spelled_data_set(word).split(":")[0]
 
 
 def check_folder(word: str, root: Path | str | None = None) -> None:
     """Raise ``DataError`` where the folder of a data set that needs files is absent or empty; imports no torch."""
     from datasets.base import Request
 
-    if layout := REGISTRY.get(spelled(word)).layout:
+    if layout := REGISTRY.get(spelled_data_set(word)).layout:
         Request(root_of(word, root)).folder(layout)
 
 
@@ -79,7 +68,7 @@ def load(
     """
     from datasets.base import Request
 
-    name = spelled(name)
+    name = spelled_data_set(name)
     given = None if cache is None else Path(cache)
     request = Request(root_of(name, root), split, partition, folds, fold, findings, seed, img_size, given)
     part: Callable[..., Dataset] = REGISTRY.get(name)

@@ -12,7 +12,7 @@ from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
 from core.errors import NotAvailableError
-from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED
+from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED, spelled_data_set
 
 
 def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
@@ -55,7 +55,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers."""
-    name = datasets.SPELLED.get(dataset.split(":")[0], dataset.split(":")[0])
+    name = spelled_data_set(dataset).split(":")[0]
     return name in datasets.names() and hasattr(datasets.REGISTRY.get(name), "readings")
 
 

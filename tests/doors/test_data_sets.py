@@ -16,6 +16,7 @@ from benchmark.records import load
 from benchmark.suite.plan import identity
 from config import TrainConfig
 from core.cli import parse
+from core.names import SPELLED
 from datasets.io.download import Kaggle
 from tests.datasets.trees_chexpert import FRAME, write_chexpert
 from tests.datasets.trees_covid import write_covid
@@ -92,7 +93,7 @@ def test_the_spelling_of_earlier_work_trains_with_a_note(typed, tmp_path, caplog
     assert "dataset: CheXpert:policy=ones" in (run / "config.yaml").read_text()
 
 
-@pytest.mark.parametrize(("old", "word"), datasets.SPELLED.items())
+@pytest.mark.parametrize(("old", "word"), SPELLED.items())
 def test_the_spelling_of_earlier_work_has_the_same_defaults(old, word):
     first, second = (parse(TrainConfig, ["--dataset", name], "main.py")[0] for name in (old, word))
     assert first == second

@@ -12,7 +12,7 @@ import main
 from benchmark.training import checkpoints
 from config import TrainConfig
 from core.cli import CONFIGS, parse, read_yaml
-from datasets import SPELLED
+from core.names import SPELLED
 from tests.datasets.conftest import chexpert_tree, covid_radiography_tree, folder_tree, nih_tree, siim_covid_tree  # noqa: F401
 
 pytestmark = pytest.mark.doors

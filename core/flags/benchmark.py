@@ -1,0 +1,96 @@
+"""Flags of suites, checks and conversions."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from core.cli import AtLeast
+from core.flags.data import DataSet, SplitFlags
+from core.flags.words import METHOD, Scored
+from core.names import BESIDE, CLASSIFICATION, PAIRED, spelled_data_set
+
+
+@dataclass(frozen=True)
+class SuiteFlags:
+    """Suites."""
+
+    all: bool = False
+    """Every suite there is."""
+    suite: tuple[str, ...] = ()
+    """Names of suites."""
+    suites: str | None = None
+    """Folder of the suites' YAML files; null is configs/suites."""
+    method: Annotated[tuple[str, ...], METHOD._replace(also=(*METHOD.also, *BESIDE))] = ()
+    """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it;
+    none: all it lists."""
+    protocol: Annotated[
+        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
+    ] = ()
+    """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
+    cell."""
+    overwrite: Literal["never", "missing", "always"] = "missing"
+    """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
+    anew."""
+    dry_run: bool = False
+    """Say what would run and stop."""
+    compare: tuple[str, ...] = ()
+    """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model
+    by its path."""
+    output: str | None = None
+    """CSV file to which --compare also writes every comparison."""
+    verify: bool = False
+    """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one
+    does."""
+    data_root_dir: str | None = None
+    """Folder of the data set's files, instead of the one that the suite names."""
+    columns: tuple[str, ...] = ()
+    """Columns of leaderboard.tex, by their headings in leaderboard.md; none: as many as a page holds."""
+    results: str | None = None
+    """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
+    plan."""
+    runs: str = "runs/suites"
+    """Folder of checkpoints and stored maps, one folder per suite."""
+    cache_dir: str | None = None
+    """Folder of the decoded images; null is main.py's own."""
+
+
+@dataclass(frozen=True)
+class MethodCheckFlags:
+    """Methods to check."""
+
+    method: Annotated[tuple[str, ...], METHOD] = ()
+    """Methods, by name, with options, or as path/to/file.py:Class."""
+    threads: Annotated[int, AtLeast(1)] = 1
+    """CPU threads of torch; the networks are too small for more."""
+
+
+@dataclass(frozen=True)
+class DataCheckFlags(SplitFlags):
+    """Data to check."""
+
+    name: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
+    """Name of the data set, options in the word."""
+    root: str | None = None
+    """Folder of the data set's files; null is data/<name>, or $LOCUS_DATA/<name>."""
+    download: bool = False
+    """First fill --root, absent or empty, with the data set's files; some have a public command (Kaggle's client)."""
+    img_size: Annotated[int, AtLeast(32)] = 224
+    """Side of images that are drawn (the phantom's); files are read as they are."""
+    images: Annotated[int | None, AtLeast(0)] = None
+    """Open at most so many images per split; null is all, which is what finds every duplicate and unreadable file."""
+    output: str = "runs/doctor"
+    """Folder of the page, one folder per data set."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", spelled_data_set(self.name))
+
+
+@dataclass(frozen=True)
+class ConvertFlags:
+    """Conversion."""
+
+    checkpoint: str | None = None
+    """The other project's file (a state dict, alone or within a training's checkpoint; .safetensors too)."""
+    findings: tuple[str, ...] = ()
+    """What its outputs stand for, in their order; none: the findings of --dataset, whose files must then be at hand."""
+    output_dir: str | None = None
+    """Run folder to write: best.ckpt and config.yaml."""
