@@ -41,7 +41,7 @@ class Suite(pydantic.BaseModel):
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
     published: list[str] = []
-    """Papers of ``benchmark/published`` whose numbers stand beside ours."""
+    """Papers of ``benchmark/records/published`` whose numbers stand beside ours."""
     check: str | None = None
     """A validity check that judges the maps in place of ``protocols``; baselines are then those that ``methods``
     names."""
