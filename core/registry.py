@@ -93,6 +93,18 @@ class Registry:
         name = self.check(word)
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
+    def stated(self, word: str, attribute: str) -> Any:
+        """The literal that the class behind a word, or one of its bases, states for ``attribute``: from text alone.
+
+        None where there is no such literal, and for the part of an installed package. Raises ``UnknownNameError``.
+        """
+        name = self.check(word)
+        if name in self.plugins:
+            return None
+        classes = _classes(self.files[name]).values()
+        own = next((each for each in classes if name in map(_name_of, each[0].body)), None)
+        return _stated(*own, attribute) if own else None
+
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
         return construct(self.get(word), self.kind, word, given)
@@ -215,14 +227,43 @@ def _declared(path: Path) -> list[str]:
 
 
 def _name_of(node: ast.stmt) -> str | None:
-    if isinstance(node, ast.Assign):
-        targets, value = node.targets, node.value
-    elif isinstance(node, ast.AnnAssign) and node.value is not None:
-        targets, value = [node.target], node.value
-    else:
-        return None
-    named = any(isinstance(target, ast.Name) and target.id == "name" for target in targets)
-    return value.value if named and isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+    value = _assigned(node, "name")
+    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
+
+
+def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
+    """What a statement assigns to ``attribute``; None for any other statement."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    named = any(isinstance(target, ast.Name) and target.id == attribute for target in targets)
+    return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
+
+
+@functools.cache
+def _classes(path: Path) -> dict[str, tuple[ast.ClassDef, Path]]:
+    """Name -> class and its file, of the classes that a file defines or imports from a module beside it."""
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except SyntaxError:
+        return {}
+    classes: dict[str, tuple[ast.ClassDef, Path]] = {}
+    for node in body:
+        if (
+            isinstance(node, ast.ImportFrom)
+            and (beside := path.with_name(f"{(node.module or '').split('.')[-1]}.py")).is_file()
+        ):
+            names = {alias.asname or alias.name: alias.name for alias in node.names}
+            known = _classes(beside) if beside != path else {}
+            classes |= {name: known[original] for name, original in names.items() if original in known}
+    return classes | {node.name: (node, path) for node in body if isinstance(node, ast.ClassDef)}
+
+
+def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
+    """The literal that a class states for ``attribute``, or the first of its bases that states one."""
+    for value in filter(None, (_assigned(node, attribute) for node in kind.body)):
+        return _literal(ast.unparse(value.args[0] if isinstance(value, ast.Call) else value))  # frozenset({...})
+    bases = (_classes(path).get(base.id) for base in kind.bases if isinstance(base, ast.Name))
+    stated = (_stated(*base, attribute) for base in bases if base)
+    return next((value for value in stated if value is not None), None)
 
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "build",
     "expand",
     "get",
+    "is_fast",
     "is_path",
     "names",
     "registry",
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
 """Words for several methods: ``fast`` are those that cost about one forward pass together, ``slow`` the rest."""
+FAST = frozenset({"features", "gradients", "class_maps"})
+"""Needs that come at the price of the one forward pass."""
 
 
 def names() -> list[str]:
@@ -54,8 +57,7 @@ def names() -> list[str]:
 def expand(words: Sequence[str]) -> list[str]:
     """The words with the methods of a group in its place; the order is kept, each word comes once.
 
-    Only ``fast`` and ``slow`` import the methods. One that cannot be imported is ``slow``, and tells why when it is
-    built.
+    One that cannot be imported is ``slow``, and tells why when it is built.
     """
     members = (_members(word) if word in GROUPS else [word] for word in map(spelled, words))
     return list(dict.fromkeys(itertools.chain.from_iterable(members)))
@@ -67,10 +69,16 @@ def spelled(word: str) -> str:
 
 
 def _members(group: str) -> list[str]:
-    return [word for word in names() if group == "all" or _is_fast(word) == (group == "fast")]
+    return [word for word in names() if group == "all" or is_fast(word) == (group == "fast")]
 
 
-def _is_fast(word: str) -> bool:
+def is_fast(word: str) -> bool:
+    """Whether a method costs about one forward pass; one that cannot be imported does not, which is told.
+
+    What a file of the folder states is read from its text: nothing is imported for it.
+    """
+    if (name := spelled(word).split(":")[0]) in registry.files and (needs := registry.stated(name, "needs")):
+        return needs <= FAST and not registry.stated(name, "costly")
     try:
         return get(word).is_fast()
     except (NotAvailableError, BadValueError) as error:

@@ -13,13 +13,12 @@ from torch import Tensor
 
 from core.errors import BadValueError
 from core.frames import Grid
+from methods import FAST
 from methods.gradients import Gradients, weighted
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
 pixels."""
-FAST = frozenset({"features", "gradients", "class_maps"})
-"""What comes at the price of one forward pass."""
 Pass = Literal["head", "forward", "backward"]
 
 

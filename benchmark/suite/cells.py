@@ -11,7 +11,6 @@ import methods
 from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
-from core.errors import NotAvailableError
 from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED, spelled_data_set
 
 
@@ -32,7 +31,11 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     Where slow methods explain some images only, they have no cells on all, and every method one on those images.
     """
     every = words(suite, extra)
-    slow = [] if model.slow_images is None else [word for word in every if word not in UNRANKED and is_slow(word)]
+    slow = (
+        []
+        if model.slow_images is None
+        else [word for word in every if word not in UNRANKED and not methods.is_fast(word)]
+    )
     whole = [word for word in every if word not in slow]
     found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.elsewhere is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
@@ -57,14 +60,6 @@ def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers."""
     name = spelled_data_set(dataset).split(":")[0]
     return name in datasets.names() and hasattr(datasets.REGISTRY.get(name), "readings")
-
-
-def is_slow(word: str) -> bool:
-    """Whether a method costs more than one forward pass; one that cannot be imported counts as slow."""
-    try:
-        return not methods.get(word).is_fast()
-    except NotAvailableError:
-        return True
 
 
 def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:

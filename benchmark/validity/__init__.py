@@ -4,8 +4,6 @@ A suite with the field ``check: WORD`` is scored by that check alone: one record
 word as its protocol, from the same door, with the same schema. Listing the words imports no torch.
 """
 
-import ast
-import re
 from typing import TYPE_CHECKING
 
 from core.registry import Registry
@@ -34,14 +32,5 @@ def get(word: str) -> "type[Check]":
 
 
 def judges_classifier(word: str) -> bool:
-    """Whether a check also judges the classifier itself: its class states ``classifier = True``.
-
-    Read from the file's text, as the word is: planning a suite imports no check, which would take ten times as long.
-    Raises ``UnknownNameError``.
-    """
-    source = registry.files[registry.check(word)].read_text(encoding="utf-8")
-    try:
-        classes = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef)]
-    except SyntaxError:  # asking for the check tells what is broken
-        return False
-    return any(re.fullmatch("classifier(: .+)? = True", ast.unparse(line)) for one in classes for line in one.body)
+    """Whether a check also judges the classifier itself: its class states ``classifier = True``. Imports no check."""
+    return registry.stated(word, "classifier") is True

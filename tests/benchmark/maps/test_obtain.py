@@ -303,6 +303,6 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
 
 
-def test_fast_and_slow_are_read_from_the_methods():
-    assert not any(cells.is_slow(word) for word in methods.expand(["fast"]))
-    assert all(cells.is_slow(word) for word in methods.expand(["slow"]))
+@pytest.mark.parametrize("word", methods.names())
+def test_whether_a_method_is_fast_is_read_from_its_text(word):
+    assert methods.is_fast(word) == methods.get(word).is_fast()
