@@ -16,6 +16,8 @@ log = logging.getLogger(__name__)
 REGISTRY = Registry("datasets", "dataset")
 SPELLED = {"ChesXpert": "CheXpert"}
 """How earlier work spelled a word -> the word."""
+FILES_OF = {"implanted": "NIH"}
+"""Data set that reads another's files -> that other, whose folder is its own too."""
 
 
 def names() -> list[str]:
@@ -32,12 +34,12 @@ def spelled(word: str) -> str:
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:
-    """Folder of the files of the data set ``word``: ``root`` if given, else the word below ``data``.
+    """Folder of the files of the data set ``word``: ``root`` if given, else the word (``implanted``: NIH) below ``data``.
 
     The environment variable LOCUS_DATA names another folder than ``data``.
     """
-    given = None if root is None else Path(root)
-    return given or Path(os.environ.get("LOCUS_DATA") or "data") / spelled(word).split(":")[0]
+    given, name = None if root is None else Path(root), spelled(word).split(":")[0]
+    return given or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
 def check_folder(word: str, root: Path | str | None = None) -> None:
