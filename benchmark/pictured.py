@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from benchmark.localize import boxes, to_frame
 from benchmark.report.figures import Picture
@@ -54,7 +55,9 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
     files = [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))] if config.image else None
     samples = files or _held_out(config, recipe)
     readable, bad = [], []
-    for sample in samples:  # all are read once before anything is written, none is kept: a folder may be large
+    log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
+    # all are read once before anything is written, none is kept: a folder may be large
+    for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:
             sample.read()
             readable.append(sample)
@@ -64,7 +67,8 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
         raise DataError(f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}")
     if bad:
         log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
-    yield from ((sample, sample.image) for sample in readable)
+    bar = tqdm(readable, desc="explain", unit="image", leave=False, disable=None)
+    yield from ((sample, sample.image) for sample in bar)
 
 
 def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:

@@ -34,7 +34,7 @@ def spelled(word: str) -> str:
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:
-    """Folder of the files of the data set ``word``: ``root`` if given, else the word (``implanted``: NIH) below ``data``.
+    """Folder of a data set's files: ``root`` if given, else its ``word`` (NIH for ``implanted``) below ``data``.
 
     The environment variable LOCUS_DATA names another folder than ``data``.
     """

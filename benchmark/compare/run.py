@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tqdm import tqdm
+
 from benchmark.compare import table
 from benchmark.compare.address import Side, resolve
 from benchmark.compare.aligned import align, columns, read
@@ -26,7 +28,8 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
     found = pairing(first, second)
     left_out: list[str] = []
-    rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, left_out)])
+    pairs = tqdm(found.pairs, desc="compare", unit="pair", leave=False, disable=None)
+    rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
         raise BadValueError(f"{first.address} and {second.address} share no case: they were scored on other images or findings")
     for line in left_out:

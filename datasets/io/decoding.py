@@ -44,7 +44,10 @@ def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | 
 
 
 def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int, count: Callable[[int], object]) -> Bad:
-    """Hand out the ``portions``, collect the bad rows, ``count`` those done; a worker that crashes is replaced in the ``workers``."""
+    """Hand out the ``portions``, ``count`` the rows done and collect the bad ones.
+
+    A worker that crashes is replaced in the ``workers``.
+    """
     bad: Bad = {}
     given: dict[Worker, range] = {}
     while portions or given:

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import re
 import signal
-import sys
 import time
 from pathlib import Path
 
@@ -68,13 +67,13 @@ def _waiting(number: int) -> np.ndarray:
     return picture(number)
 
 
-def test_the_bar_counts_every_image_those_of_a_crashed_process_too(tmp_path: Path, monkeypatch, capsys, caplog):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+def test_the_bar_counts_every_image_those_of_a_crashed_process_too(tmp_path: Path, monkeypatch, terminal, caplog):
     monkeypatch.setattr(decoding, "PORTION", 2)
+    data = [*(sample(i, functools.partial(_waiting, i)) for i in range(3)), sample(3, os.abort)]
     with caplog.at_level(logging.INFO):
-        cache.pixels([sample(i, os.abort if i == 3 else functools.partial(_waiting, i)) for i in range(4)], 8, tmp_path, max_bad=0.5)
+        cache.pixels(data, 8, tmp_path, max_bad=0.5)
     assert "decoding 4 images, processes: 1" in caplog.messages
-    shown = capsys.readouterr().err
+    shown = terminal()
     assert "list images: " in shown
     assert re.findall(r"decode: +\d+%[^\r]* (\d)/4 ", shown) == ["0", "2", "3", "4"]
 

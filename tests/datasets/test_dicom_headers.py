@@ -1,7 +1,7 @@
 """The headers of many DICOM files, read once."""
 
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,10 +34,9 @@ def test_age_sex_and_view_are_read_and_a_broken_file_is_told(root: Path):
     assert [reason.startswith(f"cannot decode {root}/c.dcm") for reason in bad] == [True]
 
 
-def test_a_terminal_sees_how_many_headers_are_read(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+def test_a_terminal_sees_how_many_headers_are_read(root: Path, terminal: Callable[[], str]):
     meta(root)
-    assert "read headers:   0%" in capsys.readouterr().err
+    assert "read headers:   0%" in terminal()
 
 
 def test_the_table_in_the_cache_is_believed_until_a_file_changes(root: Path):

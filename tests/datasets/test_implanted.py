@@ -47,7 +47,7 @@ def test_backgrounds_have_no_finding_and_their_patients_no_box(load: Callable[..
     assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
 
 
-def test_without_a_folder_the_files_of_nih_are_looked_for(nih_tree: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_without_a_folder_nih_s_is_taken(nih_tree: Callable[..., Path], tmp_path: Path, monkeypatch):
     (tmp_path / "all").mkdir()
     (tmp_path / "all" / "NIH").symlink_to(nih_tree())
     monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "all"))
