@@ -90,7 +90,6 @@ def asked(model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], r
 
 def judged(cell: Cell, check: Check) -> Scored:
     """What a validity check says of a cell's method."""
-    log.info("check %s: %s", cell.protocol, cell.method)
     result = _tried(lambda: check.evaluate(cell.method, cell.seed or 0))
     return (_none(result), []) if isinstance(result, LocusError) else (_fields(result, check.geometry), result.rows)
 
