@@ -7,6 +7,8 @@ Each convolution, pooling and padding moves the place that a position looks at; 
 they do not, or the way is lost in another operation, :mod:`backbones.probe` asks the gradients.
 """
 
+import contextlib
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -57,7 +59,8 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
         follow.places[images] = (Place(1.0, 0.0), Place(1.0, 0.0))
-    with torch.compiler.set_stance("force_eager"):  # code compiled for shapes alone would serve nobody
+    compiles = "torch._dynamo" in sys.modules  # not imported for this: it takes longer than all else here
+    with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # shapes are not worth it
         return functional_call(extractor, state, (images,))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from datasets.base import Dataset
 
 REGISTRY = Registry("datasets", "dataset")
+FILES_OF = {"implanted": "NIH"}
+"""Data set that reads another's files -> that other, whose folder is its own too."""
 
 
 def names() -> list[str]:
@@ -24,12 +26,12 @@ def names() -> list[str]:
 
 
 def root_of(word: str, root: Path | str | None = None) -> Path:
-    """Folder of the files of the data set ``word``: ``root`` if given, else the word below ``data``.
+    """Folder of a data set's files: ``root`` if given, else its ``word`` (NIH for ``implanted``) below ``data``.
 
     The environment variable LOCUS_DATA names another folder than ``data``.
     """
-    given = None if root is None else Path(root)
-    return given or Path(os.environ.get("LOCUS_DATA") or "data") / spelled_data_set(word).split(":")[0]
+    given, name = None if root is None else Path(root), spelled_data_set(word).split(":")[0]
+    return given or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
 def check_folder(word: str, root: Path | str | None = None) -> None:

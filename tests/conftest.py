@@ -1,6 +1,7 @@
 """Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,13 @@ settings.load_profile("same")
 def _the_path_as_it_was() -> None:
     """For fresh processes: a test before this one may have imported torchxrayvision, which puts its own ``config`` first."""
     sys.path[:] = PATH
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[[], str]:
+    """The test runs as on a terminal; terminal() gives what it has shown on stderr since."""
+    monkeypatch.setattr(type(sys.stderr), "isatty", lambda _: True)  # capsys changes streams before the test begins
+    return lambda: capsys.readouterr().err
 
 
 def _shared(name: str) -> Path:

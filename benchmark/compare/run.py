@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from tqdm import tqdm
+
 from benchmark.compare import table
 from benchmark.compare.basis import SEED, basis
 from benchmark.compare.pairs import Pair, pairing
@@ -28,7 +30,8 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
     first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
     found = pairing(first, second)
     left_out: list[str] = []
-    rows = table.adjusted([row for pair in found.pairs for row in _rows(pair, first, second, left_out)])
+    pairs = tqdm(found.pairs, desc="compare", unit="pair", leave=False, disable=None)
+    rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
         raise BadValueError(
             f"{first.address} and {second.address} share no case: they were scored on other images or findings"

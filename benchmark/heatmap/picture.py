@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from benchmark.heatmap.figures import Picture
 from benchmark.localize import boxes, to_frame
@@ -56,7 +57,9 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
     )
     samples = files or _held_out(config, recipe)
     readable, bad = [], []
-    for sample in samples:  # all are read once before anything is written, none is kept: a folder may be large
+    log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
+    # all are read once before anything is written, none is kept: a folder may be large
+    for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:
             sample.read()
             readable.append(sample)
@@ -68,7 +71,8 @@ def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample,
         )
     if bad:
         log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
-    yield from ((sample, sample.image) for sample in readable)
+    bar = tqdm(readable, desc="explain", unit="image", leave=False, disable=None)
+    yield from ((sample, sample.image) for sample in bar)
 
 
 def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:

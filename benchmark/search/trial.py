@@ -52,8 +52,10 @@ def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder
     whose sentence is kept.
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
-    place = folder / f"trial-{table.origin(trial.study.get_trials(deepcopy=False)[trial.number]):04d}"
-    log.info("trial %d: %s", trial.number, table.told(chosen))
+    trials = trial.study.get_trials(deepcopy=False)
+    place = folder / f"trial-{table.origin(trials[trial.number]):04d}"
+    begun = len({table.origin(each) for each in trials})
+    log.info("trial %d (%d of %d): %s", trial.number, begun, plan.trials, table.told(chosen))
     try:
         config = trial_config(shared, chosen)
         if devices.world(config) > 1:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark.training import checkpoints, devices, plots
@@ -21,6 +23,7 @@ from config import TrainConfig
 from core.files import write_json, write_text
 from datasets.io import transforms
 
+log = logging.getLogger(__name__)
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats: whose numbers these are."""
@@ -44,9 +47,10 @@ def predict(model: Classifier, side: Side, batch_size: int) -> Tensor:
     """(n,K) float32 logits of every image of ``side``, on the model's device, in evaluation mode and full precision."""
     model.eval()
     place, prepare = next(model.parameters()).device, transforms.evaluation()
-    parts = [
-        model(prepare(pixels.to(place))).float().cpu() for pixels, _ in loader(side, Batches(len(side), batch_size))
-    ]
+    log.info("predicting %d images", len(side))
+    batches = loader(side, Batches(len(side), batch_size))
+    bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
+    parts = [model(prepare(pixels.to(place))).float().cpu() for pixels, _ in bar]
     return torch.cat(parts)
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Result, usable, with_truth
 from benchmark.validity.base import Check
@@ -26,7 +27,8 @@ class Conventions(Check):
     def evaluate(self, word: str, seed: int) -> Result:
         """All conventions for the maps of one method."""
         cases = with_truth(self.cases(word))
-        variants = {name: [painted(case, convention) for case in cases] for name, convention in CONVENTIONS.items()}
+        bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
+        variants = {name: [painted(case, convention) for case in cases] for name, convention in bar}
         return compare(variants, self.findings, seed).result(self.findings)
 
 

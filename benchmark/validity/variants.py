@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Result, whose, with_truth
 from benchmark.protocols.locus import Locus
@@ -46,7 +47,8 @@ def compare(
     the cases that are left.
     """
     kept = {name: with_truth(cases) for name, cases in variants.items()}
-    seen = {name: Locus().evaluate(cases, findings, seed) for name, cases in kept.items()}
+    bar = tqdm(kept.items(), desc="score variants", unit="variant", leave=False, disable=None)
+    seen = {name: Locus().evaluate(cases, findings, seed) for name, cases in bar}
     rows = {name: [_row(name, row) for row in result.rows] for name, result in seen.items()}
     first, *others = rows
     columns = [

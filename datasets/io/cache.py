@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from core.errors import DataError, examples
 from core.files import atomic, key, write_json, writing
@@ -24,6 +25,8 @@ from core.types import Sample
 from datasets.io.decoding import decode_all
 
 log = logging.getLogger(__name__)
+MANY = 2000
+"""Files whose headings take more than a second."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ def pixels(
     Images that cannot be decoded are left out and named. Raises ``DataError`` when they are more than the share
     ``max_bad``, or when the disk refuses. ``workers``: processes; None takes the CPUs this process may use.
     """
-    samples = list(data)
+    if len(data) > MANY:
+        log.info("listing %d images", len(data))
+    samples = list(tqdm(data, desc="list images", unit="image", leave=False, disable=None))
     path = Path(folder) / f"{_key(samples, size)}-{size}.npy"
     with _lock(path):
         if not (path.exists() and path.with_suffix(".json").exists()):

@@ -8,9 +8,11 @@ it.
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing.connection import wait
 from pathlib import Path
+
+from tqdm import tqdm
 
 from core.types import Sample
 from datasets.io import limits
@@ -34,19 +36,22 @@ def decode_all(
     job = Job(samples, size, path)
     portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))
     count = min(workers or limits.cpus(), max(len(samples) // FEW, 1))
-    if count > 1:
-        log.info("decoding %d images with %d processes", len(samples), count)
+    log.info("decoding %d images, processes: %d", len(samples), count)
     processes = [start(job) for _ in range(count)]
     try:
-        return _decoded(job, processes, portions, len(samples) if most is None else most)
+        with tqdm(total=len(samples), desc="decode", unit="image", leave=False, disable=None) as bar:
+            return _decoded(job, processes, portions, len(samples) if most is None else most, bar.update)
     finally:
         for worker in processes:
             worker.process.kill()  # those that are done do not mind
             worker.process.join()
 
 
-def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int) -> Bad:
-    """Hand out the ``portions`` and collect the bad rows; a worker that crashes is replaced in the ``workers``."""
+def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int, count: Callable[[int], object]) -> Bad:
+    """Hand out the ``portions``, ``count`` the rows done and collect the bad ones.
+
+    A worker that crashes is replaced in the ``workers``.
+    """
     bad: Bad = {}
     given: dict[Worker, range] = {}
     while portions or given:
@@ -66,6 +71,8 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int)
                     part for part in (range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)) if part
                 )
                 workers[workers.index(worker)] = start(job)
+                portion = range(1)  # the bad one: the others come again
+            count(len(portion))
     return bad
 
 

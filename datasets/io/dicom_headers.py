@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from core.errors import DataError
 from core.files import key, write_text
-from datasets.io.cache import stated
+from datasets.io.cache import MANY, stated
 from datasets.io.dicom import Header, header
 
 log = logging.getLogger(__name__)
-MANY = 2000
-"""Files whose headers take more than a second."""
 
 
 def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple[dict[Path, Header], list[str]]:
@@ -30,7 +30,7 @@ def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple
     bad, fresh = [], {}
     if len(files) - len(known) > MANY:
         log.info("%s: the headers of %d files are read%s", root, len(files), ", once" if cache else "")
-    for path in files:
+    for path in tqdm(files, desc="read headers", unit="file", leave=False, disable=None):
         name, mark = path.relative_to(root).as_posix(), _mark(path)
         if kept := _kept(known.get(name), mark):
             good[path] = kept

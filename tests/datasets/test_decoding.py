@@ -1,8 +1,10 @@
 """Processes that decode: one that dies, by its image or by others, is never a hang and never a lost array."""
 
 import functools
+import logging
 import multiprocessing
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -58,6 +60,22 @@ def _too_large() -> np.ndarray:
 def test_an_image_that_needs_too_much_memory_is_a_bad_one(tmp_path: Path):
     found = cache.pixels(samples(4, 2, crash=_too_large), 8, tmp_path, max_bad=0.5)
     assert found.bad == [("2.dcm", "cannot decode 2.dcm: it needs more memory than there is")]
+
+
+def _waiting(number: int) -> np.ndarray:
+    time.sleep(0.15)  # a bar is drawn ten times a second at most
+    return picture(number)
+
+
+def test_the_bar_counts_every_image_those_of_a_crashed_process_too(tmp_path: Path, monkeypatch, terminal, caplog):
+    monkeypatch.setattr(decoding, "PORTION", 2)
+    data = [*(sample(i, functools.partial(_waiting, i)) for i in range(3)), sample(3, os.abort)]
+    with caplog.at_level(logging.INFO):
+        cache.pixels(data, 8, tmp_path, max_bad=0.5)
+    assert "decoding 4 images, processes: 1" in caplog.messages
+    shown = terminal()
+    assert "list images: " in shown
+    assert re.findall(r"decode: +\d+%[^\r]* (\d)/4 ", shown) == ["0", "2", "3", "4"]
 
 
 def _slow(folder: Path, number: int) -> np.ndarray:

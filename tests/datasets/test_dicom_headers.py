@@ -1,6 +1,7 @@
 """The headers of many DICOM files, read once."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,11 @@ def test_age_sex_and_view_are_read_and_a_broken_file_is_told(root: Path):
     assert (good[root / "a.dcm"].frame, good[root / "a.dcm"].patient) == ((24, 32), "a")
     assert meta(root) == {"a": {"age": 1.5, "sex": "F", "view": "AP"}, "b": {"age": 1.5, "sex": "F", "view": "AP"}}
     assert [reason.startswith(f"cannot decode {root}/c.dcm") for reason in bad] == [True]
+
+
+def test_a_terminal_sees_how_many_headers_are_read(root: Path, terminal: Callable[[], str]):
+    meta(root)
+    assert "read headers:   0%" in terminal()
 
 
 def test_the_table_in_the_cache_is_believed_until_a_file_changes(root: Path):

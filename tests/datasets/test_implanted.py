@@ -47,6 +47,14 @@ def test_backgrounds_have_no_finding_and_their_patients_no_box(load: Callable[..
     assert used == {"00000001_001.png", "00000003_000.png", "00000006_000.png"}
 
 
+def test_without_a_folder_nih_s_is_taken(nih_tree: Callable[..., Path], tmp_path: Path, monkeypatch):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "NIH").symlink_to(nih_tree())
+    monkeypatch.setenv("LOCUS_DATA", str(tmp_path / "all"))
+    assert datasets.root_of("implanted:places=3") == tmp_path / "all" / "NIH"
+    assert len(datasets.load("implanted", split="train", train=5)) == 5
+
+
 def test_a_patient_with_one_boxed_image_gives_no_background(nih_tree: Callable[..., Path]):
     root = nih_tree(boxes=["00000001_000.png,Effusion,1,1,300,400,,,"])
     with pytest.raises(DataError, match="has 2 patients with an image without findings"):

@@ -1,5 +1,6 @@
 """The conformance kit finds each mistake that it asks about, and leaves a good method alone."""
 
+import logging
 import re
 from pathlib import Path
 
@@ -25,6 +26,13 @@ def verdicts(name, questions=conformance.QUESTIONS):
 def test_a_planted_mistake_fails_the_question_that_asks_about_it(name):
     only = [question for question in conformance.QUESTIONS if question.name == asked_by(name)]
     assert verdicts(name, only)[asked_by(name)] == "fail"
+
+
+def test_a_bar_counts_the_questions_and_a_line_stands_in_a_log(terminal, caplog):
+    with caplog.at_level(logging.INFO):
+        conformance.examine("center", conformance.QUESTIONS[:1])
+    assert "ask center:   0%" in terminal()
+    assert "asking center 1 questions" in caplog.messages
 
 
 def test_every_question_but_the_price_has_a_mistake_that_fails_it():

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from benchmark.training import loading
 from config import DoctorConfig
@@ -16,6 +17,8 @@ from core.errors import DataError
 from core.types import Sample
 from datasets.base import SPLITS, Dataset
 from datasets.io import limits
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +96,11 @@ def _listening() -> Iterator[list[str]]:
 
 def _looks(split: str, samples: list[Sample], config: DoctorConfig) -> list[Look]:
     """One look per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
-    most = len(samples) if config.images is None else config.images
+    most = len(samples) if config.images is None else min(config.images, len(samples))
+    log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:
-        opened = list(threads.map(lambda sample: _look(split, sample), samples[:most]))
+        looks = threads.map(lambda sample: _look(split, sample), samples[:most])
+        opened = list(tqdm(looks, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
     return opened + [Look(split, sample) for sample in samples[most:]]
 
 

@@ -2,8 +2,11 @@
 
 import copy
 import dataclasses
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from tqdm import tqdm
 
 import methods
 from benchmark.check.method import demands, effects, invariance, models, values
@@ -11,6 +14,7 @@ from benchmark.check.method.trial import Question, Seen, Trial, Verdict
 from core.errors import LocusError, NotAvailableError
 from core.registry import BROKEN
 
+log = logging.getLogger(__name__)
 QUESTIONS: tuple[Question, ...] = tuple(
     part
     for room in (values, invariance, effects, demands)
@@ -46,7 +50,9 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     told = {trial.name: _serves(trial) for trial in every}
     served = [trial for trial in every if told[trial.name].verdict == "pass"]
     first = _merged("serves", SERVES, told) if not served else Answer("serves", "pass", _in_words(told), SERVES)
-    return [first, *(answer(question, served) for question in questions if served)]
+    log.info("asking %s %d questions", word, len(questions))
+    bar = tqdm(questions if served else (), desc=f"ask {word}", unit="question", leave=False, disable=None)
+    return [first, *(answer(question, served) for question in bar)]
 
 
 def answer(question: Question, served: Sequence[Trial]) -> Answer:

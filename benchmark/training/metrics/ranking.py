@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
 from benchmark.training import metrics
@@ -28,7 +29,8 @@ def resampled(answers: Answers, seed: int = 0) -> Resampled:
     value = np.array([[row[metric] for metric in METRICS] for row in rows])
     known = ~np.isnan(answers.labels.numpy())
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        each = list(pool.map(lambda k: _finding(answers, k, drawn), range(len(value))))
+        found = pool.map(lambda k: _finding(answers, k, drawn), range(len(value)))
+        each = list(tqdm(found, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
     present = np.zeros((answers.persons, len(value)), dtype=bool)
     for k in range(len(value)):
         present[answers.person[known[:, k]], k] = True

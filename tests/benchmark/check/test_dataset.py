@@ -1,5 +1,6 @@
 """The doctor on folders with one planted illness each."""
 
+import logging
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_healthy_data_is_told_so_and_the_page_lies_below_the_output(root: Path):
     assert "folder: nothing is wrong" in told[-1]
     assert sorted(path.name for path in (root.parent / "out" / "folder").iterdir()) == ["report.md", "samples.png"]
     assert "| test    | Mass      |" in (root.parent / "out" / "folder" / "report.md").read_text()
+
+
+def test_a_bar_counts_the_images_that_are_opened_and_a_line_stands_in_a_log(root: Path, terminal, caplog):
+    with caplog.at_level(logging.INFO):
+        read(config(root))
+    assert "open test:   0%" in (shown := terminal())
+    assert "0/2" in shown
+    assert "opening 2 test images" in caplog.messages
 
 
 @pytest.mark.byhand

@@ -44,6 +44,11 @@ def test_the_difference_is_that_of_the_shares_with_its_interval_and_p(write, com
     assert "threshold cross-fitted" in told
 
 
+def test_a_bar_counts_the_pairs(two_models, compare, terminal):
+    compare("tiny/AVG", "tiny/PCAM")
+    assert "compare:   0%" in terminal()
+
+
 def test_swapping_the_two_turns_the_sign_and_nothing_else(two_models, compare):
     one, other = (mean(compare(*pair)[1], "mean_iou") for pair in (("tiny/AVG", "tiny/PCAM"), ("tiny/PCAM", "tiny/AVG")))
     assert float(one["difference"]) == -float(other["difference"])

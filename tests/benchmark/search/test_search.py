@@ -1,6 +1,7 @@
 """Searches of seconds: all trials are counted, a search goes on where it stopped, the same seed tries the same values."""
 
 import csv
+import logging
 
 import pytest
 import yaml
@@ -62,6 +63,14 @@ def test_a_search_goes_on_to_more_trials_as_if_it_had_never_stopped(run):
     assert config.search is None
     assert (folder / best["run"] / "best.ckpt").exists()
     assert "5 complete" in (folder / "trials.md").read_text()
+
+
+@pytest.mark.planted
+def test_a_line_per_trial_says_how_many_are_to_come(run, caplog):
+    with caplog.at_level(logging.INFO):
+        run(2)
+    lines = [message.split(":")[0] for message in caplog.messages if " of 2): " in message]
+    assert lines == ["trial 0 (1 of 2)", "trial 1 (2 of 2)"]
 
 
 @pytest.mark.planted

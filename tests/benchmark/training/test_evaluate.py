@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -29,6 +30,15 @@ def finished(tmp_path_factory):
 
 def asked(run, **typed):
     return training.evaluate_again(dataclasses.replace(TrainConfig(), evaluate=str(run), **typed), {"evaluate", *typed})
+
+
+def test_bars_count_batches_and_intervals_and_a_line_stands_in_a_log(finished, tmp_path, terminal, caplog):
+    with caplog.at_level(logging.INFO):
+        asked(shutil.copytree(finished, tmp_path / "run"))
+    shown = terminal()
+    assert "predict:   0%" in shown
+    assert "intervals:   0%" in shown
+    assert caplog.messages.count("predicting 40 images") == 2
 
 
 @pytest.mark.byhand

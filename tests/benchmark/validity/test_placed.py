@@ -47,6 +47,13 @@ def test_the_change_is_the_difference_of_the_two_sides(trained, tmp_path):
         assert change == one
 
 
+def test_bars_count_conventions_and_variants(trained, tmp_path, terminal):
+    Conventions(trained, ["cam"], tmp_path, EngineFlags(), 2).evaluate("cam", 0)
+    shown = terminal()
+    assert "paint:   0%" in shown
+    assert "score variants:   0%" in shown
+
+
 def case(values, grid):
     return Case("i", "p", "Mass", values, grid, (64, 64), np.array([[0.0, 0, 32, 32]]))
 
