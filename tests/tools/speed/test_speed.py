@@ -76,7 +76,7 @@ def test_a_record_is_read_as_it_was_written(measured, tmp_path):
 
 
 def test_a_missing_record_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"python -m tools\.speed methods"):
+    with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed methods"):
         read(SpeedRecord, tmp_path / "absent.json", SUBJECT.command)
 
 
@@ -116,7 +116,7 @@ def test_a_call_beyond_patience_is_left_out_judged_by_fewer_findings():
 
 
 def test_each_size_needs_its_batch():
-    with pytest.raises(BadValueError, match="one batch size for each size"):
+    with pytest.raises(BadValueError, match=r"--batches \(8,\).*--sizes \(224, 512\)"):
         plan.settings(SpeedConfig(sizes=(224, 512), batches=(8,)))
 
 
