@@ -15,6 +15,7 @@ from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
 """All but the searches."""
 BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"
+UNKNOWN_FLAG = "unknown flag '--sampling': did you mean '--sampler'? `python main.py --help` lists all flags"
 
 
 def parsed(*argv):
@@ -43,7 +44,7 @@ def test_a_bool_flag_means_what_it_says(word, value):
         ("--epochs", BadValueError, ["--epochs"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
         ("--sampler wieghted", UnknownNameError, ["--sampler", "'weighted'", "none"]),
-        ("--sampling weighted", BadValueError, ["unknown flag '--sampling': did you mean '--sampler'? `python main.py --help` lists all flags"]),
+        ("--sampling weighted", BadValueError, [UNKNOWN_FLAG]),
         ("--ema 1", BadValueError, ["--ema 1", "0.99999"]),
         ("--seed 99999999999999999999", BadValueError, ["--seed 99999999999999999999", "4294967295"]),
         ("--accumulate 0", BadValueError, ["--accumulate 0", " 1 "]),

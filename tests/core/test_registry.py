@@ -43,7 +43,8 @@ def test_names_are_known_without_importing_the_parts(shelf):
     shelf("good.py", PART.format(name="good"))
     assert parts().names() == ["broken", "good"]
     assert parts().build("good").size == 3
-    with pytest.raises(NotAvailableError, match="^the part 'broken' cannot be imported: No module named 'a_library_that_nobody_has'$"):
+    sentence = "^the part 'broken' cannot be imported: No module named 'a_library_that_nobody_has'$"
+    with pytest.raises(NotAvailableError, match=sentence):
         parts().get("broken")
 
 
@@ -51,7 +52,7 @@ def test_a_file_that_is_no_python_breaks_only_its_own_part(shelf):
     shelf("torn.py", "def :")
     shelf("good.py", PART.format(name="good"))
     assert parts().build("good").size == 3
-    with pytest.raises(NotAvailableError, match="'torn'.*SyntaxError"):
+    with pytest.raises(NotAvailableError, match=r"'torn'.*SyntaxError"):
         parts().get("torn")
 
 
@@ -69,13 +70,13 @@ def test_options_ride_in_the_word(shelf):
 
 def test_an_unknown_option_names_those_that_exist(shelf):
     shelf("lse.py", PART.format(name="LSE"))
-    with pytest.raises(BadValueError, match="^the part 'LSE' has no option 'sise'; it has: size$"):
+    with pytest.raises(BadValueError, match=r"^the part 'LSE' has no option 'sise'; it has: size$"):
         parts().build("LSE:sise=7")
 
 
 def test_a_misspelt_name_gets_the_nearest(shelf):
     shelf("gradcampp.py", PART.format(name="gradcampp"))
-    with pytest.raises(UnknownNameError, match="part.*'gradcamp'.*'gradcampp'"):
+    with pytest.raises(UnknownNameError, match=r"part.*'gradcamp'.*'gradcampp'"):
         parts().get("gradcamp")
 
 

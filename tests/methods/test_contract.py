@@ -45,7 +45,7 @@ def test_a_method_goes_by_the_word_of_its_file_and_says_what_its_map_shows(word)
 def test_an_unknown_finding_or_method_is_a_sentence(model, images):
     with pytest.raises(BadValueError, match=r"findings \[3\].* 0 … 2"):
         explain(model, images, ["cam"], findings=[3])
-    with pytest.raises(UnknownNameError, match="'gradcamp'.*'gradcampp'"):
+    with pytest.raises(UnknownNameError, match=r"'gradcamp'.*'gradcampp'"):
         explain(model, images, ["gradcamp"])
 
 

@@ -4,6 +4,7 @@ import itertools
 import time
 
 import pytest
+import torch
 
 import backbones
 from core.errors import BadValueError, DataError, LocusError
@@ -82,6 +83,7 @@ def test_a_missing_record_is_told_with_what_to_do(tmp_path):
 
 def test_a_package_that_explains_another_map_is_not_timed():
     pytest.importorskip("pytorch_grad_cam")
+    torch.manual_seed(0)
     _, images = network(Setting(backbone="custom", size=64, batch=2), 2)
     model = backbones.build("custom", 2, attention_map="FPA").eval()  # the packages see the map in front of the attention
     with pytest.raises(LocusError, match="grad-cam"):
