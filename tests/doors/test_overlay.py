@@ -1,6 +1,7 @@
 """``python heatmap.py --image_path x.png`` as a user types it: one overlay, named on the screen."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -140,14 +141,14 @@ def test_too_little_memory_is_a_sentence_with_what_to_change(typed, tmp_path):
     )
     status, _, errors = typed("--method", f"{tmp_path}/hungry.py:Hungry", "-o", tmp_path / "y.png")
     assert status == 2
-    assert "out of memory: lower --memory_gib" in errors
+    assert re.search("memory.*--memory_gib", errors)
 
 
 def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, capsys):
     status, _, errors = typed(source=tmp_path / "none.png")
-    assert (status, "no image file" in errors) == (2, True)
+    assert (status, f"{tmp_path}/none.png" in errors) == (2, True)
     assert heatmap.main(["-l", "covid_19"]) == 2
-    assert "--label needs --image_path" in capsys.readouterr().err
+    assert re.search("--label.*--image_path", capsys.readouterr().err)
 
 
 def test_heat_is_laid_over_the_gray_of_the_image_and_nothing_where_there_is_none():
@@ -168,7 +169,7 @@ def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however
     assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)[1]
     assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)[1]
     status, _, errors = typed("-m", "resnet18", "-l", "hernia", *where)
-    assert (status, f"(the run {tmp_path}" in errors) == (2, True)
+    assert (status, f"{tmp_path}/runs" in errors) == (2, True)
 
 
 def test_a_flat_map_is_told(typed, tmp_path, caplog):
