@@ -192,7 +192,7 @@ class Odd(nn.Module):
 
 @pytest.mark.parametrize(
     ("layer", "facts"),
-    [("act", "'act'.*once"), ("unused", "'unused'.*no part"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
+    [("act", "'act'.*once"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
 )
 def test_a_part_that_is_no_level_is_a_sentence(layer, facts):
     net = Odd()

@@ -113,25 +113,24 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "facts"),
     [
-        (["-l", "fracture"], "unknown label 'fracture'; known: COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
-        (["-m", "densenet121"], "no finished run with the backbone densenet121"),
-        (["-m", "densenet121"], "(there are: ResNet18, custom)"),
-        (["-m", "absent.ckpt"], "no checkpoint 'absent.ckpt'"),
-        (["-m", "runs/absent"], "no checkpoint 'runs/absent'"),
-        (["-m", "resnet81"], "unknown backbone 'resnet81': did you mean 'resnet18'?"),
-        (["-o", "y.gif"], "--output_path y.gif: a picture's name ends in .png, .jpg"),
-        (["--method", "cam", "gradcam"], "--image_path takes one --method"),
-        (["--method", "fast"], "--image_path takes one --method"),
-        (["-l", "non-covid-19"], "unknown label 'non-covid-19'"),
-        (["--method", "pcam"], "no map can be made"),
+        (["-l", "fracture"], "label.*'fracture'.*COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
+        (["-m", "densenet121"], "backbone densenet121.*ResNet18, custom"),
+        (["-m", "absent.ckpt"], r"'absent\.ckpt'.*best\.ckpt"),
+        (["-m", "runs/absent"], r"'runs/absent'.*best\.ckpt"),
+        (["-m", "resnet81"], "backbone.*'resnet81'.*'resnet18'"),
+        (["-o", "y.gif"], r"--output_path y\.gif.*\.png, \.jpg"),
+        (["--method", "cam", "gradcam"], "--image_path.*--method"),
+        (["--method", "fast"], "--image_path.*--method"),
+        (["-l", "non-covid-19"], "label.*'non-covid-19'.*COVID-19, Lung"),
+        (["--method", "pcam"], "map.*'pcam'.*PCAM"),
     ],
 )
-def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, told):
+def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
     status, _, errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]))
     assert status == 2
-    assert told in errors
+    assert re.search(facts, errors)
     assert not list(tmp_path.iterdir())
 
 
