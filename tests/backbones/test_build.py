@@ -36,21 +36,21 @@ def test_the_word_none_is_no_attention():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "sentence"),
+    ("wrong", "facts"),
     [
-        ({"num_classes": 0}, "num_classes is 0"),
-        ({"dropout": 1.0}, "dropout is 1.0"),
-        ({"global_pool": "LSE:gama=5"}, "has no option 'gama'"),
-        ({"global_pool": "AVG:gamma=5"}, "has no option 'gamma'; it has: none"),
+        ({"num_classes": 0}, r"num_classes.*\b0\b.*\b1\b"),
+        ({"dropout": 1.0}, r"dropout.*1\.0.*\b0\b.*\b1$"),
+        ({"global_pool": "LSE:gama=5"}, "'LSE'.*'gama'.*gamma$"),
+        ({"global_pool": "AVG:gamma=5"}, "'AVG'.*'gamma'.*none$"),
     ],
 )
-def test_a_value_out_of_range_is_a_sentence(wrong, sentence):
-    with pytest.raises(BadValueError, match=sentence):
+def test_a_value_out_of_range_is_a_sentence(wrong, facts):
+    with pytest.raises(BadValueError, match=facts):
         backbones.build(**{"name": "custom", "num_classes": 2, **wrong})
 
 
 def test_an_unknown_pooling_names_the_nearest():
-    with pytest.raises(UnknownNameError, match="did you mean 'PCAM'"):
+    with pytest.raises(UnknownNameError, match=r"pooling.*'PCAMM'.*'PCAM'"):
         backbones.build("custom", 2, "PCAMM")
 
 

@@ -1,6 +1,7 @@
 """Whole networks, once each."""
 
 import itertools
+import re
 
 import pytest
 import torch
@@ -87,7 +88,7 @@ def test_one_channel_is_fed_as_three_equal_ones():
 
 @pytest.mark.parametrize("shape", [(3, 96, 96), (1, 2, 96, 96)])
 def test_images_of_another_shape_are_a_sentence(shape):
-    with pytest.raises(BadValueError, match=r"give \(N, 3, H, W\)"):
+    with pytest.raises(BadValueError, match=rf"{re.escape(str(shape))}.*\(N, 3, H, W\)"):
         backbones.build("custom", 2)(torch.zeros(shape))
 
 
@@ -97,15 +98,14 @@ def test_aliases_mean_a_canonical_name(typed, meant):
 
 
 def test_a_typo_is_answered_with_the_nearest_timm_models():
-    with pytest.raises(UnknownNameError, match=r"unknown backbone 'resnet19': did you mean 'resnet18'\? Known: .*custom") as caught:
+    with pytest.raises(UnknownNameError, match=r"backbone.*'resnet19'.*'resnet18'.*custom.*timm") as caught:
         backbones.build("resnet19", 2)
-    assert str(caught.value).endswith("; also any timm network with feature maps")
     assert "resnet14t" not in str(caught.value)
-    with pytest.raises(UnknownNameError, match="did you mean 'convnext_tiny'"):
+    with pytest.raises(UnknownNameError, match=r"'convnext_tinny'.*'convnext_tiny'"):
         backbones.build("convnext_tinny", 2)
 
 
 @pytest.mark.parametrize("name", ["cait_xxs24_224", "vit_tiny_r_s16_p8_224", "mixer_s16_224", "crossvit_9_240"])
 def test_a_network_without_maps_is_refused_with_a_sentence(name):
-    with pytest.raises(NotAvailableError, match="choose a convolutional model"):
+    with pytest.raises(NotAvailableError, match=rf"'{name}'.*\(N, \d+, h, w\).*backbones\.wrap"):
         backbones.build(name, 2)

@@ -169,13 +169,11 @@ def test_a_compiled_network_is_looked_at_uncompiled():
 
 def test_an_unknown_layer_names_the_levels_and_the_nearest_part():
     model = build("resnet18")
-    with pytest.raises(
-        UnknownNameError, match=r"unknown layer 'layer5': did you mean 'layer\d'\? Known: act1, layer1, layer2, layer3; also"
-    ):
+    with pytest.raises(UnknownNameError, match=r"layer.*'layer5'.*'layer\d'.*act1, layer1, layer2, layer3; also"):
         levels.run(model, IMAGES, "layer5")
-    with pytest.raises(UnknownNameError, match=r"did you mean 'layer3.1.conv\d'"):
+    with pytest.raises(UnknownNameError, match=r"'layer3\.1\.conv'.*'layer3\.1\.conv\d'"):
         levels.tail(model, IMAGES, "layer3.1.conv")
-    with pytest.raises(UnknownNameError, match="unknown layer 'layr2'"):
+    with pytest.raises(UnknownNameError, match=r"'layr2'.*'layer2'"):
         model.grid((96, 96), "layr2")
 
 
@@ -193,14 +191,14 @@ class Odd(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("layer", "sentence"),
-    [("act", "used more than once"), ("unused", "takes no part"), ("flat", r"a tensor of shape \(2, 4, 8836\), not a map")],
+    ("layer", "facts"),
+    [("act", "'act'.*once"), ("unused", "layer 'unused'"), ("flat", r"'flat'.*\(2, 4, 8836\).*\(N, C, h, w\)")],
 )
-def test_a_part_that_is_no_level_is_a_sentence(layer, sentence):
+def test_a_part_that_is_no_level_is_a_sentence(layer, facts):
     net = Odd()
     model = backbones.wrap(net, features=net, head=lambda A: A.mean((2, 3)))
     assert model.levels == ()
-    with pytest.raises(NotAvailableError, match=sentence):
+    with pytest.raises(NotAvailableError, match=facts):
         levels.run(model, IMAGES, layer)
     assert not any(part._forward_hooks for part in net.modules())
 

@@ -56,8 +56,8 @@ def test_a_head_of_another_width_stays_ours(tmp_path):
 
 def test_a_file_that_is_no_such_checkpoint_is_a_sentence(tmp_path):
     (tmp_path / "text.pth").write_text("nothing")
-    with pytest.raises(DataError, match="cannot read the checkpoint"):
+    with pytest.raises(DataError, match=r"checkpoint.*/text\.pth"):
         package_weights.load(backbones.build("tf_efficientnet_b0", 2), tmp_path / "text.pth")
     torch.save({"a": torch.zeros(1)}, tmp_path / "other.pth")
-    with pytest.raises(DataError, match="it has 0 blocks, the model 16"):
+    with pytest.raises(DataError, match=r"efficientnet-pytorch.* 0 .* 16$"):
         package_weights.load(backbones.build("tf_efficientnet_b0", 2), tmp_path / "other.pth")

@@ -102,14 +102,14 @@ def test_a_token_stands_for_its_patch():
 def test_a_size_that_the_patches_do_not_fill_is_a_sentence(size, near):
     model = build(VIT)
     for ask in (lambda: model(images(*size)), lambda: model.grid(size), lambda: model.grid(size, "blocks.3")):
-        with pytest.raises(BadValueError, match=f"do not fit patches of 16x16: give a multiple of 16, such as {near}"):
+        with pytest.raises(BadValueError, match=rf"\b{size[0]}x{size[1]}\b.*\b16x16\b.* 16\b.*\b{near}$"):
             ask()
 
 
 def test_a_part_that_gives_no_tokens_is_a_sentence():
     model = build(VIT)
     assert model.grid((96, 128), "blocks.3.norm1") == model.grid((96, 128))
-    with pytest.raises(NotAvailableError, match=r"'blocks.3.attn.q_norm' gives a tensor of shape .* not a map"):
+    with pytest.raises(NotAvailableError, match=r"'blocks\.3\.attn\.q_norm'.*\(2, 3, 49, 64\).*\(N, C, h, w\)"):
         levels.run(model, images(96, 128), "blocks.3.attn.q_norm")
 
 

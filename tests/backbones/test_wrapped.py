@@ -48,7 +48,7 @@ def test_the_name_of_a_linear_layer_opens_the_class_maps(net):
 def test_features_that_leave_a_rectifier_out_are_refused_and_the_network_is_left_as_it_was(net):
     net.features.train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    with pytest.raises(BadValueError, match=r"not this whole network .* give features as a callable"):
+    with pytest.raises(BadValueError, match=r"features.*head.*network.*0\.\d+.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
     assert [net.training, net.features.training, net.classifier.training] == [False, True, False]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
@@ -77,7 +77,7 @@ def test_a_dotted_name_stops_before_anything_happens_in_place(net):
 def test_class_maps_of_an_unknown_head_are_a_sentence(net):
     model = backbones.wrap(net, features="features", head=lambda A: A.sum((2, 3)))
     for ask in (lambda: model.class_maps(model.features(IMAGES)), lambda: model.weight, lambda: model.bias):
-        with pytest.raises(NotAvailableError, match=r"name its nn\.Linear"):
+        with pytest.raises(NotAvailableError, match=r"head.*callable.*nn\.Linear"):
             ask()
 
 
@@ -96,18 +96,18 @@ def test_a_grid_may_be_given(net):
 def test_a_network_without_gradients_cannot_be_probed():
     net = nn.Linear(2, 2)
     model = backbones.wrap(net, features=lambda x: x.detach().clone().requires_grad_(), head=lambda A: A)
-    with pytest.raises(NotAvailableError, match=r"give backbones\.wrap grid"):
+    with pytest.raises(NotAvailableError, match=r"gradients.*backbones\.wrap grid="):
         model.grid((96, 96))
 
 
 def test_an_unknown_submodule_names_the_nearest(net):
-    with pytest.raises(UnknownNameError, match="did you mean 'features'"):
+    with pytest.raises(UnknownNameError, match=r"submodule.*'feature'.*'features'"):
         backbones.wrap(net, features="feature", head="classifier")
 
 
 def test_a_submodule_that_never_runs_is_a_sentence(net):
     net.unused = nn.Identity()
-    with pytest.raises(NotAvailableError, match="'unused' takes no part"):
+    with pytest.raises(NotAvailableError, match=r"submodule.*'unused'.*features"):
         backbones.wrap(net, features="unused", head="classifier")(IMAGES)
 
 
@@ -116,7 +116,7 @@ def test_a_torchxrayvision_densenet_is_wrapped():
     models = pytest.importorskip("torchxrayvision").models
     torch.manual_seed(0)
     net = models.DenseNet(weights=None).eval()
-    with pytest.raises(BadValueError, match="not this whole network"):
+    with pytest.raises(BadValueError, match=r"features.*head.*network.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier").eval()
     images = torch.randn(1, 1, 224, 224) * 300
@@ -139,5 +139,5 @@ def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
 
 def test_a_head_that_cannot_take_the_feature_map_is_a_sentence():
     network = torchvision.models.vgg11(weights=None)
-    with pytest.raises(BadValueError, match=r"does not turn \(1, 512, 3, 3\) into \(N,K\)"):
+    with pytest.raises(BadValueError, match=r"head.*\(1, 512, 3, 3\).*\(N,K\)"):
         backbones.wrap(network, features="features", head="classifier")(torch.zeros(1, 3, 96, 96))

@@ -61,28 +61,27 @@ def test_a_file_that_would_run_code_is_refused(net, xrv, tmp_path):
             return (open, (str(tmp_path / "harm"), "w"))
 
     torch.save({"weights": Harm()}, next((tmp_path / "checkpoints").iterdir()))
-    with pytest.raises(DataError, match="holds no weights of torchxrayvision"):
+    with pytest.raises(DataError, match=rf"{tmp_path}/checkpoints/.*torchxrayvision.*--pretrained False"):
         backbones.build("densenet121", 2, pretrained=WORD)
     assert not (tmp_path / "harm").exists()
 
 
 def test_weights_that_cannot_be_had_name_their_file_and_its_place(xrv, tmp_path):
-    with pytest.raises(
-        NotAvailableError, match=rf"lay https://github.com/.*-best.pt at {tmp_path}/checkpoints/.*, or use --pretrained False"
-    ):
+    facts = rf"{WORD}.*https://github\.com/.*-best\.pt .*{tmp_path}/checkpoints/.*--pretrained False"
+    with pytest.raises(NotAvailableError, match=facts):
         backbones.build("densenet121", 2, pretrained=WORD)
 
 
 @pytest.mark.parametrize(
-    ("name", "pretrained", "error", "told"),
+    ("name", "pretrained", "error", "facts"),
     [
-        ("densenet121", "Flase", UnknownNameError, "unknown value of --pretrained 'Flase': did you mean 'False'"),
-        ("densenet121", "densenet121-res224-hin", UnknownNameError, "densenet121-res224-nih"),
-        ("resnet18", WORD, BadValueError, "belongs to --backbone densenet121, not resnet18"),
+        ("densenet121", "Flase", UnknownNameError, "--pretrained.*'Flase'.*'False'"),
+        ("densenet121", "densenet121-res224-hin", UnknownNameError, "-hin'.*'densenet121-res224-nih'"),
+        ("resnet18", WORD, BadValueError, f"--pretrained {WORD}.*--backbone densenet121.*resnet18"),
     ],
 )
-def test_a_wrong_name_is_told_with_those_there_are(name, pretrained, error, told):
-    with pytest.raises(error, match=told):
+def test_a_wrong_name_is_told_with_those_there_are(name, pretrained, error, facts):
+    with pytest.raises(error, match=facts):
         backbones.build(name, 2, pretrained=pretrained)
 
 

@@ -1,6 +1,7 @@
 """From maps to the frame: pictures, boxes, and the frame mistakes of earlier projects."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -73,27 +74,28 @@ def test_iobb_arguments_are_not_swapped_a_whole_image_box_has_truth_over_image()
 @pytest.mark.byhand
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_a_map_with_nan_or_inf_is_named(bad):
+    sentence = r"^the heat map has 1 values that are nan or inf, the first at \(1, 0\): it has no score$"
     for function in (lambda m: boxes(m, 0.5, (9, 9), "conventional"), lambda m: to_frame(m, (9, 9), "conventional")):
-        with pytest.raises(BadValueError, match=r"1 values that are nan or inf, the first at \(1, 0\)"):
+        with pytest.raises(BadValueError, match=sentence):
             function([[0, 1], [bad, 0]])
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("grid", [None, "aligned", "bilinear", 32])
 def test_a_grid_is_never_silent(grid):
-    with pytest.raises(BadValueError, match="a map needs its grid"):
+    with pytest.raises(BadValueError, match=rf"{grid!r}.*Grid.*'conventional'"):
         boxes([[0, 1]], 0.5, (9, 9), grid)
-    with pytest.raises(BadValueError, match="a map needs its grid"):
+    with pytest.raises(BadValueError, match=rf"{grid!r}.*Grid.*'conventional'"):
         to_frame([[0, 1]], (9, 9), grid)
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("shape", [(3,), (1, 3, 3), (0, 4)])
 def test_a_map_has_two_dimensions(shape):
-    with pytest.raises(BadValueError, match="shape"):
+    with pytest.raises(BadValueError, match=rf"\(h, w\).*{re.escape(str(shape))}"):
         boxes(np.ones(shape), 0.5, (9, 9), Grid((9, 9), (3, 3), (1, 1)))
 
 
 def test_a_threshold_is_a_number():
-    with pytest.raises(BadValueError, match="threshold is nan"):
+    with pytest.raises(BadValueError, match=r"threshold.*nan"):
         boxes([[0, 1]], np.nan, (9, 9), "conventional")

@@ -15,6 +15,7 @@ from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 PRESETS = [path for path in sorted(CONFIGS.glob("*.yaml")) if "space" not in read_yaml(path)]
 """All but the searches."""
 BLOCKED = "import sys; sys.modules['torch'] = None; import main; main.main(['--help'])"
+UNKNOWN_FLAG = "unknown flag '--sampling': did you mean '--sampler'? `python main.py --help` lists all flags"
 
 
 def parsed(*argv):
@@ -32,26 +33,26 @@ def test_a_bool_flag_means_what_it_says(word, value):
 @pytest.mark.parametrize(
     ("argv", "kind", "words"),
     [
-        ("--multi_label Flase", BadValueError, ["--multi_label", "'Flase'", "True or False"]),
-        ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "whole number"]),
-        ("--epochs many", BadValueError, ["--epochs", "'many'", "whole number"]),
-        ("--epochs 0", BadValueError, ["--epochs 0", "1 or more"]),
+        ("--multi_label Flase", BadValueError, ["--multi_label", "'Flase'", "True", "False"]),
+        ("--early_stopping Flase", BadValueError, ["--early_stopping", "'Flase'", "True", "False", "number"]),
+        ("--epochs many", BadValueError, ["bad value 'many' of --epochs: write a whole number"]),
+        ("--epochs 0", BadValueError, ["--epochs 0 is too small: write 1 or more"]),
         ("--logger", BadValueError, ["--logger needs at least one value"]),
-        ("--logger --epochs 3", BadValueError, ["--logger needs at least one value"]),
+        ("--logger --epochs 3", BadValueError, ["--logger"]),
         ("--precision 16-true", UnknownNameError, ["--precision", "auto, 32, 64, 16-mixed, bf16-mixed"]),
-        ("--dataset CheXprt", UnknownNameError, ["unknown dataset 'CheXprt'", "'CheXpert'"]),
-        ("--epochs", BadValueError, ["--epochs", "expected one argument"]),
+        ("--dataset CheXprt", UnknownNameError, ["dataset", "'CheXprt'", "'CheXpert'"]),
+        ("--epochs", BadValueError, ["--epochs"]),
         ("--batchsize 4", BadValueError, ["'--batchsize'", "'--batch_size'"]),
         ("--sampler wieghted", UnknownNameError, ["--sampler", "'weighted'", "none"]),
-        ("--sampling weighted", BadValueError, ["unknown flag '--sampling'", "`python main.py --help` lists"]),
-        ("--ema 1", BadValueError, ["--ema 1", "0.99999 or less"]),
-        ("--seed 99999999999999999999", BadValueError, ["--seed 9", "too large"]),
-        ("--accumulate 0", BadValueError, ["--accumulate 0", "1 or more"]),
+        ("--sampling weighted", BadValueError, [UNKNOWN_FLAG]),
+        ("--ema 1", BadValueError, ["--ema 1", "0.99999"]),
+        ("--seed 99999999999999999999", BadValueError, ["--seed 99999999999999999999", "4294967295"]),
+        ("--accumulate 0", BadValueError, ["--accumulate 0", " 1 "]),
         ("--preprocess fj", UnknownNameError, ["--preprocess 'fj'", "none, jf"]),
-        ("--serach a.yaml", BadValueError, ["unknown flag '--serach'", "'--search'"]),
-        ("--search_storage a.db", BadValueError, ["write --search FILE too"]),
-        ("--search a.yaml --resume True", BadValueError, ["--search and --resume are two things"]),
-        ("phantom", BadValueError, ["unexpected word 'phantom'"]),
+        ("--serach a.yaml", BadValueError, ["'--serach'", "'--search'"]),
+        ("--search_storage a.db", BadValueError, ["--search_storage", "--search FILE"]),
+        ("--search a.yaml --resume True", BadValueError, ["--search", "--resume"]),
+        ("phantom", BadValueError, ["'phantom'", "--flag"]),
         ("--loss wieghted_bce", UnknownNameError, ["loss", "'weighted_bce'"]),
         ("--loss foacl:gamma=2", UnknownNameError, ["loss", "'focal'"]),
         ("--optimizer adamw", UnknownNameError, ["--optimizer", "'AdamW'"]),
@@ -125,25 +126,25 @@ def test_every_preset_parses_and_says_only_what_differs(path):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "kind", "facts"),
     [
-        ("lr: [", "no readable YAML"),
-        ("- a", "list"),
-        ("learning_rate: 3", "learning_rate.*`python main.py --help` lists"),
-        ("epochs: null", "--epochs is null"),
-        ("1: 3", "unknown option '1'"),
+        ("lr: [", DataError, r"bad\.yaml.*YAML.*line 1"),
+        ("- a", DataError, r"bad\.yaml.*list.*'flag: value'"),
+        ("learning_rate: 3", BadValueError, "'learning_rate'.*`python main.py --help`"),
+        ("epochs: null", BadValueError, "--epochs.*null"),
+        ("1: 3", BadValueError, "'1'.*`python main.py --help`"),
     ],
 )
-def test_a_broken_preset_is_one_sentence(tmp_path, text, words):
+def test_a_broken_preset_is_one_sentence(tmp_path, text, kind, facts):
     (tmp_path / "bad.yaml").write_text(text)
-    with pytest.raises(LocusError, match=words):
+    with pytest.raises(kind, match=facts):
         parsed("--config", str(tmp_path / "bad.yaml"))
 
 
 @pytest.mark.byhand
 def test_plain_values_become_a_checked_configuration():
     assert build(TrainConfig, {"dropout": 0.5}).dropout == 0.5
-    with pytest.raises(BadValueError, match="too large"):
+    with pytest.raises(BadValueError, match=r"--dropout 2.*0\.99"):
         build(TrainConfig, {"dropout": 2})
 
 

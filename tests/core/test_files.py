@@ -4,7 +4,7 @@ import json
 import pytest
 
 from core import files
-from core.errors import DataError
+from core.errors import WriteError
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -22,7 +22,8 @@ def test_a_full_disk_is_one_sentence_and_nothing_half_written(tmp_path):
     old = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
     try:
-        with pytest.raises(DataError, match=r"cannot write .*big.txt: File too large"):
+        sentence = r"^cannot write .*/big\.txt: File too large; free some space or choose another folder$"
+        with pytest.raises(WriteError, match=sentence):
             files.write_text(tmp_path / "big.txt", "x" * 5000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)

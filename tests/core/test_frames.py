@@ -38,7 +38,8 @@ def test_a_grid_shift_moves_the_picture_by_as_many_pixels():
 
 @pytest.mark.parametrize("word", ["aligned", None, 3, "conventionel"])
 def test_a_map_without_its_grid_is_an_error(word):
-    with pytest.raises(BadValueError, match="needs its grid"):
+    sentence = f"^a map needs its grid: got {word!r}, give a core.frames.Grid or the word 'conventional'$"
+    with pytest.raises(BadValueError, match=sentence):
         frames.resolve(word, (7, 7), (224, 224))
 
 

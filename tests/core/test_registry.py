@@ -43,7 +43,8 @@ def test_names_are_known_without_importing_the_parts(shelf):
     shelf("good.py", PART.format(name="good"))
     assert parts().names() == ["broken", "good"]
     assert parts().build("good").size == 3
-    with pytest.raises(NotAvailableError, match="'broken' cannot be imported: No module named 'a_library_that_nobody_has'"):
+    sentence = "^the part 'broken' cannot be imported: No module named 'a_library_that_nobody_has'$"
+    with pytest.raises(NotAvailableError, match=sentence):
         parts().get("broken")
 
 
@@ -51,14 +52,14 @@ def test_a_file_that_is_no_python_breaks_only_its_own_part(shelf):
     shelf("torn.py", "def :")
     shelf("good.py", PART.format(name="good"))
     assert parts().build("good").size == 3
-    with pytest.raises(NotAvailableError, match="'torn' cannot be imported: SyntaxError"):
+    with pytest.raises(NotAvailableError, match=r"'torn'.*SyntaxError"):
         parts().get("torn")
 
 
 def test_the_same_name_twice_is_an_error_that_names_both_files(shelf):
     shelf("one.py", PART.format(name="twin"))
     shelf("two.py", PART.format(name="twin"))
-    with pytest.raises(DataError, match=r"'twin' is defined twice.*one\.py.*two\.py"):
+    with pytest.raises(DataError, match=r"^the part 'twin' is defined twice: in .*/one\.py and in .*/two\.py$"):
         parts().names()
 
 
@@ -69,13 +70,13 @@ def test_options_ride_in_the_word(shelf):
 
 def test_an_unknown_option_names_those_that_exist(shelf):
     shelf("lse.py", PART.format(name="LSE"))
-    with pytest.raises(BadValueError, match=r"'LSE' has no option 'sise'; it has: size"):
+    with pytest.raises(BadValueError, match=r"^the part 'LSE' has no option 'sise'; it has: size$"):
         parts().build("LSE:sise=7")
 
 
 def test_a_misspelt_name_gets_the_nearest(shelf):
     shelf("gradcampp.py", PART.format(name="gradcampp"))
-    with pytest.raises(UnknownNameError, match=r"unknown part 'gradcamp': did you mean 'gradcampp'\? Known: gradcampp"):
+    with pytest.raises(UnknownNameError, match=r"part.*'gradcamp'.*'gradcampp'"):
         parts().get("gradcamp")
 
 
@@ -83,16 +84,16 @@ def test_a_class_from_a_file_outside_the_tree(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(PART.format(name="mine"))
     assert registry.from_file(f"{file}:Part", "part")().size == 3
-    with pytest.raises(UnknownNameError, match="'Pat': did you mean 'Part'"):
+    with pytest.raises(UnknownNameError, match=r"mine\.py.*'Pat'.*'Part'"):
         registry.from_file(f"{file}:Pat", "part")
 
 
 def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def :")
-    with pytest.raises(LocusError, match="cannot be imported: SyntaxError"):
+    with pytest.raises(LocusError, match=r"mine\.py.*SyntaxError"):
         registry.from_file(f"{file}:Part", "part")
-    with pytest.raises(DataError, match="no file"):
+    with pytest.raises(DataError, match=r"absent\.py"):
         registry.from_file(f"{tmp_path}/absent.py:Part", "part")
 
 
@@ -130,13 +131,13 @@ def test_a_broken_package_breaks_only_its_own_part(shelf, installed):
     (site / "torn_part.py").write_text("def :")
     (site / "odd_part.py").write_text("Odd = 3\n" + PART.format(name="x"))
     assert with_plugins().build("own").size == 3
-    for word, told in [
-        ("absent", r"'absent' of the package broken \(no_such_module:Part\) cannot be imported: No module named 'no_such_module'"),
-        ("torn", "cannot be imported: SyntaxError"),
-        ("odd", "is no class with name = 'odd'"),
-        ("other", "is no class with name = 'other'"),
+    for word, facts in [
+        ("absent", r"'absent'.*broken \(no_such_module:Part\).*'no_such_module'"),
+        ("torn", r"broken \(torn_part:Part\).*SyntaxError"),
+        ("odd", r"broken \(odd_part:Odd\).*name = 'odd'"),
+        ("other", r"broken \(odd_part:Part\).*name = 'other'"),
     ]:
-        with pytest.raises(NotAvailableError, match=told):
+        with pytest.raises(NotAvailableError, match=facts):
             with_plugins().get(word)
 
 
@@ -147,5 +148,5 @@ def test_a_name_of_two_origins_is_an_error_that_names_both(shelf, installed, own
         shelf("twin.py", PART.format(name="twin"))
     else:
         installed("first", "twin = a:Part")
-    with pytest.raises(DataError, match=r"'twin' is defined twice.*(twin\.py|first \(a:Part\)).*in the package second \(b:Part\)"):
+    with pytest.raises(DataError, match=r"'twin'.*(twin\.py|first \(a:Part\)).*second \(b:Part\)"):
         with_plugins().names()

@@ -90,7 +90,8 @@ def test_a_bad_image_is_left_out_counted_and_named(tmp_path: Path, caplog: pytes
 def test_too_many_bad_images_stop_with_count_and_examples_and_leave_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     data = folder_of_images(tmp_path / "in", 4)
     (tmp_path / "in" / "001.png").write_bytes(b"broken")
-    with pytest.raises(DataError, match=r"1 of 4 images cannot be used, more than --max_bad_images 0.01 allows: cannot decode .*001.png"):
+    sentence = r"^1 of 4 images cannot be used, more than --max_bad_images 0\.01 allows: .*/001\.png"
+    with pytest.raises(DataError, match=sentence):
         cache.pixels(data, 4, tmp_path / "out")
     assert arrays(tmp_path / "out") == []
     assert caplog.text == ""  # the error says it
@@ -156,6 +157,6 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(tmp_path: Path):
 def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(decoding, "FEW", 1)
     data = [Sample(str(i), "a", (8, 8), np.zeros(1, np.float32), {}, lambda: os._exit(1), f"none-{i}") for i in range(4)]
-    with pytest.raises(DataError, match="a process that decodes images died"):
+    with pytest.raises(DataError, match=r"died.*none-\d"):
         cache.pixels(data, 4, tmp_path, workers=2)
     assert arrays(tmp_path) == []

@@ -134,7 +134,7 @@ def test_an_image_that_nobody_drew_on_has_the_frame_of_its_file(chexpert_tree: T
 
 def test_drawn_images_in_training_stop_with_count_and_examples(chexpert_tree: Tree):
     masks = {"patient00002_study1_view1_frontal": {"Edema": drawn((0, 0, 5, 5))}}
-    with pytest.raises(LeakError, match=r"1 images with a truth box are in .*train.csv: patient00002_study1_view1_frontal"):
+    with pytest.raises(LeakError, match=r"^1 .*train\.csv.*patient00002_study1_view1_frontal"):
         datasets.load("CheXpert", chexpert_tree(masks=masks))
 
 
@@ -142,14 +142,14 @@ def test_a_patient_of_both_tables_stops(chexpert_tree: Tree):
     root = chexpert_tree()
     rewrite(root / "train.csv", "train/patient00004/", "train/patient64542/")
     rewrite(root / "valid.csv", "valid/patient64542/study1/view1", "valid/patient64542/study9/view1")
-    with pytest.raises(LeakError, match="1 patients are in two splits: patient64542"):
+    with pytest.raises(LeakError, match=r"^1 .*patient64542.*train.*test"):
         datasets.load("CheXpert", root)
 
 
 def test_valid_is_test_until_the_test_set_is_at_hand(chexpert_tree: Tree):
     root = chexpert_tree()
     assert set(datasets.load("CheXpert", root).patients) == {"patient64541", "patient64542"}
-    with pytest.raises(DataError, match=r"val=valid needs valid.csv and test_labels.csv"):
+    with pytest.raises(DataError, match=r"val=valid.*valid\.csv.*test_labels\.csv.*val=train"):
         datasets.load("CheXpert:val=valid", root)
     chexpert_tree(test=True)
     assert datasets.load("CheXpert", root).patients == ["patient64741"]
@@ -162,7 +162,7 @@ def test_a_patient_of_the_table_that_is_not_used_may_be_in_the_test_set(chexpert
     root = chexpert_tree(test=True)
     rewrite(root / "valid.csv", "valid/patient64542/study1/view1", "valid/patient64741/study9/view1")
     assert datasets.load("CheXpert", root).patients == ["patient64741"]
-    with pytest.raises(LeakError, match=r"1 patients are in two splits: patient64741 \(val and test\)"):
+    with pytest.raises(LeakError, match=r"^1 .*patient64741.*val.*test"):
         datasets.load("CheXpert:val=valid", root)
 
 
@@ -170,7 +170,7 @@ def test_without_the_training_table_the_test_split_still_stands(chexpert_tree: T
     root = chexpert_tree()
     (root / "train.csv").unlink()
     assert len(datasets.load("CheXpert", root)) == 3
-    with pytest.raises(DataError, match="the official train split needs the table of train, here are those of valid"):
+    with pytest.raises(DataError, match=r"official.*train.*valid"):
         datasets.load("CheXpert", root, "train")
 
 
@@ -186,7 +186,7 @@ def test_a_broken_file_is_told_when_its_pixels_are_wanted(chexpert_tree: Tree):
     root = chexpert_tree(masks=None)
     (root / "valid/patient64541/study1/view1_frontal.jpg").write_bytes(b"PK\x03\x04 a zip")
     sample = datasets.load("CheXpert", root)[0]
-    with pytest.raises(DataError, match=r"cannot decode .*view1_frontal.jpg"):
+    with pytest.raises(DataError, match=r"/patient64541/study1/view1_frontal\.jpg.*PNG, JPEG"):
         _ = sample.image
 
 
@@ -195,47 +195,47 @@ def test_a_link_out_of_the_folder_is_not_followed(chexpert_tree: Tree, tmp_path_
     file = root / "valid/patient64541/study1/view1_frontal.jpg"
     file.rename(outside)
     file.symlink_to(outside)
-    with pytest.raises(DataError, match="a link that leads out"):
+    with pytest.raises(DataError, match=r"view1_frontal\.jpg.*link.*secret\.jpg"):
         _ = datasets.load("CheXpert", root)[0].image
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "sentence"),
+    ("file", "old", "new", "facts"),
     [
-        ("valid.csv", "Lung Lesion", "Lesion", "has no column 'Lung Lesion'; it has: Path, Sex"),
-        ("valid.csv", "view2_frontal", "view1_frontal", "1 duplicate rows: patient64541_study1_view1_frontal"),
-        ("valid.csv", "CheXpert-v1.0-small/valid/patient64541", "../../patient64541", "1 paths other than train/patient00001"),
-        ("valid.csv", "CheXpert-v1.0-small/valid", "/etc", "1 paths other than"),
-        ("valid.csv", ",1.0,", ",2.0,", "labels of Cardiomegaly other than 1, 0, -1 and nothing: '2.0'"),
-        ("CheXlocalize/gt_segmentations_val.json", "Cardiomegaly", "Heart", "no table of image and finding to mask"),
-        ("CheXlocalize/gt_segmentations_val.json", "{", "[", "cannot read"),
-        ("CheXlocalize/gt_segmentations_val.json", "[40, 30]", "[30, 30]", "the mask of Cardiomegaly on patient64541_study1_view1_frontal"),
+        ("valid.csv", "Lung Lesion", "Lesion", r"valid\.csv.*'Lung Lesion'.*Path, Sex"),
+        ("valid.csv", "view2_frontal", "view1_frontal", r"valid\.csv.* 1 duplicate.*patient64541_study1_view1_frontal"),
+        ("valid.csv", "CheXpert-v1.0-small/valid/patient64541", "../../patient64541", r" 1 .*'\.\./\.\./patient64541/"),
+        ("valid.csv", "CheXpert-v1.0-small/valid", "/etc", r"valid\.csv.* 1 .*'/etc/patient64541/"),
+        ("valid.csv", ",1.0,", ",2.0,", r"valid\.csv.*Cardiomegaly.*1, 0, -1.*'2\.0'"),
+        ("CheXlocalize/gt_segmentations_val.json", "Cardiomegaly", "Heart", r"val\.json.*finding.*mask"),
+        ("CheXlocalize/gt_segmentations_val.json", "{", "[", r"gt_segmentations_val\.json.*line 1"),
+        ("CheXlocalize/gt_segmentations_val.json", "[40, 30]", "[30, 30]", "Cardiomegaly.*patient64541_study1.*30x30"),
     ],
 )
-def test_a_broken_table_is_one_sentence(chexpert_tree: Tree, file: str, old: str, new: str, sentence: str):
+def test_a_broken_table_is_one_sentence(chexpert_tree: Tree, file: str, old: str, new: str, facts: str):
     root = chexpert_tree()
     rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=sentence):
+    with pytest.raises(DataError, match=facts):
         datasets.load("CheXpert", root)
 
 
 def test_a_wrong_option_is_told_with_those_that_are_there(chexpert_tree: Tree):
     root = chexpert_tree()
-    with pytest.raises(UnknownNameError, match="did you mean 'ones'"):
+    with pytest.raises(UnknownNameError, match=r"policy.*'one'.*'ones'"):
         datasets.load("CheXpert:policy=one", root)
-    with pytest.raises(UnknownNameError, match=r"unknown policy '\[1\]'; known: ones"):
+    with pytest.raises(UnknownNameError, match=r"policy.*'\[1\]'.*ones, zeros, ignore, mixed"):
         datasets.load("CheXpert:policy=[1]", root)
-    with pytest.raises(UnknownNameError, match="unknown views 'side'"):
+    with pytest.raises(UnknownNameError, match=r"views.*'side'.*frontal, lateral, all"):
         datasets.load("CheXpert", root, views="side")
-    with pytest.raises(BadValueError, match="no task with 8 findings; it has: 5, 14, 1"):
+    with pytest.raises(BadValueError, match=r"CheXpert.* 8 .* 5, 14, 1"):
         datasets.load("CheXpert", root, findings=8)
 
 
 def test_absent_data_say_the_layout_and_where_to_get_it(tmp_path: Path):
-    with pytest.raises(DataError, match=r"is empty: expected train.csv, valid.csv.* from https://stanfordaimi"):
+    with pytest.raises(DataError, match=rf"{tmp_path}.*empty.*train\.csv, valid\.csv.*https://stanfordaimi"):
         datasets.load("CheXpert", tmp_path)
     (tmp_path / "notes.txt").touch()
-    with pytest.raises(DataError, match=r"no table of CheXpert: expected train.csv, valid.csv.* from https://stanfordaimi"):
+    with pytest.raises(DataError, match=rf"{tmp_path}.*table.*train\.csv, valid\.csv.*https://stanfordaimi"):
         datasets.load("CheXpert", tmp_path)
 
 

@@ -81,17 +81,17 @@ def test_a_broken_mask_is_a_sentence_when_it_is_asked_for(covid_radiography_tree
         path.write_bytes(b"")
     sample = next(s for s in datasets.load("covid_radiography", root) if s.image_id.startswith("Normal") and s.read_lungs)
     assert sample.image.shape == (8, 8)
-    with pytest.raises(DataError, match=r"cannot decode .*masks"):
+    with pytest.raises(DataError, match=r"/Normal/masks/Normal-\d+\.png"):
         _ = sample.lungs
 
 
 def test_too_few_images_of_a_class_say_how_to_ask_for_fewer(covid_radiography_tree: Tree):
     root = covid_radiography_tree(layout="flat", images=20)
-    with pytest.raises(DataError, match=r"20 images of COVID-19 leave none for training beside 60 .*val=5,test=5"):
+    with pytest.raises(DataError, match=r"^20 .*COVID-19.* 60 .* 60 .*val=5,test=5"):
         datasets.load("covid_radiography", root)
-    with pytest.raises(BadValueError, match="val is 0: give the number of images of each class"):
+    with pytest.raises(BadValueError, match=r"^val\b.*\b0\b.*\b60\b.*\b1$"):
         datasets.load("covid_radiography:val=0", root)
-    with pytest.raises(BadValueError, match="no task with 3 findings; it has: 4"):
+    with pytest.raises(BadValueError, match=r"covid_radiography.* 3 .* 4$"):
         datasets.load("covid_radiography", root, findings=3)
 
 
@@ -99,9 +99,7 @@ def test_an_absent_class_is_named_with_the_layout(covid_radiography_tree: Tree):
     root = covid_radiography_tree(layout="flat", images=2)
     for path in (root / "Normal").iterdir():
         path.unlink()
-    with pytest.raises(
-        DataError, match=r"has no images of Normal: expected COVID/images/\*\.png .*kaggle datasets download .* --download True"
-    ):
+    with pytest.raises(DataError, match=r" Normal.*COVID/images/\*\.png.*`kaggle datasets download .*--download True"):
         datasets.load("covid_radiography", root)
 
 
@@ -109,7 +107,7 @@ def test_one_name_in_two_folders_stops(covid_radiography_tree: Tree):
     root = covid_radiography_tree(layout="parted", images=4)
     source = root / "train" / "normal" / "Normal-train0.png"
     (root / "test" / "normal" / source.name).write_bytes(source.read_bytes())
-    with pytest.raises(DataError, match=r"1 file names twice: Normal-train0.png"):
+    with pytest.raises(DataError, match=r" 1 .*twice.*Normal-train0\.png"):
         datasets.load("covid_radiography", root)
 
 

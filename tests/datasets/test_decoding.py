@@ -40,7 +40,7 @@ def test_an_image_whose_decoder_aborts_is_a_bad_one_and_the_others_are_kept(tmp_
 
 def test_where_every_decoder_aborts_it_stops_at_once_with_a_sentence(tmp_path: Path):
     began = time.perf_counter()
-    with pytest.raises(DataError, match=r"of 1000 images cannot be used, .*its decoder crashed \(SIGABRT\)"):
+    with pytest.raises(DataError, match=r" 1000 .*--max_bad_images 0\.01.*\.dcm.*SIGABRT"):
         cache.pixels(samples(1000, *range(1000)), 8, tmp_path, workers=2)
     assert time.perf_counter() - began < 30  # a thousand crashes would take minutes
     assert not list(tmp_path.glob("*.npy"))
@@ -48,7 +48,7 @@ def test_where_every_decoder_aborts_it_stops_at_once_with_a_sentence(tmp_path: P
 
 def test_a_process_that_is_killed_is_no_fault_of_its_image(tmp_path: Path):
     killed = functools.partial(lambda: os.kill(os.getpid(), signal.SIGKILL))
-    with pytest.raises(DataError, match=r"was killed \(SIGKILL\), perhaps for want of memory: try fewer --num_workers; it was at 3.dcm"):
+    with pytest.raises(DataError, match=r"SIGKILL.*--num_workers.*3\.dcm"):
         cache.pixels(samples(6, 3, crash=killed), 8, tmp_path, max_bad=0.5)
     assert not list(tmp_path.glob("*.npy"))
 

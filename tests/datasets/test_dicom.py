@@ -44,13 +44,13 @@ def test_a_picture_of_another_size_than_the_headers_is_refused_before_it_is_deco
     pytest.importorskip("libjpeg")
     path = write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless")
     path.write_bytes(path.read_bytes().replace(b"\xff\xc3\x00\x0b\x0c\x00\x18\x00\x20", b"\xff\xc3\x00\x0b\x0c\xff\xff\xff\xff"))
-    with pytest.raises(DataError, match=r"its picture is \(65535, 65535\), its header says \(24, 32\)"):
+    with pytest.raises(DataError, match=r"a\.dcm.*\(65535, 65535\).*\(24, 32\)"):
         dicom.decode(path)
 
 
 def test_a_compression_whose_reader_is_not_installed_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(dicom_pixels, "OTHERS", "absent")
-    with pytest.raises(DataError, match=r"pixels are JPEG Lossless.* not installed: pip install '\.\[dicom\]'"):
+    with pytest.raises(DataError, match=r"a\.dcm.*JPEG Lossless.*pip install '\.\[dicom\]'"):
         dicom.decode(write_dicom(tmp_path / "a.dcm", syntax="JPEGLossless"))
 
 
@@ -84,21 +84,21 @@ def test_the_header_has_frame_patient_and_view(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("tags", "sentence"),
+    ("tags", "facts"),
     [
-        ({"Rows": 60000, "Columns": 60000}, "says 60000 rows and 60000 columns"),
-        ({"Rows": 0}, "says 0 rows"),
-        ({"NumberOfFrames": 3}, "it has 3 pictures"),
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "its pixels are PALETTE COLOR"),
+        ({"Rows": 60000, "Columns": 60000}, " 60000 .* 60000 "),
+        ({"Rows": 0}, " 0 .* 32 "),
+        ({"NumberOfFrames": 3}, " 3 "),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR.*MONOCHROME1, MONOCHROME2"),
         ({"WindowCenter": 5, "WindowWidth": 0}, "Window Width"),
-        ({"Rows": 25}, "a.dcm: "),
-        ({"BitsAllocated": 13}, "a.dcm: "),
+        ({"Rows": 25}, "1536.*1600"),
+        ({"BitsAllocated": 13}, "13"),
     ],
     ids=str,
 )
-def test_a_header_that_cannot_be_is_one_sentence(tmp_path: Path, tags: dict, sentence: str):
+def test_a_header_that_cannot_be_is_one_sentence(tmp_path: Path, tags: dict, facts: str):
     path = write_dicom(tmp_path / "a.dcm", **tags)
-    with pytest.raises(DataError, match=f"cannot decode .*{sentence}") as caught:
+    with pytest.raises(DataError, match=rf"a\.dcm: .*{facts}") as caught:
         dicom.decode(path)
     assert "\n" not in str(caught.value)
 
@@ -108,13 +108,13 @@ def test_a_file_cut_anywhere_is_a_sentence_or_an_image(tmp_path: Path, syntax: s
     whole = write_dicom(tmp_path / "a.dcm", syntax=syntax).read_bytes()
     for end in range(0, len(whole) - 1, max(len(whole) // 40, 1)):
         (tmp_path / "b.dcm").write_bytes(whole[:end])
-        with pytest.raises(DataError, match=r"cannot decode .*b\.dcm: .+"):
+        with pytest.raises(DataError, match=r"b\.dcm: .+"):
             dicom.decode(tmp_path / "b.dcm")
 
 
 def test_what_is_no_dicom_is_named(tmp_path: Path):
     (tmp_path / "a.dcm").write_bytes(b"PK\x03\x04 a zip" * 40)
-    with pytest.raises(DataError, match=r"a\.dcm: it is no DICOM file"):
+    with pytest.raises(DataError, match=r"a\.dcm.*DICOM"):
         dicom.decode(tmp_path / "a.dcm")
-    with pytest.raises(DataError, match="no image file"):
+    with pytest.raises(DataError, match=r"/b\.dcm$"):
         dicom.header(tmp_path / "b.dcm")

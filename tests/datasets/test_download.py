@@ -99,7 +99,7 @@ def test_a_download_that_was_killed_leaves_no_folder_and_the_next_one_ends_well(
 
 def test_a_broken_archive_is_a_sentence_and_is_not_kept(client: Client, tmp_path: Path):
     client("place.write_bytes(content[:-500])")
-    with pytest.raises(DataError, match=r"covid19-radiography-database.zip came broken .* and was removed: call again"):
+    with pytest.raises(DataError, match=r"covid19-radiography-database\.zip.*removed"):
         fetch(WORD, tmp_path / "covid")
     assert not (tmp_path / "covid").exists()
     assert not list(tmp_path.glob(".covid.download/*.zip"))
@@ -115,9 +115,7 @@ def test_names_in_an_archive_that_lead_out_of_the_folder_stay_in_it(client: Clie
 
 def test_without_a_key_the_sentence_says_which_file(client: Client, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     client(key=False)
-    with pytest.raises(
-        NotAvailableError, match=r"brought no .*\.zip \(status 1, .*\): no key was found.*~/\.kaggle/access_token.*kaggle\.json"
-    ):
+    with pytest.raises(NotAvailableError, match=r"status 1.*/settings/api.*~/\.kaggle/access_token.*kaggle\.json"):
         fetch(WORD, tmp_path / "covid")
     assert "Authentication required" in capfd.readouterr().err
     assert not (tmp_path / "covid").exists()
@@ -125,20 +123,20 @@ def test_without_a_key_the_sentence_says_which_file(client: Client, tmp_path: Pa
 
 def test_with_a_key_a_refusal_is_about_the_rules(client: Client, tmp_path: Path):
     client("sys.exit('403 - Forbidden')", ("competitions", "download", "siim-covid19-detection", "-p"))
-    with pytest.raises(NotAvailableError, match=r"accept the rules at https://www.kaggle.com/competitions/siim-covid19-detection/rules"):
+    with pytest.raises(NotAvailableError, match=r"status 1.*https://.*/competitions/siim-covid19-detection/rules"):
         fetch("siim_covid", tmp_path / "siim")
 
 
 def test_without_the_client_the_sentence_says_how_to_install_it(client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    with pytest.raises(NotAvailableError, match="not installed: pip install kaggle"):
+    with pytest.raises(NotAvailableError, match="pip install kaggle"):
         fetch(WORD, tmp_path / "new" / "covid")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_file_in_the_place_of_the_folder_is_told_before_anything_is_fetched(tmp_path: Path):
     (tmp_path / "covid").touch()
-    with pytest.raises(BadValueError, match=r"cannot fill .*covid, which is no folder"):
+    with pytest.raises(BadValueError, match=f"--download .*{tmp_path}/covid"):
         fetch(WORD, tmp_path / "covid")
 
 
@@ -175,5 +173,5 @@ def test_what_has_no_public_command_says_how_to_get_it(word: str, tmp_path: Path
     if isinstance(origin, Kaggle):
         assert f"kaggle {origin.kind} download" in str(origin)
         return
-    with pytest.raises(NotAvailableError, match=rf"no public command downloads the data set '{word}': .*(https://|there is nothing)"):
+    with pytest.raises(NotAvailableError, match=f"'{word}'.*(https://|nothing)"):
         download.fetch(word, tmp_path)

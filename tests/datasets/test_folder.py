@@ -11,6 +11,14 @@ from core.errors import BadValueError, DataError, LeakError
 from tests.datasets.trees_radiologists import write_dicom
 
 Tree = Callable[..., Path]
+OUTSIDE = (
+    r"/labels\.csv names the file '\.\./a\.png': the files of a data set lie in its folder, "
+    r"write its path from there, with / and without \.\.$"
+)
+MISSING = (
+    r"^there is no folder .*: expected labels\.csv .*; --data_root_dir \(where a data set is checked --root\) "
+    "names another folder, LOCUS_DATA in the environment that of all data$"
+)
 
 
 def test_labels_are_one_zero_or_unknown_and_images_lie_anywhere_below(folder_tree: Tree):
@@ -83,71 +91,71 @@ def test_a_zip_with_the_name_of_an_image_is_told_when_it_is_decoded_and_its_boxe
     (root / "f.png").write_bytes(b"PK\x03\x04" + bytes(100))
     sample = datasets.load("folder", root)[2]
     assert (sample.frame, sample.boxes) == ((1, 1), {})
-    with pytest.raises(DataError, match=r"cannot decode .*f\.png: it is no image of a known kind"):
+    with pytest.raises(DataError, match=r"f\.png.*PNG, JPEG"):
         _ = sample.image
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "sentence"),
+    ("file", "old", "new", "facts"),
     [
-        ("labels.csv", "a.png", "../a.png", r"labels.csv names the file '../a.png': the files of a data set lie in its folder"),
-        ("labels.csv", "a.png", "/etc/a.png", "names the file '/etc/a.png'"),
-        ("labels.csv", "a.png", "passwd", "names the image 'passwd': names end in .png"),
-        ("labels.csv", "a.png", f"{'a' * 300}.png", "where the path of a file should be"),
-        ("labels.csv", "b.png", "./a.png", "1 duplicate rows: a.png"),
-        ("labels.csv", "image,", "file,", "has no column 'image'; it has: file"),
-        ("labels.csv", "train,1,0", "train,2,0", "labels other than 0, 1 and empty in the column 'Mass': '2'; .*folder:ignore=Mass"),
-        ("labels.csv", "Nodule", "Mass", "a column without a heading or twice, read as 'Mass.1'"),
-        ("labels.csv", "Nodule", "Mass ", "a column without a heading or twice, read as 'Mass'"),
-        ("labels.csv", "Nodule", "", "a column without a heading"),
-        ("labels.csv", "Nodule", "mean", "a finding called 'mean', which tables use otherwise"),
-        ("labels.csv", "Nodule", "_path", "a finding called '_path'"),
-        ("labels.csv", "p3,test", "p3,tset", "unknown split 'tset': did you mean 'test'"),
-        ("labels.csv", "p3", "", "1 rows without patient"),
-        ("labels.csv", "Mass,Nodule", "age,view", "6 images and 0 findings"),
-        ("boxes.csv", "d.png", "z.png", "names 1 images that the labels lack: z.png"),
-        ("boxes.csv", "Nodule", "Nodul", "unknown finding 'Nodul': did you mean 'Nodule'"),
-        ("boxes.csv", "2,3,10.5,8", "10.5,3,2,8", r"1 boxes without area: d.png Mass \[10.5, 3.0, 2.0, 8.0\]"),
-        ("boxes.csv", "2,3,10.5,8", "2,3,10,5,8", "rows of more cells than its heading: is there a comma within a number"),
-        ("boxes.csv", "2,3,10.5,8", "20,3,30,8", "1 boxes that are empty or wholly outside their image: d.png Mass"),
-        ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", "1 cells that are no numbers: 'inf'"),
-        ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", "1 duplicate rows: f.png Mass 0 0 4 4"),
-        ("boxes.csv", "2,3,10.5,8", ".2,.3,.5,.8", "boxes.csv has 1 boxes narrower than a pixel: d.png Mass"),
-        ("boxes.csv", "2,3,10.5,8", '2,3,"10,5",8', "boxes.csv has 1 cells that are no numbers: '10,5'; decimals are parted by points"),
-        ("boxes.csv", "x0,y0,x1,y1", "x,y,w,h", r"boxes.csv has no column 'x0'; .* write the edges of each box: .* x1 = x \+ width"),
-        ("boxes.csv", ",", ";", "boxes.csv parts its cells by semicolons: save it as CSV in UTF-8, cells parted by commas"),
-        ("labels.csv", ",", "\t", "labels.csv parts its cells by tabs"),
+        ("labels.csv", "a.png", "../a.png", OUTSIDE),
+        ("labels.csv", "a.png", "/etc/a.png", r"labels\.csv.*'/etc/a\.png'"),
+        ("labels.csv", "a.png", "passwd", r"labels\.csv.*'passwd'.*\.png, \.jpg"),
+        ("labels.csv", "a.png", f"{'a' * 300}.png", r"labels\.csv.*'a{40}'"),
+        ("labels.csv", "b.png", "./a.png", r"/labels\.csv has 1 duplicate rows: a\.png; keep one of each$"),
+        ("labels.csv", "image,", "file,", r"labels\.csv.*'image'.*file, patient, split, Mass, Nodule$"),
+        ("labels.csv", "train,1,0", "train,2,0", r"labels\.csv.*'Mass'.*'2'.*--dataset folder:ignore=Mass"),
+        ("labels.csv", "Nodule", "Mass", r"labels\.csv.*column.*'Mass\.1'"),
+        ("labels.csv", "Nodule", "Mass ", r"labels\.csv.*column.*twice.*'Mass'"),
+        ("labels.csv", "Nodule", "", r"labels\.csv.*column.*'Unnamed: 4'"),
+        ("labels.csv", "Nodule", "mean", r"labels\.csv.*finding.*'mean'"),
+        ("labels.csv", "Nodule", "_path", r"labels\.csv.*finding.*'_path'"),
+        ("labels.csv", "p3,test", "p3,tset", r"labels\.csv.*split.*'tset'.*'test'.*train, val, test"),
+        ("labels.csv", "p3", "", r"/labels\.csv .*\b1 rows.*patient"),
+        ("labels.csv", "Mass,Nodule", "age,view", r"labels\.csv.* 6 .* 0 findings"),
+        ("boxes.csv", "d.png", "z.png", r"boxes\.csv.* 1 .*labels.*z\.png"),
+        ("boxes.csv", "Nodule", "Nodul", r"boxes\.csv.*finding.*'Nodul'.*'Nodule'"),
+        ("boxes.csv", "2,3,10.5,8", "10.5,3,2,8", r"boxes\.csv.* 1 .*d\.png Mass \[10\.5, 3\.0, 2\.0, 8\.0\].*x0 < x1"),
+        ("boxes.csv", "2,3,10.5,8", "2,3,10,5,8", r"boxes\.csv.*heading.*comma"),
+        ("boxes.csv", "2,3,10.5,8", "20,3,30,8", r"boxes\.csv.* 1 .*outside.*d\.png Mass \[20\.0, 3\.0, 30\.0, 8\.0\]"),
+        ("boxes.csv", "2,3,10.5,8", "2,3,inf,8", r"boxes\.csv.* 1 .*numbers.*'inf'"),
+        ("boxes.csv", "f.png,Mass,8,8,99,12", "f.png,Mass,0,0,4,4", r"boxes\.csv.* 1 duplicate.*f\.png Mass 0 0 4 4"),
+        ("boxes.csv", "2,3,10.5,8", ".2,.3,.5,.8", r"boxes\.csv.* 1 .*pixel.*d\.png Mass \[0\.2, 0\.3, 0\.5, 0\.8\]"),
+        ("boxes.csv", "2,3,10.5,8", '2,3,"10,5",8', r"boxes\.csv.* 1 .*numbers.*'10,5'.*decimals"),
+        ("boxes.csv", "x0,y0,x1,y1", "x,y,w,h", r"boxes\.csv.*'x0'.*x, y, w, h.* x1 = x \+ width, y1 = y \+ height"),
+        ("boxes.csv", ",", ";", r"boxes\.csv.*semicolons.*CSV.*UTF-8.*commas"),
+        ("labels.csv", ",", "\t", r"labels\.csv.*tabs.*CSV.*UTF-8.*commas"),
     ],
 )
-def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old: str, new: str, sentence: str):
+def test_a_mistake_in_a_table_is_one_sentence(folder_tree: Tree, file: str, old: str, new: str, facts: str):
     root = folder_tree()
     text = (root / file).read_text()
     assert old in text
     (root / file).write_text(text.replace(old, new))
-    with pytest.raises(DataError, match=sentence):
+    with pytest.raises(DataError, match=facts):
         datasets.load("folder", root)
 
 
 def test_a_table_in_latin_1_or_without_a_line_is_one_sentence(folder_tree: Tree):
     path = folder_tree() / "labels.csv"
     path.write_bytes(path.read_text().replace("p3", "Müller").encode("latin-1"))
-    with pytest.raises(DataError, match=r"labels.csv is no text in UTF-8 \(b'\\xfc'; is it Latin-1\?\): save it as CSV in UTF-8"):
+    with pytest.raises(DataError, match=r"labels\.csv.*UTF-8.*\\xfc.*Latin-1.*CSV"):
         datasets.load("folder", path.parent)
     path.write_bytes(b"\r\n")
-    with pytest.raises(DataError, match=r"labels.csv is empty: its first line names the columns \(image …\)"):
+    with pytest.raises(DataError, match=r"labels\.csv.*empty.*line.*image"):
         datasets.load("folder", path.parent)
 
 
 def test_what_is_not_there_is_told_with_the_layout(folder_tree: Tree, tmp_path: Path):
     for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"expected labels.csv \(image, one column"):
+        with pytest.raises(DataError, match=MISSING):
             datasets.load("folder", root)
     root = folder_tree("image,Mass", ["a.png,1"], [])
-    with pytest.raises(DataError, match=r"no column 'split' .* or use --partition patient or kfold"):
+    with pytest.raises(DataError, match=r"labels\.csv.*column.*'split'.*--partition.*patient.*kfold"):
         datasets.load("folder", root)
-    with pytest.raises(DataError, match=r"there is no table .*mine.csv"):
+    with pytest.raises(DataError, match=r"table.*/mine\.csv.*labels\.csv"):
         datasets.load("folder:labels=mine.csv", root)
-    with pytest.raises(DataError, match=r"names the file '../boxes.csv'"):
+    with pytest.raises(DataError, match=r"'\.\./boxes\.csv'"):
         datasets.load("folder:boxes=../boxes.csv", root)
 
 
@@ -156,7 +164,7 @@ def test_ages_are_years_however_they_are_written_and_words_are_told(folder_tree:
     ages = [sample.meta["age"] for sample in datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))]
     assert ages == pytest.approx([1.5, np.nan, 44], nan_ok=True)
     rows[0] = "a.png,train,old,1"
-    with pytest.raises(DataError, match="1 ages that are none: 'old'; leave unknown ones empty"):
+    with pytest.raises(DataError, match=r"labels\.csv.* 1 ages.*'old'"):
         datasets.load("folder", folder_tree("image,split,age,Mass", rows, []))
 
 
@@ -175,16 +183,16 @@ def test_commas_behind_the_last_cell_say_nothing(folder_tree: Tree):
 
 
 def test_a_space_behind_its_name_makes_no_other_patient(folder_tree: Tree):
-    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+    with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         datasets.load("folder", folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1 ,test,1,0"]))
 
 
 def test_a_patient_in_two_splits_stops(folder_tree: Tree):
     root = folder_tree(rows=["a.png,p1,train,1,0", "d.png,p1,test,1,0", "f.png,p2,test,1,0"])
-    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+    with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         datasets.load("folder", root)
 
 
 def test_a_number_of_findings_that_the_table_has_not_is_told(folder_tree: Tree):
-    with pytest.raises(BadValueError, match="no task with 5 findings; it has: 2"):
+    with pytest.raises(BadValueError, match=r"labels\.csv.* 5 .* 2$"):
         datasets.load("folder", folder_tree(), findings=5)

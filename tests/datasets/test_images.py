@@ -44,15 +44,15 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path: Path, name: str):
     Image.fromarray(noise).save(tmp_path / name)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=f"cannot decode .*{name}: .+"):
+    with pytest.raises(DataError, match=f"{name}.*truncated"):
         decode(tmp_path / name)
 
 
 def test_what_is_no_image_is_an_error_that_names_it(tmp_path: Path):
     (tmp_path / "a.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"cannot decode .*a\.png: it is no image of a known kind"):
+    with pytest.raises(DataError, match=r"^cannot decode .*/a\.png: it is no image of a known kind \(PNG, JPEG\)$"):
         decode(tmp_path / "a.png")
-    with pytest.raises(DataError, match=r"no image file .*b\.png"):
+    with pytest.raises(DataError, match=r"^no image file .*/b\.png$"):
         decode(tmp_path / "b.png")
 
 

@@ -57,7 +57,7 @@ def test_without_a_folder_nih_s_is_taken(nih_tree: Callable[..., Path], tmp_path
 
 def test_a_patient_with_one_boxed_image_gives_no_background(nih_tree: Callable[..., Path]):
     root = nih_tree(boxes=["00000001_000.png,Effusion,1,1,300,400,,,"])
-    with pytest.raises(DataError, match="has 2 patients with an image without findings"):
+    with pytest.raises(DataError, match=r" 2 .* 3 .*images/\*\.png"):
         datasets.load("implanted", root)
 
 
@@ -144,21 +144,21 @@ def test_a_tree_without_backgrounds_is_one_sentence(nih_tree: Callable[..., Path
     root = nih_tree()
     table = root / "Data_Entry_2017_v2020.csv"
     table.write_text(table.read_text().replace("No Finding", "Hernia"))
-    with pytest.raises(DataError, match="has 0 patients with an image without findings"):
+    with pytest.raises(DataError, match=r" 0 .* 3 .*images/\*\.png"):
         datasets.load("implanted", root)
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "facts"),
     [
-        ({"places": 0}, "places is 0: give a whole number"),
-        ({"places": 1.5}, "places is 1.5: give a whole number"),
-        ({"findings": 14}, "no task with 14 findings"),
-        ({"prevalence": 2}, "prevalence is 2"),
+        ({"places": 0}, r"places.*\b0\b.*\b1\b.*\b64\b"),
+        ({"places": 1.5}, r"places.*1\.5.*\b1\b.*\b64\b"),
+        ({"findings": 14}, "implanted.* 14 .* 8$"),
+        ({"prevalence": 2}, r"prevalence.*\b2\b.*\b0\b.*\b1\b"),
     ],
 )
-def test_an_option_that_is_not_allowed_is_one_sentence(load: Callable[..., Dataset], options: dict, sentence: str):
-    with pytest.raises(BadValueError, match=sentence):
+def test_an_option_that_is_not_allowed_is_one_sentence(load: Callable[..., Dataset], options: dict, facts: str):
+    with pytest.raises(BadValueError, match=facts):
         load(**options)
 
 

@@ -79,7 +79,7 @@ def test_no_patient_on_two_sides(nih_tree: Tree):
     root = nih_tree()
     _rewrite(root / "test_list.txt", "00000004_000.png", "00000004_000.png\n00000001_001.png")
     _rewrite(root / "train_val_list.txt", "00000001_001.png\n", "")
-    with pytest.raises(LeakError, match="1 patients are in two splits: 00000001"):
+    with pytest.raises(LeakError, match=r"^1 .* 00000001 .*train.*test"):
         datasets.load("NIH", root)
 
 
@@ -88,49 +88,49 @@ def test_a_boxed_image_in_training_stops_with_count_and_examples(nih_tree: Tree)
     root = nih_tree()
     _rewrite(root / "test_list.txt", "00000004_000.png\n", "")
     _rewrite(root / "train_val_list.txt", "00000003_000.png", "00000003_000.png\n00000004_000.png")
-    with pytest.raises(LeakError, match=r"1 images with a truth box are in the training side.*00000004_000.png"):
+    with pytest.raises(LeakError, match=r"^1 .*training.*00000004_000\.png"):
         datasets.load("NIH", root)
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "sentence"),
+    ("file", "old", "new", "facts"),
     [
-        ("Data_Entry_2017_v2020.csv", "Patient ID", "Patient", "has no column 'Patient ID'; it has: Image Index"),
-        ("Data_Entry_2017_v2020.csv", "Nodule", "Nodul", "unknown finding 'Nodul': did you mean 'Nodule'"),
-        ("Data_Entry_2017_v2020.csv", "00000005_001.png", "00000005_000.png", "1 duplicate rows: 00000005_000.png"),
-        ("BBox_List_2017.csv", "Finding Label", "Finding", "has no column 'Finding Label'"),
-        ("BBox_List_2017.csv", "Nodule", "Noodle", "unknown finding 'Noodle'"),
-        ("BBox_List_2017.csv", "100.5,200.25", "1100.5,200.25", r"1 boxes that are empty or wholly outside.*00000004_000.png Infiltration"),
-        ("BBox_List_2017.csv", "30,40", "0,40", "1 boxes that are empty or wholly outside"),
-        ("BBox_List_2017.csv", "100.5", "left", "1 cells that are no numbers: 'left'"),
-        ("BBox_List_2017.csv", "00000005_001.png,Atelectasis", "00000005_000.png,Nodule", "1 duplicate rows: 00000005_000.png Nodule"),
-        ("test_list.txt", "00000005_000.png", "00000009_000.png", "1 images that the table of entries lacks, such as 00000009_000.png"),
-        ("test_list.txt", "00000005_000.png", "00000004_000.png", "1 duplicate rows"),
-        ("test_list.txt", "00000005_000.png", "00000005_000.png 1", "has lines of 1 to 2 cells"),
+        ("Data_Entry_2017_v2020.csv", "Patient ID", "Patient", "'Patient ID'.*Image Index, Finding Labels"),
+        ("Data_Entry_2017_v2020.csv", "Nodule", "Nodul", "Data_Entry.*finding.*'Nodul'.*'Nodule'"),
+        ("Data_Entry_2017_v2020.csv", "00000005_001.png", "00000005_000.png", r"Data_Entry.* 1 .*00000005_000\.png"),
+        ("BBox_List_2017.csv", "Finding Label", "Finding", "'Finding Label'.*Image Index, Finding"),
+        ("BBox_List_2017.csv", "Nodule", "Noodle", "finding.*'Noodle'.*'Nodule'"),
+        ("BBox_List_2017.csv", "100.5,200.25", "1100.5,200.25", r" 1 .*outside.*00000004_000\.png Infiltration"),
+        ("BBox_List_2017.csv", "30,40", "0,40", r" 1 .*empty.*00000005_001\.png Atelectasis"),
+        ("BBox_List_2017.csv", "100.5", "left", " 1 .*numbers.*'left'"),
+        ("BBox_List_2017.csv", "00000005_001.png,Atelectasis", "00000005_000.png,Nodule", r" 1 .*0005_000\.png Nodule"),
+        ("test_list.txt", "00000005_000.png", "00000009_000.png", r" 1 .*entries.*00000009_000\.png"),
+        ("test_list.txt", "00000005_000.png", "00000004_000.png", r" 1 duplicate.*00000004_000\.png"),
+        ("test_list.txt", "00000005_000.png", "00000005_000.png 1", " 1 .* 2 cells"),
     ],
 )
-def test_a_broken_table_is_one_sentence(nih_tree: Tree, file: str, old: str, new: str, sentence: str):
+def test_a_broken_table_is_one_sentence(nih_tree: Tree, file: str, old: str, new: str, facts: str):
     root = nih_tree()
     _rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=sentence):
+    with pytest.raises(DataError, match=facts):
         datasets.load("NIH", root)
 
 
 def test_a_missing_root_says_the_layout_and_where_to_get_it(tmp_path: Path):
     for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"expected images/\*\.png .* from https://nihcc"):
+        with pytest.raises(DataError, match=r"images/\*\.png.*https://nihcc.*--data_root_dir.*LOCUS_DATA"):
             datasets.load("NIH", root)
     (tmp_path / "notes.md").touch()
-    with pytest.raises(DataError, match="no lists of the official split"):
+    with pytest.raises(DataError, match=r"official.*test_list\.txt.*--partition"):
         datasets.load("NIH", tmp_path)
-    with pytest.raises(DataError, match="no table of entries"):
+    with pytest.raises(DataError, match=r"entries.*Data_Entry_2017_v2020\.csv"):
         datasets.load("NIH", tmp_path, partition="kfold")
 
 
 def test_a_number_of_findings_it_has_not_is_told_with_those_it_has(nih_tree: Tree):
-    with pytest.raises(BadValueError, match="no task with 9 findings; it has: 14, 8, 1"):
+    with pytest.raises(BadValueError, match=r"^NIH has no task with 9 findings; it has: 14, 8, 1$"):
         datasets.load("NIH", nih_tree(), findings=9)
-    with pytest.raises(UnknownNameError, match="did you mean 'attending_rad'"):
+    with pytest.raises(UnknownNameError, match=r"'attending'.*'attending_rad'"):
         datasets.load("NIH", nih_tree(), findings=1, experts="attending")
 
 
@@ -152,7 +152,7 @@ def test_lists_with_eight_labels_have_no_task_of_fourteen(nih_tree: Tree):
     for name, image in (("train", "00000001_000"), ("val", "00000003_000"), ("test", "00000004_000")):
         (root / f"{name}_list.txt").write_text(f"{image}.png 0 0 0 0 0 0 0 1\n")
     assert datasets.load("NIH", root).labels.tolist() == [[0, 0, 0, 0, 0, 0, 0, 1]]
-    with pytest.raises(BadValueError, match="ask for 8 findings"):
+    with pytest.raises(BadValueError, match=r"Consolidation, Edema, Emphysema.* 3 .* 8 "):
         datasets.load("NIH", root, findings=14)
 
 
@@ -172,7 +172,7 @@ def test_the_experts_lists_are_used_for_abnormality(nih_tree: Tree):
     assert (data.describe["lists"], data.labels.tolist()) == ("experts", [[0]])
     assert datasets.load("NIH", root, findings=8).describe["lists"] == "official"
     assert datasets.load("NIH", root, findings=1).describe["lists"] == "experts"
-    with pytest.raises(DataError, match=r"lacks a list of experts=rad_consensus_voted: expected .*binary_test_rad_consensus_voted.txt"):
+    with pytest.raises(DataError, match=r"experts=rad_consensus_voted.*binary_test_rad_consensus_voted\.txt"):
         datasets.load("NIH", root, findings=1, experts="rad_consensus_voted")
     (root / "binary_test_rad_consensus_voted.txt").write_text("00000005_000.png 1\n")
     assert datasets.load("NIH", root, findings=1).labels.tolist() == [[1]]
@@ -182,7 +182,7 @@ def test_an_image_in_two_of_the_experts_lists_stops(nih_tree: Tree):
     root = nih_tree()
     for part in ("train", "val", "test_attending_rad"):
         (root / f"binary_{part}.txt").write_text("00000001_000.png 1\n")
-    with pytest.raises(LeakError, match=r"1 patients are in two splits: 00000001 "):
+    with pytest.raises(LeakError, match=r"^1 .* 00000001 .*train.*test"):
         datasets.load("NIH", root, findings=1)
 
 
@@ -214,5 +214,5 @@ def test_the_originals_decode_to_gray_with_and_without_alpha(nih_originals: Path
     data = datasets.load("NIH", nih_originals)
     assert len(data) == 34
     assert {s.image.shape for s in data} == {(1024, 1024)}
-    with pytest.raises(DataError, match="has no train images: its tables put none there"):
+    with pytest.raises(DataError, match=rf"^{nih_originals} .*train.*--partition"):
         datasets.load("NIH", nih_originals, "train")

@@ -137,26 +137,26 @@ def test_no_token_without_a_shortcut():
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "facts"),
     [
-        ({"findings": 14}, "no task with 14 findings; it has: 8"),
-        ({"img_size": 8}, "img_size is 8: the phantom is drawn at 32 to 4096"),
-        ({"prevalence": 1.5}, "prevalence is 1.5: give a number from 0 to 1"),
-        ({"grain": "much"}, "grain is 'much': give a number"),
-        ({"test": -1}, "test is -1"),
-        ({"split": "dev"}, "split is 'dev': give one of train, val, test"),
-        ({"colour": 1}, "the dataset 'phantom' has no option 'colour'"),
+        ({"findings": 14}, "phantom.* 14 .* 8$"),
+        ({"img_size": 8}, "img_size.* 8.* 32 .* 4096 "),
+        ({"prevalence": 1.5}, r"prevalence.* 1\.5.* 0 .* 1$"),
+        ({"grain": "much"}, "grain.*'much'.* 0 .* 1$"),
+        ({"test": -1}, "test.* -1.* 0 .* 1000000$"),
+        ({"split": "dev"}, "split.*'dev'.*train, val, test"),
+        ({"colour": 1}, "'phantom'.*'colour'.*prevalence"),
     ],
 )
-def test_an_option_that_is_not_allowed_is_one_sentence(options: dict, sentence: str):
-    with pytest.raises(BadValueError, match=sentence):
+def test_an_option_that_is_not_allowed_is_one_sentence(options: dict, facts: str):
+    with pytest.raises(BadValueError, match=facts):
         datasets.load("phantom", **options)
 
 
 def test_a_finding_that_is_not_known_is_told_with_the_nearest():
-    with pytest.raises(UnknownNameError, match="did you mean 'Mass'"):
+    with pytest.raises(UnknownNameError, match=r"finding.*'Masss'.*'Mass'"):
         datasets.load("phantom", shortcut="Masss")
-    with pytest.raises(UnknownNameError, match="unknown dataset 'fantom': did you mean 'phantom'"):
+    with pytest.raises(UnknownNameError, match=r"dataset.*'fantom'.*'phantom'"):
         datasets.load("fantom")
 
 

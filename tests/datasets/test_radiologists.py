@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import datasets
-from core.errors import BadValueError, DataError, LocusError
+from core.errors import BadValueError, DataError
 from datasets.io.cache import pixels
 from datasets.vindr_cxr.readers import agreed
 
@@ -97,7 +97,7 @@ def test_rsnas_patients_are_nihs_where_the_mapping_is_there(rsna_pneumonia_tree:
 
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_whole_leaves_nothing_to_train_on_and_says_so(rsna_pneumonia_tree: Tree, split: str):
-    with pytest.raises(DataError, match=f"all images are test, there is no {split} split"):
+    with pytest.raises(DataError, match=f"whole=True.*test.*{split} split"):
         datasets.load("rsna_pneumonia:whole=True", rsna_pneumonia_tree(), split)
 
 
@@ -106,7 +106,7 @@ def test_a_folder_in_which_every_file_is_broken_is_a_sentence(request: pytest.Fi
     root = request.getfixturevalue(f"{name}_tree")()
     for path in [*root.rglob("*.dcm"), *root.rglob("*.dicom")]:
         path.write_bytes(b"this is no DICOM file")
-    with pytest.raises(DataError, match=r"none of \d+ files can be read: cannot decode .* and \d+ more"):
+    with pytest.raises(DataError, match=rf"{root}.* \d+ .*\.(dcm|dicom): .* \d+ more$"):
         _everything(name, root)
 
 
@@ -169,7 +169,7 @@ def test_chestx_dets_boxes_and_filled_outlines_are_one_truth(chestx_det_tree: Tr
 def test_chestx_det10_has_ten_findings_and_no_masks(chestx_det_tree: Tree):
     data = datasets.load("chestx_det", chestx_det_tree(ten=True))
     assert (len(data.findings), data[0].masks, len(data[0].boxes["Mass"])) == (10, {}, 2)
-    with pytest.raises(BadValueError, match="no task with 13 findings; it has: 10"):
+    with pytest.raises(BadValueError, match=r"chestx_det.* 13 .* 10$"):
         datasets.load("chestx_det", data.rows[0].path.parents[1], findings=13)
 
 
@@ -181,50 +181,50 @@ def test_outlines_without_boxes_give_the_boxes_around_them(chestx_det_tree: Tree
 
 
 BROKEN = [
-    ("siim_covid", SIIM, "'width': 8", "'wide': 8", "the boxes of image.. are"),
-    ("siim_covid", SIIM, "[{'x': 4.5", "__import__('os').abort() or [{'x': 4.5", "the boxes of image.. are"),
-    ("siim_covid", SIIM, "image02_image", "image01_image", "1 duplicate rows: image01"),
-    ("siim_covid", SIIM, ",study02", ",study99", "1 images whose study .* lacks, such as image02"),
-    ("siim_covid", SIIM, "'width': 8", "'width': 0", "boxes that are empty or wholly outside"),
+    ("siim_covid", SIIM, "'width': 8", "'wide': 8", r"image_level\.csv.*image\d\d.*'wide'.*'width'"),
+    ("siim_covid", SIIM, "[{'x': 4.5", "__import__('os').abort() or [{'x': 4.5", r"image\d\d.*__import__.*'width'"),
+    ("siim_covid", SIIM, "image02_image", "image01_image", r"image_level\.csv.* 1 duplicate.*image01"),
+    ("siim_covid", SIIM, ",study02", ",study99", r"image_level\.csv.* 1 .*train_study_level\.csv.*image02"),
+    ("siim_covid", SIIM, "'width': 8", "'width': 0", r"image_level\.csv.* 3 boxes.*empty.*\[4\.5, 2\.0, 4\.5, 12\.0\]"),
     (
         "siim_covid",
         "train_study_level.csv",
         "study01_study,0,1,0,0",
         "study01_study,0,1,1,0",
-        "1 studies without exactly one appearance: study01",
+        r"train_study_level\.csv.* 1 studies.*appearance.*study01",
     ),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,,,,,2", "a Target other than 0 and 1: 2"),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-01,,,,,0", "1 images with both Targets: 0004cfab-01"),
-    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,1,1,5,5,0", "boxes where Target is 0: 0004cfab-00"),
-    ("rsna_pneumonia", RSNA, "264.0", "", "cells that are no numbers: ''"),
-    ("rsna_pneumonia", RSNA, "264.0", "2640", "5 boxes that are empty or wholly outside their image: 0004cfab-01 Pneumonia"),
-    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json", "subset_img_id", "id", "a list of entries with subset_img_id"),
-    ("vindr_cxr", VINDR, "Cardiomegaly", "Cardiomegalie", "unknown finding 'Cardiomegalie': did you mean 'Cardiomegaly'"),
-    ("vindr_cxr", VINDR, "12,6,28,18.5", "12,6,,18.5", "cells that are no numbers"),
-    ("vindr_cxr", VINDR, "x_min", "left", "has no column 'x_min'"),
-    ("chestx_det", DET, "Effusion", "Efusion", "unknown finding 'Efusion': did you mean 'Effusion'"),
-    ("chestx_det", DET, "[100, 200, 300, 400], ", "", "40000.png has 3 syms, 2 boxes and 3 polygons"),
-    ("chestx_det", DET, "40001.png", "40000.png", "1 images that are listed twice: 40000.png"),
-    ("chestx_det", DET, "40001.png", "36200.png", "1 images that are listed twice: 36200.png"),
-    ("chestx_det", DET, '"syms"', '"symptoms"', "file_name, syms, boxes and polygons are expected"),
-    ("chestx_det", DET, "[500, 500], ", "", "40000.png has a polygon of less than 3 points"),
-    ("chestx_det", DET, "[500, 500], ", "[500, NaN], ", "40000.png has a polygon of less than 3 points, or one of no numbers"),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,,,,,2", r"labels\.csv.*Target.* 0 .* 1.* 2$"),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-01,,,,,0", r"labels\.csv.* 1 .*both.*0004cfab-01"),
+    ("rsna_pneumonia", RSNA, "0004cfab-00,,,,,0", "0004cfab-00,1,1,5,5,0", r"labels\.csv.*boxes.* 0.*0004cfab-00"),
+    ("rsna_pneumonia", RSNA, "264.0", "", r"labels\.csv.* 5 .*numbers.*''"),
+    ("rsna_pneumonia", RSNA, "264.0", "2640", r"labels\.csv.* 5 boxes.*outside.*0004cfab-01 Pneumonia"),
+    ("rsna_pneumonia", "pneumonia-challenge-dataset-mappings_2018.json", "subset_img_id", "id", "2018.*subset_img_id"),
+    ("vindr_cxr", VINDR, "Cardiomegaly", "Cardiomegalie", r"train\.csv.*finding.*'Cardiomegalie'.*'Cardiomegaly'"),
+    ("vindr_cxr", VINDR, "12,6,28,18.5", "12,6,,18.5", r"train\.csv.* 8 .*numbers.*''"),
+    ("vindr_cxr", VINDR, "x_min", "left", r"train\.csv.*'x_min'.*image_id, class_name"),
+    ("chestx_det", DET, "Effusion", "Efusion", r"Det_test\.json.*finding.*'Efusion'.*'Effusion'"),
+    ("chestx_det", DET, "[100, 200, 300, 400], ", "", r"Det_test\.json.*40000\.png.* 3 syms.* 2 boxes.* 3 polygons"),
+    ("chestx_det", DET, "40001.png", "40000.png", r"Det_test\.json.* 1 .*twice.*40000\.png"),
+    ("chestx_det", DET, "40001.png", "36200.png", r"Det_test\.json.* 1 .*twice.*36200\.png"),
+    ("chestx_det", DET, '"syms"', '"symptoms"', r"Det_test\.json.*file_name, syms, boxes.*polygons"),
+    ("chestx_det", DET, "[500, 500], ", "", r"Det_test\.json.*40000\.png.*polygon.* 3 points"),
+    ("chestx_det", DET, "[500, 500], ", "[500, NaN], ", r"Det_test\.json.*40000\.png.*polygon.*numbers"),
     (
         "chestx_det",
         DET,
         "[100, 200, 300, 400], ",
         "[100, 200, NaN, 400], ",
-        "2 boxes that are empty or wholly outside their image: 40000.png",
+        r" 2 boxes.*40000\.png Mass \[100\.0, 200\.0, nan, 400\.0\]",
     ),
-    ("siim_covid", "train_image_level.csv", "'x': 4.5", "'x': 'nan'", "boxes"),
+    ("siim_covid", "train_image_level.csv", "'x': 4.5", "'x': 'nan'", r"level\.csv.* 3 .*\[nan, 2\.0, nan, 12\.0\]"),
 ]
 
 
-@pytest.mark.parametrize(("name", "file", "old", "new", "sentence"), BROKEN)
-def test_a_broken_table_is_one_sentence(request: pytest.FixtureRequest, name: str, file: str, old: str, new: str, sentence: str):
+@pytest.mark.parametrize(("name", "file", "old", "new", "facts"), BROKEN)
+def test_a_broken_table_is_one_sentence(request: pytest.FixtureRequest, name: str, file: str, old: str, new: str, facts: str):
     root = request.getfixturevalue(f"{name}_tree")()
     _rewrite(root / file, old, new)
-    with pytest.raises(DataError, match=sentence) as caught:
+    with pytest.raises(DataError, match=facts) as caught:
         _everything(name, root)
     assert "\n" not in str(caught.value)
 
@@ -233,7 +233,7 @@ def test_a_broken_table_is_one_sentence(request: pytest.FixtureRequest, name: st
 def test_a_file_of_chestx_det_that_lists_nothing_is_refused(chestx_det_tree: Tree, content: str):
     root = chestx_det_tree()
     (root / "ChestX_Det_train.json").write_text(content)
-    with pytest.raises(DataError, match=r"ChestX_Det_train\.json.*file_name, syms, boxes and polygons are expected"):
+    with pytest.raises(DataError, match=r"ChestX_Det_train\.json.*file_name, syms, boxes.*polygons"):
         datasets.load("chestx_det", root)
 
 
@@ -249,15 +249,23 @@ def test_json_that_begins_with_a_byte_order_mark_is_read(request: pytest.Fixture
 @pytest.mark.parametrize("name", ["siim_covid", "rsna_pneumonia", "vindr_cxr", "chestx_det"])
 def test_an_absent_folder_or_table_says_the_layout_and_where_to_get_it(tmp_path: Path, name: str):
     for root in (None, tmp_path / "nowhere"):
-        with pytest.raises(DataError, match=r"expected .*(kaggle competitions download|https://github)"):
+        with pytest.raises(DataError, match=r"\.csv.*`kaggle competitions download|ChestX_Det.*https://github"):
             datasets.load(name, root)
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=f"{tmp_path} .*(kaggle competitions download|https://github)"):
         datasets.load(name, tmp_path)
 
 
-@pytest.mark.parametrize("word", ["siim_covid:studies=frontal", "siim_covid:balanced=yes", "vindr_cxr:votes=4", "rsna_pneumonia:all=True"])
-def test_a_wrong_option_is_told_with_what_is_allowed(tmp_path: Path, word: str):
-    with pytest.raises(LocusError, match=r"give single|give train|give 1, 2 or 3|has no option 'all'"):
+@pytest.mark.parametrize(
+    ("word", "facts"),
+    [
+        ("siim_covid:studies=frontal", "studies.*'frontal'.*single.*all"),
+        ("siim_covid:balanced=yes", "balanced.*'yes'.*train.*all.*none"),
+        ("vindr_cxr:votes=4", "votes.* 4.* 1, 2 .*3"),
+        ("rsna_pneumonia:all=True", "'rsna_pneumonia'.*'all'.*whole"),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_is_allowed(tmp_path: Path, word: str, facts: str):
+    with pytest.raises(BadValueError, match=facts):
         datasets.load(word, tmp_path)
 
 
@@ -266,5 +274,5 @@ def test_a_link_that_leads_out_of_the_folder_is_refused(rsna_pneumonia_tree: Tre
     image = root / "stage_2_train_images" / "0004cfab-00.dcm"
     image.rename(tmp_path_factory.mktemp("outside") / "secret.dcm").touch()
     image.symlink_to(tmp_path_factory.getbasetemp() / "outside0" / "secret.dcm")
-    with pytest.raises(DataError, match="is a link that leads out of"):
+    with pytest.raises(DataError, match=r"0004cfab-00\.dcm.*link.*secret\.dcm"):
         datasets.load("rsna_pneumonia", root)

@@ -73,8 +73,8 @@ def test_a_union_covers_what_either_covers(mask: np.ndarray):
     ids=str,
 )
 def test_what_is_no_mask_is_a_sentence(broken: object):
-    with pytest.raises(DataError, match="the mask of Edema"):
-        rle.decode(broken, "the mask of Edema")
+    with pytest.raises(DataError, match=r"^Edema"):
+        rle.decode(broken, "Edema")
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,7 @@
 """``python -m benchmark.run --compare`` and ``--verify``, which run nothing, on a suite that ran."""
 
 import csv
+import re
 import shutil
 import subprocess
 import sys
@@ -178,20 +179,20 @@ def test_a_comparison_of_methods_needs_no_torch_and_agrees_with_the_records(ran)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "facts"),
     [
-        (["--compare", "small/PCA", "small"], "unknown model or method"),
-        (["--compare", "smal", "small"], "unknown suite 'smal': did you mean 'small'?"),
-        (["--compare", "small"], "--compare takes two, A and B, not 1"),
-        (["--compare", "small", "small"], "are the same cells"),
-        (["--compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--compare runs nothing and cannot be asked with --suite"),
-        (["--compare", "a", "b", "--verify"], "cannot be asked with --verify"),
-        (["--verify", "--all", "--overwrite", "always"], "--verify runs nothing and cannot be asked with --overwrite"),
-        (["--verify", "--all", "--dry_run"], "cannot be asked with --dry_run"),
-        (["--verify", "--suite", "randomised", "--protocol", "locus"], "'randomised' does not score by 'locus'; it has: randomised, class"),
-        (["--suite", "randomised", "--protocol", "paired"], "does not score by 'paired'; it has: randomised, classification"),
-        (["--all", "--output", "x.csv"], "--output is where --compare writes its table"),
+        (["--compare", "small/PCA", "small"], "'small'.*'PCA'.*PCAM"),
+        (["--compare", "smal", "small"], "suite.*'smal'.*'small'"),
+        (["--compare", "small"], "--compare.* 1: "),
+        (["--compare", "small", "small"], " small .* small "),
+        (["--compare", f"small/{AVG}", f"small/{PCAM}", "--suite", "small"], "--compare.*--suite"),
+        (["--compare", "a", "b", "--verify"], "--compare.*--verify"),
+        (["--verify", "--all", "--overwrite", "always"], "--verify.*--overwrite"),
+        (["--verify", "--all", "--dry_run"], "--verify.*--dry_run"),
+        (["--verify", "--suite", "randomised", "--protocol", "locus"], "'randomised'.*'locus'.*randomised, class"),
+        (["--suite", "randomised", "--protocol", "paired"], "'randomised'.*'paired'.*randomised, classification"),
+        (["--all", "--output", "x.csv"], "--output.*--compare"),
     ],
 )
-def test_words_that_name_nothing_and_flags_that_contradict_are_a_sentence(door, sentence, ran, words, told):
-    assert told in sentence(door("benchmark.run", *words, "--results", ran / "results"))
+def test_words_that_name_nothing_and_flags_that_contradict_are_a_sentence(door, sentence, ran, words, facts):
+    assert re.search(facts, sentence(door("benchmark.run", *words, "--results", ran / "results")))

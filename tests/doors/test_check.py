@@ -1,5 +1,6 @@
 """``python -m benchmark.check method NAME`` as a user types it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,23 +39,20 @@ def test_a_data_set_is_examined_and_its_page_written(door, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "facts"),
     [
-        ([], "nothing to check: write `method NAME`"),
-        (["gradcam"], "'gradcam' cannot be checked: write `method NAME`"),
-        (["method"], "--method needs at least one value"),
-        (["method", "gradcamp"], "unknown method 'gradcamp': did you mean 'gradcampp'"),
-        (["method", "absent.py:X"], "no file 'absent.py'"),
-        (["method", "noise:sede=3"], "'noise' has no option 'sede'; it has: seed"),
-        (["dataset"], "no data set given: write `method NAME`"),
-        (["dataset", "NHI"], "unknown dataset 'NHI': did you mean 'NIH'"),
-        (["dataset", "NIH", "--root", "nowhere"], "there is no folder nowhere: expected images/"),
-        (
-            ["dataset", "folder"],
-            "there is no folder data/folder: expected labels.csv",
-        ),
-        (["method", "cam", "--thread", "3"], "unknown flag '--thread'"),
+        ([], "`method NAME`"),
+        (["gradcam"], "'gradcam'.*`method NAME`"),
+        (["method"], "--method"),
+        (["method", "gradcamp"], "'gradcamp'.*'gradcampp'"),
+        (["method", "absent.py:X"], r"'absent\.py'"),
+        (["method", "noise:sede=3"], "'noise'.*'sede'.*seed$"),
+        (["dataset"], "data set.*`method NAME`"),
+        (["dataset", "NHI"], "dataset.*'NHI'.*'NIH'"),
+        (["dataset", "NIH", "--root", "nowhere"], " nowhere: .*images/"),
+        (["dataset", "folder"], r" data/folder: .*labels\.csv"),
+        (["method", "cam", "--thread", "3"], "'--thread'"),
     ],
 )
-def test_a_wrong_word_is_one_sentence_and_status_2(door, sentence, words, told):
-    assert told in sentence(door("benchmark.check", *words))
+def test_a_wrong_word_is_one_sentence_and_status_2(door, sentence, words, facts):
+    assert re.search(facts, sentence(door("benchmark.check", *words)))

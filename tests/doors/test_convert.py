@@ -1,6 +1,7 @@
 """``python -m benchmark.convert`` as a user types it: another project's weights become a run that explains."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -64,7 +65,7 @@ def test_converted_weights_are_evaluated_on_their_data_set_in_the_order_of_their
 def test_findings_that_the_data_set_has_not_cannot_be_evaluated(evaluated, capsys):
     status, folder = evaluated("Fracture", *FINDINGS[1:])
     assert status == 2
-    assert "has no labels for Fracture, which the network looks for" in capsys.readouterr().err
+    assert " Fracture" in capsys.readouterr().err
     assert not (folder / "metrics.json").exists()
 
 
@@ -81,20 +82,20 @@ def refused(capsys):
 
 def test_without_data_the_findings_are_asked_for_and_then_taken_once(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, *NETWORK, "--dataset", "NIH", "--output_dir", tmp_path / "run"]
-    assert "name what the outputs stand for with --findings" in refused(*flags)
+    assert "--findings" in refused(*flags)
     assert not (tmp_path / "run").exists()
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
     assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
     elsewhere = [*flags[:-1], tmp_path / "other"]
-    assert "--findings names 2, --num_classes is 8" in refused(*elsewhere, "--findings", "a", "b")
-    assert "--findings names a twice" in refused(*elsewhere, "--findings", *"aabcdefg")
-    assert f"--output_dir {tmp_path}/run holds a run already" in refused(*flags, "--findings", *"hgfedcba")
+    assert re.search(r"--findings.* 2, --num_classes.* 8\b", refused(*elsewhere, "--findings", "a", "b"))
+    assert re.search("--findings.* a .*twice", refused(*elsewhere, "--findings", *"aabcdefg"))
+    assert f"--output_dir {tmp_path}/run " in refused(*flags, "--findings", *"hgfedcba")
     assert checkpoints.findings(checkpoints.read(tmp_path / "run"), "run") == tuple("abcdefgh")
 
 
 def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, "--backbone", "resnet18", "--threads", "1", "--output_dir", tmp_path / "run"]
-    assert "name what the outputs stand for: --findings in their order, or --dataset" in refused(*flags)
+    assert re.search("--findings.*--dataset", refused(*flags))
     assert convert.main([*map(str, flags), "--findings", *"abcdefgh"]) == 0
     ours, recipe = checkpoints.load(tmp_path / "run")
     assert (recipe.global_pool, recipe.img_size) == ("AVG", 224)
@@ -107,8 +108,7 @@ def test_where_no_data_set_is_named_the_weights_have_the_preset_of_none(refused,
 def test_weights_of_another_network_are_refused_with_counts_and_write_nothing(refused, weights, tmp_path):
     flags = ["--checkpoint", weights, "--backbone", "resnet34", "--threads", "1", "--output_dir", tmp_path / "run", "--dataset", "phantom"]
     told = refused(*flags, "--pretrained", "False")
-    assert "another architecture than resnet34" in told
-    assert "weights are missing" in told
+    assert re.search(r"resnet34.* \d+ of \d+ weights", told)
     assert not (tmp_path / "run").exists()
 
 

@@ -1,5 +1,6 @@
 """Files that are broken or mean harm, through the commands: one sentence, status 2, nothing outside the folder read, nothing written."""
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -38,33 +39,33 @@ def zips(path: Path) -> None:
 
 
 HARM: list[tuple[str, str, Callable[[Path], None], str]] = [
-    ("NIH", "Data_Entry_2017_v2020.csv", halved, "images that the table of entries lacks"),
-    ("chestx_det", "ChestX_Det_test.json", halved, "cannot read"),
-    ("folder", "labels.csv", empty, "is empty"),
-    ("CheXpert", "train.csv", other_encoding, "no table in UTF-8 text"),
-    ("siim_covid", "train_image_level.csv", twice, "duplicate rows: image00"),
-    ("vindr_cxr", "train.csv", million, "more than 2000 columns"),
-    ("folder", "labels.csv", traversal, "names the file '../outside.png'"),
-    ("rsna_pneumonia", "stage_2_train_images", linked, "is a link that leads out of"),
-    ("covid_radiography:val=2,test=2", ".", zips, "it is no image of a known kind"),
+    ("NIH", "Data_Entry_2017_v2020.csv", halved, r"entries.*0{5}"),
+    ("chestx_det", "ChestX_Det_test.json", halved, r"ChestX_Det_test\.json"),
+    ("folder", "labels.csv", empty, r"labels\.csv.*empty"),
+    ("CheXpert", "train.csv", other_encoding, r"train\.csv.*UTF-8"),
+    ("siim_covid", "train_image_level.csv", twice, r"duplicate.*image00"),
+    ("vindr_cxr", "train.csv", million, r"train\.csv.* 2000 "),
+    ("folder", "labels.csv", traversal, r"labels\.csv.*'\.\./outside\.png'"),
+    ("rsna_pneumonia", "stage_2_train_images", linked, r"stage_2_train_images.*link.*/outside"),
+    ("covid_radiography:val=2,test=2", ".", zips, r"\.png.*PNG, JPEG"),
 ]
 
 
 @pytest.fixture(params=HARM, ids=lambda case: f"{case[0].split(':')[0]}-{case[2].__name__}")
 def harmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path, str]:
-    """A data set's word, its folder with something harmful in it, and words of the sentence that is due."""
-    word, where, harm, told = request.param
+    """A data set's word, its folder with something harmful in it, and the facts of the sentence that is due."""
+    word, where, harm, facts = request.param
     name = word.split(":")[0]
     options = {"images": 6} if name == "covid_radiography" else {}
     root = tmp_path_factory.mktemp("harm") / "data"
     shutil.copytree(request.getfixturevalue(f"{name.lower()}_tree")(**options), root)
     harm(root / where)
-    return word, root, told
+    return word, root, facts
 
 
 @pytest.mark.parametrize("door", ["main", "doctor"])
 def test_a_harmful_file_is_one_sentence_and_nothing_else_is_read_or_written(harmed, tmp_path, capsys, monkeypatch, door):
-    word, root, told = harmed
+    word, root, facts = harmed
     out, before = tmp_path / "out", sorted(root.parent.rglob("*"))
     monkeypatch.setitem(WATCHED, "open", [])
     if door == "main":
@@ -81,6 +82,6 @@ def test_a_harmful_file_is_one_sentence_and_nothing_else_is_read_or_written(harm
         assert (status, "unreadable files" in seen.out) == (1, True)  # to name such files is what the doctor is for
         return
     errors = [line for line in seen.err.splitlines() if line.startswith("error: ")]
-    assert (status, len(errors), told in errors[0]) == (2, 1, True), seen.err
+    assert (status, len(errors), bool(re.search(facts, errors[0]))) == (2, 1, True), seen.err
     if "covid" not in word:  # where images are decoded, the cache has a lock
         assert not out.exists()

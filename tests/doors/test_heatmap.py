@@ -1,6 +1,7 @@
 """``python heatmap.py`` as a user types it."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_a_file_and_a_folder_of_ones_own_images(door, runs, tmp_path):
 
 def test_without_any_run_one_sentence_says_what_to_run_first(door, sentence, tmp_path):
     done = door("heatmap.py", "--method", "gradcampp", "--runs", tmp_path / "none")
-    assert "train one first with `python main.py`" in sentence(done)
+    assert re.search(rf"{tmp_path}/none.*`python main\.py`", sentence(done))
 
 
 def test_no_run_is_told_before_torch_is_imported_and_explaining_needs_no_lightning(environment, tmp_path):
@@ -97,11 +98,11 @@ def test_no_run_is_told_before_torch_is_imported_and_explaining_needs_no_lightni
 
 
 def test_a_misspelt_method_gets_the_nearest(door, sentence, runs):
-    assert "unknown method 'gradcamp': did you mean 'gradcampp'?" in sentence(door("heatmap.py", "--method", "gradcamp", "--runs", runs))
+    assert re.search("'gradcamp'.*'gradcampp'", sentence(door("heatmap.py", "--method", "gradcamp", "--runs", runs)))
 
 
 def test_a_misspelt_finding_gets_the_nearest(door, sentence, runs):
-    assert "did you mean 'Nodule'" in sentence(door("heatmap.py", "--findings", "Nodul", "--runs", runs))
+    assert re.search("'Nodul'.*'Nodule'", sentence(door("heatmap.py", "--findings", "Nodul", "--runs", runs)))
 
 
 def test_a_truncated_image_is_a_sentence_with_path_and_reason(door, sentence, runs, tmp_path):
@@ -118,15 +119,15 @@ def test_more_bad_images_than_allowed_stop_with_a_count(door, sentence, runs, tm
         Image.fromarray(np.full((50, 50), 99, dtype=np.uint8)).save(tmp_path / f"{name}.png")
     (tmp_path / "a.png").write_bytes(b"not an image")
     done = door("heatmap.py", "--image", tmp_path, "--runs", runs, "--output_dir", tmp_path / "out")
-    assert "1 of 4 images cannot be read, more than --max_bad_images" in sentence(done)
+    assert re.search(r" 1 of 4 .*--max_bad_images.*a\.png", sentence(done))
     done = door("heatmap.py", "--image", tmp_path, "--runs", runs, "--output_dir", tmp_path / "out", "--max_bad_images", "0.3")
     assert done.returncode == 0, done.stderr
-    assert "1 of 4 images left out" in done.stderr
+    assert "1 of 4 images" in done.stderr
 
 
 def test_a_checkpoint_of_another_tool_is_a_sentence(door, sentence, tmp_path):
     (tmp_path / "best.ckpt").write_bytes(b"PK nothing")
-    assert "no checkpoint" in sentence(door("heatmap.py", "--checkpoint", tmp_path / "best.ckpt"))
+    assert f"{tmp_path}/best.ckpt" in sentence(door("heatmap.py", "--checkpoint", tmp_path / "best.ckpt"))
 
 
 def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(door, sentence, runs, tmp_path):
@@ -136,7 +137,7 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing_half_written(door, sentenc
         done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--cases", "1")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "cannot write" in sentence(done)
+    assert f"{tmp_path}/out" in sentence(done)
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -163,7 +164,7 @@ def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not
     flags = ["--method", "pcam", "fast", "--layer", "features.1", "--cases", "1", "--precision", "bf16"]
     done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path, *flags)
     assert done.returncode == 0, done.stderr
-    assert "n/a: cam: the layer 'features.1' is not what is pooled" in done.stdout
+    assert re.search(r"n/a: cam: .*'features\.1'", done.stdout)
     told = json.loads((tmp_path / "boxes.json").read_text())
     assert "pcam" in told["absent"]
     assert {"gradcam", "layercam", "center"} <= {row["method"] for row in told["cases"]}
@@ -172,12 +173,12 @@ def test_a_group_of_methods_makes_a_picture_each_and_tells_the_one_that_does_not
 
 def test_when_no_method_fits_one_sentence_says_why(door, sentence, runs, tmp_path):
     done = door("heatmap.py", "--runs", runs, "--output_dir", tmp_path / "out", "--method", "cam", "--layer", "features.1")
-    assert "no map can be made; cam: the layer 'features.1' is not what is pooled" in sentence(done)
+    assert re.search(r"map.*\bcam: .*'features\.1'", sentence(done))
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unknown_layer_is_told_those_there_are(door, sentence, runs):
-    assert "unknown layer 'layer9'" in sentence(door("heatmap.py", "--runs", runs, "--layer", "layer9"))
+    assert re.search("layer.*'layer9'.*features", sentence(door("heatmap.py", "--runs", runs, "--layer", "layer9")))
 
 
 def test_the_engine_s_flags_change_no_map(door, runs, tmp_path):

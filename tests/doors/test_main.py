@@ -1,7 +1,9 @@
 """``python main.py`` as a user types it."""
 
+import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -58,35 +60,35 @@ def test_a_run_can_start_from_another_one_s_weights_with_its_own_log_file(typed,
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "facts"),
     [
-        ("--multi_label Flase", "bad value 'Flase' of --multi_label: write True or False"),
-        ("--epohcs 3", "did you mean '--epochs'?"),
-        ("--dataset NIH", "there is no folder data/NIH: expected images/"),
+        ("--multi_label Flase", "'Flase'.*--multi_label.*True.*False"),
+        ("--epohcs 3", "'--epohcs'.*'--epochs'"),
+        ("--dataset NIH", "data/NIH.*images/"),
         ("--dataset NIH --data_root_dir absent/root", "absent/root"),
-        ("--dataset phantom --num_classes 5", "5 findings"),
-        ("--backbone resnet19", "resnet18"),
-        ("--init_from absent.ckpt", "no checkpoint 'absent.ckpt'"),
+        ("--dataset phantom --num_classes 5", "phantom.* 5 .* 8$"),
+        ("--backbone resnet19", "'resnet19'.*'resnet18'"),
+        ("--init_from absent.ckpt", r"'absent\.ckpt'.*best\.ckpt"),
         ("--resume absent/last.ckpt", "absent/last.ckpt"),
-        ("--resume True", "no unfinished run"),
+        ("--resume True", "--resume True.*/train"),
         ("--config absent.yaml", "absent.yaml"),
-        ("--partition kfold --fold 7", "7"),
-        ("--augment lihgt", "'light'"),
-        ("--pretrained Flase", "unknown value of --pretrained 'Flase': did you mean 'False'? Known: True, False, densenet121-res224-all"),
-        ("--pretrained densenet121-res224-nih", "--pretrained densenet121-res224-nih belongs to --backbone densenet121, not custom"),
-        ("--loss focal:gama=2", "the loss 'focal' has no option 'gama'; it has: gamma"),
-        ("--loss focal --multi_label False", "--loss focal does not fit one class per image (--multi_label False): use ce"),
-        ("--strategy foo", "unknown value of --strategy 'foo'; known: auto, ddp"),
-        ("--precision bf16-true", "16-mixed"),
-        ("--logger", "--logger needs at least one value"),
+        ("--partition kfold --fold 7", "fold.* 7.* 4$"),
+        ("--augment lihgt", "'lihgt'.*'light'"),
+        ("--pretrained Flase", "--pretrained.*'Flase'.*'False'.*densenet121-res224-all"),
+        ("--pretrained densenet121-res224-nih", "--pretrained densenet121-res224-nih.*--backbone densenet121.*custom"),
+        ("--loss focal:gama=2", "loss.*'focal'.*'gama'.*gamma$"),
+        ("--loss focal --multi_label False", "--loss focal.*--multi_label False.* ce$"),
+        ("--strategy foo", "--strategy.*'foo'.*auto, ddp"),
+        ("--precision bf16-true", "--precision.*'bf16-true'.*16-mixed"),
+        ("--logger", "--logger"),
     ],
 )
-def test_a_wrong_command_is_one_sentence_status_2_and_no_folder(typed, tmp_path, capsys, words, told):
+def test_a_wrong_command_is_one_sentence_status_2_and_no_folder(typed, tmp_path, capsys, words, facts):
     small = words if "--dataset" in words else f"--dataset phantom:train=8,val=8,test=8 --img_size 96 --threads 1 {words}"
     assert typed(small) == 2
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert told in errors[0]
+    assert re.search(facts, errors[0])
     assert not (tmp_path / "train").exists()
 
 
@@ -96,8 +98,7 @@ def test_the_first_command_as_typed_says_where_it_looked_before_torch_is_importe
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LOCUS_DATA": "mine"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "there is no folder mine/NIH: expected images/" in done.stderr
-    assert "https://nihcc.app.box.com" in done.stderr
+    assert re.search(r"mine/NIH.*images/.*https://nihcc\.app\.box\.com", done.stderr)
 
 
 def test_weights_out_of_reach_are_told_before_the_data_are_read(typed, tmp_path, monkeypatch, capsys):
@@ -107,24 +108,24 @@ def test_weights_out_of_reach_are_told_before_the_data_are_read(typed, tmp_path,
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "labels.csv").write_text("no table at all")
     assert typed(f"--dataset folder --data_root_dir {tmp_path}/mine --pretrained True") == 2
-    assert "no ImageNet weights for 'densenet121': lay https://" in capsys.readouterr().err
+    assert re.search("'densenet121'.*https://.*--pretrained False", capsys.readouterr().err)
 
 
 def test_a_checkpoint_of_another_architecture_is_one_sentence(typed, tmp_path, capsys):
     assert typed(TINY) == 0
     best = next((tmp_path / "train").glob("*/best.ckpt"))
     assert typed(f"{TINY} --backbone squeezenet1_1 --init_from {best}") == 2
-    assert "another architecture than squeezenet1_1" in capsys.readouterr().err
+    assert re.search(f"--init_from {best}.*squeezenet1_1", capsys.readouterr().err)
     best.write_bytes(best.read_bytes()[:1000])
     assert typed(f"{TINY} --init_from {best}") == 2
-    assert "no checkpoint that can be read" in capsys.readouterr().err
+    assert f"error: {best}" in capsys.readouterr().err
 
 
 def test_a_finished_run_takes_no_other_network_and_more_epochs(typed, tmp_path, capsys):
     assert typed(f"{TINY} --scheduler none") == 0
     run = next((tmp_path / "train").iterdir())
     assert typed(f"--resume {run}/last.ckpt --backbone resnet18") == 2
-    assert "that run has --backbone custom, not resnet18" in capsys.readouterr().err
+    assert re.search("--resume.*--backbone custom.*resnet18", capsys.readouterr().err)
     assert typed(f"--resume {run} --epochs 2 --threads 1") == 0
     assert json.loads((run / "metrics.json").read_text())["epochs"] == 2
 
@@ -143,7 +144,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(typed, tmp_
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert status == 2
-    assert "File too large" in capsys.readouterr().err
+    assert os.strerror(errno.EFBIG) in capsys.readouterr().err
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
 
 

@@ -57,6 +57,6 @@ def test_a_run_of_an_earlier_version_is_told_without_intervals(typed, tmp_path, 
 
 def test_what_cannot_be_evaluated_again_is_one_sentence(typed, tmp_path, capsys):
     assert typed(f"--evaluate {tmp_path}") == 2
-    assert "no finished run is there" in capsys.readouterr().err
+    assert re.search(rf"--evaluate {tmp_path}.*metrics\.json", capsys.readouterr().err)
     assert typed(f"--evaluate {tmp_path} --threshold_choice best") == 2
     assert "youden" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """``python heatmap.py --image_path x.png`` as a user types it: one overlay, named on the screen."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -112,25 +113,24 @@ def test_runs_of_networks_that_are_no_more_and_folders_named_as_one_are_passed_o
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "facts"),
     [
-        (["-l", "fracture"], "unknown label 'fracture'; known: COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
-        (["-m", "densenet121"], "no finished run with the backbone densenet121"),
-        (["-m", "densenet121"], "(there are: ResNet18, custom)"),
-        (["-m", "absent.ckpt"], "no checkpoint 'absent.ckpt'"),
-        (["-m", "runs/absent"], "no checkpoint 'runs/absent'"),
-        (["-m", "resnet81"], "unknown backbone 'resnet81': did you mean 'resnet18'?"),
-        (["-o", "y.gif"], "--output_path y.gif: a picture's name ends in .png, .jpg"),
-        (["--method", "cam", "gradcam"], "--image_path takes one --method"),
-        (["--method", "fast"], "--image_path takes one --method"),
-        (["-l", "non-covid-19"], "unknown label 'non-covid-19'"),
-        (["--method", "pcam"], "no map can be made"),
+        (["-l", "fracture"], "label.*'fracture'.*COVID-19, Lung Opacity, Normal, Viral Pneumonia"),
+        (["-m", "densenet121"], "backbone densenet121.*ResNet18, custom"),
+        (["-m", "absent.ckpt"], r"'absent\.ckpt'.*best\.ckpt"),
+        (["-m", "runs/absent"], r"'runs/absent'.*best\.ckpt"),
+        (["-m", "resnet81"], "backbone.*'resnet81'.*'resnet18'"),
+        (["-o", "y.gif"], r"--output_path y\.gif.*\.png, \.jpg"),
+        (["--method", "cam", "gradcam"], "--image_path.*--method"),
+        (["--method", "fast"], "--image_path.*--method"),
+        (["-l", "non-covid-19"], "label.*'non-covid-19'.*COVID-19, Lung"),
+        (["--method", "pcam"], "map.*'pcam'.*PCAM"),
     ],
 )
-def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, told):
+def test_what_cannot_be_drawn_is_a_sentence(typed, tmp_path, flags, facts):
     status, _, errors = typed(*(flags if "-o" in flags else [*flags, "-o", tmp_path / "y.png"]))
     assert status == 2
-    assert told in errors
+    assert re.search(facts, errors)
     assert not list(tmp_path.iterdir())
 
 
@@ -140,14 +140,14 @@ def test_too_little_memory_is_a_sentence_with_what_to_change(typed, tmp_path):
     )
     status, _, errors = typed("--method", f"{tmp_path}/hungry.py:Hungry", "-o", tmp_path / "y.png")
     assert status == 2
-    assert "out of memory: lower --memory_gib" in errors
+    assert re.search("memory.*--memory_gib", errors)
 
 
 def test_an_absent_image_and_flags_without_one_are_sentences(typed, tmp_path, capsys):
     status, _, errors = typed(source=tmp_path / "none.png")
-    assert (status, "no image file" in errors) == (2, True)
+    assert (status, f"{tmp_path}/none.png" in errors) == (2, True)
     assert heatmap.main(["-l", "covid_19"]) == 2
-    assert "--label needs --image_path" in capsys.readouterr().err
+    assert re.search("--label.*--image_path", capsys.readouterr().err)
 
 
 def test_heat_is_laid_over_the_gray_of_the_image_and_nothing_where_there_is_none():
@@ -168,7 +168,7 @@ def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however
     assert "ResNet18/best.ckpt" in typed("-m", "resnet18", "-l", "covid_19", *where)[1]
     assert "newer/best.ckpt" in typed("-m", "resnet18", "-l", "fibrosis", *where)[1]
     status, _, errors = typed("-m", "resnet18", "-l", "hernia", *where)
-    assert (status, f"(the run {tmp_path}" in errors) == (2, True)
+    assert (status, f"{tmp_path}/runs" in errors) == (2, True)
 
 
 def test_a_flat_map_is_told(typed, tmp_path, caplog):

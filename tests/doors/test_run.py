@@ -1,5 +1,6 @@
 """``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
 
+import re
 import shutil
 import time
 from pathlib import Path
@@ -166,11 +167,11 @@ def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path)
 
 def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(door, sentence, flags, tmp_path):
     done = door("benchmark.run", "--suite", "untrainable", *flags(tmp_path))
-    assert "1 models could not run" in sentence(done)
+    assert " 1 models" in sentence(done)
     every = recorded(tmp_path, "untrainable").values()
     failed = [record for record in every if record["status"] == "failed"]
     assert {record["cell"]["backbone"] for record in failed} == {"resnet1888"}
-    assert all("unknown backbone 'resnet1888'" in record["reason"] for record in failed)
+    assert all("'resnet1888'" in record["reason"] for record in failed)
     assert len(failed) == len(every) / 2
     assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
 
@@ -199,7 +200,7 @@ def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were
         shutil.rmtree(maps)
     (tmp_path / "full").touch()  # a file where a folder should be
     told = sentence(door("benchmark.run", *run, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
-    assert "cannot write" in told
+    assert f"{tmp_path}/full/cache" in told
     assert recorded(tmp_path, "one") == before
 
 
@@ -258,35 +259,35 @@ def test_slow_methods_have_a_table_of_their_own(undisturbed):
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "facts"),
     [
-        ("protocols: [wnag]", "unknown protocol 'wnag': did you mean 'wang'"),
-        ("conventional: [lokus]", "unknown protocol 'lokus': did you mean 'locus'"),
-        ("methods: [gradcamp]", "unknown method 'gradcamp': did you mean 'gradcampp'"),
-        ("folds: [7]", "fold 7 of 5 folds"),
-        ("folds: [0, 1]", "several folds of the same test images"),
-        ("protocols: [wang]", "slow_images, which needs the protocol 'locus'"),
-        ("protocol: [wang]", "protocol: Extra inputs are not permitted; fields: title"),
+        ("protocols: [wnag]", "protocol.*'wnag'.*'wang'"),
+        ("conventional: [lokus]", "protocol.*'lokus'.*'locus'"),
+        ("methods: [gradcamp]", "method.*'gradcamp'.*'gradcampp'"),
+        ("folds: [7]", "fold 7 .* 5 folds"),
+        ("folds: [0, 1]", "'wrong'.*folds.*partition: kfold"),
+        ("protocols: [wang]", "slow_images.*'locus'"),
+        ("protocol: [wang]", "protocol: .*title, about"),
     ],
 )
-def test_a_mistake_in_a_suite_is_told_before_anything_runs(door, sentence, flags, tmp_path, line, told):
+def test_a_mistake_in_a_suite_is_told_before_anything_runs(door, sentence, flags, tmp_path, line, facts):
     kept = [row for row in SUITE.splitlines() if row.split(":")[0] not in ("conventional", line.split(":")[0])]
     (tmp_path / "wrong.yaml").write_text("\n".join([*kept, line, ""]))
     words = [*flags(tmp_path), "--suites", tmp_path]
-    assert told in sentence(door("benchmark.run", "--suite", "wrong", *words))
+    assert re.search(facts, sentence(door("benchmark.run", "--suite", "wrong", *words)))
     assert not (tmp_path / "runs").exists()
 
 
 def test_a_folder_without_suites_is_a_sentence(door, sentence, flags, tmp_path):
-    assert "no suite in" in sentence(door("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
+    assert f"suite in {tmp_path}" in sentence(door("benchmark.run", "--all", *flags(tmp_path), "--suites", tmp_path))
 
 
 def test_an_unknown_suite_gets_the_nearest(door, sentence, flags, tmp_path):
-    assert "unknown suite 'tine': did you mean 'tiny'" in sentence(door("benchmark.run", "--suite", "tine", *flags(tmp_path)))
+    assert re.search("suite.*'tine'.*'tiny'", sentence(door("benchmark.run", "--suite", "tine", *flags(tmp_path))))
 
 
 def test_no_suite_at_all_is_a_sentence(door, sentence, flags, tmp_path):
-    assert "--all or --suite NAME" in sentence(door("benchmark.run", *flags(tmp_path)))
+    assert re.search("--all.*--suite NAME", sentence(door("benchmark.run", *flags(tmp_path))))
 
 
 def test_a_broken_record_is_a_sentence_with_its_path(door, sentence, flags, tmp_path):

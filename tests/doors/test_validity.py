@@ -1,6 +1,7 @@
 """The suites of the validity checks as a user runs them, on a phantom too small to mean anything."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -23,10 +24,10 @@ SUITES = {
     "shortcut": (",shortcut=Pneumothorax", "check: shortcut\nmethods: [cam, saliency, center]"),
 }
 MEANT_WRONG = {
-    "images: 12": "images",
-    "check: sanity": "unknown check 'sanity'",
-    "check: alignment\nconventional: [locus]": "leave protocols and conventional out",
-    "trainings: nowhere": "unknown suite 'nowhere'",
+    "images: 12": "'wrong'.*images",
+    "check: sanity": "check.*'sanity'.*alignment",
+    "check: alignment\nconventional: [locus]": "'wrong'.*protocols.*conventional",
+    "trainings: nowhere": "suite.*'nowhere'",
 }
 
 
@@ -110,5 +111,5 @@ def test_a_wrong_field_is_told_in_one_sentence(door, tmp_path, field):
     (tmp_path / "wrong.yaml").write_text(f"title: W\n{COMMON.format(more='')}\nmethods: [cam]\n{field}\n")
     done = door("benchmark.run", "--suite", "wrong", "--suites", tmp_path, "--results", tmp_path / "results", "--runs", tmp_path / "runs")
     assert done.returncode == 2
-    assert MEANT_WRONG[field] in done.stderr
+    assert re.search(MEANT_WRONG[field], done.stderr)
     assert "Traceback" not in done.stderr

@@ -104,5 +104,5 @@ def test_a_broken_package_is_slow_and_stops_nobody_else(installed, caplog):
 
 def test_a_method_named_like_a_group_is_an_error_that_says_where_it_is(installed):
     installed(fast=plugin("fast"))
-    with pytest.raises(DataError, match=r"the method 'fast' \(plugin_fast:Fast\) has the name of a group"):
+    with pytest.raises(DataError, match=r"'fast' \(plugin_fast:Fast\)"):
         methods.names()

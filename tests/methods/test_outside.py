@@ -61,12 +61,12 @@ def test_a_network_wrapped_with_callables_is_explained_by_gradients_and_has_no_c
     wrapped = backbones.wrap(network, features=network, head=lambda A: linear(A.mean((-2, -1))), num_classes=2)
     maps = explain(wrapped, images, ["gradcam", "gradcampp", "center"])
     assert {tuple(m.shape) for m in maps.values()} == {(4, 2, 24, 24)}
-    with pytest.raises(NotAvailableError, match="callable"):
+    with pytest.raises(NotAvailableError, match=r"callable.*nn\.Linear"):
         explain(wrapped, images, ["cam"])
 
 
 @pytest.mark.parametrize("body", ["class X: pass", "import methods\nclass X(methods.Method): pass"])
 def test_a_class_that_is_no_method_is_a_sentence(tmp_path, body):
     (tmp_path / "x.py").write_text(body)
-    with pytest.raises(BadValueError, match="is no method: derive it from"):
+    with pytest.raises(BadValueError, match=r"x\.py:X.*methods\.Method"):
         methods.build(f"{tmp_path}/x.py:X")

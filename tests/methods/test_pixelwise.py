@@ -208,22 +208,22 @@ def test_no_backward_pass_takes_more_than_the_budget_and_its_share_of_pixels(mod
 
 
 @pytest.mark.parametrize(
-    ("word", "sentence"),
+    ("word", "facts"),
     [
-        ("occlusion:window=41", "window=41,stride=20: needs stride <= window <= 40"),
-        ("occlusion:window=4,stride=5", "window=4,stride=5"),
-        ("occlusion:window=0", "window is 0: give a whole number, 1 or more"),
-        ("occlusion:stride=a", "stride is 'a'"),
-        ("integrated_gradients:steps=0", "steps is 0"),
-        ("occlusion:window=True", "window is True"),
-        ("smoothgrad:samples=0", "samples is 0"),
-        ("smoothgrad:level=0", "level is 0: give a number above 0"),
-        ("smoothgrad:level=a", "level is 'a'"),
-        ("smoothgrad:seed=-1", "seed is -1: give a whole number, 0 or more"),
+        ("occlusion:window=41", r"window=41,stride=20.*\b40\b"),
+        ("occlusion:window=4,stride=5", r"window=4,stride=5.*\b40\b"),
+        ("occlusion:window=0", r"window.*\b0\b.*\b1\b"),
+        ("occlusion:stride=a", r"stride.*'a'.*\b1\b"),
+        ("integrated_gradients:steps=0", r"steps.*\b0\b.*\b1\b"),
+        ("occlusion:window=True", r"window.*True.*\b1\b"),
+        ("smoothgrad:samples=0", r"samples.*\b0\b.*\b1\b"),
+        ("smoothgrad:level=0", r"level.*\b0\b.*\b0\b"),
+        ("smoothgrad:level=a", r"level.*'a'.*\b0\b"),
+        ("smoothgrad:seed=-1", r"seed.*-1.*\b0\b"),
     ],
 )
-def test_an_impossible_option_is_a_sentence(model, two, word, sentence):
-    with pytest.raises(BadValueError, match=sentence):
+def test_an_impossible_option_is_a_sentence(model, two, word, facts):
+    with pytest.raises(BadValueError, match=facts):
         maps(model, two, word)
 
 

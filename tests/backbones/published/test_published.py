@@ -98,7 +98,7 @@ def test_jfhealthcare_s_batch_norm_before_the_layer_becomes_part_of_it():
     torch.manual_seed(0)
     net = nets.seen(nets.Chexpert("AVG", fc_bn=True))
     check(net, net.state_dict(), "densenet121", atol=1e-4)
-    with pytest.raises(NotAvailableError, match="batch norm before the PCAM head"):
+    with pytest.raises(NotAvailableError, match=r"PCAM.*\(fc_bn\)"):
         translate(net.state_dict(), backbones.build("densenet121", 5, "PCAM"))
 
 
@@ -113,7 +113,7 @@ def test_jfhealthcare_s_attention_before_one_layer_is_ours(word):
 @pytest.mark.byhand
 def test_attention_that_is_applied_once_more_per_finding_is_refused():
     net = nets.Chexpert("AVG", attention="CAM")
-    with pytest.raises(NotAvailableError, match="apply CAM once more for each finding"):
+    with pytest.raises(NotAvailableError, match=r"CAM.*finding.*once"):
         translate(net.state_dict(), backbones.build("densenet121", 5, "AVG", "CAM"))
 
 
@@ -139,10 +139,10 @@ def test_x_ray_s_weights_give_its_logits(kind, word, pooling):
 @pytest.mark.byhand
 def test_weights_that_pad_otherwise_are_refused_with_the_right_name():
     package = nets.XRayEfficient().state_dict()
-    with pytest.raises(NotAvailableError, match="take --backbone tf_efficientnet_b0"):
+    with pytest.raises(NotAvailableError, match=r"efficientnet-pytorch.*--backbone tf_efficientnet_b0"):
         translate(package, backbones.build("EfficientNet", 8))
     ours = torchvision.models.efficientnet_b0().state_dict()
-    with pytest.raises(NotAvailableError, match="take --backbone efficientnet_b0"):
+    with pytest.raises(NotAvailableError, match=r"torchvision.*--backbone efficientnet_b0"):
         translate(ours, backbones.build("tf_efficientnet_b0", 1000))
 
 

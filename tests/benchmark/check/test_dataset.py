@@ -107,7 +107,7 @@ def test_images_without_a_file_are_wrong_and_named(root: Path):
 
 def test_boxes_in_shares_of_the_image_are_wrong(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,.1,.2,.5,.6\n")
-    with pytest.raises(DataError, match=r"1 boxes narrower than a pixel: c.png Mass \[0.1, 0.2, 0.5, 0.6\]; .* multiply shares of it"):
+    with pytest.raises(DataError, match=r"boxes\.csv.* 1 .*c\.png Mass \[0\.1, 0\.2, 0\.5, 0\.6\].*width.*height"):
         read(config(root))
 
 
@@ -125,7 +125,7 @@ def test_a_hundred_validation_images_choose_without_a_note(root: Path):
 
 def test_a_box_wholly_outside_is_told_with_its_split(root: Path):
     (root / "boxes.csv").write_text("image,finding,x0,y0,x1,y1\nc.png,Mass,50,3,100,12\n")
-    assert "1 boxes that are empty or wholly outside their image: c.png Mass" in verdicts(root)["splits that load"]
+    assert "c.png Mass [50.0, 3.0, 100.0, 12.0]" in verdicts(root)["splits that load"]
 
 
 def test_a_frame_of_another_shape_is_wrong(root: Path):
@@ -135,5 +135,5 @@ def test_a_frame_of_another_shape_is_wrong(root: Path):
 
 def test_a_patient_on_both_sides_is_a_sentence(root: Path):
     (root / "labels.csv").write_text((root / "labels.csv").read_text().replace("p4", "p1"))
-    with pytest.raises(LeakError, match=r"1 patients are in two splits: p1 \(train and test\)"):
+    with pytest.raises(LeakError, match=r"^1 .* p1 .*train.*test"):
         read(config(root))

@@ -35,25 +35,24 @@ def test_a_methods_word_may_hold_slashes(two_models, write, tmp_path, hits):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "facts"),
     [
-        ("tin", "unknown suite 'tin': did you mean 'tiny'?"),
-        ("tiny/layercm", "'layercm': did you mean 'layercam'?"),
-        ("tiny/PCM", "'PCM': did you mean 'PCAM'?"),
-        ("tiny/PCM/cam", "'PCM': did you mean 'PCAM'?"),
-        ("tiny/PCAM/layercm", "'layercm': did you mean 'layercam'?"),
-        ("nowhere/best.ckpt", "also the path of a checkpoint"),
+        ("tin", "suite.*'tin'.*'tiny'"),
+        ("tiny/layercm", "suite 'tiny'.*'layercm'.*'layercam'"),
+        ("tiny/PCM", "suite 'tiny'.*'PCM'.*'PCAM'"),
+        ("tiny/PCM/cam", "suite 'tiny'.*'PCM'.*'PCAM'"),
+        ("tiny/PCAM/layercm", "tiny/PCAM.*'layercm'.*'layercam'"),
+        ("nowhere/best.ckpt", "suite 'nowhere'.*tiny.*checkpoint"),
     ],
 )
-def test_an_unknown_part_gets_the_nearest(two_models, tmp_path, address, told):
-    with pytest.raises(UnknownNameError) as caught:
+def test_an_unknown_part_gets_the_nearest(two_models, tmp_path, address, facts):
+    with pytest.raises(UnknownNameError, match=facts):
         resolve(address, tmp_path)
-    assert told in str(caught.value)
 
 
 def test_a_suite_without_scored_cells_is_told(write, tmp_path, hits):
     write("empty", "AVG", "cam", hits(0.5), source="paper")
-    with pytest.raises(DataError, match="has no scored cell"):
+    with pytest.raises(DataError, match=rf"'empty'.*'locus'.*{tmp_path}/empty"):
         resolve("empty", tmp_path)
 
 
@@ -86,10 +85,10 @@ def test_cells_on_the_same_images_are_compared(write, tmp_path, hits):
 
 def test_no_common_cell_is_a_sentence_that_says_what_to_write(two_models, write, tmp_path, hits):
     write("other", "LSE", "gradcam", hits(0.4))
-    with pytest.raises(BadValueError, match="name a model or a method on both sides"):
+    with pytest.raises(BadValueError, match=r"tiny.*other.*AVG, PCAM.*LSE.*suite/model/method"):
         pairing(resolve("tiny", tmp_path), resolve("other", tmp_path))
 
 
 def test_a_cell_is_not_compared_with_itself(two_models, tmp_path):
-    with pytest.raises(BadValueError, match="are the same cells"):
+    with pytest.raises(BadValueError, match=r"tiny/AVG.*tiny/AVG"):
         pairing(resolve("tiny/AVG", tmp_path), resolve("tiny/AVG", tmp_path))

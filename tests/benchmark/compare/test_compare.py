@@ -81,7 +81,7 @@ def test_other_cases_are_left_out_and_counted(write, compare, hits):
 def test_no_common_case_is_an_error(write, compare, hits):
     write("s", "AVG", "cam", hits(0.5))
     write("s", "AVG", "layercam", hits(0.8), first=100)
-    with pytest.raises(BadValueError, match="share no case"):
+    with pytest.raises(BadValueError, match=r"s/cam.*s/layercam"):
         compare("s/cam", "s/layercam")
 
 
@@ -94,7 +94,7 @@ def test_data_that_differ_in_more_than_counts_are_told(write, compare, hits):
 
 
 def test_one_word_is_no_comparison(tmp_path):
-    with pytest.raises(BadValueError, match="--compare takes two, A and B, not 1"):
+    with pytest.raises(BadValueError, match=r"--compare.* 1: .*suite\[/model\]\[/method\]"):
         run(RunConfig(compare=("s",), results=str(tmp_path)), print)
 
 
@@ -110,5 +110,5 @@ def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):
     for file in (tmp_path / "tiny/records/cases/locus").glob("*"):
         file.unlink()
-    with pytest.raises(DataError, match="run the suite again"):
+    with pytest.raises(DataError, match=rf"AVG, cam.*{tmp_path}/tiny.*--overwrite always"):
         compare("tiny/AVG", "tiny/PCAM")

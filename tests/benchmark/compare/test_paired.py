@@ -74,7 +74,7 @@ def test_methods_on_a_part_of_the_images_are_compared_among_each_other(two_model
 
 def test_methods_on_other_cases_are_an_error(two_models, write, tmp_path, hits):
     write("tiny", "AVG", "gradcam", hits(0.9), first=1)
-    with pytest.raises(DataError, match="not those of all methods"):
+    with pytest.raises(DataError, match=r"AVG.*cam, center, gradcam, layercam, prior.*--overwrite always"):
         written(tmp_path / "tiny")
 
 

@@ -36,7 +36,7 @@ def test_spelling_does_not_matter(label, findings, meant):
     [("abnormal", COVID), ("non-covid-19", COVID), ("normal", ("Abnormal", "Mass")), ("pneumonia", ("Negative for Pneumonia", "Typical"))],
 )
 def test_the_opposite_is_never_meant(label, findings):
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match=f"label '{label}'.*{', '.join(findings)}"):
         match(label, findings)
 
 

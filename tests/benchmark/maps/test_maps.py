@@ -99,7 +99,7 @@ def test_an_array_without_its_index_counts_as_nothing(raw, array, caplog):
 
 def test_a_run_that_stops_half_way_leaves_what_was_there_and_nothing_of_its_own(raw, array, tmp_path):
     write(array, raw, "old")
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match="shape"):
         add(array, "new", raw[:2], "killed here")
     assert maps.read(array, "old") is not None
     assert maps.read(array, "new") is None
@@ -143,9 +143,9 @@ def test_maps_that_are_being_read_stay_what_they_are_when_another_run_writes(raw
 
 
 def test_maps_of_some_images_only_or_of_two_shapes_are_an_error(raw, array):
-    with pytest.raises(BadValueError, match="2 of 3 images"):
+    with pytest.raises(BadValueError, match=rf"\b2 .* 3 .*{array}"):
         add(array, "key", raw[:2])
-    with pytest.raises(BadValueError, match="they must be alike"):
+    with pytest.raises(BadValueError, match=r"\(3, 5\).*\(4, 5\)"):
         add(array, "key", raw[:2], raw[2:, :, :3])
 
 

@@ -77,7 +77,7 @@ def test_truth_and_readings_come_under_the_models_names_and_the_order_of_its_lab
         "R10": [],
     }
     assert alike("Nodule/Mass") not in (alike("Nodule"), alike("Mass"))
-    with pytest.raises(DataError, match=r"vindr_cxr has none of the model's findings \(Hernia\)"):
+    with pytest.raises(DataError, match=r"vindr_cxr.*\(Hernia\).*Cardiomegaly"):
         Shared(data, ("Hernia",), [0])
 
 
@@ -111,7 +111,8 @@ def test_nothing_is_scored_where_the_training_has_seen_every_patient(training: T
     mapping = root / "pneumonia-challenge-dataset-mappings_2018.json"
     entries = [{**entry, "img_id": IMAGES[0]} for entry in json.loads(mapping.read_text())]
     mapping.write_text(json.dumps(entries))
-    with pytest.raises(LeakError, match="all 10 images of rsna_pneumonia are of patients that the model"):
+    sentence = r"^all 10 images of rsna_pneumonia are of patients that the model was trained on \(NIH\)$"
+    with pytest.raises(LeakError, match=sentence):
         on(training, "rsna_pneumonia:whole=True", root)
 
 
@@ -121,5 +122,5 @@ def test_a_suite_on_other_data_has_one_training_and_says_whose_images_its_cells_
     (model,) = plan.models(suite)
     assert (model.scored_on.dataset, model.scored_on.img_size) == ("chestx_det:whole=True", model.trainings[0].img_size)
     assert model.maps == f"{model.id}-on-chestx_det"
-    with pytest.raises(BadValueError, match="has test_on and 2 folds"):
+    with pytest.raises(BadValueError, match=r"'s'.*test_on.* 2 folds"):
         plan.models(suite.model_copy(update={"folds": [0, 1]}))

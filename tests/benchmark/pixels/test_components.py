@@ -212,7 +212,14 @@ def test_a_constant_map_is_one_component_below_its_value():
     assert (found.outer.boxes.tolist(), found.outer.low.tolist(), found.outer.high.tolist()) == ([[0, 0, 6, 4]], [-np.inf], [0.5])
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 2, 2)), np.full((2, 2), np.nan), np.zeros((0, 3))])
-def test_a_map_of_another_shape_or_with_nan_is_refused(bad):
-    with pytest.raises(BadValueError):
+@pytest.mark.parametrize(
+    ("bad", "facts"),
+    [
+        (np.zeros((2, 2, 2)), r"\(h, w\).*\(2, 2, 2\)"),
+        (np.full((2, 2), np.nan), r"\b4\b.*nan.*\(0, 0\)"),
+        (np.zeros((0, 3)), r"\(h, w\).*\(0, 3\)"),
+    ],
+)
+def test_a_map_of_another_shape_or_with_nan_is_refused(bad, facts):
+    with pytest.raises(BadValueError, match=facts):
         components(bad)

@@ -128,9 +128,18 @@ def test_a_flat_map_keeps_the_sources_answers_whole_image_or_first_pixel():
     assert sweep(np.zeros((4, 4)), [[0, 0, 1, 1]], step=0.5).tolist() == [1, 1]
 
 
-@pytest.mark.parametrize("bad", [{"step": 0}, {"step": 2}, {"contours": "outer"}, {"truth": []}, {"map": np.full((2, 2), 1.5)}])
-def test_what_cannot_be_swept_is_refused_in_a_sentence(bad):
-    with pytest.raises(BadValueError):
+@pytest.mark.parametrize(
+    ("bad", "facts"),
+    [
+        ({"step": 0}, r"step.*\b0\b.*\b0\b.*\b1\b"),
+        ({"step": 2}, r"step.*\b2\b.*\b0\b.*\b1\b"),
+        ({"contours": "outer"}, "contours.*'outer'.*'largest'.*'all'"),
+        ({"truth": []}, r"truth.*\(M,4\)"),
+        ({"map": np.full((2, 2), 1.5)}, r"1\.5.*1\.5.*\[0, 1\]"),
+    ],
+)
+def test_what_cannot_be_swept_is_refused_in_a_sentence(bad, facts):
+    with pytest.raises(BadValueError, match=facts):
         sweep(**{"map": np.eye(3), "truth": [[0, 0, 1, 1]], **bad})
 
 

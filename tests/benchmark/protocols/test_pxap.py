@@ -62,9 +62,16 @@ def test_without_a_truth_pixel_there_is_no_value():
     assert np.isnan(pxap([[[0, 1]]], [[[False, False]]]))
 
 
-@pytest.mark.parametrize(("values", "mask"), [([[0, 2]], [[True, False]]), ([[0, 1]], [[True]]), ([[0, np.nan]], [[True, False]])])
-def test_what_has_no_average_precision_is_refused(values, mask):
-    with pytest.raises(BadValueError):
+@pytest.mark.parametrize(
+    ("values", "mask", "facts"),
+    [
+        ([[0, 2]], [[True, False]], r"\b0\b.*\b2\b.*\[0, 1\]"),
+        ([[0, 1]], [[True]], r"map.*\(1, 2\).*mask.*\(1, 1\)"),
+        ([[0, np.nan]], [[True, False]], r"nan.*\(0, 1\)"),
+    ],
+)
+def test_what_has_no_average_precision_is_refused(values, mask, facts):
+    with pytest.raises(BadValueError, match=facts):
         pxap([values], [mask])
 
 

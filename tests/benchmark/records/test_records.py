@@ -38,14 +38,14 @@ def test_the_key_is_the_cells_and_any_change_of_it_is_another_key():
 
 
 def test_a_record_cannot_be_changed_nor_hold_an_unknown_field():
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=r"\nstatus\n"):
         RECORD.status = "failed"
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=r"\nmood\n"):
         Record(cell=CELL, mood="good")
 
 
 def test_nan_is_no_score():
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=r"\nvalue\n.*nan"):
         Score(finding="mass", metric="auroc", value=float("nan"))
 
 
@@ -68,23 +68,22 @@ def test_numbers_from_a_paper_are_records_too(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "facts"),
     [
-        ("", "cannot read the record"),
-        ('{"schema_version": 1, "cell": {"dataset"', "cannot read the record"),
-        ("[1]", "is no JSON object"),
-        ('{"schema_version": 7}', "schema version 7; this checkout reads 1 to 1"),
-        ('{"schema_version": 1, "cell": {"dataset": "x", "img_size": "big"}}', "broken at cell.img_size"),
-        ('{"schema_version": 1, "key": "0", "cell": {"dataset": "x"}}', "it was edited"),
+        ("", "line 1.*suite"),
+        ('{"schema_version": 1, "cell": {"dataset"', "line 1.*suite"),
+        ("[1]", r"^the record .*/broken\.json is no JSON object: delete it and run the suite again$"),
+        ('{"schema_version": 7}', "version 7.* 1 .* 1"),
+        ('{"schema_version": 1, "cell": {"dataset": "x", "img_size": "big"}}', r"cell\.img_size.*suite"),
+        ('{"schema_version": 1, "key": "0", "cell": {"dataset": "x"}}', "key 0.*[0-9a-f]{16}.*edited"),
     ],
 )
-def test_a_broken_record_is_one_sentence_with_its_path(tmp_path, content, told):
+def test_a_broken_record_is_one_sentence_with_its_path(tmp_path, content, facts):
     file = tmp_path / "broken.json"
     file.write_text(content)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=facts) as caught:
         load(tmp_path)
     assert str(file) in str(caught.value)
-    assert told in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
@@ -95,7 +94,7 @@ def test_the_hidden_half_that_a_killed_run_leaves_is_no_record(tmp_path):
 
 
 def test_a_folder_without_records_is_told(tmp_path):
-    with pytest.raises(DataError, match="no folder"):
+    with pytest.raises(DataError, match=rf"{tmp_path}/absent.*`python -m benchmark\.run`"):
         load(tmp_path / "absent")
     assert load(tmp_path) == []
 
@@ -118,10 +117,11 @@ def test_rows_lie_beside_the_record_and_say_which_cell_they_are_of(tmp_path):
 
 
 def test_missing_and_broken_rows_are_told(tmp_path):
-    with pytest.raises(DataError, match="no per-case rows"):
+    sentence = f"^no per-case rows of , cam in {tmp_path}: run the suite again with --overwrite always$"
+    with pytest.raises(DataError, match=sentence):
         cases.read(CELL, tmp_path)
     cases.write(ROWS, CELL, tmp_path).write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="run the suite again"):
+    with pytest.raises(DataError, match=rf"{tmp_path}/records/cases/.*\.parquet"):
         cases.read(CELL, tmp_path)
 
 
@@ -133,5 +133,5 @@ def test_a_brief_record_has_the_scores_of_one_metric_alone_and_is_checked_like_a
     assert brief(tmp_path, "hit@iou.3") == [RECORD]
     (tmp_path / "records").mkdir(exist_ok=True)
     (tmp_path / "records" / "broken.json").write_text("[1]")
-    with pytest.raises(DataError, match="is no JSON object"):
+    with pytest.raises(DataError, match=r"broken\.json.*JSON"):
         brief(tmp_path, "hit@iou.3")

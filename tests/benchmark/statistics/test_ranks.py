@@ -26,7 +26,7 @@ def test_the_best_in_every_finding_has_rank_one_and_equals_share():
 def test_a_finding_that_one_method_lacks_ranks_none():
     values = np.array([[0.9, 0.1, 0.5], [0.1, np.nan, 0.4]])
     assert average_ranks(values).tolist() == [1, 2]
-    with pytest.raises(BadValueError, match="cannot rank 2 methods on 1 findings"):
+    with pytest.raises(BadValueError, match=r" 2 methods.* 1 findings"):
         average_ranks(values[:, :2])
 
 

@@ -91,20 +91,20 @@ def test_a_model_may_state_its_own_number_of_images(suite):
     small = with_models(suite("slow_images: 9"), {"backbone": "custom"}, {"slow_images": 3}, {"slow_images": None})
     assert [{c.images for c in of(small, number)} for number in range(3)] == [{None, 9}, {None, 3}, {None}]
     assert words(of(small, 2), protocol="wang") >= set(methods.expand(["slow"]))
-    with pytest.raises(BadValueError, match="slow_images 'few'"):
+    with pytest.raises(BadValueError, match=r"'small'.*slow_images 'few'"):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "kind", "facts"),
     [
-        ("slow_images: 0", "slow_images: Input should be greater than or equal to 1"),
-        ("slow_images: 9\nprotocols: [pointing]", "needs the protocol 'locus': add it"),
-        ("methods: quick", "unknown method 'quick'"),
+        ("slow_images: 0", DataError, r"small\.yaml.*slow_images: .* 1;"),
+        ("slow_images: 9\nprotocols: [pointing]", BadValueError, "'small'.*slow_images.*'locus'"),
+        ("methods: quick", UnknownNameError, "method.*'quick'.*gradcampp"),
     ],
 )
-def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, told):
-    with pytest.raises((BadValueError, DataError, UnknownNameError), match=told):
+def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, kind, facts):
+    with pytest.raises(kind, match=facts):
         suite(line)
 
 
@@ -141,7 +141,7 @@ def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, t
 def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(suite, tmp_path):
     suite("protocols: [locus]")
     config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
-    with pytest.raises(BadValueError, match="does not score by 'wang'; it has: locus, classification, paired"):
+    with pytest.raises(BadValueError, match=r"'small'.*'wang'.*locus, classification, paired"):
         hall.run("small", config, print)
 
 
@@ -179,16 +179,16 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "kind", "facts"),
     [
-        ("gradcamp", "did you mean 'gradcampp'"),
-        ("nowhere/mine.py:Mine", "no file 'nowhere/mine.py'"),
-        (f"{__file__}:Mine", "unknown class"),
+        ("gradcamp", UnknownNameError, "'gradcamp'.*'gradcampp'"),
+        ("nowhere/mine.py:Mine", DataError, r"'nowhere/mine\.py'"),
+        (f"{__file__}:Mine", UnknownNameError, r"test_cells\.py.*'Mine'"),
     ],
 )
-def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, told):
+def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, kind, facts):
     suite()
-    with pytest.raises((UnknownNameError, DataError), match=told):
+    with pytest.raises(kind, match=facts):
         hall.run("small", RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), method=(word,)), print)
     assert not (tmp_path / "r").exists()
 

@@ -26,9 +26,9 @@ def test_the_flag_takes_a_number_or_auto_and_nothing_else():
     for word, wanted in (("auto", "auto"), ("16", 16)):
         assert parse(TrainConfig, ["--batch_size", word], "main.py")[0].batch_size == wanted
     for word in ("0", "-2", "3.5", "many"):
-        with pytest.raises(BadValueError, match=f"bad value .*{word}.* of --batch_size: write 1 or more, or auto"):
+        with pytest.raises(BadValueError, match=rf"{word}\b.*--batch_size.*\b1\b.*auto"):
             parse(TrainConfig, ["--batch_size", word], "main.py")
-    with pytest.raises(BadValueError, match="write a number here"):
+    with pytest.raises(BadValueError, match=r"--batch_size auto"):
         _ = TrainConfig(batch_size="auto").batch
 
 
@@ -38,7 +38,7 @@ def test_the_largest_power_of_two_below_the_first_that_does_not_fit_is_chosen():
     assert batch_size.largest(256, lambda size: tried.append(size) or size < 20) == 16
     assert tried == [1, 2, 4, 8, 16, 32]
     assert batch_size.largest(6, lambda size: True) == 4
-    with pytest.raises(NotAvailableError, match="a single image per step: lower --img_size"):
+    with pytest.raises(NotAvailableError, match=r"memory.*--img_size.*--backbone"):
         batch_size.largest(8, lambda size: False)
 
 

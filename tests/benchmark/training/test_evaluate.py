@@ -65,9 +65,9 @@ def test_another_choice_of_thresholds_changes_what_rests_on_them_alone(finished,
 
 @pytest.mark.byhand
 def test_what_cannot_be_evaluated_is_a_sentence(finished, tmp_path):
-    with pytest.raises(DataError, match=r"no finished run is there \(no metrics.json\)"):
+    with pytest.raises(DataError, match=r"--evaluate .*/absent.*metrics\.json.*--resume"):
         asked(tmp_path / "absent")
-    with pytest.raises(BadValueError, match="takes the run's own flags: leave out --backbone, --lr"):
+    with pytest.raises(BadValueError, match=rf"--evaluate {finished}.*--backbone, --lr$"):
         asked(finished, lr=0.1, backbone="resnet18")
 
 

@@ -46,16 +46,15 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
 @pytest.mark.byhand
 def test_a_whole_pickled_network_is_refused_with_what_to_do(net, tmp_path):
     torch.save(net, tmp_path / "whole.pth")
-    with pytest.raises(
-        DataError, match=r"more than data\), it would run torchvision\.models\.resnet\.ResNet: .*torch\.save\(network\.state_dict"
-    ):
+    facts = r"whole\.pth.*torchvision\.models\.resnet\.ResNet.*torch\.save\(network\.state_dict"
+    with pytest.raises(DataError, match=facts):
         checkpoints.read(tmp_path / "whole.pth")
 
 
 @pytest.mark.byhand
 def test_a_file_of_keras_is_named(tmp_path):
     (tmp_path / "pretrained_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(DataError, match="it is a file of Keras"):
+    with pytest.raises(DataError, match=r"pretrained_model\.h5.*Keras"):
         checkpoints.read(tmp_path / "pretrained_model.h5")
 
 
@@ -66,9 +65,9 @@ def test_missing_and_unexpected_weights_are_counted(net, tmp_path):
         state[f"else.{name}"] = state.pop(name)
     del state["fc.bias"]
     torch.save(state, tmp_path / "part.pth")
-    with pytest.raises(DataError, match=r"3 of 122 weights are missing .*, head\.linear\.bias\) and 2 are unexpected \(else\."):
+    with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
         fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
-    with pytest.raises(DataError, match=r"--init_from .* than resnet18 with AVG and 8 findings: 2 of 122 .* and 2 are unexpected"):
+    with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
         fitting.start_from(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
 
 
@@ -77,7 +76,7 @@ def test_swapped_weights_of_other_shapes_are_refused(net, tmp_path):
     state = net.state_dict()
     state["layer1.0.conv1.weight"], state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"], state["layer1.0.conv1.weight"]
     torch.save(state, tmp_path / "swapped.pth")
-    with pytest.raises(DataError, match="2 of 122 weights are missing or of another shape"):
+    with pytest.raises(DataError, match=r"swapped\.pth.* 2 of 122 .*layer1\.0\.conv1.*layer2\.0\.conv1"):
         fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "swapped.pth"), tmp_path / "swapped.pth")
 
 
@@ -100,5 +99,5 @@ def test_a_head_that_is_none_of_ours_is_left_behind_by_a_start_and_refused_by_a_
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
     fitting.start_from(backbones.build("squeezenet1_1", 4), checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
-    with pytest.raises(DataError, match="its head is not one linear layer over pooled maps"):
+    with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
         fitting.adopt(model, checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")

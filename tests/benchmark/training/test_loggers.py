@@ -14,7 +14,8 @@ from core.errors import NotAvailableError
 def test_a_logger_that_is_not_installed_is_a_sentence_before_anything_is_read(tiny, tmp_path, name):
     if importlib.util.find_spec(name):
         pytest.skip(f"{name} is installed")
-    with pytest.raises(NotAvailableError, match=rf"--logger {name} needs a package that is not installed: pip install '\.\[{name}\]'"):
+    sentence = rf"^--logger {name} needs a package that is not installed: pip install '\.\[{name}\]'$"
+    with pytest.raises(NotAvailableError, match=sentence):
         run.train(tiny(logger=("csv", name)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -1,6 +1,7 @@
 """Devices, precision and threads, with and without a GPU."""
 
 import logging
+import os
 
 import pytest
 import torch
@@ -35,36 +36,37 @@ def test_the_device_flags_say_how_many_or_which_and_need_no_gpu(count, flags, wa
 @pytest.mark.byhand
 def test_more_gpus_than_there_are_is_a_sentence():
     for flags in ({"devices": "3"}, {"device_ids": "0,2"}, {"num_GPU": 4}):
-        with pytest.raises(NotAvailableError, match="there are 2"):
+        with pytest.raises(NotAvailableError, match=r" 2: .*--devices.*--device_ids"):
             devices.devices(TrainConfig(**flags), 2)
-    with pytest.raises(BadValueError, match="'two'"):
+    with pytest.raises(BadValueError, match=r"'two'.*--devices 2"):
         devices.devices(TrainConfig(devices="two"), 0)
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(("flags", "words"), [({"device_ids": "7"}, "--device_ids 7"), ({"num_GPU": 1}, "--num_GPU 1")])
 def test_a_gpu_asked_for_where_there_is_none_is_a_sentence(flags, words):
-    with pytest.raises(NotAvailableError, match=f"{words} needs a GPU, and torch finds none here"):
+    sentence = f"^{words} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0$"
+    with pytest.raises(NotAvailableError, match=sentence):
         devices.check(TrainConfig(**flags), 0)
 
 
 @pytest.mark.byhand
 def test_half_precision_on_the_cpu_is_a_sentence():
     devices.check(TrainConfig(precision="16-mixed"), 1)
-    with pytest.raises(BadValueError, match="--precision 16-mixed needs a GPU: write bf16-mixed"):
+    with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
         devices.check(TrainConfig(precision="16-mixed"), 0)
 
 
 @pytest.mark.byhand
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
     devices.check(TrainConfig(strategy="ddp"), 0)
-    with pytest.raises(UnknownNameError, match=r"unknown value of --strategy 'foo'; known: auto, ddp"):
+    with pytest.raises(UnknownNameError, match=r"--strategy.*'foo'.*auto, ddp"):
         devices.check(TrainConfig(strategy="foo"), 0)
 
 
 @pytest.mark.byhand
 def test_a_strategy_that_does_not_go_with_the_device_is_a_sentence(tmp_path):
-    with pytest.raises(BadValueError, match=r"--strategy fsdp does not work with these devices: .* write --strategy auto"):
+    with pytest.raises(BadValueError, match=r"--strategy fsdp.*--strategy auto$"):
         trainer(TrainConfig(strategy="fsdp", num_GPU=0, logger=("csv",)), tmp_path, Callback())
 
 
@@ -100,8 +102,8 @@ def test_threads_are_those_of_the_flag():
 
 @pytest.mark.byhand
 def test_so_many_threads_or_processes_that_they_choke_the_machine_are_refused():
-    with pytest.raises(BadValueError, match="--threads 5000 is too large for"):
+    with pytest.raises(BadValueError, match=rf"--threads 5000\b.* {os.cpu_count()} .* \d+ "):
         machine.configure_torch(5000)
-    with pytest.raises(BadValueError, match="--num_workers 5000 is too large for"):
+    with pytest.raises(BadValueError, match=rf"--num_workers 5000\b.* {os.cpu_count()} .* \d+ "):
         devices.workers(TrainConfig(num_workers=5000))
     assert devices.workers(TrainConfig(num_workers=0)) == 1

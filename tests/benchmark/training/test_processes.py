@@ -87,7 +87,7 @@ def test_no_process_is_without_an_image():
         parts = [[len(part) for part in Batches(n, 1, 0, rank, 3)] for rank in range(3)]
         assert min(map(min, parts)) > 0
         assert sum(map(sum, parts)) == n
-    with pytest.raises(DataError, match=r"2 images are too few for 3 processes.*lower --devices"):
+    with pytest.raises(DataError, match=r"^2 images.* 3 processes.*--devices.*--num_nodes"):
         Batches(2, 1, world=3)
 
 

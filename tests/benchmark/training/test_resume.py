@@ -63,7 +63,11 @@ def test_the_run_that_a_file_names_goes_on_and_the_file_s_flags_count(finished, 
     assert (folder_for(config), config.backbone, config.epochs) == (finished, "custom", 9)
     (tmp_path / "other.yaml").write_text("backbone: resnet18\n")
     config = resumed(*parse(TrainConfig, ["--resume", str(finished), "--config", str(tmp_path / "other.yaml")], "main.py"))
-    with pytest.raises(BadValueError, match="that run has --backbone custom, not resnet18"):
+    sentence = (
+        rf"^--resume {finished}/last\.ckpt: that run has --backbone custom, not resnet18; "
+        "leave such flags out, or leave --resume out to start another run$"
+    )
+    with pytest.raises(BadValueError, match=sentence):
         folder_for(config)
 
 
@@ -87,17 +91,17 @@ def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path)
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(
-    ("typed", "words"),
+    ("typed", "facts"),
     [
-        ({"backbone": "resnet18"}, "that run has --backbone custom, not resnet18"),
-        ({"dataset": "NIH"}, "that run has --dataset phantom:train=48,val=24,test=24, not NIH"),
-        ({"lr": 1.0, "seed": 3}, "--lr 0.003, not 1.0, --seed 0, not 3"),
-        ({"epochs": 1}, "trained 2 epochs already"),
+        ({"backbone": "resnet18"}, "--backbone custom, .*resnet18"),
+        ({"dataset": "NIH"}, "--dataset phantom:train=48,val=24,test=24, .*NIH"),
+        ({"lr": 1.0, "seed": 3}, r"--lr 0\.003, .*1\.0, --seed 0, .*3"),
+        ({"epochs": 1}, "2 epochs.*--epochs 2"),
     ],
     ids=str,
 )
-def test_another_run_s_flags_are_a_sentence_also_where_the_run_is_finished(finished, typed, words):
-    with pytest.raises(BadValueError, match=words):
+def test_another_run_s_flags_are_a_sentence_also_where_the_run_is_finished(finished, typed, facts):
+    with pytest.raises(BadValueError, match=facts):
         training.fit(asking(finished, **typed))
 
 
@@ -106,7 +110,7 @@ def test_another_run_s_flags_are_a_sentence_also_where_the_run_is_finished(finis
 def test_a_course_over_the_whole_run_keeps_its_length(finished, tmp_path, scheduler):
     folder = copied(finished, tmp_path, scheduler=scheduler)
     (folder / "metrics.json").unlink()
-    with pytest.raises(BadValueError, match=f"--scheduler {scheduler} is laid out over --epochs 2"):
+    with pytest.raises(BadValueError, match=f"--scheduler {scheduler} .*--epochs 2"):
         training.fit(asking(folder, epochs=5))
     assert folder_for(asking(folder)) == folder
 
@@ -119,15 +123,15 @@ def test_data_that_moved_are_found_at_their_new_place(finished, tmp_path):
 
 @pytest.mark.byhand
 def test_only_a_last_checkpoint_goes_on(finished):
-    with pytest.raises(DataError, match=r"best\.ckpt: only a last\.ckpt can go on; give .*run, or write --init_from"):
+    with pytest.raises(DataError, match=rf"best\.ckpt.*last\.ckpt.*{finished}.*--init_from"):
         asking(finished / "best.ckpt")
 
 
 @pytest.mark.byhand
 def test_without_an_unfinished_run_it_is_an_error(tiny):
-    with pytest.raises(DataError, match="no unfinished run"):
+    with pytest.raises(DataError, match=r"--resume True.*/train\b"):
         training.fit(tiny(resume=True))
-    with pytest.raises(DataError, match=r"there is no last\.ckpt"):
+    with pytest.raises(DataError, match=r"--resume absent.*last\.ckpt"):
         training.fit(tiny(resume="absent"))
-    with pytest.raises(BadValueError, match="early_stopping"):
+    with pytest.raises(BadValueError, match=r"--early_stopping -1.* 0 "):
         tiny(early_stopping=-1)

@@ -17,7 +17,9 @@ from benchmark.training.callbacks import best_epoch, kept_epoch, stopped_early
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from core.cli import build
-from core.errors import DataError, LocusError
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+
+BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 both say it: leave one of the two out$"
 
 
 def weights(folder, name="last.ckpt"):
@@ -149,7 +151,7 @@ def test_a_run_killed_before_its_evaluation_is_evaluated_and_not_trained_on(run,
 def test_a_last_checkpoint_of_another_architecture_is_refused(run, tiny, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "last.ckpt").write_bytes((run / "last.ckpt").read_bytes())
-    with pytest.raises(DataError, match="another architecture than squeezenet1_1"):
+    with pytest.raises(DataError, match=r"last\.ckpt.*squeezenet1_1.* 51 of 52 "):
         training.fit(tiny(backbone="squeezenet1_1"), tmp_path / "run")
 
 
@@ -183,33 +185,33 @@ def test_softmax_over_the_findings_trains_with_ce(tiny, tmp_path):
 
 @pytest.mark.byhand
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("flags", "kind", "facts"),
     [
-        ({"loss": "ce"}, "--loss ce does not fit independent findings"),
-        ({"global_pool": "LSE:gamma=5", "lse_gamma": 3}, "--lse_gamma 3.0 and --global_pool LSE:gamma=5 both say it"),
-        ({"weighted_loss": True, "loss": "focal"}, "--weighted_loss True is --loss weighted_bce, not focal"),
-        ({"multi_label": False, "weighted_loss": True}, "--loss weighted_bce does not fit one class per image"),
-        ({"num_classes": 5}, "5"),
-        ({"augment": "lihgt"}, "'light'"),
-        ({"backbone": "resnet19"}, "resnet18"),
-        ({"devices": "two"}, "no devices"),
-        ({"strategy": "foo"}, "known: auto, ddp"),
-        ({"init_from": "absent.ckpt"}, "absent.ckpt"),
-        ({"dataset": "NIH"}, "data_root_dir"),
-        ({"dataset": "phantom:trian=3"}, "trian"),
-        ({"dataset": "phantom:train=many"}, "train is many: give a number of images"),
+        ({"loss": "ce"}, BadValueError, "--loss ce .*weighted_bce"),
+        ({"global_pool": "LSE:gamma=5", "lse_gamma": 3}, BadValueError, BOTH),
+        ({"weighted_loss": True, "loss": "focal"}, BadValueError, "--weighted_loss True.*--loss weighted_bce.*focal"),
+        ({"multi_label": False, "weighted_loss": True}, BadValueError, "--loss weighted_bce .*--multi_label.* ce$"),
+        ({"num_classes": 5}, BadValueError, "phantom.* 5 .* 8$"),
+        ({"augment": "lihgt"}, UnknownNameError, "'lihgt'.*'light'"),
+        ({"backbone": "resnet19"}, UnknownNameError, "'resnet19'.*'resnet18'"),
+        ({"devices": "two"}, BadValueError, "'two'.*--devices"),
+        ({"strategy": "foo"}, UnknownNameError, "--strategy.*'foo'.*auto, ddp"),
+        ({"init_from": "absent.ckpt"}, DataError, r"'absent\.ckpt'.*best\.ckpt"),
+        ({"dataset": "NIH"}, DataError, "data/NIH.*--data_root_dir"),
+        ({"dataset": "phantom:trian=3"}, BadValueError, "'phantom'.*'trian'.*train"),
+        ({"dataset": "phantom:train=many"}, BadValueError, "train.*many.* 0 .* 1000000$"),
     ],
-    ids=lambda value: value if isinstance(value, str) else None,
+    ids=str,
 )
-def test_a_wrong_flag_is_an_error_before_any_file_of_the_run_is_made(tiny, tmp_path, flags, words):
-    with pytest.raises(LocusError, match=words):
+def test_a_wrong_flag_is_an_error_before_any_file_of_the_run_is_made(tiny, tmp_path, flags, kind, facts):
+    with pytest.raises(kind, match=facts):
         training.fit(tiny(**flags), tmp_path / "train" / "run")
     assert not (tmp_path / "train").exists()
 
 
 @pytest.mark.planted
 def test_a_diverging_run_says_so_and_leaves_no_folder(tiny, tmp_path):
-    with pytest.raises(LocusError, match="lower --lr"):
+    with pytest.raises(LocusError, match=r"nan.*epoch 1.*--lr.*--gradient_clip"):
         training.fit(tiny(optimizer="SGD", lr=1e30, global_pool="AVG", precision="32"), tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
@@ -217,6 +219,7 @@ def test_a_diverging_run_says_so_and_leaves_no_folder(tiny, tmp_path):
 @pytest.mark.planted
 def test_a_run_that_diverges_in_its_last_step_says_so_too(tiny, tmp_path):
     flags = {"optimizer": "SGD", "lr": 1e38, "global_pool": "AVG", "precision": "32", "scheduler": "none", "epochs": 1, "batch_size": 64}
-    with pytest.raises(LocusError, match="the outputs are no numbers after epoch 1: lower --lr"):
+    sentence = "^the outputs are no numbers after epoch 1: lower --lr or set --gradient_clip$"
+    with pytest.raises(LocusError, match=sentence):
         training.fit(tiny(**flags), tmp_path / "run")
     assert not (tmp_path / "run").exists()

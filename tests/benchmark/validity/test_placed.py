@@ -70,5 +70,5 @@ def test_a_picture_lies_on_the_inputs_pixels():
 def test_a_failed_case_stays_one_and_a_case_without_its_grid_is_refused():
     grid = Grid((64, 64), (32, 32), (0, 0))
     assert painted(case(None, grid), ours).map is None
-    with pytest.raises(BadValueError, match="true grid"):
+    with pytest.raises(BadValueError, match=r"convention.*grid.*aligned"):
         painted(case(np.eye(2), "conventional"), ours)

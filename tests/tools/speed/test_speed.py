@@ -4,6 +4,7 @@ import itertools
 import time
 
 import pytest
+import torch
 
 import backbones
 from core.errors import BadValueError, DataError, LocusError
@@ -76,12 +77,13 @@ def test_a_record_is_read_as_it_was_written(measured, tmp_path):
 
 
 def test_a_missing_record_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(DataError, match=r"python -m tools\.speed methods"):
+    with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed methods"):
         read(SpeedRecord, tmp_path / "absent.json", SUBJECT.command)
 
 
 def test_a_package_that_explains_another_map_is_not_timed():
     pytest.importorskip("pytorch_grad_cam")
+    torch.manual_seed(0)
     _, images = network(Setting(backbone="custom", size=64, batch=2), 2)
     model = backbones.build("custom", 2, attention_map="FPA").eval()  # the packages see the map in front of the attention
     with pytest.raises(LocusError, match="grad-cam"):
@@ -116,7 +118,7 @@ def test_a_call_beyond_patience_is_left_out_judged_by_fewer_findings():
 
 
 def test_each_size_needs_its_batch():
-    with pytest.raises(BadValueError, match="one batch size for each size"):
+    with pytest.raises(BadValueError, match=r"--batches \(8,\).*--sizes \(224, 512\)"):
         plan.settings(SpeedConfig(sizes=(224, 512), batches=(8,)))
 
 

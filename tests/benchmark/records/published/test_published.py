@@ -76,37 +76,37 @@ def test_no_row_is_ascribed_to_clarity_but_its_own_and_thoraxpriornet_is_first_h
 def test_a_paper_without_a_reference_is_refused(tmp_path, monkeypatch):
     (tmp_path / "new2026.json").write_text('[{"schema_version": 1, "cell": {"dataset": "NIH", "method": "New"}, "source": "paper"}]')
     monkeypatch.setattr(published, "FOLDER", tmp_path)
-    with pytest.raises(DataError, match=r"new2026\.json of New .* no reference"):
+    with pytest.raises(DataError, match=r"new2026\.json.*New.*reference"):
         published.read("new2026")
 
 
 def test_the_beginning_of_a_papers_word_names_it_and_an_ambiguous_one_does_not():
     assert published.name("wang") == "wang2017"
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError, match=r"''.*clarity2025, pylon2020"):
         published.name("")
 
 
 def test_an_unknown_paper_is_named_with_the_nearest():
-    with pytest.raises(UnknownNameError, match="did you mean 'wang2017'"):
+    with pytest.raises(UnknownNameError, match=r"'wang2018'.*'wang2017'"):
         published.read("wang2018")
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "facts"),
     [
-        ("[{", "cannot read the record"),
-        ("[1]", "is no JSON object"),
-        ('[{"schema_version": 1, "cell": {"dataset": "NIH"}, "scores": [{"metric": "pointing"}]}]', "broken at scores.0.finding"),
-        ('[{"schema_version": 9}]', "schema version 9"),
+        ("[{", "line 1"),
+        ("[1]", "JSON"),
+        ('[{"schema_version": 1, "cell": {"dataset": "NIH"}, "scores": [{"metric": "pointing"}]}]', "scores.0.finding"),
+        ('[{"schema_version": 9}]', "version 9.* 1 .* 1"),
     ],
 )
-def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content, told):
+def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content, facts):
     (tmp_path / "new2026.json").write_text(content)
     monkeypatch.setattr(published, "FOLDER", tmp_path)
-    with pytest.raises(DataError, match=told) as caught:
+    with pytest.raises(DataError, match=facts) as caught:
         published.read("new2026")
     assert str(tmp_path / "new2026.json") in str(caught.value)
-    assert "run the suite again" not in str(caught.value)
+    assert "suite" not in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
