@@ -1,4 +1,5 @@
-"""The flags of every door in groups: frozen dataclasses, a sentence under each field, from which the command line is derived.
+"""The flags of every door, in groups: frozen dataclasses from which the command line is derived.
 
-They know words, never a part. ``config.py`` makes each door's class of them; a flag is written once and inherited.
+A sentence stands under each field. They know words, never a part. ``config.py`` makes each door's class of them; a flag
+is written once and inherited.
 """

@@ -68,13 +68,13 @@ class RecipeFlags:
 
     @property
     def batch(self) -> int:
-        """The number of ``batch_size``, which a training puts in the place of ``auto`` before anything is counted in batches."""
+        """The number of ``batch_size``: a training puts one in the place of ``auto`` before it counts batches."""
         if isinstance(self.batch_size, str):
             raise BadValueError("--batch_size auto has no number before a training has chosen one: write a number here")
         return self.batch_size
 
     def exclusive(self, findings: int) -> bool:
-        """Whether an image has exactly one of so many ``findings`` (softmax), not any number of them (a sigmoid each)."""
+        """Whether an image has exactly one of so many ``findings`` (softmax), not any number (a sigmoid each)."""
         return not self.multi_label and findings > 1
 
 

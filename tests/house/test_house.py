@@ -1,6 +1,7 @@
 """The house stands as drawn: imports, names, sizes, and no other package in our shadow."""
 
 import ast
+import collections
 import re
 import subprocess
 import sys
@@ -21,6 +22,7 @@ WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooli
 DOORS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert",
 )  # fmt: skip
+VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.house
 
 
@@ -38,6 +40,39 @@ def test_imports_point_down_and_no_wing_imports_another():
 def test_other_packages_import_with_our_datasets_in_front():
     done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert datasets.names(); print('fine')")
     assert done.stdout == "fine\n", done.stderr
+
+
+def test_the_hall_has_at_most_four_loose_files_and_22_rooms():
+    hall = [path for path in (ROOT / "benchmark").iterdir() if path.name != "__pycache__"]
+    assert len([path for path in hall if path.suffix == ".py" and f"benchmark.{path.stem}" not in DOORS]) <= 4
+    assert len([path for path in hall if path.is_dir()]) <= 22
+
+
+def test_the_flags_know_the_ground_alone():
+    nodes = ast.walk(ast.parse((ROOT / "config.py").read_text()))
+    assert {node.module.split(".")[0] for node in nodes if isinstance(node, ast.ImportFrom)} == {"core", "dataclasses"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_line_has_at_most_120_characters_and_a_local_name_tells_its_type(path):
+    text = path.read_text()
+    assert [n for n, line in enumerate(text.splitlines(), 1) if len(line) > 120] == []
+    bound = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    bound += [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.arg)]
+    assert [node.lineno for node in bound if getattr(node, "id", getattr(node, "arg", "")) in VAGUE] == []
+
+
+def test_a_class_name_means_one_thing():
+    """Parts of the wings go by their paper's name: attention ``CAM``, method ``CAM``."""
+    parts = {folder for wing in WINGS for folder in [wing.replace(".", "/")]}
+    names = collections.Counter(
+        node.name
+        for path in FILES
+        if str(path.parent.relative_to(ROOT)) not in parts
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 @pytest.mark.parametrize("wing", WINGS)
