@@ -1,0 +1,130 @@
+"""Intervals over trainings and patients: a published analysis (its inputs are printed to eight digits), worked examples, worlds."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmark.statistics import mrmc
+from core.errors import BadValueError
+
+READERS, CASES = 5, 114
+
+
+def with_covariances(means, covariance, cases=CASES):
+    """(S, P) jackknife values whose covariances are exactly those given."""
+    random = np.random.default_rng(0).normal(size=(cases, len(means)))
+    rows = np.linalg.qr(random - random.mean(0))[0].T
+    return np.asarray(means)[:, None] + np.linalg.cholesky(covariance) @ rows * np.sqrt(cases / (cases - 1))
+
+
+@pytest.fixture(scope="module")
+def published(fixtures):
+    """Van Dyke's five readers in two modalities, with a jackknife of the printed covariances."""
+    known = json.loads((fixtures / "mrmc_vandyke.json").read_text())
+    same, other = np.eye(READERS), 1 - np.eye(READERS)
+    within = [known["var"] * same + each["cov2"] * other for each in known["each"]]
+    across = known["cov1"] * same + known["cov3"] * other
+    theta = np.array(known["auc"])
+    jackknife = with_covariances(theta.ravel(), np.block([[within[0], across], [across.T, within[1]]]))
+    return known, theta, jackknife.reshape(2, READERS, CASES)
+
+
+@pytest.mark.oracle
+def test_rows_are_the_published_ones_to_all_printed_digits(published):
+    known, theta, jackknife = published
+    for n, row in enumerate(known["each"]):
+        found = mrmc.interval(theta[n], jackknife[n])
+        assert (found.value, found.low, found.high) == pytest.approx((row["mean"], row["low"], row["high"]), abs=1e-8)
+        assert found.df == pytest.approx(row["df"], abs=2e-6)
+
+
+@pytest.mark.oracle
+def test_the_difference_is_the_published_one_to_all_printed_digits(published):
+    known, theta, jackknife = published
+    told = known["difference"]
+    found = mrmc.difference(theta[0], jackknife[0], theta[1], jackknife[1])
+    assert (found.value, found.low, found.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
+    assert (found.df, found.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
+
+
+@pytest.mark.byhand
+def test_two_trainings_without_patients_spread_are_students_t():
+    found = mrmc.interval([0.4, 0.6], np.tile([[0.4], [0.6]], (1, 20)))
+    reach = stats.t.ppf(0.975, 1) * np.sqrt(0.02 / 2)
+    assert (found.df, found.low, found.high) == (1, max(0.5 - reach, 0), min(0.5 + reach, 1))
+
+
+@pytest.mark.byhand
+def test_trainings_that_do_not_differ_leave_the_patients_alone():
+    """A share of hits over 20 patients: the jackknife's variance of a mean is that of the mean."""
+    hits = np.arange(20) % 2
+    left_out = (hits.sum() - hits) / 19
+    found = mrmc.interval([0.5] * 3, np.tile(left_out, (3, 1)))
+    assert found.df == np.inf
+    assert found.high - 0.5 == pytest.approx(stats.norm.ppf(0.975) * np.std(hits, ddof=1) / np.sqrt(20))
+
+
+@pytest.mark.byhand
+def test_one_training_has_no_interval():
+    one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
+    for found in (mrmc.interval(*one), mrmc.difference(*one, *one), mrmc.difference_nested(*one, *one)):
+        assert np.isnan([found.low, found.high]).all()
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("share", "ends"), [(0.0, (0, 1 - 0.025 ** (1 / 30))), (1.0, (0.025 ** (1 / 30), 1))])
+def test_a_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
+    found = mrmc.interval([share] * 3, np.full((3, 30), share))
+    assert (found.low, found.high) == pytest.approx(ends)
+
+
+@pytest.mark.byhand
+def test_ends_of_differences_are_cut_at_one_and_of_rows_at_0_and_1():
+    high, low = np.tile([[0.99], [0.6]], (1, 9)), np.tile([[0.0], [0.3]], (1, 9))
+    assert mrmc.interval([0.99, 0.6], high).high == 1
+    assert mrmc.difference([0.99, 0.6], high, [0.0, 0.3], low).high == 1
+
+
+@pytest.mark.byhand
+def test_a_row_does_not_differ_from_itself():
+    theta, jackknife = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
+    found = mrmc.difference(theta, jackknife, theta, jackknife)
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+
+
+@pytest.mark.byhand
+def test_patients_that_two_networks_share_narrow_their_difference():
+    jackknife = with_covariances([0.5] * 6, np.full((6, 6), 4e-4) + np.eye(6) * 1e-6)
+    theta = np.array([0.5, 0.51, 0.52, 0.4, 0.41, 0.42])
+    together = mrmc.difference_nested(theta[:3], jackknife[:3], theta[3:], jackknife[3:])
+    variance = 2 * 1e-4 / 3
+    reach = stats.t.ppf(0.975, 4) * np.sqrt(variance)
+    assert (together.df, together.high - together.value) == pytest.approx((4, reach))
+
+
+@pytest.mark.parametrize(
+    ("theta", "jackknife"), [([0.5], [[0.5]]), ([0.5, 0.5], [[0.5, 0.5]]), ([np.nan], [[0.5, 0.5]]), ([], np.zeros((0, 3)))]
+)
+def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
+    with pytest.raises(BadValueError):
+        mrmc.interval(theta, jackknife)
+
+
+def worlds(seeds, sd, patients=120, count=200):
+    """Shares of hits in simulated worlds: a logit with patient and training terms; the truth is its mean over both."""
+    random = np.random.default_rng(seeds)
+    for _ in range(count):
+        patient, training = random.normal(0, 1, patients), random.normal(0, sd, (seeds, 1))
+        hits = random.random((seeds, patients)) < 1 / (1 + np.exp(-(0.4 + patient + training)))
+        yield hits.mean(1), (hits.sum(1, keepdims=True) - hits) / (patients - 1)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(("seeds", "sd"), [(3, 0.15), (5, 0.15), (5, 0.3)])
+def test_the_interval_holds_the_recipes_truth_in_about_95_of_100_worlds(seeds, sd):
+    random = np.random.default_rng(1)
+    truth = (1 / (1 + np.exp(-(0.4 + random.normal(0, 1, 10**6) + random.normal(0, sd, 10**6))))).mean()
+    held = [found.low <= truth <= found.high for found in (mrmc.interval(*world) for world in worlds(seeds, sd))]
+    assert 0.91 <= np.mean(held) <= 0.985
