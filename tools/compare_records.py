@@ -1,4 +1,4 @@
-"""Are the records of two results folders the same? ``python tools/compare_records.py BEFORE AFTER`` (folders of suites).
+"""Compare the records of two results folders: ``python tools/compare_records.py BEFORE AFTER`` (folders of suites).
 
 Every field of every record, every score and every row per case of the main protocol is compared, whatever the layout of
 the files. What differs or is on one side only is named; the exit status is 1 then.
@@ -53,11 +53,8 @@ def _rows(record: Record, before: Path, after: Path) -> Iterator[str]:
 
 def main(before: Path, after: Path) -> int:
     """Compare every suite that either folder has."""
-    lines = [
-        line
-        for name in sorted({f.name for r in (before, after) for f in records.suites(r)})
-        for line in suite(before / name, after / name)
-    ]
+    names = sorted({folder.name for root in (before, after) for folder in records.suites(root)})
+    lines = [line for name in names for line in suite(before / name, after / name)]
     print("\n".join(lines))
     return int(any(line.startswith("  ") for line in lines))
 

@@ -1,4 +1,4 @@
-"""Search for a recipe: Optuna tries values of any flags, every trial is a training, and the best one's flags are written down."""
+"""Search for a recipe: Optuna tries values of flags, each trial is a training, the best flags are written down."""
 
 from collections.abc import Set
 from pathlib import Path
@@ -8,12 +8,11 @@ from core.errors import NotAvailableError
 
 
 def run(config: TrainConfig, typed: Set[str]) -> Path:
-    """Run or go on with the search of ``config.search``, whose trials all have the flags that a user ``typed``.
+    """Run or go on with the search of ``config.search`` and return its folder.
 
-    Its folder.
-
-    There lie ``trials.csv`` and ``trials.md``, ``config.yaml`` of the best trial, which ``--config`` takes, and a run
-    folder per trial. Raises ``core.errors`` types: a wrong search file, no Optuna, no trial that came to an end.
+    All trials have the flags that a user ``typed``. In the folder lie ``trials.csv`` and ``trials.md``, ``config.yaml``
+    of the best trial, which ``--config`` takes, and a run folder per trial. Raises ``core.errors`` types: a wrong file,
+    no Optuna, no trial that came to an end.
     """
     try:
         import optuna  # noqa: F401

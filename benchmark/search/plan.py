@@ -12,12 +12,8 @@ from config import TrainConfig
 from core import cli
 from core.errors import BadValueError, DataError, hint
 
-FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - {
-    "search",
-    "search_storage",
-    "resume",
-    "evaluate",
-}
+NOT_OF_TRIALS = {"search", "search_storage", "resume", "evaluate"}
+FLAGS = frozenset(field.name for field in dataclasses.fields(TrainConfig)) - NOT_OF_TRIALS
 
 
 class Plan(pydantic.BaseModel):
@@ -60,7 +56,10 @@ class Plan(pydantic.BaseModel):
 
 
 def read(path: Path) -> Plan:
-    """The search in a YAML file. Raises ``DataError`` with the field that is wrong, ``BadValueError`` for a flag or a range."""
+    """The search in a YAML file.
+
+    Raises ``DataError`` with the field that is wrong, ``BadValueError`` for a flag or a range.
+    """
     content = cli.read_yaml(path)
     try:
         plan = Plan(**content)
@@ -82,7 +81,7 @@ def read(path: Path) -> Plan:
 
 
 def given(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: those of the plan, under those that the user ``typed`` or gave in ``--config``'s file."""
+    """The flags that all trials share: the plan's, under those that the user ``typed`` or gave in a file."""
     known = {name: getattr(config, name) for name in typed}
     if both := sorted(set(known) & set(plan.space)):
         raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")

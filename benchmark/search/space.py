@@ -1,7 +1,4 @@
-"""What may be tried of a flag: a range of numbers, or a list of values.
-
-Both held against the flag's own type and limits.
-"""
+"""What may be tried of a flag, a range of numbers or a list of values, held against the flag's own type and limits."""
 
 from typing import Any, get_args, get_type_hints
 
@@ -30,7 +27,7 @@ def check(name: str, values: Span | list[Any]) -> None:
     """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` takes all these ``values``."""
     if isinstance(values, Span):
         _check_span(name, values)
-        ends: list[Any] = [_number(name, values.low), _number(name, values.high)]
+        ends: list[Any] = [int(end) if _is_whole(name) else end for end in (values.low, values.high)]
     else:
         if not values or any(not isinstance(value, bool | int | float | str | None) for value in values):
             raise BadValueError(f"the space of {name} is {values}: write a list of numbers, words, True, False or null")
@@ -51,19 +48,15 @@ def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
 def _check_span(name: str, span: Span) -> None:
     if not {int, float} & _types(name):
         raise BadValueError(f"--{name} takes no numbers: write the space of {name} as a list of values")
-    told = f"the space of {name} has low {span.low:g}, high {span.high:g}"
+    stated = f"the space of {name} has low {span.low:g}, high {span.high:g}"
     if not span.low < span.high:
-        raise BadValueError(f"{told}: low must be below high")
+        raise BadValueError(f"{stated}: low must be below high")
     if span.log and (span.low <= 0 or span.step is not None):
-        raise BadValueError(f"{told}, log: the logarithm needs low above 0 and no step")
+        raise BadValueError(f"{stated}, log: the logarithm needs low above 0 and no step")
     if span.step is not None and not 0 < span.step <= span.high - span.low:
-        raise BadValueError(f"{told}, step {span.step:g}: the step must be above 0 and fit between them")
+        raise BadValueError(f"{stated}, step {span.step:g}: the step must be above 0 and fit between them")
     if _is_whole(name) and any(not float(end).is_integer() for end in (span.low, span.high, span.step or 1)):
-        raise BadValueError(f"{told}, but --{name} takes whole numbers: write low, high and step as such")
-
-
-def _number(name: str, value: float) -> float | int:
-    return int(value) if _is_whole(name) else value
+        raise BadValueError(f"{stated}, but --{name} takes whole numbers: write low, high and step as such")
 
 
 def _is_whole(name: str) -> bool:
@@ -73,7 +66,7 @@ def _is_whole(name: str) -> bool:
 def _types(name: str) -> set[Any]:
     """What a flag takes; an option within a flag's word takes any number."""
     taken = get_type_hints(TrainConfig)[name.split(".")[0]]
-    found = set(get_args(taken) or (taken,))
-    if "." in name and str not in found:
+    types = set(get_args(taken) or (taken,))
+    if "." in name and str not in types:
         raise BadValueError(f"the space has {name}, but --{name.split('.')[0]} takes no word with options")
-    return {float} if "." in name else found
+    return {float} if "." in name else types

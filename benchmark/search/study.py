@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.search import table
 from benchmark.search.plan import Plan, given, read, trial_config
-from benchmark.search.trial import again, objective
+from benchmark.search.trial import objective, retry
 from benchmark.training import data, resume, runs
 from config import DataFlags, TrainConfig
 from core import seeds
@@ -46,12 +46,12 @@ def search(config: TrainConfig, typed: Set[str]) -> Path:
 
 
 @contextlib.contextmanager
-def _storage(place: str) -> Iterator[str]:
-    """The URL of the storage at ``place``; what a database ends in inside the block becomes a ``DataError``."""
-    url = place if "://" in place else f"sqlite:///{place}"
-    if url == f"sqlite:///{place}":
-        with writing(place):
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
+def _storage(location: str) -> Iterator[str]:
+    """The URL of the storage at ``location``; what a database ends in inside the block becomes a ``DataError``."""
+    url = location if "://" in location else f"sqlite:///{location}"
+    if url != location:
+        with writing(location):
+            Path(location).parent.mkdir(parents=True, exist_ok=True)
     try:
         yield url
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError, ImportError) as error:
@@ -66,7 +66,7 @@ def _study(plan: Plan, url: str) -> optuna.Study:
             url,
             heartbeat_interval=plan.heartbeat,
             grace_period=MISSED * plan.heartbeat,
-            heartbeat_stale_trial_callback=again,
+            heartbeat_stale_trial_callback=retry,
         )
     return optuna.create_study(
         storage=storage, study_name=plan.study, direction=plan.direction, pruner=_pruner(plan), load_if_exists=True
@@ -76,11 +76,9 @@ def _study(plan: Plan, url: str) -> optuna.Study:
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     if plan.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner()
-    return (
-        optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs)
-        if plan.pruner == "median"
-        else optuna.pruners.NopPruner()
-    )
+    if plan.pruner == "median":
+        return optuna.pruners.MedianPruner(plan.startup_trials, plan.warmup_epochs)
+    return optuna.pruners.NopPruner()
 
 
 def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
@@ -136,7 +134,7 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
 
 
 def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> Path:
-    """The tables, and the best trial's flags; the folder. Raises ``LocusError`` where every trial has failed."""
+    """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` where all trials failed."""
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", table.markdown(trials, plan))
@@ -146,11 +144,12 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
     elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(
         trial.state == TrialState.PRUNED for trial in trials
     ):
-        reason = next(
-            (trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs), "they were killed"
+        reasons = [trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs]
+        reason = reasons[0] if reasons else "they were killed"
+        raise LocusError(
+            f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}; "
+            "repair that and give study another name"
         )
-        again = "repair that and give study another name"
-        raise LocusError(f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}; {again}")
     return folder
 
 

@@ -24,13 +24,13 @@ def origin(trial: FrozenTrial) -> int:
     return int(trial.system_attrs.get("failed_trial", trial.number))
 
 
-def told(values: Mapping[str, Any]) -> str:
-    """Flags as typed."""
+def as_typed(values: Mapping[str, Any]) -> str:
+    """Flags as a user types them."""
     return " ".join(f"--{name} {_shown(value)}" for name, value in values.items())
 
 
 def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
-    """One row per trial, with full numbers: state, value, epochs seen, the values tried, why it failed, where its run lies."""
+    """One row per trial: state, value, epochs, the values tried, why it failed, the folder of its run."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", "value", "epochs", *names, "reason", "run"])

@@ -1,4 +1,4 @@
-"""One trial: a training with the values that Optuna chose, told its validation score after each epoch, ended early or failed."""
+"""One trial: a training with the values that Optuna chose, judged after each epoch, ended early or failed."""
 
 import logging
 import math
@@ -21,12 +21,12 @@ from core.errors import BadValueError, LocusError
 log = logging.getLogger(__name__)
 RETRIES = 2
 with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
-    again = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
+    retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
 """Puts a trial that broke off at the head of those to come; its run goes on from its last.ckpt."""
 
 
 class Pruning(lightning.Callback):
-    """After each epoch tells the trial the best value so far, and ends the training where that is not worth going on."""
+    """Reports the best value so far to the trial after each epoch, and ends a training that is not worth going on."""
 
     def __init__(self, trial: optuna.Trial, plan: Plan) -> None:
         """Reports ``plan.metric`` to ``trial``."""
@@ -44,34 +44,30 @@ class Pruning(lightning.Callback):
 def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder: Path) -> float:
     """The value of ``trial``, whose weights lie in ``folder/trial-<number>``.
 
-    One that is tried again goes on where it was killed.
-
-    No trial sees a test image.
-
-    Raises ``optuna.TrialPruned``, and ``LocusError`` for flags that do not go together, too little memory and the like,
-    whose sentence is kept.
+    One that is tried again goes on where it was killed. No trial sees a test image. Raises ``optuna.TrialPruned``, and
+    ``LocusError`` for flags that do not go together, too little memory and the like, whose sentence is kept.
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
     trials = trial.study.get_trials(deepcopy=False)
-    place = folder / f"trial-{table.origin(trials[trial.number]):04d}"
+    run = folder / f"trial-{table.origin(trials[trial.number]):04d}"
     begun = len({table.origin(each) for each in trials})
-    log.info("trial %d (%d of %d): %s", trial.number, begun, plan.trials, table.told(chosen))
+    log.info("trial %d (%d of %d): %s", trial.number, begun, plan.trials, table.as_typed(chosen))
     try:
         config = trial_config(shared, chosen)
         if devices.world(config) > 1:
             raise BadValueError(
                 "a trial trains on one device: write --devices 1, and start the search once per GPU on one storage"
             )
-        found = value(train(config, place, Pruning(trial, plan)), plan)
+        score = value(train(config, run, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:
-        again(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
+        retry(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
         raise
     except LocusError as error:
         log.info("trial %d failed: %s", trial.number, error)
         trial.set_user_attr("reason", str(error))
         raise
-    log.info("trial %d: %s %.4f", trial.number, plan.metric, found)
-    return found
+    log.info("trial %d: %s %.4f", trial.number, plan.metric, score)
+    return score
 
 
 def value(history: list[dict[str, float]], plan: Plan) -> float:

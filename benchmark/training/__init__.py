@@ -25,10 +25,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
 
 
 def _check(config: TrainConfig) -> None:
-    """Ask for what a new run needs from outside before anything slow.
-
-    The folder of the data, then ImageNet's weights.
-    """
+    """Before anything slow, require what a new run needs: the data's folder, then the pretrained weights."""
     datasets.check_folder(config.dataset, config.data_root_dir)
     if config.pretrained and not config.init_from:
         from backbones.catalog import require_weights
@@ -37,10 +34,7 @@ def _check(config: TrainConfig) -> None:
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
-    """With ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file.
-
-    Else ``config``.
-    """
+    """``config``; with ``--resume PATH`` the run's own flags, under those that the user ``typed`` or gave in a file."""
     if not isinstance(config.resume, str):
         return config
     from benchmark.training.resume import resumed as flags
@@ -51,10 +45,8 @@ def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
 def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
     """Evaluate the finished run of ``config.evaluate`` once more, return its folder.
 
-    ``typed`` are the flags that a user gave.
-
-    Raises ``core.errors`` types only.
+    ``typed`` are the flags that a user gave. Raises ``core.errors`` types only.
     """
-    from benchmark.training.reevaluate import again as start
+    from benchmark.training.reevaluate import reevaluate
 
-    return start(config, typed)
+    return reevaluate(config, typed)

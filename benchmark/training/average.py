@@ -11,7 +11,7 @@ MODEL, AVERAGE = "model.", "average."
 """How names in a checkpoint begin: of the weights that are trained, and of all that belongs to their average."""
 
 
-def of(model: Classifier, decay: float) -> AveragedModel | None:
+def build(model: Classifier, decay: float) -> AveragedModel | None:
     """The average of ``model``, batch norm's statistics too; None for a ``decay`` of 0.
 
     After the first step it is the weights w_1, after step t it is e_t = decay e_(t-1) + (1 - decay) w_t.

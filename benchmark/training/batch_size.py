@@ -21,8 +21,7 @@ from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
 MOST = {"cuda": 256, "cpu": 32}
-"""The most that is chosen: larger batches are no faster there, and leave a learning rate that was made for small ones
-too small."""
+"""The most that is chosen: larger batches are no faster there, and would need a larger learning rate."""
 STEPS = 8
 """An epoch keeps at least so many steps."""
 SHARE = {"cuda": 0.9, "cpu": 0.5}
@@ -35,19 +34,20 @@ def resolve_batch_size(
 ) -> TrainConfig:
     """``config`` with a number for ``--batch_size auto``.
 
-    The run's own where ``folder`` has one, else found by trying and logged.
-
-    ``labels``: (n,K) of the training images. Raises ``NotAvailableError`` where not even one image fits.
+    It is that of the run in ``folder`` where there is one, else found by trying and logged. ``labels``: (n,K) of the
+    training images. Raises ``NotAvailableError`` where not even one image fits.
     """
     if config.batch_size != "auto":
         return config
     size = of_run(folder)
     if size is None:
-        place = devices.first(config, devices.gpus())
-        most = max(min(MOST[place.type], len(labels) // STEPS), 1)
-        size = largest(most, _tried(config, precision, model, loss, labels[:1], place))
-        told = "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
-        log.info(told, size, most, size)
+        device = devices.first(config, devices.gpus())
+        most = max(min(MOST[device.type], len(labels) // STEPS), 1)
+        size = largest(most, _fits_on(device, config, precision, model, loss, labels[:1]))
+        message = (
+            "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
+        )
+        log.info(message, size, most, size)
     return dataclasses.replace(config, batch_size=size)
 
 
@@ -72,26 +72,29 @@ def largest(most: int, fits: Callable[[int], bool]) -> int:
     return fitting[-1]
 
 
-def _tried(
-    config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, place: torch.device
+def _fits_on(
+    device: torch.device, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
 ) -> Callable[[int], bool]:
-    """Whether so many images fit: on a GPU by a real step, on a CPU (where a step too large may end other programs) by counting."""
-    if place.type == "cpu":
+    """The question whether so many images fit.
+
+    A GPU answers by a real step, a CPU (where a step too large may end other programs) by counting bytes.
+    """
+    if device.type == "cpu":
         needed = bytes_of(config, precision, model, loss, labels)
         return lambda size: needed(size) <= SHARE["cpu"] * memory.available()
-    return lambda size: fits(size, config, precision, model, loss, labels, place)
+    return lambda size: fits(size, config, precision, model, loss, labels, device)
 
 
 def fits(
-    size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, place: torch.device
+    size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, device: torch.device
 ) -> bool:
-    """Whether two whole training steps (the second one has the optimizer's state) of ``size`` images can be made on ``place``."""
+    """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state."""
     try:
-        with torch.random.fork_rng(), _limited(place):
-            twin = copy.deepcopy(model).to(place)
+        with torch.random.fork_rng(), _limited(device):
+            twin = copy.deepcopy(model).to(device)
             optimizer = optimizers.build(config, twin.parameters())
             for _ in range(2):
-                _forward(size, config, precision, twin, copy.deepcopy(loss).to(place), labels.to(place)).backward()  # type: ignore[no-untyped-call]
+                _forward(size, config, precision, twin, copy.deepcopy(loss).to(device), labels.to(device)).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 optimizer.zero_grad()
     except (RuntimeError, MemoryError) as error:
@@ -106,10 +109,7 @@ def fits(
 def bytes_of(
     config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
 ) -> Callable[[int], float]:
-    """What a step of so many images takes on the CPU.
-
-    Twice what the backward pass keeps of them, and four times the weights.
-    """
+    """Bytes of a step of so many images on the CPU: twice what the backward pass keeps, and four times the weights."""
     kept: dict[int, int] = {}
     weights = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in model.parameters()}
 
@@ -120,8 +120,8 @@ def bytes_of(
     with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
         result = _forward(2, config, precision, copy.deepcopy(model), copy.deepcopy(loss), labels)
     del result
-    own = sum(size for place, size in kept.items() if place not in weights)
-    return lambda size: size * own + 4 * sum(weights.values())  # own is of two images
+    of_two = sum(size for pointer, size in kept.items() if pointer not in weights)
+    return lambda size: size * of_two + 4 * sum(weights.values())
 
 
 def _forward(size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor) -> Tensor:
@@ -135,12 +135,12 @@ def _forward(size: int, config: TrainConfig, precision: str, model: Classifier, 
 
 
 @contextlib.contextmanager
-def _limited(place: torch.device) -> Iterator[None]:
+def _limited(device: torch.device) -> Iterator[None]:
     """Inside the block a GPU gives no more than the share that training may use."""
-    if place.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(SHARE["cuda"], place)
+    if device.type == "cuda":
+        torch.cuda.set_per_process_memory_fraction(SHARE["cuda"], device)
     try:
         yield
     finally:
-        if place.type == "cuda":
-            torch.cuda.set_per_process_memory_fraction(1.0, place)
+        if device.type == "cuda":
+            torch.cuda.set_per_process_memory_fraction(1.0, device)

@@ -16,11 +16,9 @@ PATIENCE = 5
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
-    """Number (from 1) of the epoch with the highest validation mean AUROC.
+    """Number (from 1) of the epoch with the highest validation mean AUROC, the first of equals.
 
-    By lowest loss where no finding has both classes.
-
-    The first of equals wins.
+    Where no finding has both classes it is the one with the lowest validation loss.
 
     >>> best_epoch([{"epoch": 1, "val_auroc": .7, "val_loss": .2}, {"epoch": 2, "val_auroc": .8, "val_loss": .3}])
     2
@@ -29,10 +27,7 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds, by the rule ``keep``.
-
-    The best one, or the last.
-    """
+    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds: the last one, or the best, as ``keep`` says."""
     return len(history) if keep == "last" else best_epoch(history)
 
 
@@ -46,7 +41,7 @@ def _merit(row: dict[str, float]) -> float:
     return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
 
 
-class Keeper(lightning.Callback):
+class CheckpointWriter(lightning.Callback):
     """After each epoch: ``best.ckpt`` if it is the one to keep so far, ``metrics.csv``, and ``last.ckpt``.
 
     ``last.ckpt`` comes last, so that a run killed in between repeats the epoch.

@@ -1,4 +1,4 @@
-"""Checkpoints: weights with all that rebuilds the very same model, written whole or not at all, read as plain data only."""
+"""Checkpoints: weights and all that rebuilds the very same model, written whole or not at all, read as data only."""
 
 import argparse
 import dataclasses
@@ -46,8 +46,7 @@ PLAIN: list[Any] = [
         argparse.Namespace,
     ),
 ]
-"""What other tools' files hold beside weights (a score as a number of numpy's, the flags of a command line): data, no
-code."""
+"""What other tools' files hold beside weights: numbers of numpy's, the flags of a command line; data, no code."""
 
 
 def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
@@ -108,10 +107,10 @@ def _content(path: Path) -> Any:
 
 def _reason(path: Path, error: Exception) -> str:
     """Why a file cannot be read, and what to do."""
-    if found := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
+    if unsafe := re.search(r"Unsupported global: GLOBAL (\S+)", str(error)):
         return (
-            f"it holds more than data), it would run {found[1]}: if it is a whole network of a project that you trust, write its "
-            "weights there with torch.save(network.state_dict(), 'weights.pth') and give that file"
+            f"it holds more than data), it would run {unsafe[1]}: if it is a whole network of a project that you "
+            "trust, write its weights there with torch.save(network.state_dict(), 'weights.pth') and give that file"
         )
     if path.read_bytes()[:4] == b"\x89HDF":
         return "it is a file of Keras, HDF5); choose one of PyTorch's"

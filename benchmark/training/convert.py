@@ -16,9 +16,7 @@ from core.files import atomic
 
 
 def run(config: ConvertConfig) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint`` into ``config.output_dir``.
-
-    That folder.
+    """Write ``best.ckpt`` and ``config.yaml`` of the weights in ``config.checkpoint``; return ``config.output_dir``.
 
     Raises ``DataError`` where the weights are not those of the network, with the numbers of missing and unexpected
     ones.

@@ -15,7 +15,7 @@ PARTS = {
 
 
 def draw(history: list[dict[str, float]], kept: int, path: Path) -> None:
-    """Write a PNG: losses on the left, validation AUROC and average precision on the right, the epoch ``kept`` in best.ckpt marked."""
+    """Write a PNG of the losses and of validation's AUROC and average precision; ``kept``: the epoch of best.ckpt."""
     with mpl.rc_context(panels.STYLE):
         figure = Figure(figsize=(8, 3.2), dpi=120, layout="constrained", facecolor="white")
         sides = figure.subplots(1, 2)

@@ -1,4 +1,4 @@
-"""What a run learns from: decoded images of each side in memory-mapped arrays, and batches in an order that a seed fixes."""
+"""What a run learns from: each split's decoded images in a memory map, and batches in an order that a seed fixes."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from benchmark.training import devices, loading
-from benchmark.training.prefetch import Ahead
+from benchmark.training.prefetch import PrefetchLoader
 from config import TrainConfig
 from core import seeds
 from core.errors import DataError
@@ -25,7 +25,7 @@ Item = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class Side(Dataset[Item]):
+class SplitImages(Dataset[Item]):
     """The images of one split that could be read and that the run uses."""
 
     findings: tuple[str, ...]
@@ -55,7 +55,7 @@ def load(config: TrainConfig, split: str) -> DataSource:
     return preprocess.of(loading.load(config, config.dataset, config.data_root_dir, split), config.preprocess)
 
 
-def decode(config: TrainConfig, data: DataSource) -> Side:
+def decode(config: TrainConfig, data: DataSource) -> SplitImages:
     """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
     pixels = cache.pixels(
         data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=devices.workers(config)
@@ -77,7 +77,7 @@ def decode(config: TrainConfig, data: DataSource) -> Side:
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
-    return Side(
+    return SplitImages(
         data.findings,
         pixels.images,
         rows,
@@ -126,16 +126,8 @@ class Batches(Sampler[NDArray[np.int64]]):
                 f"{n} images are too few for {world} processes: each needs one "
                 "in every step; lower --devices or --num_nodes"
             )
-        self.n, self.size, self.seed, self.rank, self.world, self.start, self.epoch = (
-            n,
-            size,
-            seed,
-            rank,
-            world,
-            start,
-            0,
-        )
-        self.accumulate, self.shares = accumulate, shares
+        self.n, self.size, self.seed, self.rank, self.world, self.start = n, size, seed, rank, world, start
+        self.epoch, self.accumulate, self.shares = 0, accumulate, shares
         self.counted = np.ones(n, np.int64) if counted is None else counted
         self._dealt: tuple[int, list[NDArray[np.int64]]] | None = None
 
@@ -145,28 +137,26 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def __len__(self) -> int:
         step = self.world * self.accumulate
-        return (
-            min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate
-        )  # a process never has an empty part
+        # a process never has an empty part
+        return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate
 
     def weight(self, step: int) -> float:
-        """What the loss of this process's part of batch ``step`` counts, so that all terms of an optimizer's step count alike.
+        """The factor by which the loss of this process's part of batch ``step`` counts in the optimizer's step.
 
-        Processes and accumulated batches weigh alike by themselves, however many labels they know: 1 where that is
-        right.
+        Every term of the loss then counts alike; without it every process and every accumulated batch would, however
+        many labels it knows.
         """
         first = step - step % self.accumulate
         batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
         whole = sum(int(self.counted[part].sum()) for parts in batches for part in parts)
-        own = int(self.counted[batches[step - first][self.rank]].sum())
-        return own * self.world * self.accumulate / whole if whole else 1.0
+        counted = int(self.counted[batches[step - first][self.rank]].sum())
+        return counted * self.world * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0
         for whole in self._batches()[behind:]:
-            yield np.sort(
-                np.array_split(whole, self.world)[self.rank]
-            )  # neighbours in the memory map are read together
+            # neighbours in the memory map are read together
+            yield np.sort(np.array_split(whole, self.world)[self.rank])
 
     def _order(self) -> NDArray[np.int64]:
         if self.seed is None:
@@ -181,9 +171,6 @@ class Batches(Sampler[NDArray[np.int64]]):
         return self._dealt[1]
 
 
-def loader(data: Side, batches: Batches) -> DataLoader[Item]:
-    """Batches of ``data``, read ahead by a thread.
-
-    No worker processes, since slicing a memory map costs less than sending it.
-    """
-    return Ahead(data, sampler=batches, batch_size=None)
+def loader(data: SplitImages, batches: Batches) -> DataLoader[Item]:
+    """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process."""
+    return PrefetchLoader(data, sampler=batches, batch_size=None)

@@ -1,4 +1,4 @@
-"""Which devices a run uses, told from the flags and from the GPUs that are there."""
+"""Which devices a run uses, by its flags and the GPUs of the machine."""
 
 from pathlib import Path
 
@@ -17,19 +17,19 @@ def gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def device(config: TrainConfig, there: int) -> str:
-    """``cuda`` where ``there`` are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` forbids them, else ``cpu``."""
-    return "cuda" if there and config.num_GPU != 0 and config.devices != "0" else "cpu"
+def device(config: TrainConfig, gpu_count: int) -> str:
+    """``cuda`` where there are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` forbids them, else ``cpu``."""
+    return "cuda" if gpu_count and config.num_GPU != 0 and config.devices != "0" else "cpu"
 
 
-def check(config: TrainConfig, there: int) -> None:
+def check(config: TrainConfig, gpu_count: int) -> None:
     """Raise what :func:`devices` raises, and what else of the machine's flags cannot be.
 
     ``UnknownNameError`` for a strategy that Lightning has not, ``BadValueError`` for half precision on
     the CPU and for ``--batch_size auto`` on several machines.
     """
-    devices(config, there)
-    if config.precision == "16-mixed" and device(config, there) == "cpu":
+    devices(config, gpu_count)
+    if config.precision == "16-mixed" and device(config, gpu_count) == "cpu":
         raise BadValueError("--precision 16-mixed needs a GPU: write bf16-mixed, 32 or auto for the CPU")
     if config.num_nodes > 1 and config.batch_size == "auto":
         raise BadValueError("--batch_size auto tries the memory of one machine: write a number for --num_nodes above 1")
@@ -40,15 +40,15 @@ def check(config: TrainConfig, there: int) -> None:
         raise UnknownNameError("value of --strategy", config.strategy, known)
 
 
-def devices(config: TrainConfig, there: int) -> int | list[int]:
-    """How many devices, or which of the GPUs that are ``there``; on the CPU it is one process, or ``--devices``.
+def devices(config: TrainConfig, gpu_count: int) -> int | list[int]:
+    """How many devices, or which of the ``gpu_count`` GPUs; on the CPU it is one process, or ``--devices``.
 
     Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
     """
     if config.num_GPU == 0 or config.devices == "0":
         return 1
     asked = config.device_ids or config.num_GPU  # the flags that mean GPUs and nothing else
-    if asked and not there:
+    if asked and not gpu_count:
         flag = "device_ids" if config.device_ids else "num_GPU"
         raise NotAvailableError(
             f"--{flag} {asked} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0"
@@ -57,9 +57,10 @@ def devices(config: TrainConfig, there: int) -> int | list[int]:
         return 1
     which = _numbers(str(asked or config.devices))
     wanted = max(which) + 1 if config.device_ids else which[0]
-    if there and wanted > there:
+    if gpu_count and wanted > gpu_count:
         raise NotAvailableError(
-            f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {there}: lower --devices or --device_ids"
+            f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {gpu_count}: "
+            "lower --devices or --device_ids"
         )
     return which if config.device_ids else which[0]
 
@@ -84,33 +85,35 @@ def world(config: TrainConfig) -> int:
 
 def workers(config: TrainConfig) -> int:
     """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear."""
-    return (
-        limits.cpus() if config.num_workers is None else max(limits.check_count(config.num_workers, "--num_workers"), 1)
-    )
+    if config.num_workers is None:
+        return limits.cpus()
+    return max(limits.check_count(config.num_workers, "--num_workers"), 1)
 
 
-def first(config: TrainConfig, there: int) -> torch.device:
+def first(config: TrainConfig, gpu_count: int) -> torch.device:
     """The device of the first process."""
-    which = devices(config, there)
-    return (
-        torch.device("cuda", which[0] if isinstance(which, list) else 0)
-        if device(config, there) == "cuda"
-        else torch.device("cpu")
-    )
+    which = devices(config, gpu_count)
+    if device(config, gpu_count) == "cpu":
+        return torch.device("cpu")
+    return torch.device("cuda", which[0] if isinstance(which, list) else 0)
 
 
-def named(place: torch.device) -> str:
+def name(chosen: torch.device) -> str:
     """What the maker calls a device."""
-    if place.type == "cuda":
-        return f"GPU {place.index} {torch.cuda.get_device_name(place)}"
+    if chosen.type == "cuda":
+        return f"GPU {chosen.index} {torch.cuda.get_device_name(chosen)}"
+    return f"CPU {cpu_model()}".strip()
+
+
+def cpu_model() -> str:
+    """The processor's name as the system tells it; empty where it does not."""
     lines = CPUINFO.read_text(encoding="utf-8").splitlines() if CPUINFO.is_file() else []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"CPU {models[0]}" if models else "CPU"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def why(config: TrainConfig, there: int) -> str:
+def reason(config: TrainConfig, gpu_count: int) -> str:
     """Why a run computes where it does."""
     flag = "--device_ids" if config.device_ids else "--num_GPU" if config.num_GPU is not None else "--devices"
-    if config.device_ids or config.num_GPU is not None or (there and config.devices != "auto"):
+    if config.device_ids or config.num_GPU is not None or (gpu_count and config.devices != "auto"):
         return flag
-    return f"the first of {there}" if there else "torch finds no GPU"
+    return f"the first of {gpu_count}" if gpu_count else "torch finds no GPU"

@@ -15,8 +15,8 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark.training import checkpoints, devices, plots
-from benchmark.training.data import Batches, Side, loader
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.data import Batches, SplitImages, loader
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
 from benchmark.training.module import layout
 from config import TrainConfig
@@ -29,67 +29,71 @@ MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "se
 """Flags that metrics.json repeats: whose numbers these are."""
 
 
-def evaluate(folder: Path, config: TrainConfig, sides: Mapping[str, Side], facts: dict[str, Any]) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``sides`` and write what it says about itself.
+def evaluate(folder: Path, config: TrainConfig, splits: Mapping[str, SplitImages], facts: dict[str, Any]) -> None:
+    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results.
 
     ``facts`` go into metrics.json.
     """
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
     model.to(memory_format=layout(config))
-    held_out = {split: sides[split] for split in HELD_OUT}
-    write(
-        folder, held_out, {split: predict(model, side, config.batch) for split, side in held_out.items()}, config, facts
-    )
+    held_out = {name: splits[name] for name in HELD_OUT}
+    logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
+    write(folder, held_out, logits, config, facts)
 
 
 @torch.inference_mode()
-def predict(model: Classifier, side: Side, batch_size: int) -> Tensor:
-    """(n,K) float32 logits of every image of ``side``, on the model's device, in evaluation mode and full precision."""
+def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
+    """(n,K) float32 logits of the images of ``split``, on the model's device, in evaluation mode and full precision."""
     model.eval()
-    place, prepare = next(model.parameters()).device, transforms.evaluation()
-    log.info("predicting %d images", len(side))
-    batches = loader(side, Batches(len(side), batch_size))
+    device, normalise = next(model.parameters()).device, transforms.evaluation()
+    log.info("predicting %d images", len(split))
+    batches = loader(split, Batches(len(split), batch_size))
     bar = tqdm(batches, desc="predict", unit="batch", leave=False, disable=None)
-    parts = [model(prepare(pixels.to(place))).float().cpu() for pixels, _ in bar]
-    return torch.cat(parts)
+    return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
 
 
 def write(
-    folder: Path, sides: Mapping[str, Side], logits: Mapping[str, Tensor], config: TrainConfig, facts: dict[str, Any]
+    folder: Path,
+    splits: Mapping[str, SplitImages],
+    logits: Mapping[str, Tensor],
+    config: TrainConfig,
+    facts: dict[str, Any],
 ) -> None:
     """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done."""
-    write_text(folder / "predictions.csv", predictions(sides, logits))
-    exclusive = config.exclusive(len(sides["test"].findings))
-    val, test = (answers(sides[split], logits[split], exclusive) for split in HELD_OUT)
-    found = assess(val, test, config.threshold_choice)
-    if all(sides[split].studies for split in HELD_OUT):
-        found["study"] = assess(
-            val.by_study(sides["val"].studies), test.by_study(sides["test"].studies), config.threshold_choice
-        )
+    write_text(folder / "predictions.csv", predictions_csv(splits, logits))
+    exclusive = config.exclusive(len(splits["test"].findings))
+    val, test = (_predictions(splits[name], logits[name], exclusive) for name in HELD_OUT)
+    metrics = assess(val, test, config.threshold_choice)
+    if all(splits[name].studies for name in HELD_OUT):
+        val_studies, test_studies = val.by_study(splits["val"].studies), test.by_study(splits["test"].studies)
+        metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
     if config.plots:
-        plots.draw(folder, test, found)
-    data = {split: side.describe for split, side in sides.items()}
+        plots.draw(folder, test, metrics)
+    data = {name: split.describe for name, split in splits.items()}
     made = {name: getattr(config, name) for name in MADE_BY}
-    write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **found, "data": data}))
+    write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **metrics, "data": data}))
 
 
-def answers(side: Side, logits: Tensor, exclusive: bool) -> Answers:
-    """What was said about the images of ``side``."""
-    return Answers(side.findings, logits.double(), side.labels, [patient for _, patient, _ in side.ids], exclusive)
+def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:
+    patients = [patient for _, patient, _ in split.ids]
+    return Predictions(split.findings, logits.double(), split.labels, patients, exclusive)
 
 
-def predictions(sides: Mapping[str, Side], logits: Mapping[str, Tensor]) -> str:
-    """CSV: split, image, patient, boxed, then logit and label of each finding (empty where unknown), and the study where there is one."""
-    findings, studies = next(iter(sides.values())).findings, all(side.studies for side in sides.values())
+def predictions_csv(splits: Mapping[str, SplitImages], logits: Mapping[str, Tensor]) -> str:
+    """A row per image: split, image, patient, boxed, logit and label of each finding, the study where there is one.
+
+    An unknown label is empty.
+    """
+    findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
     writer.writerow([*names, *(["study"] if studies else [])])
-    for split, side in sides.items():
-        rows = zip(side.ids, logits[split].numpy(), side.labels.numpy(), strict=True)
+    for name, split in splits.items():
+        rows = zip(split.ids, logits[name].numpy(), split.labels.numpy(), strict=True)
         for number, ((image, patient, boxed), values, labels) in enumerate(rows):
-            last = [side.studies[number]] if studies else []
-            writer.writerow([split, image, patient, int(boxed), *map(_number, values), *map(_number, labels), *last])
+            last = [split.studies[number]] if studies else []
+            writer.writerow([name, image, patient, int(boxed), *map(_number, values), *map(_number, labels), *last])
     return text.getvalue()
 
 

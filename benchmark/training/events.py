@@ -1,7 +1,4 @@
-"""Curves for TensorBoard, written in the training's own process.
-
-A full disk is a sentence, not a thread's traceback.
-"""
+"""Curves for TensorBoard, written by the training's process: a full disk is a sentence, not a thread's traceback."""
 
 import os
 import socket
@@ -44,10 +41,7 @@ class Events(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row of numbers at ``step``. Raises ``DataError`` when the disk refuses.
-
-        The file stays as it was.
-        """
+        """Append a row of numbers at ``step``. Raises ``DataError`` when the disk refuses; the file stays as it was."""
         values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
         self._append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
 

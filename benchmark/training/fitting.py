@@ -1,7 +1,4 @@
-"""Weights into a network: the very same, another project's, or a start for another head.
-
-A partial match is refused and counted.
-"""
+"""Weights into a network: the very same, another project's, or a start for another head; a partial match is refused."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -17,7 +14,7 @@ from core.errors import DataError, examples
 log = logging.getLogger(__name__)
 PREFIX = "model."
 """What Lightning puts before the classifier's own names."""
-OWN, HEAD = "extractor.", "head."
+OURS, HEAD = "extractor.", "head."
 """How names of our extractors and heads begin."""
 BOXES = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """What tools call the weights within a file that holds more than them."""
@@ -28,7 +25,7 @@ OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are."""
     state = next((content[box] for box in BOXES if isinstance(content.get(box), dict)), content)
-    if any(name.startswith(PREFIX + OWN) for name in state):
+    if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     return {
         name: value
@@ -39,78 +36,63 @@ def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
 
 def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture."""
-    own = model.state_dict()
-    if told := _differences(_unlike(own, state), [name for name in state if name not in own], len(own)):
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {told}")
+    expected = model.state_dict()
+    unexpected = [name for name in state if name not in expected]
+    if reason := _differences(_unlike(expected, state), unexpected, len(expected)):
+        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}")
     model.load_state_dict(state)
 
 
 def adopt(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Give ``model`` exactly the weights of another project's file, its ``state``.
 
-    Logs what of it takes no part in the logits.
-
-    Raises ``DataError`` with the numbers of missing and unexpected weights when they are not those of this very
-    network.
+    Logs what of it takes no part in the logits. Raises ``DataError`` with the numbers of missing and unexpected
+    weights when they are not those of this very network.
     """
-    found, own = translate(state, model), model.state_dict()
-    if told := _differences(_unlike(own, found.state), [*found.heads, *found.unexpected], len(own)):
-        wide = (
-            "; its head is not one linear layer over pooled maps: only --init_from can use this file"
-            if found.heads
-            else ""
-        )
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {told}{wide}")
-    model.load_state_dict(found.state)
-    log.info(
-        "%s: %d weights taken over%s",
-        path,
-        len(own),
-        f", without use for the logits: {examples(found.idle)}" if found.idle else "",
-    )
+    translated, expected = translate(state, model), model.state_dict()
+    unexpected = [*translated.heads, *translated.unexpected]
+    if reason := _differences(_unlike(expected, translated.state), unexpected, len(expected)):
+        if translated.heads:
+            reason += "; its head is not one linear layer over pooled maps: only --init_from can use this file"
+        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}")
+    model.load_state_dict(translated.state)
+    idle = f", without use for the logits: {examples(translated.idle)}" if translated.idle else ""
+    log.info("%s: %d weights taken over%s", path, len(expected), idle)
 
 
 def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Start ``model`` from a file's weights ``state``, ours or another project's, whatever its head.
 
-    Logs what was taken over.
-
-    Raises ``DataError`` with the numbers of missing and unexpected weights when the features do not fit: a start that
-    takes a part would be silent.
+    Logs what was taken over. Raises ``DataError`` with the numbers of missing and unexpected weights when the features
+    do not fit: a start that takes a part would be silent.
     """
-    own = model.state_dict()
-    unexpected = [name for name in state if name not in own and not name.startswith(HEAD)]
-    if not any(name.startswith(OWN) for name in state):
+    expected = model.state_dict()
+    unexpected = [name for name in state if name not in expected and not name.startswith(HEAD)]
+    if not any(name.startswith(OURS) for name in state):
         state, _, _, unexpected = translate(state, model)
-    missing = [name for name in _unlike(own, state) if not name.startswith(HEAD)]
-    if told := _differences(missing, unexpected, len(own)):
-        raise DataError(f"--init_from {path} belongs to another architecture than {described(model)}: {told}")
-    left = _unlike(own, state)
-    model.load_state_dict(
-        {name: value for name, value in state.items() if name in own and name not in left}, strict=False
-    )
-    log.info(
-        "--init_from %s: %d of %d weights taken over%s",
-        path,
-        len(own) - len(left),
-        len(own),
-        f", new: {examples(left)}" if left else "",
-    )
+    left = _unlike(expected, state)
+    missing = [name for name in left if not name.startswith(HEAD)]
+    if reason := _differences(missing, unexpected, len(expected)):
+        raise DataError(f"--init_from {path} belongs to another architecture than {described(model)}: {reason}")
+    taken = {name: value for name, value in state.items() if name in expected and name not in left}
+    model.load_state_dict(taken, strict=False)
+    new = f", new: {examples(left)}" if left else ""
+    log.info("--init_from %s: %d of %d weights taken over%s", path, len(expected) - len(left), len(expected), new)
 
 
-def _unlike(own: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
-    """The names that ``state`` lacks or has with another shape."""
-    return [name for name, value in own.items() if name not in state or state[name].shape != value.shape]
+def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
+    """The ``expected`` names that ``state`` lacks or has with another shape."""
+    return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
 
 
 def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
     """What keeps weights from fitting, counted; empty where nothing does."""
-    told = []
+    parts = []
     if missing:
-        told.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
+        parts.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
     if unexpected:
-        told.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
-    return " and ".join(told)
+        parts.append(f"{len(unexpected)} are unexpected ({examples(unexpected)})")
+    return " and ".join(parts)
 
 
 def described(model: Classifier) -> str:

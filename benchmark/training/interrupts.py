@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends at its next step, with ``last.ckpt`` written as if it had never to be read."""
+"""Ctrl-C and SIGTERM: a run ends at its next step, and its ``last.ckpt`` holds all that going on needs."""
 
 import logging
 import signal
@@ -16,7 +16,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a program that Ctrl-C ended."""
 EVERY = 8
-"""Steps between two questions of several processes whether one of them was told to stop: asking costs a message."""
+"""Several processes ask each other every so many steps whether one of them was told to stop: asking costs a message."""
 
 
 class Stopped(BaseException):
@@ -40,12 +40,12 @@ class Interrupts(lightning.Callback):
     def __init__(self, folder: Path) -> None:
         """``last.ckpt`` is written to ``folder``."""
         self.folder = folder
-        self.received, self._tells = 0, True
+        self.received, self._reports = 0, True
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Take the signals over, Lightning's handling of SIGTERM among them."""
-        self._tells = trainer.is_global_zero
+        self._reports = trainer.is_global_zero
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
 
@@ -62,32 +62,29 @@ class Interrupts(lightning.Callback):
     def on_train_batch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Save and stop where a signal came: all that belongs to the step before is done here, and no gradient is kept for later."""
-        if batch_idx % trainer.accumulate_grad_batches == 0 and self._told(trainer, batch_idx):
+        """Save and stop where a signal came: the step before is wholly done, and no gradient is kept for later."""
+        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
             checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
             self._stop(
                 trainer, f"epoch {trainer.current_epoch + 1}, after step {batch_idx} of {trainer.num_training_batches}"
             )
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Stop where a signal came in the last step or in the validation.
-
-        ``last.ckpt`` is there (this callback is the last one).
-        """
-        if self._told(trainer, 0):
+        """Stop where a signal came in the last step or in the validation; ``last.ckpt`` has been written before."""
+        if self._stop_requested(trainer, 0):
             self._stop(trainer, f"epoch {trainer.current_epoch + 1}, at its end")
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self.received:
             raise KeyboardInterrupt
         self.received = signum
-        if self._tells:
+        if self._reports:
             log.info(
                 "told to stop: last.ckpt comes after this step, or after the "
                 "validation under way; once more ends the run at once"
             )
 
-    def _told(self, trainer: lightning.Trainer, step: int) -> bool:
+    def _stop_requested(self, trainer: lightning.Trainer, step: int) -> bool:
         if trainer.world_size == 1:
             return bool(self.received)
         return step % EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)

@@ -18,9 +18,10 @@ log = logging.getLogger(__name__)
 
 
 def configure_torch(threads: int | None, processes: int = 1) -> None:
-    """Set torch's ``threads`` (by default the CPUs that may be used, shared by ``processes``) and silence what a user cannot act on.
+    """Set torch's ``threads``, and silence what a user can't act on.
 
-    Of several processes of a run only the first one tells what it does.
+    By default the ``processes`` of a run share the CPUs that may be used. Of several only the first one logs what it
+    does.
     """
     torch.set_num_threads(limits.check_count(threads, "--threads") if threads else max(limits.cpus() // processes, 1))
     lightning = sys.modules.get("lightning.pytorch.utilities")  # where somebody trains; it costs seconds
@@ -43,21 +44,21 @@ def precision_here(config: TrainConfig) -> str:
     return precision(config, has_fast_bfloat16(devices.device(config, devices.gpus())))
 
 
-def has_fast_bfloat16(where: str) -> bool:
+def has_fast_bfloat16(device: str) -> bool:
     """Whether ``cuda`` or ``cpu`` computes in bfloat16 by itself, not by emulation."""
-    if where == "cuda":
+    if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     able = torch.cpu.get_capabilities()
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def told(config: TrainConfig) -> str:
+def summary(config: TrainConfig) -> str:
     """What a run of ``config`` computes on and why, in one line: device, precision, threads, decoding processes."""
-    place, count = devices.first(config, devices.gpus()), devices.world(config)
-    fast = "fast bfloat16" if has_fast_bfloat16(place.type) else "no fast bfloat16"
+    device, count = devices.first(config, devices.gpus()), devices.world(config)
+    fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
     free = "the CPUs that may be used"
     parts = {
-        "device": f"{devices.named(place)} ({devices.why(config, devices.gpus())})",
+        "device": f"{devices.name(device)} ({devices.reason(config, devices.gpus())})",
         "precision": f"{precision_here(config)} ({fast if config.precision == 'auto' else '--precision'})",
         "threads": f"{torch.get_num_threads()} ({'--threads' if config.threads else free})",
         "decoding processes": f"{devices.workers(config)} ({free if config.num_workers is None else '--num_workers'})",

@@ -17,7 +17,7 @@ says."""
 
 @contextlib.contextmanager
 def enough(advice: str) -> Iterator[None]:
-    """Turns memory that cannot be had inside the block, the GPU's or the machine's, into one sentence that ends with ``advice``."""
+    """Turns a lack of the GPU's or the machine's memory in the block into one sentence that ends with ``advice``."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
@@ -30,24 +30,19 @@ def is_short(error: BaseException) -> bool:
     """Whether ``error`` says that memory could not be had."""
     from lightning.pytorch.utilities.memory import is_oom_error  # after a failure alone: it costs seconds
 
-    told = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
-    return told or ("could not create a primitive" in str(error) and available() < LITTLE)
+    stated = isinstance(error, MemoryError | torch.OutOfMemoryError) or is_oom_error(error)
+    return stated or ("could not create a primitive" in str(error) and available() < LITTLE)
 
 
 def available() -> int:
-    """Bytes that this process may still take: of the machine, of its container or job (cgroup v2), below its own limit (``ulimit -v``)."""
-    free = next(
-        line
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-        if line.startswith("MemAvailable")
-    )
-    left = [int(free.split()[1]) * 1024]
+    """Bytes that this process may still take: of the machine, its container or job (cgroup v2), and ``ulimit -v``."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    left = [next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))]
     for group in limits.groups():
         if most := limits.stated(group / "memory.max"):
             left.append(int(most) - int(limits.stated(group / "memory.current") or 0))
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
-        left.append(
-            soft - int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
-        )
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        left.append(soft - pages * resource.getpagesize())
     return max(min(left), 0)

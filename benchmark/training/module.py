@@ -1,7 +1,4 @@
-"""The classifier as Lightning trains it.
-
-All chance of a step comes from (seed, epoch, step): a resumed run repeats it.
-"""
+"""The classifier as Lightning trains it; chance comes from (seed, epoch, step) alone: a resumed run repeats it."""
 
 import math
 from typing import Any
@@ -35,7 +32,7 @@ class Module(lightning.LightningModule):
         """``steps`` is the number of the optimizer's steps per epoch."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, findings, steps
-        self.average = average.of(model, config.ema)
+        self.average = average.build(model, config.ema)
         self.history: list[dict[str, float]] = []
         self.seen = 0
         """Images of this epoch so far, on this device."""
@@ -80,7 +77,7 @@ class Module(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
-        logits, labels = (torch.cat(parts) for parts in zip(*processes.together(self._outputs), strict=True))
+        logits, labels = (torch.cat(parts) for parts in zip(*processes.gather(self._outputs), strict=True))
         self._outputs = []
         train = float(processes.mean(torch.stack(self._losses).mean()))
         self._losses = []
@@ -93,15 +90,10 @@ class Module(lightning.LightningModule):
             raise LocusError(
                 f"the outputs are no numbers after epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip"
             )
-        found = scores(logits, labels, self.findings, self.loss.exclusive)
+        metrics = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        row = {
-            "train_loss": train,
-            "val_loss": loss,
-            "val_auroc": found["mean_auroc"],
-            "val_ap": found["mean_ap"],
-            "lr": rate,
-        }
+        row = {"train_loss": train, "val_loss": loss}
+        row |= {"val_auroc": metrics["mean_auroc"], "val_ap": metrics["mean_ap"], "lr": rate}
         row = self.trainer.strategy.broadcast(row)  # all processes agree on what is best
         self.history.append({"epoch": self.current_epoch + 1, **row})
         self.log_dict(row, rank_zero_only=True)
@@ -120,9 +112,8 @@ class Module(lightning.LightningModule):
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.course.state_dict() if self.course is not None else None
-        checkpoint["losses"] = (
-            processes.mean(torch.stack(self._losses)).cpu() if self._losses else None
-        )  # of an epoch that is under way
+        # of an epoch that is under way
+        checkpoint["losses"] = processes.mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take history, course and the losses of an epoch that was under way back."""
@@ -142,15 +133,12 @@ class Module(lightning.LightningModule):
 
 
 def _seed(number: int, device: torch.device) -> None:
-    """As ``torch.manual_seed``, for this device alone.
-
-    That one writes a traceback per call for each kind of device not in use.
-    """
+    """As ``torch.manual_seed``, which writes a traceback for each kind of device not in use, for this device alone."""
     torch.default_generator.manual_seed(number)
     if device.type != "cpu":
         torch.get_device_module(device).manual_seed(number)
 
 
 def layout(config: TrainConfig) -> torch.memory_format:
-    """How images and weights lie in memory: by channels, where convolutions are fastest, unless the flags say otherwise."""
+    """How images and weights lie in memory: channels last, the fastest for convolutions, unless flags forbid it."""
     return torch.channels_last if config.channels_last else torch.contiguous_format

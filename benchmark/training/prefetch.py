@@ -13,7 +13,7 @@ DEPTH = 2
 """Batches that wait at most."""
 
 
-class Ahead(DataLoader[T]):
+class PrefetchLoader(DataLoader[T]):
     """A data loader whose next batches a thread reads while the network computes; the thread keeps their order.
 
     Where this process uses a GPU they wait in pinned memory, from which the GPU copies without the host's help.
@@ -22,10 +22,10 @@ class Ahead(DataLoader[T]):
     def __iter__(self) -> Any:
         """The batches; what goes wrong in the thread is raised here."""
         self.pin_memory = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-        return _ahead(super().__iter__(), ThreadPoolExecutor(1, "batches", *_on_this_gpu(self.pin_memory)))
+        return _prefetched(super().__iter__(), ThreadPoolExecutor(1, "batches", *_on_this_gpu(self.pin_memory)))
 
 
-def _ahead(batches: Iterator[T], thread: ThreadPoolExecutor) -> Iterator[T]:
+def _prefetched(batches: Iterator[T], thread: ThreadPoolExecutor) -> Iterator[T]:
     with thread:
         waiting = deque(thread.submit(next, batches, None) for _ in range(DEPTH))
         while (batch := waiting.popleft().result()) is not None:

@@ -1,7 +1,4 @@
-"""From the flags to the parts of a run: data, network, loss.
-
-Every error that can be known before training comes here.
-"""
+"""From the flags to the parts of a run: data, network, loss. Errors known before training are raised here."""
 
 import logging
 from pathlib import Path
@@ -11,47 +8,47 @@ import torch
 import backbones
 from backbones import Classifier, xray_weights
 from benchmark.training import batch_size, checkpoints, data, devices, fitting, loggers, machine
-from benchmark.training.data import Batches, Side
+from benchmark.training.data import Batches, SplitImages
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import Module, layout
 from config import TrainConfig
 from core.errors import BadValueError
 from core.registry import Registry
-from datasets import splits
 from datasets.io import transforms
+from datasets.splits import doubt
 
 log = logging.getLogger(__name__)
 
 
-def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, Side]]:
-    """The module to train and its three sides. Raises ``core.errors`` types; no file of the run is made here.
+def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, SplitImages]]:
+    """The module to train, and its images by split. Raises ``core.errors`` types; no file of the run is made here.
 
     What can be wrong is asked cheapest first: images are decoded last.
     """
     devices.check(config, devices.gpus())
     loggers.check(config)
     machine.configure_torch(config.threads, devices.processes(config))
-    log.info("%s", machine.told(config))
+    log.info("%s", machine.summary(config))
     transforms.training(config.augment)
-    loaded = {split: data.load(config, split) for split in ("train", "val", "test")}
+    loaded = {name: data.load(config, name) for name in ("train", "val", "test")}
     findings = loaded["train"].findings
     loss, model = _loss(config, len(findings)), _model(config, len(findings), folder)
-    sides = {split: data.decode(config, part) for split, part in loaded.items()}
-    if config.keep == "best" and (doubt := splits.doubt(len(sides["val"]))):
-        log.warning("%s", doubt)
-    loss.prepare(sides["train"].labels)
-    config = batch_size.resolve_batch_size(
-        config, machine.precision_here(config), folder, model, loss, sides["train"].labels
-    )
-    if machine.precision_here(config) == "64":
+    splits = {name: data.decode(config, split) for name, split in loaded.items()}
+    if config.keep == "best" and (warning := doubt(len(splits["val"]))):
+        log.warning("%s", warning)
+    labels = splits["train"].labels
+    loss.prepare(labels)
+    precision = machine.precision_here(config)
+    config = batch_size.resolve_batch_size(config, precision, folder, model, loss, labels)
+    if precision == "64":
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
-    batches = Batches(len(sides["train"]), config.batch, world=devices.world(config), accumulate=config.accumulate)
+    batches = Batches(len(labels), config.batch, world=devices.world(config), accumulate=config.accumulate)
     steps = len(batches) // config.accumulate
-    return Module(model, config, loss, findings, steps), sides
+    return Module(model, config, loss, findings, steps), splits
 
 
 def _loss(config: TrainConfig, findings: int) -> Loss:
-    """The loss that the flags mean: softmax takes ce, ``--weighted_loss True`` is weighted_bce and goes with no other."""
+    """The loss that the flags mean: of a softmax it is ce, and ``--weighted_loss True`` is weighted_bce alone."""
     if config.weighted_loss and config.loss not in ("bce", "weighted_bce"):
         raise BadValueError(f"--weighted_loss True is --loss weighted_bce, not {config.loss}: leave one of the two out")
     exclusive = config.exclusive(findings)
@@ -66,10 +63,7 @@ def _loss(config: TrainConfig, findings: int) -> Loss:
 
 
 def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
-    """The network with its first weights.
-
-    Those of ``last.ckpt``, if there is one, must fit it and come with the trainer.
-    """
+    """The network with its first weights: of ``last.ckpt`` where there is one, else those that the flags name."""
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
@@ -88,10 +82,7 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
 
 
 def pooling(config: TrainConfig) -> str:
-    """The pooling's word with ``--lse_gamma`` in it, where that pooling is LSE.
-
-    Raises ``BadValueError`` when the word has its own.
-    """
+    """LSE's word with ``--lse_gamma`` in it, any other as it is. Raises ``BadValueError`` when the word has its own."""
     name, _, options = config.global_pool.partition(":")
     if config.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
         return config.global_pool

@@ -7,12 +7,11 @@ from torch import Tensor, distributed
 T = TypeVar("T")
 
 
-def together(parts: list[T]) -> list[T]:
+def gather(parts: list[T]) -> list[T]:
     """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
 
-    Alone, as they are.
-
-    Batches that ``benchmark.training.data.Batches`` dealt out come back in the order of the data.
+    A single process gets its own. Batches that ``benchmark.training.data.Batches`` dealt out come back in the order of
+    the data.
     """
     if not _several():
         return parts

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Pace(lightning.Callback):
-    """Measures a run and says after each epoch what it came to, how many images per second, and how long the run will last.
+    """Says after each epoch what it came to, how many images per second, and how long the run will last.
 
     Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
     did.
@@ -38,18 +38,22 @@ class Pace(lightning.Callback):
         self._validation = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Tell the epoch."""
+        """Log a line on the epoch."""
         if not trainer.is_global_zero:
             return
         row, epochs = self.module.history[-1], self.module.config.epochs
         rate = self.module.seen * trainer.world_size / max(self._validation - self._epoch, 1e-9)
         left = (epochs - row["epoch"]) * (time.perf_counter() - self._epoch)
-        told = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
-        log.info(told, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left))
+        message = (
+            "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        )
+        log.info(
+            message, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left)
+        )
 
 
 class Bar(TQDMProgressBar):
-    """Lightning's bar, which tells the time left of the epoch, with images per second (of all processes) and the run's time left."""
+    """Lightning's bar with the images per second of all processes and the time left of the run."""
 
     def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
         """Start the clock, also where a run goes on in the middle of an epoch."""

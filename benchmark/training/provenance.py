@@ -23,7 +23,7 @@ FILE = "provenance.json"
 
 def of_training(config: TrainConfig) -> Provenance:
     """The machine of a training that begins now."""
-    return _used(machine.precision_here(config), devices.named(devices.first(config, devices.gpus())))
+    return _used(machine.precision_here(config), devices.name(devices.first(config, devices.gpus())))
 
 
 def of_scoring() -> Provenance:
@@ -34,27 +34,16 @@ def of_scoring() -> Provenance:
 def _used(precision: str, device: str) -> Provenance:
     versions = {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
     threads = torch.get_num_threads()
-    return Provenance(precision=precision, threads=threads, device=device, processor=_processor(), versions=versions)
-
-
-def _processor() -> str:
-    """The processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, "") or platform.processor() or platform.machine()
+    processor = devices.cpu_model() or platform.processor() or platform.machine()
+    return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 
 def write(config: TrainConfig, folder: Path) -> None:
-    """Write ``config.yaml``, which ``--config`` takes, with what ``auto`` stands for as comments, and ``provenance.json``."""
+    """Write ``config.yaml`` (which ``--config`` takes) and ``provenance.json``; comments say what ``auto`` was."""
     used = of_training(config)
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
-    facts = (
-        f"precision {used.precision}",
-        f"threads {used.threads}",
-        f"device {used.device}, {used.processor}",
-        software,
-    )
+    device = f"device {used.device}, {used.processor}"
+    facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)
     comments = "".join(f"# used: {fact}\n" for fact in facts)
     write_json(folder / FILE, used.model_dump())
     write_text(folder / "config.yaml", comments + yaml.safe_dump(checkpoints.plain(config), sort_keys=False))

@@ -1,4 +1,4 @@
-"""``--evaluate``: a finished run, or one made of another project's weights, says what it is worth, from best.ckpt and its data."""
+"""``--evaluate``: a finished run, or one of converted weights, is evaluated again from best.ckpt and its data."""
 
 import dataclasses
 import json
@@ -6,6 +6,7 @@ from collections.abc import Set
 from pathlib import Path
 
 from benchmark.training import checkpoints, data, machine, memory, runs
+from benchmark.training.data import SplitImages
 from benchmark.training.evaluate import HELD_OUT, evaluate
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError, examples
@@ -16,47 +17,46 @@ FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 """What metrics.json says of the training, which stays as it is."""
 
 
-def again(config: TrainConfig, typed: Set[str]) -> Path:
-    """Evaluate the run of ``config.evaluate`` (its folder or best.ckpt) with its own flags, under those ``typed`` or in a file.
+def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
+    """Evaluate the run of ``config.evaluate``, its folder or best.ckpt, and return the folder.
 
-    The same machine writes the same bytes again. Raises ``DataError`` where no finished run is there or its data set
-    lacks one of its findings, ``BadValueError`` for flags that would be another training's.
+    Its own flags hold, under those ``typed`` or in a file. The same machine writes the same bytes again. Raises
+    ``DataError`` where no finished run is there or its data set lacks one of its findings, ``BadValueError`` for flags
+    that would be another training's.
     """
     given = Path(str(config.evaluate))
     folder = given if given.is_dir() else given.parent
-    trained = (folder / "last.ckpt").exists() or not (
-        folder / "best.ckpt"
-    ).exists()  # benchmark.convert writes best.ckpt alone
+    best = folder / "best.ckpt"
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
         raise DataError(
             f"--evaluate {given}: no finished run is there (no metrics.json); "
             "give the folder of one, or --resume it first"
         )
-    best = folder / "best.ckpt"
     content = checkpoints.read(best)
-    own, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
-    if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(own, name)):
+    stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
+    if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(stamped, name)):
         raise BadValueError(
             f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}"
         )
-    own = dataclasses.replace(own, **{name: getattr(config, name) for name in typed - {"evaluate"}})
+    flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
-    machine.configure_torch(own.threads)
-    sides = {split: _labelled(data.decode(own, data.load(own, split)), findings, own) for split in HELD_OUT}
+    machine.configure_torch(flags.threads)
+    splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags) for name in HELD_OUT}
     with memory.enough("lower --batch_size"):
-        evaluate(folder, own, sides, {name: stated[name] for name in FACTS if name in stated})
+        evaluate(folder, flags, splits, {name: stated[name] for name in FACTS if name in stated})
     return folder
 
 
-def _labelled(side: data.Side, findings: tuple[str, ...], config: TrainConfig) -> data.Side:
-    """``side`` with its labels in the order of the network's ``findings``.
+def _labelled(split: SplitImages, findings: tuple[str, ...], config: TrainConfig) -> SplitImages:
+    """``split`` with its labels in the order of the network's ``findings``.
 
     Raises ``DataError`` for one that the data lack.
     """
-    if unknown := [name for name in findings if name not in side.findings]:
-        there = examples(side.findings, len(side.findings))
+    if unknown := [name for name in findings if name not in split.findings]:
+        existing = examples(split.findings, len(split.findings))
         raise DataError(
-            f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {there}"
+            f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {existing}"
         )
-    order = [side.findings.index(name) for name in findings]
-    return dataclasses.replace(side, findings=findings, labels=side.labels[:, order])
+    order = [split.findings.index(name) for name in findings]
+    return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])

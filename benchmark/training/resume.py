@@ -30,17 +30,17 @@ def folder_for(config: TrainConfig) -> Path:
         return _newest_unfinished(config)
     last = _given(Path(config.resume))
     content = checkpoints.read(last)
-    own = checkpoints.configuration(content, last)
-    _require_same(config, own, last)
-    _require_length(config, own, last, len(content["history"]))
+    begun = checkpoints.configuration(content, last)
+    _require_same(config, begun, last)
+    _require_length(config, begun, last, len(content["history"]))
     return last.parent
 
 
 def resumed(config: TrainConfig, typed: Set[str]) -> TrainConfig:
     """See ``benchmark.training.resumed``; ``config.resume`` is a path here."""
     last = _given(Path(str(config.resume)))
-    own = checkpoints.configuration(checkpoints.read(last), last)
-    return dataclasses.replace(own, **{name: getattr(config, name) for name in {*typed, "resume"}})
+    begun = checkpoints.configuration(checkpoints.read(last), last)
+    return dataclasses.replace(begun, **{name: getattr(config, name) for name in {*typed, "resume"}})
 
 
 def goes_on(config: TrainConfig, folder: Path) -> bool:
@@ -61,34 +61,34 @@ def _given(path: Path) -> Path:
 
 
 def _newest_unfinished(config: TrainConfig) -> Path:
-    found = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in found:
-        own = checkpoints.configuration(checkpoints.read(path), path)
-        if not done(path.parent) and _identity(own) == _identity(_with_batch_of(own, config)):
+    paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in paths:
+        begun = checkpoints.configuration(checkpoints.read(path), path)
+        if not done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
             return path.parent
     raise DataError(
         f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one"
     )
 
 
-def _require_same(config: TrainConfig, own: TrainConfig, last: Path) -> None:
-    """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than the run's ``own``."""
-    asked = _identity(_with_batch_of(own, config))
-    other = {name: value for name, value in _identity(own).items() if name not in LENGTH and value != asked[name]}
-    if not Path(str(own.data_root_dir)).exists():
+def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
+    """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than ``begun``, the run's."""
+    asked = _identity(_with_batch_of(begun, config))
+    other = {name: value for name, value in _identity(begun).items() if name not in LENGTH and value != asked[name]}
+    if not Path(str(begun.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have moved
     if other:
-        told = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
+        others = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
         raise BadValueError(
-            f"--resume {last}: that run has {told}; leave such flags out, or leave --resume out to start another run"
+            f"--resume {last}: that run has {others}; leave such flags out, or leave --resume out to start another run"
         )
 
 
-def _require_length(config: TrainConfig, own: TrainConfig, last: Path, trained: int) -> None:
+def _require_length(config: TrainConfig, begun: TrainConfig, last: Path, trained: int) -> None:
     """Raise ``BadValueError`` where the run cannot last as long as ``config`` says."""
-    if config.epochs != own.epochs and own.scheduler in FIXED:
+    if config.epochs != begun.epochs and begun.scheduler in FIXED:
         raise BadValueError(
-            f"--resume {last}: --scheduler {own.scheduler} is laid out over --epochs {own.epochs}; keep that number"
+            f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}; keep that number"
         )
     if config.epochs < trained:
         raise BadValueError(
@@ -96,9 +96,9 @@ def _require_length(config: TrainConfig, own: TrainConfig, last: Path, trained: 
         )
 
 
-def _with_batch_of(own: TrainConfig, config: TrainConfig) -> TrainConfig:
-    """``config`` with the number that the run ``own`` found where it says ``--batch_size auto``."""
-    return dataclasses.replace(config, batch_size=own.batch_size) if config.batch_size == "auto" else config
+def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
+    """``config`` with the number that the run ``begun`` has where it says ``--batch_size auto``."""
+    return dataclasses.replace(config, batch_size=begun.batch_size) if config.batch_size == "auto" else config
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from benchmark.training import (
     runs,
     samplers,
 )
-from benchmark.training.data import Batches, Side, loader
+from benchmark.training.data import Batches, SplitImages, loader
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
 from benchmark.training.prepare import prepare
@@ -45,28 +45,26 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
         return folder
     began = time.process_time()
     with machine.log_file(config, folder), memory.enough(ADVICE):
-        module, sides = prepare(config, folder)
-        _train(module, sides, folder)
+        module, splits = prepare(config, folder)
+        _train(module, splits, folder)
         if module.global_rank > 0:
             sys.exit(0)  # a process beside the first has done its share
-        _evaluate(module, sides, folder, began)
+        _evaluate(module, splits, folder, began)
     return folder
 
 
 def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> list[dict[str, float]]:
-    """Train in ``folder``, from its ``last.ckpt`` where there is one, and evaluate nothing.
+    """Train in ``folder``, from its ``last.ckpt`` where there is one, and return the history, a row per epoch.
 
-    The history, a row per epoch.
-
-    ``watching`` are callbacks beside the run's own, which may end it by an error.
+    Nothing is evaluated. ``watching`` are callbacks beside the run's own, which may end it by an error.
     """
     with memory.enough(ADVICE):
-        module, sides = prepare(config, folder)
-        _train(module, sides, folder, *watching)
+        module, splits = prepare(config, folder)
+        _train(module, splits, folder, *watching)
     return module.history
 
 
-def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: lightning.Callback) -> None:
+def _train(module: Module, splits: dict[str, SplitImages], folder: Path, *watching: lightning.Callback) -> None:
     """Train to the end, from ``last.ckpt`` where there is one.
 
     A run that fails before its first checkpoint leaves nothing.
@@ -84,7 +82,7 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
         provenance.write(config, folder)
         with memory.enough(ADVICE):
-            epochs(module, sides, folder, last if last.exists() else None, *watching)
+            epochs(module, splits, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):
         if fresh and not last.exists():
             shutil.rmtree(folder, ignore_errors=True)
@@ -92,17 +90,19 @@ def _train(module: Module, sides: dict[str, Side], folder: Path, *watching: ligh
 
 
 def epochs(
-    module: Module, sides: dict[str, Side], folder: Path, last: Path | None, *watching: lightning.Callback
+    module: Module, splits: dict[str, SplitImages], folder: Path, last: Path | None, *watching: lightning.Callback
 ) -> None:
     """All epochs of a run, from the checkpoint ``last`` where there is one.
 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    trainer = trainer_of(config, folder, callbacks.Keeper(module, folder), Pace(module), Interrupts(folder), *watching)
-    shares = samplers.shares(config, sides["train"].labels)
+    trainer = trainer_of(
+        config, folder, callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder), *watching
+    )
+    shares = samplers.shares(config, splits["train"].labels)
     train = Batches(
-        len(sides["train"]),
+        len(splits["train"]),
         config.batch,
         config.seed,
         trainer.global_rank,
@@ -110,11 +110,13 @@ def epochs(
         start=_behind(last),
         accumulate=config.accumulate,
         shares=shares,
-        counted=module.loss.counted(sides["train"].labels).numpy(),
+        counted=module.loss.counted(splits["train"].labels).numpy(),
     )
-    val = Batches(len(sides["val"]), config.batch, rank=trainer.global_rank, world=trainer.world_size)
+    val = Batches(len(splits["val"]), config.batch, rank=trainer.global_rank, world=trainer.world_size)
     try:
-        trainer.fit(module, loader(sides["train"], train), loader(sides["val"], val), ckpt_path=last, weights_only=True)
+        trainer.fit(
+            module, loader(splits["train"], train), loader(splits["val"], val), ckpt_path=last, weights_only=True
+        )
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
     except Stopped as stop:
@@ -132,14 +134,14 @@ def _behind(last: Path | None) -> tuple[int, int]:
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
-def _evaluate(module: Module, sides: dict[str, Side], folder: Path, began: float) -> None:
+def _evaluate(module: Module, splits: dict[str, SplitImages], folder: Path, began: float) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
     facts: dict[str, Any] = {
         "best_epoch": kept,
         "epochs": len(module.history),
-        "train": {"n": len(sides["train"]), "data": sides["train"].describe},
+        "train": {"n": len(splits["train"]), "data": splits["train"].describe},
         "process_seconds": round(time.process_time() - began, 1),
     }
     if module.config.plots:
         curves.draw(module.history, kept, folder / "curves.png")
-    evaluate.evaluate(folder, module.config, sides, facts)
+    evaluate.evaluate(folder, module.config, splits, facts)

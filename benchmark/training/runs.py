@@ -32,7 +32,7 @@ def write_config(config: TrainConfig, folder: Path) -> None:
 
 
 def _free(config: TrainConfig) -> Path:
-    """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, with a number behind it where that is taken."""
+    """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, numbered where that name is taken."""
     words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
     plain = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
     name = "-".join([*plain, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])

@@ -24,11 +24,11 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
     Raises ``BadValueError`` for flags that do not go together on this machine.
     """
     if config.num_nodes > 1:
-        told = (
+        message = (
             "waiting for %d machines: start this command on each, with "
             "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
         )
-        log.info(told, config.num_nodes, config.num_nodes - 1)
+        log.info(message, config.num_nodes, config.num_nodes - 1)
     try:
         return _trainer(config, folder, callbacks)
     except (MisconfigurationException, ImportError, ValueError) as error:

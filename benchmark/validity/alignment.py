@@ -23,11 +23,10 @@ class Alignment(Check):
         """Both placements of one method's maps."""
         aligned = self.cases(word)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
-        found = compare(variants, self.findings, seed).result(self.findings)
+        result = compare(variants, self.findings, seed).result(self.findings)
         n = sum(len(case.boxes) > 0 for case in aligned)
-        return replace(
-            found, scores=[*found.scores, Score(finding="mean", metric="shift", value=self._shift(word), n=n)]
-        )
+        shift = Score(finding="mean", metric="shift", value=self._shift(word), n=n)
+        return replace(result, scores=[*result.scores, shift])
 
     def _shift(self, word: str) -> float:
         index = self.maps(word, self.runs).index

@@ -14,32 +14,32 @@ from core.types import FloatArray
 def compared(
     logits: Mapping[str, FloatArray], labels: FloatArray, patients: Sequence[str], findings: Sequence[str], seed: int
 ) -> list[Estimate]:
-    """(N,K) logits per drawing, (N,K) labels -> ``auroc@DRAWING`` each, then ``change@auroc@DRAWING`` = drawing − first drawing.
+    """(N,K) logits per drawing and (N,K) labels -> the AUROC of each drawing, then its change from the first.
 
-    The share of (positive, negative) pairs of images in which the positive has the larger logit, ties by half; nan
-    where a finding has one class only. All drawings are resampled by the same 10,000 draws of patients.
+    Metrics are ``auroc@DRAWING`` and ``change@auroc@DRAWING`` = drawing − first drawing. AUROC is the share of
+    (positive, negative) pairs of images in which the positive has the larger logit, ties by half; nan where a finding
+    has one class only. All drawings are resampled by the same 10,000 draws of patients.
     """
     _, person = np.unique(np.asarray(patients, dtype=str), return_inverse=True)
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
-    found = {}
+    estimates = {}
     for name, values in logits.items():
         each = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
-        found[name] = Estimate(
-            f"auroc@{name}", "none", np.array([one.value for one in each]), counts, Resampled.joined(each)
-        )
-    first, *others = found
-    return [*found.values(), *(difference(found[name], found[first], f"change@auroc@{name}") for name in others)]
+        value = np.array([one.value for one in each])
+        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.joined(each))
+    first, *others = estimates.values()
+    return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
 
 
 def _resampled(values: FloatArray, labels: FloatArray, person: NDArray[np.int64], seed: int) -> Resampled:
     people = int(person.max()) + 1
     positive, negative = np.flatnonzero(labels == 1), np.flatnonzero(labels == 0)
     wins = (values[positive][:, None] > values[negative]) + 0.5 * (values[positive][:, None] == values[negative])
-    places = person[positive], person[negative]
-    samples = _weighted(wins, weights(people, seed), *places)
-    without = _weighted(wins, 1 - np.eye(people, dtype=np.float32), *places)
-    present = np.bincount(np.concatenate(places), minlength=people) > 0
-    value = _weighted(wins, np.ones((1, people), dtype=np.float32), *places)[0]
+    patients = person[positive], person[negative]
+    samples = _weighted(wins, weights(people, seed), *patients)
+    without = _weighted(wins, 1 - np.eye(people, dtype=np.float32), *patients)
+    present = np.bincount(np.concatenate(patients), minlength=people) > 0
+    value = _weighted(wins, np.ones((1, people), dtype=np.float32), *patients)[0]
     return Resampled(np.asarray(value, dtype=np.float64), samples.astype(np.float32), without, present)
 
 
@@ -50,6 +50,6 @@ def _weighted(
     out = np.full(len(times), np.nan)
     table = wins.astype(np.float32)
     for rows in blocks(len(times), max(1, len(below))):
-        up, down = (times[rows][:, place].astype(np.float32) for place in (above, below))
+        up, down = (times[rows][:, patient].astype(np.float32) for patient in (above, below))
         out[rows] = ratio((up @ table * down).sum(1), up.sum(1) * down.sum(1))
     return out

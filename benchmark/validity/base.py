@@ -17,11 +17,11 @@ from core.errors import LocusError
 from core.types import Sample
 
 TRAINED = "trained"
-"""What the networks as they are are called: in the names of metrics, and the folder of their maps."""
+"""What unchanged networks are called in the names of metrics, and the folder of their maps."""
 
 
 @dataclass(frozen=True)
-class Some(Trained):
+class TrainedSubset(Trained):
     """A training that is explained on some of its images only."""
 
     kept: frozenset[str] = frozenset()
@@ -54,18 +54,10 @@ class Check(ABC):
         flags: EngineFlags | None,
         images: int | None,
     ) -> None:
-        """``words``: the methods that may be asked for.
-
-        ``images``: how many of the boxed images are looked at (None: all).
-        """
-        self.trained, self.words, self.folder, self.flags, self.images = (
-            list(trained),
-            list(words),
-            folder,
-            flags,
-            images,
-        )
-        self._found: dict[str, MethodMaps] = {}
+        """``words``: the methods that may be asked for; ``images``: how many boxed images are looked at (None: all)."""
+        self.trained, self.words = list(trained), list(words)
+        self.folder, self.flags, self.images = folder, flags, images
+        self._maps: dict[str, MethodMaps] = {}
 
     @abstractmethod
     def evaluate(self, word: str, seed: int) -> Result:
@@ -77,26 +69,26 @@ class Check(ABC):
         return self.trained[0].data.findings
 
     @cached_property
-    def runs(self) -> list[Some]:
+    def runs(self) -> list[TrainedSubset]:
         """The trainings, restricted to the images that are looked at."""
-        return some(self.trained, select_samples(self.trained, self.images))
+        return restrict(self.trained, select_samples(self.trained, self.images))
 
     def cases(self, word: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
-        """Images x findings with the aligned maps of a method, of other networks where ``runs`` are given under a ``label``."""
+        """Images x findings with the aligned maps of a method; ``runs``: other networks, whose maps go by ``label``."""
         shown = self.runs if runs is None else runs
         return make_cases(shown, self.maps(word, shown, label), "aligned")
 
     def maps(self, word: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
         """The stored maps of a method; raises the error that says why there are none."""
-        if label not in self._found:
-            self._found[label] = obtain(runs, self.words, self.folder / self.name / label, self.flags)
-        found = self._found[label][word]
-        if isinstance(found, LocusError):
-            raise found
-        return found
+        if label not in self._maps:
+            self._maps[label] = obtain(runs, self.words, self.folder / self.name / label, self.flags)
+        maps = self._maps[label][word]
+        if isinstance(maps, LocusError):
+            raise maps
+        return maps
 
 
-def some(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[Some]:
+def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
     """The trainings, each explained on those of its images that are among ``samples``."""
     kept = frozenset(sample.image_id for sample in samples)
-    return [Some(run.config, run.folder, run.split, run.stated, run.other, kept) for run in trained]
+    return [TrainedSubset(run.config, run.folder, run.split, run.stated, run.other, kept) for run in trained]

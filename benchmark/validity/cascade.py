@@ -5,14 +5,14 @@ from dataclasses import dataclass, fields
 from backbones import Classifier
 from backbones.parts import path
 from benchmark.maps.untrained import Untrained
-from benchmark.validity.base import Some
+from benchmark.validity.base import TrainedSubset
 
 REST = "last stage"
 """The part behind the last earlier level, whose output is pooled."""
 
 
 @dataclass(frozen=True)
-class Randomised(Some):
+class Randomised(TrainedSubset):
     """A training with the first ``depth`` parts, counted from the head, drawn anew.
 
     They are taken from one network as the architecture itself initialises it, batch norm's statistics too, so a deeper
@@ -36,41 +36,39 @@ class Randomised(Some):
         return trained
 
 
-def fresh(run: Some) -> Untrained:
+def fresh(run: TrainedSubset) -> Untrained:
     """The network of a training with random weights that are not those it began with."""
     return Untrained(run.config, run.folder, run.split)
 
 
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
-    """The network's parts from the head down: a name, and the entries of ``state_dict`` that belong to it.
-
-    All, each once.
+    """The network's parts from the head down: a name and its entries of ``state_dict``, each of them in one part.
 
     Cut at the earlier levels (``model.levels``), in the order in which the network's modules are written. A part is
     called like the level that it ends in; ``last stage`` is what follows the last of them, and an attention module
     stands by itself.
     """
-    place = {name: n for n, (name, _) in enumerate(model.named_modules())}
-    ends = {level: max(n for name, n in place.items() if _within(name, path(model, level))) for level in model.levels}
-    found: dict[str, list[str]] = {}
+    index = {name: n for n, (name, _) in enumerate(model.named_modules())}
+    ends = {level: max(n for name, n in index.items() if _within(name, path(model, level))) for level in model.levels}
+    keys: dict[str, list[str]] = {}
     for key in model.state_dict():
         owner = key.rpartition(".")[0]
         top = owner.split(".")[0]
-        name = top if top != "extractor" else next((level for level, end in ends.items() if place[owner] <= end), REST)
-        found.setdefault(name, []).append(key)
+        name = top if top != "extractor" else next((level for level, end in ends.items() if index[owner] <= end), REST)
+        keys.setdefault(name, []).append(key)
     order = ["head", "attention", REST, *reversed(model.levels)]
-    return [(name, tuple(found[name])) for name in order if name in found]
+    return [(name, tuple(keys[name])) for name in order if name in keys]
 
 
 def _within(name: str, whole: str) -> bool:
     return name == whole or name.startswith(f"{whole}.")
 
 
-def steps(run: Some) -> tuple[str, ...]:
+def steps(run: TrainedSubset) -> tuple[str, ...]:
     """The names of a training's network's parts, from the head down."""
     return tuple(name for name, _ in parts(fresh(run).model("cpu")))
 
 
-def randomised(run: Some, depth: int) -> Randomised:
+def randomised(run: TrainedSubset, depth: int) -> Randomised:
     """The same training and images with the first ``depth`` parts drawn anew."""
     return Randomised(**{field.name: getattr(run, field.name) for field in fields(run)}, depth=depth)

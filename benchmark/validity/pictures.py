@@ -21,7 +21,7 @@ Convention = Callable[[NDArray[np.floating[Any]], Grid], Picture]
 
 
 def ours(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """Min-max over the positions, then bilinear on the network's true grid (here at pixel centres, as for the others)."""
+    """Min-max over the positions, then bilinear on the network's true grid, at pixel centres as for the others."""
     return _scaled(resample(min_max(values), grid, grid.size))
 
 
@@ -47,10 +47,7 @@ def captum(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
 
 
 def captum_bilinear(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
-    """As ``captum`` with ``interpolate_mode="bilinear"``.
-
-    Rectified behind the interpolation, which no other peer does.
-    """
+    """As ``captum`` with ``interpolate_mode="bilinear"``: rectified after interpolation, which no other peer does."""
     return _scaled(np.maximum(_cv2(values, grid, cv2.INTER_LINEAR), 0))
 
 

@@ -14,7 +14,7 @@ from core.types import FloatArray
 
 
 class Cascade(Check):
-    """The network's weights are drawn anew from the head down, part by part, and the maps of each step held against the trained ones.
+    """The maps of a network whose weights are drawn anew, part by part from the head down, beside the trained one's.
 
     ``rho@PART`` is the mean over cases of Spearman's rank correlation between the map of the trained network and that
     of the one in which everything from the head down to PART is random, over the h×w positions; ``rho_abs@PART`` that
@@ -52,9 +52,7 @@ def _values(case: Case) -> FloatArray:
 
 
 def spearman(first: FloatArray, second: FloatArray) -> float:
-    """Rank correlation of two maps' values, ties at their mean rank.
-
-    Nan where one is constant, missing or of another shape.
+    """Rank correlation of two maps' values, ties at their mean rank; nan where one is flat, or shapes differ.
 
     >>> spearman(np.array([1.0, 2, 3]), np.array([10.0, 100, 1000]))
     1.0

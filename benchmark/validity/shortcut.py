@@ -12,7 +12,7 @@ from benchmark.protocols.pointing import distance
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import surface
 from benchmark.validity.auroc import compared
-from benchmark.validity.base import Check, Some, some
+from benchmark.validity.base import Check, TrainedSubset, restrict
 from benchmark.validity.tokens import file, logits, shortcut
 from core.errors import DataError
 from core.names import CLASSIFIER
@@ -42,18 +42,19 @@ class Tokens(Check):
         cases = [case for case in self.cases(word, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
-        found = estimate(_columns(rows), whose(cases), [finding], seed)
-        return Result(scores(found, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
+        estimates = estimate(_columns(rows), whose(cases), [finding], seed)
+        return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:
         if self.flags is None and not all(file(run, self.folder).exists() for run in self.trained):
             raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
         parts = [logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
-        labels, patients = np.concatenate([part[1] for part in parts]), [who for part in parts for who in part[2]]
+        labels = np.concatenate([part[1] for part in parts])
+        patients = [patient for part in parts for patient in part[2]]
         return Result(scores(compared(values, labels, patients, self.findings, seed), self.findings), [])
 
-    def _tokened(self, finding: str) -> list[Some]:
+    def _tokened(self, finding: str) -> list[TrainedSubset]:
         """The trainings with the images that have both. Raises ``DataError`` where there is none."""
         both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
         if not both:
@@ -61,19 +62,16 @@ class Tokens(Check):
                 f"no test image of {self.trained[0].config.dataset} has both "
                 f"{finding} and the token: ask for more test images"
             )
-        return some(self.trained, both)
+        return restrict(self.trained, both)
 
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
-    """A flat or failed map points nowhere; without anything above zero it has no energy."""
+    """A flat or failed map points nowhere; one without anything above zero has no energy."""
     on, reason = prepare(case)
     places = {"token": token, "finding": case.boxes}
     peaks = {f"peak@{name}": on is not None and distance(on.peak, boxes) == 0 for name, boxes in places.items()}
-    return {
-        **identity(case, reason),
-        **peaks,
-        **{f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()},
-    }
+    energies = {f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}
+    return {**identity(case, reason), **peaks, **energies}
 
 
 def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.maps.trained import Trained
-from benchmark.training.data import Side, decode, load
-from benchmark.training.evaluate import predict, predictions
+from benchmark.training.data import decode, load
+from benchmark.training.evaluate import predict, predictions_csv
 from config import TrainConfig
 from core.errors import BadValueError, DataError
 from core.files import key, write_text
@@ -44,15 +44,13 @@ def shortcut(config: TrainConfig) -> Shortcut:
 
 def settings(config: TrainConfig) -> dict[str, TrainConfig]:
     """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged."""
-    found = shortcut(config)
-    shares = {NONE: (0.0, 0.0), FLIPPED: (found.absent, found.present)}
+    stated = shortcut(config)
+    shares = {NONE: (0.0, 0.0), FLIPPED: (stated.absent, stated.present)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 
 def logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
-    """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients.
-
-    Kept in ``folder`` and read from there.
+    """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients; kept in ``folder``.
 
     Raises ``DataError`` where the settings do not show the same patients with the same findings.
     """
@@ -81,8 +79,8 @@ def file(run: Trained, folder: Path) -> Path:
 
 def _predicted(run: Trained, wanted: dict[str, TrainConfig]) -> str:
     model = run.model("cpu")
-    sides: dict[str, Side] = {name: decode(config, load(config, "test")) for name, config in wanted.items()}
-    return predictions(sides, {name: predict(model, side, BATCH) for name, side in sides.items()})
+    splits = {name: decode(config, load(config, "test")) for name, config in wanted.items()}
+    return predictions_csv(splits, {name: predict(model, split, BATCH) for name, split in splits.items()})
 
 
 def _with_tokens(config: TrainConfig, present: float, absent: float) -> TrainConfig:

@@ -52,19 +52,22 @@ def compare(
     rows = {name: [_row(name, row) for row in result.rows] for name, result in seen.items()}
     first, *others = rows
     columns = [
-        Column(f"{metric}@{name}", origin, np.array([row[column] for row in own], dtype=np.float64), np.ones(len(own)))
+        Column(
+            f"{metric}@{name}", origin, np.array([row[column] for row in part], dtype=np.float64), np.ones(len(part))
+        )
         for (metric, origin), column in MEASURES.items()
-        for name, own in rows.items()
+        for name, part in rows.items()
     ]
-    found = estimate([*columns, *more], whose(kept[first]), findings, seed)
-    known = {(e.metric, e.origin): e for e in found}
+    estimates = estimate([*columns, *more], whose(kept[first]), findings, seed)
+    known = {(e.metric, e.origin): e for e in estimates}
     changes = [
         difference(known[f"{metric}@{name}", origin], known[f"{metric}@{first}", origin], f"change@{metric}@{name}")
         for metric, origin in MEASURES
         for name in others
     ]
     failed = [one for result in seen.values() for one in result.failed]
-    return Compared([*found, *changes], [row for own in rows.values() for row in own], list(dict.fromkeys(failed)))
+    together = [row for part in rows.values() for row in part]
+    return Compared([*estimates, *changes], together, list(dict.fromkeys(failed)))
 
 
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:

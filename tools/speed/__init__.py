@@ -1,5 +1,5 @@
-"""How fast it is, beside whom: ``python -m tools.speed methods|scoring|training`` measures, records and writes a page of ``docs/``.
+"""How fast it is, beside whom: ``python -m tools.speed methods|scoring|training``.
 
-Each subject is a package that lists its flags, contenders, goals and tables; what they share lies here. The product
-imports nothing of it.
+Each measures, records and writes a page of ``docs/``: a package that lists its flags, contenders, goals and tables.
+What they share lies here. The product imports nothing of it.
 """

@@ -1,6 +1,6 @@
-"""Door: time one subject. ``python -m tools.speed methods|scoring|training``.
+"""Door: time one subject; ``--page`` writes its page again, ``--quick`` tries it.
 
-``--page`` writes its page again, ``--quick`` tries it.
+``python -m tools.speed methods|scoring|training``.
 """
 
 import sys

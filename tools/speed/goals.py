@@ -1,4 +1,4 @@
-"""A promise, and how it is held against what was measured: always the worst figure counts."""
+"""A promise, and its verdict by what was measured: the worst figure counts."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Goal(Generic[R]):
 
 @dataclass(frozen=True)
 class Verdict:
-    """A goal held against a record."""
+    """What a record says of a goal."""
 
     goal: Goal[Any]
     worst: float | None
@@ -31,16 +31,14 @@ class Verdict:
     """None where nothing, or not everything, was measured and what was measured keeps the promise."""
 
 
-def held(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
-    """The worst of the ``figures`` decides.
-
-    A figure that is missing can't keep a promise, but one that fails breaks it.
+def judge(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
+    """The worst of the ``figures`` decides; one that is missing can't keep a promise, but one that fails breaks it.
 
     >>> goal = Goal("fast", 80, at_most=False, read=lambda record: {})
-    >>> verdict = held(goal, {"here": 95.0, "there": 81.0})
+    >>> verdict = judge(goal, {"here": 95.0, "there": 81.0})
     >>> verdict.worst, verdict.where, verdict.met
     (81.0, 'there', True)
-    >>> held(goal, {"here": 95.0, "there": None}).met is None
+    >>> judge(goal, {"here": 95.0, "there": None}).met is None
     True
     """
     known = {where: value for where, value in figures.items() if value is not None}
@@ -52,8 +50,8 @@ def held(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
 
 
 def verdicts(goals: Iterable[Goal[R]], record: R) -> list[Verdict]:
-    """Every goal held against the record, in order."""
-    return [held(goal, goal.read(record)) for goal in goals]
+    """The verdict on every goal, in order."""
+    return [judge(goal, goal.read(record)) for goal in goals]
 
 
 def ratio(above: float | None, below: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Peak memory, honestly: one call in a fresh process.
+"""Peak memory of one call, in a fresh process.
 
 ``ru_maxrss`` is no measure here: a started process inherits its parent's. ``VmHWM`` of ``/proc`` is the process's own
 peak of resident memory and can be set back.
@@ -20,14 +20,14 @@ def fresh(function: Callable[..., T], *values: Any) -> T:
         return pool.submit(function, *values).result()
 
 
-def rising() -> None:
+def reset_peak() -> None:
     """Set the process's peak back to what is resident now; nothing where there is no ``/proc``."""
     if CLEAR.exists():
         CLEAR.write_text("5")
 
 
-def highest() -> float | None:
-    """MiB at the peak of the process since ``rising``; None where the system does not tell."""
+def peak() -> float | None:
+    """MiB at the peak of the process since ``reset_peak``; None where the system does not tell."""
     return status("VmHWM") if STATUS.exists() else None
 
 

@@ -13,9 +13,9 @@ def machine(record: Run) -> str:
     gpu = f"{m.gpu}; " if m.gpu else ""
     packages = ", ".join(f"{name} {number}" for name, number in m.packages.items())
     return (
-        f"Machine: {gpu}{m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {m.threads} threads; load before the run {m.load:g}. "
-        f"Python {m.python}, {packages}. Run on {record.created[:10]}, {record.seconds / 60:.0f} minutes, at most "
-        f"{record.settings.get('rounds', NOTHING)} rounds."
+        f"Machine: {gpu}{m.cpu}, {m.cores} cores, {m.memory_gib:g} GiB, {m.system}; {m.threads} threads; "
+        f"load before the run {m.load:g}. Python {m.python}, {packages}. Run on {record.created[:10]}, "
+        f"{record.seconds / 60:.0f} minutes, at most {record.settings.get('rounds', NOTHING)} rounds."
     )
 
 
@@ -27,16 +27,10 @@ def goals(verdicts: Iterable[Verdict], intro: str) -> Table:
 def _verdict(verdict: Verdict) -> tuple[str, ...]:
     goal = verdict.goal
     measured = NOTHING if verdict.worst is None else f"{short(verdict.worst)}{goal.unit}"
-    met = {True: "yes", False: "**no**", None: "not measured" if verdict.worst is None else "as far as measured"}[
-        verdict.met
-    ]
-    return (
-        goal.text,
-        f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}",
-        measured,
-        verdict.where or NOTHING,
-        met,
-    )
+    unknown = "not measured" if verdict.worst is None else "as far as measured"
+    met = {True: "yes", False: "**no**", None: unknown}[verdict.met]
+    limit = f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}"
+    return goal.text, limit, measured, verdict.where or NOTHING, met
 
 
 def short(value: float | None) -> str:

@@ -63,9 +63,8 @@ class Subject(Generic[Config, R]):
         paths = sorted(Path(folder).glob(f"{self.name}-*.json"))
         if not paths:
             raise DataError(f"no record {folder}/{self.name}-*.json: make one with {self.command}")
-        return sorted(
-            (record.read(self.record, path, self.command) for path in paths), key=lambda one: bool(one.machine.gpu)
-        )
+        records = [record.read(self.record, path, self.command) for path in paths]
+        return sorted(records, key=lambda one: bool(one.machine.gpu))
 
     def page(self, records: Sequence[R]) -> str:
         """The whole page as Markdown; where there are several machines, each title names its own."""
@@ -73,10 +72,8 @@ class Subject(Generic[Config, R]):
         parts = [f"# {self.title}", generated, self.about]
         for one in records:
             suffix = f", on {one.machine.name}" if len(records) > 1 else ""
-            tables = [
-                page.goals(verdicts(self.goals, one), f"The worst of all {self.worst} counts."),
-                *self.tables(one),
-            ]
+            goals = page.goals(verdicts(self.goals, one), f"The worst of all {self.worst} counts.")
+            tables = [goals, *self.tables(one)]
             parts += [page.machine(one), self.note(one)]
             parts += [markdown(replace(table, title=table.title + suffix)) for table in tables]
         return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -88,18 +85,11 @@ def quick(config: Config, typed: Collection[str], tiny: Mapping[str, Any]) -> Co
 
 
 def stated(config: Any, measured: Collection[str], machine: Machine, begun: float) -> dict[str, Any]:
-    """The fields of a ``record.Run`` that ends now and ``begun`` at that ``perf_counter``.
-
-    ``measured``: the flags that it states.
-    """
-    flags = asdict(config)
+    """The fields of a ``record.Run`` that ends now; ``begun``: its ``perf_counter``; ``measured``: flags to state."""
+    flags = {name: value for name, value in asdict(config).items() if name in measured}
     return {
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - begun, 1),
         "machine": machine,
-        "settings": {
-            name: list(flags[name]) if isinstance(flags[name], tuple) else flags[name]
-            for name in flags
-            if name in measured
-        },
+        "settings": {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()},
     }

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 SHORT = 0.01
-"""Seconds. Who scores one map scores the next right after it: a short call alone would mostly wait for code and data to
-come back
-into the caches that the long ones before it have filled."""
+"""Seconds. A shorter call is repeated, since one alone mostly waits for code and data to come back into caches."""
 
 
 class Task(NamedTuple):
@@ -32,7 +30,7 @@ class Times:
     """Processor time of all threads."""
 
     def add(self, call: Callable[[], object]) -> None:
-        """Call and take the time; what is shorter than ``SHORT`` is called again until it is not, and the mean counts."""
+        """Time a call; what takes less than ``SHORT`` is called again until that has passed, and the mean counts."""
         wall, cpu, calls, passed = time.perf_counter(), time.process_time(), 0, 0.0
         while passed < SHORT:
             call()
@@ -67,16 +65,16 @@ def interleaved(
     A call has no further round once its rounds took ``budget`` seconds, and none at all where ``expected`` exceeds
     ``patience`` seconds: its list of times is empty then.
     """
-    found = {task: Times() for task in calls}
+    measured = {task: Times() for task in calls}
     for turn in range(rounds):
         for task, call in calls.items():
-            times = found[task]
-            if 0 < sum(times.wall) < budget if turn else expected(task, found) <= patience:
+            times = measured[task]
+            if 0 < sum(times.wall) < budget if turn else expected(task, measured) <= patience:
                 times.add(call)
-    return found
+    return measured
 
 
-def expected(task: Task, found: Mapping[Task, Times]) -> float:
+def expected(task: Task, measured: Mapping[Task, Times]) -> float:
     """Seconds that a first call takes at most, judged by the same contender with a smaller amount; 0 without any.
 
     >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
@@ -84,7 +82,7 @@ def expected(task: Task, found: Mapping[Task, Times]) -> float:
     """
     known = [
         (other.amount, min(t.wall))
-        for other, t in found.items()
+        for other, t in measured.items()
         if other.contender == task.contender and t.wall and other.amount
     ]
     return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)

@@ -23,7 +23,6 @@ class Focal(Loss):
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) focal losses."""
-        surplus = logits * (
-            2 * labels - 1
-        )  # q = s(surplus); by logarithms its gradient is a number for sure answers too
+        # q = s(surplus); by logarithms its gradient is a number for sure answers too
+        surplus = logits * (2 * labels - 1)
         return (self.gamma * functional.logsigmoid(-surplus)).exp() * functional.softplus(-surplus)

@@ -8,10 +8,11 @@ from benchmark.training.losses.base import Loss
 
 
 class Frequency(Loss):
-    """-n_k y ln s(x) - p_k (1 - y) ln(1 - s(x)), p_k and n_k = 1 - p_k the shares of positives and negatives of finding k.
+    """-n_k y ln s(x) - p_k (1 - y) ln(1 - s(x)): each side of finding k is weighted by the share of the other.
 
-    Shares are of the known training labels. Beside ``pos_weight``, whose weights are these divided by p_k, a rare
-    finding counts little. A finding without a positive or without a negative training label has both weights 1/2.
+    p_k and n_k = 1 - p_k are the shares of positives and negatives among the known training labels. Beside
+    ``pos_weight``, whose weights are these divided by p_k, a rare finding counts little. A finding without a positive
+    or without a negative training label has both weights 1/2.
     Source: LaurentVeyssier/Chest-X-Ray-Medical-Diagnosis-with-Deep-Learning.
     """
 

@@ -1,4 +1,4 @@
-"""How good a classifier's scores are: ranking, decisions at a threshold from validation, calibration, with intervals by patient."""
+"""How good a classifier's scores are: ranking, decisions at a threshold, calibration, with intervals by patient."""
 
 from benchmark.training.metrics.auroc import Scores, scores
 

@@ -1,4 +1,4 @@
-"""What a classifier said about the images of a split, and what is true: all that its metrics are made of."""
+"""The logits of a classifier for the images of a split, and their labels: all that its metrics are made of."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from datasets import studies
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """Logits and labels of n images (or studies) for K findings, and whose they are."""
+class Predictions:
+    """Logits and labels of n images (or studies) for K findings, and the patients they belong to."""
 
     findings: tuple[str, ...]
     logits: Tensor
@@ -53,13 +53,10 @@ class Answers:
         one = (self.labels == 1).sum(1) == 1
         return torch.where(one & ~self.labels.isnan().any(1), self.labels.nan_to_num(0.0).argmax(1), -1).numpy()
 
-    def by_study(self, study: Sequence[str]) -> "Answers":
-        """(n,) study of each image -> the answers by study.
-
-        The largest of what was said and of what is true of its images.
-        """
+    def by_study(self, study: Sequence[str]) -> "Predictions":
+        """(n,) study of each image -> the predictions by study: the largest logit and label of its images."""
         names, values = studies.maximum(self.ranked, study)
         labels = studies.maximum(self.labels, study)[1]
         patient = dict(zip(study, self.patients, strict=True))
-        found = torch.from_numpy(values), torch.from_numpy(labels).float(), [patient[name] for name in names]
-        return Answers(self.findings, *found, self.exclusive)
+        logits, truth = torch.from_numpy(values), torch.from_numpy(labels).float()
+        return Predictions(self.findings, logits, truth, [patient[name] for name in names], self.exclusive)

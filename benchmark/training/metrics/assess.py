@@ -1,4 +1,4 @@
-"""All that metrics.json says of a classifier: thresholds and temperature from validation, then each split with intervals."""
+"""What metrics.json says of a classifier: thresholds and temperature from validation, each split with intervals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,14 +9,14 @@ from benchmark.records.record import Origin
 from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
 from benchmark.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking, thresholds
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.thresholds import Choice, Threshold
 
 Row = dict[str, Any]
 Numbers = dict[str, Resampled]
 
 
-def assess(val: Answers, test: Answers, choice: Choice = "youden") -> Row:
+def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Row:
     """Thresholds, temperature, and the metrics of both splits; what is undefined is nan and says why.
 
     On the validation images themselves a chosen threshold's origin is ``oracle``: it was chosen on their truth.
@@ -34,53 +34,52 @@ def assess(val: Answers, test: Answers, choice: Choice = "youden") -> Row:
     }
 
 
-def _split(answers: Answers, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
+def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
     """One split: means over the findings that have a number, then each finding by itself."""
-    called = decisions.decided(answers, [one.logit for one in chosen])
-    each = _per_finding(answers, called, temperature)
-    values, ends = _told(_means(each) | _as_a_whole(answers, called))
-    how: Row = (
-        {"confusion_matrix": decisions.matrix(answers).tolist()} if answers.exclusive else {"threshold_origin": origin}
-    )
-    errors = {"ece": calibration.errors(answers, 1.0), "ece_scaled": calibration.errors(answers, temperature)}
+    called = decisions.decided(predictions, [one.logit for one in chosen])
+    each = _per_finding(predictions, called, temperature)
+    values, ends = _with_intervals(_means(each) | _as_a_whole(predictions, called))
+    errors = {"ece": calibration.errors(predictions, 1.0), "ece_scaled": calibration.errors(predictions, temperature)}
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
-    if answers.exclusive:
-        values |= {
-            "ece": calibration.top_error(answers, 1.0),
-            "ece_scaled": calibration.top_error(answers, temperature),
-        }
+    if predictions.exclusive:
+        how: Row = {"confusion_matrix": decisions.matrix(predictions).tolist()}
+        values["ece"] = calibration.top_error(predictions, 1.0)
+        values["ece_scaled"] = calibration.top_error(predictions, temperature)
+    else:
+        how = {"threshold_origin": origin}
     counts = {
-        "n": len(answers.logits),
-        "patients": answers.persons,
-        "judged": int(decisions.together(*called)[1][:, 0, 1].sum()),
+        "n": len(predictions.logits),
+        "patients": predictions.persons,
+        "judged": int(decisions.per_image(*called)[1][:, 0, 1].sum()),
     }
-    rows = {name: _finding(answers, k, each, errors, chosen) for k, name in enumerate(answers.findings)}
+    rows = {name: _finding(predictions, k, each, errors, chosen) for k, name in enumerate(predictions.findings)}
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
 
-def _per_finding(answers: Answers, called: decisions.Called, temperature: float) -> Numbers:
+def _per_finding(predictions: Predictions, called: decisions.Called, temperature: float) -> Numbers:
     """(K,) each, resampled: what ranks, what is decided, and the Brier score before and after scaling."""
-    ranked = ranking.resampled(answers)
-    columns = (decisions.each(*called), calibration.brier(answers, 1.0), calibration.brier(answers, temperature))
+    ranked = ranking.resampled(predictions)
+    briers = (calibration.brier(predictions, factor) for factor in (1.0, temperature))
+    columns = (decisions.per_finding(*called), *briers)
     part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
-    counted = resample(decisions.summed((part, whole), answers))
-    words = decisions.WORDS[answers.exclusive]
-    found = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
-    found |= {words[name]: counted[:, i] for i, name in enumerate(decisions.METRICS) if name in words}
-    return found | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
+    counted = resample(decisions.summed((part, whole), predictions))
+    words = decisions.WORDS[predictions.exclusive]
+    metrics = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
+    metrics |= {words[name]: counted[:, i] for i, name in enumerate(decisions.METRICS) if name in words}
+    return metrics | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
 
 
 def _means(each: Numbers) -> Numbers:
     return {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
 
 
-def _as_a_whole(answers: Answers, called: decisions.Called) -> Numbers:
+def _as_a_whole(predictions: Predictions, called: decisions.Called) -> Numbers:
     """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
-    found = resample(decisions.summed(decisions.together(*called), answers))[0]
-    return {"accuracy": found[1]} if answers.exclusive else {"hamming_loss": found[0], "exact_match": found[1]}
+    whole = resample(decisions.summed(decisions.per_image(*called), predictions))[0]
+    return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 
-def _told(numbers: Numbers) -> tuple[Row, Row]:
+def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
     """Values and intervals, by name; no interval is None."""
     joined = Resampled.joined(list(numbers.values()))
     ends = [None if np.isnan(pair).any() else pair.tolist() for pair in interval(joined)]
@@ -88,11 +87,11 @@ def _told(numbers: Numbers) -> tuple[Row, Row]:
 
 
 def _finding(
-    answers: Answers, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]
+    predictions: Predictions, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]
 ) -> Row:
-    values, ends = _told({name: one[k] for name, one in each.items()})
+    values, ends = _with_intervals({name: one[k] for name, one in each.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
-    labels = answers.labels[:, k]
+    labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
     reasons = _reasons(
         values, f"{positives} of {n} images are positive: one class only", chosen[k].reason if chosen else ""

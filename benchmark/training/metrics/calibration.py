@@ -13,7 +13,7 @@ from scipy.optimize import minimize_scalar
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.decisions import Columns, Flags, decided
 from core.types import FloatArray
 
@@ -38,76 +38,71 @@ class Temperature:
     @property
     def row(self) -> dict[str, Any]:
         """What metrics.json says of it."""
-        stated = {
-            "value": self.value,
-            "origin": "validation",
-            "n": self.n,
-            "nll": self.loss[0],
-            "nll_scaled": self.loss[1],
-        }
-        return {**stated, **({"reason": self.reason} if self.reason else {})}
+        stated = {"value": self.value, "origin": "validation", "n": self.n}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {**stated, "nll": self.loss[0], "nll_scaled": self.loss[1], **reason}
 
 
-def fit(answers: Answers) -> Temperature:
-    """The one temperature of all findings with the least negative log-likelihood of the validation's ``answers``.
+def fit(predictions: Predictions) -> Temperature:
+    """The one temperature of all findings with the least negative log-likelihood of the validation's ``predictions``.
 
     The likelihood has one minimum only: it is convex in 1/T. One that lies at an end of ``RANGE`` is said so.
     """
-    n = int((answers.classes >= 0).sum()) if answers.exclusive else int((~answers.labels.isnan()).sum())
+    n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
     if not n:
         return Temperature(np.nan, 0, (np.nan, np.nan), "no validation label is known")
     ends = np.log(RANGE)
-    found = minimize_scalar(
-        lambda power: _loss(answers, np.exp(power)), bounds=ends, method="bounded", options={"xatol": 1e-7}
+    best = minimize_scalar(
+        lambda power: _loss(predictions, np.exp(power)), bounds=ends, method="bounded", options={"xatol": 1e-7}
     )
-    at_end = min(abs(found.x - ends)) < 1e-3
+    at_end = min(abs(best.x - ends)) < 1e-3
     reason = f"the likelihood has no maximum between {RANGE[0]:g} and {RANGE[1]:g}" if at_end else ""
-    return Temperature(float(np.exp(found.x)), n, (_loss(answers, 1.0), float(found.fun)), reason)
+    return Temperature(float(np.exp(best.x)), n, (_loss(predictions, 1.0), float(best.fun)), reason)
 
 
-def errors(answers: Answers, temperature: float) -> list[float]:
+def errors(predictions: Predictions, temperature: float) -> list[float]:
     """(K,) expected calibration error of each finding: mean over ``BINS`` of |frequency - mean probability|, by images.
 
     nan where no label is known, or the temperature is nan.
     """
-    said, true, known = _sides(answers, temperature)
-    return [_error(said[known[:, k], k], true[known[:, k], k]) for k in range(said.shape[1])]
+    probability, true, known = _sides(predictions, temperature)
+    return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
 
 
-def top_error(answers: Answers, temperature: float) -> float:
+def top_error(predictions: Predictions, temperature: float) -> float:
     """The same of a softmax as a whole: how often the likeliest class is right against its probability."""
-    known = answers.classes >= 0
+    known = predictions.classes >= 0
     if not known.any() or np.isnan(temperature):
         return np.nan
-    said, true = (torch.from_numpy(side[known]) for side in (answers.probabilities(temperature), answers.classes))
-    return float(multiclass_calibration_error(said, true, num_classes=said.shape[1], n_bins=BINS, norm="l1"))
+    probability = torch.from_numpy(predictions.probabilities(temperature)[known])
+    true, classes = torch.from_numpy(predictions.classes[known]), probability.shape[1]
+    return float(multiclass_calibration_error(probability, true, num_classes=classes, n_bins=BINS, norm="l1"))
 
 
-def brier(answers: Answers, temperature: float) -> Columns:
+def brier(predictions: Predictions, temperature: float) -> Columns:
     """(n,K,1) squared distance of probability and truth, and 1 where both are known: its mean is the Brier score."""
-    said, true, known = _sides(answers, temperature)
-    return np.where(known, (said - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
+    probability, true, known = _sides(predictions, temperature)
+    return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
 
 
-def _sides(answers: Answers, temperature: float) -> tuple[FloatArray, Flags, Flags]:
+def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, Flags, Flags]:
     """(n,K) each: probability, positive, and whether both are known."""
-    _, true, known = decided(answers, np.zeros(len(answers.findings)))
-    return answers.probabilities(temperature), true, known & ~np.isnan(temperature)
+    _, true, known = decided(predictions, np.zeros(len(predictions.findings)))
+    return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
 
 
-def _error(said: FloatArray, true: Flags) -> float:
-    if not len(said):
+def _error(probability: FloatArray, true: Flags) -> float:
+    if not len(probability):
         return np.nan
-    return float(
-        binary_calibration_error(torch.from_numpy(said), torch.from_numpy(true).long(), n_bins=BINS, norm="l1")
-    )
+    truth = torch.from_numpy(true).long()
+    return float(binary_calibration_error(torch.from_numpy(probability), truth, n_bins=BINS, norm="l1"))
 
 
-def _loss(answers: Answers, temperature: float) -> float:
+def _loss(predictions: Predictions, temperature: float) -> float:
     """Mean negative log-likelihood of what is known."""
-    scaled = answers.logits.double() / temperature
-    if answers.exclusive:
-        known = torch.from_numpy(answers.classes >= 0)
-        return float(cross_entropy(scaled[known], torch.from_numpy(answers.classes)[known]))
-    known = ~answers.labels.isnan()
-    return float(binary_cross_entropy_with_logits(scaled[known], answers.labels[known].double()))
+    scaled = predictions.logits.double() / temperature
+    if predictions.exclusive:
+        known = torch.from_numpy(predictions.classes >= 0)
+        return float(cross_entropy(scaled[known], torch.from_numpy(predictions.classes)[known]))
+    known = ~predictions.labels.isnan()
+    return float(binary_cross_entropy_with_logits(scaled[known], predictions.labels[known].double()))

@@ -1,7 +1,4 @@
-"""What becomes of the images when an answer must be yes or no, as sums per patient.
-
-Each metric is a ratio of counts.
-"""
+"""Decisions at a threshold, as sums per patient: each metric is a ratio of counts."""
 
 from typing import Any
 
@@ -10,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix
 
 from benchmark.statistics.patients import Sums
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 
 METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
 WORDS = {
@@ -32,53 +29,53 @@ Called = tuple[Flags, Flags, Flags]
 Columns = tuple[NDArray[Any], NDArray[Any]]
 
 
-def decided(answers: Answers, thresholds: ArrayLike) -> Called:
+def decided(predictions: Predictions, thresholds: ArrayLike) -> Called:
     """(n,K) each: called positive, positive, and whether both are known.
 
     A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called,
     and an image without exactly one class is not known.
     """
-    if answers.exclusive:
-        every = np.arange(len(answers.findings))
-        said, true = (side[:, None] == every for side in (answers.ranked.argmax(1).numpy(), answers.classes))
-        return said, true, np.broadcast_to(answers.classes[:, None] >= 0, true.shape)
-    at, labels = np.asarray(thresholds, dtype=np.float64), answers.labels.numpy()
-    return answers.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
+    if predictions.exclusive:
+        index = np.arange(len(predictions.findings))
+        called, true = (one[:, None] == index for one in (predictions.ranked.argmax(1).numpy(), predictions.classes))
+        return called, true, np.broadcast_to(predictions.classes[:, None] >= 0, true.shape)
+    at, labels = np.asarray(thresholds, dtype=np.float64), predictions.labels.numpy()
+    return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
 
 
-def each(said: Flags, true: Flags, known: Flags) -> Columns:
+def per_finding(called: Flags, true: Flags, known: Flags) -> Columns:
     """(n,K) -> (n,K,6) what counts for each of ``METRICS``, and what it is counted against."""
-    right, clear = said & true, ~said & ~true
-    part = (right, clear, right, clear, 2 * right, said == true)
-    whole = (true, ~true, said, ~said, said.astype(int) + true, np.ones_like(true))
+    right, clear = called & true, ~called & ~true
+    part = (right, clear, right, clear, 2 * right, called == true)
+    whole = (true, ~true, called, ~called, called.astype(int) + true, np.ones_like(true))
     return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
 
 
-def together(said: Flags, true: Flags, known: Flags) -> Columns:
+def per_image(called: Flags, true: Flags, known: Flags) -> Columns:
     """(n,K) -> (n,1,2) Hamming loss (wrong ones of the known labels) and exact match (images with every label right).
 
     A finding without any decision has no say, and an image counts as a match only where all the others are known.
     """
     some = known.any(0)
     judged = known[:, some].all(1) & some.any()
-    wrong = (said != true) & known
+    wrong = (called != true) & known
     part, whole = (wrong.sum(1), judged & ~wrong.any(1)), (known.sum(1), judged)
     return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
 
 
-def summed(columns: Columns, answers: Answers) -> Sums:
+def summed(columns: Columns, predictions: Predictions) -> Sums:
     """(n,F,M) columns -> (P,F,M) sums by patient."""
-    sums = np.zeros((2, answers.persons, *columns[0].shape[1:]))
+    sums = np.zeros((2, predictions.persons, *columns[0].shape[1:]))
     for side, values in zip(sums, columns, strict=True):
-        np.add.at(side, answers.person, values)
+        np.add.at(side, predictions.person, values)
     return Sums(*sums)
 
 
-def matrix(answers: Answers) -> NDArray[np.int64]:
+def matrix(predictions: Predictions) -> NDArray[np.int64]:
     """(K,K) images by true class (rows) and likeliest class (columns), of those whose class is known."""
-    known = answers.classes >= 0
+    known = predictions.classes >= 0
     if not known.any():
-        return np.zeros((len(answers.findings),) * 2, dtype=np.int64)
+        return np.zeros((len(predictions.findings),) * 2, dtype=np.int64)
     return confusion_matrix(
-        answers.classes[known], answers.ranked.argmax(1).numpy()[known], labels=range(len(answers.findings))
+        predictions.classes[known], predictions.ranked.argmax(1).numpy()[known], labels=range(len(predictions.findings))
     )

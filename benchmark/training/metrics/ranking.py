@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
 from benchmark.training import metrics
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.walk import areas, descending
 from core.types import FloatArray
 
@@ -22,33 +22,31 @@ BLOCK = 512
 """Resamples that walk together: what they count fits into the nearest cache."""
 
 
-def resampled(answers: Answers, seed: int = 0) -> Resampled:
+def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
     """(K,2) AUROC and average precision of each finding, resampled; nan where a resample lacks one of the classes."""
-    drawn = weights(answers.persons, seed).T  # (P, R)
-    rows = metrics.scores(answers.logits, answers.labels, answers.findings, answers.exclusive)["findings"].values()
-    value = np.array([[row[metric] for metric in METRICS] for row in rows])
-    known = ~np.isnan(answers.labels.numpy())
+    drawn = weights(predictions.persons, seed).T  # (P, R)
+    scores = metrics.scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
+    value = np.array([[row[metric] for metric in METRICS] for row in scores["findings"].values()])
+    known = ~np.isnan(predictions.labels.numpy())
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = pool.map(lambda k: _finding(answers, k, drawn), range(len(value)))
-        each = list(tqdm(found, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
-    present = np.zeros((answers.persons, len(value)), dtype=bool)
+        parts = pool.map(lambda k: _finding(predictions, k, drawn), range(len(value)))
+        each = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
+    present = np.zeros((predictions.persons, len(value)), dtype=bool)
     for k in range(len(value)):
-        present[answers.person[known[:, k]], k] = True
+        present[predictions.person[known[:, k]], k] = True
     samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
     return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
 
-def _finding(answers: Answers, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
+def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, FloatArray]:
     """(R,2) of the resamples and (P,2) without each patient."""
-    labels = answers.labels[:, k].numpy()
+    labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
-    order, truth, closes = descending(answers.ranked[known, k].numpy(), labels[known] == 1)
-    who = answers.person[known][order]
-    samples = [
-        areas(who, truth, closes, np.ascontiguousarray(drawn[:, at : at + BLOCK]))
-        for at in range(0, drawn.shape[1], BLOCK)
-    ]
-    without = [areas(who, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
+    order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
+    patient = predictions.person[known][order]
+    blocks = (np.ascontiguousarray(drawn[:, at : at + BLOCK]) for at in range(0, drawn.shape[1], BLOCK))
+    samples = [areas(patient, truth, closes, block) for block in blocks]
+    without = [areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)
 
 

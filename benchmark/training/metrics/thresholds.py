@@ -11,7 +11,7 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from benchmark.records.record import Origin
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from core.types import FloatArray
 
 Choice = Literal["youden", "f1", "fixed"]
@@ -32,23 +32,18 @@ class Threshold:
     @property
     def row(self) -> dict[str, Any]:
         """What metrics.json says of it."""
-        stated = {
-            "logit": self.logit,
-            "probability": float(expit(self.logit)),
-            "origin": self.origin,
-            "choice": self.choice,
-        }
-        return {**stated, "n": self.n, **({"reason": self.reason} if self.reason else {})}
+        stated = {"logit": self.logit, "probability": float(expit(self.logit))}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {**stated, "origin": self.origin, "choice": self.choice, "n": self.n, **reason}
 
 
-def choose(answers: Answers, choice: Choice = "youden") -> list[Threshold]:
-    """One threshold per finding from the validation's ``answers``.
-
-    ``fixed`` is a probability of .5 and looks at nothing.
-    """
+def choose(predictions: Predictions, choice: Choice = "youden") -> list[Threshold]:
+    """One threshold per finding from the validation's ``predictions``; ``fixed`` is always a probability of .5."""
     if choice == "fixed":
-        return [Threshold(0.0, "fixed", choice, 0) for _ in answers.findings]
-    return [_chosen(answers.ranked[:, k], answers.labels[:, k], choice) for k in range(len(answers.findings))]
+        return [Threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
+    return [
+        _chosen(predictions.ranked[:, k], predictions.labels[:, k], choice) for k in range(len(predictions.findings))
+    ]
 
 
 def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
@@ -57,8 +52,8 @@ def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
     if positives in (0, n):
         reason = f"{positives} of {n} validation images are positive: no threshold can be chosen"
         return Threshold(np.nan, "validation", choice, n, reason)
-    found = best(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
-    return Threshold(found, "validation", choice, n)
+    logit = best(values[known].double().numpy(), labels[known].numpy() == 1, GAINS[choice])
+    return Threshold(logit, "validation", choice, n)
 
 
 def youden(true: FloatArray, false: FloatArray, positives: int, negatives: int) -> FloatArray:
@@ -66,9 +61,8 @@ def youden(true: FloatArray, false: FloatArray, positives: int, negatives: int) 
 
     Youden, "Index for rating diagnostic tests", Cancer 3 (1950).
     """
-    return (true * negatives - false * positives) / (
-        positives * negatives
-    )  # one division: equal shares are equal numbers
+    # one division: equal shares are equal numbers
+    return (true * negatives - false * positives) / (positives * negatives)
 
 
 def f1(true: FloatArray, false: FloatArray, positives: int, _: int) -> FloatArray:
@@ -87,8 +81,7 @@ def best(
     >>> best(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)
     0.8
     """
-    false, true, levels = (
-        side[1:] for side in roc_curve(truth, values, drop_intermediate=False)
-    )  # the first calls nothing positive
+    # the first of each calls nothing positive
+    false, true, levels = (rates[1:] for rates in roc_curve(truth, values, drop_intermediate=False))
     positives, negatives = int(truth.sum()), int((~truth).sum())
     return float(levels[gain((true * positives).round(), (false * negatives).round(), positives, negatives).argmax()])

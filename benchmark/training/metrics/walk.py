@@ -1,4 +1,4 @@
-"""One walk down the sorted scores: AUROC and average precision, exactly, of as many resamples of the patients as are counted."""
+"""One walk down the sorted scores: AUROC and average precision, exactly, of many resamples of the patients."""
 
 import numpy as np
 from numba import njit
@@ -11,7 +11,7 @@ from core.types import FloatArray
 def descending(
     values: FloatArray, positive: NDArray[np.bool_]
 ) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(n,) scores and truth -> (n,) the order of the walk, its truth, and where a run of equal scores with a positive ends.
+    """(n,) scores and truth -> (n,) the walk's order, its truth, and where a run of equals with a positive in it ends.
 
     From the highest score down, positives first among equals.
     """
@@ -23,18 +23,18 @@ def descending(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def areas(who: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts) -> FloatArray:
-    """(n,) patient and truth of a walk, and where it closes a run of equals.
-
-    (P,b) counts -> (b,2) AUROC and AP of each resample.
+def areas(
+    patient: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts
+) -> FloatArray:
+    """(n,) patient, truth and end of a run of equals along a walk, (P,b) counts -> (b,2) AUROC and AP of each resample.
 
     A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
     """
     width = times.shape[1]
     true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
     pairs, gained = np.zeros(width), np.zeros(width)
-    for i in range(len(who)):
-        row = times[who[i]]
+    for i in range(len(patient)):
+        row = times[patient[i]]
         if positive[i]:
             for r in range(width):
                 true[r] += row[r]
@@ -46,8 +46,8 @@ def areas(who: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np
             for r in range(width):
                 gained[r] += (true[r] - before[r]) * true[r] / max(true[r] + false[r], 1.0)
                 before[r] = true[r]
-    found = np.full((width, 2), np.nan)
+    scores = np.full((width, 2), np.nan)
     for r in range(width):
         if true[r] > 0 and false[r] > 0:
-            found[r, 0], found[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
-    return found
+            scores[r, 0], scores[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
+    return scores

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.plots import calibration, confusion, precision_recall, roc
 
 
-def draw(folder: Path, test: Answers, found: dict[str, Any]) -> None:
-    """Write ``roc.png``, ``precision_recall.png``, ``calibration.png`` and ``confusion.png`` from the ``found`` of ``assess``."""
+def draw(folder: Path, test: Predictions, metrics: dict[str, Any]) -> None:
+    """Write ``roc.png``, ``precision_recall.png``, ``calibration.png`` and ``confusion.png`` of ``metrics``."""
     for part in (roc, precision_recall, calibration, confusion):
-        part.draw(test, found, folder / f"{part.__name__.rpartition('.')[2]}.png")
+        part.draw(test, metrics, folder / f"{part.__name__.rpartition('.')[2]}.png")

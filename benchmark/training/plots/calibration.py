@@ -7,27 +7,24 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.calibration import BINS
 from benchmark.training.metrics.decisions import decided
 from benchmark.training.plots import panels
 from core.types import FloatArray
 
 JOINED = 5
-"""A bin of so many images has a place in the line."""
+"""A bin of so many images is part of the line."""
 
 
-def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
-    """One panel per finding: how often it is there among images of about the same probability.
-
-    Dots as large as their share.
-    """
-    fitted = found["temperature"]["value"]
+def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
+    """One panel per finding: its frequency among images of about the same probability, dots as large as their share."""
+    fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
-    figure, each = panels.grid(test.findings, f"Calibration on test ({found['test']['n']} images), T from validation")
+    figure, each = panels.grid(test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation")
     _, true, known = decided(test, np.zeros(len(test.findings)))
     for k, axes in enumerate(each):
-        row = found["test"]["findings"][test.findings[k]]
+        row = metrics["test"]["findings"][test.findings[k]]
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
         for name, temperature, error, colour, marker in sides:
             if np.isnan(row[error]):
@@ -40,7 +37,7 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
             panels.nothing(axes, row["reasons"]["ece"])
     panels.shares(each, "probability", "frequency")
     for axes in each:
-        axes.set_ylim(top=1.38)  # the legend has a place of its own
+        axes.set_ylim(top=1.38)  # room for the legend
     panels.save(figure, path)
 
 
@@ -50,16 +47,18 @@ def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, Floa
     >>> [side.round(2).tolist() for side in bins(np.array([0.1, 0.12, 0.9, 1.0]), np.array([False, True, True, True]))]
     [[0.11, 0.9, 1.0], [0.5, 1.0, 1.0], [2.0, 1.0, 1.0]]
     """
-    place = np.minimum((values * BINS).astype(int), BINS - 1)
-    count, said, true = (np.bincount(place, weights, minlength=BINS) for weights in (None, values, truth))
+    index = np.minimum((values * BINS).astype(int), BINS - 1)
+    count, probability, true = (np.bincount(index, weights, minlength=BINS) for weights in (None, values, truth))
     some = count > 0
-    return said[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
+    return probability[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
 
 
 def _dots(
-    axes: Axes, said: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
+    axes: Axes, probability: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
 ) -> None:
-    """A dot per bin; a line through those of ``JOINED`` images or more, for a bin of one image says nothing of a frequency."""
+    """A dot per bin; a line through those of ``JOINED`` images or more, since a few images give no frequency."""
     enough, share = count >= JOINED, count / count.sum()
-    axes.plot(said[enough], true[enough], color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label)
-    axes.scatter(said, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)
+    axes.plot(
+        probability[enough], true[enough], color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label
+    )
+    axes.scatter(probability, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)

@@ -9,21 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.decisions import decided
 from benchmark.training.plots import panels
 
 COLOURS = "Blues"
 
 
-def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
+def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
     """Two by two per finding at its threshold; of exclusive classes one matrix of all."""
     if test.exclusive:
-        return _classes(test, np.array(found["test"]["confusion_matrix"]), path)
-    chosen = [found["thresholds"][name] for name in test.findings]
-    said, true, known = decided(test, [one["logit"] for one in chosen])
+        return _classes(test, np.array(metrics["test"]["confusion_matrix"]), path)
+    chosen = [metrics["thresholds"][name] for name in test.findings]
+    called, true, known = decided(test, [one["logit"] for one in chosen])
     figure, each = panels.grid(
-        test.findings, f"Confusion on test ({found['test']['n']} images), thresholds: {chosen[0]['origin']}"
+        test.findings, f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
     )
     for k, axes in enumerate(each):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
@@ -31,14 +31,14 @@ def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
             panels.nothing(axes, chosen[k]["reason"])
             continue
         counts = np.array(
-            [[(known & (true == t) & (said == s))[:, k].sum() for s in (False, True)] for t in (False, True)]
+            [[(known & (true == t) & (called == s))[:, k].sum() for s in (False, True)] for t in (False, True)]
         )
         _matrix(axes, counts)
     panels.axes_of(each, "called", "truth", (0, 1), ("no", "yes"))
     return panels.save(figure, path)
 
 
-def _classes(test: Answers, counts: NDArray[np.int64], path: Path) -> None:
+def _classes(test: Predictions, counts: NDArray[np.int64], path: Path) -> None:
     names, side = [name.replace("_", " ") for name in test.findings], 2.4 + 0.5 * len(test.findings)
     with mpl.rc_context(panels.STYLE):
         figure = Figure(figsize=(side + 0.4, side), dpi=120, layout="constrained", facecolor="white")

@@ -1,4 +1,4 @@
-"""What the pictures of a run share: one panel per finding in a grid, colours that everybody can tell apart, the same bytes."""
+"""What the pictures of a run share: a grid of one panel per finding, colours for any colour vision, stable bytes."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from core.files import atomic
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"
@@ -22,18 +22,16 @@ SIDE, ACROSS, DOWN = 2.4, 0.3, 0.42
 LEFT, BELOW, ABOVE = 0.55, 0.5, 0.6
 """Inches around them all."""
 STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 9, "axes.spines.top": False, "axes.spines.right": False,
-}  # fmt: skip
+    **{"font.family": "DejaVu Sans", "font.size": 8, "axes.titlesize": 9},
+    **{"axes.spines.top": False, "axes.spines.right": False},
+}
 
 Ranked = tuple[str, Axes, dict[str, Any], NDArray[np.float64], NDArray[np.float64]]
 """A finding, its panel, its row of metrics.json, and labels and scores of the images whose label is known."""
 
 
 def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
-    """A figure with one square panel per finding under a common title.
-
-    Laid out in inches, which is much faster than by trial.
-    """
+    """A figure with one square panel per finding under a title, laid out in inches: much faster than by trial."""
     each, columns = range(len(findings)), min(COLUMNS, len(findings))
     rows = -(-len(findings) // columns)
     width = max(LEFT + columns * (SIDE + ACROSS), 4.8)
@@ -68,9 +66,11 @@ def shares(panels: Sequence[Axes], x: str, y: str) -> None:
     axes_of(panels, x, y, (0, 0.25, 0.5, 0.75, 1), ("0", ".25", ".5", ".75", "1"))
 
 
-def legend(axes: Axes, place: Literal["lower right", "upper right", "upper left"]) -> None:
+def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left"]) -> None:
     """A small legend on white."""
-    axes.legend(loc=place, fontsize=7, frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
+    axes.legend(
+        loc=corner, fontsize=7, frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2
+    )
 
 
 def nothing(axes: Axes, reason: str) -> None:
@@ -81,10 +81,10 @@ def nothing(axes: Axes, reason: str) -> None:
     axes.text(0.5, 0.5, "\n".join(lines), ha="center", va="center", color=PALE, fontsize=8, transform=axes.transAxes)
 
 
-def told(row: dict[str, Any], name: str) -> str:
+def with_interval(row: dict[str, Any], name: str) -> str:
     """A number with its interval: ``.713 [.650, .771]``.
 
-    >>> told({"auroc": 0.7131, "intervals": {"auroc": [0.65, 1.0]}}, "auroc")
+    >>> with_interval({"auroc": 0.7131, "intervals": {"auroc": [0.65, 1.0]}}, "auroc")
     '.713 [.650, 1.000]'
     """
     ends = row["intervals"].get(name)
@@ -101,10 +101,10 @@ def save(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
-def ranked(test: Answers, found: dict[str, Any], each: Sequence[Axes], metric: str) -> Iterator[Ranked]:
+def ranked(test: Predictions, metrics: dict[str, Any], each: Sequence[Axes], metric: str) -> Iterator[Ranked]:
     """The findings whose ``metric`` is defined, one after the other; the panels of the others say why it is not."""
     for k, axes in enumerate(each):
-        row = found["test"]["findings"][test.findings[k]]
+        row = metrics["test"]["findings"][test.findings[k]]
         if np.isnan(row[metric]):
             nothing(axes, row["reasons"][metric])
         else:

@@ -7,18 +7,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.plots import panels
 
 
-def draw(test: Answers, found: dict[str, Any], path: Path) -> None:
+def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
     """One panel per finding: the curve, AUROC with its interval, and the point at the threshold."""
-    figure, each = panels.grid(test.findings, f"ROC on test ({found['test']['n']} images)")
-    for finding, axes, row, labels, values in panels.ranked(test, found, each, "auroc"):
+    figure, each = panels.grid(test.findings, f"ROC on test ({metrics['test']['n']} images)")
+    for finding, axes, row, labels, values in panels.ranked(test, metrics, each, "auroc"):
         false, true, _ = roc_curve(labels, values)
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
-        axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.told(row, 'auroc')}")
-        _mark(axes, row, found.get("thresholds", {}).get(finding))
+        axes.plot(false, true, color=panels.BLUE, linewidth=1.4, label=f"AUROC {panels.with_interval(row, 'auroc')}")
+        _mark(axes, row, metrics.get("thresholds", {}).get(finding))
         panels.legend(axes, "lower right")
     panels.shares(each, "1 - specificity", "sensitivity")
     panels.save(figure, path)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from benchmark.training.prefetch import DEPTH, Ahead
+from benchmark.training.prefetch import DEPTH, PrefetchLoader
 
 
 class Numbers(Dataset):
@@ -26,8 +26,8 @@ class Numbers(Dataset):
         return 9
 
 
-def ahead(data: Dataset) -> Ahead:
-    return Ahead(data, sampler=np.arange(9).tolist(), batch_size=None)
+def ahead(data: Dataset) -> PrefetchLoader:
+    return PrefetchLoader(data, sampler=np.arange(9).tolist(), batch_size=None)
 
 
 def test_batches_come_in_order_from_another_thread_in_every_epoch():

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from benchmark.training import plots
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
 from benchmark.training.plots import panels
 
@@ -20,7 +20,7 @@ def answered(seed, k, exclusive=False):
     labels = np.eye(k)[rng.integers(0, k, 60)] if exclusive else (rng.random((60, k)) < 0.4).astype("f8")
     if k > 1 and not exclusive:
         labels[:, -1], labels[:9, 0] = 0, np.nan
-    return Answers(
+    return Predictions(
         tuple(f"Finding_{i}" for i in range(k)),
         torch.tensor(rng.normal(size=(60, k))),
         torch.tensor(labels),

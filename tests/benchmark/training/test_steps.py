@@ -135,7 +135,7 @@ def test_without_channels_last_a_run_learns_the_same_up_to_rounding(tiny):
 
 
 def test_the_average_of_a_decay_of_nothing_is_none():
-    assert average.of(backbones.build("custom", 2), 0.0) is None
+    assert average.build(backbones.build("custom", 2), 0.0) is None
 
 
 def test_a_loss_that_does_not_fit_is_told_with_those_that_do(tiny):

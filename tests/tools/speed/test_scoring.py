@@ -17,11 +17,11 @@ from tools.speed.scoring.record import (
     SCIPY,
     SKIMAGE,
     SURFACE,
-    Row,
     ScoringRecord,
+    ScoringRow,
     Whole,
 )
-from tools.speed.scoring.run import courses, timed
+from tools.speed.scoring.run import call_sets, timed
 from tools.speed.scoring.subject import SUBJECT
 from tools.speed.scoring.truth import BOXES, FRAME, Share, boxes, cases
 from tools.speed.subject import quick
@@ -31,7 +31,7 @@ TINY = quick(ScoringSpeedConfig(), (), SUBJECT.tiny)
 
 def row(group, kind, side, thresholds, contender, wall):
     known = {"group": group, "map": kind, "side": side, "thresholds": thresholds, "contender": contender}
-    return Row(**known, wall_ms=wall, cpu_ms=wall, rounds=7)
+    return ScoringRow(**known, wall_ms=wall, cpu_ms=wall, rounds=7)
 
 
 def by_hand():
@@ -51,7 +51,7 @@ def by_hand():
 @pytest.fixture(scope="module")
 def measured():
     pytest.importorskip("skimage")
-    return [row for course in courses(TINY) for row in timed(course, TINY)]
+    return [row for call_set in call_sets(TINY) for row in timed(call_set, TINY)]
 
 
 @pytest.mark.contract

@@ -13,7 +13,7 @@ from tools.speed.methods import agreement, goals, memory, plan
 from tools.speed.methods.config import SpeedConfig
 from tools.speed.methods.contenders import CONTENDERS
 from tools.speed.methods.network import network
-from tools.speed.methods.record import ALONE, FORWARD, LAYER, PACKAGE_SIX, SCORE, SEVEN, Peak, Row, SpeedRecord
+from tools.speed.methods.record import ALONE, FORWARD, LAYER, PACKAGE_SIX, SCORE, SEVEN, MethodRow, Peak, SpeedRecord
 from tools.speed.methods.run import run
 from tools.speed.methods.subject import SUBJECT
 from tools.speed.record import Machine, Setting, read, write
@@ -49,7 +49,7 @@ def by_hand(six=100.0, fourteen=1.2):
 
 def row(contender, findings, wall):
     rounds, reason = (7, "") if wall else (0, "one call would take more than 50 s")
-    return Row(
+    return MethodRow(
         group="methods",
         setting=SETTING,
         contender=contender,

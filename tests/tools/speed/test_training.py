@@ -89,7 +89,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 @pytest.mark.skipif(long.private() is None, reason="the system does not tell what a process holds")
 def test_memory_that_came_and_went_is_seen():
     before = long.private()
-    with long.Peak() as peak:
+    with long.PeakWatch() as peak:
         held = np.ones(20 * 2**20)  # 160 MiB
         time.sleep(4 * long.EACH)
         del held

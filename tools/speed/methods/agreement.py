@@ -19,9 +19,10 @@ TOLERANCE = 1e-3
 
 
 def check(model: "Classifier", images: Tensor) -> dict[str, float]:
-    """The largest difference of each package's Grad-CAM from ours, both scaled to [0,1], for the finding that shows most.
+    """The largest difference of each package's Grad-CAM from ours, both scaled to [0,1], for one finding.
 
-    Raises ``LocusError`` where one differs by more than ``TOLERANCE``: the times of different things say nothing.
+    It is the finding that shows most. Raises ``LocusError`` where one differs by more than ``TOLERANCE``: the times of
+    different things say nothing.
     """
     ours = explain(model, images, ("gradcam",))["gradcam"].cpu()
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # the one whose map is empty for no image, if any
@@ -30,16 +31,16 @@ def check(model: "Classifier", images: Tensor) -> dict[str, float]:
         CAPTUM: contenders.captum,
         TORCHCAM: contenders.torchcam,
     }
-    found = {}
+    differences = {}
     for name, prepare in makers.items():
         theirs = _only(prepare(model, images, [finding])()).flatten(0, -3)
-        found[name] = float((scaled(theirs) - expected(ours[:, finding], theirs)).abs().max())
-        if not found[name] <= TOLERANCE:
+        differences[name] = float((scaled(theirs) - expected(ours[:, finding], theirs)).abs().max())
+        if not differences[name] <= TOLERANCE:
             raise LocusError(
-                f"{name} of finding {finding} differs from ours by {found[name]:.2g} of its maximum (at most {TOLERANCE} is rounding): "
-                "times of different maps are not compared"
+                f"{name} of finding {finding} differs from ours by {differences[name]:.2g} of its maximum "
+                f"(at most {TOLERANCE} is rounding): times of different maps are not compared"
             )
-    return found
+    return differences
 
 
 def _only(made: Any) -> Tensor:

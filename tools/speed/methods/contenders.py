@@ -70,10 +70,7 @@ def upsampling(model: "Classifier", images: Tensor, findings: Sequence[int]) -> 
 
 
 def package(*names: str) -> Contender:
-    """The grad-cam package: an object per method, a call per finding.
-
-    Maps come at the images' size, scaled to [0,1].
-    """
+    """The grad-cam package: an object per method, a call per finding; maps at the images' size, scaled to [0,1]."""
 
     def prepare(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
         import pytorch_grad_cam
@@ -113,10 +110,7 @@ def captum(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call
 
 
 def torchcam(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
-    """torchcam's GradCAM: a forward pass and an extraction per finding, since the extraction frees the graph.
-
-    Maps at h×w.
-    """
+    """torchcam's GradCAM: a forward pass and an extraction, which frees the graph, per finding; maps at h×w."""
     from torchcam.methods import GradCAM
 
     def call() -> list[list[Tensor]]:

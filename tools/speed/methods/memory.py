@@ -41,7 +41,7 @@ def _measured(setting: Setting, task: Task, threads: int, device: str) -> float:
     prepare(model, images[:1, :, :TINY, :TINY].contiguous(), [0])()
     call = prepare(model, images, range(task.amount))
     before = torch.cuda.memory_allocated() / 2**20 if device == "cuda" else memory.status("VmRSS")
-    (torch.cuda.reset_peak_memory_stats if device == "cuda" else memory.rising)()
+    (torch.cuda.reset_peak_memory_stats if device == "cuda" else memory.reset_peak)()
     kept = call()  # what it returns belongs to the price
     after = torch.cuda.max_memory_allocated() / 2**20 if device == "cuda" else memory.status("VmHWM")
     del kept

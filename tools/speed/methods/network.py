@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def network(setting: Setting, findings: int, device: str = "cpu") -> "tuple[Classifier, Tensor]":
-    """A model with so many ``findings`` in evaluation mode, and (N,3,H,W) images on the ``device``.
-
-    The same for the same setting.
+    """A model with so many ``findings`` in evaluation mode, and (N,3,H,W) images, the same for the same setting.
 
     Parameters require gradients, as those of a model that was just loaded do. Its batch norms have seen one batch: a
     random network without that is numerically dead.

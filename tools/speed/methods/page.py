@@ -25,12 +25,12 @@ from tools.speed.record import Setting
 OURS = {PACKAGE_SIX: SEVEN, CAPTUM: ALONE, TORCHCAM: ALONE, PACKAGE_SCORE: SCORE}
 """What of ours a package's row is compared with."""
 ABOUT = """Everything below was timed in one run, each contender in turn with all others, the minimum of several rounds.
-The limit is the bare forward pass of the same images as a user makes it, in inference mode; the same pass for images laid out
-by channels, which has faster convolutions on a CPU, stands beside it. Each package is
-called as its documentation calls it, in a loop over the findings; before it is timed, its Grad-CAM is held against ours.
-This engine makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam, eigencam), grad-cam six
-(GradCAM, GradCAMPlusPlus, XGradCAM, HiResCAM, LayerCAM, EigenCAM); ours, captum's and torchcam's maps are of the feature
-map's size, grad-cam's of the image's. How long scoring takes is in [scoring_speed.md](scoring_speed.md)."""
+The limit is the bare forward pass of the same images as a user makes it, in inference mode; the same pass for images
+laid out by channels, which has faster convolutions on a CPU, stands beside it. Each package is called as its
+documentation calls it, in a loop over the findings; before it is timed, its Grad-CAM is held against ours. This engine
+makes seven methods at once (cam, gradcam, gradcampp, xgradcam, hirescam, layercam, eigencam), grad-cam six (GradCAM,
+GradCAMPlusPlus, XGradCAM, HiResCAM, LayerCAM, EigenCAM); ours, captum's and torchcam's maps are of the feature map's
+size, grad-cam's of the image's. How long scoring takes is in [scoring_speed.md](scoring_speed.md)."""
 
 
 def tables(record: SpeedRecord) -> Iterator[Table]:
@@ -44,26 +44,19 @@ HEADER = ("contender", "findings", "ms per image", "CPU ms per image", "× bare 
 
 def _methods(record: SpeedRecord) -> Iterator[Table]:
     for setting in record.of("methods"):
-        left = {
-            f"{row.contender}, {row.findings} findings: {row.reason}"
-            for row in record.rows
-            if row.setting == setting and row.reason
-        }
+        rows = [row for row in record.rows if row.setting == setting and row.reason]
+        left = {f"{row.contender}, {row.findings} findings: {row.reason}" for row in rows}
         intro = " ".join([f"{setting.batch} images per call.", *(f"Left out: {text}." for text in sorted(left))])
         yield Table(f"{setting.backbone} at {setting.size} px", intro, HEADER, _rows(record, "methods", setting))
 
 
 def _scorecam(record: SpeedRecord) -> Iterator[Table]:
     for setting in record.of("scorecam"):
-        yield Table(
-            f"Score-CAM, {at(setting)}",
-            (
-                "One image per call; a masked forward pass per channel, shared by "
-                "all findings here, made for each of them there."
-            ),
-            HEADER,
-            _rows(record, "scorecam", setting),
+        intro = (
+            "One image per call; a masked forward pass per channel, shared by all findings here, made for each of them "
+            "there."
         )
+        yield Table(f"Score-CAM, {at(setting)}", intro, HEADER, _rows(record, "scorecam", setting))
 
 
 def _layers(record: SpeedRecord) -> Iterator[Table]:
@@ -74,12 +67,8 @@ def _layers(record: SpeedRecord) -> Iterator[Table]:
         "comes on top of the forward pass is its backward pass."
     )
     if rows:
-        yield Table(
-            "Maps of another layer",
-            intro,
-            ("network", "findings", "ms per image", "bare forward", "backward of the tail"),
-            tuple(rows),
-        )
+        header = ("network", "findings", "ms per image", "bare forward", "backward of the tail")
+        yield Table("Maps of another layer", intro, header, tuple(rows))
 
 
 def _layer(record: SpeedRecord, setting: Setting) -> Iterator[tuple[str, ...]]:
@@ -93,20 +82,15 @@ def _batches(record: SpeedRecord) -> Iterator[Table]:
     rows = []
     for row in (r for r in record.rows if (r.group, r.contender) == ("batch", SEVEN)):
         bare = record.wall("batch", row.setting, FORWARD)
-        rows.append(
-            (at(row.setting), str(row.setting.batch), short(row.wall_ms), short(bare), short(ratio(row.wall_ms, bare)))
-        )
+        times = map(short, (row.wall_ms, bare, ratio(row.wall_ms, bare)))
+        rows.append((at(row.setting), str(row.setting.batch), *times))
     if rows:
         intro = (
             "Seven methods; where the milliseconds of the bare forward pass rise, its "
             "intermediate maps have left the processor's cache."
         )
-        yield Table(
-            "Batch size",
-            intro,
-            ("network", "images per call", "ms per image", "bare forward", "× bare forward"),
-            tuple(rows),
-        )
+        header = ("network", "images per call", "ms per image", "bare forward", "× bare forward")
+        yield Table("Batch size", intro, header, tuple(rows))
 
 
 def _memory(record: SpeedRecord) -> Iterator[Table]:
@@ -115,8 +99,8 @@ def _memory(record: SpeedRecord) -> Iterator[Table]:
         for p in record.peaks
     ]
     intro = (
-        "The peak of one call in a process of its own, above what the process held with packages, model and images loaded. "
-        "A loop over findings needs no more for eight than for one."
+        "The peak of one call in a process of its own, above what the process held with packages, model and images "
+        "loaded. A loop over findings needs no more for eight than for one."
     )
     if rows:
         yield Table("Peak memory", intro, ("network", "images per call", "contender", "findings", "MiB"), tuple(rows))

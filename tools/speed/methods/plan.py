@@ -1,4 +1,4 @@
-"""What is timed on what: the courses of a run, from its flags."""
+"""What is timed on what: the sets of tasks of a run, from its flags."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ LOOPS = frozenset({PACKAGE_SIX, PACKAGE_SCORE, CAPTUM, TORCHCAM})
 
 
 @dataclass(frozen=True)
-class Course:
+class TaskSet:
     """Tasks that are timed interleaved on one setting."""
 
     group: Group
@@ -48,26 +48,26 @@ def settings(config: SpeedConfig) -> list[Setting]:
     ]
 
 
-def courses(config: SpeedConfig) -> Iterator[Course]:
+def task_sets(config: SpeedConfig) -> Iterator[TaskSet]:
     """All of them, the most important first; fewer findings before more, so that a hopeless call is seen in time."""
     usual = _usual(config)
     bare = Task(FORWARD, 0)
     for setting in settings(config):
         tasks = [Task(word, k) for k in sorted(config.findings) for word in METHODS]
-        yield Course("methods", setting, (bare, Task(CHANNELS_LAST, 0), *tasks, Task(UPSAMPLING, usual)))
+        yield TaskSet("methods", setting, (bare, Task(CHANNELS_LAST, 0), *tasks, Task(UPSAMPLING, usual)))
     first = settings(config)[0]
-    yield Course(
+    yield TaskSet(
         "scorecam",
         first.model_copy(update={"batch": 1}),
         (bare, Task(SCORE, 1), Task(SCORE, usual), Task(PACKAGE_SCORE, usual)),
     )
     for setting in (s for s in settings(config) if s.size == first.size):
-        yield Course("layer", setting, (bare, Task(ALONE, usual), *(Task(LAYER, k) for k in sorted({1, usual}))))
+        yield TaskSet("layer", setting, (bare, Task(ALONE, usual), *(Task(LAYER, k) for k in sorted({1, usual}))))
         for batch in config.sweep:
-            yield Course("batch", setting.model_copy(update={"batch": batch}), (bare, Task(SEVEN, usual)))
+            yield TaskSet("batch", setting.model_copy(update={"batch": batch}), (bare, Task(SEVEN, usual)))
 
 
-def weighed(config: SpeedConfig) -> Iterator[tuple[Setting, Task]]:
+def memory_tasks(config: SpeedConfig) -> Iterator[tuple[Setting, Task]]:
     """What is run for its peak memory: loops with one finding, this engine with all."""
     for setting in settings(config):
         for word in (FORWARD, *METHODS):

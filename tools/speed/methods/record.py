@@ -19,7 +19,7 @@ TORCHCAM = "torchcam, Grad-CAM"
 Group = Literal["methods", "scorecam", "layer", "batch"]
 
 
-class Row(Frozen):
+class MethodRow(Frozen):
     """The time of one contender; everything of one group and setting was timed interleaved."""
 
     group: Group
@@ -49,18 +49,18 @@ class Peak(Frozen):
 class SpeedRecord(Run):
     """One run of ``tools.speed.methods``."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[MethodRow, ...]
     peaks: tuple[Peak, ...]
 
-    def row(self, group: Group, setting: Setting, contender: str, findings: int = 0) -> Row | None:
+    def row(self, group: Group, setting: Setting, contender: str, findings: int = 0) -> MethodRow | None:
         """The row of that name, where there is one."""
         wanted = (group, setting, contender, findings)
         return next((r for r in self.rows if (r.group, r.setting, r.contender, r.findings) == wanted), None)
 
     def wall(self, group: Group, setting: Setting, contender: str, findings: int = 0) -> float | None:
         """Its milliseconds per image, where it was measured."""
-        found = self.row(group, setting, contender, findings)
-        return None if found is None else found.wall_ms
+        row = self.row(group, setting, contender, findings)
+        return None if row is None else row.wall_ms
 
     def of(self, group: Group) -> list[Setting]:
         """The settings of a group, in the order in which they were measured."""

@@ -1,4 +1,4 @@
-"""A run: every course timed, every contender weighed, one record."""
+"""A run: every task timed, the peak memory of every contender, one record."""
 
 import logging
 import time
@@ -13,8 +13,8 @@ from tools.speed.methods import agreement, memory, plan
 from tools.speed.methods.config import SpeedConfig
 from tools.speed.methods.contenders import CONTENDERS
 from tools.speed.methods.network import network
-from tools.speed.methods.plan import Course
-from tools.speed.methods.record import Peak, Row, SpeedRecord
+from tools.speed.methods.plan import TaskSet
+from tools.speed.methods.record import MethodRow, Peak, SpeedRecord
 from tools.speed.timing import Times, finished, interleaved
 
 log = logging.getLogger(__name__)
@@ -28,34 +28,33 @@ def run(config: SpeedConfig) -> SpeedRecord:
     begun = time.perf_counter()
     configure_torch(config.threads)
     where = machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config))
-    rows = [row for course in plan.courses(config) for row in timed(course, config)]
-    peaks = weighed(config) if config.memory else []
+    rows = [row for task_set in plan.task_sets(config) for row in timed(task_set, config)]
+    peaks = measured_peaks(config) if config.memory else []
     return SpeedRecord(**subject.stated(config, MEASURED, where, begun), rows=tuple(rows), peaks=tuple(peaks))
 
 
-def timed(course: Course, config: SpeedConfig) -> list[Row]:
+def timed(task_set: TaskSet, config: SpeedConfig) -> list[MethodRow]:
     """The rows of one course, after a check that packages which make the same map do."""
-    log.info("%s: %s", course.group, _words(course))
-    model, images = network(
-        course.setting, max(max(config.findings), *(task.amount for task in course.tasks)), config.device
-    )
-    if course.group == "methods":
+    log.info("%s: %s", task_set.group, _words(task_set))
+    findings = max(*config.findings, *(task.amount for task in task_set.tasks))
+    model, images = network(task_set.setting, findings, config.device)
+    if task_set.group == "methods":
         agreement.check(model, images)
     calls = {
         task: finished(CONTENDERS[task.contender](model, images, range(task.amount)), config.device)
-        for task in course.tasks
+        for task in task_set.tasks
     }
-    found = interleaved(calls, config.rounds, config.budget, config.patience)
-    return [row(course, task.contender, task.amount, times, config) for task, times in found.items()]
+    measured = interleaved(calls, config.rounds, config.budget, config.patience)
+    return [row(task_set, task.contender, task.amount, times, config) for task, times in measured.items()]
 
 
-def row(course: Course, contender: str, findings: int, times: Times, config: SpeedConfig) -> Row:
+def row(task_set: TaskSet, contender: str, findings: int, times: Times, config: SpeedConfig) -> MethodRow:
     """The times of one task as a row of the record; says why where there are none."""
-    wall, cpu = ([round(1000 * min(t) / course.setting.batch, 3)] if t else [None] for t in (times.wall, times.cpu))
+    wall, cpu = ([round(1000 * min(t) / task_set.setting.batch, 3)] if t else [None] for t in (times.wall, times.cpu))
     log.info("  %s (findings: %d): %s ms per image, %d rounds", contender, findings, wall[0], len(times.wall))
-    return Row(
-        group=course.group,
-        setting=course.setting,
+    return MethodRow(
+        group=task_set.group,
+        setting=task_set.setting,
         contender=contender,
         findings=findings,
         wall_ms=wall[0],
@@ -65,19 +64,13 @@ def row(course: Course, contender: str, findings: int, times: Times, config: Spe
     )
 
 
-def weighed(config: SpeedConfig) -> list[Peak]:
+def measured_peaks(config: SpeedConfig) -> list[Peak]:
     """The peak memory of every contender, each in a process of its own."""
     peaks = []
-    for setting, task in plan.weighed(config):
+    for setting, task in plan.memory_tasks(config):
         peaks.append(memory.peak(setting, task, torch.get_num_threads(), config.device))
-        log.info(
-            "memory, %s %d px x %d: %s: %s MiB",
-            setting.backbone,
-            setting.size,
-            setting.batch,
-            task.contender,
-            peaks[-1].mib,
-        )
+        where = f"{setting.backbone} {setting.size} px x {setting.batch}"
+        log.info("memory, %s: %s: %s MiB", where, task.contender, peaks[-1].mib)
     return peaks
 
 
@@ -90,5 +83,5 @@ def _gpu(config: SpeedConfig) -> str:
     return torch.cuda.get_device_name()
 
 
-def _words(course: Course) -> str:
-    return f"{course.setting.backbone}, {course.setting.size} px, {course.setting.batch} images per call"
+def _words(task_set: TaskSet) -> str:
+    return f"{task_set.setting.backbone}, {task_set.setting.size} px, {task_set.setting.batch} images per call"

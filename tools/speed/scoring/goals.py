@@ -5,7 +5,7 @@ from math import exp, log
 
 from tools.speed.goals import Goal, ratio
 from tools.speed.scoring.maps import NOISE
-from tools.speed.scoring.record import CONTOURS, ORIGINAL_ONE, SCIPY, SKIMAGE, SURFACE, Group, Row, ScoringRecord
+from tools.speed.scoring.record import CONTOURS, ORIGINAL_ONE, SCIPY, SKIMAGE, SURFACE, Group, ScoringRecord, ScoringRow
 from tools.speed.scoring.sweeps import BESIDE
 
 Figures = dict[str, float | None]
@@ -15,13 +15,13 @@ METHODS = 10
 """What goals speak of: thresholds, pixels, methods."""
 
 
-def times(record: ScoringRecord, row: Row) -> float | None:
+def times(record: ScoringRecord, row: ScoringRow) -> float | None:
     """How many times as long a peer's row took as ours on the same; None for ours."""
-    own = SURFACE if row.group == "surface" else BESIDE.get(row.contender, row.contender)
-    return None if own == row.contender else ratio(row.ms, record.beside(row, own))
+    ours = SURFACE if row.group == "surface" else BESIDE.get(row.contender, row.contender)
+    return None if ours == row.contender else ratio(row.ms, record.beside(row, ours))
 
 
-def peers(record: ScoringRecord, group: Group) -> list[Row]:
+def peers(record: ScoringRecord, group: Group) -> list[ScoringRow]:
     """The rows of a group that are not ours."""
     return [row for row in record.rows if row.group == group and row.contender not in (SURFACE, *BESIDE.values())]
 
@@ -34,14 +34,14 @@ def _small(side: int, *contenders: str) -> Callable[[ScoringRecord], Figures]:
     return read
 
 
-def _original(record: ScoringRecord) -> list[Row]:
+def _original(record: ScoringRecord) -> list[ScoringRow]:
     return [
         r for r in peers(record, "original") if (r.contender, r.side, r.thresholds) == (ORIGINAL_ONE, SWEEP_SIDE, MANY)
     ]
 
 
 def _mean(record: ScoringRecord) -> Figures:
-    known = [found for row in _original(record) if (found := times(record, row))]
+    known = [factor for row in _original(record) if (factor := times(record, row))]
     return {f"geometric mean over {len(known)} maps": exp(sum(map(log, known)) / len(known))} if known else {}
 
 

@@ -18,7 +18,7 @@ LEVELS_ALL = "OpenCV, contours per distinct level, all"
 Group = Literal["surface", "original", "levels"]
 
 
-class Row(Frozen):
+class ScoringRow(Frozen):
     """The time of one contender; everything of one group, map and number of thresholds was timed interleaved."""
 
     group: Group
@@ -71,15 +71,15 @@ class Whole(Frozen):
 class ScoringRecord(Run):
     """One run of ``tools.speed.scoring``."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[ScoringRow, ...]
     wholes: tuple[Whole, ...]
 
-    def beside(self, like: Row, contender: str) -> float | None:
+    def beside(self, like: ScoringRow, contender: str) -> float | None:
         """Milliseconds of another contender on the same."""
-        same = (r for r in self.rows if place(r) == place(like) and r.contender == contender)
+        same = (r for r in self.rows if conditions(r) == conditions(like) and r.contender == contender)
         return next((r.ms for r in same), None)
 
 
-def place(row: Row) -> tuple[Group, str, int, int]:
+def conditions(row: ScoringRow) -> tuple[Group, str, int, int]:
     """What a row's contender was timed on."""
     return row.group, row.map, row.side, row.thresholds

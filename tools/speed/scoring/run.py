@@ -20,8 +20,8 @@ from tools.speed.scoring.record import (
     ORIGINAL_ALL,
     ORIGINAL_ONE,
     Group,
-    Row,
     ScoringRecord,
+    ScoringRow,
     Whole,
 )
 from tools.speed.scoring.truth import Share
@@ -38,7 +38,7 @@ PATIENT = 512
 
 
 @dataclass(frozen=True)
-class Course:
+class CallSet:
     """Calls that are timed interleaved on one map."""
 
     group: Group
@@ -54,12 +54,12 @@ def run(config: ScoringSpeedConfig) -> ScoringRecord:
     """
     begun = time.perf_counter()
     where = machine.describe(limits.cpus(), PACKAGES)
-    rows = [row for course in courses(config) for row in timed(course, config)]
+    rows = [row for call_set in call_sets(config) for row in timed(call_set, config)]
     wholes = list(scored(config))
     return ScoringRecord(**subject.stated(config, MEASURED, where, begun), rows=tuple(rows), wholes=tuple(wholes))
 
 
-def courses(config: ScoringSpeedConfig) -> Iterator[Course]:
+def call_sets(config: ScoringSpeedConfig) -> Iterator[CallSet]:
     """All of them; before a map's calls are timed, all contenders must agree on it."""
     for positions in config.positions:
         yield _surface(positions, config)
@@ -75,7 +75,7 @@ def courses(config: ScoringSpeedConfig) -> Iterator[Course]:
                 yield _swept("levels", kind, maps.picture(kind, side), tasks)
 
 
-def _surface(positions: int, config: ScoringSpeedConfig) -> Course:
+def _surface(positions: int, config: ScoringSpeedConfig) -> CallSet:
     values = maps.smooth(positions, 0)
     surfaces.check(values)
     calls = {
@@ -83,34 +83,25 @@ def _surface(positions: int, config: ScoringSpeedConfig) -> Course:
         for count in sorted(config.thresholds)
         for word, score in surfaces.CONTENDERS.items()
     }
-    return Course("surface", f"{positions}×{positions}", positions, calls)
+    return CallSet("surface", f"{positions}×{positions}", positions, calls)
 
 
-def _swept(group: Group, kind: str, picture: maps.Map, tasks: list[Task]) -> Course:
+def _swept(group: Group, kind: str, picture: maps.Map, tasks: list[Task]) -> CallSet:
     sweeps.check(picture, 0.1)
-    return Course(
-        group,
-        kind,
-        len(picture),
-        {task: partial(sweeps.CONTENDERS[task.contender], picture, 1 / task.amount) for task in tasks},
-    )
+    calls = {task: partial(sweeps.CONTENDERS[task.contender], picture, 1 / task.amount) for task in tasks}
+    return CallSet(group, kind, len(picture), calls)
 
 
-def timed(course: Course, config: ScoringSpeedConfig) -> list[Row]:
-    """The rows of one course."""
-    log.info("%s: %s, %d", course.group, course.map, course.side)
+def timed(call_set: CallSet, config: ScoringSpeedConfig) -> list[ScoringRow]:
+    """The rows of one set of calls."""
+    log.info("%s: %s, %d", call_set.group, call_set.map, call_set.side)
     rows = []
-    for task, times in interleaved(course.calls, config.rounds, config.budget).items():
+    for task, times in interleaved(call_set.calls, config.rounds, config.budget).items():
         wall, cpu = (round(1000 * min(seconds), 4) for seconds in (times.wall, times.cpu))
         log.info("  %s, %d thresholds: %s ms, %d rounds", task.contender, task.amount, wall, len(times.wall))
-        known = {
-            "group": course.group,
-            "map": course.map,
-            "side": course.side,
-            "thresholds": task.amount,
-            "contender": task.contender,
-        }
-        rows.append(Row(**known, wall_ms=wall, cpu_ms=cpu, rounds=len(times.wall)))
+        known = {"group": call_set.group, "map": call_set.map, "side": call_set.side, "thresholds": task.amount}
+        rounds = len(times.wall)
+        rows.append(ScoringRow(**known, contender=task.contender, wall_ms=wall, cpu_ms=cpu, rounds=rounds))
     return rows
 
 
@@ -119,6 +110,6 @@ def scored(config: ScoringSpeedConfig) -> Iterator[Whole]:
     share = Share(config.images, min(Share().validation, config.images))
     for side in config.grids:
         for name in suite.NAMES:
-            found = suite.whole(name, side, 1 if name == "chexlocalize" else config.methods, share)
-            log.info("%s, %dx%d maps: %.1f s, %s MiB", name, side, side, found.total, found.mib)
-            yield found
+            whole = suite.whole(name, side, 1 if name == "chexlocalize" else config.methods, share)
+            log.info("%s, %dx%d maps: %.1f s, %s MiB", name, side, side, whole.total, whole.mib)
+            yield whole

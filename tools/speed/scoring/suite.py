@@ -1,7 +1,4 @@
-"""All of NIH's boxes through the protocols, as a suite scores them.
-
-In a process of its own, whose memory is watched.
-"""
+"""All of NIH's boxes through the protocols as a suite scores them, in a process whose memory is watched."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -28,12 +25,9 @@ def whole(name: str, side: int, methods: int, share: Share) -> Whole:
 
 
 def _measured(name: str, side: int, methods: int, share: Share) -> Whole:
-    """Runs in the fresh process. What is compiled is compiled before the clock starts.
-
-    Drawing the maps costs no time, but memory.
-    """
+    """Runs in the fresh process; compiling and drawing the maps are not timed, but their memory counts."""
     _scored(NAMES[name], cases(WARM, side, 0), cases(WARM, side, 0, validation=True), {})
-    memory.rising()
+    memory.reset_peak()
     seconds: dict[str, float] = {}
     boxes, maps, used = 0, 0, 0.0
     for method in range(methods):
@@ -50,7 +44,7 @@ def _measured(name: str, side: int, methods: int, share: Share) -> Whole:
         maps=maps,
         seconds={word: round(total, 3) for word, total in seconds.items()},
         cpu=round(used, 3),
-        mib=memory.highest(),
+        mib=memory.peak(),
     )
 
 

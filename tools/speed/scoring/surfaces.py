@@ -85,10 +85,7 @@ CONTENDERS: Mapping[str, Score] = {
 
 
 def check(values: Map, contenders: Mapping[str, Score] = CONTENDERS) -> None:
-    """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel.
-
-    The times of different things say nothing.
-    """
+    """Raise ``LocusError`` where a peer's IoUs are not ours up to a pixel: times of different things say nothing."""
     levels = np.linspace(0.1, 0.9, 17)
     ours = on_surface(values, levels)
     for name, score in contenders.items():

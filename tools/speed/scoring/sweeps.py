@@ -1,6 +1,4 @@
-"""A map on pixels swept over the score thresholds of MaxBoxAcc.
-
-Ours, the original evaluator's way, and a search per level.
+"""A map on pixels swept over MaxBoxAcc's score thresholds: ours, the original evaluator's way, a search per level.
 
 Every contender is given the map (H,W) and the step between thresholds and says for each threshold the best IoU. The
 original's way is written anew from its rules: for each threshold binarise, find all contours, take the largest one's
@@ -54,18 +52,18 @@ def original(values: Map, step: float, which: Which) -> FloatArray:
 def per_level(values: Map, step: float, which: Which) -> FloatArray:
     """One search for each integer level that a threshold means: the best that a loop can do."""
     image = quantised(values)
-    asked, place = np.unique(levels(image, step), return_inverse=True)
+    asked, inverse = np.unique(levels(image, step), return_inverse=True)
     searched = [_boxes((image > level).view(np.uint8), which) for level in asked]
     overlap = iou(np.concatenate([np.array(boxes) for boxes in searched]) + PIXEL, truth(len(values)))[:, 0]
     first = np.cumsum([0, *map(len, searched[:-1])])
-    return np.asarray(np.maximum.reduceat(overlap, first)[place])
+    return np.asarray(np.maximum.reduceat(overlap, first)[inverse])
 
 
 def _boxes(binary: MatLike, which: Which) -> Corners:
     """Inclusive corners by the source's rules."""
-    found, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    contours, _ = cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
     height, width = binary.shape
-    kept = [max(found, key=cv2.contourArea)] if found and which == "largest" else found
+    kept = [max(contours, key=cv2.contourArea)] if contours and which == "largest" else contours
     rectangles = [cv2.boundingRect(contour) for contour in kept]
     return [(x, y, min(x + w, width - 1), min(y + h, height - 1)) for x, y, w, h in rectangles] or [(0, 0, 0, 0)]
 
@@ -84,6 +82,6 @@ BESIDE = {ORIGINAL_ONE: ONE, ORIGINAL_ALL: ALL, LEVELS_ONE: ONE, LEVELS_ALL: ALL
 
 def check(values: Map, step: float, contenders: Mapping[str, Score] = CONTENDERS) -> None:
     """Raise ``LocusError`` where a contender says anything else than ours: here every number is exact."""
-    for peer, own in BESIDE.items():
-        if not np.array_equal(contenders[peer](values, step), contenders[own](values, step)):
-            raise LocusError(f"{peer} and {own} give other IoUs for the same map: their times are not compared")
+    for peer, reference in BESIDE.items():
+        if not np.array_equal(contenders[peer](values, step), contenders[reference](values, step)):
+            raise LocusError(f"{peer} and {reference} give other IoUs for the same map: their times are not compared")

@@ -1,6 +1,4 @@
-"""Truth of the shape of NIH's ChestX-ray8: as many boxes per finding, images and patients.
-
-The boxes themselves are drawn.
+"""Truth of the shape of NIH's ChestX-ray8: as many boxes per finding, images and patients; the boxes are drawn.
 
 Wang et al., "ChestX-ray8", CVPR 2017, table 4: 984 boxes on 880 images. Sides are log-normal around those of the
 published boxes; no image has two boxes of a finding.

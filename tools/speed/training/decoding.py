@@ -40,10 +40,10 @@ def rates(config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
     }
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # one process is one core
-    found = interleaved(calls, config.rounds)
+    measured = interleaved(calls, config.rounds)
     cv2.setNumThreads(threads)
     setting = Setting(backbone="", size=size, batch=1)
-    return [timed.row("decoding", CPU, setting, task.contender, task.amount, times) for task, times in found.items()]
+    return [timed.row("decoding", CPU, setting, task.contender, task.amount, times) for task, times in measured.items()]
 
 
 def written(folder: Path, count: int, side: int) -> list[Sample]:

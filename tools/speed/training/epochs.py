@@ -17,11 +17,11 @@ from tools.speed.training.trainings import Training, step, training
 
 
 def rates(setting: Setting, where: str, augment: str, config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
-    """The rows of one network: its training epochs as main.py makes them, with ``augment``, and as many steps of the network alone."""
+    """The rows of one network: training epochs as main.py makes them, with ``augment``, and its steps alone."""
     images = setting.batch * config.steps
     one = training(setting, where, images, folder, epochs=config.rounds + 1, augment=augment)
     clock = Clock(one, config.steps)
-    run.epochs(one.module, one.sides, one.folder, None, clock)
+    run.epochs(one.module, one.splits, one.folder, None, clock)
     return [
         timed.row("epoch", where, setting, contender, images, times, augment=augment)
         for contender, times in ((PURE, clock.pure), (TRAINING, clock.training))

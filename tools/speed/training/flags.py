@@ -39,8 +39,8 @@ def rates(setting: Setting, config: TrainingSpeedConfig, folder: Path) -> list[R
     for word, call in steps.items():
         log.info("  first step with %s", word)
         call()
-    found = interleaved({Task(word, 0): call for word, call in steps.items()}, config.rounds)
-    rows = [timed.row("flags", CPU, setting, task.contender, setting.batch, times) for task, times in found.items()]
+    measured = interleaved({Task(word, 0): call for word, call in steps.items()}, config.rounds)
+    rows = [timed.row("flags", CPU, setting, task.contender, setting.batch, times) for task, times in measured.items()]
     left = [word for word in FLAGS if word not in steps]
     return [*rows, *(_left_out(setting, word, missing) for word in left)]
 
@@ -52,14 +52,5 @@ def _step(setting: Setting, folder: Path, flags: dict[str, Any]) -> Callable[[],
 
 
 def _left_out(setting: Setting, word: str, reason: str) -> Rate:
-    return Rate(
-        group="flags",
-        place=CPU,
-        setting=setting,
-        contender=word,
-        images=setting.batch,
-        wall_ms=None,
-        cpu_ms=None,
-        rounds=0,
-        reason=reason,
-    )
+    known = {"group": "flags", "place": CPU, "setting": setting, "contender": word, "images": setting.batch}
+    return Rate(**known, wall_ms=None, cpu_ms=None, rounds=0, reason=reason)

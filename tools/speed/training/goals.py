@@ -22,8 +22,8 @@ def of_all_cores(record: TrainingRecord, row: Rate) -> float | None:
 
 def of_all_at_once(record: TrainingRecord, row: Rate) -> float | None:
     """A row's rate as a share of what as many bare processes as cores decode at the same time."""
-    every = record.beside(row, ALL)
-    return ratio(every.wall_ms if every else None, row.wall_ms)
+    all_at_once = record.beside(row, ALL)
+    return ratio(all_at_once.wall_ms if all_at_once else None, row.wall_ms)
 
 
 def grown(record: TrainingRecord) -> float | None:
@@ -31,9 +31,9 @@ def grown(record: TrainingRecord) -> float | None:
     return record.long.training[-1] - record.long.training[0] if record.long and len(record.long.training) > 1 else None
 
 
-def _shares(place: str) -> Callable[[TrainingRecord], Figures]:
+def _shares(device: str) -> Callable[[TrainingRecord], Figures]:
     def read(record: TrainingRecord) -> Figures:
-        rows = [row for row in record.of("epoch") if (row.place, row.contender) == (place, TRAINING)]
+        rows = [row for row in record.of("epoch") if (row.place, row.contender) == (device, TRAINING)]
         return {f"{row.setting.backbone}, --augment {row.augment}": share(record, row) for row in rows}
 
     return read

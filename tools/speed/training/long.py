@@ -18,7 +18,7 @@ from tools.speed.record import Setting
 from tools.speed.training.record import CPU, Long
 from tools.speed.training.trainings import training
 
-PARTS = 10
+TENTHS = 10
 EACH = 0.2
 """Seconds from look to look."""
 
@@ -33,36 +33,33 @@ def _measured(setting: Setting, images: int, threads: int) -> Long:
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         warm = training(setting, CPU, setting.batch, Path(folder), epochs=1, precision="32")
-        run.epochs(warm.module, warm.sides, warm.folder, None)
+        run.epochs(warm.module, warm.splits, warm.folder, None)
         loaded, begun = private(), time.perf_counter()
-        with Peak() as caching:
+        with PeakWatch() as caching:
             one = training(setting, CPU, images, Path(folder), epochs=1, precision="32")
-        parts = Parts()
-        with Peak() as peak:
-            run.epochs(one.module, one.sides, one.folder, None, parts)
+        parts = MemoryPerTenth()
+        with PeakWatch() as peak:
+            run.epochs(one.module, one.splits, one.folder, None, parts)
         return Long(
             setting=setting,
             images=images,
             array=round(one.train.images.nbytes / 2**20, 1),
             loaded=loaded,
             caching=caching.mib,
-            training=tuple(parts.found),
+            training=tuple(parts.medians),
             peak=peak.mib,
             seconds=round(time.perf_counter() - begun, 1),
         )
 
 
-class Parts(lightning.Callback):
-    """Looks after each step, when its intermediate maps are mostly, but not always, given back.
-
-    The median of a tenth is told.
-    """
+class MemoryPerTenth(lightning.Callback):
+    """The median memory of each tenth: looks after each step, when its intermediate maps are mostly given back."""
 
     def __init__(self) -> None:
-        self._looks: list[list[float]] = [[] for _ in range(PARTS)]
+        self._looks: list[list[float]] = [[] for _ in range(TENTHS)]
 
     @property
-    def found(self) -> list[float]:
+    def medians(self) -> list[float]:
         """MiB of each tenth; nothing where the system does not tell."""
         return [round(statistics.median(looks), 1) for looks in self._looks if looks]
 
@@ -72,10 +69,10 @@ class Parts(lightning.Callback):
         """Look."""
         now = private()
         if now is not None:
-            self._looks[index * PARTS // int(trainer.num_training_batches)].append(now)
+            self._looks[index * TENTHS // int(trainer.num_training_batches)].append(now)
 
 
-class Peak(threading.Thread):
+class PeakWatch(threading.Thread):
     """The highest sum over this process and its children between entering and leaving, as far as looks meet it."""
 
     def __init__(self) -> None:
@@ -86,11 +83,11 @@ class Peak(threading.Thread):
     def run(self) -> None:
         """Look again and again."""
         while not self._over.wait(EACH):
-            found = [private(pid) for pid in ("self", *_children())]
-            total = sum(mib for mib in found if mib is not None)
+            held = [private(pid) for pid in ("self", *_children())]
+            total = sum(mib for mib in held if mib is not None)
             self.mib = max(round(total, 1), self.mib or 0.0) if total else None
 
-    def __enter__(self) -> "Peak":
+    def __enter__(self) -> "PeakWatch":
         """Begin."""
         self.start()
         return self
@@ -104,16 +101,13 @@ class Peak(threading.Thread):
 
 
 def private(pid: str = "self") -> float | None:
-    """MiB that a process holds and no file does; pages shared with others count by parts.
-
-    None where the system does not tell.
-    """
+    """MiB that a process holds and no file does, shared pages by parts; None where the system does not tell."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     except OSError:  # another system, or a process that is gone
         return None
-    found = [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss_Anon:")]
-    return round(found[0], 1) if found else None
+    held = [int(line.split()[1]) / 1024 for line in lines if line.startswith("Pss_Anon:")]
+    return round(held[0], 1) if held else None
 
 
 def _children() -> list[str]:

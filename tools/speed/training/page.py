@@ -11,8 +11,9 @@ from tools.speed.training.record import GPU, PURE, STEP, TRAINING, Long, Rate, T
 USUAL = "--precision 32"
 ALL_NIH = 112_120
 """Images of the whole data set."""
-ABOUT = """Everything below was measured in one run; what stands in one table for one network was timed in turn, round by round, and the
-minimum of the rounds counts, so ratios hold within a table. The images are drawn (the phantom), the training is main.py's own."""
+ABOUT = """Everything below was measured in one run; what stands in one table for one network was timed in turn, round
+by round, and the minimum of the rounds counts, so ratios hold within a table. The images are drawn (the phantom), the
+training is main.py's own."""
 
 
 def tables(record: TrainingRecord) -> Iterator[Table]:
@@ -24,13 +25,9 @@ def tables(record: TrainingRecord) -> Iterator[Table]:
 
 def devices(record: TrainingRecord) -> str:
     """What was trained on, and in what precision."""
-    told = [f"{place}: {name}" for place, name in record.devices.items()]
-    return (
-        "Devices: "
-        + "; ".join(told)
-        + "."
-        + ("" if GPU in record.devices else " **No GPU was measured: there was none.**")
-    )
+    names = "; ".join(f"{device}: {name}" for device, name in record.devices.items())
+    missing = "" if GPU in record.devices else " **No GPU was measured: there was none.**"
+    return f"Devices: {names}.{missing}"
 
 
 def _at(row: Rate) -> tuple[str, ...]:
@@ -39,9 +36,10 @@ def _at(row: Rate) -> tuple[str, ...]:
 
 def _epochs(record: TrainingRecord) -> Table:
     intro = (
-        "An epoch through Lightning, the loader, augmentation and all callbacks, from its start to the end of its last step, beside as "
-        "many steps of the same network on one batch that stays on the device. Validation and checkpoints count for neither. "
-        "The share of CPU time is the same of processor time, all threads together, which other users of the machine disturb less."
+        "An epoch through Lightning, the loader, augmentation and all callbacks, from its start to the end of its last "
+        "step, beside as many steps of the same network on one batch that stays on the device. Validation and "
+        "checkpoints count for neither. The share of CPU time is the same of processor time, all threads together, "
+        "which other users of the machine disturb less."
     )
     header = (
         "device",
@@ -95,8 +93,9 @@ def _stages(record: TrainingRecord) -> Table:
 def _decoding(record: TrainingRecord) -> Table:
     side = record.settings.get("file_side", NOTHING)
     intro = (
-        f"PNG files of {side}×{side} pixels, area-averaged. The first share is of {record.machine.cores} (the cores) times the rate of "
-        "one process; the second row says what is left of that when all cores are busy, and the second share is of that."
+        f"PNG files of {side}×{side} pixels, area-averaged. The first share is of {record.machine.cores} (the cores) "
+        "times the rate of one process; the second row says what is left of that when all cores are busy, and the "
+        "second share is of that."
     )
     rows = []
     for row in record.of("decoding"):
@@ -113,12 +112,8 @@ def _flags(record: TrainingRecord) -> Table:
         usual = record.beside(row, USUAL)
         figures = map(short, (row.per_second, ratio(usual.wall_ms if usual else None, row.wall_ms)))
         rows.append((*_at(row), row.contender, *figures, row.reason or str(row.rounds)))
-    return Table(
-        "What flags change",
-        intro,
-        ("device", "network", "px", "batch", "flags", "images/s", "× the first", "rounds"),
-        tuple(rows),
-    )
+    header = ("device", "network", "px", "batch", "flags", "images/s", "× the first", "rounds")
+    return Table("What flags change", intro, header, tuple(rows))
 
 
 def _memory(long: Long | None) -> Iterator[Table]:
@@ -126,10 +121,11 @@ def _memory(long: Long | None) -> Iterator[Table]:
         return
     side, whole = long.setting.size, ALL_NIH * long.setting.size**2 / 1e9
     intro = (
-        f"{long.images:,} images of {side}×{side} pixels, cached and trained for one epoch ({long.setting.backbone}, batches of "
-        f"{long.setting.batch}) in a process of its own, {long.seconds:.0f} s. Counted is memory that is no file's: the array of "
-        f"{short(long.array)} MiB is a file, its pages go when others need the room. All {ALL_NIH:,} images of NIH, not measured "
-        f"here, would be a file of {whole:.1f} GB; what is counted here does not depend on it as long as these figures are flat."
+        f"{long.images:,} images of {side}×{side} pixels, cached and trained for one epoch ({long.setting.backbone}, "
+        f"batches of {long.setting.batch}) in a process of its own, {long.seconds:.0f} s. Counted is memory that is no "
+        f"file's: the array of {short(long.array)} MiB is a file, its pages go when others need the room. All "
+        f"{ALL_NIH:,} images of NIH, not measured here, would be a file of {whole:.1f} GB; what is counted here does "
+        "not depend on it as long as these figures are flat."
     )
     parts = len(long.training)
     tenths = [

@@ -1,7 +1,4 @@
-"""What a run of the training benchmark leaves behind.
-
-The machine, a row per thing timed, and the memory of a long run.
-"""
+"""What a run of the training benchmark leaves behind: the machine, a row per thing timed, a long run's memory."""
 
 from typing import Literal
 
@@ -24,7 +21,7 @@ Group = Literal["decoding", "stages", "epoch", "flags"]
 
 
 class Rate(Frozen):
-    """The time of one contender; everything of one group, place, setting and augmentation was timed in turn, round by round."""
+    """The time of one contender; what shares a group, place, setting and augmentation was timed in turn."""
 
     group: Group
     place: str
@@ -79,13 +76,15 @@ class TrainingRecord(Run):
 
     def beside(self, like: Rate, contender: str) -> Rate | None:
         """Another contender, timed in turn with this one."""
-        return next((row for row in self.rows if place(row) == place(like) and row.contender == contender), None)
+        return next(
+            (row for row in self.rows if conditions(row) == conditions(like) and row.contender == contender), None
+        )
 
     def of(self, group: Group) -> list[Rate]:
         """The rows of a group, in the order in which they were measured."""
         return [row for row in self.rows if row.group == group]
 
 
-def place(row: Rate) -> tuple[Group, str, Setting, str]:
+def conditions(row: Rate) -> tuple[Group, str, Setting, str]:
     """What a row's contender was timed on."""
     return row.group, row.place, row.setting, row.augment

@@ -19,9 +19,9 @@ from tools.speed.training.record import CPU, GPU, Rate, TrainingRecord
 
 log = logging.getLogger(__name__)
 MEASURED = (
-    "backbones", "size", "batch", "gpu_batch", "steps", "augments", "files", "file_side", "decoded", "long", "long_backbone", "long_batch",
-    "rounds",
-)  # fmt: skip
+    *("backbones", "size", "batch", "gpu_batch", "steps", "augments", "files", "file_side", "decoded"),
+    *("long", "long_backbone", "long_batch", "rounds"),
+)
 """Flags that decide what is measured."""
 PACKAGES = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-headless")
 
@@ -43,15 +43,14 @@ def run(config: TrainingSpeedConfig) -> TrainingRecord:
 
 def _rows(config: TrainingSpeedConfig, folder: Path) -> Iterator[Rate]:
     yield from decoding.rates(config, folder)
-    for place in _devices():
+    for device in _devices():
         for backbone in config.backbones:
-            setting = Setting(
-                backbone=backbone, size=config.size, batch=config.batch if place == CPU else config.gpu_batch
-            )
-            log.info("%s on %s", backbone, place)
-            yield from stages.rates(setting, place, config, folder)
+            batch = config.batch if device == CPU else config.gpu_batch
+            setting = Setting(backbone=backbone, size=config.size, batch=batch)
+            log.info("%s on %s", backbone, device)
+            yield from stages.rates(setting, device, config, folder)
             for augment in config.augments:
-                yield from epochs.rates(setting, place, augment, config, folder)
+                yield from epochs.rates(setting, device, augment, config, folder)
     log.info("flags, %s", config.backbones[0])
     yield from flags.rates(Setting(backbone=config.backbones[0], size=config.size, batch=config.batch), config, folder)
 
@@ -60,6 +59,6 @@ def _devices() -> dict[str, str]:
     """Place -> what it is, and the precision there."""
     names = {CPU: "the processor"} | ({GPU: torch.cuda.get_device_name()} if devices.gpus() else {})
     return {
-        place: f"{name}, --precision auto is {precision(TrainConfig(), has_fast_bfloat16(place))}"
-        for place, name in names.items()
+        device: f"{name}, --precision auto is {precision(TrainConfig(), has_fast_bfloat16(device))}"
+        for device, name in names.items()
     }

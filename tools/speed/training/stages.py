@@ -22,8 +22,8 @@ def rates(setting: Setting, where: str, config: TrainingSpeedConfig, folder: Pat
     one = training(setting, where, setting.batch * config.steps, folder)
     one.module.to(where).train()
     calls = {Task(word, amount): finished(call, where) for word, (amount, call) in _calls(one).items()}
-    found = interleaved(calls, config.rounds)
-    return [timed.row("stages", where, setting, task.contender, task.amount, times) for task, times in found.items()]
+    measured = interleaved(calls, config.rounds)
+    return [timed.row("stages", where, setting, task.contender, task.amount, times) for task, times in measured.items()]
 
 
 def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:

@@ -17,15 +17,8 @@ def row(
     """The minimum of the ``times`` of rounds with so many ``images`` each."""
     wall, cpu = (round(1000 * min(seconds) / images, 5) for seconds in (times.wall, times.cpu))
     log.info("  %s: %.1f images/s, %d rounds", contender, 1000 / wall, len(times.wall))
-    known = {
-        "group": group,
-        "place": where,
-        "setting": setting,
-        "contender": contender,
-        "augment": augment,
-        "images": images,
-    }
-    return Rate(**known, wall_ms=wall, cpu_ms=cpu, rounds=len(times.wall))
+    known = {"group": group, "place": where, "setting": setting, "contender": contender}
+    return Rate(**known, augment=augment, images=images, wall_ms=wall, cpu_ms=cpu, rounds=len(times.wall))
 
 
 def finish(where: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.training import machine, optimizers
-from benchmark.training.data import Side
+from benchmark.training.data import SplitImages
 from benchmark.training.module import Module, layout
 from benchmark.training.prepare import prepare
 from config import TrainConfig
@@ -24,23 +24,23 @@ FOLDERS = itertools.count()
 
 @dataclass(frozen=True)
 class Training:
-    """A module that is ready to train, its sides, and the folder of its run."""
+    """A module that is ready to train, its splits, and the folder of its run."""
 
     module: Module
-    sides: dict[str, Side]
+    splits: dict[str, SplitImages]
     folder: Path
     where: str
     """``cpu`` or ``cuda``."""
 
     @property
-    def train(self) -> Side:
+    def train(self) -> SplitImages:
         """The training images."""
-        return self.sides["train"]
+        return self.splits["train"]
 
 
 def training(setting: Setting, where: str, images: int, folder: Path, **flags: Any) -> Training:
     """A training of so many ``images`` below ``folder``; ``flags`` are further ones of main.py."""
-    own = folder / f"run{next(FOLDERS)}"
+    run_folder = folder / f"run{next(FOLDERS)}"
     config = replace(
         TrainConfig(),
         dataset=f"phantom:train={images},val={setting.batch},test=1",
@@ -55,8 +55,8 @@ def training(setting: Setting, where: str, images: int, folder: Path, **flags: A
         logger=("csv",),
         **flags,
     )
-    module, sides = prepare(config, own)
-    return Training(module, sides, own, where)
+    module, splits = prepare(config, run_folder)
+    return Training(module, splits, run_folder, where)
 
 
 def resident(one: Training) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 
 from benchmark.training.evaluate import undefined_as_none
 from benchmark.training.metrics import scores
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
 
 NAMES = ("Mass", "Nodule", "Hernia")
@@ -21,7 +21,7 @@ def answered(seed, n=120, hernia=False, exclusive=False):
     if not hernia and not exclusive:
         labels[:, 2] = 0
     values = rng.normal(size=(n, 3)) + 1.5 * labels
-    return Answers(NAMES, torch.tensor(values), torch.tensor(labels), [f"p{i // 2}" for i in range(n)], exclusive)
+    return Predictions(NAMES, torch.tensor(values), torch.tensor(labels), [f"p{i // 2}" for i in range(n)], exclusive)
 
 
 @pytest.mark.byhand
@@ -107,7 +107,7 @@ def test_by_study_it_is_the_largest_of_what_its_images_say_and_have():
         torch.tensor([[1.0, 5.0], [2.0, 0.0], [3.0, 3.0]]).double(),
         torch.tensor([[0.0, float("nan")], [1.0, 0.0], [0.0, 0.0]]),
     )
-    found = Answers(("A", "B"), logits, labels, ["p", "p", "q"]).by_study(["s2", "s2", "s1"])
+    found = Predictions(("A", "B"), logits, labels, ["p", "p", "q"]).by_study(["s2", "s2", "s1"])
     assert found.logits.tolist() == [[3, 3], [2, 5]]
     assert found.labels.tolist() == [[0, 0], [1, 0]]
     assert found.patients == ["q", "p"]

@@ -7,12 +7,12 @@ from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from benchmark.training.metrics import calibration, decisions
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.plots.calibration import bins
 
 
 def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):
-    """Answers whose labels are drawn with the stated probabilities; their logits are then multiplied by ``factor``."""
+    """Predictions whose labels are drawn with the stated probabilities; their logits are then multiplied by ``factor``."""
     rng = np.random.default_rng(seed)
     logits = rng.normal(size=(n, k)) * 1.5
     probable = torch.tensor(logits).softmax(1).numpy() if exclusive else 1 / (1 + np.exp(-logits))
@@ -20,7 +20,7 @@ def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):
         labels = np.eye(k)[(probable.cumsum(1) < rng.random(n)[:, None]).sum(1).clip(max=k - 1)]
     else:
         labels = (rng.random((n, k)) < probable).astype("f8")
-    return Answers(tuple("abcdef"[:k]), torch.tensor(logits * factor), torch.tensor(labels), [str(i) for i in range(n)], exclusive)
+    return Predictions(tuple("abcdef"[:k]), torch.tensor(logits * factor), torch.tensor(labels), [str(i) for i in range(n)], exclusive)
 
 
 @pytest.mark.planted
@@ -36,12 +36,12 @@ def test_the_temperature_of_scaled_logits_is_the_factor(exclusive, factor):
 
 @pytest.mark.byhand
 def test_no_other_temperature_has_a_smaller_likelihood_loss():
-    answers = honest(n=400, factor=3.0)
-    found = calibration.fit(answers)
+    predictions = honest(n=400, factor=3.0)
+    found = calibration.fit(predictions)
     for value in np.geomspace(found.value / 3, found.value * 3, 41):
         assert (
-            log_loss(answers.labels[:, 0], answers.probabilities(value)[:, 0])
-            + log_loss(answers.labels[:, 1], answers.probabilities(value)[:, 1])
+            log_loss(predictions.labels[:, 0], predictions.probabilities(value)[:, 0])
+            + log_loss(predictions.labels[:, 1], predictions.probabilities(value)[:, 1])
             >= 2 * found.loss[1] - 1e-9
         )
 
@@ -62,22 +62,22 @@ def test_honest_probabilities_have_an_error_near_0_and_scaling_mends_boastful_on
 def test_the_error_worked_by_hand():
     """Two bins: probabilities .25 of which half are there, and .75 of which all are: 1/2 · 1/4 + 1/2 · 1/4."""
     logits = torch.tensor([0.25, 0.25, 0.75, 0.75]).double().logit()[:, None]
-    answers = Answers(("A",), logits, torch.tensor([[1.0], [0.0], [1.0], [1.0]]), list("abcd"))
-    assert calibration.errors(answers, 1.0) == [pytest.approx(0.25, abs=1e-6)]
-    assert calibration.brier(answers, 1.0)[0].mean() == pytest.approx((0.5625 + 0.0625 + 0.0625 + 0.0625) / 4)
+    predictions = Predictions(("A",), logits, torch.tensor([[1.0], [0.0], [1.0], [1.0]]), list("abcd"))
+    assert calibration.errors(predictions, 1.0) == [pytest.approx(0.25, abs=1e-6)]
+    assert calibration.brier(predictions, 1.0)[0].mean() == pytest.approx((0.5625 + 0.0625 + 0.0625 + 0.0625) / 4)
 
 
 @pytest.mark.oracle
 def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_dots():
-    answers = honest(n=500, k=2, factor=2.0)
-    answers.labels[:50, 0] = float("nan")
-    sums = decisions.summed(calibration.brier(answers, 1.3), answers)
+    predictions = honest(n=500, k=2, factor=2.0)
+    predictions.labels[:50, 0] = float("nan")
+    sums = decisions.summed(calibration.brier(predictions, 1.3), predictions)
     for k in range(2):
-        known = ~answers.labels[:, k].isnan()
-        said, true = answers.probabilities(1.3)[known, k], answers.labels[known, k]
+        known = ~predictions.labels[:, k].isnan()
+        said, true = predictions.probabilities(1.3)[known, k], predictions.labels[known, k]
         assert sums.value[k, 0] == pytest.approx(brier_score_loss(true, said))
         told = float(binary_calibration_error(torch.tensor(said), true.long(), n_bins=15, norm="l1"))
-        assert calibration.errors(answers, 1.3)[k] == told
+        assert calibration.errors(predictions, 1.3)[k] == told
         mean, frequency, count = bins(said, true.numpy() == 1)
         assert (count / count.sum() * abs(mean - frequency)).sum() == pytest.approx(told, abs=1e-6)
     softmax = honest(n=500, k=4, exclusive=True)
@@ -87,16 +87,16 @@ def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_
 
 @pytest.mark.byhand
 def test_without_a_known_label_there_is_no_temperature_and_where_all_is_right_it_says_that_there_is_no_best():
-    unknown = calibration.fit(Answers(("A",), torch.zeros(2, 1).double(), torch.full((2, 1), float("nan")), ["p", "q"]))
+    unknown = calibration.fit(Predictions(("A",), torch.zeros(2, 1).double(), torch.full((2, 1), float("nan")), ["p", "q"]))
     assert np.isnan(unknown.value)
     assert (unknown.n, unknown.row["reason"]) == (0, "no validation label is known")
-    right = calibration.fit(Answers(("A",), torch.tensor([[1.0], [-1.0]]).double(), torch.tensor([[1.0], [0.0]]), ["p", "q"]))
+    right = calibration.fit(Predictions(("A",), torch.tensor([[1.0], [-1.0]]).double(), torch.tensor([[1.0], [0.0]]), ["p", "q"]))
     assert right.row["reason"] == "the likelihood has no maximum between 0.01 and 100"
 
 
 @pytest.mark.byhand
 def test_scaling_moves_no_decision_and_no_rank():
-    answers = honest(n=200, factor=4.0)
-    before, after = answers.probabilities(), answers.probabilities(calibration.fit(answers).value)
+    predictions = honest(n=200, factor=4.0)
+    before, after = predictions.probabilities(), predictions.probabilities(calibration.fit(predictions).value)
     assert (before.argsort(0) == after.argsort(0)).all()
     assert ((before >= 0.5) == (after >= 0.5)).all()

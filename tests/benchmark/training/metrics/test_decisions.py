@@ -9,7 +9,7 @@ from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import binary_specificity, multilabel_exact_match, multilabel_hamming_distance
 
 from benchmark.training.metrics import decisions
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
 
 CLASSES = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
@@ -44,20 +44,20 @@ WORKED = {
 
 
 def of_matrix(matrix):
-    """Answers of a softmax with this confusion matrix, one patient each."""
+    """Predictions of a softmax with this confusion matrix, one patient each."""
     pairs = [(t, s) for t, row in enumerate(matrix) for s, count in enumerate(row) for _ in range(count)]
     true, said = (torch.tensor(side) for side in zip(*pairs, strict=True))
     width = len(matrix)
     logits, labels = 3.0 * torch.nn.functional.one_hot(said, width), torch.nn.functional.one_hot(true, width)
-    return Answers(CLASSES, logits.double(), labels.float(), [str(i) for i in range(len(pairs))], exclusive=True)
+    return Predictions(CLASSES, logits.double(), labels.float(), [str(i) for i in range(len(pairs))], exclusive=True)
 
 
 @pytest.mark.byhand
 @pytest.mark.parametrize("network", PUBLISHED)
 def test_the_published_confusion_matrices_give_the_numbers_worked_by_hand(network):
     """Pitfall: precision and recall swapped, published wrong."""
-    answers = of_matrix(PUBLISHED[network])
-    found = assess(answers, answers)["test"]
+    predictions = of_matrix(PUBLISHED[network])
+    found = assess(predictions, predictions)["test"]
     worked = WORKED[network]
     assert found["confusion_matrix"] == PUBLISHED[network]
     assert found["accuracy"] == pytest.approx(worked["accuracy"], abs=1e-12)
@@ -78,8 +78,8 @@ def test_vgg_16_never_calls_another_image_covid_19_and_misses_one():
 @pytest.mark.byhand
 def test_an_image_without_exactly_one_class_is_in_no_confusion_matrix():
     labels = torch.tensor([[1.0, 0.0], [1.0, 1.0], [0.0, 0.0], [0.0, float("nan")], [0.0, 1.0]])
-    answers = Answers(("A", "B"), torch.tensor([[1.0, 0.0]] * 5).double(), labels, list("abcde"), exclusive=True)
-    found = assess(answers, answers)["test"]
+    predictions = Predictions(("A", "B"), torch.tensor([[1.0, 0.0]] * 5).double(), labels, list("abcde"), exclusive=True)
+    found = assess(predictions, predictions)["test"]
     assert found["confusion_matrix"] == [[1, 0], [1, 0]]
     assert (found["accuracy"], found["judged"], found["n"]) == (0.5, 2, 5)
 
@@ -98,9 +98,9 @@ def cases(draw):
 def test_decisions_equal_scikit_learn_and_torchmetrics(case):
     values, labels, cuts = case
     names = tuple(f"f{k}" for k in range(values.shape[1]))
-    answers = Answers(names, torch.tensor(values), torch.tensor(labels), [str(i) for i in range(len(values))])
-    called = decisions.decided(answers, cuts)
-    sums = decisions.summed(decisions.each(*called), answers)
+    predictions = Predictions(names, torch.tensor(values), torch.tensor(labels), [str(i) for i in range(len(values))])
+    called = decisions.decided(predictions, cuts)
+    sums = decisions.summed(decisions.per_finding(*called), predictions)
     for k in range(len(names)):
         known = ~np.isnan(labels[:, k])
         said, true = values[known, k] >= cuts[k], labels[known, k] == 1
@@ -117,7 +117,7 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
         if (~true).any():
             assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (said, true)))))
     if not np.isnan(labels).any() and len(names) > 1:
-        whole = decisions.summed(decisions.together(*called), answers).value[0]
+        whole = decisions.summed(decisions.per_image(*called), predictions).value[0]
         said, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
         assert whole[0] == pytest.approx(float(multilabel_hamming_distance(said, true, len(names), average="micro")), abs=1e-6)
         assert whole[1] == pytest.approx(float(multilabel_exact_match(said, true, len(names))))
@@ -125,9 +125,9 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
 
 @pytest.mark.byhand
 def test_nothing_to_divide_by_is_nan_and_never_0():
-    answers = Answers(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
-    called = decisions.decided(answers, [0.0])
-    value = dict(zip(decisions.METRICS, decisions.summed(decisions.each(*called), answers).value[0], strict=True))
+    predictions = Predictions(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
+    called = decisions.decided(predictions, [0.0])
+    value = dict(zip(decisions.METRICS, decisions.summed(decisions.per_finding(*called), predictions).value[0], strict=True))
     assert {name for name, number in value.items() if np.isnan(number)} == {"sensitivity", "ppv", "f1"}
     assert value["npv"] == value["specificity"] == value["accuracy"] == 1
 
@@ -135,8 +135,8 @@ def test_nothing_to_divide_by_is_nan_and_never_0():
 @pytest.mark.byhand
 def test_an_image_with_an_unknown_label_is_neither_a_match_nor_none():
     labels = torch.tensor([[1.0, float("nan")], [1.0, 0.0], [0.0, 0.0]])
-    answers = Answers(("A", "B"), torch.tensor([[1.0, -1.0]] * 3).double(), labels, list("abc"))
-    sums = decisions.summed(decisions.together(*decisions.decided(answers, [0.0, 0.0])), answers)
+    predictions = Predictions(("A", "B"), torch.tensor([[1.0, -1.0]] * 3).double(), labels, list("abc"))
+    sums = decisions.summed(decisions.per_image(*decisions.decided(predictions, [0.0, 0.0])), predictions)
     assert sums.value[0].tolist() == [1 / 5, 1 / 2]
-    without_b = decisions.summed(decisions.together(*decisions.decided(answers, [0.0, np.nan])), answers)
+    without_b = decisions.summed(decisions.per_image(*decisions.decided(predictions, [0.0, np.nan])), predictions)
     assert without_b.value[0].tolist() == [1 / 3, 2 / 3]

@@ -11,28 +11,28 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from benchmark.statistics.bootstrap import weights
 from benchmark.statistics.intervals import interval
 from benchmark.training.metrics import ranking, scores
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 
 
 def drawn(seed, n=60, patients=25, unknown=0.1, levels=4, k=2):
-    """Answers with ties, unknown labels and several images per patient."""
+    """Predictions with ties, unknown labels and several images per patient."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, (n, k)).astype("f8")
     values = (rng.normal(size=(n, k)) + labels).round() * levels / 4 if levels else rng.normal(size=(n, k)) + labels
     labels[rng.random((n, k)) < unknown] = np.nan
-    return Answers(tuple("abcd"[:k]), torch.tensor(values), torch.tensor(labels), [f"p{i}" for i in rng.integers(0, patients, n)])
+    return Predictions(tuple("abcd"[:k]), torch.tensor(values), torch.tensor(labels), [f"p{i}" for i in rng.integers(0, patients, n)])
 
 
 @pytest.mark.oracle
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4]), st.integers(2, 40))
 def test_each_resample_is_what_scikit_learn_and_torchmetrics_say_of_its_images(seed, levels, patients):
-    answers = drawn(seed, levels=levels, patients=patients)
-    found, counts = ranking.resampled(answers), weights(answers.persons, 0)
+    predictions = drawn(seed, levels=levels, patients=patients)
+    found, counts = ranking.resampled(predictions), weights(predictions.persons, 0)
     for r in range(6):
-        index = np.repeat(np.arange(60), counts[r][answers.person])
+        index = np.repeat(np.arange(60), counts[r][predictions.person])
         for k in range(2):
-            value, label = answers.logits[index, k], answers.labels[index, k]
+            value, label = predictions.logits[index, k], predictions.labels[index, k]
             value, label = value[~label.isnan()], label[~label.isnan()].long()
             if label.min() == label.max():
                 assert np.isnan(found.samples[r, k]).all()
@@ -45,18 +45,18 @@ def test_each_resample_is_what_scikit_learn_and_torchmetrics_say_of_its_images(s
 
 @pytest.mark.oracle
 def test_the_jackknife_leaves_out_each_patient_in_turn():
-    answers = drawn(3)
-    found = ranking.resampled(answers)
-    for p in range(answers.persons):
-        kept = torch.from_numpy(answers.person != p)
-        told = scores(answers.logits[kept], answers.labels[kept], answers.findings)["findings"]
+    predictions = drawn(3)
+    found = ranking.resampled(predictions)
+    for p in range(predictions.persons):
+        kept = torch.from_numpy(predictions.person != p)
+        told = scores(predictions.logits[kept], predictions.labels[kept], predictions.findings)["findings"]
         assert found.without[p] == pytest.approx(np.array([[row["auroc"], row["ap"]] for row in told.values()]), abs=1e-6)
 
 
 @pytest.mark.byhand
 def test_a_finding_of_one_class_is_nan_everywhere_and_has_no_interval():
-    answers = Answers(("A",), torch.arange(20.0)[:, None].double(), torch.zeros(20, 1), [str(i) for i in range(20)])
-    found = ranking.resampled(answers)
+    predictions = Predictions(("A",), torch.arange(20.0)[:, None].double(), torch.zeros(20, 1), [str(i) for i in range(20)])
+    found = ranking.resampled(predictions)
     assert np.isnan(found.value).all()
     assert np.isnan(found.samples).all()
     assert np.isnan(interval(found)).all()
@@ -79,7 +79,7 @@ def test_the_interval_holds_the_true_auroc_as_often_as_it_says():
         rng = np.random.default_rng(seed)
         labels = (rng.random((80, 4)) < 0.4).astype("f8")
         values = rng.normal(size=(80, 4)) + labels
-        answers = Answers(tuple("abcd"), torch.tensor(values), torch.tensor(labels), [str(i) for i in range(80)])
-        ends = interval(ranking.resampled(answers))[:, 0]
+        predictions = Predictions(tuple("abcd"), torch.tensor(values), torch.tensor(labels), [str(i) for i in range(80)])
+        ends = interval(ranking.resampled(predictions))[:, 0]
         held += [low <= 0.76025 <= high for low, high in ends]
     assert 0.90 <= np.mean(held) <= 0.99

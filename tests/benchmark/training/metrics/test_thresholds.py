@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.training.metrics import thresholds
-from benchmark.training.metrics.answers import Answers
+from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.thresholds import GAINS, best, choose
 
 
 def one(values, labels):
-    return Answers(("A",), torch.tensor(values)[:, None].double(), torch.tensor(labels)[:, None], [str(i) for i in range(len(values))])
+    return Predictions(("A",), torch.tensor(values)[:, None].double(), torch.tensor(labels)[:, None], [str(i) for i in range(len(values))])
 
 
 @pytest.mark.byhand
