@@ -5,7 +5,7 @@ import os
 import pytest
 
 from datasets.io import limits
-from tests.benchmark.training.test_memory import in_a_child
+from tests.warm import in_a_child
 
 
 def pinned():

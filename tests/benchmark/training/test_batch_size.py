@@ -11,7 +11,7 @@ from benchmark.training.resume import folder_for
 from config import TrainConfig
 from core.cli import parse
 from core.errors import BadValueError, NotAvailableError
-from tests.benchmark.training.test_memory import in_a_child, limit
+from tests.warm import in_a_child, limit
 
 CPU = torch.device("cpu")
 

@@ -10,23 +10,9 @@ from lightning.pytorch import Callback
 
 from benchmark.training import checkpoints, memory, run
 from core.errors import NotAvailableError
-from tests.warm import SERVER
+from tests.warm import in_a_child
 
 GIB = 2**30
-
-
-def _answer(answers, work, arguments):
-    answers.put(work(*arguments))
-
-
-def in_a_child(work, *arguments):
-    """What ``work`` answers in a clean process: one forked from here would have the memory that its parent freed and kept."""
-    answers = SERVER.SimpleQueue()
-    child = SERVER.Process(target=_answer, args=(answers, work, arguments))
-    child.start()
-    child.join(120)
-    assert child.exitcode == 0
-    return answers.get()
 
 
 def limit(room):
