@@ -11,7 +11,8 @@ from benchmark.training.resume import folder_for
 from config import TrainConfig
 from core.cli import parse
 from core.errors import BadValueError, NotAvailableError
-from tests.warm import in_a_child, limit
+from tests.benchmark.training.test_memory import limit
+from tests.warm import in_a_child
 
 CPU = torch.device("cpu")
 
