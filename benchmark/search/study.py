@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.search import table
@@ -138,9 +138,8 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", table.markdown(trials, plan))
-    best = _best(study)
-    if best is not None:
-        runs.write_config(trial_config(shared, best.params), folder)
+    if any(trial.state == TrialState.COMPLETE for trial in trials):
+        runs.write_config(trial_config(shared, study.best_trial.params), folder)
     elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(
         trial.state == TrialState.PRUNED for trial in trials
     ):
@@ -151,8 +150,3 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
             "repair that and give study another name"
         )
     return folder
-
-
-def _best(study: optuna.Study) -> FrozenTrial | None:
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return study.best_trial if done else None

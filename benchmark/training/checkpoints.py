@@ -24,27 +24,15 @@ if TYPE_CHECKING:
     import lightning.pytorch as lightning
 
 _BROKEN = (
-    *(
-        pickle.UnpicklingError,
-        struct.error,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-    ),
-    *(ArithmeticError, OSError, RuntimeError, MemoryError),
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError),
 )
 """What reading bytes that are no checkpoint ends in."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 PLAIN: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(
-        np.dtype,
-        *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
-        argparse.Namespace,
-    ),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
 ]
 """What other tools' files hold beside weights: numbers of numpy's, the flags of a command line; data, no code."""
 
