@@ -24,8 +24,8 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
-ELSEWHERE = resume.ELSEWHERE | {"data_root_dir"}
-"""Flags in which a search may go on other than it began."""
+MAY_DIFFER = resume.MAY_DIFFER | {"data_root_dir"}
+"""Flags in which a resumed search may differ from its start."""
 MISSED = 3
 """Signs of life that a dead trial has missed."""
 
@@ -91,10 +91,10 @@ def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
 
 def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in ELSEWHERE}}
+    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in MAY_DIFFER}}
     before = study.user_attrs.get("search")
     if before is not None:
-        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in ELSEWHERE}}
+        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in MAY_DIFFER}}
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:

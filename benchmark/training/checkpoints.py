@@ -117,7 +117,7 @@ def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig
 def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
     """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
     model = backbones.build(**_locus(content, path)["model"])
-    fitting.fill(model, fitting.weights(content), path)
+    fitting.load_exact(model, fitting.weights(content), path)
     return model.eval()
 
 

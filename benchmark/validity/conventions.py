@@ -23,9 +23,9 @@ class Conventions(Check):
 
     name = "conventions"
 
-    def evaluate(self, word: str, seed: int) -> Result:
+    def evaluate(self, method: str, seed: int) -> Result:
         """All conventions for the maps of one method."""
-        cases = with_truth(self.cases(word))
+        cases = with_truth(self.cases(method))
         variants = {name: [painted(case, convention) for case in cases] for name, convention in CONVENTIONS.items()}
         return compare(variants, self.findings, seed).result(self.findings)
 

@@ -118,7 +118,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
             backbones.build("squeezenet1_1", 8, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
     with pytest.raises(DataError, match=r"another architecture than custom with PCAM and 3 findings"):
-        fitting.fill(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+        fitting.load_exact(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand
