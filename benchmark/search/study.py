@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.search import table
@@ -24,8 +24,8 @@ from core.files import write_text, writing
 
 log = logging.getLogger(__name__)
 DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
-ELSEWHERE = resume.ELSEWHERE | {"data_root_dir"}
-"""Flags in which a search may go on other than it began."""
+MAY_DIFFER = resume.MAY_DIFFER | {"data_root_dir"}
+"""Flags in which a resumed search may differ from its start."""
 MISSED = 3
 """Signs of life that a dead trial has missed."""
 
@@ -91,10 +91,10 @@ def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
 
 def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in ELSEWHERE}}
+    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in MAY_DIFFER}}
     before = study.user_attrs.get("search")
     if before is not None:
-        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in ELSEWHERE}}
+        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in MAY_DIFFER}}
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:
@@ -138,9 +138,8 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", table.markdown(trials, plan))
-    best = _best(study)
-    if best is not None:
-        runs.write_config(trial_config(shared, best.params), folder)
+    if any(trial.state == TrialState.COMPLETE for trial in trials):
+        runs.write_config(trial_config(shared, study.best_trial.params), folder)
     elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(
         trial.state == TrialState.PRUNED for trial in trials
     ):
@@ -151,8 +150,3 @@ def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: P
             "repair that and give study another name"
         )
     return folder
-
-
-def _best(study: optuna.Study) -> FrozenTrial | None:
-    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return study.best_trial if done else None

@@ -56,13 +56,8 @@ def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
 def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
     last = trial.intermediate_values.get(max(trial.intermediate_values, default=0))
     value = trial.value if trial.state == TrialState.COMPLETE else last
-    return [
-        trial.number,
-        STATES[trial.state],
-        value,
-        len(trial.intermediate_values),
-        *(trial.params.get(name) for name in names),
-    ]
+    tried = [trial.params.get(name) for name in names]
+    return [trial.number, STATES[trial.state], value, len(trial.intermediate_values), *tried]
 
 
 def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:

@@ -24,27 +24,15 @@ if TYPE_CHECKING:
     import lightning.pytorch as lightning
 
 _BROKEN = (
-    *(
-        pickle.UnpicklingError,
-        struct.error,
-        EOFError,
-        LookupError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-    ),
-    *(ArithmeticError, OSError, RuntimeError, MemoryError),
+    *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError),
 )
 """What reading bytes that are no checkpoint ends in."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
 PLAIN: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(
-        np.dtype,
-        *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
-        argparse.Namespace,
-    ),
+    *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
+    *(np.dtype, argparse.Namespace),
 ]
 """What other tools' files hold beside weights: numbers of numpy's, the flags of a command line; data, no code."""
 
@@ -129,7 +117,7 @@ def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig
 def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
     """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
     model = backbones.build(**_locus(content, path)["model"])
-    fitting.fill(model, fitting.weights(content), path)
+    fitting.load_exact(model, fitting.weights(content), path)
     return model.eval()
 
 

@@ -36,7 +36,7 @@ def run(config: ConvertConfig) -> Path:
     model = backbones.build(
         recipe.backbone, len(findings), pooling(recipe), recipe.attention_map, dropout=recipe.dropout
     )
-    fitting.adopt(model, checkpoints.weights(config.checkpoint), config.checkpoint)
+    fitting.load_translated(model, checkpoints.weights(config.checkpoint), config.checkpoint)
     runs.write_config(recipe, folder)
     _write(folder / "best.ckpt", recipe, model, findings)
     return folder

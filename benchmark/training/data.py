@@ -77,15 +77,9 @@ def decode(config: TrainConfig, data: DataSource) -> SplitImages:
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
-    return SplitImages(
-        data.findings,
-        pixels.images,
-        rows,
-        torch.from_numpy(labels),
-        ids,
-        describe,
-        studies if len(studies) == len(rows) else [],
-    )
+    if len(studies) < len(rows):
+        studies = []
+    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies)
 
 
 def _wanted(boxed: NDArray[np.bool_], train_on: str) -> NDArray[np.bool_]:

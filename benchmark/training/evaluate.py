@@ -30,10 +30,7 @@ MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "se
 
 
 def evaluate(folder: Path, config: TrainConfig, splits: Mapping[str, SplitImages], facts: dict[str, Any]) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits`` and write the results.
-
-    ``facts`` go into metrics.json.
-    """
+    """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json."""
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
     model.to(memory_format=layout(config))
     held_out = {name: splits[name] for name in HELD_OUT}

@@ -16,7 +16,7 @@ PREFIX = "model."
 """What Lightning puts before the classifier's own names."""
 OURS, HEAD = "extractor.", "head."
 """How names of our extractors and heads begin."""
-BOXES = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
+WEIGHT_KEYS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 """What tools call the weights within a file that holds more than them."""
 OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """How names of what a Lightning module keeps of its loss begin (``pos_weight``)."""
@@ -24,7 +24,7 @@ OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 
 def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are."""
-    state = next((content[box] for box in BOXES if isinstance(content.get(box), dict)), content)
+    state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     return {
@@ -34,7 +34,7 @@ def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     }
 
 
-def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
+def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture."""
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected]
@@ -43,7 +43,7 @@ def fill(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) ->
     model.load_state_dict(state)
 
 
-def adopt(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
+def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
     """Give ``model`` exactly the weights of another project's file, its ``state``.
 
     Logs what of it takes no part in the logits. Raises ``DataError`` with the numbers of missing and unexpected

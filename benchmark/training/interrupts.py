@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status of a program that Ctrl-C ended."""
-EVERY = 8
+ASK_EVERY = 8
 """Several processes ask each other every so many steps whether one of them was told to stop: asking costs a message."""
 
 
@@ -87,7 +87,7 @@ class Interrupts(lightning.Callback):
     def _stop_requested(self, trainer: lightning.Trainer, step: int) -> bool:
         if trainer.world_size == 1:
             return bool(self.received)
-        return step % EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+        return step % ASK_EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
 
     def _stop(self, trainer: lightning.Trainer, where: str) -> None:
         if trainer.is_global_zero:

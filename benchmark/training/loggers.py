@@ -53,11 +53,8 @@ def build(config: TrainConfig, folder: Path) -> list[Logger]:
 def _mlflow(config: TrainConfig, folder: Path) -> Logger:
     import mlflow  # type: ignore[import-not-found,unused-ignore]  # only who asks for it has it
 
-    uri = (
-        mlflow.get_tracking_uri()
-        if mlflow.is_tracking_uri_set()
-        else f"sqlite:///{Path(config.log_dir).absolute()}/mlflow.db"
-    )
+    file = f"sqlite:///{Path(config.log_dir).absolute()}/mlflow.db"
+    uri = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else file
     mlflow.set_tracking_uri(uri)
     Path(config.log_dir).mkdir(parents=True, exist_ok=True)
     runs = mlflow.search_runs(

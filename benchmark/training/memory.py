@@ -11,8 +11,7 @@ from core.errors import NotAvailableError
 from datasets.io import limits
 
 LITTLE = 2**30
-"""Bytes; with less to take, it was for want of memory that oneDNN "could not create a primitive", which is all that it
-says."""
+"""Bytes; with less to take, oneDNN's "could not create a primitive" is for want of memory."""
 
 
 @contextlib.contextmanager

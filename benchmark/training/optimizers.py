@@ -12,11 +12,6 @@ from config import TrainConfig
 def build(config: TrainConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer that ``config`` names, over ``parameters``; a flag that it has no use for is left aside."""
     kind = getattr(torch.optim, config.optimizer)
-    flags = {
-        "lr": config.lr,
-        "momentum": config.momentum,
-        "amsgrad": config.amsgrad,
-        "weight_decay": config.weight_decay,
-    }
+    flags = {name: getattr(config, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
     takes = inspect.signature(kind).parameters
     return kind(parameters, **{name: value for name, value in flags.items() if name in takes and value is not None})

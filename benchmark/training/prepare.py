@@ -73,7 +73,7 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
         name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout
     )
     if last.exists():
-        fitting.fill(model, checkpoints.weights(last), last)
+        fitting.load_exact(model, checkpoints.weights(last), last)
     elif config.init_from:
         fitting.start_from(model, checkpoints.weights(config.init_from), config.init_from)
     if config.compile:

@@ -11,7 +11,7 @@ from benchmark.training.evaluate import HELD_OUT, evaluate
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError, examples
 
-OTHER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
+MAY_DIFFER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
 """Flags in which an evaluation may differ from the training."""
 FACTS = ("best_epoch", "epochs", "train", "process_seconds")
 """What metrics.json says of the training, which stays as it is."""
@@ -35,7 +35,7 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
         )
     content = checkpoints.read(best)
     stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
-    if other := sorted(name for name in typed - OTHER if getattr(config, name) != getattr(stamped, name)):
+    if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
         raise BadValueError(
             f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}"
         )

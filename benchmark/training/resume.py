@@ -11,7 +11,7 @@ from benchmark.training.runs import done
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
 
-ELSEWHERE = WHERE | {"max_bad_images"}
+MAY_DIFFER = WHERE | {"max_bad_images"}
 """Flags in which a resumed run may differ from its start."""
 
 LENGTH = {"epochs", "early_stopping"}
@@ -102,4 +102,4 @@ def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:
-    return {name: value for name, value in checkpoints.plain(config).items() if name not in ELSEWHERE}
+    return {name: value for name, value in checkpoints.plain(config).items() if name not in MAY_DIFFER}

@@ -9,23 +9,13 @@ from typing import Any
 
 import lightning.pytorch as lightning
 
-from benchmark.training import (
-    callbacks,
-    checkpoints,
-    curves,
-    evaluate,
-    machine,
-    memory,
-    provenance,
-    resume,
-    runs,
-    samplers,
-)
+from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.data import Batches, SplitImages, loader
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import Module
 from benchmark.training.prepare import prepare
 from benchmark.training.progress import Pace
+from benchmark.training.samplers import image_shares
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
@@ -100,19 +90,12 @@ def epochs(
     trainer = trainer_of(
         config, folder, callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder), *watching
     )
-    shares = samplers.shares(config, splits["train"].labels)
+    labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
+    shares, counted = image_shares(config, labels), module.loss.counted(labels).numpy()
     train = Batches(
-        len(splits["train"]),
-        config.batch,
-        config.seed,
-        trainer.global_rank,
-        trainer.world_size,
-        start=_behind(last),
-        accumulate=config.accumulate,
-        shares=shares,
-        counted=module.loss.counted(splits["train"].labels).numpy(),
+        len(labels), config.batch, config.seed, rank, world, _behind(last), config.accumulate, shares, counted
     )
-    val = Batches(len(splits["val"]), config.batch, rank=trainer.global_rank, world=trainer.world_size)
+    val = Batches(len(splits["val"]), config.batch, rank=rank, world=world)
     try:
         trainer.fit(
             module, loader(splits["train"], train), loader(splits["val"], val), ckpt_path=last, weights_only=True

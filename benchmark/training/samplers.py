@@ -7,7 +7,7 @@ from torch import Tensor
 from config import TrainConfig
 
 
-def shares(config: TrainConfig, labels: Tensor) -> NDArray[np.float64] | None:
+def image_shares(config: TrainConfig, labels: Tensor) -> NDArray[np.float64] | None:
     """(n,) probability of each training image with (n,K) ``labels``; None where every image is seen once an epoch."""
     return balanced(labels.numpy()) if config.sampler == "weighted" else None
 

@@ -1,7 +1,7 @@
 """Validity checks: whether the maps and the tables say what they seem to say. One file per check, one suite per check.
 
-A suite with the field ``check: WORD`` is scored by that check alone: one record per model and method, under the check's
-word as its protocol, from the same door, with the same schema. Listing the words imports no torch.
+A suite with the field ``check: NAME`` is scored by that check alone: one record per model and method, under the check's
+name as its protocol, from the same door, with the same schema. Listing the names imports no torch.
 """
 
 from typing import TYPE_CHECKING
@@ -17,20 +17,20 @@ registry = Registry("benchmark.validity", "check")
 
 
 def names() -> list[str]:
-    """The words of all checks, sorted."""
+    """The names of all checks, sorted."""
     return registry.names()
 
 
-def is_check(word: str) -> bool:
+def is_check(name: str) -> bool:
     """Whether a record's protocol is a check."""
-    return word in registry.files
+    return name in registry.files
 
 
-def get(word: str) -> "type[Check]":
-    """The class behind a word. Raises ``UnknownNameError``."""
-    return registry.get(word)
+def get(name: str) -> "type[Check]":
+    """The class behind a name. Raises ``UnknownNameError``."""
+    return registry.get(name)
 
 
-def judges_classifier(word: str) -> bool:
+def judges_classifier(name: str) -> bool:
     """Whether a check also judges the classifier itself: its class states ``classifier = True``. Imports no check."""
-    return registry.stated(word, "classifier") is True
+    return registry.stated(name, "classifier") is True

@@ -19,17 +19,17 @@ class Alignment(Check):
 
     name = "alignment"
 
-    def evaluate(self, word: str, seed: int) -> Result:
+    def evaluate(self, method: str, seed: int) -> Result:
         """Both placements of one method's maps."""
-        aligned = self.cases(word)
+        aligned = self.cases(method)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
         result = compare(variants, self.findings, seed).result(self.findings)
         n = sum(len(case.boxes) > 0 for case in aligned)
-        shift = Score(finding="mean", metric="shift", value=self._shift(word), n=n)
+        shift = Score(finding="mean", metric="shift", value=self._shift(method), n=n)
         return replace(result, scores=[*result.scores, shift])
 
-    def _shift(self, word: str) -> float:
-        index = self.maps(word, self.runs).index
+    def _shift(self, method: str) -> float:
+        index = self.maps(method, self.runs).index
         supposed = conventional(index.grid.size, index.shape[1:])
         both = zip(supposed.offset, index.grid.offset, index.grid.size, strict=True)
         return max(abs(first - second) / size for first, second, size in both)

@@ -37,7 +37,7 @@ class Check(ABC):
     """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``; see docs/validity.md.
 
     Maps are made when the first method is asked for and lie in a folder of the check's own below ``folder`` from then
-    on; those of all ``words`` share their forward passes.
+    on; those of all ``methods`` share their forward passes.
     """
 
     name: ClassVar[str]
@@ -49,19 +49,19 @@ class Check(ABC):
     def __init__(
         self,
         trained: Sequence[Trained],
-        words: Sequence[str],
+        methods: Sequence[str],
         folder: Path,
         flags: EngineFlags | None,
         images: int | None,
     ) -> None:
-        """``words``: the methods that may be asked for; ``images``: how many boxed images are looked at (None: all)."""
-        self.trained, self.words = list(trained), list(words)
+        """``methods`` may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
+        self.trained, self.methods = list(trained), list(methods)
         self.folder, self.flags, self.images = folder, flags, images
         self._maps: dict[str, MethodMaps] = {}
 
     @abstractmethod
-    def evaluate(self, word: str, seed: int) -> Result:
-        """What the check says of the method ``word``. Raises the error that says why the method has no maps."""
+    def evaluate(self, method: str, seed: int) -> Result:
+        """What the check says of a method. Raises the error that says why the method has no maps."""
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -73,16 +73,16 @@ class Check(ABC):
         """The trainings, restricted to the images that are looked at."""
         return restrict(self.trained, select_samples(self.trained, self.images))
 
-    def cases(self, word: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
+    def cases(self, method: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
         """Images x findings with the aligned maps of a method; ``runs``: other networks, whose maps go by ``label``."""
         shown = self.runs if runs is None else runs
-        return make_cases(shown, self.maps(word, shown, label), "aligned")
+        return make_cases(shown, self.maps(method, shown, label), "aligned")
 
-    def maps(self, word: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
+    def maps(self, method: str, runs: Sequence[Trained], label: str = TRAINED) -> StoredMaps:
         """The stored maps of a method; raises the error that says why there are none."""
         if label not in self._maps:
-            self._maps[label] = obtain(runs, self.words, self.folder / self.name / label, self.flags)
-        maps = self._maps[label][word]
+            self._maps[label] = obtain(runs, self.methods, self.folder / self.name / label, self.flags)
+        maps = self._maps[label][method]
         if isinstance(maps, LocusError):
             raise maps
         return maps

@@ -24,9 +24,9 @@ class Conventions(Check):
 
     name = "conventions"
 
-    def evaluate(self, word: str, seed: int) -> Result:
+    def evaluate(self, method: str, seed: int) -> Result:
         """All conventions for the maps of one method."""
-        cases = with_truth(self.cases(word))
+        cases = with_truth(self.cases(method))
         bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
         variants = {name: [painted(case, convention) for case in cases] for name, convention in bar}
         return compare(variants, self.findings, seed).result(self.findings)

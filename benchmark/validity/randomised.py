@@ -25,11 +25,11 @@ class Cascade(Check):
 
     name = "randomised"
 
-    def evaluate(self, word: str, seed: int) -> Result:
+    def evaluate(self, method: str, seed: int) -> Result:
         """All steps of one method."""
-        variants = {TRAINED: self.cases(word)}
+        variants = {TRAINED: self.cases(method)}
         for depth, part in enumerate(steps(self.runs[0]), start=1):
-            variants[part] = self.cases(word, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
+            variants[part] = self.cases(method, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
         correlations = [
             column for part in list(variants)[1:] for column in _columns(part, variants[TRAINED], variants[part])
         ]

@@ -34,12 +34,12 @@ class Tokens(Check):
     name = "shortcut"
     classifier = True
 
-    def evaluate(self, word: str, seed: int) -> Result:
+    def evaluate(self, method: str, seed: int) -> Result:
         """The classifier's AUROC, or where the maps of a method look."""
-        if word == CLASSIFIER:
+        if method == CLASSIFIER:
             return self._scores(seed)
         finding = shortcut(self.trained[0].config).finding
-        cases = [case for case in self.cases(word, self._tokened(finding), "with token") if case.finding == finding]
+        cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
         estimates = estimate(_columns(rows), whose(cases), [finding], seed)

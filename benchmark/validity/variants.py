@@ -27,8 +27,7 @@ class Compared:
     """Variants of one method on the same cases."""
 
     estimates: list[Estimate]
-    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first variant, paired by
-    patient."""
+    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by patient."""
     rows: list[dict[str, Any]]
     """Per variant and case."""
     failed: list[tuple[str, str, str]]
@@ -52,9 +51,7 @@ def compare(
     rows = {name: [_row(name, row) for row in result.rows] for name, result in seen.items()}
     first, *others = rows
     columns = [
-        Column(
-            f"{metric}@{name}", origin, np.array([row[column] for row in part], dtype=np.float64), np.ones(len(part))
-        )
+        Column(f"{metric}@{name}", origin, np.array([row[column] for row in part], np.float64), np.ones(len(part)))
         for (metric, origin), column in MEASURES.items()
         for name, part in rows.items()
     ]
@@ -71,8 +68,6 @@ def compare(
 
 
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {
-        name: row[name]
-        for name in ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")
-    }
+    names = ("image", "patient", "finding", "reason", "threshold", "x0", "y0", "x1", "y1", "iou")
+    kept = {name: row[name] for name in names}
     return {"variant": variant, **kept, "hit": row[MAIN], "fixed": row["iou_fixed"] > HIT, "pointing": row["pointing"]}

@@ -47,11 +47,8 @@ def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: f
         values["ece_scaled"] = calibration.top_error(predictions, temperature)
     else:
         how = {"threshold_origin": origin}
-    counts = {
-        "n": len(predictions.logits),
-        "patients": predictions.persons,
-        "judged": int(decisions.per_image(*called)[1][:, 0, 1].sum()),
-    }
+    judged = int(decisions.per_image(*called)[1][:, 0, 1].sum())
+    counts = {"n": len(predictions.logits), "patients": predictions.persons, "judged": judged}
     rows = {name: _finding(predictions, k, each, errors, chosen) for k, name in enumerate(predictions.findings)}
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
@@ -103,13 +100,7 @@ def _finding(
 def _reasons(values: Row, one_class: str, no_threshold: str) -> dict[str, str]:
     """Why each number that is nan is nan."""
     known = dict.fromkeys(ranking.METRICS, one_class)
-    known |= {
-        word: no_threshold or decisions.REASONS[name]
-        for words in decisions.WORDS.values()
-        for name, word in words.items()
-    }
-    return {
-        name: known.get(name, "no label is known here, or none on the validation side")
-        for name, v in values.items()
-        if np.isnan(v)
-    }
+    for words in decisions.WORDS.values():
+        known |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
+    unknown = "no label is known here, or none on the validation side"
+    return {name: known.get(name, unknown) for name, value in values.items() if np.isnan(value)}

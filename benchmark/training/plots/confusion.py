@@ -22,9 +22,8 @@ def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
         return _classes(test, np.array(metrics["test"]["confusion_matrix"]), path)
     chosen = [metrics["thresholds"][name] for name in test.findings]
     called, true, known = decided(test, [one["logit"] for one in chosen])
-    figure, each = panels.grid(
-        test.findings, f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
-    )
+    title = f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
+    figure, each = panels.grid(test.findings, title)
     for k, axes in enumerate(each):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         if np.isnan(chosen[k]["logit"]):
@@ -43,11 +42,8 @@ def _classes(test: Predictions, counts: NDArray[np.int64], path: Path) -> None:
     with mpl.rc_context(panels.STYLE):
         figure = Figure(figsize=(side + 0.4, side), dpi=120, layout="constrained", facecolor="white")
         axes = figure.add_subplot()
-    axes.set_title(
-        f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called",
-        color=panels.INK,
-        fontsize=9,
-    )
+    title = f"Confusion on test: {counts.sum()} images with one class,\nthe likeliest is called"
+    axes.set_title(title, color=panels.INK, fontsize=9)
     _matrix(axes, counts)
     panels.axes_of([axes], "called", "truth", range(len(names)), names)
     axes.tick_params(axis="x", rotation=90 if len(names) > 2 else 0)

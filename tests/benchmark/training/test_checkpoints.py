@@ -127,7 +127,7 @@ def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
         r"2 of 50 weights are missing or of another shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
-        fitting.fill(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+        fitting.load_exact(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand

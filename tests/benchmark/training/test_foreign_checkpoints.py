@@ -38,7 +38,7 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
     images = torch.randn(2, 3, 64, 64)
     for path in tmp_path.iterdir():
         model = backbones.build("resnet18", 8).eval()
-        fitting.adopt(model, checkpoints.weights(path), path)
+        fitting.load_translated(model, checkpoints.weights(path), path)
         with torch.no_grad():
             assert torch.allclose(model(images), net(images), atol=1e-5), path.name
 
@@ -66,7 +66,7 @@ def test_missing_and_unexpected_weights_are_counted(net, tmp_path):
     del state["fc.bias"]
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
-        fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
+        fitting.load_translated(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
         fitting.start_from(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
 
@@ -77,7 +77,7 @@ def test_swapped_weights_of_other_shapes_are_refused(net, tmp_path):
     state["layer1.0.conv1.weight"], state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"], state["layer1.0.conv1.weight"]
     torch.save(state, tmp_path / "swapped.pth")
     with pytest.raises(DataError, match=r"swapped\.pth.* 2 of 122 .*layer1\.0\.conv1.*layer2\.0\.conv1"):
-        fitting.adopt(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "swapped.pth"), tmp_path / "swapped.pth")
+        fitting.load_translated(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "swapped.pth"), tmp_path / "swapped.pth")
 
 
 @pytest.mark.byhand
@@ -100,4 +100,4 @@ def test_a_head_that_is_none_of_ours_is_left_behind_by_a_start_and_refused_by_a_
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
     fitting.start_from(backbones.build("squeezenet1_1", 4), checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
     with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
-        fitting.adopt(model, checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
+        fitting.load_translated(model, checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")

@@ -22,17 +22,10 @@ QUICK: Mapping[str, Any] = {
 """The flags of a run on a tiny network, which shows in a minute that everything works."""
 
 
-def _run(config: SpeedConfig) -> SpeedRecord:
-    from tools.speed.methods.run import run  # torch is imported when the flags are right
-
-    return run(config)
-
-
 SUBJECT = Subject(
     name="methods",
     config=SpeedConfig,
     tiny=QUICK,
-    run=_run,
     record=SpeedRecord,
     title="How fast is it?",
     about=page.ABOUT,

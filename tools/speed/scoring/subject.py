@@ -21,17 +21,10 @@ QUICK: Mapping[str, Any] = {
 }
 
 
-def _run(config: ScoringSpeedConfig) -> ScoringRecord:
-    from tools.speed.scoring.run import run  # torch is imported when the flags are right
-
-    return run(config)
-
-
 SUBJECT = Subject(
     name="scoring",
     config=ScoringSpeedConfig,
     tiny=QUICK,
-    run=_run,
     record=ScoringRecord,
     title="How fast is scoring?",
     about=page.ABOUT,

@@ -27,17 +27,10 @@ QUICK: Mapping[str, Any] = {
 }
 
 
-def _run(config: TrainingSpeedConfig) -> TrainingRecord:
-    from tools.speed.training.run import run  # torch is imported when the flags are right
-
-    return run(config)
-
-
 SUBJECT = Subject(
     name="training",
     config=TrainingSpeedConfig,
     tiny=QUICK,
-    run=_run,
     record=TrainingRecord,
     title="How fast is training?",
     about=page.ABOUT,
