@@ -11,16 +11,16 @@ from core.names import BOARD, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
 ABOUT = (
-    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the difference has "
-    "none here: for paired intervals see the suite `alignment`."
+    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the "
+    "difference has none here: for paired intervals see the suite `alignment`."
 )
 
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column aligned and conventional, side by side; None where no method was scored both ways."""
-    every = select.of_protocol(records, dataset, BOARD)
-    conventional = {select.row_of(r): r for r in every if r.cell.alignment == "conventional"}
-    pairs = [r for r in every if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
+    rows = select.of_protocol(records, dataset, BOARD)
+    conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
+    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
     if not pairs:
         return None
 

@@ -44,16 +44,16 @@ NAMES = (
 NAMES_AND_ALIGNMENT = (*NAMES, Column("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
 """The same where rows of both alignments may stand below each other."""
 
-Shown = Callable[[Score | None], str]
+Formatter = Callable[[Score | None], str]
 
 
-def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Shown = share) -> Column:
+def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Formatter = share) -> Column:
     """The mean of a metric over findings; a dash where the record has none."""
     return scored(heading or metric, lambda record: record.find(metric, origin=origin), shown)
 
 
 def scored(
-    heading: str, pick: Callable[[Record], Score | None], shown: Shown = share, kind: Literal["", "optional"] = ""
+    heading: str, pick: Callable[[Record], Score | None], shown: Formatter = share, kind: Literal["", "optional"] = ""
 ) -> Column:
     """Any score of a record, in the words that ``shown`` makes of it."""
     return Column(heading, lambda record: shown(pick(record)), kind, pick)
@@ -71,10 +71,10 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
 
 
 def with_common_n(
-    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share
+    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Formatter = share
 ) -> Column:
     """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
-    counts = {found.n for r in records if (found := pick(r)) is not None}
+    counts = {picked.n for r in records if (picked := pick(r)) is not None}
     if len(counts) != 1:
         return Column(heading, lambda record: with_n(pick(record)))
     return Column(f"{heading} (n {counts.pop()})", lambda record: shown(pick(record)))

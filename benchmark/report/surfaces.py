@@ -19,14 +19,9 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
         "wang",
         f"wang, T({word})",
         "fixed: 60 and 180 of 255, both levels' boxes pooled",
-        (
-            "Mean over findings. Acc: share of truth boxes localized; AFP: false "
-            "boxes of a finding per truth box of all findings."
-        ),
-        (
-            *(optional(score(metric, heading=heading)) for heading, metric in pairs),
-            count("acc@iou.1", heading="n boxes"),
-        ),
+        "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all "
+        "findings.",
+        (*(optional(score(metric, heading=name)) for name, metric in pairs), count("acc@iou.1", heading="n boxes")),
         needs=pairs[0][1],
     )
 
@@ -64,8 +59,9 @@ ENERGY = Sheet(
     "energy",
     "energy",
     "none: the whole map",
-    "energy: share of the rectified map's integral that lies in the truth, mean over findings. no energy: maps without anything above zero "
-    "(0/0), left out of the share. in lungs: share inside the lungs, where the data set has their masks.",
+    "energy: share of the rectified map's integral that lies in the truth, mean over findings. no energy: maps without "
+    "anything above zero (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
+    "masks.",
     (
         score("energy", shown=with_interval),
         count("energy"),
