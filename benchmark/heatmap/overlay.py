@@ -56,7 +56,7 @@ class Overlay:
 def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
 
-    Raises ``LocusError``: an unknown label with those there are, no run of the model with those there are, a picture of
+    Raises ``LocusError``: an unknown label, no run of the model, a picture of
     an unknown kind, an image that cannot be read, a method without an answer or whose map is not finite.
     """
     source = Path(str(config.image_path))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import BOARD, MAIN
@@ -31,8 +31,8 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     columns = [
         *NAMES,
         score(MAIN, "cross-fitted", "aligned", with_interval),
-        Column("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
-        Column("aligned − conventional", change),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
+        TableColumn("aligned − conventional", change),
         count(MAIN, "cross-fitted"),
     ]
     both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]

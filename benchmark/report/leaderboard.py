@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import ranking, select
-from benchmark.report.columns import NAMES, Column, count, score, scored, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
@@ -47,10 +47,10 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     return tabulated(f"{dataset}: {title}", intro, columns(records, rows, images), rows)
 
 
-def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[Column]:
+def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[TableColumn]:
     """The columns of the main table that shows ``rows`` of a suite's ``records``."""
     paired = {select.row_of(r): r for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
-    note = Column("note", lambda r: ranking.notes(r, rows))
+    note = TableColumn("note", lambda r: ranking.notes(r, rows))
     return [_rank(rows), *NAMES, *_first(paired), *_others(), *_classifier(records), note]
 
 
@@ -60,12 +60,12 @@ def short(records: Sequence[Record], dataset: str, images: int | None = None) ->
     return None if table is None else chosen(table, SHORT)
 
 
-def _rank(rows: Sequence[Record]) -> Column:
+def _rank(rows: Sequence[Record]) -> TableColumn:
     ranks = {r.key: rank for r, rank in zip(rows, ranking.ranks(rows), strict=True)}
-    return Column("rank", lambda r: ranks[r.key])
+    return TableColumn("rank", lambda r: ranks[r.key])
 
 
-def _first(paired: Mapping[tuple[object, ...], Record]) -> list[Column]:
+def _first(paired: Mapping[tuple[object, ...], Record]) -> list[TableColumn]:
     """The main column, and what the comparison with ``prior`` and with all others says of it."""
 
     def of(metric: str) -> Callable[[Record], Score | None]:
@@ -79,7 +79,7 @@ def _first(paired: Mapping[tuple[object, ...], Record]) -> list[Column]:
     ]
 
 
-def _others() -> list[Column]:
+def _others() -> list[TableColumn]:
     """What else the protocol says of a method."""
     return [
         *(score(f"hit@{level}", "cross-fitted") for level in ("iou.1", "iou.5", "iobb.1", "iobb.5")),
@@ -93,7 +93,7 @@ def _others() -> list[Column]:
     ]
 
 
-def _classifier(records: Sequence[Record]) -> list[Column]:
+def _classifier(records: Sequence[Record]) -> list[TableColumn]:
     known = {select.model_of(r): r for r in select.scored(records, CLASSIFICATION)}
 
     def of(metric: str) -> Callable[[Record], Score | None]:

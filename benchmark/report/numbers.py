@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import leaderboard, ranking, select
-from benchmark.report.columns import MODEL, Column
+from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.table import NOTHING
 
 CELL = (
@@ -65,14 +65,14 @@ def _check(record: Record) -> dict[str, Value]:
     return cell
 
 
-def _line(record: Record, columns: Sequence[Column]) -> dict[str, Value]:
+def _line(record: Record, columns: Sequence[TableColumn]) -> dict[str, Value]:
     cell = _cell(record)
     for column in columns:
         cell |= _values(column, record)
     return cell
 
 
-def _values(column: Column, record: Record) -> dict[str, Value]:
+def _values(column: TableColumn, record: Record) -> dict[str, Value]:
     name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
     if column.pick is None:
         return {name: column.cell(record).replace(NOTHING, "")}

@@ -1,6 +1,6 @@
 """A metric at each origin of its score threshold: the columns that show what choosing on the truth is worth."""
 
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.table import with_interval
 
 ORIGINS = (
@@ -14,7 +14,7 @@ SHARED = (
 )
 
 
-def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
+def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
     """Every origin, per finding and shared, then how much the oracle flatters and n."""
     shared = f"{metric}@shared"
     return (

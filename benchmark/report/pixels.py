@@ -1,12 +1,12 @@
 """The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
 
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import with_interval, with_n
 
 
-def _maxbox(metric: str, name: str, what: str, *more: Column) -> Sheet:
+def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> Sheet:
     return Sheet(
         "maxbox",
         f"maxbox, {name}",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from benchmark.records import Record
 from benchmark.records.record import Origin
 from benchmark.report import select
-from benchmark.report.columns import MODEL, NAMES, Column, count, score, tabulated
+from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from benchmark.report.variance_decomposition import ranges, variance_decomposition
@@ -41,7 +41,7 @@ def _by_model(records: Sequence[Record]) -> list[list[Record]]:
     return [[r for r in records if select.model_of(r) == model] for model in models]
 
 
-def _sides() -> list[Column]:
+def _sides() -> list[TableColumn]:
     return [
         *NAMES,
         score("shift"),
@@ -80,7 +80,7 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
         columns = [
             *NAMES,
             *(score(f"{metric}@{name}", origin, name) for name in names),
-            Column("range", _range(metric, origin, names)),
+            TableColumn("range", _range(metric, origin, names)),
         ]
         title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
         tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], rows))

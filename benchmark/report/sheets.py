@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import NAMES_AND_ALIGNMENT, Column, score, tabulated
+from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, with_n
 
@@ -20,7 +20,7 @@ class Sheet:
     """Where score thresholds come from."""
     about: str
     """What the columns mean."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     needs: str = ""
     """A metric that a record must have for a row; none: any."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import CLASSIFIER
@@ -45,7 +45,7 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
     return [table for table in (first, second) if table.rows]
 
 
-def _auroc() -> list[Column]:
+def _auroc() -> list[TableColumn]:
     def of(metric: str, shown: Callable[[Score | None], str]) -> Callable[[Record], str]:
         return lambda record: shown(record.find(metric, _finding(record)))
 
@@ -55,13 +55,13 @@ def _auroc() -> list[Column]:
     drawings = {"drawn": "as drawn", "none": "no token", "flipped": "exchanged"}
     return [
         *NAMES[:-2],
-        *(Column(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
+        *(TableColumn(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
         *(
-            Column(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
+            TableColumn(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
             for name, heading in list(drawings.items())[1:]
         ),
-        *(Column(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
-        Column("n images", of("auroc@drawn", lambda score: str(score.n) if score else NOTHING)),
+        *(TableColumn(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
+        TableColumn("n images", of("auroc@drawn", lambda score: str(score.n) if score else NOTHING)),
     ]
 
 

@@ -1,7 +1,7 @@
 """The named protocols on the surface as wide tables, so that a reader can compare with what they read elsewhere."""
 
 from benchmark.records.record import Origin, Record
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import NOTHING, with_interval, with_n
 
@@ -65,7 +65,7 @@ ENERGY = Sheet(
     (
         score("energy", shown=with_interval),
         count("energy"),
-        Column("no energy", _without),
+        TableColumn("no energy", _without),
         optional(score("energy_in_lungs", heading="in lungs", shown=with_interval)),
     ),
 )

@@ -5,7 +5,7 @@ from functools import partial
 
 from benchmark.records import Record
 from benchmark.report import placements, select, sheets, shortcut
-from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import MAIN
@@ -80,7 +80,7 @@ def _parts(record: Record) -> tuple[str, ...]:
     return select.variants(record, "rho")
 
 
-def _correlations(parts: Sequence[str]) -> list[Column]:
+def _correlations(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,
@@ -88,11 +88,11 @@ def _correlations(parts: Sequence[str]) -> list[Column]:
         score(f"rho@{last}", heading=f"{last} (all)", shown=with_interval),
         score(f"rho_abs@{last}", heading="absolute values, all", shown=with_interval),
         count(f"rho@{last}"),
-        Column("", unchanged),
+        TableColumn("", unchanged),
     ]
 
 
-def _hits(parts: Sequence[str]) -> list[Column]:
+def _hits(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,
@@ -103,5 +103,5 @@ def _hits(parts: Sequence[str]) -> list[Column]:
         score("pointing@trained", heading="pointing, trained"),
         score(f"pointing@{last}", heading="pointing, all"),
         count(f"{MAIN}@{last}", "cross-fitted"),
-        Column("", unchanged),
+        TableColumn("", unchanged),
     ]

@@ -34,7 +34,7 @@ class VarianceDecomposition:
 
 
 def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
-    """(M,C) scores of M methods under C conventions, the first of which is the one that the others are held against.
+    """Decompose the (M,C) scores of M methods under C conventions; the others are held against the first convention.
 
     >>> variance_decomposition([[.5, .5], [.3, .3]]).methods
     1.0

@@ -18,7 +18,7 @@ from core.errors import DataError, LocusError, examples
 
 
 def reevaluate(model: ModelPlan, stated: Sequence[Record], runs: Path, folder: Path) -> Iterator[tuple[Record, Answer]]:
-    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows below ``place``.
+    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows in ``folder``.
 
     Rows that exist must be those of today; missing ones do not count, for only those of ``locus`` are kept for long.
     """

@@ -61,7 +61,7 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a training that decide what it learns; later ones than ``FIRST`` only beside their default."""
+    """The fields that decide what a training learns: ``FIRST``, and later ones that differ from their default."""
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
     values = {field.name: getattr(config, field.name) for field in fields}
     return {f.name: values[f.name] for f in fields if f.name in FIRST or values[f.name] != f.default}
