@@ -10,10 +10,10 @@ from core.types import FloatArray
 
 
 def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
-    """(h,w) map on its ``grid`` -> (H,W) float32 at the pixel centres of ``frame``, bilinear.
+    """(h,w) map on its ``grid`` -> (H,W) float32 at the pixel centres of ``frame``, bilinear, never scaled.
 
-    It is neither scaled nor rectified. ``grid`` is a ``core.frames.Grid`` or the word ``conventional``. Raises
-    ``BadValueError`` for anything else, and for a map with nan or inf.
+    ``grid`` is a ``core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for anything else, and for
+    a map with nan or inf.
 
     >>> to_frame([[0, 1]], (1, 4), "conventional").tolist()
     [[0.0, 0.25, 0.75, 1.0]]
@@ -23,7 +23,7 @@ def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) 
 
 
 def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment) -> FloatArray:
-    """(h,w) map on its ``grid`` -> the exact boxes of the components of {surface > threshold}, (M,4) xyxy in ``frame``.
+    """(h,w) map on its ``grid`` -> (M,4) xyxy in ``frame``: exact boxes of the components of {surface > threshold}.
 
     Outer extents only: a ring gives one box. By highest vertex, descending, then in row-major order. A flat map,
     constant 0 or any other value, gives (0,4). Raises ``BadValueError`` for a threshold or a map with nan or inf.
