@@ -44,10 +44,7 @@ def _without(record: Record) -> str:
 
 
 WANG = (_wang("iou", "IoU", IOU), _wang("iobb", "IoBB", IOBB))
-SEED = (
-    _seed("fixed", "min(1.95 · mean, .6)"),
-    _seed("cross-fitted", f"by patient, per finding, {GRID}"),
-)
+SEED = (_seed("fixed", "min(1.95 · mean, .6)"), _seed("cross-fitted", f"by patient, per finding, {GRID}"))
 POINTING = Sheet(
     "pointing",
     "pointing game",
