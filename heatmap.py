@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.heatmap import finished_runs as finished
+from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError
@@ -17,10 +17,7 @@ SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write pictures, boxes and raw maps, and say where they lie and which methods do not fit.
-
-    1 when a map was not finite.
-    """
+    """Write pictures, boxes and raw maps, and say where they lie; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
     alone = sorted(typed & {"label", "model", "output_path"})
@@ -29,21 +26,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
     if config.checkpoint is None and config.model is None:
-        finished.newest(Path(config.runs))  # that there is none is said before torch is imported
+        finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         from benchmark.heatmap import overlay
 
         drawn = overlay.run(config)
-        print(
-            f"overlay: {drawn.path} ({drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint})"
-        )
+        about = f"{drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint}"
+        print(f"overlay: {drawn.path} ({about})")
         return 0
-    from benchmark.heatmap import pictures as heatmaps  # torch is imported when the flags are right
+    from benchmark.heatmap import pictures  # torch is imported when the flags are right
 
-    done = heatmaps.run(config)
-    print(
-        f"{len(done.pictures)} pictures by {done.checkpoint} lie in {done.folder}/, boxes in {done.folder}/boxes.json"
-    )
+    done = pictures.run(config)
+    count, folder = len(done.pictures), done.folder
+    print(f"{count} pictures by {done.checkpoint} lie in {folder}/, boxes in {folder}/boxes.json")
     for sentence in done.absent:
         print(f"n/a: {sentence}")
     for sentence in done.failed:

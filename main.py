@@ -20,8 +20,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if config.search:
         from benchmark import search
 
-        found = search.run(config, typed)
-        print(f"trials: {found}/trials.md; flags of the best: {found}/config.yaml (python main.py --config takes them)")
+        folder = search.run(config, typed)
+        print(
+            f"trials: {folder}/trials.md; flags of the best: {folder}/config.yaml (python main.py --config takes them)"
+        )
         return
     from benchmark import training
 
@@ -33,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"run: {folder}")
 
 
-def _shown(found: dict[str, Any]) -> str:
+def _shown(metrics: dict[str, Any]) -> str:
     """The mean AUROC with its 95 % interval, where there are such."""
-    value, ends = found["mean_auroc"], found.get("intervals", {}).get("mean_auroc")
+    value, ends = metrics["mean_auroc"], metrics.get("intervals", {}).get("mean_auroc")
     return "n/a" if value is None else f"{value:.3f}" + (f" [{ends[0]:.3f}, {ends[1]:.3f}]" if ends else "")
 
 

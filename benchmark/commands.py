@@ -1,4 +1,4 @@
-"""The two questions that ``python -m benchmark.run`` answers without running anything, and the flags that each one takes."""
+"""The two questions that ``python -m benchmark.run`` answers without a run, and the flags that each one takes."""
 
 import importlib
 from collections.abc import Callable, Set
@@ -7,20 +7,20 @@ from typing import Literal
 from config import RunConfig
 from core.errors import BadValueError
 
-Mode = Literal["run", "compare", "verify"]
-PLACES = ("suites", "runs", "cache_dir", "threads")
+Command = Literal["run", "compare", "verify"]
+ANYWHERE = ("suites", "runs", "cache_dir", "threads")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
-    "compare": ("results", "output", *PLACES),
-    "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *PLACES),
+    "compare": ("results", "output", *ANYWHERE),
+    "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *ANYWHERE),
 }
 """Question -> the flags that can stand beside it."""
 
 
-def mode(config: RunConfig, typed: Set[str]) -> Mode:
+def command(config: RunConfig, typed: Set[str]) -> Command:
     """What the flags ask for. Raises ``BadValueError`` for ``typed`` flags that contradict each other.
 
-    >>> mode(RunConfig(verify=True, all=True), {"verify", "all"})
+    >>> command(RunConfig(verify=True, all=True), {"verify", "all"})
     'verify'
     """
     if config.compare:
@@ -30,16 +30,16 @@ def mode(config: RunConfig, typed: Set[str]) -> Mode:
     return _only("verify", typed) if config.verify else "run"
 
 
-def answer(word: Literal["compare", "verify"], config: RunConfig, tell: Callable[[str], None]) -> int:
-    """Answer a question in lines given to ``tell``; the door's exit status. Raises ``LocusError``.
+def answer(word: Literal["compare", "verify"], config: RunConfig, report: Callable[[str], None]) -> int:
+    """Answer a question in lines given to ``report``; the door's exit status. Raises ``LocusError``.
 
     Its module is imported when it is asked for: statistics would slow the start of every other run.
     """
-    status: int = importlib.import_module(f"benchmark.{word}.run").run(config, tell)
+    status: int = importlib.import_module(f"benchmark.{word}.run").run(config, report)
     return status
 
 
-def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Mode:
+def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Command:
     if other := sorted(typed - {word, *TAKES[word]}):
         takes = ", ".join(f"--{name}" for name in TAKES[word])
         raise BadValueError(

@@ -1,7 +1,4 @@
-"""Door: a run from another project's weights.
-
-``python -m benchmark.convert --checkpoint jf.ckpt --backbone densenet121 …``.
-"""
+"""Door: a run from another project's weights, ``python -m benchmark.convert --checkpoint jf.ckpt --backbone …``."""
 
 import sys
 from collections.abc import Sequence
@@ -21,9 +18,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise BadValueError(
                 "name what the outputs stand for: --findings in their order, or --dataset, whose findings they are"
             )
-    from benchmark.training import convert as adopted  # torch is imported when the flags are right
+    from benchmark.training import convert  # torch is imported when the flags are right
 
-    folder = adopted.run(config)
+    folder = convert.run(config)
     print(f"run: {folder} (python heatmap.py --checkpoint {folder} --image FILE, python main.py --evaluate {folder})")
 
 

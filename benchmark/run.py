@@ -1,6 +1,6 @@
-"""Door: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``; ``--compare A B``.
+"""Door: run suites and write their tables, ``python -m benchmark.run --all`` or ``--suite demo``.
 
-``--verify --all``.
+``--compare A B`` and ``--verify --all`` run nothing.
 """
 
 import functools
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import commands as modes
+from benchmark import commands
 from benchmark.report import beside, tables
 from benchmark.suite import run as suite
 from benchmark.suite import selection
@@ -20,26 +20,22 @@ from core.errors import LocusError
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run each suite that the flags name, print the leaderboards, say where the results lie.
-
-    1 when a cell failed, 2 for bad input.
+    """Run each suite that the flags name and print the leaderboards; 1 when a cell failed, 2 for bad input.
 
     ``--compare`` and ``--verify`` run nothing: see ``benchmark.compare.run`` and ``benchmark.verify.run``.
     """
     config, typed = cli.parse(RunConfig, argv, "python -m benchmark.run")
     say = functools.partial(print, flush=True)
-    if (asked := modes.mode(config, typed)) != "run":
-        return modes.answer(asked, config, say)
+    if (asked := commands.command(config, typed)) != "run":
+        return commands.answer(asked, config, say)
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     folders: list[Path] = []
     for name in selection.names(config):
         outcome = suite.run(name, config, say)
-        counts, stopped, folders = (
-            counts + outcome.counts,
-            [*stopped, *outcome.stopped],
-            [*folders, outcome.folder.path.parent],
-        )
+        counts += outcome.counts
+        stopped += outcome.stopped
+        folders.append(outcome.folder.path.parent)
         if not config.dry_run and not config.all:
             say(tables.headline(outcome.folder.path, outcome.records))
             say(beside.text(outcome.records, outcome.folder.published))

@@ -1,6 +1,6 @@
-"""Door: what is wrong with a method, ``python -m benchmark.check method mycam``, or a data set, ``... dataset NAME --root PATH``.
+"""Door: what is wrong with a method or a data set.
 
-``methods`` lists all methods.
+``python -m benchmark.check method mycam``, ``... dataset NAME --root PATH``; ``... methods`` lists all methods.
 """
 
 import functools

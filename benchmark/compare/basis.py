@@ -4,53 +4,47 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmark.compare.pairs import Pair, Pairing
-from benchmark.compare.selector import Side, is_checkpoint
-from benchmark.compare.table import Row
+from benchmark.compare.selector import Selection, is_checkpoint
+from benchmark.compare.table import ComparisonRow
 from benchmark.records import Record
 from benchmark.statistics.bootstrap import RESAMPLES
 from benchmark.statistics.signflip import FLIPS
 
 SEED = 0
 """Seed of the resamples and of the coins."""
+INTERVALS = (
+    f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; "
+    "none below 10 patients"
+)
+TESTS = (
+    f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
+)
 SCALE = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """What a data set says of how many images there are and how large they are drawn, not of what they show."""
 
 
-def basis(first: Side, second: Side, found: Pairing, rows: Sequence[Row]) -> str:
-    """Both addresses, cells without a partner, data that differ, patients, seeds, intervals and tests."""
+def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
+    """Both selectors, cells without a partner, data that differ, patients, seeds, intervals and tests."""
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
     lines += [
         f"cells of {side} without a partner in the other: {count}"
-        for side, count in zip("AB", found.alone, strict=True)
+        for side, count in zip("AB", pairing.alone, strict=True)
         if count
     ]
-    if other := _other_data(found.pairs):
+    if other := _other_data(pairing.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
-    patients, records = (
-        [row.patients for row in rows],
-        [record for pair in found.pairs for record in (pair.first, pair.second)],
-    )
-    lines.append(
-        f"patients {_span(patients)}; training seeds "
-        f"{', '.join(sorted({str(r.cell.seed) for r in records}))}; `mean` is over findings"
-    )
-    lines.append(
-        f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed "
-        f"{SEED}), thresholds held fixed; none below 10 patients"
-    )
-    lines.append(
-        f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), "
-        "two-sided; Holm over all comparisons of a metric"
-    )
+    patients = _span(row.patients for row in rows)
+    seeds = sorted({str(record.cell.seed) for pair in pairing.pairs for record in (pair.first, pair.second)})
+    lines += [f"patients {patients}; training seeds {', '.join(seeds)}; `mean` is over findings", INTERVALS, TESTS]
     return "\n".join(lines)
 
 
-def _named(side: Side) -> str:
-    """The address; of a checkpoint also the model that it stands for, with all its folds."""
-    model = f"{side.place.name}/{side.model}"
+def _named(side: Selection) -> str:
+    """The selector; of a checkpoint also the model that it stands for, with all its folds."""
+    model = f"{side.folder.name}/{side.model}"
     count = max(len(record.checkpoints) for record in side.records)
     folds = f", of whose {count} trainings it is one" if count > 1 else ""
-    return f"{side.address} ({model}{folds})" if is_checkpoint(side.address) else side.address
+    return f"{side.selector} ({model}{folds})" if is_checkpoint(side.selector) else side.selector
 
 
 def _span(values: Iterable[int]) -> str:

@@ -1,13 +1,13 @@
-"""Which cells of two sides stand against each other: what neither address names must be the same on both sides.
+"""Which cells of two sides stand against each other: what neither selector names must be the same on both sides.
 
 So two suites, or two models, are compared method by method; two methods model by model; a method with a whole suite,
-against each other method on the same model. Baselines and ``truth`` take part where an address names them.
+against each other method on the same model. Baselines and ``truth`` take part where a selector names them.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.compare.selector import Side
+from benchmark.compare.selector import Selection
 from benchmark.records import Record
 from core.errors import BadValueError, examples
 from core.names import UNRANKED
@@ -39,30 +39,26 @@ class Pairing:
     """How many cells of the first and of the second side have no partner."""
 
 
-def pairing(first: Side, second: Side) -> Pairing:
-    """The pairs of two sides, by model and method.
-
-    Raises ``BadValueError`` where there is none, and says what to write.
-    """
+def pairing(first: Selection, second: Selection) -> Pairing:
+    """The pairs of two sides, by model and method. Raises ``BadValueError`` where there is none."""
     one, other = _cells(first), _cells(second)
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
-    joined = [
-        (a, b) for a in one for b in other if all(x == y for x, y, free_ in zip(a, b, free, strict=True) if free_)
-    ]
+    bound = [n for n, is_free in enumerate(free) if is_free]
+    joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
     pairs = [Pair(*_alike(one[a], other[b])) for a, b in joined]
-    kept = tuple(pair for pair in pairs if first.place != second.place or pair.first.key != pair.second.key)
+    kept = tuple(pair for pair in pairs if first.folder != second.folder or pair.first.key != pair.second.key)
     if not kept:
         raise BadValueError(_nothing(first, second, bool(pairs)))
     return Pairing(kept, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined})))
 
 
-def _cells(side: Side) -> dict[Name, list[Record]]:
+def _cells(side: Selection) -> dict[Name, list[Record]]:
     """Model and method -> the records on all images and on parts, the former first."""
-    found: dict[Name, list[Record]] = {}
+    cells: dict[Name, list[Record]] = {}
     for record in sorted(side.records, key=lambda r: (_name(r), r.cell.images is not None, -(r.cell.images or 0))):
         if side.method is not None or record.cell.method not in UNRANKED:
-            found.setdefault(_name(record), []).append(record)
-    return found
+            cells.setdefault(_name(record), []).append(record)
+    return cells
 
 
 def _name(record: Record) -> Name:
@@ -75,19 +71,19 @@ def _alike(first: Sequence[Record], second: Sequence[Record]) -> tuple[Record, R
     return next(same, (first[0], second[0]))
 
 
-def _nothing(first: Side, second: Side, themselves: bool) -> str:
+def _nothing(first: Selection, second: Selection, themselves: bool) -> str:
     """Why nothing can be compared, and what to write instead."""
     if themselves:
         return (
-            f"{first.address} and {second.address} are the same cells: name two models, methods or suites that differ"
+            f"{first.selector} and {second.selector} are the same cells: name two models, methods or suites that differ"
         )
-    shown = "; ".join(f"{side.address}: {examples(_shown(side), 4)}" for side in (first, second))
+    shown = "; ".join(f"{side.selector}: {examples(_shown(side), 4)}" for side in (first, second))
     return (
-        f"{first.address} and {second.address} have no cell of the same model and method ({shown}): "
+        f"{first.selector} and {second.selector} have no cell of the same model and method ({shown}): "
         "name a model or a method on both sides, as in suite/model or suite/model/method"
     )
 
 
-def _shown(side: Side) -> Iterator[str]:
+def _shown(side: Selection) -> Iterator[str]:
     free = "model_id" if side.model is None else "method"
     yield from sorted({getattr(record.cell, free) for record in side.records})

@@ -8,8 +8,8 @@ from tqdm import tqdm
 from benchmark.compare import table
 from benchmark.compare.basis import SEED, basis
 from benchmark.compare.pairs import Pair, pairing
-from benchmark.compare.selector import Side, resolve
-from benchmark.compare.table import Row
+from benchmark.compare.selector import Selection, resolve
+from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.aligned import align, columns, read
 from benchmark.statistics.paired import compare
@@ -17,10 +17,10 @@ from config import RunConfig
 from core.errors import BadValueError
 
 
-def run(config: RunConfig, tell: Callable[[str], None]) -> int:
-    """Compare the two of ``config.compare`` and ``tell`` the tables; 0, whatever they show.
+def run(config: RunConfig, report: Callable[[str], None]) -> int:
+    """Compare the two of ``config.compare`` and ``report`` the tables; 0, whatever they show.
 
-    Raises ``LocusError`` for an address that names nothing and where the two share no case.
+    Raises ``LocusError`` for a selector that names nothing and where the two share no case.
     """
     if len(config.compare) != 2:
         given = len(config.compare)
@@ -28,29 +28,26 @@ def run(config: RunConfig, tell: Callable[[str], None]) -> int:
             f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path"
         )
     first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
-    found = pairing(first, second)
+    paired = pairing(first, second)
     left_out: list[str] = []
-    pairs = tqdm(found.pairs, desc="compare", unit="pair", leave=False, disable=None)
+    pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)
     rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
         raise BadValueError(
-            f"{first.address} and {second.address} share no case: they were scored on other images or findings"
+            f"{first.selector} and {second.selector} share no case: they were scored on other images or findings"
         )
     for line in left_out:
-        tell(line)
-    tell("\n".join([basis(first, second, found, rows), "", *map(plain, table.tables(rows))]).rstrip())
+        report(line)
+    report("\n".join([basis(first, second, paired, rows), "", *map(plain, table.tables(rows))]).rstrip())
     if config.output is not None:
         table.write(rows, Path(config.output))
-        tell(f"all {len(rows)} comparisons: {config.output}")
+        report(f"all {len(rows)} comparisons: {config.output}")
     return 0
 
 
-def _rows(pair: Pair, first: Side, second: Side, left_out: list[str]) -> list[Row]:
-    """The comparisons of one pair on its common cases.
-
-    A sentence in ``left_out`` counts those that only one of the two has.
-    """
-    both = align([read(pair.first, first.place), read(pair.second, second.place)])
+def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
+    """The comparisons of one pair on its common cases; ``left_out`` gets a sentence on cases that only one has."""
+    both = align([read(pair.first, first.folder), read(pair.second, second.folder)])
     if any(both.left_out):
         one, other = both.left_out
         words = " / ".join(pair.words)
@@ -61,4 +58,4 @@ def _rows(pair: Pair, first: Side, second: Side, left_out: list[str]) -> list[Ro
         return []
     ours, theirs = map(columns, both.tables)
     comparisons = compare(ours, theirs, both.findings, both.patients, both.names, SEED)
-    return [Row(pair, len(set(both.patients)), comparison) for comparison in comparisons]
+    return [ComparisonRow(pair, len(set(both.patients)), comparison) for comparison in comparisons]

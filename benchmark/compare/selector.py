@@ -16,35 +16,35 @@ from core.names import BOARD
 
 
 @dataclass(frozen=True)
-class Side:
-    """The cells that an address names."""
+class Selection:
+    """The cells that a selector names: one side of a comparison."""
 
-    address: str
+    selector: str
     """As typed."""
-    place: Path
+    folder: Path
     """The suite's folder of records and cases."""
     model: str | None
-    """Model that the address names; None: every one."""
+    """Model that the selector names; None: all."""
     method: str | None
-    """Method that it names; None: every one."""
+    """Method that it names; None: all."""
     records: tuple[Record, ...]
     """Its scored records of ``locus`` on the aligned grid, on all images or on a part."""
 
 
-def resolve(address: str, results: Path) -> Side:
-    """The side behind ``address``, its suite below ``results``.
+def resolve(selector: str, results: Path) -> Selection:
+    """The cells of ``selector``, its suite below ``results``.
 
     Raises ``UnknownNameError`` with the nearest suite, model or method, ``BadValueError`` for a checkpoint of several
     suites, ``DataError`` where a suite has no scored cell or no record knows a checkpoint.
     """
-    if is_checkpoint(address):
-        return _of_checkpoint(address, results)
-    suite, _, rest = address.strip("/").partition("/")
+    if is_checkpoint(selector):
+        return _of_checkpoint(selector, results)
+    suite, _, rest = selector.strip("/").partition("/")
     known = suites(results)
     if suite not in known:
         raise UnknownNameError("suite", suite, known, also="the path of a checkpoint or run folder")
-    every = scored(results / suite)
-    return _side(address, results / suite, every, *_parts(suite, rest, every))
+    all_records = scored(results / suite)
+    return _side(selector, results / suite, all_records, *_parts(suite, rest, all_records))
 
 
 def suites(results: Path) -> list[str]:
@@ -52,26 +52,23 @@ def suites(results: Path) -> list[str]:
     return [folder.name for folder in records.suites(results)]
 
 
-def scored(place: Path) -> list[Record]:
+def scored(folder: Path) -> list[Record]:
     """The records of a suite that can be compared. Raises ``DataError`` where there are none."""
-    if own := _cells(place):
-        return own
+    if cells := _cells(folder):
+        return cells
     raise DataError(
-        f"the suite {place.name!r} has no scored cell of the protocol {BOARD!r} below {place}: run it first"
+        f"the suite {folder.name!r} has no scored cell of the protocol {BOARD!r} below {folder}: run it first"
     )
 
 
-def _cells(place: Path) -> list[Record]:
-    every = (r for r in records.load(place) if r.scores and r.source == "run")
-    return [r for r in every if r.cell.protocol == BOARD and r.cell.alignment == "aligned"]
+def _cells(folder: Path) -> list[Record]:
+    kind = (BOARD, "aligned", "run")
+    return [r for r in records.load(folder) if r.scores and (r.cell.protocol, r.cell.alignment, r.source) == kind]
 
 
-def _parts(suite: str, rest: str, every: Sequence[Record]) -> tuple[str | None, str | None]:
-    """Model and method that the rest of an address names.
-
-    A method's word may hold slashes (``path/to/file.py:Class``).
-    """
-    models, methods = (sorted({getattr(r.cell, name) for r in every}) for name in ("model_id", "method"))
+def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
+    """Model and method in the rest of a selector; a method's word may hold slashes, ``path/to/file.py:Class``."""
+    models, methods = (sorted({getattr(r.cell, name) for r in all_records}) for name in ("model_id", "method"))
     if rest in (*models, ""):
         return rest or None, None
     if rest in methods:
@@ -79,40 +76,42 @@ def _parts(suite: str, rest: str, every: Sequence[Record]) -> tuple[str | None, 
     model, _, method = rest.partition("/")
     if model not in models:
         raise UnknownNameError(f"model or method of the suite {suite!r}:", model, [*models, *methods])
-    own = sorted({r.cell.method for r in every if r.cell.model_id == model})
-    if method not in own:
-        raise UnknownNameError(f"method of {suite}/{model}:", method, own)
+    on_model = sorted({r.cell.method for r in all_records if r.cell.model_id == model})
+    if method not in on_model:
+        raise UnknownNameError(f"method of {suite}/{model}:", method, on_model)
     return model, method
 
 
-def _side(address: str, place: Path, every: Sequence[Record], model: str | None, method: str | None) -> Side:
-    own = (r for r in every if model in (None, r.cell.model_id) and method in (None, r.cell.method))
-    return Side(address, place, model, method, tuple(own))
+def _side(
+    selector: str, folder: Path, all_records: Sequence[Record], model: str | None, method: str | None
+) -> Selection:
+    selected = (r for r in all_records if model in (None, r.cell.model_id) and method in (None, r.cell.method))
+    return Selection(selector, folder, model, method, tuple(selected))
 
 
-def is_checkpoint(address: str) -> bool:
-    """Whether an address is the path of a checkpoint or of a run folder with one."""
-    path = Path(address)
+def is_checkpoint(selector: str) -> bool:
+    """Whether a selector is the path of a checkpoint or of a run folder with one."""
+    path = Path(selector)
     return path.is_file() or (path / "best.ckpt").is_file()
 
 
-def _of_checkpoint(address: str, results: Path) -> Side:
+def _of_checkpoint(selector: str, results: Path) -> Selection:
     """Where several suites share a training, the one whose name is in the path is meant."""
     from benchmark.maps.trained import digest_of  # torch, for this alone
 
-    digest = digest_of(Path(address))
-    places = [results / suite for suite in suites(results)]
-    found = {(place, r.cell.model_id) for place in places for r in _cells(place) if digest in r.checkpoints}
-    named = {pair for pair in found if pair[0].name in Path(address).resolve().parts} or found
-    words = sorted(f"{place.name}/{model}" for place, model in named)
+    digest = digest_of(Path(selector))
+    folders = [results / suite for suite in suites(results)]
+    models = {(folder, r.cell.model_id) for folder in folders for r in _cells(folder) if digest in r.checkpoints}
+    named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
+    words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
         raise DataError(
-            f"no record below {results} states the weights of {address} "
-            f"(digest {digest}): it is part of no suite that ran"
+            f"no record below {results} states the weights of {selector} (digest {digest}): "
+            "it is part of no suite that ran"
         )
     if len(words) > 1:
         raise BadValueError(
-            f"the weights of {address} are part of several suites or models: write one of {', '.join(words)}"
+            f"the weights of {selector} are part of several suites or models: write one of {', '.join(words)}"
         )
-    place, model = named.pop()
-    return _side(address, place, scored(place), model, None)
+    folder, model = named.pop()
+    return _side(selector, folder, scored(folder), model, None)

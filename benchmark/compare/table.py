@@ -18,33 +18,34 @@ HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparisonRow:
     """One comparison and the cells that it is of."""
 
     pair: Pair
     patients: int
     """How many have a case."""
-    found: Comparison
+    comparison: Comparison
 
 
-def adjusted(rows: Sequence[Row]) -> list[Row]:
+def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
     """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric."""
     families = [
-        [row for row in rows if row.found.metric == metric]
-        for metric in dict.fromkeys(row.found.metric for row in rows)
+        [row for row in rows if row.comparison.metric == metric]
+        for metric in dict.fromkeys(row.comparison.metric for row in rows)
     ]
-    found = [zip(family, corrected([row.found for row in family]), strict=True) for family in families]
-    return [replace(row, found=comparison) for family in found for row, comparison in family]
+    pairs = [zip(family, corrected([row.comparison for row in family]), strict=True) for family in families]
+    return [replace(row, comparison=comparison) for family in pairs for row, comparison in family]
 
 
-def tables(rows: Sequence[Row]) -> list[Table]:
-    """One table per metric; where there are several pairs, the findings of the main metric and the means of the others."""
+def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
+    """One table per metric; of several pairs the findings of the main metric alone, and the means of the others."""
     pairs = list(dict.fromkeys(row.pair.words for row in rows))
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
-    shown = [row for row in rows if len(pairs) == 1 or row.found.metric == MAIN or row.found.finding == "mean"]
-    heads = dict.fromkeys((row.found.metric, row.found.origin) for row in shown)
+    one_pair = len(pairs) == 1
+    shown = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
+    heads = dict.fromkeys((row.comparison.metric, row.comparison.origin) for row in shown)
     return [
-        _table(f"{metric} ({_origin(origin)})", [r for r in shown if r.found.metric == metric], varies)
+        _table(f"{metric} ({_origin(origin)})", [r for r in shown if r.comparison.metric == metric], varies)
         for metric, origin in heads
     ]
 
@@ -53,10 +54,11 @@ def _origin(word: str) -> str:
     return "no threshold" if word == "none" else f"threshold {word}"
 
 
-def _table(title: str, rows: Sequence[Row], varies: Sequence[int]) -> Table:
-    """Model and method stand in the rows where they differ between rows; else the addresses say them."""
+def _table(title: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
+    """Model and method stand in the rows where they differ between rows; else the selectors say them."""
     header = (*(WORDS[n] for n in varies), *HEADER)
-    return Table(title, "", header, tuple((*(row.pair.words[n] for n in varies), *_cells(row.found)) for row in rows))
+    cells = ((*(row.pair.words[n] for n in varies), *_cells(row.comparison)) for row in rows)
+    return Table(title, "", header, tuple(cells))
 
 
 def _cells(c: Comparison) -> tuple[str, ...]:
@@ -70,13 +72,13 @@ def _p(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.4f}"
 
 
-def write(rows: Sequence[Row], path: Path) -> None:
+def write(rows: Sequence[ComparisonRow], path: Path) -> None:
     """All rows with all digits as a CSV file. Raises ``WriteError`` when the disk refuses."""
     with atomic(path) as temporary:
         pd.DataFrame(map(_line, rows)).to_csv(temporary, index=False, lineterminator="\n")
 
 
-def _line(row: Row) -> dict[str, Any]:
+def _line(row: ComparisonRow) -> dict[str, Any]:
     one, other = row.pair.first.cell, row.pair.second.cell
     names = {"model_A": one.model_id, "method_A": one.method, "model_B": other.model_id, "method_B": other.method}
-    return {**names, **asdict(row.found), "patients": row.patients}
+    return {**names, **asdict(row.comparison), "patients": row.patients}

@@ -26,7 +26,7 @@ UNDATED: dict[str, dict[str, str | None]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class CasePicture:
     """What one figure shows; image, heat map and boxes share the frame (H, W)."""
 
     image: NDArray[np.uint8]
@@ -57,8 +57,8 @@ class Picture:
         return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · {at}"
 
 
-def save(picture: Picture, path: Path) -> None:
-    """Draw three panels side by side and write them atomically; the end of ``path`` says as what: .png, .pdf or .svg.
+def save(picture: CasePicture, path: Path) -> None:
+    """Draw three panels side by side and write them atomically, as .png, .pdf or .svg by the end of ``path``.
 
     The same picture gives the same bytes.
     """
@@ -78,26 +78,23 @@ def save(picture: Picture, path: Path) -> None:
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the heat map's colour a pixel takes, by the square of its heat.
-
-    ``OPAQUE`` at the peak, hardly any in the ground.
-    """
+    """How much of the heat map's colour a pixel takes: ``OPAQUE`` at the peak, and by the square of its heat."""
     return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)
 
 
-def _show(axis: Axes, picture: Picture, title: str) -> None:
+def _show(axis: Axes, picture: CasePicture, title: str) -> None:
     axis.imshow(picture.image, cmap="gray", vmin=0, vmax=255, extent=_extent(picture))
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()
 
 
-def _extent(picture: Picture) -> tuple[float, float, float, float]:
+def _extent(picture: CasePicture) -> tuple[float, float, float, float]:
     """Box coordinates: pixel i covers [i, i+1)."""
     height, width = picture.heat.shape
     return (0, width, height, 0)
 
 
-def _boxes(axis: Axes, picture: Picture) -> None:
+def _boxes(axis: Axes, picture: CasePicture) -> None:
     for box in picture.truth if picture.truth is not None else []:
         _box(axis, box, TRUTH, 2)
     for number, box in enumerate(picture.predicted):

@@ -1,4 +1,4 @@
-"""Finished runs below a folder. Nothing heavy is imported: that there is none yet is said at once."""
+"""Finished runs below a folder, found without heavy imports."""
 
 from pathlib import Path
 
@@ -7,14 +7,13 @@ from core.errors import DataError
 
 def newest(runs: Path) -> Path:
     """The best checkpoint of the run below ``runs`` that finished last. Raises ``DataError`` where there is none."""
-    if not (there := finished(runs)):
+    if not (checkpoints := finished(runs)):
         raise DataError(f"no finished run below {runs}/: train one first with `python main.py`, or give --checkpoint")
-    return there[0]
+    return checkpoints[0]
 
 
 def finished(runs: Path) -> list[Path]:
     """The best checkpoints of the finished runs below ``runs``, the newest first."""
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
-    return sorted(
-        (path for path, end in ends.items() if end.exists()), key=lambda path: ends[path].stat().st_mtime, reverse=True
-    )
+    done = (path for path, end in ends.items() if end.exists())
+    return sorted(done, key=lambda path: ends[path].stat().st_mtime, reverse=True)

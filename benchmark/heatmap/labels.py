@@ -12,23 +12,20 @@ NOT = frozenset({"no", "non", "not", "negative", "without"})
 
 
 def match(label: str, findings: Sequence[str]) -> str:
-    """The finding that ``label`` means: case, spaces, hyphens, underscores and, where nothing else fits, numbers do not matter.
+    """The finding that ``label`` means, whatever its case, spaces, hyphens and underscores.
 
-    The beginning of words of one finding's name alone means that finding, as does a name with it, unless one says the
-    opposite. Raises ``UnknownNameError`` with those there are.
+    Where nothing else fits numbers do not matter, either. The beginning of words of one finding's name alone means that
+    finding, as does a name with it, unless one says the opposite. Raises ``UnknownNameError`` with those that exist.
 
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
     """
     word = _plain(label)
+    parts = findings if len(word) >= SHORTEST else ()
     for same in (
         [finding for finding in findings if _plain(finding) == word],
         [finding for finding in findings if _letters(finding) == _letters(label)],
-        [
-            finding
-            for finding in findings
-            if len(word) >= SHORTEST and (_holds(finding, label) or _holds(label, finding))
-        ],
+        [finding for finding in parts if _holds(finding, label) or _holds(label, finding)],
     ):
         if len(same) == 1:
             return same[0]

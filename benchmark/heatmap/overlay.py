@@ -14,12 +14,9 @@ import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark.engine import prepare
-from benchmark.heatmap import finished_runs as finished
-from benchmark.heatmap import labels
-from benchmark.heatmap import picture as pictured
-from benchmark.heatmap import pictures as heatmaps
+from benchmark.heatmap import finished_runs, labels, pictures
 from benchmark.heatmap.figures import COLOURS, opacity
-from benchmark.heatmap.picture import Explained
+from benchmark.heatmap.picture import RawMap, draw_case, readable_images
 from benchmark.heatmap.threshold import FIXED
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig
@@ -44,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Done:
+class Overlay:
     """What was drawn."""
 
     path: Path
@@ -55,11 +52,11 @@ class Done:
     checkpoint: Path
 
 
-@memory.enough(heatmaps.ADVICE)
-def run(config: HeatmapConfig) -> Done:
+@memory.enough(pictures.ADVICE)
+def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
 
-    Raises ``LocusError``: an unknown label with those there are, no run of the model with those there are, a picture of
+    Raises ``LocusError``: an unknown label, no run of the model, a picture of
     an unknown kind, an image that cannot be read, a method without an answer or whose map is not finite.
     """
     source = Path(str(config.image_path))
@@ -69,27 +66,27 @@ def run(config: HeatmapConfig) -> Done:
             "--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out"
         )
     machine.configure_torch(config.threads)
-    own = images.decode(source)
+    original = images.decode(source)
     checkpoint = _checkpoint(config)
     content = checkpoints.read(checkpoint)
     model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
     wanted = None if config.label is None else _wanted(config.label, findings, checkpoint)
     config = replace(config, image=str(source), max_bad_images=0.0)
-    ((sample, pixels),) = pictured.images(config, recipe)
-    found = heatmaps.gathered(prepare(model, config), pixels, recipe, config)
-    k = int(np.argmax(found.probabilities)) if wanted is None else findings.index(wanted)
-    ((word, maps),) = heatmaps.Methods(config.method).maps(found.evidence).items()
-    explained = Explained(word, maps.maps[0, k].numpy(), maps.grid, found.probabilities[k])
-    picture = pictured.show(config, sample, pixels, findings[k], explained, (FIXED, "fixed")).picture
+    ((sample, pixels),) = readable_images(config, recipe)
+    gathered = pictures.gather_evidence(prepare(model, config), pixels, recipe, config)
+    k = int(np.argmax(gathered.probabilities)) if wanted is None else findings.index(wanted)
+    ((word, maps),) = pictures.Methods(config.method).maps(gathered.evidence).items()
+    raw_map = RawMap(word, maps.maps[0, k].numpy(), maps.grid, gathered.probabilities[k])
+    picture = draw_case(config, sample, pixels, findings[k], raw_map, (FIXED, "fixed")).picture
     if picture.flat:
         log.warning(
             "flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k]
         )
-    heat = picture.heat
     path = target if kind else target / f"{stem(source.stem, findings[k])}.png"
-    _save(blend(own, heat[: own.shape[0], : own.shape[1]]), path)  # what prepares images may add pixels right and below
-    return Done(path, findings[k], found.probabilities[k], word, checkpoint)
+    height, width = original.shape
+    _save(blend(original, picture.heat[:height, :width]), path)  # preprocessing may add pixels right and below
+    return Overlay(path, findings[k], gathered.probabilities[k], word, checkpoint)
 
 
 def _wanted(label: str, findings: tuple[str, ...], checkpoint: Path) -> str:
@@ -125,16 +122,16 @@ def _checkpoint(config: HeatmapConfig) -> Path:
     """The checkpoint that ``--model`` means: a path, or the newest finished run with that backbone."""
     if config.model is None or _is_path(config.model):
         given = config.model or config.checkpoint
-        return finished.newest(Path(config.runs)) if given is None else Path(given)
+        return finished_runs.newest(Path(config.runs)) if given is None else Path(given)
     word = _backbone(config.model)
-    of = {path: _learnt(path.parent / "config.yaml") for path in finished.finished(Path(config.runs))}
+    of = {path: _learnt(path.parent / "config.yaml") for path in finished_runs.finished(Path(config.runs))}
     same = [path for path, backbone in of.items() if _is(backbone, word)]
     if same:
         return next((path for path in same if _knows(path, config.label)), same[0])
-    there = ", ".join(sorted(set(of.values()))) or "none at all"
+    known = ", ".join(sorted(set(of.values()))) or "none at all"
     raise DataError(
-        f"no finished run with the backbone {word} below {config.runs}/ (there "
-        f"are: {there}): train one, or give a checkpoint's path"
+        f"no finished run with the backbone {word} below {config.runs}/ (there are: {known}): "
+        "train one, or give a checkpoint's path"
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.heatmap.figures import Picture
+from benchmark.heatmap.figures import CasePicture
 from benchmark.localize import boxes, to_frame
 from benchmark.surface import min_max
 from benchmark.training import data
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class RawMap:
     """What a method says about one finding of one image."""
 
     method: str
@@ -37,25 +37,25 @@ class Explained:
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class DrawnCase:
     """A case as it is drawn and written."""
 
-    picture: Picture
+    picture: CasePicture
     row: dict[str, Any]
     """Its line in ``boxes.json``."""
     raw: NDArray[np.float32]
     """(h, w) the method's map, neither resized nor scaled."""
 
 
-def images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    """The samples to explain with their pixels; unreadable files are left out, counted and told.
+def readable_images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
+    """The samples to explain with their pixels; unreadable files are left out and counted in a warning.
 
     Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
     """
-    files = (
-        [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))] if config.image else None
-    )
-    samples = files or _held_out(config, recipe)
+    if config.image:
+        samples = [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))]
+    else:
+        samples = _held_out(config, recipe)
     readable, bad = [], []
     log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
     # all are read once before anything is written, none is kept: a folder may be large
@@ -88,9 +88,9 @@ def _files(path: Path) -> list[Sample]:
     """A file or all images of a folder as samples without labels and truth; the frame is the file's own."""
     if not path.exists():
         raise DataError(f"no image file or folder {str(path)!r}")
-    files = (
-        sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES) if path.is_dir() else [path]
-    )
+    if not path.is_dir():
+        return [_file(path)]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES)
     if not files:
         raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
     return [_file(file) for file in files]
@@ -103,51 +103,48 @@ def _file(file: Path) -> Sample:
     return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
 
 
-def show(
+def draw_case(
     config: HeatmapConfig,
     sample: Sample,
     pixels: NDArray[np.uint8],
     finding: str,
-    explained: Explained,
-    at: tuple[float, str],
-) -> Shown:
-    """A map with its boxes above the threshold ``at`` (value, origin) and their overlap with truth.
+    raw_map: RawMap,
+    threshold: tuple[float, str],
+) -> DrawnCase:
+    """A map with its boxes above the ``threshold`` (value, origin) and their overlap with truth.
 
     Raises ``BadValueError`` for nan or inf.
     """
     frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
-    grid: Grid | Alignment = explained.grid if config.alignment == "aligned" else "conventional"
-    scaled = min_max(explained.raw)
-    found = boxes(scaled, at[0], frame, grid)
+    grid: Grid | Alignment = raw_map.grid if config.alignment == "aligned" else "conventional"
+    scaled = min_max(raw_map.raw)
+    predicted = boxes(scaled, threshold[0], frame, grid)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
-    picture = Picture(
+    picture = CasePicture(
         image=resize_image(pixels, frame),
         heat=to_frame(scaled, frame, grid),
         truth=truth,
-        predicted=found,
+        predicted=predicted,
         finding=finding,
-        method=explained.method,
-        probability=explained.probability,
-        iou=_overlap(found, truth),
-        threshold=at[0],
-        origin=at[1],
+        method=raw_map.method,
+        probability=raw_map.probability,
+        iou=_overlap(predicted, truth),
+        threshold=threshold[0],
+        origin=threshold[1],
         flat=not scaled.any(),
         image_id=sample.image_id,
     )
-    return Shown(picture, _row(picture, frame), explained.raw)
+    return DrawnCase(picture, _row(picture, frame), raw_map.raw)
 
 
-def _overlap(found: FloatArray, truth: FloatArray | None) -> float | None:
-    """IoU of the first box (it holds the map's maximum) with the best truth box.
-
-    0 without a box, None without truth.
-    """
+def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
+    """IoU of the first box, which holds the map's maximum, with the best truth box; None without truth."""
     if truth is None or not len(truth):
         return None
-    return float(iou(found[:1], truth).max()) if len(found) else 0.0
+    return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
 
 
-def _row(picture: Picture, frame: tuple[int, int]) -> dict[str, Any]:
+def _row(picture: CasePicture, frame: tuple[int, int]) -> dict[str, Any]:
     return {
         "image": picture.image_id,
         "finding": picture.finding,

@@ -14,11 +14,9 @@ import methods
 from backbones import Classifier
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import MethodMaps as Maps
-from benchmark.explain import every
-from benchmark.heatmap import figures
-from benchmark.heatmap import finished_runs as finished
-from benchmark.heatmap import picture as pictured
-from benchmark.heatmap.picture import Explained, Shown
+from benchmark.explain import build_methods
+from benchmark.heatmap import figures, finished_runs
+from benchmark.heatmap.picture import DrawnCase, RawMap, draw_case, readable_images
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import digest_of
 from benchmark.training import checkpoints, machine, memory
@@ -36,7 +34,7 @@ ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precisi
 
 
 @dataclass(frozen=True)
-class Done:
+class HeatmapFiles:
     """What was explained and where the results lie."""
 
     checkpoint: Path
@@ -49,15 +47,15 @@ class Done:
 
 
 @memory.enough(ADVICE)
-def run(config: HeatmapConfig) -> Done:
+def run(config: HeatmapConfig) -> HeatmapFiles:
     """Explain the images that ``config`` asks for: a picture and a raw map per case, ``boxes.json`` for all.
 
-    A method that has no answer for the model is told and left out. Raises ``LocusError``: no finished run, an unknown
+    A method that has no answer for the model is left out and named. Raises ``LocusError``: no finished run, an unknown
     finding, method or layer, more unreadable images than allowed, no method with an answer.
     """
     machine.configure_torch(config.threads)
     parts = Methods(config.method)
-    checkpoint = finished.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
+    checkpoint = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     content = checkpoints.read(checkpoint)
     model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
@@ -65,28 +63,24 @@ def run(config: HeatmapConfig) -> Done:
     thresholds = Thresholds(config, digest_of(checkpoint))
     model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []
-    for sample, pixels in pictured.images(config, recipe):
-        seen = gathered(model, pixels, recipe, config)
+    for sample, pixels in readable_images(config, recipe):
+        seen = gather_evidence(model, pixels, recipe, config)
         maps = parts.maps(seen.evidence)
         for k in _chosen(config, sample, seen.evidence, findings):
-            for word, found in maps.items():
-                explained = Explained(word, found.maps[0, k].numpy(), found.grid, seen.probabilities[k])
+            for word, answer in maps.items():
+                raw_map = RawMap(word, answer.maps[0, k].numpy(), answer.grid, seen.probabilities[k])
                 try:
-                    shown = pictured.show(
-                        config, sample, pixels, findings[k], explained, thresholds.of(word, findings[k])
-                    )
-                    rows.append(_write(folder, shown, config))
+                    threshold = thresholds.of(word, findings[k])
+                    case = draw_case(config, sample, pixels, findings[k], raw_map, threshold)
+                    rows.append(_write(folder, case, config))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
     failed += parts.broken.values()
-    told = {
-        "checkpoint": str(checkpoint),
-        "alignment": config.alignment,
-        "layer": config.layer,
-        "precision": config.precision,
-    }
-    write_json(folder / "boxes.json", {**told, "cases": rows, "failed": failed, "absent": parts.absent})
-    return Done(checkpoint, folder, tuple(folder / row["picture"] for row in rows), tuple(failed), parts.told)
+    settings = {"checkpoint": str(checkpoint)}
+    settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
+    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": parts.absent})
+    paths = tuple(folder / row["picture"] for row in rows)
+    return HeatmapFiles(checkpoint, folder, paths, tuple(failed), parts.without_answer)
 
 
 class Methods:
@@ -102,25 +96,25 @@ class Methods:
                 installed.append(word)
             except NotAvailableError as error:  # somebody's library that is not installed
                 self.absent[word] = str(error)
-        self.parts = every(installed)
+        self.parts = build_methods(installed)
 
     @property
-    def told(self) -> tuple[str, ...]:
+    def without_answer(self) -> tuple[str, ...]:
         """A sentence for each method without an answer."""
         return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
 
     def maps(self, evidence: Evidence) -> dict[str, Maps]:
         """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
-        found = several(self.parts, evidence)
-        for word, answer in found.items():
+        answers = several(self.parts, evidence)
+        for word, answer in answers.items():
             if isinstance(answer, NotAvailableError):
                 self.absent[word] = str(answer)
             elif isinstance(answer, LocusError):
                 self.broken[word] = str(answer)
-        made = {word: answer for word, answer in found.items() if not isinstance(answer, LocusError)}
+        made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
         self.parts = {word: part for word, part in self.parts.items() if word in made}
         if not made:
-            raise NotAvailableError(f"no map can be made; {'; '.join([*self.told, *self.broken.values()])}")
+            raise NotAvailableError(f"no map can be made; {'; '.join([*self.without_answer, *self.broken.values()])}")
         return made
 
 
@@ -131,7 +125,7 @@ def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class ImageEvidence:
     """What the model makes of one image."""
 
     evidence: Evidence
@@ -139,23 +133,17 @@ class Seen:
     """Of each finding."""
 
 
-def gathered(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Seen:
+def gather_evidence(
+    model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig
+) -> ImageEvidence:
     """One forward pass of the (H,W) ``pixels``, resized as in the model's training."""
-    evidence = _evidence(model, pixels, recipe, config)
-    return Seen(evidence, _probabilities(evidence, recipe))
-
-
-def _evidence(model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig) -> Evidence:
     small = resize_image(pixels, (recipe.img_size, recipe.img_size))
     images = transforms.evaluation()(torch.from_numpy(small.copy())[None])
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        return gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
-
-
-def _probabilities(evidence: Evidence, recipe: TrainConfig) -> list[float]:
+        evidence = gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
     logits = evidence.logits[0]
-    values: list[float] = (logits.softmax(0) if recipe.exclusive(len(logits)) else logits.sigmoid()).tolist()
-    return values
+    probabilities = logits.softmax(0) if recipe.exclusive(len(logits)) else logits.sigmoid()
+    return ImageEvidence(evidence, probabilities.tolist())
 
 
 def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:
@@ -164,8 +152,8 @@ def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings:
     return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
 
 
-def _write(folder: Path, shown: Shown, config: HeatmapConfig) -> dict[str, Any]:
-    picture = shown.picture
+def _write(folder: Path, case_drawn: DrawnCase, config: HeatmapConfig) -> dict[str, Any]:
+    picture = case_drawn.picture
     name = stem(picture.image_id, picture.finding, picture.method)
     if picture.flat:
         case = f"{picture.image_id}, {picture.finding}, {picture.method}"
@@ -174,5 +162,9 @@ def _write(folder: Path, shown: Shown, config: HeatmapConfig) -> dict[str, Any]:
         figures.save(picture, folder / f"{name}.{kind}")
     if config.save_raw:
         with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, shown.raw)
-    return {**shown.row, "picture": f"{name}.{config.format[0]}", "raw": f"{name}.npy" if config.save_raw else None}
+            np.save(file, case_drawn.raw)
+    return {
+        **case_drawn.row,
+        "picture": f"{name}.{config.format[0]}",
+        "raw": f"{name}.npy" if config.save_raw else None,
+    }

@@ -1,4 +1,4 @@
-"""At which score threshold boxes are drawn: the typed one, that which a suite chose for this network, method and finding, or .5."""
+"""At which score threshold boxes are drawn: the typed one, one that a suite chose, or .5."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from core.names import BOARD
 
 FIXED = 0.5
 ORIGINS = ("validation", "cross-fitted")
-"""Of the thresholds that a record states, the first of these that it has for a finding."""
+"""Of the thresholds that a record states for a finding, the first of these is taken."""
 
 
 class Thresholds:
@@ -35,10 +35,10 @@ class Thresholds:
 
 
 @functools.lru_cache(maxsize=4)
-def _chosen(digest: str, alignment: str, own: Path) -> dict[str, Any]:
+def _chosen(digest: str, alignment: str, user: Path) -> dict[str, Any]:
     """Method -> origin -> finding -> thresholds, from the records of a user's own suites and of the published ones."""
     out: dict[str, Any] = {}
-    for folder in [*records.suites(Path("results")), *records.suites(own)]:
+    for folder in [*records.suites(Path("results")), *records.suites(user)]:
         for text in packed.mentioning(folder, digest):
             record = json.loads(text)
             cell = record["cell"]

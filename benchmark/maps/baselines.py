@@ -34,10 +34,7 @@ class Prior:
     def maps(
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
-        """(N,K,side,side) maps for ``samples`` and their grid.
-
-        ``grid`` gives the input's size, ``shape`` is not used.
-        """
+        """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size alone."""
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
         out = np.zeros((len(samples), len(findings), self.side, self.side), dtype=np.float32)
         for k, finding in enumerate(findings):
@@ -54,9 +51,9 @@ class Prior:
 
 
 class Truth:
-    """The truth mask (or the boxes) averaged over the stride-wide square centred at each position, clipped to the image.
+    """The truth on the model's own grid: the ceiling that its resolution allows to any map; values in [0,1].
 
-    Values in [0,1] on the model's own grid: the ceiling that its resolution allows to any map.
+    Each position has the mean of the mask (or the boxes) over the stride-wide square around it, clipped to the image.
     """
 
     name: ClassVar[str] = "truth"
@@ -72,12 +69,9 @@ class Truth:
             masks = sample.masks
             for k, finding in enumerate(findings):
                 if finding in masks:
-                    mask = masks[finding].astype(np.float64)
+                    out[n, k] = rows @ masks[finding].astype(np.float64) @ columns.T
                 elif finding in sample.boxes:
-                    mask = box_mask(sample.boxes[finding], sample.frame, sample.frame)
-                else:
-                    continue
-                out[n, k] = rows @ mask @ columns.T
+                    out[n, k] = rows @ box_mask(sample.boxes[finding], sample.frame, sample.frame) @ columns.T
         return out, grid
 
 

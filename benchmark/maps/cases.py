@@ -22,7 +22,7 @@ from datasets.lungs import outlined
 
 @dataclass
 class CaseStore:
-    """A model's trainings and maps. Cases are made once for all protocols of a method, which share what they compute of a map."""
+    """A model's trainings and maps; all protocols of a method share its cases, and what they compute of a map."""
 
     trained: Sequence[Trained]
     maps: MethodMaps
@@ -56,9 +56,9 @@ class CaseStore:
         return self._made("test", self.trained, self.maps, cell, cell.images)
 
     def validation(self, cell: Cell) -> list[Case]:
-        """The cases on which the thresholds of a cell may be chosen; none where its method has no maps there.
+        """The cases on which a cell's thresholds may be chosen; none where its method has no validation maps.
 
-        Raises ``NoMapsError`` where it has some that are not to be made.
+        Raises ``NoMapsError`` where they are missing and not to be made.
         """
         has_maps = isinstance(self.validation_maps.get(cell.method), StoredMaps | NoMapsError)
         return self._made("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
@@ -111,10 +111,10 @@ def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:
 
 
 def read_predictions(trained: Sequence[Trained]) -> pd.DataFrame:
-    """The predictions of all trainings: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F.
+    """The predictions of all trainings, a row per image and training.
 
-    ``training`` counts the trainings: with k folds an image is held out by one of them and may be a validation image of
-    another.
+    Columns: ``image``, ``patient``, ``split``, ``boxed``, ``label_F`` and ``logit_F`` per finding F, and ``training``,
+    which counts them: with k folds an image is held out by one and may be a validation image of another.
     """
     tables = [pd.read_csv(run.folder / "predictions.csv", dtype={"image": str, "patient": str}) for run in trained]
     return pd.concat([table.assign(training=n) for n, table in enumerate(tables)], ignore_index=True)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import methods
 
-OWN = frozenset({"methods", "core"})
+FOLLOWED = frozenset({"methods", "core"})
 """Packages that are followed even where Locus itself is installed."""
 INSTALLED = frozenset({"site-packages", "dist-packages"})
 
@@ -31,30 +31,32 @@ def code(part: type) -> str:
 
 def sources(part: type) -> set[Path]:
     """All files behind a class: its module, those of its base classes, and what these import from each other."""
-    own = OWN | {_top(kind.__module__) for kind in part.__mro__ if kind is part or issubclass(kind, methods.Method)}
+    kinds = (kind for kind in part.__mro__ if kind is part or issubclass(kind, methods.Method))
+    packages = FOLLOWED | {_top(kind.__module__) for kind in kinds}
     todo = [kind.__module__ for kind in part.__mro__]
-    found: dict[str, Path | None] = {}
+    files: dict[str, Path | None] = {}
     while todo:
         name = todo.pop()
-        spec = _spec(name) if name not in found and _followed(name, own) else None
-        found.setdefault(name, _file(spec))
-        if spec is not None and (path := found[name]) is not None:
+        spec = _spec(name) if name not in files and _followed(name, packages) else None
+        files.setdefault(name, _file(spec))
+        if spec is not None and (path := files[name]) is not None:
             todo += _imported(path.read_bytes(), spec.parent or "")
-    return {path for path in found.values() if path is not None}
+    return {path for path in files.values() if path is not None}
 
 
 def _top(module: str) -> str:
     return module.split(".")[0]
 
 
-def _followed(module: str, own: frozenset[str]) -> bool:
+def _followed(module: str, packages: frozenset[str]) -> bool:
     """Whether the code of a module belongs to the method, not to Python or to a library."""
-    if _top(module) in own or _top(module) in sys.stdlib_module_names:
-        return _top(module) in own
+    if _top(module) in packages or _top(module) in sys.stdlib_module_names:
+        return _top(module) in packages
     spec = _spec(_top(module))
-    return spec is not None and INSTALLED.isdisjoint(
-        Path(spec.origin or next(iter(spec.submodule_search_locations or ()), "")).parts
-    )
+    if spec is None:
+        return False
+    origin = spec.origin or next(iter(spec.submodule_search_locations or ()), "")
+    return INSTALLED.isdisjoint(Path(origin).parts)
 
 
 def _spec(module: str) -> ModuleSpec | None:
@@ -75,10 +77,7 @@ def _file(spec: ModuleSpec | None) -> Path | None:
 
 @cache
 def _imported(source: bytes, package: str) -> tuple[str, ...]:
-    """Names of all that the module ``source`` of ``package`` imports anywhere, also inside a function.
-
-    Some are no modules.
-    """
+    """All names that the ``source`` of a module imports anywhere, also inside a function; some are no modules."""
     return tuple(name for node in ast.walk(ast.parse(source)) for name in _names(node, package))
 
 

@@ -1,7 +1,4 @@
-"""From trained models to the stored maps of their held-out images.
-
-One forward pass per batch, whatever the number of methods.
-"""
+"""From trained models to the stored maps of their images: one forward pass per batch for all fast methods."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -30,13 +27,10 @@ BATCH = 32
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
-    """Write the maps of ``requests``, or why a method has none for its networks.
+    """Write the maps of ``requests``, or why a method has none for its networks; word -> error of those that broke.
 
-    Word -> error of the methods that broke.
-
-    Of a method that broke nothing is written, so that the next run tries it again.
-    Fast methods share the forward passes of their networks; each slow one is written before the next begins, so a
-    killed run keeps it.
+    Of a method that broke nothing is written, so that the next run tries it again. Fast methods share the forward
+    passes of their networks; each slow one is written before the next begins, so a killed run keeps it.
     """
     networks = _Networks(flags)
     together: dict[object, list[MapRequest]] = {}
@@ -59,12 +53,12 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     with ExitStack() as open_files:
         files = _Files(requests, runs[0].data.findings, open_files)
         for run in runs:
-            for evidence in networks.at(run, requests[0].images):
+            for evidence in networks.evidence(run, requests[0].images):
                 parts = files.parts()
                 if not parts:
                     return files.broken
-                for word, found in several(parts, evidence).items():
-                    files.take(word, found)
+                for word, answer in several(parts, evidence).items():
+                    files.receive(word, answer)
     return files.broken
 
 
@@ -84,14 +78,14 @@ class _Files:
         closed = self.refused | self.broken.keys()
         return {o.word: o.part for o in self.requests if isinstance(o.part, Method) and o.word not in closed}
 
-    def take(self, word: str, found: MethodMaps | LocusError) -> None:
+    def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
         """Write the maps of a batch, or the reason why there will be none."""
         request = next(request for request in self.requests if request.word == word)
-        if isinstance(found, LocusError):
-            self._drop(request, found)
+        if isinstance(answer, LocusError):
+            self._drop(request, answer)
             return
         try:
-            self._writer(request).add(found.maps.cpu().numpy(), found.grid)
+            self._writer(request).add(answer.maps.cpu().numpy(), answer.grid)
         except BadValueError as error:
             self._drop(request, LocusError(f"the method {word!r} broke: {error}"))
 
@@ -120,7 +114,7 @@ def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -
     samples = [sample for run in request.runs for sample in run.cases]
     findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.cases)
     with store.writing(request.array, request.key, request.images, findings) as writer:
-        writer.add(*baseline.maps(samples, findings, *networks.place(boxed)))
+        writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
 
 
 @dataclass
@@ -129,16 +123,16 @@ class _Networks:
 
     flags: EngineFlags
     models: dict[Trained, Classifier] = field(default_factory=dict)
-    places: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
+    grids: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
-    def place(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
+    def positions(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
         """The grid of a network's feature maps and their shape."""
-        if run not in self.places:
-            one = next(self.at(run, [run.cases[0].image_id]))
-            self.places[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
-        return self.places[run]
+        if run not in self.grids:
+            one = next(self.evidence(run, [run.cases[0].image_id]))
+            self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
+        return self.grids[run]
 
-    def at(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
+    def evidence(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
         """Evidence of the named images of one training, batch by batch, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:

@@ -12,7 +12,7 @@ from config import EngineFlags
 from core.errors import DataError, LocusError
 
 MethodMaps = dict[str, store.StoredMaps | LocusError]
-"""Word -> the maps of a method as they lie on disk, or the error that says why there are none.
+"""Word -> the maps of a method on disk, or the error that says why it has none.
 
 ``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
 """
@@ -29,27 +29,24 @@ def obtain(
     flags: EngineFlags | None,
     slow_images: int | None = None,
 ) -> MethodMaps:
-    """The maps of each method as they lie in ``folder``, made where they are missing.
+    """The maps of each method as they lie in ``folder``, generated where they are missing.
 
-    Without ``flags`` a ``NoMapsError`` instead.
-
-    Where all are there no model is loaded. Methods that are not fast explain ``slow_images`` of the images (None: all).
-    Raises ``DataError`` where no held-out image has a truth box.
+    Without ``flags`` a missing one is a ``NoMapsError`` instead. Where all exist no model is loaded. Methods that are
+    not fast explain ``slow_images`` of the images (None: all). Raises ``DataError`` where no held-out image has a truth
+    box.
     """
     if not select_samples(trained, None):
         raise DataError(
             f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored"
         )
-    requests, found = requests_of(trained, words, folder, slow_images)
-    return found | _stored(requests, flags)
+    requests, broken = requests_of(trained, words, folder, slow_images)
+    return broken | _stored(requests, flags)
 
 
 def obtain_validation(
     trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None
 ) -> tuple[list[Trained], MethodMaps]:
-    """The trainings with their validation images, and the maps there of the methods that are fast.
-
-    Thresholds are chosen on them.
+    """The trainings with their validation images and the fast methods' maps of these, to choose thresholds on.
 
     No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
     trainings' own.
@@ -95,6 +92,6 @@ def _absent(each: MapRequest) -> NoMapsError:
 
 def _lost(each: MapRequest) -> DataError:
     return DataError(
-        f"the maps in {each.array} were replaced by those of another run with "
-        "other code: run it again when that one is done"
+        f"the maps in {each.array} were replaced by those of another run with other code: "
+        "run it again when that one is done"
     )

@@ -1,7 +1,4 @@
-"""The images of another data set for a finished training.
-
-Those of patients that it has not seen, truth by shared findings.
-"""
+"""The images of another data set for a finished training, without those of patients that it has seen."""
 
 import functools
 import hashlib
@@ -21,38 +18,28 @@ TRACED = "nih"
 
 
 def images(config: TrainConfig, other: TrainConfig) -> Dataset:
-    """The test images of ``other`` for the training of ``config``, their truth under the names of the findings that it knows, too.
+    """The test images of ``other`` for the training of ``config``, their truth by the findings that both know.
 
     An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file
     name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
     as ``images_not_traced``. Raises ``LeakError`` when no image is left.
     """
-    found, known = source.load(other, "test"), _known(config)
+    samples, known = source.load(other, "test"), _known(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
-    patients = [
-        _patient(sample.meta.get(TRACED), mark, known) for sample, mark in zip(found, _marks(other, found), strict=True)
-    ]
+    marked = zip(samples, _marks(other, samples), strict=True)
+    patients = [_patient(sample.meta.get(TRACED), mark, known) for sample, mark in marked]
     kept = [n for n, patient in enumerate(patients) if patient not in seen]
     if not kept:
-        raise LeakError(
-            f"all {len(found)} images of {found.name} are of patients that the model was trained on ({config.dataset})"
-        )
-    shared = Shared(found, source.load(config, "test").findings, kept)
-    counts = {"images_seen_in_training": len(found) - len(kept), "images_not_traced": patients.count("")}
+        all_images = f"all {len(samples)} images of {samples.name}"
+        raise LeakError(f"{all_images} are of patients that the model was trained on ({config.dataset})")
+    shared = Shared(samples, source.load(config, "test").findings, kept)
+    counts = {"images_seen_in_training": len(samples) - len(kept), "images_not_traced": patients.count("")}
     shared.describe |= {"trained_on": config.dataset, **counts}
-    sentence = (
-        "%s: %d of %d images are of patients that the training on %s has seen and "
-        "are left out; of %d it is not known whose they are"
-    )
-    level = logging.WARNING if counts["images_seen_in_training"] else logging.INFO
     log.log(
-        level,
-        sentence,
-        found.name,
-        counts["images_seen_in_training"],
-        len(found),
-        config.dataset,
-        counts["images_not_traced"],
+        logging.WARNING if counts["images_seen_in_training"] else logging.INFO,
+        "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known "
+        "whose they are",
+        *(samples.name, counts["images_seen_in_training"], len(samples), config.dataset, counts["images_not_traced"]),
     )
     return shared
 
@@ -60,12 +47,12 @@ def images(config: TrainConfig, other: TrainConfig) -> Dataset:
 @functools.lru_cache(maxsize=1)
 def _known(config: TrainConfig) -> dict[str, str]:
     """Name of an image, and the mark of its pixels -> patient, of all images of a training's own data set."""
-    found = {}
+    patients = {}
     for split in SPLITS:
-        own = source.load(config, split)
-        for sample, mark in zip(own, _marks(config, own), strict=True):
-            found[sample.image_id] = found[mark] = sample.patient_id
-    return found
+        data = source.load(config, split)
+        for sample, mark in zip(data, _marks(config, data), strict=True):
+            patients[sample.image_id] = patients[mark] = sample.patient_id
+    return patients
 
 
 def _marks(config: TrainConfig, data: Dataset) -> list[str]:

@@ -36,17 +36,17 @@ class StoredMaps:
         return None if scaled is None or peak is None else scaled.astype(np.float32) * np.float32(peak)
 
     def _at(self, image: str, finding: str) -> tuple[int, int]:
-        return self._place[image], self.index.findings.index(finding)
+        return self._rows[image], self.index.findings.index(finding)
 
     @cached_property
-    def _place(self) -> dict[str, int]:
+    def _rows(self) -> dict[str, int]:
         return {image: n for n, image in enumerate(self.index.images)}
 
 
 def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
     """The maps of this ``key`` in the file ``array``; the reason where a method has none; None where nothing counts.
 
-    What is truncated or damaged is told in a sentence and counts as nothing.
+    What is truncated or damaged gives a warning and counts as nothing.
     """
     if not beside(array).exists():
         return None

@@ -49,11 +49,9 @@ def built(word: str) -> Method | Prior | Truth:
     Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
     """
     try:
-        return (
-            BASELINES[word]()
-            if word in BASELINES
-            else methods.build(untrained.METHOD if word == untrained.WORD else word)
-        )
+        if word in BASELINES:
+            return BASELINES[word]()
+        return methods.build(untrained.METHOD if word == untrained.WORD else word)
     except registry.BROKEN as error:
         reason = " ".join(str(error).split())
         raise LocusError(
@@ -64,17 +62,13 @@ def built(word: str) -> Method | Prior | Truth:
 def request(
     trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
-    """What ``part``, which is ``built(word)``, owes.
-
-    All boxed images, or ``slow_images`` of them where it is not fast.
-    """
+    """The maps of ``part``, which is ``built(word)``: of all boxed images, or ``slow_images`` if it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)
     runs = tuple(again) if word == untrained.WORD else tuple(trained)
-    return MapRequest(
-        word, runs, part, fast, images, folder / store.file_name(word), _key(runs, word, type(part), images)
-    )
+    array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
+    return MapRequest(word, runs, part, fast, images, array, key_)
 
 
 def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str]) -> str:
@@ -82,19 +76,8 @@ def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str
     networks = [[run.digest, *(getattr(run.config, name) for name in NETWORK)] for run in trained]
     pixels = [run.pixels_digest for run in trained]
     truth = [_truth(run) for run in trained] if word in BASELINES else []
-    return key(
-        [
-            networks,
-            pixels,
-            _preprocessing(),
-            images,
-            truth,
-            part.__name__,
-            _options(word, part),
-            store.code(part),
-            VERSION,
-        ]
-    )
+    method = (part.__name__, _options(word, part), store.code(part))
+    return key([networks, pixels, _preprocessing(), images, truth, *method, VERSION])
 
 
 def _options(word: str, part: type) -> dict[str, str]:
@@ -112,5 +95,5 @@ def _preprocessing() -> str:
 
 def _truth(run: Trained) -> list[Any]:
     """What the baselines see."""
-    boxes = [[s.frame, {finding: found.tolist() for finding, found in s.boxes.items()}] for s in run.cases]
+    boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.cases]
     return [run.data.describe, boxes]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backbones import Classifier
-from benchmark.maps import other_dataset as elsewhere
+from benchmark.maps import other_dataset
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -45,10 +45,7 @@ class Trained:
 
     @cached_property
     def digest(self) -> str:
-        """First 16 hex digits of the SHA-256 of the weights by name.
-
-        The same weights, the same digest, however written.
-        """
+        """First 16 hex digits of the SHA-256 of the weights by name: the same however they are written."""
         return digest_of(self.checkpoint) if self.stated is None else self.stated
 
     def model(self, device: str) -> Classifier:
@@ -58,7 +55,9 @@ class Trained:
     @cached_property
     def data(self) -> Dataset:
         """The split, or the other data set's test images."""
-        return source.load(self.config, self.split) if self.other is None else elsewhere.images(self.config, self.other)
+        if self.other is not None:
+            return other_dataset.images(self.config, self.other)
+        return source.load(self.config, self.split)
 
     def unlike(self, stated: Mapping[str, Any]) -> list[str]:
         """What the data at hand say of themselves otherwise than ``stated``, in names; nothing for the same data."""
@@ -66,24 +65,22 @@ class Trained:
 
     @cached_property
     def cases(self) -> list[Sample]:
-        """The images of the split by which a map can be scored.
-
-        Those with any truth box, or with a mask of the lungs.
-        """
+        """The images of the split on which a map can be scored: with a truth box, or with a mask of the lungs."""
         return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """(cases, S, S) pixels of ``cases``. Raises ``DataError`` when one of them can't be decoded: it has truth."""
-        found = cache.pixels(self.data, self.config.img_size, Path(self.config.cache_dir), self.config.max_bad_images)
-        place = {self.data[int(i)].image_id: n for n, i in enumerate(found.kept)}
-        missing = [sample.image_id for sample in self.cases if sample.image_id not in place]
+        c = self.config
+        decoded = cache.pixels(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
+        rows = {self.data[int(i)].image_id: n for n, i in enumerate(decoded.kept)}
+        missing = [sample.image_id for sample in self.cases if sample.image_id not in rows]
         if missing:
             raise DataError(
-                f"{len(missing)} images with a truth box or lungs cannot be "
-                f"decoded: {examples(missing)}; mend or remove them"
+                f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; "
+                "mend or remove them"
             )
-        return found.images[[place[sample.image_id] for sample in self.cases]]
+        return decoded.images[[rows[sample.image_id] for sample in self.cases]]
 
     @cached_property
     def pixels_digest(self) -> str:

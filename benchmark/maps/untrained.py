@@ -17,7 +17,7 @@ METHOD = "gradcam"
 
 
 class Untrained(Trained):
-    """The network of a training with random weights, not those that the training began with; its images are the same.
+    """The network of a training with random weights other than its first ones, for the same images.
 
     Adebayo et al., "Sanity checks for saliency maps", NeurIPS 2018: what such a map already shows, training did not
     teach.

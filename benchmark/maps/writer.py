@@ -28,10 +28,7 @@ class Writer:
     peaks: list[tuple[float | None, ...]] = field(default_factory=list)
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
-        """Append the (n,K,h,w) raw maps of the next n images.
-
-        Raises ``BadValueError`` when shape or grid change on the way.
-        """
+        """Append the (n,K,h,w) raw maps of the next n images; ``BadValueError`` where shape or grid change."""
         shape = (maps.shape[-2], maps.shape[-1])
         if not self.peaks:
             self.shape, self.grid = shape, grid
@@ -57,7 +54,7 @@ def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np
 
 @contextmanager
 def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str]) -> Iterator[Writer]:
-    """A ``Writer`` of the file ``array``; array and index take the place of the old ones when the block ends well.
+    """A ``Writer`` of the file ``array``; array and index replace the old ones when the block ends well.
 
     Raises ``BadValueError`` when the maps of some ``images`` were not given, ``WriteError`` when the disk refuses.
     """

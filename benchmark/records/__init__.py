@@ -1,7 +1,4 @@
-"""Records: one per cell, from which every number in every table comes.
-
-Packed in ``results/``, JSON files while a suite runs.
-"""
+"""Records: one per cell, from which every number in every table comes."""
 
 from benchmark.records.files import path, read, write
 from benchmark.records.folders import loose as at_work

@@ -43,19 +43,16 @@ def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> 
 
 
 def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
-    """The rows of a cell, in the columns in which its protocol names them; floats keep single precision.
+    """The rows of a cell in their protocol's columns, behind the cell's key, model, method and alignment.
 
-    Before them stand the cell's key, model, method and alignment.
+    Floats keep single precision.
     """
     import pandas as pd  # who reads records alone does without
 
     columns = list(dict.fromkeys(name for row in rows for name in row))
     frame = pd.DataFrame.from_records([dict(row) for row in rows], columns=columns)
-    floats = [
-        *frame.select_dtypes(np.float64).columns,
-        *frame.columns[frame.isna().all()],
-    ]  # an empty column is one of numbers
-    frame = frame.astype(dict.fromkeys(floats, np.float32))
+    empty = frame.columns[frame.isna().all()]  # an empty column is one of numbers
+    frame = frame.astype(dict.fromkeys([*frame.select_dtypes(np.float64).columns, *empty], np.float32))
     for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
         frame.insert(position, name, value)
     return frame
@@ -78,14 +75,13 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
 
 
 def pack(keys: Collection[str], folder: Path) -> None:
-    """Add the rows at work of the main protocol to ``cases.parquet`` and drop those of cells whose key is not in ``keys``.
+    """Add the rows at work of the main protocol to ``cases.parquet``.
 
-    Raises ``DataError`` for a broken file, ``WriteError`` when the disk refuses.
+    Those of cells whose key is not in ``keys`` are dropped. Raises ``DataError`` for a broken file, ``WriteError`` when
+    the disk refuses.
     """
-    places = (at_work(folder), folder)  # the latter in an earlier layout
-    files = {
-        file.stem[-16:]: file for place in places for file in sorted((place / "cases" / BOARD).glob("[!.]*.parquet"))
-    }
+    folders = [above / "cases" / BOARD for above in (at_work(folder), folder)]  # the latter in an earlier layout
+    files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     before = _keys(folder / CASES)
     if not files and not before - set(keys):
         return
@@ -95,9 +91,8 @@ def pack(keys: Collection[str], folder: Path) -> None:
         whole = _packed(folder / CASES)
         tables.insert(0, _words(whole.filter(pyarrow.compute.is_in(whole["key"], kept))))
     if tables:
-        rows = pyarrow.concat_tables(tables, promote_options="permissive").sort_by(
-            [(name, "ascending") for name in (*CELL, "key")]
-        )
+        rows = pyarrow.concat_tables(tables, promote_options="permissive")
+        rows = rows.sort_by([(name, "ascending") for name in (*CELL, "key")])
         packed.save(_dictionaries(rows), folder / CASES)
     for file in (*files.values(), *([] if tables else [folder / CASES])):
         with writing(file):
@@ -132,12 +127,8 @@ def _words(rows: pyarrow.Table) -> pyarrow.Table:
 
 def _dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
     """Strings as dictionaries: what stands in many rows is kept once."""
-    texts = [
-        n
-        for n, field in enumerate(rows.schema)
-        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type)
-    ]
-    for n in texts:
-        column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
-        rows = rows.set_column(n, rows.schema.names[n], column)
+    for n, field in enumerate(rows.schema):
+        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
+            column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
+            rows = rows.set_column(n, field.name, column)
     return rows.combine_chunks()

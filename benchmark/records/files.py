@@ -1,4 +1,4 @@
-"""Records at work: one JSON file each, written whole or not at all, and read with one sentence for what is broken."""
+"""Records at work: one JSON file each, written whole or not at all."""
 
 import json
 import re
@@ -30,9 +30,10 @@ def stem(cell: Cell) -> str:
 
 
 def write(record: Record, folder: Path | str) -> Path:
-    """Write one record of a suite at work; fields in the order of the model, so that equal records are equal bytes.
+    """Write the record of a cell at work; its path.
 
-    A score states only what differs from its defaults. Raises ``WriteError`` when the disk refuses.
+    Fields stand in the order of the model, so that equal records are equal bytes; a score states only what differs
+    from its defaults. Raises ``WriteError`` when the disk refuses.
     """
     where = path(folder, record.cell)
     strata = [{**stratum.model_dump(mode="json"), "scores": _stated(stratum.scores)} for stratum in record.strata]
@@ -59,10 +60,7 @@ def content(file: Path | str, mend: str = MEND) -> Any:
 
 
 def parse(stated: Any, file: Path | str, mend: str = MEND) -> Record:
-    """The record that is ``stated`` in a file, at any schema version.
-
-    Raises ``DataError``, which ends with how to ``mend`` it.
-    """
+    """The record ``stated`` in a file of any schema version. Raises ``DataError``, which says how to ``mend`` it."""
     if not isinstance(stated, dict):
         raise DataError(f"the record {file} is no JSON object: {mend}")
     fields = {name: value for name, value in stated.items() if name != "key"}

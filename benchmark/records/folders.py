@@ -22,12 +22,7 @@ def at_work(folder: Path | str) -> Path:
 
 
 def loose(folder: Path | str) -> list[Path]:
-    """The JSON files of the records at work, sorted by name.
-
-    Those of an earlier layout inside ``folder`` among them.
-    """
-    places = dict.fromkeys((at_work(folder), Path(folder) / "records", Path(folder)))
-    files = [
-        file for place in places for file in place.glob("[!.]*.json")
-    ]  # a killed run may leave a hidden half of one
-    return sorted(files, key=lambda file: file.name)
+    """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name."""
+    folders = dict.fromkeys((at_work(folder), Path(folder) / "records", Path(folder)))
+    # a killed run may leave a hidden half of a file
+    return sorted((file for where in folders for file in where.glob("[!.]*.json")), key=lambda file: file.name)

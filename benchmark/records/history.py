@@ -17,8 +17,8 @@ def upgrade(content: dict[str, Any], file: Path) -> dict[str, Any]:
     known = range(min(STEPS, default=SCHEMA_VERSION), SCHEMA_VERSION + 1)
     if version not in known:
         raise DataError(
-            f"the record {file} has schema version {version!r}; this "
-            f"checkout reads {known[0]} to {known[-1]}: update it"
+            f"the record {file} has schema version {version!r}; this checkout reads "
+            f"{known[0]} to {known[-1]}: update it"
         )
     for step in range(version, SCHEMA_VERSION):
         content = STEPS[step](content)

@@ -1,4 +1,4 @@
-"""Records packed: all of a suite in two Parquet files, ``records.parquet`` (a row per score) and ``cells.parquet`` (per record).
+"""Packed records: all of a suite in ``records.parquet``, a row per score, and ``cells.parquet``, a row per record.
 
 ``pandas.read_parquet("results/phantom/records.parquet")`` is the long view: what a score is of, its value, interval and
 n. A record without scores has one row there, with its status and reason and no metric.
@@ -23,9 +23,9 @@ SCORES, CELLS = "records.parquet", "cells.parquet"
 MEND = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
 WORD = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 CELL = (
-    "dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method",
-    "alignment", "protocol",
-)  # fmt: skip
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
+    *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
+)
 """Fields of the cell that stand in every row."""
 SCHEMA = pyarrow.schema(
     [
@@ -48,10 +48,8 @@ ABOUT = ("key", "name", "status", "source", "record")
 def write(records: Sequence[Record], folder: Path) -> None:
     """Pack ``records``, in the order of their file names, into ``folder``.
 
-    A file whose content is there already is not touched.
-
     ``cells.parquet`` is written first: a record is what has a row there, and one at work counts before its packed
-    state. Raises ``WriteError`` when the disk refuses.
+    state. A file whose content would not change is not touched. Raises ``WriteError`` when the disk refuses.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
     rows = [(record.key, name, record.status, record.source, _about(record)) for name, record in named]
@@ -62,13 +60,9 @@ def write(records: Sequence[Record], folder: Path) -> None:
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """Name -> packed record, sorted; nothing where none is packed.
 
-    With ``metric`` the scores of that one alone, and no strata.
-
-    Raises ``DataError`` for a broken file.
+    With ``metric`` the scores of that one alone, and no strata. Raises ``DataError`` for a broken file.
     """
-    if not all(
-        (folder / name).is_file() for name in (CELLS, SCORES)
-    ):  # a first packing may have been killed between the two
+    if not all((folder / name).is_file() for name in (CELLS, SCORES)):  # a packing may have been killed between the two
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     about, scores = table(folder / CELLS), table(folder / SCORES, ["key", "variable", "group", *OF_SCORE], wanted)
@@ -88,7 +82,7 @@ def mentioning(folder: Path, word: str) -> list[str]:
 
 
 def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = MEND) -> pyarrow.Table:
-    """A Parquet file. Raises ``DataError`` where it is missing or broken, which ends with how to ``mend`` it."""
+    """A Parquet file. Raises ``DataError`` for a missing or broken one, which says how to ``mend`` it."""
     try:
         return parquet.read_table(file, columns=columns, filters=filters)
     except (OSError, ValueError, pyarrow.ArrowException) as error:
@@ -96,10 +90,7 @@ def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None,
 
 
 def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically where ``file`` does not hold it already.
-
-    Parquet names its writer, so bytes alone may differ.
-    """
+    """Write a table atomically, unless ``file`` holds it already: Parquet names its writer, so bytes may differ."""
     if file.is_file():
         try:
             if parquet.read_table(file).equals(content):
@@ -165,9 +156,9 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
-    """Key of a record -> its scores. Half a million objects at once.
+    """Key of a record -> its scores.
 
-    Python's search for cycles would take as long again.
+    They are half a million objects at once: Python's search for cycles would take as long again.
     """
     out: dict[str, Groups] = {}
     collects = gc.isenabled()
@@ -175,9 +166,8 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     try:
         for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
             if values[2] is not None:
-                out.setdefault(key, {}).setdefault((variable, group), []).append(
-                    _score(dict(zip(OF_SCORE, values, strict=True)))
-                )
+                scores_of_group = out.setdefault(key, {}).setdefault((variable, group), [])
+                scores_of_group.append(_score(dict(zip(OF_SCORE, values, strict=True))))
     finally:
         if collects:
             gc.enable()
@@ -185,10 +175,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
 
 def _score(fields: dict[str, Any]) -> Score:
-    """``Score(**fields)`` for fields that a score had when it was packed.
-
-    A third of the time of looking at them again.
-    """
+    """``Score(**fields)`` in a third of the time: the fields were validated before they were packed."""
     score = Score.__new__(Score)
     object.__setattr__(score, "__dict__", fields)
     for name, value in PYDANTIC.items():

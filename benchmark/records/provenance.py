@@ -26,13 +26,13 @@ class Provenance(BaseModel):
         """What differs from ``other``'s, in words: ``threads 2 for 1``."""
         mine, theirs = self.model_dump(), other.model_dump()
         names = [name for name in type(self).model_fields if name != "versions" and mine[name] != theirs[name]]
-        told = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
+        changes = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
         versions = {*self.versions} & {*other.versions}
         changed = sorted(name for name in versions if self.versions[name] != other.versions[name])
-        return told + [f"{name} {self.versions[name]} for {other.versions[name]}" for name in changed]
+        return changes + [f"{name} {self.versions[name]} for {other.versions[name]}" for name in changed]
 
 
-def told(provenance: Provenance | None) -> str:
+def describe(provenance: Provenance | None) -> str:
     """Precision, threads, device and processor in a line."""
     if provenance is None:
         return NOT_RECORDED
@@ -48,6 +48,6 @@ def why_other(published: Any, here: Any) -> str:
     if published.checkpoints and published.checkpoints == here.checkpoints:
         return "Both rest on the same weights."
     if published.training is None or here.training is None:
-        return f"{rounding}. Published: {told(published.training)}. Here: {told(here.training)}."
+        return f"{rounding}. Published: {describe(published.training)}. Here: {describe(here.training)}."
     differ = here.training.differences(published.training)
     return f"{rounding}. Here: {', '.join(differ) if differ else 'the same of all of these as published'}."

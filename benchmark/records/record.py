@@ -85,10 +85,7 @@ class Reference(_Frozen):
 
 
 class Cell(_Frozen):
-    """dataset × split × model × method × protocol: everything that decides the numbers.
-
-    Its hash is the record's key.
-    """
+    """dataset × split × model × method × protocol: all that decides the numbers, hashed as the record's key."""
 
     dataset: str
     partition: str = ""

@@ -4,23 +4,23 @@ from collections.abc import Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import BOARD, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
 ABOUT = (
-    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the difference has "
-    "none here: for paired intervals see the suite `alignment`."
+    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the "
+    "difference has none here: for paired intervals see the suite `alignment`."
 )
 
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column aligned and conventional, side by side; None where no method was scored both ways."""
-    every = select.of_protocol(records, dataset, BOARD)
-    conventional = {select.row_of(r): r for r in every if r.cell.alignment == "conventional"}
-    pairs = [r for r in every if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
+    rows = select.of_protocol(records, dataset, BOARD)
+    conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
+    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
     if not pairs:
         return None
 
@@ -31,8 +31,8 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     columns = [
         *NAMES,
         score(MAIN, "cross-fitted", "aligned", with_interval),
-        Column("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
-        Column("aligned − conventional", change),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
+        TableColumn("aligned − conventional", change),
         count(MAIN, "cross-fitted"),
     ]
     both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import ranking as standing
-from benchmark.report import select
+from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
 from benchmark.report.origins import ORIGINS, SHARED, origins
@@ -15,23 +14,23 @@ from core.names import MAIN
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column finding by finding; n in the header where all rows agree, else in the cells."""
-    every = standing.ranked(select.board(records, dataset))
-    if not every:
+    rows = ranking.ranked(select.board(records, dataset))
+    if not rows:
         return None
-    findings = dict.fromkeys(s.finding for r in every for s in r.scores if s.metric == MAIN)
-    columns = [with_common_n(finding, _of(finding), every, with_interval) for finding in findings]
+    findings = dict.fromkeys(s.finding for r in rows for s in r.scores if s.metric == MAIN)
+    columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
     return tabulated(
-        f"{dataset}: {MAIN} per finding", f"{rests_on(every, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], every
+        f"{dataset}: {MAIN} per finding", f"{rests_on(rows, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], rows
     )
 
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column at each origin of the score threshold, per finding and shared, and how much the oracle flatters."""
-    every = standing.ranked(select.board(records, dataset))
-    if not every:
+    """The main column at each origin of the score threshold, and how much the oracle flatters."""
+    rows = ranking.ranked(select.board(records, dataset))
+    if not rows:
         return None
-    intro = f"{rests_on(every, ORIGINS)}\n{SHARED}"
-    return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], every)
+    intro = f"{rests_on(rows, ORIGINS)}\n{SHARED}"
+    return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
 def _of(finding: str) -> Callable[[Record], Score | None]:

@@ -14,7 +14,7 @@ BLIND = frozenset(UNRANKED) - {UNTRAINED}
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A heading, and what stands below it in the row of a record."""
 
     heading: str
@@ -29,58 +29,58 @@ class Column:
 
 
 MODEL = (
-    Column("backbone", lambda r: r.cell.backbone or NOTHING, "model"),
-    Column("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
-    Column("attention", lambda r: r.cell.attention_map or NOTHING, "varying"),
-    Column("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
-    Column("seed", lambda r: NOTHING if r.cell.seed is None else str(r.cell.seed), "varying"),
+    TableColumn("backbone", lambda r: r.cell.backbone or NOTHING, "model"),
+    TableColumn("pooling", lambda r: r.cell.global_pool or NOTHING, "model"),
+    TableColumn("attention", lambda r: r.cell.attention_map or NOTHING, "varying"),
+    TableColumn("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
+    TableColumn("seed", lambda r: NOTHING if r.cell.seed is None else str(r.cell.seed), "varying"),
 )
 NAMES = (
     *MODEL,
-    Column("method", lambda r: r.method),
-    Column("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"),
+    TableColumn("method", lambda r: r.method),
+    TableColumn("same map as", lambda r: same_as(r.method, r.cell.global_pool), "optional"),
 )
 """With what every row begins."""
-NAMES_AND_ALIGNMENT = (*NAMES, Column("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
+NAMES_AND_ALIGNMENT = (*NAMES, TableColumn("alignment", lambda r: r.cell.alignment or NOTHING, "varying"))
 """The same where rows of both alignments may stand below each other."""
 
-Shown = Callable[[Score | None], str]
+Formatter = Callable[[Score | None], str]
 
 
-def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Shown = share) -> Column:
+def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Formatter = share) -> TableColumn:
     """The mean of a metric over findings; a dash where the record has none."""
     return scored(heading or metric, lambda record: record.find(metric, origin=origin), shown)
 
 
 def scored(
-    heading: str, pick: Callable[[Record], Score | None], shown: Shown = share, kind: Literal["", "optional"] = ""
-) -> Column:
+    heading: str, pick: Callable[[Record], Score | None], shown: Formatter = share, kind: Literal["", "optional"] = ""
+) -> TableColumn:
     """Any score of a record, in the words that ``shown`` makes of it."""
-    return Column(heading, lambda record: shown(pick(record)), kind, pick)
+    return TableColumn(heading, lambda record: shown(pick(record)), kind, pick)
 
 
-def optional(column: Column) -> Column:
+def optional(column: TableColumn) -> TableColumn:
     """The same, left out where no row says anything."""
     return replace(column, kind="optional")
 
 
-def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> Column:
+def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
     """How many a metric rests on; a dash where nobody says."""
     column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
     return replace(column, counts=True)
 
 
 def with_common_n(
-    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Shown = share
-) -> Column:
+    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Formatter = share
+) -> TableColumn:
     """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
-    counts = {found.n for r in records if (found := pick(r)) is not None}
+    counts = {picked.n for r in records if (picked := pick(r)) is not None}
     if len(counts) != 1:
-        return Column(heading, lambda record: with_n(pick(record)))
-    return Column(f"{heading} (n {counts.pop()})", lambda record: shown(pick(record)))
+        return TableColumn(heading, lambda record: with_n(pick(record)))
+    return TableColumn(f"{heading} (n {counts.pop()})", lambda record: shown(pick(record)))
 
 
-def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequence[Record]) -> Table:
+def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: Sequence[Record]) -> Table:
     """A row per record, in their order.
 
     Baselines that are equal for several networks stand once, with ``any`` for their names.
@@ -93,7 +93,7 @@ def tabulated(title: str, intro: str, columns: Sequence[Column], records: Sequen
 
 
 def _merged(
-    rows: Sequence[tuple[str, ...]], columns: Sequence[Column], records: Sequence[Record]
+    rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn], records: Sequence[Record]
 ) -> list[tuple[str, ...]]:
     groups: dict[tuple[str, ...], list[int]] = {}
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
@@ -105,7 +105,7 @@ def _merged(
     return [_joined([rows[n] for n in members], columns) for members in groups.values()]
 
 
-def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[Column]) -> tuple[str, ...]:
+def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn]) -> tuple[str, ...]:
     apart = [len({row[i] for row in rows}) > 1 for i in range(len(columns))]
     return tuple("any" if differs else cell for differs, cell in zip(apart, rows[0], strict=True))
 

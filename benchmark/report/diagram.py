@@ -25,16 +25,14 @@ ABOVE, STEP = 4.2, 0.5
 def save(diagrams: Sequence[tuple[str, "Diagram"]], path: Path) -> None:
     """One panel per (title, diagram), below each other; written atomically. At least one."""
     heights = [_height(diagram) for _, diagram in diagrams]
-    room = 1 + LETTER * max(
-        len(method) for _, diagram in diagrams for method in diagram.methods
-    )  # for the names on either side
+    longest = max(len(method) for _, diagram in diagrams for method in diagram.methods)
+    room = 1 + LETTER * longest  # for the names on either side
     figure = Figure(figsize=(AXIS + 2 * room, ROW * sum(heights)), facecolor="white")
     with mpl.rc_context(SAME_BYTES):
-        panels = figure.subplots(len(diagrams), 1, squeeze=False, gridspec_kw={"height_ratios": heights, "hspace": 0})[
-            :, 0
-        ]
+        ratios = {"height_ratios": heights, "hspace": 0}
+        panels = figure.subplots(len(diagrams), 1, squeeze=False, gridspec_kw=ratios)
         figure.subplots_adjust(left=0, right=1, top=1, bottom=0)
-        for axes, height, (title, diagram) in zip(panels, heights, diagrams, strict=True):
+        for axes, height, (title, diagram) in zip(panels[:, 0], heights, diagrams, strict=True):
             _panel(axes, height, room / AXIS, title, diagram)
         with atomic(path) as temporary:
             figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
@@ -56,14 +54,14 @@ def _panel(axes: Axes, height: float, room: float, title: str, diagram: "Diagram
     axes.set_xlim(1 - side, count + side)
     axes.set_ylim(ABOVE - height, ABOVE)
     axes.set_axis_off()
-    told = f"{count} methods, {diagram.findings} findings, Friedman p {diagram.friedman:.2g}"
+    summary = f"{count} methods, {diagram.findings} findings, Friedman p {diagram.friedman:.2g}"
     axes.text(1 - side * 0.94, ABOVE - 1, title, fontsize=11, fontweight="bold", color=INK, va="center")
-    axes.text(count + side * 0.94, ABOVE - 1, told, fontsize=9, color=PALE, va="center", ha="right")
+    axes.text(count + side * 0.94, ABOVE - 1, summary, fontsize=9, color=PALE, va="center", ha="right")
     _axis(axes, count)
     _ruler(axes, diagram.critical, count)
     _bars(axes, diagram)
-    for place in range(count):
-        _name(axes, diagram, place)
+    for position in range(count):
+        _name(axes, diagram, position)
 
 
 def _axis(axes: Axes, count: int) -> None:
@@ -91,11 +89,11 @@ def _bars(axes: Axes, diagram: "Diagram") -> None:
         axes.plot(ends, [-0.6 - STEP * n] * 2, color=BAR, linewidth=3.4, solid_capstyle="round", zorder=3)
 
 
-def _name(axes: Axes, diagram: "Diagram", place: int) -> None:
+def _name(axes: Axes, diagram: "Diagram", position: int) -> None:
     """A method's name beside the axis, the better half on the left, with a line to its average rank."""
-    count, method, rank = len(diagram.methods), diagram.methods[place], float(diagram.ranks[place])
-    left = place < (count + 1) // 2
-    row = -_depth(diagram) - (place if left else count - 1 - place)
+    count, method, rank = len(diagram.methods), diagram.methods[position], float(diagram.ranks[position])
+    left = position < (count + 1) // 2
+    row = -_depth(diagram) - (position if left else count - 1 - position)
     end, gap = (1 - 0.03 * count, -0.012 * count) if left else (count + 0.03 * count, 0.012 * count)
     colour, style = (PALE, "italic") if method in BASELINES else (INK, "normal")
     axes.plot([rank, rank, end], [0, row, row], color=colour, linewidth=0.9, solid_joinstyle="miter")

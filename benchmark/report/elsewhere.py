@@ -1,7 +1,4 @@
-"""Numbers that others have published, in tables of their own.
-
-Each row keeps its own images and is compared with nothing.
-"""
+"""Numbers that others have published, in tables of their own: each row has its own images."""
 
 from collections.abc import Sequence
 
@@ -9,8 +6,8 @@ from benchmark.records.record import NOT_STATED, Record, Reference
 from benchmark.report.table import NOTHING, Table, number
 
 ABOUT = (
-    "From papers, not run here. Each row has its own network, images and tuning, so the rows compare neither with each other nor with "
-    "ours. second: as somebody else quotes it. Mean over findings."
+    "From papers, not run here. Each row has its own network, images and tuning, so the rows compare neither with each "
+    "other nor with ours. second: as somebody else quotes it. Mean over findings."
 )
 HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "tuned on", "remark")
 
@@ -34,9 +31,8 @@ def _table(papers: Sequence[Record], title: str) -> Table:
 def _reference(stated: Reference | None, remark: str) -> tuple[str, ...]:
     if stated is None:  # of a record that was made before references were stated
         return (*(NOT_STATED for _ in HEADER[:-1]), remark)
-    of = stated
-    quoted = of.quoted_by or NOTHING
-    return (of.authors, str(of.year), of.identifier, of.table, of.hand, quoted, of.split, of.n, of.tuned_on, remark)
+    s, quoted = stated, stated.quoted_by or NOTHING
+    return (s.authors, str(s.year), s.identifier, s.table, s.hand, quoted, s.split, s.n, s.tuned_on, remark)
 
 
 def _value(record: Record, metric: str) -> str:

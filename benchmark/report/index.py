@@ -5,8 +5,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import ranking as standing
-from benchmark.report import select
+from benchmark.report import ranking, select
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
@@ -17,7 +16,7 @@ KINDS = ("md", "csv", "tex")
 
 
 def index(folder: Path | str) -> Path:
-    """Write ``README.md`` of the results folder and say where it lies."""
+    """Write ``README.md`` of the results ``folder``; its path."""
     folder = Path(folder)
     rows = tuple(map(_suite, records.suites(folder)))
     table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, rows)
@@ -26,18 +25,18 @@ def index(folder: Path | str) -> Path:
 
 
 def _suite(folder: Path) -> tuple[str, ...]:
-    own = [record for record in records.brief(folder, MAIN) if record.source == "run"]
-    rows = select.one_alignment(select.scored(own, BOARD))
-    best = standing.best(rows)
+    runs = [record for record in records.brief(folder, MAIN) if record.source == "run"]
+    rows = select.one_alignment(select.scored(runs, BOARD))
+    best = ranking.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (
         folder.name,
-        ", ".join(select.datasets(own)),
+        ", ".join(select.datasets(runs)),
         NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
         number(None if best is None else select.main_value(best)),
         *(number(_best(rows, word)) for word in (PRIOR, CENTER)),
-        str(len(own)),
-        *(str(sum(r.status == status for r in own)) for status in ("n/a", "failed")),
+        str(len(runs)),
+        *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
         f"{files}, [records]({folder.name}/records.parquet)",
     )
 

@@ -15,9 +15,8 @@ def missing(records: Sequence[Record]) -> Table | None:
     for record in records:
         if record.status != "ok":
             c = record.cell
-            groups.setdefault(
-                (c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason), []
-            ).append(record)
+            key = (c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason)
+            groups.setdefault(key, []).append(record)
     rows = tuple(_row(key, groups[key]) for key in sorted(groups))
     return Table("Cells not available or failed", INTRO, HEADER, rows) if rows else None
 

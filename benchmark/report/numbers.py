@@ -4,23 +4,14 @@ import csv
 import io
 from collections.abc import Sequence
 
-from benchmark.records.record import Record
-from benchmark.report import leaderboard, select
-from benchmark.report import ranking as standing
-from benchmark.report.columns import MODEL, Column
+from benchmark.records.record import Record, Score
+from benchmark.report import leaderboard, ranking, select
+from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.table import NOTHING
 
 CELL = (
-    "dataset",
-    "partition",
-    "split",
-    "backbone",
-    "global_pool",
-    "attention_map",
-    "img_size",
-    "seed",
-    "model_id",
-    "alignment",
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
+    *("img_size", "seed", "model_id", "alignment"),
 )
 """What is said of the cell; beside it ``images`` (of a part that slow methods explain) and ``method``."""
 NAMED = {
@@ -53,7 +44,7 @@ def numbers(records: Sequence[Record]) -> str:
 
 
 def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
-    rows = standing.ranked(select.board(records, dataset, images))
+    rows = ranking.ranked(select.board(records, dataset, images))
     if not rows and images is None:
         return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
     columns = [column for column in leaderboard.columns(records, rows, images) if column not in MODEL]
@@ -70,28 +61,27 @@ def _check(record: Record) -> dict[str, Value]:
     for score in record.scores:
         if score.finding == "mean":
             origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
-            name = score.metric + origin
-            cell |= {name: score.value} | (
-                {} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
-            )
+            cell |= _with_interval(score.metric + origin, score)
     return cell
 
 
-def _line(record: Record, columns: Sequence[Column]) -> dict[str, Value]:
+def _line(record: Record, columns: Sequence[TableColumn]) -> dict[str, Value]:
     cell = _cell(record)
     for column in columns:
         cell |= _values(column, record)
     return cell
 
 
-def _values(column: Column, record: Record) -> dict[str, Value]:
-    name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]"))
+def _values(column: TableColumn, record: Record) -> dict[str, Value]:
+    name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
     if column.pick is None:
-        return {name.replace(" ", "_"): column.cell(record).replace(NOTHING, "")}
+        return {name: column.cell(record).replace(NOTHING, "")}
     score = column.pick(record)
-    name = name.replace(" ", "_")
     if column.counts:
         return {name: None if score is None else score.n}
-    values: dict[str, Value] = {name: None if score is None else score.value}
-    interval = {} if score is None or score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
-    return values | interval
+    return {name: None} if score is None else _with_interval(name, score)
+
+
+def _with_interval(name: str, score: Score) -> dict[str, Value]:
+    ends = {} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
+    return {name: score.value, **ends}

@@ -1,19 +1,20 @@
 """A metric at each origin of its score threshold: the columns that show what choosing on the truth is worth."""
 
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.table import with_interval
 
 ORIGINS = (
-    "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the other folds' "
-    "patients; oracle: the best on the very cases that are scored, an upper bound for any one threshold per finding"
+    "fixed: .5 for all; otsu: each map's own; validation: the best on validation images; cross-fitted: the best on the "
+    "other folds' patients; oracle: the best on the very cases that are scored, an upper bound for any one threshold "
+    "per finding"
 )
 SHARED = (
-    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, what is gained by choosing on the "
-    "truth that is scored. A dash: no boxed image to choose on, or not scored."
+    "Chosen per finding; `shared`: one threshold for all findings. optimism: oracle − cross-fitted, what is gained by "
+    "choosing on the truth that is scored. A dash: no boxed image to choose on, or not scored."
 )
 
 
-def origins(metric: str, optimism: str = "optimism") -> tuple[Column, ...]:
+def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
     """Every origin, per finding and shared, then how much the oracle flatters and n."""
     shared = f"{metric}@shared"
     return (

@@ -28,25 +28,20 @@ def page(records: Sequence[Record], title: str, about: str = "") -> str:
 def boards(records: Sequence[Record], dataset: str) -> list[Table]:
     """What a validity check says, or the main table on all images, then that of the slow methods on theirs."""
     main = (leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset)))
-    found = [*validity.tables(records, dataset), *main]
-    return [table for table in found if table is not None]
+    tables = [*validity.tables(records, dataset), *main]
+    return [table for table in tables if table is not None]
 
 
 def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     """All tables of a data set that have a row."""
-    closer = [
-        breakdown.per_finding(records, dataset),
-        breakdown.by_threshold(records, dataset),
-        strata(records, dataset),
-    ]
     others = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
-    every = [*SHEETS, *(sheets.plain(word, records) for word in others)]
-    named = [alignment(records, dataset), *(sheets.filled(sheet, records, dataset) for sheet in every)]
+    all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     tables = [
         *boards(records, dataset),
-        *closer,
+        *(table(records, dataset) for table in (breakdown.per_finding, breakdown.by_threshold, strata)),
         *ranks.tables(records, dataset),
-        *named,
+        alignment(records, dataset),
+        *(sheets.filled(sheet, records, dataset) for sheet in all_sheets),
         *elsewhere.published(records, dataset),
     ]
     return [table for table in tables if table is not None]

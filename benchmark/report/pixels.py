@@ -1,39 +1,39 @@
 """The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
 
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import with_interval, with_n
 
 
-def _maxbox(metric: str, name: str, what: str, *more: Column) -> Sheet:
+def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> Sheet:
     return Sheet(
         "maxbox",
         f"maxbox, {name}",
         ORIGINS,
-        f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one threshold for all cases, "
-        f"nearest to `oracle, shared`. {SHARED}",
+        f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one "
+        f"threshold for all cases, nearest to `oracle, shared`. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
         needs=metric,
     )
 
 
 def _chexlocalize(word: str, truth: str) -> Sheet:
-    masks, every = f"mask_iou{word}", f"mask_iou_all{word}"
+    masks, all_masks = f"mask_iou{word}", f"mask_iou_all{word}"
     return Sheet(
         "chexlocalize",
         f"chexlocalize, {truth}",
         f"of .2, .3 … .8, by mean IoU; {ORIGINS}",
-        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; the source shows "
-        f"`validation`. {SHARED} mask_iou_all: over the cases where either is, a miss or false alarm counts as 0. hit_rate: the map's "
-        "first maximum lies in the truth.",
+        f"Truth is {truth}. Mask IoU over the cases where truth and prediction are both non-empty, mean over findings; "
+        f"the source shows `validation`. {SHARED} mask_iou_all: over the cases where either is, a miss or false alarm "
+        "counts as 0. hit_rate: the map's first maximum lies in the truth.",
         (
             *origins(masks, f"optimism{word}"),
             *(
-                optional(score(every, origin, f"mask_iou_all, {origin}"))
+                optional(score(all_masks, origin, f"mask_iou_all, {origin}"))
                 for origin in ("fixed", "otsu", "validation", "oracle")
             ),
-            score(every, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
+            score(all_masks, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
             score(f"hit_rate{word}", heading="hit_rate", shown=with_interval),
             count(f"hit_rate{word}", heading="n truths"),
         ),
@@ -55,8 +55,8 @@ PXAP = Sheet(
     "pxap",
     "pxap",
     "none: all of them",
-    "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth is the mask, or where "
-    "there is none the boxes' interior.",
+    "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth "
+    "is the mask, or where there is none the boxes' interior.",
     (score("pxap", shown=with_interval), count("pxap")),
 )
 CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))

@@ -5,44 +5,43 @@ from collections.abc import Callable, Sequence
 from benchmark.records import Record
 from benchmark.records.record import Origin
 from benchmark.report import select
-from benchmark.report.columns import MODEL, NAMES, Column, count, score, tabulated
+from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
-from benchmark.report.variance_decomposition import ranges, spread
+from benchmark.report.variance_decomposition import ranges, variance_decomposition
 from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
+GAINED = (
+    "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of "
+    "the side."
+)
 MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixed"), ("pointing", "none"))
 
 
 def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
     """Per network and size what the true grid gains over all methods, then method by method."""
-    every = sorted(
-        select.of_check(records, dataset, "alignment"),
-        key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool),
-    )
-    if not every:
+    rows = select.of_check(records, dataset, "alignment")
+    rows.sort(key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
+    if not rows:
         return []
-    told = (
-        "Gain: aligned − conventional, paired by patient. Shift: how far the "
-        "conventional placement is off, in shares of the side."
-    )
-    intro = f"{told}\n{rests_on(every, 'cross-fitted by patient, per finding, each placement for itself')}"
-    rows = [
-        _summary([r for r in every if select.model_of(r) == model])
-        for model in dict.fromkeys(map(select.model_of, every))
-    ]
+    intro = f"{GAINED}\n{rests_on(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
     sides = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
     summary = Table(
         f"{dataset}: what the true grid gains, mean over methods",
         f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
         (*(column.heading for column in MODEL), "shift", "n methods", *sides),
-        tuple(rows),
+        tuple(_summary(group) for group in _by_model(rows)),
     )
-    return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _sides(), every)]
+    return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _sides(), rows)]
 
 
-def _sides() -> list[Column]:
+def _by_model(records: Sequence[Record]) -> list[list[Record]]:
+    models = dict.fromkeys(map(select.model_of, records))
+    return [[r for r in records if select.model_of(r) == model] for model in models]
+
+
+def _sides() -> list[TableColumn]:
     return [
         *NAMES,
         score("shift"),
@@ -55,57 +54,56 @@ def _sides() -> list[Column]:
 
 
 def _summary(records: Sequence[Record]) -> tuple[str, ...]:
-    found = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
-    gains = select.known(found)
+    scores = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
+    gains = select.known(scores)
     sides = [
         select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
         for side in ("conventional", "aligned")
     ]
-    up, down = sum((s.low or 0) > 0 for s in found), sum((s.high or 0) < 0 for s in found)
-    told = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
+    up, down = sum((s.low or 0) > 0 for s in scores), sum((s.high or 0) < 0 for s in scores)
+    average = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
     model = (column.cell(records[0]) for column in MODEL)
-    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, sides), *told, str(up), str(down))
+    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, sides), *average, str(up), str(down))
 
 
 def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     """How much of the spread is convention, then method x convention."""
-    every = select.of_check(records, dataset, "conventions")
-    if not every:
+    rows = select.of_check(records, dataset, "conventions")
+    if not rows:
         return []
     intro = rests_on(
-        every, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
+        rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
     )
-    names = tuple(dict.fromkeys(name for r in every for name in select.variants(r, "pointing")))
-    tables = [_apart(every, names, dataset, intro)]
+    names = tuple(dict.fromkeys(name for r in rows for name in select.variants(r, "pointing")))
+    tables = [_apart(rows, names, dataset, intro)]
     for metric, origin in MEASURES:
         columns = [
             *NAMES,
             *(score(f"{metric}@{name}", origin, name) for name in names),
-            Column("range", _range(metric, origin, names)),
+            TableColumn("range", _range(metric, origin, names)),
         ]
         title = f"{dataset}: {metric} by convention" + ("" if origin == "none" else f", {origin} thresholds")
-        tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], every))
+        tables.append(tabulated(title, intro, [*columns, count(f"{metric}@{names[0]}", origin)], rows))
     return tables
 
 
 def _apart(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
     """Each model's table of methods x conventions taken apart, by each measure."""
-    told = (
-        "Shares of the squares around the grand mean: between methods, between conventions, and what is neither's alone. Range: largest − "
-        f"smallest score, over the methods under the first convention, and over the conventions, mean over methods. Order reversed: pairs "
-        f"of methods that some convention puts the other way round. `peers`: without `{names[0]}`, which places maps where they look."
+    about = (
+        "Shares of the squares around the grand mean: between methods, between conventions, and what is neither's "
+        "alone. Range: largest − smallest score, over the methods under the first convention, and over the "
+        "conventions, mean over methods. Order reversed: pairs of methods that some convention puts the other way "
+        f"round. `peers`: without `{names[0]}`, which places maps where they look."
     )
-    models = dict.fromkeys(map(select.model_of, records))
-    groups = [[r for r in records if select.model_of(r) == model] for model in models]
     rows = [
         row
-        for group in groups
+        for group in _by_model(records)
         for word, some in (("all", names), ("peers", names[1:]))
         for row in _spreads(group, word, some)
     ]
     parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
     header = (*(column.heading for column in MODEL), "score", "thresholds", "conventions", "n methods", *parts)
-    return Table(f"{dataset}: how much of the difference is convention", f"{told}\n{intro}", header, tuple(rows))
+    return Table(f"{dataset}: how much of the difference is convention", f"{about}\n{intro}", header, tuple(rows))
 
 
 def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Record], str]:
@@ -123,11 +121,11 @@ def _spreads(records: Sequence[Record], word: str, names: Sequence[str]) -> list
         known = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
         if len(known) < 2:
             continue
-        found = spread(known)
-        shares = (f"{100 * value:.0f}" for value in (found.methods, found.conventions, found.both))
-        told = (metric, origin if origin != "none" else NOTHING, f"{word} ({len(names)})", str(len(known)), *shares)
-        ends = (number(found.over_methods), number(found.over_conventions), f"{found.flips} of {found.pairs}")
-        rows.append((*(column.cell(records[0]) for column in MODEL), *told, *ends))
+        d = variance_decomposition(known)
+        shares = (f"{100 * value:.0f}" for value in (d.methods, d.conventions, d.both))
+        about = (metric, origin if origin != "none" else NOTHING, f"{word} ({len(names)})", str(len(known)))
+        ranges_ = (number(d.over_methods), number(d.over_conventions), f"{d.flips} of {d.pairs}")
+        rows.append((*(column.cell(records[0]) for column in MODEL), *about, *shares, *ranges_))
     return rows
 
 

@@ -1,4 +1,4 @@
-"""How rows are ordered and ranked, and what a reader must be told about one."""
+"""How rows are ordered and ranked, and what a reader must know of one."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,15 +18,12 @@ KINDS = {
 
 def ranked(records: Sequence[Record]) -> list[Record]:
     """From the best main column down, those without one last; limit and ceiling at the very end."""
-    return sorted(
-        records,
-        key=lambda r: (
-            r.cell.method in CEILINGS,
-            -(-1.0 if (v := main_value(r)) is None else v),
-            network(r),
-            r.cell.method,
-        ),
-    )
+
+    def order(r: Record) -> tuple[bool, float, str, str]:
+        value = main_value(r)
+        return r.cell.method in CEILINGS, 1.0 if value is None else -value, network(r), r.cell.method
+
+    return sorted(records, key=order)
 
 
 def ranks(records: Sequence[Record]) -> list[str]:
@@ -58,9 +55,9 @@ def best(records: Iterable[Record]) -> Record | None:
 
 def notes(record: Record, records: Sequence[Record]) -> str:
     """Limit, baseline, below a baseline, failed cases: joined by semicolons."""
-    told = [KINDS.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
+    sentences = [KINDS.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if is_method(record) and (rivals := beaten_by(record, records)):
-        told.append(f"no rank: below {', '.join(rivals)}")
+        sentences.append(f"no rank: below {', '.join(rivals)}")
     if record.status == "failed":
-        told.append(f"failed: {record.reason}")
-    return "; ".join(filter(None, told))
+        sentences.append(f"failed: {record.reason}")
+    return "; ".join(filter(None, sentences))

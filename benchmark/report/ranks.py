@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PICTURE = "ranks.svg"
 CAUTION = (
-    "Baselines take part, truth does not. The findings of one network, on the same images, are no independent draws: p and the critical "
-    "difference are a guide, not a proof."
+    "Baselines take part, truth does not. The findings of one network, on the same images, are no independent draws: p "
+    "and the critical difference are a guide, not a proof."
 )
 
 
@@ -45,45 +45,35 @@ class Ranking:
 
 
 def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
-    """One for all images and one for each part that slow methods explain.
-
-    None where fewer than two methods share two findings.
-    """
-    found = [_ranking(records, dataset, images) for images in (None, *select.parts(records, dataset))]
-    return [ranking for ranking in found if ranking is not None]
+    """One for all images and one for each part that slow methods explain, if two methods share two findings."""
+    candidates = [_ranking(records, dataset, images) for images in (None, *select.parts(records, dataset))]
+    return [ranking for ranking in candidates if ranking is not None]
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     """The table of each ranking, the picture of all of them above the first."""
-    found = [ranks(ranking) for ranking in rankings(records, dataset)]
+    sections = [ranks(ranking) for ranking in rankings(records, dataset)]
     return [
         replace(t, intro=f"{t.intro}\n\n![critical-difference diagrams]({PICTURE})") if n == 0 else t
-        for n, t in enumerate(found)
+        for n, t in enumerate(sections)
     ]
 
 
 def ranks(ranking: Ranking) -> Table:
     """A row per method, best average rank first: its rank in each finding, and which methods it is better than."""
     from benchmark.statistics.ranks import friedman
-    from benchmark.statistics.ranks import ranks as placed
+    from benchmark.statistics.ranks import ranks as rank_matrix
 
-    drawn, places = ranking.diagram, placed(ranking.values)
+    diagram, by_finding = ranking.diagram, rank_matrix(ranking.values)
     rows = []
-    for n, method in enumerate(drawn.methods):
-        own = ranking.methods.index(method)
-        mean = sum(ranking.values[own]) / len(ranking.findings)
-        rows.append(
-            (
-                f"{drawn.ranks[n]:.2f}",
-                method,
-                number(mean),
-                *(f"{place:g}" for place in places[own]),
-                ", ".join(drawn.worse(n)),
-            )
-        )
+    for n, method in enumerate(diagram.methods):
+        index = ranking.methods.index(method)
+        mean = number(sum(ranking.values[index]) / len(ranking.findings))
+        in_findings = (f"{rank:g}" for rank in by_finding[index])
+        rows.append((f"{diagram.ranks[n]:.2f}", method, mean, *in_findings, ", ".join(diagram.worse(n))))
     header = ("average rank", "method", MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
     return Table(
-        f"{ranking.title}: ranks", _intro(ranking, drawn.critical, *friedman(ranking.values)), header, tuple(rows)
+        f"{ranking.title}: ranks", _intro(ranking, diagram.critical, *friedman(ranking.values)), header, tuple(rows)
     )
 
 
@@ -99,26 +89,19 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
 
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
-    every = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
-    names = {select.model_of(r): select.network(r) for r in every}
-    of = {method: [r for r in every if r.cell.method == method] for method in sorted({r.cell.method for r in every})}
-    shared = {method: own for method, own in of.items() if len(own) == len(names)}
-    kept = [r for own in shared.values() for r in own]
-    values = {f: [_mean(own, f) for own in shared.values()] for f in _findings(kept)}
+    board = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
+    names = {select.model_of(r): select.network(r) for r in board}
+    of = {method: [r for r in board if r.cell.method == method] for method in sorted({r.cell.method for r in board})}
+    shared = {method: group for method, group in of.items() if len(group) == len(names)}
+    kept = [r for group in shared.values() for r in group]
+    values = {f: [_mean(group, f) for group in shared.values()] for f in _findings(kept)}
     complete = {f: column for f, column in values.items() if None not in column}
     if len(shared) < 2 or len(complete) < 2:
         return None
-    title = f"{dataset}, all images" if images is None else f"{dataset}, {select.images_in_words(every)} images"
+    title = f"{dataset}, all images" if images is None else f"{dataset}, {select.images_in_words(board)} images"
     rows = tuple(tuple(float(value or 0) for value in row) for row in zip(*complete.values(), strict=True))
-    return Ranking(
-        tuple(kept),
-        tuple(shared),
-        tuple(complete),
-        rows,
-        tuple(names.values()),
-        tuple(m for m in of if m not in shared),
-        title,
-    )
+    absent = tuple(method for method in of if method not in shared)
+    return Ranking(tuple(kept), tuple(shared), tuple(complete), rows, tuple(names.values()), absent, title)
 
 
 def _findings(records: Sequence[Record]) -> list[str]:

@@ -7,25 +7,25 @@ from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
+SHARED = {"seed": "seeds", "img_size": "image size"}
+OPTIONAL = {"attention_map": "attention", "alignment": "alignment"}
+"""Fields of a cell -> what they are called above a table."""
+
 
 def rests_on(records: Sequence[Record], thresholds: str) -> str:
     """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list."""
     facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for r in records for name in r.rests_on}
-    told = [f"{name} {_merged(values)}" for name, values in facts.items()]
+    parts = [f"{name} {_merged(values)}" for name, values in facts.items()]
     if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
-        told.append(f"epochs at most {_merged(epochs)}")
-    told += [
-        f"seeds {_merged(r.cell.seed for r in records)}",
-        f"image size {_merged(r.cell.img_size for r in records)}",
-    ]
-    told += [f"{name} {_merged(words)}" for name in ("attention_map", "alignment") if (words := _stated(records, name))]
+        parts.append(f"epochs at most {_merged(epochs)}")
+    parts += [f"{what} {_merged(getattr(r.cell, name) for r in records)}" for name, what in SHARED.items()]
+    parts += [f"{what} {_merged(words)}" for name, what in OPTIONAL.items() if (words := _stated(records, name))]
     versions = {
         name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)
     }
-    trained = _merged(provenance.told(r.training) for r in records)
+    trained = _merged(provenance.describe(r.training) for r in records)
     software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
-    about = "; ".join(told).replace("attention_map", "attention")
-    return f"Rests on: {about}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."
+    return f"Rests on: {'; '.join(parts)}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."
 
 
 def _stated(records: Sequence[Record], name: str) -> list[str]:

@@ -6,9 +6,7 @@ factor."""
 
 
 def same_as(method: str, pooling: str) -> str:
-    """The method whose map this one is, up to a positive factor, under a pooling's word and a linear head.
-
-    Else nothing.
+    """The method whose map this one is, up to a positive factor, under a pooling and a linear head; "" for none.
 
     ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
     CAM and X-Grad-CAM is Grad-CAM too.

@@ -38,10 +38,7 @@ def parts(records: Iterable[Record], dataset: str) -> list[int]:
 
 
 def explained_images(record: Record) -> int | None:
-    """How many images a record of a part of the images rests on.
-
-    As many as were asked for, or all boxed ones where those are fewer.
-    """
+    """How many images a record of a part rests on: as many as were asked for, or all boxed ones if fewer."""
     images = record.cell.images
     return None if images is None else record.rests_on.get("explained images", images)
 
@@ -52,9 +49,7 @@ def images_in_words(records: Iterable[Record]) -> str:
 
 
 def scored(records: Iterable[Record], protocol: str, images: int | None = None) -> list[Record]:
-    """The records of a protocol that were run and have scores, failed cases counted as misses among them.
-
-    In a fixed order.
+    """The records of a protocol that were run and have scores, in a fixed order.
 
     Those of all images, or of a part of so many ``images``: the two never stand in one table.
     """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.columns import NAMES_AND_ALIGNMENT, Column, score, tabulated
+from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import Table, with_n
 
@@ -20,22 +20,19 @@ class Sheet:
     """Where score thresholds come from."""
     about: str
     """What the columns mean."""
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     needs: str = ""
     """A metric that a record must have for a row; none: any."""
 
 
 def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
     """The rows of a data set, of all its images. None where there is no row."""
-    every = [
-        r
-        for r in select.of_protocol(records, dataset, sheet.protocol)
-        if not sheet.needs or r.find(sheet.needs) is not None
-    ]
-    if not every:
+    scored = select.of_protocol(records, dataset, sheet.protocol)
+    rows = [r for r in scored if not sheet.needs or r.find(sheet.needs) is not None]
+    if not rows:
         return None
-    intro = f"{rests_on(every, sheet.thresholds)}\n{sheet.about}"
-    return tabulated(f"{dataset}: {sheet.title}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], every)
+    intro = f"{rests_on(rows, sheet.thresholds)}\n{sheet.about}"
+    return tabulated(f"{dataset}: {sheet.title}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], rows)
 
 
 def plain(protocol: str, records: Sequence[Record]) -> Sheet:

@@ -4,56 +4,48 @@ from collections.abc import Callable, Sequence
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.columns import NAMES, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import CLASSIFIER
 
+PATIENTS = "The same test patients each time; intervals and changes paired by patient."
+INSIDE = (
+    "Images with both: share of peaks, and mean share of the positive integral, inside the token's and the finding's "
+    "boxes."
+)
+
 
 def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
     """What the scores owe to the token, then where the maps look."""
-    every = select.of_check(records, dataset, "shortcut")
-    judged = [r for r in every if r.cell.method == CLASSIFIER]
-    looked = sorted(
-        (r for r in every if r.cell.method != CLASSIFIER),
+    rows = select.of_check(records, dataset, "shortcut")
+    judged = [r for r in rows if r.cell.method == CLASSIFIER]
+    mapped = sorted(
+        (r for r in rows if r.cell.method != CLASSIFIER),
         key=lambda r: (*map(str, select.model_of(r)), -select.value(r, "energy@token")),
     )
-    if not every:
+    if not rows:
         return []
-    names = ", ".join(dict.fromkeys(_finding(r) for r in every))
-    shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in every)
-    told = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
+    names = ", ".join(dict.fromkeys(_finding(r) for r in rows))
+    shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in rows)
+    intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
     first = tabulated(
         f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
-        (
-            f"{told} The same test patients each time; intervals and changes "
-            f"paired by patient.\n{rests_on(judged, 'none')}"
-        ),
+        f"{intro} {PATIENTS}\n{rests_on(judged, 'none')}",
         _auroc(),
         judged,
     )
+    inside = [f"{what}@{where}" for what in ("peak", "energy") for where in ("token", "finding")]
     second = tabulated(
         f"{dataset}: shortcut, where the maps of {names} look",
-        (
-            f"{told} Images with both: share of peaks, and mean share of the positive "
-            "integral, inside the token's and the finding's boxes.\n"
-        )
-        + rests_on(looked, "none"),
-        [
-            *NAMES,
-            *(
-                score(f"{what}@{where}", shown=with_interval)
-                for what in ("peak", "energy")
-                for where in ("token", "finding")
-            ),
-            count("peak@token"),
-        ],
-        looked,
+        f"{intro} {INSIDE}\n{rests_on(mapped, 'none')}",
+        [*NAMES, *(score(metric, shown=with_interval) for metric in inside), count("peak@token")],
+        mapped,
     )
     return [table for table in (first, second) if table.rows]
 
 
-def _auroc() -> list[Column]:
+def _auroc() -> list[TableColumn]:
     def of(metric: str, shown: Callable[[Score | None], str]) -> Callable[[Record], str]:
         return lambda record: shown(record.find(metric, _finding(record)))
 
@@ -63,16 +55,13 @@ def _auroc() -> list[Column]:
     drawings = {"drawn": "as drawn", "none": "no token", "flipped": "exchanged"}
     return [
         *NAMES[:-2],
-        *(Column(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
+        *(TableColumn(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
         *(
-            Column(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
+            TableColumn(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
             for name, heading in list(drawings.items())[1:]
         ),
-        *(Column(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
-        Column(
-            "n images",
-            lambda record: str(found.n) if (found := record.find("auroc@drawn", _finding(record))) else NOTHING,
-        ),
+        *(TableColumn(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
+        TableColumn("n images", of("auroc@drawn", lambda score: str(score.n) if score else NOTHING)),
     ]
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import ranking as standing
-from benchmark.report import select
+from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import rests_on
@@ -12,22 +11,20 @@ from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
 
 ABOUT = (
-    "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then prior and center. "
-    "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
+    "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then "
+    "prior and center. All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
     "Thresholds are those of the main table, not chosen again within a group. "
-    "size: the largest box's share of the image; company: how many findings the image has; answer: whether the classifier found what is "
-    "there. Mean over the findings that the group has, so two groups may differ by their findings alone."
+    "size: the largest box's share of the image; company: how many findings the image has; answer: whether the "
+    "classifier found what is there. Mean over the findings that the group has, so two groups may differ by their "
+    "findings alone."
 )
 
 
 def strata(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column by size of the box, view, sex, age, company and the classifier's answer.
-
-    None where no record has strata.
-    """
-    every = [r for r in select.board(records, dataset) if r.strata]
-    rows = worth_reading(every)
-    groups = dict.fromkeys((s.variable, s.group) for r in every for s in r.strata)
+    """The main column in groups of cases: by size of the box, view, sex, age …; None where no record has strata."""
+    scored = [r for r in select.board(records, dataset) if r.strata]
+    rows = worth_reading(scored)
+    groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
     if not rows:
         return None
     columns = [with_common_n(f"{variable}: {group}", _within(variable, group), rows) for variable, group in groups]
@@ -37,17 +34,16 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 def worth_reading(records: Sequence[Record]) -> list[Record]:
     """Per model the best method, best model first; then ``prior`` and ``center`` of that model."""
     models = {select.model_of(r): [o for o in records if select.model_of(o) == select.model_of(r)] for r in records}
-    winners = standing.ranked([won for own in models.values() if (won := standing.best(own)) is not None])
+    winners = ranking.ranked([winner for group in models.values() if (winner := ranking.best(group)) is not None])
     first = models[select.model_of(winners[0])] if winners else list(records)
     return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]
 
 
 def _within(variable: str, group: str) -> Callable[[Record], Score | None]:
     def pick(record: Record) -> Score | None:
-        found = (s for s in record.strata if (s.variable, s.group) == (variable, group))
-        scores = (score for stratum in found for score in stratum.scores)
-        return next(
-            (s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None
-        )
+        strata = (s for s in record.strata if (s.variable, s.group) == (variable, group))
+        scores = (score for stratum in strata for score in stratum.scores)
+        wanted = (MAIN, "mean", "cross-fitted")
+        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)
 
     return pick

@@ -1,7 +1,7 @@
 """The named protocols on the surface as wide tables, so that a reader can compare with what they read elsewhere."""
 
 from benchmark.records.record import Origin, Record
-from benchmark.report.columns import Column, count, optional, score
+from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import NOTHING, with_interval, with_n
 
@@ -19,14 +19,9 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
         "wang",
         f"wang, T({word})",
         "fixed: 60 and 180 of 255, both levels' boxes pooled",
-        (
-            "Mean over findings. Acc: share of truth boxes localized; AFP: false "
-            "boxes of a finding per truth box of all findings."
-        ),
-        (
-            *(optional(score(metric, heading=heading)) for heading, metric in pairs),
-            count("acc@iou.1", heading="n boxes"),
-        ),
+        "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all "
+        "findings.",
+        (*(optional(score(metric, heading=name)) for name, metric in pairs), count("acc@iou.1", heading="n boxes")),
         needs=pairs[0][1],
     )
 
@@ -49,10 +44,7 @@ def _without(record: Record) -> str:
 
 
 WANG = (_wang("iou", "IoU", IOU), _wang("iobb", "IoBB", IOBB))
-SEED = (
-    _seed("fixed", "min(1.95 · mean, .6)"),
-    _seed("cross-fitted", f"by patient, per finding, {GRID}"),
-)
+SEED = (_seed("fixed", "min(1.95 · mean, .6)"), _seed("cross-fitted", f"by patient, per finding, {GRID}"))
 POINTING = Sheet(
     "pointing",
     "pointing game",
@@ -64,12 +56,13 @@ ENERGY = Sheet(
     "energy",
     "energy",
     "none: the whole map",
-    "energy: share of the rectified map's integral that lies in the truth, mean over findings. no energy: maps without anything above zero "
-    "(0/0), left out of the share. in lungs: share inside the lungs, where the data set has their masks.",
+    "energy: share of the rectified map's integral that lies in the truth, mean over findings. no energy: maps without "
+    "anything above zero (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
+    "masks.",
     (
         score("energy", shown=with_interval),
         count("energy"),
-        Column("no energy", _without),
+        TableColumn("no energy", _without),
         optional(score("energy_in_lungs", heading="in lungs", shown=with_interval)),
     ),
 )

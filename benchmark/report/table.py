@@ -101,10 +101,7 @@ def latex(table: Table, label: str, caption: str = "") -> str:
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """The table with the ``columns`` alone that it has, by their headings with or without ``[95 %]``.
-
-    The first eight where it has none.
-    """
+    """The table with ``columns`` alone, by headings without ``[95 %]``; where it has none, with its first eight."""
     plain = [heading.removesuffix(" [95 %]") for heading in table.header]
     kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
     header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))

@@ -29,13 +29,12 @@ def write(
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
 ) -> None:
-    """All that is generated from ``folder/records``; what the records no longer give is removed.
+    """Write all that is generated from a folder's records, and remove what they no longer give.
 
-    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show: ``ranks.svg`` (critical
-    differences) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables,
-    ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``. Raises
-    ``core.errors.DataError`` for a broken record and ``BadValueError`` for a column that no table has; nothing is
-    written then.
+    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical differences) and
+    ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``records`` those of the folder
+    where they are known already, ``columns`` those of ``leaderboard.tex``. Raises ``core.errors.DataError`` for a
+    broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
     records = _given(folder, records)

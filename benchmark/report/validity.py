@@ -5,7 +5,7 @@ from functools import partial
 
 from benchmark.records import Record
 from benchmark.report import placements, select, sheets, shortcut
-from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, Column, count, score, tabulated
+from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
 from benchmark.report.rests import rests_on
 from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import MAIN
@@ -13,41 +13,39 @@ from core.names import MAIN
 UNCHANGED = 0.5
 RULE = (
     "Marked, by the mean rank correlation with the trained network's map: `does not change` where it is "
-    f"above {UNCHANGED} with all weights random, else `blind to the head` where it is with a random head; and `hits stay` where, with all "
-    f"weights random, the interval of the change of {MAIN} reaches 0. Absolute values stand beside and mark nothing: a map whose sign "
-    "turns with the head keeps them, and does not keep its hits."
+    f"above {UNCHANGED} with all weights random, else `blind to the head` where it is with a random head; and "
+    f"`hits stay` where, with all weights random, the interval of the change of {MAIN} reaches 0. Absolute values "
+    "stand beside and mark nothing: a map whose sign turns with the head keeps them, and does not keep its hits."
 )
 THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the checks say, check by check; nothing for a suite without one.
-
-    A check without tables of its own has the plain one.
-    """
-    own: dict[str, Callable[[Sequence[Record], str], list[Table]]] = {
-        "randomised": randomised, "shortcut": shortcut.shortcut, "alignment": placements.alignment, "conventions": placements.conventions,
-    }  # fmt: skip
-    words = [*own, *(word for word in select.CHECKS.names() if word not in own)]
-    return [table for word in words for table in own.get(word, partial(plain, word))(records, dataset)]
+    """What the checks say, check by check; a check without tables of its own has the plain one."""
+    makers: dict[str, Callable[[Sequence[Record], str], list[Table]]] = {
+        **{"randomised": randomised, "shortcut": shortcut.shortcut},
+        **{"alignment": placements.alignment, "conventions": placements.conventions},
+    }
+    words = [*makers, *(word for word in select.CHECKS.names() if word not in makers)]
+    return [table for word in words for table in makers.get(word, partial(plain, word))(records, dataset)]
 
 
 def plain(check: str, records: Sequence[Record], dataset: str) -> list[Table]:
     """Every mean of a check's records, as they name it; nothing without a record."""
-    every = select.of_check(records, dataset, check)
-    sheet = sheets.plain(check, every)
-    intro = f"{sheet.about}\n{rests_on(every, sheet.thresholds)}"
-    return [tabulated(f"{dataset}: {check}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], every)] if every else []
+    rows = select.of_check(records, dataset, check)
+    sheet = sheets.plain(check, rows)
+    intro = f"{sheet.about}\n{rests_on(rows, sheet.thresholds)}"
+    return [tabulated(f"{dataset}: {check}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], rows)] if rows else []
 
 
 def randomised(records: Sequence[Record], dataset: str) -> list[Table]:
-    """Per sequence of parts (backbones that are built alike).
+    """The correlations, then the hits, step by step from the head down.
 
-    The correlations, then the hits, step by step from the head down.
+    Two tables per sequence of parts: backbones that are built alike have the same.
     """
-    every = select.of_check(records, dataset, "randomised")
-    kinds = filter(None, dict.fromkeys(map(_parts, every)))
-    return [table for parts in kinds for table in _steps([r for r in every if _parts(r) == parts], parts, dataset)]
+    rows = select.of_check(records, dataset, "randomised")
+    kinds = filter(None, dict.fromkeys(map(_parts, rows)))
+    return [table for parts in kinds for table in _steps([r for r in rows if _parts(r) == parts], parts, dataset)]
 
 
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
@@ -82,7 +80,7 @@ def _parts(record: Record) -> tuple[str, ...]:
     return select.variants(record, "rho")
 
 
-def _correlations(parts: Sequence[str]) -> list[Column]:
+def _correlations(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,
@@ -90,11 +88,11 @@ def _correlations(parts: Sequence[str]) -> list[Column]:
         score(f"rho@{last}", heading=f"{last} (all)", shown=with_interval),
         score(f"rho_abs@{last}", heading="absolute values, all", shown=with_interval),
         count(f"rho@{last}"),
-        Column("", unchanged),
+        TableColumn("", unchanged),
     ]
 
 
-def _hits(parts: Sequence[str]) -> list[Column]:
+def _hits(parts: Sequence[str]) -> list[TableColumn]:
     *some, last = parts
     return [
         *NAMES,
@@ -105,5 +103,5 @@ def _hits(parts: Sequence[str]) -> list[Column]:
         score("pointing@trained", heading="pointing, trained"),
         score(f"pointing@{last}", heading="pointing, all"),
         count(f"{MAIN}@{last}", "cross-fitted"),
-        Column("", unchanged),
+        TableColumn("", unchanged),
     ]

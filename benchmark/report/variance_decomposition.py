@@ -1,4 +1,4 @@
-"""How far a table of methods x conventions is spread by either."""
+"""How much of the variance in a table of methods x conventions is due to either."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from core.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Spread:
-    """A two-way table of scores taken apart: squares around the grand mean, which add up to 1.
+class VarianceDecomposition:
+    """A two-way table of scores taken apart: shares of the squares around the grand mean.
 
-    0 each where all are equal.
+    They add up to 1, or are 0 where all scores are equal.
     """
 
     methods: float
@@ -33,11 +33,13 @@ class Spread:
     """Pairs of methods that differ in the first column."""
 
 
-def spread(values: ArrayLike) -> Spread:
-    """(M,C) scores of M methods under C conventions, the first of which is the one that the others are held against.
+def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
+    """Decompose the (M,C) scores of M methods under C conventions; the others are held against the first convention.
 
-    >>> spread([[.5, .5], [.3, .3]]).methods, spread([[.5, .3], [.5, .3]]).conventions, spread([[.5, .3], [.3, .5]]).flips
-    (1.0, 1.0, 1)
+    >>> variance_decomposition([[.5, .5], [.3, .3]]).methods
+    1.0
+    >>> variance_decomposition([[.5, .3], [.3, .5]]).flips
+    1
     """
     table = np.asarray(values, dtype=np.float64)
     grand, rows, columns = table.mean(), table.mean(1, keepdims=True), table.mean(0, keepdims=True)
@@ -45,7 +47,7 @@ def spread(values: ArrayLike) -> Spread:
     squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
     whole = sum(squares)
     methods, conventions, both = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
-    return Spread(
+    return VarianceDecomposition(
         methods, conventions, both, float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean()), *_flips(table)
     )
 

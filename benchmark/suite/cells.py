@@ -1,7 +1,7 @@
-"""Which cells a suite has: dataset x split x model x method x protocol (x alignment), each of which ends in one record.
+"""Which cells a suite has: dataset x split x model x method x protocol (x alignment).
 
-Planning reads no data, and imports the methods only where it matters which are fast, so a suite whose records are all
-there costs seconds.
+Each ends in one record. Planning reads no data, and imports the methods only where it matters which are fast, so a
+finished suite costs seconds.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRAN
 def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines.
 
-    Of a check's suite those it names.
+    A check's suite has the baselines that it names.
     """
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
@@ -30,30 +30,23 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
     Where slow methods explain some images only, they have no cells on all, and every method one on those images.
     """
-    every = words(suite, extra)
-    slow = (
-        []
-        if model.slow_images is None
-        else [word for word in every if word not in UNRANKED and not methods.is_fast(word)]
-    )
-    whole = [word for word in every if word not in slow]
-    found = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.elsewhere is None else []
+    all_words = words(suite, extra)
+    slow = [word for word in all_words if word not in UNRANKED and not methods.is_fast(word)]
+    slow = slow if model.slow_images is not None else []
+    whole = [word for word in all_words if word not in slow]
+    selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
-        found.append(_cell(model, CLASSIFIER, "aligned", suite.check))
-    found += [_cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole]
-    found += [
-        _cell(model, word, "conventional", protocol)
-        for protocol in suite.conventional
-        for word in whole
-        if word not in UNRANKED
+        selected.append(_cell(model, CLASSIFIER, "aligned", suite.check))
+    selected += [
+        _cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole
     ]
-    found += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (every if slow else [])]
+    ranked = [word for word in whole if word not in UNRANKED]
+    selected += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
+    selected += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (all_words if slow else [])]
     if BOARD in suite.scored_by and has_readings(model.scored_on.dataset):
-        found += [
-            _cell(model, READERS, "aligned", BOARD, images)
-            for images in dict.fromkeys([None, model.slow_images if slow else None])
-        ]
-    return found
+        parts = dict.fromkeys([None, model.slow_images if slow else None])
+        selected += [_cell(model, READERS, "aligned", BOARD, images) for images in parts]
+    return selected
 
 
 def has_readings(dataset: str) -> bool:
@@ -65,7 +58,7 @@ def has_readings(dataset: str) -> bool:
 def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
     training, scored_on = model.trainings[0], model.scored_on
     data = {"dataset": scored_on.dataset, "findings": training.num_classes}
-    if model.elsewhere is not None:
+    if model.other_data is not None:
         data["trained_on"] = training.dataset
     return Cell(
         dataset=scored_on.dataset.split(":")[0],

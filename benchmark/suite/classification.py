@@ -20,17 +20,13 @@ METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Scores per finding and mean from held-out predictions.
-
-    Columns ``boxed``, ``label_F`` and ``logit_F`` per finding F.
-    """
+    """Scores per finding and their mean, from held-out predictions: ``label_F`` and ``logit_F`` per finding F."""
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():
-        found = metrics.scores(
-            _columns(rows, "logit", findings), _columns(rows, "label", findings), tuple(findings), exclusive
-        )
-        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, found)]
+        logits, labels = (_columns(rows, kind, findings) for kind in ("logit", "label"))
+        measured = metrics.scores(logits, labels, tuple(findings), exclusive)
+        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
     return Result(scores=scores, rows=[])
 
 
@@ -38,14 +34,12 @@ def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
     return torch.from_numpy(rows[[f"{kind}_{finding}" for finding in findings]].to_numpy(dtype="float64").copy())
 
 
-def _scores(metric: str, word: str, found: metrics.Scores) -> list[Score]:
-    each = [_score(word, finding, row[metric], row) for finding, row in found["findings"].items()]
+def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
+    each = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
     left_out = [score.finding for score in each if score.value is None]
     reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
-    return [
-        *each,
-        Score(finding="mean", metric=word, value=_defined(found[f"mean_{metric}"]), n=found["n"], reason=reason),
-    ]
+    value = _defined(measured[f"mean_{metric}"])
+    return [*each, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
 
 
 def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:

@@ -36,23 +36,23 @@ def cell(of: Cell) -> Cell:
     return of.model_copy(update={"protocol": PAIRED})
 
 
-def made(place: Path, every: Iterable[Record]) -> list[Record]:
-    """The paired records of the suite folder ``place``, from the records of ``locus`` among ``every`` and their rows per case.
+def paired_records(folder: Path, all_records: Iterable[Record]) -> list[Record]:
+    """The paired records of a suite's ``folder``, from its records of ``locus`` and their rows per case.
 
     Raises ``DataError`` for broken rows.
     """
-    models = tqdm(_models(every), desc="compare methods", unit="model", leave=False, disable=None)
-    return [record for own in models for record in _of(own, place)]
+    models = tqdm(_models(all_records), desc="compare methods", unit="model", leave=False, disable=None)
+    return [record for group in models for record in _of(group, folder)]
 
 
-def _models(every: Iterable[Record]) -> list[list[Record]]:
+def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     """The records whose rows are compared, in the order of methods: of one model, on the same images."""
-    found: dict[str, list[Record]] = {}
-    for record in sorted(every, key=lambda r: r.cell.method):
+    groups: dict[str, list[Record]] = {}
+    for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
         if (c.protocol, c.alignment, record.source) == (BOARD, "aligned", "run") and record.scores:
-            found.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
-    return list(found.values())
+            groups.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
+    return list(groups.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,29 +65,29 @@ class _Table:
     """One of ``MAIN`` per record."""
 
 
-def _of(own: Sequence[Record], place: Path) -> list[Record]:
-    """One paired record for each of a model's records of ``locus`` but those of ``prior``, ``truth`` and ``readers``, which have none.
+def _of(group: Sequence[Record], folder: Path) -> list[Record]:
+    """One paired record for each of a model's records of ``locus`` but ``prior``, ``truth`` and ``readers``.
 
-    Records without rows in ``place`` take no part, which is told. Raises ``DataError`` where rows are of other cases
+    Records without rows in ``folder`` are left out with a warning. Raises ``DataError`` where rows are of other cases
     than the others'.
     """
-    entered = [record for record in own if record.cell.method not in CEILINGS]
-    there = [record for record in entered if cases.exist(record.cell, place)]
-    if absent := [record.cell.method for record in entered if record not in there]:
+    entered = [record for record in group if record.cell.method not in CEILINGS]
+    existing = [record for record in entered if cases.exist(record.cell, folder)]
+    if absent := [record.cell.method for record in entered if record not in existing]:
         again = "run it with --overwrite always to compare them again"
-        log.warning("%s in %s: no per-case rows of %s; %s", own[0].cell.model_id, place, examples(absent), again)
-    if not there:
+        log.warning("%s in %s: no per-case rows of %s; %s", group[0].cell.model_id, folder, examples(absent), again)
+    if not existing:
         return []
-    found = align([read(record, place) for record in there])
-    if any(found.left_out):
-        names = ", ".join(record.cell.method for record, count in zip(there, found.left_out, strict=True) if count)
+    aligned = align([read(record, folder) for record in existing])
+    if any(aligned.left_out):
+        names = ", ".join(record.cell.method for record, count in zip(existing, aligned.left_out, strict=True) if count)
         raise DataError(
-            f"the cases of {there[0].cell.model_id} in {place} are not those of all "
-            f"methods ({names}): run it with --overwrite always"
+            f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names}): "
+            "run it with --overwrite always"
         )
-    table = _Table(there, found, [columns(each, [MAIN])[0] for each in found.tables])
+    table = _Table(existing, aligned, [columns(each, [MAIN])[0] for each in aligned.tables])
     scores = [[*one, *other] for one, other in zip(_first(table), _above(table), strict=True)]
-    return [_record(record, each) for record, each in zip(there, scores, strict=True) if each]
+    return [_record(record, each) for record, each in zip(existing, scores, strict=True) if each]
 
 
 def _record(of: Record, scores: Sequence[Score]) -> Record:
@@ -121,8 +121,8 @@ def _above(table: _Table) -> list[list[Score]]:
     if prior is not None and others:
         against = [table.hits[prior]] * len(others)
         both = table.cases
-        found = compare([table.hits[n] for n in others], against, both.findings, both.patients, both.names)
-        for n, one in zip(others, corrected([row for row in found if row.finding == "mean"]), strict=True):
+        comparisons = compare([table.hits[n] for n in others], against, both.findings, both.patients, both.names)
+        for n, one in zip(others, corrected([row for row in comparisons if row.finding == "mean"]), strict=True):
             out[n] = _differs(one)
     return out
 

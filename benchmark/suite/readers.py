@@ -1,9 +1,8 @@
-"""The row ``readers``: where several radiologists have read each image, how well one localizes what the others have marked.
+"""The row ``readers``: how well one radiologist localizes what the others have marked on the same image.
 
-It is the ceiling of a score on such data, and no method: it looks at no network, only at truth. A method is told which
+It is the ceiling of a score on such data, and no method: it looks at no network, only at truth. A method knows which
 finding to show, so a reader is asked only about findings that he marked. Cases are the methods', on which boxes of two
-readers or more overlapped, else there would be no truth: how far readers agree on all that they marked is not said
-here.
+readers or more overlapped: how far readers agree on all that they marked is not said here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from datasets.vindr_cxr.readers import Readings
 MEAN_IOU, POINTING = "mean_iou", "pointing"
 
 
-class Read(Protocol):
+class ReaderDataset(Protocol):
     """A data set that keeps what each of its readers marked."""
 
     def readings(self, index: int) -> Readings:
@@ -34,7 +33,7 @@ class Read(Protocol):
 
 
 def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0, images: int | None = None) -> Result:
-    """Protocol ``locus`` for the readers of the held-out images, on the cases of the methods that at least two readers marked.
+    """Protocol ``locus`` for the readers of the held-out images, on the cases that at least two of them marked.
 
     A case's figure is the mean over its readers, and over a reader's boxes. There is no threshold; what the tables show
     at the cross-fitted one stands there. Raises ``NotAvailableError`` where no two readers marked the same.
@@ -54,38 +53,35 @@ def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0,
 def _rows(trained: Sequence[Trained], findings: Sequence[str], images: int | None) -> Iterator[dict[str, Any]]:
     chosen = {sample.image_id for sample in select_samples(trained, images)}
     for run in trained:
-        read = cast(Read, run.data)
+        read = cast(ReaderDataset, run.data)
         for n, sample in enumerate(run.data):
             readings = read.readings(n) if sample.image_id in chosen else {}
             for finding in findings:
-                marked = [
-                    as_boxes(boxes[finding])
-                    for boxes in readings.values()
-                    if finding in boxes and finding in sample.boxes
-                ]
+                readers = readings.values() if finding in sample.boxes else ()
+                marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]
                 if len(marked) > 1:
                     who = {"patient": sample.patient_id, "finding": finding}
-                    yield who | _mean([_against(own, _others(marked, i)) for i, own in enumerate(marked)])
+                    yield who | _mean([_against(boxes, _others(marked, i)) for i, boxes in enumerate(marked)])
 
 
 def _others(marked: Sequence[FloatArray], i: int) -> FloatArray:
     return np.concatenate([boxes for j, boxes in enumerate(marked) if j != i])
 
 
-def _against(boxes: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+def _against(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """One reader's boxes, (M,4), against those of the others, (N,4): metric -> mean over his boxes.
 
     >>> _against([[0, 0, 4, 4]], [[0, 0, 4, 2], [9, 9, 10, 10]])["hit@iou.3"]
     1.0
     """
-    own = as_boxes(boxes)
-    best = {"iou": iou(own, truth).max(axis=1), "iobb": iobb(own, truth).max(axis=1)}
+    boxes = as_boxes(values)
+    best = {"iou": iou(boxes, truth).max(axis=1), "iobb": iobb(boxes, truth).max(axis=1)}
     hits = {
         f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean())
         for word, tenths in TENTHS.items()
         for tenth in tenths
     }
-    centres = (own[:, :2] + own[:, 2:]) / 2
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = [distance((float(x), float(y)), truth) == 0 for x, y in centres]
     return {**hits, MEAN_IOU: float(best["iou"].mean()), POINTING: float(np.mean(inside))}
 

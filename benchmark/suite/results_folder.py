@@ -1,4 +1,4 @@
-"""Where the records and tables of a run go: to what is published, or, where it is unlike the published plan, below ``runs/``."""
+"""Where the records and tables of a run go: ``results/`` for the published plan, ``runs/results/`` for any other."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from config import RunConfig
 from core.names import ALWAYS
 
 RESULTS = Path("results")
-OWN = Path("runs/results")
+UNPUBLISHED = Path("runs/results")
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,10 @@ class ResultsFolder:
     def published(self) -> list[Record]:
         """The published records of the suite, to stand beside others; none for the published folder itself."""
         folder = RESULTS / self.path.name
-        if self.path.parent != OWN or folder not in records.suites(RESULTS):
+        if self.path.parent != UNPUBLISHED or folder not in records.suites(RESULTS):
             return []
-        return [
-            record.model_copy(update={"source": PUBLISHED}) for record in records.load(folder) if record.source == "run"
-        ]
+        runs = (record for record in records.load(folder) if record.source == "run")
+        return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
 
 def base(config: RunConfig) -> Path:
@@ -45,7 +44,7 @@ def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
     if config.results is not None:
         return ResultsFolder(base(config) / suite.name)
     reason = _unlike(suite, config)
-    return ResultsFolder((OWN if reason else RESULTS) / suite.name, reason)
+    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason)
 
 
 def _unlike(suite: Suite, config: RunConfig) -> str:

@@ -60,14 +60,11 @@ def run(name: str, config: RunConfig, report: Callable[[str], None]) -> Outcome:
         if not config.dry_run:
             stopped += _run_model(suite, work, config, folder.path)
             if work is not todo[-1]:
-                records.pack(
-                    folder.path
-                )  # the last model's stay at work until all that follows from them is packed too
+                records.pack(folder.path)  # the last model's stay at work until what follows from them is packed too
     if not config.dry_run:
         existing = _table(suite, config, folder, existing, bool(todo))
-    return Outcome(
-        Counter(record.status for record in existing if record.source == "run"), tuple(stopped), existing, folder
-    )
+    counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
+    return Outcome(counts, tuple(stopped), existing, folder)
 
 
 def _run_model(suite: Suite, work: Work, config: RunConfig, folder: Path) -> list[str]:
@@ -89,24 +86,19 @@ def _run_model(suite: Suite, work: Work, config: RunConfig, folder: Path) -> lis
 
 
 def _give_up(work: Work, status: Status, reason: str, folder: Path) -> None:
-    """A record with the reason for each cell that has no result yet.
-
-    What was measured before is never lost to a typing error.
-    """
+    """A record with the reason for each cell without a result: what was measured is never lost to a typing error."""
     measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
-    kept = [cell.key in measured for cell in work.cells]
-    for cell, keep in zip(work.cells, kept, strict=True):
-        if not keep:
-            records.write(Record(cell=cell, status=status, reason=reason), folder)
-    if any(kept):
-        log.warning("%s: %d records of earlier runs stay as they are: %s", work.model.id, sum(kept), reason)
+    missing = [cell for cell in work.cells if cell.key not in measured]
+    for cell in missing:
+        records.write(Record(cell=cell, status=status, reason=reason), folder)
+    if kept := len(work.cells) - len(missing):
+        log.warning("%s: %d records of earlier runs stay as they are: %s", work.model.id, kept, reason)
 
 
 def _table(suite: Suite, config: RunConfig, folder: ResultsFolder, existing: list[Record], ran: bool) -> list[Record]:
     """Finalize the suite's records and write its tables from them; the records that the tables show."""
-    from benchmark.suite.finalize import (
-        finalize,
-    )  # its statistics would slow the start of a dry run and of every answer
+    # its statistics would slow the start of a dry run and of every answer
+    from benchmark.suite.finalize import finalize
 
     planned = [cell for work in selection.planned_cells(suite, config) for cell in work.cells]
     changed = ran or bool(records.at_work(folder.path)) or PAIRED in config.protocol

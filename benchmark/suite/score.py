@@ -20,9 +20,8 @@ def scorer(
 ) -> Callable[[Cell], Scored]:
     """What scores each of ``cells`` from stored maps and predictions.
 
-    Missing maps are generated first, for all at once.
-
-    Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.
+    Missing maps are generated first, for all at once. Without ``flags`` none are generated and no network is loaded: a
+    cell that lacks some raises ``NoMapsError``.
     """
     checks = _checks(model, cells, trained, runs, flags)
     other = (CLASSIFICATION, *checks)

@@ -1,7 +1,4 @@
-"""What scores a cell: a protocol, the classifier's predictions, the readers' boxes or a validity check.
-
-No network is needed.
-"""
+"""What scores a cell, without a network: a protocol, predictions, the readers' boxes or a validity check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

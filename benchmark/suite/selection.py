@@ -46,10 +46,7 @@ def names(config: RunConfig) -> list[str]:
 
 
 def check_words(suite: Suite, config: RunConfig) -> None:
-    """Every word of ``--method`` and ``--protocol`` before anything runs, files imported.
-
-    A typing error becomes no failed record.
-    """
+    """Check ``--threads`` and each word of ``--method`` and ``--protocol`` before anything runs, files imported."""
     limits.check_count(config.threads or 1, "--threads")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
@@ -58,10 +55,7 @@ def check_words(suite: Suite, config: RunConfig) -> None:
 
 
 def check_protocols(suite: Suite, config: RunConfig) -> None:
-    """Raise ``BadValueError`` for a word of ``--protocol`` that the suite does not have.
-
-    ``--all`` passes over such suites.
-    """
+    """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` passes over such suites."""
     other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if other and not config.all:
         raise BadValueError(
@@ -91,9 +85,7 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     todo = []
     for work in planned_cells(suite, config):
         has_data = absent(work.model) is None
-        chosen = [
-            cell for cell in work.cells if (not asked or cell.method in asked) and (not by or cell.protocol in by)
-        ]
+        chosen = (c for c in work.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
         missing = tuple(cell for cell in chosen if not _keep(known.get(cell.key), config.overwrite, has_data))
         if missing:
             todo.append(Work(work.model, missing))
@@ -112,10 +104,7 @@ def has_files(training: TrainConfig) -> bool:
 
 
 def absent(model: ModelPlan) -> TrainConfig | None:
-    """Whose files are absent: those of the training, or of the data set that it is scored on.
-
-    None where both are there.
-    """
+    """Whose files are absent: the training's, or those of the data set that it is scored on; None for neither."""
     return next((config for config in (model.trainings[0], model.scored_on) if not has_files(config)), None)
 
 

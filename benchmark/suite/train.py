@@ -1,4 +1,4 @@
-"""The trainings of a model: finished ones are taken as they are, killed ones go on."""
+"""The trainings of a model."""
 
 import json
 from dataclasses import replace
@@ -25,7 +25,8 @@ def train(model: ModelPlan, runs: Path) -> list[Trained]:
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):
+            differ = ", ".join(other)
             raise DataError(
-                f"{run.folder} was trained on other data ({', '.join(other)} differ): remove the folder to train anew"
+                f"{run.folder} was trained on other data ({differ} differ): remove the folder to train anew"
             )
-    return [replace(run, other=model.elsewhere) for run in trained]
+    return [replace(run, other=model.other_data) for run in trained]

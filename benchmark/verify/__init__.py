@@ -1,1 +1,1 @@
-"""``--verify``: every figure of the records once more, from stored maps, predictions and per-case rows, without any model."""
+"""``--verify``: every figure of the records anew from stored maps, predictions and per-case rows, without a model."""

@@ -1,9 +1,8 @@
-"""The records of one model held against what scoring gives again from what its runs left on disk.
+"""The records of one model held against a new scoring of what its runs left on disk.
 
-Nothing is trained, explained or written.
-
-A map counts only when its key is the one that the weights' digests in the record, the pixels and today's code give: see
-``benchmark.maps.requests``. So a record whose method or engine has changed since cannot be verified, and says so.
+Nothing is trained, explained or written. A map counts only when its key is the one that the weights' digests in the
+record, the pixels and today's code give: see ``benchmark.maps.requests``. So a record whose method or engine has
+changed since cannot be verified, and says so.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,35 +17,33 @@ from benchmark.verify.figures import Answer, differences, other_rows
 from core.errors import DataError, LocusError, examples
 
 
-def again(model: ModelPlan, own: Sequence[Record], runs: Path, place: Path) -> Iterator[tuple[Record, Answer]]:
-    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows below ``place``.
+def reevaluate(model: ModelPlan, stated: Sequence[Record], runs: Path, folder: Path) -> Iterator[tuple[Record, Answer]]:
+    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows in ``folder``.
 
-    Rows that are there must be those of today; rows that are not (only those of ``locus`` are kept for long) are no
-    matter.
+    Rows that exist must be those of today; missing ones do not count, for only those of ``locus`` are kept for long.
     """
-    for digests in dict.fromkeys(record.checkpoints for record in own):
-        some = [record for record in own if record.checkpoints == digests]
+    for digests in dict.fromkeys(record.checkpoints for record in stated):
+        some = [record for record in stated if record.checkpoints == digests]
         try:
             scored = _scorer(model, digests, some, runs)
         except LocusError as error:
             yield from ((record, error) for record in some)
         else:
-            for record in sorted(
-                some, key=lambda r: (r.cell.method, r.cell.alignment)
-            ):  # a method's cases are made once
-                yield record, _answer(record, scored, place)
+            some.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
+            for record in some:
+                yield record, _answer(record, scored, folder)
 
 
 def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], runs: Path) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
         raise DataError(
-            f"the record states {len(digests)} checkpoints, the suite has "
-            f"{len(model.trainings)} trainings of {model.id}"
+            f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of "
+            f"{model.id}"
         )
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
-    trained = [Trained(config, folder, stated=digest, other=model.elsewhere) for config, folder, digest in parts]
+    trained = [Trained(config, folder, stated=digest, other=model.other_data) for config, folder, digest in parts]
     if other := sorted({name for record in some for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
     if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
@@ -54,14 +51,14 @@ def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], ru
     return score.scorer(model, [record.cell for record in some], trained, runs, None)
 
 
-def _answer(record: Record, scored: Callable[[Cell], Scored], place: Path) -> Answer:
+def _answer(record: Record, scored: Callable[[Cell], Scored], folder: Path) -> Answer:
     try:
         fields, rows = scored(record.cell)
         if "scores" not in fields:
             return DataError(f"today there is no figure: {fields['reason']}")
-        found = differences(record, Record(cell=record.cell, **fields))
-        if cases.exist(record.cell, place):
-            found += other_rows(cases.read(record.cell, place), cases.table(rows, record.cell))
+        wrong = differences(record, Record(cell=record.cell, **fields))
+        if cases.exist(record.cell, folder):
+            wrong += other_rows(cases.read(record.cell, folder), cases.table(rows, record.cell))
     except LocusError as error:
         return error
-    return found
+    return wrong

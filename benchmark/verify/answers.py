@@ -13,45 +13,41 @@ from core.names import PAIRED
 
 
 def answers(
-    asked: Suite, own: Sequence[Record], every: Sequence[Record], config: RunConfig
+    asked: Suite, stated: Sequence[Record], all_records: Sequence[Record], config: RunConfig
 ) -> Iterator[tuple[Record, Answer]]:
-    """The records ``own`` of ``every`` that the suite has: papers first, then paired ones, then model by model."""
-    papers = [record for record in own if record.source == "paper"]
-    pairs = [record for record in own if record.cell.protocol == PAIRED]
+    """The ``stated`` among the suite's records with their answers: papers, then paired ones, then model by model."""
+    papers = [record for record in stated if record.source == "paper"]
+    pairs = [record for record in stated if record.cell.protocol == PAIRED]
     yield from _looked_up(papers, lambda: [record for word in asked.published for record in published.read(word)])
-    yield from _looked_up(pairs, lambda: paired.made(results_folder.base(config) / asked.name, every))
-    rest = [record for record in own if record not in papers and record not in pairs]
+    yield from _looked_up(pairs, lambda: paired.paired_records(results_folder.base(config) / asked.name, all_records))
+    rest = [record for record in stated if record not in papers and record not in pairs]
     models = {model.id: model for model in plan.models(asked, selection.overrides(config))}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
-        yield from _of_model(
-            models.get(word), [record for record in rest if record.cell.model_id == word], asked, config
-        )
+        of_model = [record for record in rest if record.cell.model_id == word]
+        yield from _of_model(models.get(word), of_model, asked, config)
 
 
-def _looked_up(own: Sequence[Record], made: Callable[[], Sequence[Record]]) -> Iterator[tuple[Record, Answer]]:
+def _looked_up(stated: Sequence[Record], made: Callable[[], Sequence[Record]]) -> Iterator[tuple[Record, Answer]]:
     """Held against the record of the same cell among those that are ``made`` anew, at once for all."""
     try:
-        found: dict[str, Record] = {record.key: record for record in made()} if own else {}
+        remade: dict[str, Record] = {record.key: record for record in made()} if stated else {}
     except LocusError as error:
-        yield from ((record, error) for record in own)
+        yield from ((record, error) for record in stated)
     else:
         gone = DataError("its per-case rows or its paper's file are gone")
-        yield from ((r, differences(r, found[r.key]) if r.key in found else gone) for r in own)
+        yield from ((r, differences(r, remade[r.key]) if r.key in remade else gone) for r in stated)
 
 
 def _of_model(
-    model: ModelPlan | None, own: Sequence[Record], asked: Suite, config: RunConfig
+    model: ModelPlan | None, stated: Sequence[Record], asked: Suite, config: RunConfig
 ) -> Iterator[tuple[Record, Answer]]:
     if model is not None and selection.absent(model) is None:
-        from benchmark.verify.again import again  # torch and numba, where there is something to score
+        from benchmark.verify.again import reevaluate  # torch and numba, where there is something to score
 
-        yield from again(
-            model, own, Path(config.runs) / (asked.trainings or asked.name), results_folder.base(config) / asked.name
-        )
+        runs, folder = Path(config.runs) / (asked.trainings or asked.name), results_folder.base(config) / asked.name
+        yield from reevaluate(model, stated, runs, folder)
         return
-    why = (
-        "the suite no longer has their model"
-        if model is None
-        else f"{selection.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
-    )
-    yield from ((record, DataError(why)) for record in own)
+    why = "the suite no longer has their model"
+    if model is not None:
+        why = f"{selection.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
+    yield from ((record, DataError(why)) for record in stated)

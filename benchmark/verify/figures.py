@@ -1,4 +1,4 @@
-"""A record as figures by name, its per-case rows as columns, and which of them differ between what is stated and what was found."""
+"""Which figures of a record, and which of its per-case rows, differ between what is stated and what was measured."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ Figure = float | str | None
 LAST_DIGIT = 1e-6
 """Records keep six decimals; another machine's last one may be rounded the other way."""
 OF_WIDTH = 1e-3
-"""Share of an interval's width by which its ends may differ: where sums are added in another order, as with other
-threads, a
-resample can fall on the other side of the value. Another seed moves the ends ten times as far."""
+"""Share of an interval's width by which its ends may differ.
+
+Where sums are added in another order, as with other threads, a resample can fall on the other side of the value.
+Another seed moves the ends ten times as far.
+"""
 
 
 @dataclass(frozen=True)
@@ -27,34 +29,32 @@ class Difference:
     """Which one, in words: ``mean hit@iou.3 (cross-fitted) low``."""
     stated: Figure
     """By the record; None also where it has no such figure."""
-    found: Figure
+    measured: Figure
 
 
 Answer = list[Difference] | LocusError
 """What differs between a record and its sources, or why that cannot be said."""
 
 
-def differences(stated: Record, found: Record) -> list[Difference]:
+def differences(stated: Record, measured: Record) -> list[Difference]:
     """The figures of two records of one cell that differ, those that only one has among them."""
-    one, other = dict(figures(stated)), dict(figures(found))
+    one, other = dict(figures(stated)), dict(figures(measured))
     names, slack = dict.fromkeys([*one, *other]), dict(_slack(stated))
     wrong = (name for name in names if not _same(one.get(name), other.get(name), slack.get(name, 0.0)))
     return [Difference(name, one.get(name), other.get(name)) for name in wrong]
 
 
-def other_rows(stated: pd.DataFrame, found: pd.DataFrame) -> list[Difference]:
-    """Of two tables of a cell's per-case rows the columns that differ, each by its first value that does.
-
-    Or the number of rows.
-    """
-    if len(stated) != len(found):
-        return [Difference("number of per-case rows", len(stated), len(found))]
+def other_rows(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
+    """The columns in which two tables of per-case rows differ, each by its first value that does; or their lengths."""
+    if len(stated) != len(measured):
+        return [Difference("number of per-case rows", len(stated), len(measured))]
     out = []
-    for name in dict.fromkeys([*stated, *found]):
+    for name in dict.fromkeys([*stated, *measured]):
         one, other = (
-            table[name].to_numpy(object) if name in table else np.full(len(found), None) for table in (stated, found)
+            table[name].to_numpy(object) if name in table else np.full(len(measured), None)
+            for table in (stated, measured)
         )
-        wrong = next((n for n in range(len(found)) if not _same(_plain(one[n]), _plain(other[n]))), None)
+        wrong = next((n for n in range(len(measured)) if not _same(_plain(one[n]), _plain(other[n]))), None)
         if wrong is not None:
             out.append(Difference(f"per-case row {wrong + 1} {name}", _plain(one[wrong]), _plain(other[wrong])))
     return out
@@ -68,7 +68,7 @@ def _plain(value: Any) -> Figure:
 
 
 def figures(record: Record) -> Iterator[tuple[str, Figure]]:
-    """Name -> figure: status, geometry, what it rests on, each score's value, interval and n, those of the strata, and the thresholds."""
+    """Name -> figure: status, geometry, what it rests on, each score with its interval and n, and the thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
     yield from _flat("rests on", record.rests_on)
@@ -82,21 +82,16 @@ def _slack(record: Record) -> Iterator[tuple[str, float]]:
     """Name of each end of an interval -> by how much it may differ."""
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
-            silent = score.low == score.high == score.value and score.value in (
-                0,
-                1,
-            )  # recorded before the exact binomial bound
+            # an interval of no width at 0 or 1 was recorded before the exact binomial bound
+            silent = score.low == score.high == score.value and score.value in (0, 1)
             slack = 1.0 if silent else OF_WIDTH * (score.high - score.low)
             yield from ((f"{name} {end}", slack) for end in ("low", "high"))
 
 
 def _scores(record: Record) -> Iterator[tuple[str, Score]]:
     """Name -> score, those of the strata too."""
-    groups = [
-        ("", record.scores),
-        *((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata),
-    ]
-    for where, scores in groups:
+    strata = ((f"{stratum.variable} {stratum.group}: ", stratum.scores) for stratum in record.strata)
+    for where, scores in (("", record.scores), *strata):
         for score in scores:
             origin = "" if score.threshold_origin == "none" else f" ({score.threshold_origin})"
             yield f"{where}{score.finding} {score.metric}{origin}", score

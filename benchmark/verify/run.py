@@ -1,4 +1,4 @@
-"""``--verify``: which records of the suites hold, told suite by suite."""
+"""``--verify``: which records of the suites hold, suite by suite."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,19 +15,17 @@ from config import RunConfig
 from core.errors import LocusError
 
 SHOWN = 3
-"""So many figures are told of a record that differs."""
+"""So many figures are reported of a record that differs."""
 
 
-def run(config: RunConfig, tell: Callable[[str], None]) -> int:
-    """Verify the suites that the flags name and ``tell`` what was found.
-
-    0 when every figure of every record holds, else 1.
+def run(config: RunConfig, report: Callable[[str], None]) -> int:
+    """Verify the suites that the flags name and ``report`` the outcome; 0 when all figures of all records hold, else 1.
 
     So a record whose maps or data are not at hand ends in 1 too: nothing was shown. Records without figures are
     counted. Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded
     images.
     """
-    verdicts = [_verify(name, config, tell) for name in selection.names(config)]
+    verdicts = [_verify(name, config, report) for name in selection.names(config)]
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
@@ -55,46 +53,41 @@ class Verdict:
             self.hold += 1
 
 
-def _verify(name: str, config: RunConfig, tell: Callable[[str], None]) -> Verdict:
+def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
     asked, verdict = plan.load(name, selection.suites(config)), Verdict()
     selection.check_protocols(asked, config)
-    every = selection.existing_records(results_folder.base(config) / name)
-    chosen = _chosen(every, config)
+    existing = selection.existing_records(results_folder.base(config) / name)
+    chosen = _chosen(existing, config)
     stated = [record for record in chosen if record.scores]
-    tell(f"{name}: {len(stated)} records to verify")
+    report(f"{name}: {len(stated)} records to verify")
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
-    for record, answer in answers(asked, stated, every, config):
+    for record, answer in answers(asked, stated, existing, config):
         bar.update()
         verdict.take(answer)
         if answer and not isinstance(answer, LocusError):
-            tell(_told(record, answer))
+            report(_message(record, answer))
     bar.close()
     if not chosen and selection.has_protocol(asked, config):
         verdict.unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
-    told = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{verdict.unknown.total()} cannot be verified"]
-    told += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
-    tell(
-        "\n".join(
-            [
-                f"{name}: {', '.join(told)}",
-                *(f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items()),
-            ]
-        )
-    )
+    unknown = verdict.unknown.total()
+    summary = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{unknown} cannot be verified"]
+    summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
+    reasons = (f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())
+    report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
     return verdict
 
 
-def _chosen(every: Sequence[Record], config: RunConfig) -> list[Record]:
+def _chosen(existing: Sequence[Record], config: RunConfig) -> list[Record]:
     """Those of the methods and protocols that the flags name; all of them without such flags."""
     words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
-    return [r for r in every if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
+    return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 
 
-def _told(record: Record, found: Sequence[Difference]) -> str:
+def _message(record: Record, wrong: Sequence[Difference]) -> str:
     """A record that differs: its cell, its key, and the first figures as stated and as found."""
     cell = record.cell
     where = " ".join(word for word in (cell.model_id, cell.method, cell.alignment, cell.protocol) if word)
-    lines = [f"  {each.what}: stated {each.stated}, found {each.found}" for each in found[:SHOWN]]
-    rest = [f"  and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    lines = [f"  {each.what}: stated {each.stated}, found {each.measured}" for each in wrong[:SHOWN]]
+    rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     return "\n".join([f"{where} ({record.key}) differs:", *lines, *rest])

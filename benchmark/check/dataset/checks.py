@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from benchmark.check.dataset.scan import Look, Read
+from benchmark.check.dataset.scan import DatasetScan, ImageScan
 from core.boxes import clip
 from core.errors import examples
 from datasets import splits
@@ -16,7 +16,7 @@ STRETCH = 0.02
 """By how much an image may be wider or narrower than the frame of its boxes, as a share."""
 
 
-class Answer(NamedTuple):
+class DatasetAnswer(NamedTuple):
     """One row of the table."""
 
     question: str
@@ -24,152 +24,132 @@ class Answer(NamedTuple):
     seen: str
 
 
-def answers(read: Read) -> list[Answer]:
+def answers(scan: DatasetScan) -> list[DatasetAnswer]:
     """All questions in order."""
-    return [ask(read) for ask in QUESTIONS]
+    return [ask(scan) for ask in QUESTIONS]
 
 
-def _splits(read: Read) -> Answer:
+def _splits(scan: DatasetScan) -> DatasetAnswer:
     """A split that the data set refuses, in its own words."""
-    return _told(
-        "splits that load", [f"{split}: {sentence}" for split, sentence in read.refused.items()], "wrong", "all three"
-    )
+    refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
+    return _answer("splits that load", refused, "wrong", "all three")
 
 
-def _patients(read: Read) -> Answer:
+def _patients(scan: DatasetScan) -> DatasetAnswer:
     seen: dict[str, set[str]] = defaultdict(set)
-    for look in read.looks:
-        seen[look.sample.patient_id].add(look.split)
+    for image in scan.images:
+        seen[image.sample.patient_id].add(image.split)
     both = [f"{patient} ({', '.join(sorted(splits))})" for patient, splits in seen.items() if len(splits) > 1]
-    return _told("patients on both sides", both, "wrong")
+    return _answer("patients on both sides", both, "wrong")
 
 
-def _unreadable(read: Read) -> Answer:
-    bad = [look.reason for look in read.looks if look.reason]
-    if read.left_out:
-        told = "left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
-        return Answer("unreadable files", "wrong", f"{len(bad) + read.left_out}: {read.left_out} {told}")
-    return _told("unreadable files", bad, "wrong")
+def _unreadable(scan: DatasetScan) -> DatasetAnswer:
+    bad = [image.reason for image in scan.images if image.reason]
+    if scan.left_out:
+        remark = "left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
+        return DatasetAnswer("unreadable files", "wrong", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
+    return _answer("unreadable files", bad, "wrong")
 
 
-def _missing(read: Read) -> Answer:
+def _missing(scan: DatasetScan) -> DatasetAnswer:
     """Images that the tables list and that lie nowhere."""
-    return _told(
-        "listed images without a file", [f"{split} {count}" for split, count in read.missing.items() if count], "wrong"
-    )
+    missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
+    return _answer("listed images without a file", missing, "wrong")
 
 
-def _few(read: Read) -> Answer:
+def _few(scan: DatasetScan) -> DatasetAnswer:
     """Validation images by which a training chooses its checkpoint; a data set to test on only has none."""
-    count = len(read.labels.get("val", ()))
+    count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
-    return Answer("validation images", "note" if sentence else "ok", sentence or str(count))
+    return DatasetAnswer("validation images", "note" if sentence else "ok", sentence or str(count))
 
 
-def _duplicates(read: Read) -> Answer:
+def _duplicates(scan: DatasetScan) -> DatasetAnswer:
     """The same pixels under two names: across splits a leak, within one a note."""
-    groups = _same(read.looks)
-    across = [group for group in groups if len({look.split for look in group}) > 1]
+    groups = _same(scan.images)
+    across = [group for group in groups if len({image.split for image in group}) > 1]
     where = "across splits" if across else "within a split"
-    return _told(
-        "duplicate images", [f"{where}: {_equal(group)}" for group in across or groups], "wrong" if across else "note"
-    )
+    duplicates = [f"{where}: {_equal(group)}" for group in across or groups]
+    return _answer("duplicate images", duplicates, "wrong" if across else "note")
 
 
-def _outside(read: Read) -> Answer:
-    """Boxes that are not wholly inside their frame, or narrower than a pixel of it.
-
-    Such are given in shares of the image.
-    """
-    wrong = [
-        f"{look.sample.image_id} {finding}"
-        for look in read.looks
-        for finding in look.sample.boxes
-        if not _fits(look, finding)
-    ]
-    return _told("boxes outside or narrower than a pixel", wrong, "wrong")
+def _outside(scan: DatasetScan) -> DatasetAnswer:
+    """Boxes that are not wholly inside their frame, or narrower than a pixel of it, as shares of the image are."""
+    boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
+    wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
+    return _answer("boxes outside or narrower than a pixel", wrong, "wrong")
 
 
-def _fits(look: Look, finding: str) -> bool:
-    boxes = look.sample.boxes[finding]
-    return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, look.sample.frame) == boxes).all())
+def _fits(image: ImageScan, finding: str) -> bool:
+    boxes = image.sample.boxes[finding]
+    return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, image.sample.frame) == boxes).all())
 
 
-def _frames(read: Read) -> Answer:
+def _frames(scan: DatasetScan) -> DatasetAnswer:
     """Images that have another shape than the frame of their boxes: the boxes would be stretched."""
-    wrong = [
-        (
-            f"{look.sample.image_id} is {look.shape[1]}x{look.shape[0]}, its "
-            f"frame {look.sample.frame[1]}x{look.sample.frame[0]}"
-        )
-        for look in read.looks
-        if look.shape and look.sample.boxes and abs(_ratio(look.shape) / _ratio(look.sample.frame) - 1) > STRETCH
-    ]
-    return _told("shape of image and frame", wrong, "wrong", "the same")
+    wrong = []
+    for image in scan.images:
+        shape, frame = image.shape, image.sample.frame
+        if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > STRETCH:
+            wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
+    return _answer("shape of image and frame", wrong, "wrong", "the same")
 
 
 def _ratio(size: tuple[int, int]) -> float:
     return size[1] / max(size[0], 1)
 
 
-def _boxes_and_labels(read: Read) -> Answer:
-    known = {finding: k for k, finding in enumerate(read.findings)}
+def _boxes_and_labels(scan: DatasetScan) -> DatasetAnswer:
+    known = {finding: k for k, finding in enumerate(scan.findings)}
     wrong = [
-        f"{look.sample.image_id} {finding}"
-        for look in read.looks
-        for finding in look.sample.boxes
-        if len(look.sample.boxes[finding]) and look.sample.labels[known[finding]] != 1
+        f"{image.sample.image_id} {finding}"
+        for image in scan.images
+        for finding in image.sample.boxes
+        if len(image.sample.boxes[finding]) and image.sample.labels[known[finding]] != 1
     ]
-    return _told("boxes of a finding whose label is not 1", wrong, "note")
+    return _answer("boxes of a finding whose label is not 1", wrong, "note")
 
 
-def _labels(read: Read) -> Answer:
+def _labels(scan: DatasetScan) -> DatasetAnswer:
     """The same pixels, or the same name, with labels that contradict each other."""
     wrong = []
-    for group in _same(read.looks):
-        labels = np.stack([look.sample.labels for look in group])
+    for group in _same(scan.images):
+        labels = np.stack([image.sample.labels for image in group])
         present, absent = (labels == 1).any(axis=0), (labels == 0).any(axis=0)
-        names = [finding for finding, both in zip(read.findings, present & absent, strict=True) if both]
+        names = [finding for finding, both in zip(scan.findings, present & absent, strict=True) if both]
         wrong += [f"{_equal(group)}: {examples(names)}"] if names else []
-    return _told("duplicates whose labels differ", wrong, "wrong")
+    return _answer("duplicates whose labels differ", wrong, "wrong")
 
 
-def _same(looks: Iterable[Look]) -> list[list[Look]]:
+def _same(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Groups of two or more images with the same pixels."""
-    groups: dict[str, list[Look]] = defaultdict(list)
-    for look in looks:
-        if look.print:
-            groups[look.print].append(look)
+    groups: dict[str, list[ImageScan]] = defaultdict(list)
+    for image in images:
+        if image.print:
+            groups[image.print].append(image)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def _equal(group: Sequence[Look], most: int = 4) -> str:
+def _equal(group: Sequence[ImageScan], most: int = 4) -> str:
     """A group in words, one image of each split first; it may hold thousands, as of black pictures."""
-    firsts = list({look.split: look for look in reversed(group)}.values())[::-1]
-    order = [*firsts, *(look for look in group if look not in firsts)]
+    firsts = list({image.split: image for image in reversed(group)}.values())[::-1]
+    order = [*firsts, *(image for image in group if image not in firsts)]
     rest = f" and {len(order) - most} more" if len(order) > most else ""
-    return " = ".join(f"{look.sample.image_id} ({look.split})" for look in order[:most]) + rest
+    return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:most]) + rest
 
 
-def _told(question: str, wrong: Sequence[str], verdict: Verdict, none: str = "none") -> Answer:
-    return Answer(question, verdict, f"{len(wrong)}: {examples(wrong)}") if wrong else Answer(question, "ok", none)
+def _answer(question: str, wrong: Sequence[str], verdict: Verdict, none: str = "none") -> DatasetAnswer:
+    if not wrong:
+        return DatasetAnswer(question, "ok", none)
+    return DatasetAnswer(question, verdict, f"{len(wrong)}: {examples(wrong)}")
 
 
-def _said(read: Read) -> Answer:
+def _warnings(scan: DatasetScan) -> DatasetAnswer:
     """What the data set itself warned of: files that are not there, what was left out or clipped."""
-    return _told("warnings while loading", read.said, "note")
+    return _answer("warnings while loading", scan.warnings, "note")
 
 
-QUESTIONS: tuple[Callable[[Read], Answer], ...] = (
-    _splits,
-    _patients,
-    _duplicates,
-    _labels,
-    _unreadable,
-    _missing,
-    _few,
-    _outside,
-    _frames,
-    _boxes_and_labels,
-    _said,
+QUESTIONS: tuple[Callable[[DatasetScan], DatasetAnswer], ...] = (
+    *(_splits, _patients, _duplicates, _labels, _unreadable, _missing),
+    *(_few, _outside, _frames, _boxes_and_labels, _warnings),
 )

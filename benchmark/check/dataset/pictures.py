@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from benchmark.check.dataset.scan import Look, Read
+from benchmark.check.dataset.scan import DatasetScan, ImageScan
 from core.files import atomic
 from core.frames import resize_image
 
@@ -20,36 +20,34 @@ GROUND = {"facecolor": "black", "alpha": 0.5, "edgecolor": "none", "pad": 0.8}
 COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#64d2ff", "#ff375f")
 
 
-def save(read: Read, path: Path) -> int:
+def save(scan: DatasetScan, path: Path) -> int:
     """Draw up to 16 readable images, those with boxes first and finding by finding; gives their number."""
-    chosen = choose(read)
+    chosen = choose(scan)
     figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
-    for number, look in enumerate(chosen):
-        _draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), look, read.findings)
+    for number, image in enumerate(chosen):
+        _draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), image, scan.findings)
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return len(chosen)
 
 
-def choose(read: Read) -> list[Look]:
+def choose(scan: DatasetScan) -> list[ImageScan]:
     """Images in turn from each finding's boxed ones, then from each split."""
-    readable = [look for look in read.looks if look.shape]
-    boxed = [[look for look in readable if finding in look.sample.boxes] for finding in read.findings]
-    rest = [
-        [look for look in readable if look.split == split and not look.sample.boxes]
-        for split in ("train", "val", "test")
-    ]
-    unique = {id(look): look for look in itertools.chain(_in_turn(boxed), _in_turn(rest))}
+    readable = [image for image in scan.images if image.shape]
+    boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
+    others = [image for image in readable if not image.sample.boxes]
+    rest = [[image for image in others if image.split == split] for split in ("train", "val", "test")]
+    unique = {id(image): image for image in itertools.chain(_in_turn(boxed), _in_turn(rest))}
     return list(unique.values())[:MOST]
 
 
-def _in_turn(groups: Sequence[Sequence[Look]]) -> Iterator[Look]:
-    return (look for row in itertools.zip_longest(*groups) for look in row if look is not None)
+def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
+    return (image for row in itertools.zip_longest(*groups) for image in row if image is not None)
 
 
-def _draw(axis: Axes, look: Look, findings: Sequence[str]) -> None:
+def _draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
     """The image stretched over its frame, boxes in the frame's pixels."""
-    sample = look.sample
+    sample = image.sample
     height, width = sample.frame
     small = (SIDE, min(max(round(SIDE * width / height), 1), WIDEST * SIDE))
     axis.imshow(resize_image(sample.image, small), cmap="gray", vmin=0, vmax=255, extent=(0, width, height, 0))
@@ -62,5 +60,5 @@ def _draw(axis: Axes, look: Look, findings: Sequence[str]) -> None:
             axis.text(x0, at, finding, color=colour, fontsize=7, va=side, clip_on=True, bbox=GROUND)
     present = [finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1]
     labels = shorten(", ".join(present) or "none", 50, placeholder=" …")
-    axis.set_title(f"{sample.image_id[-40:]} ({look.split})\n{labels}", fontsize=7, parse_math=False)
+    axis.set_title(f"{sample.image_id[-40:]} ({image.split})\n{labels}", fontsize=7, parse_math=False)
     axis.set_axis_off()

@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One image: where it is, and its pixels in short."""
+class ImageScan:
+    """One image of a split, and its pixels in short."""
 
     split: str
     sample: Sample
@@ -35,11 +35,11 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Read:
+class DatasetScan:
     """All that was read."""
 
     findings: tuple[str, ...]
-    looks: Sequence[Look]
+    images: Sequence[ImageScan]
     labels: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Split -> (N,K) labels."""
     refused: dict[str, str] = field(default_factory=dict)
@@ -48,15 +48,15 @@ class Read:
     """Images that the data set itself left out, since their files cannot be read."""
     missing: dict[str, int] = field(default_factory=dict)
     """Split -> images of its tables that have no file; of some data sets the count is that of all splits."""
-    said: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     """What the data set warned of while it was loaded: files that are not there, boxes that were clipped."""
 
 
-def read(config: DoctorConfig) -> Read:
+def read(config: DoctorConfig) -> DatasetScan:
     """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
     parts: dict[str, Dataset] = {}
     refused: dict[str, DataError] = {}
-    with _listening() as said:
+    with _collected_warnings() as warnings:
         for split in SPLITS:
             try:
                 parts[split] = loading.load(config, config.name, config.root, split)
@@ -64,50 +64,50 @@ def read(config: DoctorConfig) -> Read:
                 refused[split] = error
     if not parts:
         raise refused["test"]
-    looks = [look for split, data in parts.items() for look in _looks(split, list(data), config)]
+    images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config)]
     left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
-    told = {split: str(error) for split, error in refused.items()}
     missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
-    return Read(next(iter(parts.values())).findings, looks, labels, told, left_out, missing, tuple(dict.fromkeys(said)))
+    findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
+    return DatasetScan(findings, images, labels, sentences, left_out, missing, tuple(dict.fromkeys(warnings)))
 
 
-class _Ear(logging.Handler):
+class _WarningCollector(logging.Handler):
     """Remembers warnings."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.heard: list[str] = []
+        self.messages: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.heard.append(record.getMessage())
+        self.messages.append(record.getMessage())
 
 
 @contextlib.contextmanager
-def _listening() -> Iterator[list[str]]:
+def _collected_warnings() -> Iterator[list[str]]:
     """The warnings of the data sets, as they come."""
-    ear, log = _Ear(), logging.getLogger("datasets")
-    log.addHandler(ear)
+    collector, log = _WarningCollector(), logging.getLogger("datasets")
+    log.addHandler(collector)
     try:
-        yield ear.heard
+        yield collector.messages
     finally:
-        log.removeHandler(ear)
+        log.removeHandler(collector)
 
 
-def _looks(split: str, samples: list[Sample], config: DoctorConfig) -> list[Look]:
-    """One look per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
+def _scan_images(split: str, samples: list[Sample], config: DoctorConfig) -> list[ImageScan]:
+    """One per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
     most = len(samples) if config.images is None else min(config.images, len(samples))
     log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:
-        looks = threads.map(lambda sample: _look(split, sample), samples[:most])
-        opened = list(tqdm(looks, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
-    return opened + [Look(split, sample) for sample in samples[most:]]
+        scans = threads.map(lambda sample: _scan_image(split, sample), samples[:most])
+        opened = list(tqdm(scans, desc=f"open {split}", total=most, unit="image", leave=False, disable=None))
+    return opened + [ImageScan(split, sample) for sample in samples[most:]]
 
 
-def _look(split: str, sample: Sample) -> Look:
+def _scan_image(split: str, sample: Sample) -> ImageScan:
     try:
         pixels = sample.image
     except DataError as error:
-        return Look(split, sample, reason=str(error))
+        return ImageScan(split, sample, reason=str(error))
     digest = hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
-    return Look(split, sample, digest, (pixels.shape[0], pixels.shape[1]))
+    return ImageScan(split, sample, digest, (pixels.shape[0], pixels.shape[1]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchmark.check.method.trial import Seen, Trial, question
+from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
 from core.errors import BadValueError
 from core.frames import Grid
@@ -23,25 +23,25 @@ TIMES = 7
 @question(
     "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
 )
-def stated(trial: Trial) -> Seen:
+def stated(trial: Trial) -> Observation:
     """Whether the class says what its map shows and where it comes from."""
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
-    return Seen("fail", f"no {' and no '.join(absent)}") if absent else Seen("pass", part.source)
+    return Observation("fail", f"no {' and no '.join(absent)}") if absent else Observation("pass", part.source)
 
 
 @question("the engine plans, batches and groups by `needs`: name there all that the method reads")
-def needs(trial: Trial) -> Seen:
+def needs(trial: Trial) -> Observation:
     """The method on evidence that refuses what is not declared."""
     method = trial.make()
     if unknown := method.needs - NEEDS:
-        return Seen("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
+        return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
     evidence = trial.evidence()
     try:
         one(method, dataclasses.replace(evidence, engine=Guard(evidence.engine, method.needs)))
     except UndeclaredError as error:
-        return Seen("fail", str(error))
-    return Seen("pass", f"reads no more than {', '.join(sorted(method.needs))}")
+        return Observation("fail", str(error))
+    return Observation("pass", f"reads no more than {', '.join(sorted(method.needs))}")
 
 
 class UndeclaredError(BadValueError):
@@ -97,8 +97,8 @@ class Guard:
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""
-        for place, part in self.engine.parts(evidence):
-            yield place, self._guarded(part)
+        for rows, part in self.engine.parts(evidence):
+            yield rows, self._guarded(part)
 
     def _guarded(self, evidence: Evidence) -> Evidence:
         return dataclasses.replace(evidence, engine=Guard(evidence.engine, self.needs))
@@ -111,14 +111,15 @@ class Guard:
 
 
 @question("")
-def cost(trial: Trial) -> Seen:
-    """How many bare forward passes of the same batch it costs; not judged. The largest network's is told."""
+def cost(trial: Trial) -> Observation:
+    """How many bare forward passes of the same batch it costs, of the largest network; not judged."""
     bare: list[float] = []
     whole: list[float] = []
     while len(bare) < TIMES and sum(whole) < SECONDS:  # taken in turns: a busy machine is busy for both
         bare.append(_seconds(lambda: trial.model(trial.images)))
         whole.append(_seconds(trial.maps))
-    return Seen("info", f"{min(whole) / min(bare):.1f} x the bare forward pass, {len(trial.images)} images", min(bare))
+    text = f"{min(whole) / min(bare):.1f} x the bare forward pass, {len(trial.images)} images"
+    return Observation("info", text, min(bare))
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -9,35 +9,35 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from benchmark.check.method.trial import Seen, Trial, question
+from benchmark.check.method.trial import Observation, Trial, question
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @question("the model that is explained is another one afterwards: every later map and score is of a changed model")
-def model(trial: Trial) -> Seen:
+def model(trial: Trial) -> Observation:
     """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after."""
     trial.model.train()
     trial.model.extractor.eval()  # as somebody's half frozen network may be
     before = _model(trial.model)
     trial.maps()
-    return _told(before, _model(trial.model))
+    return _changes(before, _model(trial.model))
 
 
 @question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
-def process(trial: Trial) -> Seen:
+def process(trial: Trial) -> Observation:
     """Random states, gradient mode, default types and the images before and after."""
     torch.rand(1), np.random.random(), random.random()  # after a method that seeds anew, as it may have done before
     before = _process(trial.images)
     trial.maps()
-    return _told(before, _process(trial.images))
+    return _changes(before, _process(trial.images))
 
 
-def _told(before: dict[str, Any], after: dict[str, Any]) -> Seen:
+def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
     changed = [what for what, value in before.items() if after[what] != value]
-    return (
-        Seen("fail", f"changed: {', '.join(changed)}") if changed else Seen("pass", f"unchanged: {', '.join(before)}")
-    )
+    if changed:
+        return Observation("fail", f"changed: {', '.join(changed)}")
+    return Observation("pass", f"unchanged: {', '.join(before)}")
 
 
 def _model(network: nn.Module) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 import methods
 from benchmark.check.method import demands, effects, invariance, models, values
-from benchmark.check.method.trial import Question, Seen, Trial, Verdict
+from benchmark.check.method.trial import Observation, Question, Trial, Verdict
 from core.errors import LocusError, NotAvailableError
 from core.registry import BROKEN
 
@@ -23,8 +23,8 @@ QUESTIONS: tuple[Question, ...] = tuple(
 )
 """Every question there is, found in the files of this room."""
 SERVES = (
-    "it gives no map for any of the small models: see what it says; a "
-    "method serves at least one of AVG and PCAM pooling"
+    "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM "
+    "pooling"
 )
 RANKS: tuple[Verdict, ...] = ("info", "pass", "fail")
 
@@ -46,13 +46,15 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
     A method that serves no model is asked nothing else. Raises ``LocusError`` for a word that is no method.
     """
     fast = methods.build(word).is_fast()
-    every = models.trials(lambda: methods.build(word), fast)
-    told = {trial.name: _serves(trial) for trial in every}
-    served = [trial for trial in every if told[trial.name].verdict == "pass"]
-    first = _merged("serves", SERVES, told) if not served else Answer("serves", "pass", _in_words(told), SERVES)
+    trials = models.trials(lambda: methods.build(word), fast)
+    observations = {trial.name: _serves(trial) for trial in trials}
+    served = [trial for trial in trials if observations[trial.name].verdict == "pass"]
+    if not served:
+        return [_merged("serves", SERVES, observations)]
+    seen = "; ".join(f"{model}: {observation.text}" for model, observation in observations.items())
     log.info("asking %s %d questions", word, len(questions))
-    bar = tqdm(questions if served else (), desc=f"ask {word}", unit="question", leave=False, disable=None)
-    return [first, *(answer(question, served) for question in bar)]
+    bar = tqdm(questions, desc=f"ask {word}", unit="question", leave=False, disable=None)
+    return [Answer("serves", "pass", seen, SERVES), *(answer(question, served) for question in bar)]
 
 
 def answer(question: Question, served: Sequence[Trial]) -> Answer:
@@ -60,27 +62,27 @@ def answer(question: Question, served: Sequence[Trial]) -> Answer:
     return _merged(question.name, question.meaning, {trial.name: _asked(question, trial) for trial in served})
 
 
-def _merged(name: str, meaning: str, told: dict[str, Seen]) -> Answer:
-    model, worst = max(told.items(), key=lambda item: (RANKS.index(item[1].verdict), item[1].size))
-    where = f"{model}: " if len(told) > 1 and (worst.verdict == "fail" or worst.size) else ""
+def _merged(name: str, meaning: str, observations: dict[str, Observation]) -> Answer:
+    model, worst = max(observations.items(), key=lambda item: (RANKS.index(item[1].verdict), item[1].size))
+    where = f"{model}: " if len(observations) > 1 and (worst.verdict == "fail" or worst.size) else ""
     return Answer(name, worst.verdict, where + worst.text, meaning)
 
 
-def _serves(trial: Trial) -> Seen:
+def _serves(trial: Trial) -> Observation:
     try:
         _apart(trial).maps()
     except NotAvailableError as error:
-        return Seen("fail", f"n/a: {error}")
+        return Observation("fail", f"n/a: {error}")
     except (LocusError, *BROKEN) as error:
-        return Seen("fail", _stopped(error))
-    return Seen("pass", "maps")
+        return Observation("fail", _stopped(error))
+    return Observation("pass", "maps")
 
 
-def _asked(question: Question, trial: Trial) -> Seen:
+def _asked(question: Question, trial: Trial) -> Observation:
     try:
         return question.ask(_apart(trial))
     except (LocusError, *BROKEN) as error:
-        return Seen("fail", _stopped(error), float("inf"))
+        return Observation("fail", _stopped(error), float("inf"))
 
 
 def _apart(trial: Trial) -> Trial:
@@ -90,7 +92,3 @@ def _apart(trial: Trial) -> Trial:
 
 def _stopped(error: Exception) -> str:
     return f"stopped with {type(error).__name__}: {error}"
-
-
-def _in_words(told: dict[str, Seen]) -> str:
-    return "; ".join(f"{model}: {seen.text}" for model, seen in told.items())

@@ -1,10 +1,10 @@
-"""On what a map must not depend: neighbours in the batch, other methods, other findings, earlier calls, the caller's mode."""
+"""On what a map must not depend: its batch, other methods and findings, earlier calls, the caller's mode."""
 
 from contextlib import AbstractContextManager
 
 import torch
 
-from benchmark.check.method.trial import Seen, Trial, first_failure, question, same
+from benchmark.check.method.trial import Observation, Trial, first_failure, question, same
 
 COMPANY = ("cam", "gradcam", "hirescam", "gradcampp")
 """Methods that read the same evidence."""
@@ -13,7 +13,7 @@ ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixe
 
 
 @question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
-def batch(trial: Trial) -> Seen:
+def batch(trial: Trial) -> Observation:
     """Each image alone, and all in reverse order."""
     whole = trial.maps()
     alone = torch.cat([trial.maps(image[None]) for image in trial.images])
@@ -24,7 +24,7 @@ def batch(trial: Trial) -> Seen:
 @question(
     "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
 )
-def company(trial: Trial) -> Seen:
+def company(trial: Trial) -> Observation:
     """The method first, then others that read the same evidence, and the other way round."""
     method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
     plain = trial.beside(others)
@@ -36,7 +36,7 @@ def company(trial: Trial) -> Seen:
 
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
-def findings(trial: Trial) -> Seen:
+def findings(trial: Trial) -> Observation:
     """Some findings, in another order, and one alone."""
     whole = trial.maps()
     asked = {"two findings": [2, 0], "one finding": [1]}
@@ -48,19 +48,20 @@ def findings(trial: Trial) -> Seen:
 @question(
     "the method asks about the findings and answers the same for all: look for an index or a sum over the findings"
 )
-def sensitivity(trial: Trial) -> Seen:
+def sensitivity(trial: Trial) -> Observation:
     """Whether maps of different findings differ; a method that asks about no finding is class-blind, and says so."""
     maps = trial.maps()
     if not torch.equal(maps, maps[:, :1].expand_as(maps)):
-        return Seen("pass", "findings have different maps")
+        return Observation("pass", "findings have different maps")
     blind = not trial.make().needs & ABOUT_FINDINGS
-    return Seen("info", "class-blind: one map for all findings") if blind else Seen("fail", "one map for all findings")
+    same_for_all = "one map for all findings"
+    return Observation("info", f"class-blind: {same_for_all}") if blind else Observation("fail", same_for_all)
 
 
 @question(
     "two calls differ: draw from core.seeds.generator, keyed by the image, and keep nothing on self between calls"
 )
-def repeat(trial: Trial) -> Seen:
+def repeat(trial: Trial) -> Observation:
     """The same images again: another random state, another instance, and other images in between."""
     method = trial.make()
     with torch.random.fork_rng():
@@ -74,7 +75,7 @@ def repeat(trial: Trial) -> Seen:
 
 
 @question("the method needs a gradient mode: enable gradients where they are needed, make no tensor in the constructor")
-def modes(trial: Trial) -> Seen:
+def modes(trial: Trial) -> Observation:
     """Made and called under ``no_grad``, ``inference_mode`` and with gradients, by a caller who has them on or off."""
     plain = trial.maps()
     contexts: list[AbstractContextManager[object]] = [torch.no_grad(), torch.inference_mode(), torch.enable_grad()]

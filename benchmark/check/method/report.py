@@ -14,17 +14,14 @@ WIDTHS = [None, None, 60, 60]
 """Most letters per line and column."""
 
 
-def run(config: CheckConfig, tell: Callable[[str], None]) -> list[str]:
-    """Examine each method that ``config`` names and ``tell`` its table.
-
-    Gives the words of those that fail a question.
-    """
+def run(config: CheckConfig, report: Callable[[str], None]) -> list[str]:
+    """Examine each method that ``config`` names and ``report`` its table; the words of those that fail a question."""
     torch.set_num_threads(config.threads)
     failing = []
     for word in methods.expand(config.method):
         answers = examine(word)
         wrong = [answer.question for answer in answers if answer.verdict == "fail"]
-        tell(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")
+        report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")
         failing += [word] if wrong else []
     return failing
 

@@ -17,13 +17,13 @@ TOLERANCE = 1e-5
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What an examiner saw."""
 
     verdict: Verdict
     text: str
     size: float = 0.0
-    """How large a difference was; over several models the largest is told."""
+    """How large a difference was; over several models the largest is reported."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Question:
     """One question that every method is asked."""
 
     name: str
-    ask: Callable[["Trial"], Seen]
+    ask: Callable[["Trial"], Observation]
     meaning: str
     """What a failure means and where to look."""
 
 
-def question(meaning: str) -> Callable[[Callable[["Trial"], Seen]], Question]:
+def question(meaning: str) -> Callable[[Callable[["Trial"], Observation]], Question]:
     """Makes a question of the function that asks it and goes by its name; ``meaning`` is what a failure means."""
     return lambda ask: Question(ask.__name__.replace("_", " "), ask, meaning)
 
@@ -71,20 +71,19 @@ class Trial:
         return gather(self.model, self.images)
 
 
-def same(found: Tensor, expected: Tensor, what: str) -> Seen:
+def same(maps: Tensor, expected: Tensor, what: str) -> Observation:
     """Whether two sets of maps are equal up to ``TOLERANCE`` of the largest value of ``expected``."""
-    if found.shape != expected.shape:
-        return Seen(
-            "fail", f"{what}: maps of shape {tuple(found.shape)} instead of {tuple(expected.shape)}", float("inf")
-        )
-    if torch.equal(found, expected):
-        return Seen("pass", "exactly the same")
-    share = float((found - expected).abs().max() / expected.abs().max())
+    if maps.shape != expected.shape:
+        text = f"{what}: maps of shape {tuple(maps.shape)} instead of {tuple(expected.shape)}"
+        return Observation("fail", text, float("inf"))
+    if torch.equal(maps, expected):
+        return Observation("pass", "exactly the same")
+    share = float((maps - expected).abs().max() / expected.abs().max())
     verdict: Verdict = "pass" if share <= TOLERANCE else "fail"  # a nan is no pass
-    return Seen(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
+    return Observation(verdict, f"{what}: maps differ by {share:.1g} of their largest value", share)
 
 
-def first_failure(answers: Sequence[Seen]) -> Seen:
+def first_failure(answers: Sequence[Observation]) -> Observation:
     """The first that failed, else the one that saw most."""
     failed = [seen for seen in answers if seen.verdict == "fail"]
     return failed[0] if failed else max(answers, key=lambda seen: seen.size)

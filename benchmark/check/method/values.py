@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from backbones import Classifier
-from benchmark.check.method.trial import Seen, Trial, question
+from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
 from core.frames import Grid
 
@@ -20,25 +20,26 @@ LARGE = 200.0
 @question(
     "maps are compared and stored as float32: convert nothing through numpy's float64, leave no gradient attached"
 )
-def dtype(trial: Trial) -> Seen:
+def dtype(trial: Trial) -> Observation:
     """What the method itself returns, before anything converts it."""
     with torch.no_grad():
-        found = trial.make().maps(trial.evidence())
-    good = found.dtype == torch.float32
-    return Seen("pass" if good else "fail", str(found.dtype).removeprefix("torch."))
+        maps = trial.make().maps(trial.evidence())
+    good = maps.dtype == torch.float32
+    return Observation("pass" if good else "fail", str(maps.dtype).removeprefix("torch."))
 
 
 @question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
-def device(trial: Trial) -> Seen:
+def device(trial: Trial) -> Observation:
     """On a machine of one device: tensors that the method makes without saying where are made elsewhere."""
     evidence = trial.evidence()
     try:
         with torch.no_grad(), Elsewhere():
-            found = trial.make().maps(evidence)
+            maps = trial.make().maps(evidence)
     except NotImplementedError:  # nothing can be brought back from nowhere; a method may bring its own tensors
-        return Seen("info", "it moves tensors of its own to the images' device: only a GPU tells whether all of them")
-    good = found.device == evidence.A.device
-    return Seen("pass" if good else "fail", f"maps are {'' if good else 'not '}on the images' device")
+        moved = "it moves tensors of its own to the images' device: only a GPU tells whether all of them"
+        return Observation("info", moved)
+    good = maps.device == evidence.A.device
+    return Observation("pass" if good else "fail", f"maps are {'' if good else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
@@ -48,20 +49,15 @@ class Elsewhere(TorchFunctionMode):
         """The function's own result, moved away where it is new."""
         made = func(*args, **(kwargs or {}))
         flat = [value for arg in args for value in (arg if isinstance(arg, list | tuple) else [arg])]
-        new = (
-            isinstance(made, Tensor)
-            and made.ndim > 0
-            and "device" not in (kwargs or {})
-            and not any(isinstance(v, Tensor) for v in flat)
-        )
-        return made.to("meta") if new else made
+        new = "device" not in (kwargs or {}) and not any(isinstance(value, Tensor) for value in flat)
+        return made.to("meta") if new and isinstance(made, Tensor) and made.ndim > 0 else made
 
 
 @question(
-    "the maps would be drawn and scored at the wrong place: return them at the "
-    "size of A, or say by grid(evidence) where they look"
+    "the maps would be drawn and scored at the wrong place: return them at the size of A, or say by grid(evidence) "
+    "where they look"
 )
-def grid(trial: Trial) -> Seen:
+def grid(trial: Trial) -> Observation:
     """The number of positions against the grid that the method states."""
     method, evidence = trial.make(), trial.evidence()
     explained = one(method, evidence)
@@ -69,7 +65,7 @@ def grid(trial: Trial) -> Seen:
     shape, expected = (explained.maps.shape[-2], explained.maps.shape[-1]), (evidence.A.shape[-2], evidence.A.shape[-1])
     text = f"{shape[0]} x {shape[1]} positions, stride {where.stride[0]:g}, offset {where.offset[0]:g}"
     right = shape == expected if where == evidence.grid else where.size == evidence.grid.size and _covers(where, shape)
-    return Seen("pass" if right else "fail", text)
+    return Observation("pass" if right else "fail", text)
 
 
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
@@ -82,10 +78,10 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
 
 
 @question(
-    "a division by zero or an overflow: nan and infinite maps have no boxes; "
-    "guard the denominator, subtract the maximum before exp"
+    "a division by zero or an overflow: nan and infinite maps have no boxes; guard the denominator, subtract the "
+    "maximum before exp"
 )
-def finite(trial: Trial) -> Seen:
+def finite(trial: Trial) -> Observation:
     """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
     cases = {
         f"images of {value:g}": (trial.model, torch.full_like(trial.images, value)) for value in (0.0, 1.0, 1e4, -1e4)
@@ -94,9 +90,9 @@ def finite(trial: Trial) -> Seen:
     cases["their signs swapped"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)
     bad = [name for name, (network, images) in cases.items() if not _is_finite(trial, network, images)]
-    return (
-        Seen("fail", f"nan or infinite for {', '.join(bad)}") if bad else Seen("pass", f"finite for {', '.join(cases)}")
-    )
+    if bad:
+        return Observation("fail", f"nan or infinite for {', '.join(bad)}")
+    return Observation("pass", f"finite for {', '.join(cases)}")
 
 
 def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:

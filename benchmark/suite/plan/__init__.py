@@ -1,7 +1,4 @@
-"""A suite: a YAML file of ``configs/suites`` becomes models with their trainings.
-
-Its cells are ``benchmark.suite.cells``'s.
-"""
+"""A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
 
 from benchmark.suite.plan.files import SUITES, check_methods, load, suites
 from benchmark.suite.plan.model import ModelPlan, folder_name, identity, models

@@ -60,8 +60,8 @@ def _check(suite: Suite) -> None:
             raise BadValueError(
                 f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out"
             )
-    every = models(suite)
-    for training in (training for model in every for training in model.trainings):
+    model_plans = models(suite)
+    for training in (training for model in model_plans for training in model.trainings):
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
             raise BadValueError(
                 f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold"
@@ -70,14 +70,14 @@ def _check(suite: Suite) -> None:
             raise BadValueError(
                 f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0"
             )
-    if any(training.batch_size == "auto" for model in every for training in model.trainings):
+    if any(training.batch_size == "auto" for model in model_plans for training in model.trainings):
         raise BadValueError(
             f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number"
         )
-    if twice := [name for name, count in Counter(model.id for model in every).items() if count > 1]:
-        told = "states a model twice, or two that differ in what no table shows (then write two suites)"
-        raise BadValueError(f"the suite {suite.name!r} {told}: {', '.join(twice)}")
-    if any(model.slow_images is not None for model in every) and BOARD not in suite.scored_by:
+    if twice := [name for name, count in Counter(model.id for model in model_plans).items() if count > 1]:
+        problem = "states a model twice, or two that differ in what no table shows (then write two suites)"
+        raise BadValueError(f"the suite {suite.name!r} {problem}: {', '.join(twice)}")
+    if any(model.slow_images is not None for model in model_plans) and BOARD not in suite.scored_by:
         raise BadValueError(
             f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols"
         )
@@ -98,7 +98,7 @@ def _check_check(suite: Suite) -> None:
 
 
 def check_methods(words: Sequence[str]) -> None:
-    """Raise ``UnknownNameError`` for a word that is no method, no group, no baseline and no ``path/to/file.py:Class``."""
+    """Raise ``UnknownNameError`` for a word that is no method, group, baseline or ``path/to/file.py:Class``."""
     for word in words:
         if word not in (*BESIDE, *wing.GROUPS) and not wing.is_path(word):
             wing.registry.check(word)

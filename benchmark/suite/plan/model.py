@@ -18,14 +18,16 @@ NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map")
 NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths."""
 FIRST = frozenset({
-    "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images", "backbone",
-    "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss", "weighted_loss", "optimizer",
-    "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size", "gradient_clip", "augment", "early_stopping",
-    "seed", "precision",
+    "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
+    "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
+    "weighted_loss", "optimizer", "lr", "momentum", "weight_decay", "amsgrad", "scheduler", "epochs", "batch_size",
+    "gradient_clip", "augment", "early_stopping", "seed", "precision",
 })  # fmt: skip
-"""Flags that are in every key. One that came later is in it only where it is not at its default (which therefore never
-changes):
-so the keys of recorded trainings stand, and a new flag is entered nowhere."""
+"""Flags that are in every key.
+
+One that came later is in it only where it is not at its default, which therefore never changes: so the keys of recorded
+trainings stand, and a new flag is entered nowhere.
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,18 +39,18 @@ class ModelPlan:
     init: TrainConfig | None
     slow_images: int | None = None
     """How many images slow methods explain; None: all."""
-    elsewhere: TrainConfig | None = None
+    other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
 
     @property
     def scored_on(self) -> TrainConfig:
         """The flags that name the images that are scored."""
-        return self.elsewhere or self.trainings[0]
+        return self.other_data or self.trainings[0]
 
     @property
     def maps(self) -> str:
         """The folder of its maps: another for other images."""
-        return self.id if self.elsewhere is None else f"{self.id}-on-{self.elsewhere.dataset.split(':')[0]}"
+        return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -59,15 +61,10 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields of a training that decide what it learns.
-
-    Later ones than ``FIRST`` where they differ from their default.
-    """
+    """The fields that decide what a training learns: ``FIRST``, and later ones that differ from their default."""
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
-    told = {field.name: getattr(config, field.name) for field in fields}
-    return {
-        field.name: told[field.name] for field in fields if field.name in FIRST or told[field.name] != field.default
-    }
+    values = {field.name: getattr(config, field.name) for field in fields}
+    return {f.name: values[f.name] for f in fields if f.name in FIRST or values[f.name] != f.default}
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
@@ -77,14 +74,9 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
-    """Where a model of these ``flags`` starts.
-
-    Of the ``given`` flags a data root only where ``init`` needs one, the suite's own then.
-    """
-    own = {name: flags[name] for name in NETWORK if name in flags}
-    return _config(
-        {**own, **init, **{name: value for name, value in given.items() if name != "data_root_dir" or name in init}}
-    )
+    """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
+    network = {name: flags[name] for name in NETWORK if name in flags}
+    return _config({**network, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -101,24 +93,19 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     name = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(name, trainings, start, slow_images, _elsewhere(suite, trainings))
+    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings))
 
 
-def _elsewhere(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """The other data set, its images made ready as the training's own.
-
-    Raises ``BadValueError`` where several folds would share them.
-    """
+def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
+    """The data set of ``test_on``, its images prepared as the training's own; ``BadValueError`` for several folds."""
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
         raise BadValueError(
             f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out"
         )
-    same = {
-        name: getattr(trainings[0], name)
-        for name in ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
-    }
+    names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
+    same = {name: getattr(trainings[0], name) for name in names}
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
 
 
@@ -128,18 +115,15 @@ def _config(flags: dict[str, Any]) -> TrainConfig:
 
 @lru_cache(maxsize=512)
 def _built(flags: str) -> TrainConfig:
-    """The same flags are looked at once: a suite is planned several times in a run."""
+    """The same flags are validated once: a suite is planned several times in a run."""
     return cli.build(TrainConfig, json.loads(flags))
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    axes = [
-        [(name, value) for value in (values if isinstance(values, list) else [values])]
-        for name, values in entry.items()
-    ]
-    if any(not axis for axis in axes):
+    axes = [values if isinstance(values, list) else [values] for values in entry.values()]
+    if not all(axes):
         raise BadValueError(f"a model of a suite has an empty list: {entry}")
-    yield from (dict(pairs) for pairs in itertools.product(*axes))
+    yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:

@@ -66,5 +66,5 @@ class Suite(pydantic.BaseModel):
 
     @property
     def recorded(self) -> list[str]:
-        """The protocols of all its records: those, the classifier's, and where methods are compared also ``benchmark.suite.paired``'s."""
+        """The protocols of all its records: those, the classifier's, and ``paired`` where methods are compared."""
         return [*self.scored_by, CLASSIFICATION, *([PAIRED] if BOARD in self.scored_by else [])]

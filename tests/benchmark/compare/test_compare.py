@@ -104,7 +104,7 @@ def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, 
     shuffled = align([table, table.sample(frac=1, random_state=0)])
     assert shuffled.left_out == (0, 0)
     (side,) = (resolve("s/cam", tmp_path),)
-    assert align([read(whole, side.place)] * 2).findings == shuffled.findings
+    assert align([read(whole, side.folder)] * 2).findings == shuffled.findings
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):

@@ -10,7 +10,7 @@ from core.errors import DataError
 
 def written(place):
     """The paired records that a suite's folder gets."""
-    return paired.made(place, records.load(place))
+    return paired.paired_records(place, records.load(place))
 
 
 def scores(found, model="AVG"):

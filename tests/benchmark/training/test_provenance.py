@@ -9,7 +9,7 @@ import yaml
 
 import datasets
 from benchmark.records import Cell, Record
-from benchmark.records.provenance import told
+from benchmark.records.provenance import describe
 from benchmark.training import provenance
 from config import TrainConfig
 from core import cli
@@ -31,7 +31,7 @@ def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(t
 
 def test_a_run_that_recorded_nothing_says_so(tmp_path):
     assert provenance.read(tmp_path) is None
-    assert told(None) == "not recorded"
+    assert describe(None) == "not recorded"
 
 
 def test_provenance_is_beside_the_key_not_in_it():
