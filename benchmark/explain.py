@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-__all__ = ["Maps", "every", "explain", "gather", "named", "one", "several"]
+__all__ = ["Maps", "build_methods", "explain", "gather", "named", "one", "several"]
 
 
 class Maps(dict[str, Tensor]):
@@ -68,7 +68,8 @@ def explain(
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     asked = [_spelled(method) for method in ([methods] if isinstance(methods, str) else methods)]
-    parts, of_groups = every(asked), set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
+    parts = build_methods(asked)
+    of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
     evidence = gather(model, images, findings, layer, memory_gib, progress)
     maps = Maps(evidence.logits)
     for word, answer in several(parts, evidence).items():
@@ -86,7 +87,7 @@ def _spelled(method: str | Method | type[Method]) -> str | Method | type[Method]
     return wing.spelled(method) if isinstance(method, str) else method
 
 
-def every(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
+def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:
     """Word -> method, groups (``fast``) expanded. Raises ``BadValueError`` for two methods of one word."""
     words = [word for method in methods for word in (wing.expand([method]) if isinstance(method, str) else [method])]
     parts: dict[str, Method] = {}

@@ -10,9 +10,7 @@ from core.types import FloatArray
 
 
 def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> NDArray[np.float32]:
-    """(h,w) map on its ``grid`` -> (H,W) float32 at the pixel centres of ``frame``, bilinear.
-
-    Never scaled or rectified.
+    """(h,w) map on its ``grid`` -> (H,W) float32 at the pixel centres of ``frame``, bilinear, never scaled.
 
     ``grid`` is a ``core.frames.Grid`` or the word ``conventional``. Raises ``BadValueError`` for anything else, and for
     a map with nan or inf.
@@ -25,9 +23,7 @@ def to_frame(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) 
 
 
 def boxes(values: ArrayLike, threshold: float, frame: tuple[int, int], grid: Grid | Alignment) -> FloatArray:
-    """(h,w) map on its ``grid`` -> (M,4) xyxy in ``frame`` (H, W).
-
-    The exact boxes of the components of {surface > threshold}.
+    """(h,w) map on its ``grid`` -> (M,4) xyxy in ``frame``: exact boxes of the components of {surface > threshold}.
 
     Outer extents only: a ring gives one box. By highest vertex, descending, then in row-major order. A flat map,
     constant 0 or any other value, gives (0,4). Raises ``BadValueError`` for a threshold or a map with nan or inf.

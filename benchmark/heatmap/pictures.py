@@ -14,7 +14,7 @@ import methods
 from backbones import Classifier
 from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import MethodMaps as Maps
-from benchmark.explain import every
+from benchmark.explain import build_methods
 from benchmark.heatmap import figures
 from benchmark.heatmap import finished_runs as finished
 from benchmark.heatmap import picture as pictured
@@ -102,7 +102,7 @@ class Methods:
                 installed.append(word)
             except NotAvailableError as error:  # somebody's library that is not installed
                 self.absent[word] = str(error)
-        self.parts = every(installed)
+        self.parts = build_methods(installed)
 
     @property
     def told(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Result, whose, with_truth
+from benchmark.protocols.base import Case, Result, case_index, with_truth
 from benchmark.protocols.locus import Locus
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
@@ -54,7 +54,7 @@ def compare(
         for (metric, origin), column in MEASURES.items()
         for name, own in rows.items()
     ]
-    found = estimate([*columns, *more], whose(kept[first]), findings, seed)
+    found = estimate([*columns, *more], case_index(kept[first]), findings, seed)
     known = {(e.metric, e.origin): e for e in found}
     changes = [
         difference(known[f"{metric}@{name}", origin], known[f"{metric}@{first}", origin], f"change@{metric}@{name}")
