@@ -1,7 +1,4 @@
-"""The engine behind ``benchmark.explain.explain``.
-
-One forward pass, and what each method needs, once for all who need it.
-"""
+"""The engine behind ``benchmark.explain.explain``: one forward pass, and what methods need, once for all of them."""
 
 from benchmark.engine.forward import gather
 from benchmark.engine.prepare import prepare

@@ -1,17 +1,11 @@
-"""Gradients of logits with respect to the feature map that they were computed from.
-
-The graph stays for the next call.
-"""
+"""Gradients of logits with respect to the feature map that they came from; the graph stays for the next call."""
 
 import torch
 from torch import Tensor
 
 
 def vectorised(logits: Tensor, A: Tensor) -> Tensor:
-    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass.
-
-    By K of them where an operation knows no batches of gradients.
-    """
+    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients."""
     n, k = logits.shape
     directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
     try:

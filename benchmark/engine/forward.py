@@ -7,7 +7,7 @@ from torch import Tensor
 
 from benchmark.engine import level, pooled
 from benchmark.engine.quiet import Autocast, plain
-from benchmark.engine.request import Request
+from benchmark.engine.request import ExplainRequest
 from core.errors import BadValueError
 from methods.base import Evidence
 
@@ -31,7 +31,7 @@ def gather(
     with plain():
         images = images.clone() if images.is_inference() else images.detach()
     chosen = None if findings is None else tuple(int(finding) for finding in findings)
-    return _look(Request(model, images, chosen, memory_gib, progress, autocast, _look), layer)
+    return _look(ExplainRequest(model, images, chosen, memory_gib, progress, autocast, _look), layer)
 
 
 def _check(model: "Classifier", images: Tensor) -> None:
@@ -44,6 +44,6 @@ def _check(model: "Classifier", images: Tensor) -> None:
         )
 
 
-def _look(request: Request, layer: str | None) -> Evidence:
+def _look(request: ExplainRequest, layer: str | None) -> Evidence:
     with plain():
         return pooled.look(request) if layer is None else level.look(request, layer)

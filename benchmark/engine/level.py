@@ -12,13 +12,13 @@ from backbones import levels
 from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import Answers, Request
+from benchmark.engine.request import Answers, ExplainRequest
 from core.errors import NotAvailableError
 from methods.base import Evidence
 from methods.gradients import Dense, Gradients
 
 
-def look(request: Request, layer: str) -> Evidence:
+def look(request: ExplainRequest, layer: str) -> Evidence:
     """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
 
     A batch too large to be recorded at once is looked at in parts, which pass forward once more for their gradients.
@@ -32,11 +32,11 @@ def look(request: Request, layer: str) -> Evidence:
     return replace(pieces[0], images=request.images, A=A, logits=logits, engine=engine)
 
 
-def _split(request: Request, step: int) -> list[Request]:
+def _split(request: ExplainRequest, step: int) -> list[ExplainRequest]:
     return [replace(request, images=images) for images in torch.split(request.images, step)]
 
 
-def _recorded(request: Request, layer: str) -> Evidence:
+def _recorded(request: ExplainRequest, layer: str) -> Evidence:
     model, images = request.model, request.images
     with evaluating(model), request.autocast():
         A, logits = levels.run(model, images, layer)
@@ -92,15 +92,8 @@ class Level(Answers):
         step = max(1, memory.gradients_at_once(self.A, self.request.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             findings = self.findings[k : k + step]
-            yield (
-                slice(0, len(self.A)),
-                replace(
-                    evidence,
-                    logits=evidence.logits[:, k : k + step],
-                    findings=findings,
-                    engine=replace(self, findings=findings),
-                ),
-            )
+            engine, logits = replace(self, findings=findings), evidence.logits[:, k : k + step]
+            yield slice(0, len(self.A)), replace(evidence, logits=logits, findings=findings, engine=engine)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +111,6 @@ class Split(Level):
         """As for each part by itself."""
         request = replace(self.request, findings=self.findings)
         for n, part in enumerate(_split(request, self.step)):
-            found = _recorded(part, self.layer)
-            for _, piece in found.engine.parts(found):
-                yield slice(n * self.step, n * self.step + len(found.images)), piece
+            recorded = _recorded(part, self.layer)
+            for _, piece in recorded.engine.parts(recorded):
+                yield slice(n * self.step, n * self.step + len(recorded.images)), piece

@@ -13,8 +13,7 @@ TEMPORARIES = 6
 CACHE = 8 * 2**20
 """Bytes of G per part on a CPU: sums over what lies in the cache are several times faster."""
 SWEEP = 8 * 224 * 224
-"""Input pixels per forward pass of a sweep on a CPU, eight images of 224 px: more are no faster and want more
-memory."""
+"""Input pixels per forward pass of a sweep on a CPU, eight images of 224 px: more are no faster and want memory."""
 
 
 def images_at_once(images: Tensor, memory_gib: float) -> int:

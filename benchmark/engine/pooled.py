@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import Answers, Request
+from benchmark.engine.request import Answers, ExplainRequest
 from methods.base import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
 
-def look(request: Request) -> Evidence:
+def look(request: ExplainRequest) -> Evidence:
     """One forward pass; gradients, class maps and the rest are made when they are asked for."""
     model, images = request.model, request.images
     with evaluating(model):
@@ -33,11 +33,11 @@ def look(request: Request) -> Evidence:
     )
 
 
-def _features(request: Request) -> Tensor:
+def _features(request: ExplainRequest) -> Tensor:
     parts = torch.split(request.images, memory.images_at_once(request.images, request.memory_gib))
     with request.autocast():
-        found = [request.model.features(memory.laid_out(part)) for part in parts]
-    return torch.cat(found).float().contiguous()
+        features = [request.model.features(memory.laid_out(part)) for part in parts]
+    return torch.cat(features).float().contiguous()
 
 
 def _precision(model: nn.Module) -> torch.dtype:
@@ -90,10 +90,7 @@ class Pooled(Answers):
         return None if drops is None else drops[:, self._columns]
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """The evidence in parts of images and findings whose G fit in memory.
-
-        The place among the images, and the part.
-        """
+        """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
         pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
         images, findings = max(1, pairs // len(self.findings)), min(pairs, len(self.findings))
         for i in range(0, len(self.A), images):

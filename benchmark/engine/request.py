@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
+class ExplainRequest:
     """A batch, a model and the findings to explain."""
 
     model: "Classifier"
@@ -34,7 +34,7 @@ class Request:
     progress: bool
     autocast: Autocast
     """The precision of forward passes."""
-    look: Callable[["Request", str | None], Evidence]
+    look: Callable[["ExplainRequest", str | None], Evidence]
     """Request, layer -> the evidence of that layer."""
 
     def choose(self, count: int) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ class Request:
 class Answers:
     """What can be asked of the whole network, whichever layer is looked at."""
 
-    request: Request
+    request: ExplainRequest
     findings: tuple[int, ...]
 
     @property
@@ -66,7 +66,7 @@ class Answers:
         """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
         request = self.request
         step = memory.sweep_at_once(request.images, request.memory_gib)
-        found = [torch.empty(0, len(self.findings), device=request.images.device)]
+        batches = [torch.empty(0, len(self.findings), device=request.images.device)]
         bar = tqdm(
             total=count,
             desc="forward passes",
@@ -80,9 +80,9 @@ class Answers:
                 images = memory.laid_out(render(slice(start, min(start + step, count))))
                 with request.autocast():
                     logits = functional_call(request.model, self._weights, (images,))
-                found.append(logits[:, self._columns].float())
+                batches.append(logits[:, self._columns].float())
                 bar.update(len(images))
-        return torch.cat(found)
+        return torch.cat(batches)
 
     @cached_property
     def _weights(self) -> dict[str, Tensor]:

@@ -25,31 +25,28 @@ class MethodMaps:
 
 def one(method: Method, evidence: Evidence) -> MethodMaps:
     """Maps of one method and their grid. Raises ``LocusError`` where it has no answer for this model, or breaks."""
-    found = several({method.name: method}, evidence)[method.name]
-    if isinstance(found, LocusError):
-        raise found
-    return found
+    answer = several({method.name: method}, evidence)[method.name]
+    if isinstance(answer, LocusError):
+        raise answer
+    return answer
 
 
 def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Word -> maps and grid of each method.
-
-    Or why it has none: ``NotAvailableError`` for this model, any other: it broke.
-    """
+    """Word -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke."""
     piecewise = {word: method for word, method in parts.items() if "gradients" in method.needs}
     with plain():
         at_once = {word: method for word, method in parts.items() if word not in piecewise}
-        found = {word: _explained(method, [_ask(method, evidence)], evidence) for word, method in at_once.items()}
-        found |= _piecewise(piecewise, evidence)
-    return {word: found[word] for word in parts}
+        answers = {word: _explained(method, [_ask(method, evidence)], evidence) for word, method in at_once.items()}
+        answers |= _piecewise(piecewise, evidence)
+    return {word: answers[word] for word in parts}
 
 
 def _piecewise(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Part by part of the batch, all methods: so a part's gradients are made once and then forgotten."""
     rows: dict[str, dict[int, list[Tensor | LocusError]]] = {word: {} for word in parts}
-    for place, part in evidence.engine.parts(evidence) if parts else ():
+    for images, part in evidence.engine.parts(evidence) if parts else ():
         for word, method in parts.items():
-            rows[word].setdefault(place.start, []).append(_ask(method, part))
+            rows[word].setdefault(images.start, []).append(_ask(method, part))
     return {
         word: _explained(method, [_joined(pieces) for pieces in rows[word].values()], evidence)
         for word, method in parts.items()
@@ -75,17 +72,18 @@ def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:
 
 
 def _ask(method: Method, evidence: Evidence) -> Tensor | LocusError:
-    """The method's maps, or the sentence why there are none, with the place where somebody's method broke."""
+    """The method's maps, or the sentence why there are none, with the line where somebody's method broke."""
     try:
         return method(evidence)
     except LocusError as error:
         return error
     except BROKEN as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
+        line = traceback.extract_tb(error.__traceback__)[-1]
         reason = " ".join(str(error).split())
-        told = LocusError(
-            f"the method {method.name!r} broke: {type(error).__name__}: {reason} ({place.filename}, line {place.lineno}); "
+        broken = LocusError(
+            f"the method {method.name!r} broke: {type(error).__name__}: {reason} "
+            f"({line.filename}, line {line.lineno}); "
             f"`python -m benchmark.check method {method.name}` asks it one question at a time"
         )
-        told.__cause__ = error
-        return told
+        broken.__cause__ = error
+        return broken

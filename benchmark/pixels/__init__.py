@@ -3,6 +3,5 @@
 ``painted`` brings map and truth to 224×224 pixels. ``contours`` says what MaxBoxAcc's source would read off the
 contours at each score threshold: it has every contour followed once (``outlines``, compiled) or, where a large smooth
 map has few levels, searched level by level (``searched``, OpenCV). ``segment`` counts masks at many thresholds in one
-pass. ``merging`` and ``filling`` (compiled) make the tree of all components, for ``tests.oracles.components``. Nothing
-here knows of cases or protocols.
+pass. Nothing here knows of cases or protocols.
 """

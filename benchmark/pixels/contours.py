@@ -1,6 +1,4 @@
-"""What the original evaluator of Choe et al.
-
-Reads off the contours at each score threshold, from one pass over the map.
+"""What the original evaluator of Choe et al. reads off the contours at each score threshold, by one pass over the map.
 
 Its conventions live here: a map in [0,1] is quantised to floor(255·s), binarised at q > floor(t·max q), and a box has
 the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel more than the component to the right
@@ -39,14 +37,10 @@ def score_thresholds(step: float) -> FloatArray:
 
 
 def quantised(values: ArrayLike) -> NDArray[np.uint8]:
-    """(H,W) map in [0,1] -> floor(255·s), in the map's own precision.
-
-    Raises ``BadValueError`` for another shape or range.
-    """
+    """(H,W) map in [0,1] -> floor(255·s), in its own precision; ``BadValueError`` for another shape or range."""
     array = np.asarray(values)
-    if (
-        array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1)
-    ):  # nan: neither
+    # a nan is neither above 0 nor below 1
+    if array.dtype.kind != "f" or array.ndim != 2 or not array.size or not (array.min() >= 0 and array.max() <= 1):
         array = checked(array)
     if array.min() < 0 or array.max() > 1:
         raise BadValueError(f"the map goes from {array.min():g} to {array.max():g}: scale it to [0, 1] first")
@@ -94,21 +88,21 @@ class Contours:
         """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
         return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.AREA])]
 
-    def every(self, truth: ArrayLike) -> FloatArray:
+    def best_overlap(self, truth: ArrayLike) -> FloatArray:
         """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""
-        found = np.concatenate([self._outer, self._holes])
-        found[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
-        overlap = iou(self._boxes(found), truth).max(1)
-        return np.asarray(overlap[self._best(found, overlap[:-1])])
+        contours = np.concatenate([self._outer, self._holes])
+        contours[len(self._outer) :, outlines.BOX] += [-1, -1, 1, 1]  # what surrounds a hole has its contour around it
+        overlap = iou(self._boxes(contours), truth).max(1)
+        return np.asarray(overlap[self._best(contours, overlap[:-1])])
 
-    def _best(self, found: Ints, score: NDArray[np.generic]) -> Ints:
+    def _best(self, contours: Ints, score: NDArray[np.generic]) -> Ints:
         """(T,) the outline of the highest score at each threshold, -1 without any."""
-        start, stop, first = (found[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
+        start, stop, first = (contours[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
         return np.asarray(_alive(start, stop, score, first, int(self._at.max()) + 1))[self._at]
 
-    def _boxes(self, found: Ints) -> Ints:
+    def _boxes(self, contours: Ints) -> Ints:
         """(n+1,4) the source's boxes, behind them that of no contour."""
-        boxes = found[:, outlines.BOX]
+        boxes = contours[:, outlines.BOX]
         corner = np.minimum(boxes[:, 2:], [self._image.shape[1] - 1, self._image.shape[0] - 1]) + 1
         return np.concatenate([np.concatenate([boxes[:, :2], corner], 1), PIXEL[None]])
 

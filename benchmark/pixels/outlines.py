@@ -21,7 +21,7 @@ U = np.uint64
 
 
 def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) the outer contours of the 8-connected components of {image > level}, for every level from 0 on.
+    """(H,W) uint8 -> (n,8) outer contours of the 8-connected components of {image > level}, for all levels from 0 on.
 
     >>> outer(np.array([[0, 0, 0], [0, 7, 9]], dtype=np.uint8)).tolist()
     [[0, 7, 4, 0, 1, 1, 3, 2], [7, 9, 5, 0, 2, 1, 3, 2]]
@@ -32,9 +32,9 @@ def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(H,W) uint8 -> (n,8) the holes: 4-connected components of {image <= level} that miss the border, and their own boxes.
+    """(H,W) uint8 -> (n,8) the holes: 4-connected components of {image <= level} that miss the border.
 
-    The area is that of the walk through the hole's own pixels.
+    Boxes are the holes' own; the area is that of the walk through the hole's own pixels.
 
     >>> inner(np.array([[9, 8, 9], [8, 2, 8], [9, 8, 9]], dtype=np.uint8)).tolist()
     [[2, 8, 4, 0, 1, 1, 2, 2]]
@@ -63,10 +63,8 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
     rows, columns = np.nonzero(padded[1:-1, 1:-1] > before)
     for n in range(len(rows)):
         corner[rows[n] + 1, columns[n] + 1] = n
-    done, passed = (
-        np.zeros((len(rows), 256), np.bool_),
-        np.empty(4 * len(rows), np.int32),
-    )  # a walk meets a pixel four times at most
+    done = np.zeros((len(rows), 256), np.bool_)
+    passed = np.empty(4 * len(rows), np.int32)  # a walk meets a pixel four times at most
     out, count = np.empty((256, 8), np.int64), 0
     for n in range(len(rows)):
         p, level = (rows[n] + 1) * wide + columns[n] + 1, np.int64(before[rows[n], columns[n]])
@@ -82,12 +80,8 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
             if whole:
                 box = out[count]
                 box[START], box[STOP], box[FIRST] = level, stop, rows[n] * (wide - 2) + columns[n]
-                box[4], box[5], box[6], box[7] = (
-                    columns[n] + box[4],
-                    rows[n],
-                    columns[n] + box[6] + 1,
-                    rows[n] + box[7] + 1,
-                )
+                box[4], box[6] = columns[n] + box[4], columns[n] + box[6] + 1
+                box[5], box[7] = rows[n], rows[n] + box[7] + 1
                 count += 1
             level = stop
     return out[:count].copy()
@@ -95,7 +89,7 @@ def _outlines(padded, before, corner, turn):  # type: ignore[no-untyped-def]  # 
 
 @njit(cache=True, nogil=True)
 def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """Walk clockwise from ``start``: the lowest value on the way, how many corners were ``passed``, and whether none came before it.
+    """Walk clockwise from ``start``: the lowest value, how many corners were ``passed``, whether none came before.
 
     ``turn`` 1 walks in eight directions, 2 in four. A walk that meets an ``EDGE`` ends there, too.
     """

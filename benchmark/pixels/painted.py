@@ -18,10 +18,7 @@ def painted(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -
 
 
 def scaled(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``benchmark.surface.min_max``.
-
-    0 everywhere for a flat one.
-    """
+    """(H,W) min-max scaled to [0,1] in its own precision, unlike ``benchmark.surface.min_max``; 0 where it is flat."""
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 
@@ -39,7 +36,7 @@ def truncated(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64]:
 
 
 def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
-    """(224,224) the truth's (H,W) ``mask`` by nearest neighbour, or where there is none the pixels of its boxes, corners included."""
+    """(224,224) the truth's (H,W) ``mask`` by nearest neighbour, or the pixels of its boxes, corners included."""
     if mask is not None:
         return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
     out = np.zeros((SIDE, SIDE), dtype=bool)

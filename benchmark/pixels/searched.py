@@ -1,6 +1,4 @@
-"""Contours of a quantised map by a search at each level, with OpenCV.
-
-The cheaper way for few levels of a large smooth map.
+"""Contours of a quantised map by a search at each level with OpenCV: cheaper for few levels of a large smooth map.
 
 The same contours as those of ``outlines``, which follows each one once whatever the number of levels but has to look
 at the whole map first. Each way is the other's oracle.
@@ -14,36 +12,37 @@ from numpy.typing import NDArray
 from benchmark.pixels.outlines import AREA, BOX, FIRST, START, STOP
 
 PER_LEVEL, PER_LEVEL_PIXEL, PER_CROSSING = 10.0, 1.4e-4, 0.06
-"""Microseconds of a search: of a level, of each of its pixels, of each place where two neighbours lie on both sides of
-a level."""
+"""Microseconds of a search: of a level, of each of its pixels, of each pair of neighbours that it parts."""
 ONCE, PER_PIXEL = 13.0, 1e-3
-"""Microseconds of following contours and holes: before the first one, and of each pixel. Where contours are long it is
-always faster."""
+"""Microseconds of following contours and holes: before the first one, and of each pixel.
+
+Where contours are long it is always faster.
+"""
 ROWS = 16
 """Rows in which crossings are counted."""
 
 
 def both(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(H,W) uint8 -> (n,8) outer contours and (m,8) holes of {image > level} for every level from 0 on, a row for each level.
+    """(H,W) uint8 -> (n,8) outer contours and (m,8) holes of {image > level}, for all levels from 0 on.
 
-    Columns as in ``outlines``; of a hole, area and first pixel are those of the contour around it.
+    A row for each level, columns as in ``outlines``; of a hole, area and first pixel are those of the contour around it.
 
     >>> outer, holes = both(np.array([[2, 2, 2], [2, 1, 2], [2, 2, 2]], dtype=np.uint8))
     >>> outer.tolist(), holes[:, BOX].tolist()
     ([[0, 1, 0, 8, 0, 0, 3, 3], [1, 2, 0, 8, 0, 0, 3, 3]], [[1, 1, 2, 2]])
     """
-    found: tuple[list[list[int]], list[list[int]]] = ([], [])
+    sides: tuple[list[list[int]], list[list[int]]] = ([], [])
     for level in range(int(image.max())):
         lines, tree = cv2.findContours((image > level).view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         for line, parent in zip(lines, tree[0, :, 3].tolist(), strict=True):
-            found[int(parent >= 0)].append([level, *_facts(line, image.shape[1])])
-    outer, holes = (_table(rows) for rows in found)
+            sides[int(parent >= 0)].append([level, *_facts(line, image.shape[1])])
+    outer, holes = (_table(rows) for rows in sides)
     holes[:, BOX] += [1, 1, -1, -1]  # from the box of what surrounds a hole to the hole's own
     return outer, holes
 
 
 def cheaper(image: NDArray[np.uint8]) -> bool:
-    """Whether a search at each level from 0 to the maximum is expected to cost less than following every contour once."""
+    """Whether a search at each level is expected to cost less than following every contour once."""
     search = int(image.max()) * (PER_LEVEL + PER_LEVEL_PIXEL * image.size)
     follow = ONCE + PER_PIXEL * image.size
     if search >= follow:
@@ -59,12 +58,8 @@ def _facts(line: MatLike, width: int) -> list[int]:
 
 
 def _table(rows: list[list[int]]) -> NDArray[np.int64]:
-    found = np.array(rows, dtype=np.int64).reshape(-1, 7)
-    out = np.empty((len(found), 8), dtype=np.int64)
-    out[:, START], out[:, STOP], out[:, FIRST], out[:, AREA], out[:, BOX] = (
-        found[:, 0],
-        found[:, 0] + 1,
-        *found[:, 1:3].T,
-        found[:, 3:],
-    )
+    array = np.array(rows, dtype=np.int64).reshape(-1, 7)
+    out = np.empty((len(array), 8), dtype=np.int64)
+    out[:, START], out[:, STOP] = array[:, 0], array[:, 0] + 1
+    out[:, FIRST], out[:, AREA], out[:, BOX] = array[:, 1], array[:, 2], array[:, 3:]
     return out

@@ -30,20 +30,18 @@ class Segmented:
 
 
 def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray) -> Segmented:
-    """(h,w) map that is not flat, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
+    """(h,w) map, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
 
-    The map is painted on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source
-    of the protocol that uses it.
+    The map, which is not flat, is painted on the frame, then scaled to [0,1] there. Otsu's rule sees
+    floor(255 · value), as in the source of the protocol that uses it.
     """
     height, width = truth.shape
     picture = scaled(to_frame(min_max(values), (height, width), grid))
     otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
     inside, predicted = _count(picture, truth, levels)
     drawn = above.view(np.bool_)
-    inside, predicted = (
-        np.append(inside, np.count_nonzero(drawn & truth)),
-        np.append(predicted, np.count_nonzero(drawn)),
-    )
+    inside = np.append(inside, np.count_nonzero(drawn & truth))
+    predicted = np.append(predicted, np.count_nonzero(drawn))
     either = predicted + np.count_nonzero(truth) - inside
     iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
     return Segmented(iou, otsu / 255, bool(truth.flat[picture.argmax()]))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin, Score
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from benchmark.surface import Surface, min_max, surface
 from core.frames import Alignment, Grid
 from core.types import FloatArray
@@ -24,8 +24,10 @@ class Case:
     patient_id: str
     finding: str
     map: NDArray[np.floating[Any]] | None
-    """(h,w) heat map up to a positive factor, which scores never see; None where the method failed, nan or inf count as
-    failed too."""
+    """(h,w) heat map up to a positive factor, which scores never see; None where the method failed.
+
+    A map with nan or inf counts as failed too.
+    """
     grid: Grid | Alignment
     """Where the map's positions look, or the word ``conventional``."""
     frame: tuple[int, int]
@@ -39,8 +41,7 @@ class Case:
     reason: str = ""
     """Why ``map`` is None, where the caller knows."""
     training: int = 0
-    """Number of the training whose network made the map: thresholds from validation images hold within one training
-    only."""
+    """Number of the training whose network made the map: thresholds from validation images hold within it alone."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -107,9 +108,9 @@ def of_findings(cases: Sequence[Case], findings: Sequence[str]) -> list[Case]:
     return [case for case in with_truth(cases) if case.finding in findings]
 
 
-def whose(cases: Sequence[Case]) -> Who:
+def case_index(cases: Sequence[Case]) -> CaseIndex:
     """Finding, patient and training of the cases."""
-    return Who.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
+    return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
 
 def usable(case: Case) -> tuple[FloatArray | None, str]:
@@ -121,10 +122,7 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
 
 
 def prepare(case: Case) -> tuple[Surface | None, str]:
-    """The surface of a case's map, min-max scaled over its positions to [0,1].
-
-    Or None and the reason why it is a miss.
-    """
+    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and why it is a miss."""
     return case.ready
 
 

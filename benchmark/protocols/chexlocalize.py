@@ -6,19 +6,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.segment import Segmented, interior, segment
-from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
-from benchmark.protocols.chosen import At, beside, rows
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.optimism import Votes, scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.statistics.who import SHARED, Who
-from benchmark.thresholds.origins import CROSSED, Chosen, Way, choose, stated
-from benchmark.thresholds.sampled import Listed, taken
+from benchmark.statistics.who import SHARED, CaseIndex
+from benchmark.thresholds.origins import CROSS_FITTED, Chosen, ThresholdKey, choose, distinct_thresholds
+from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
 """As the source writes it; in floating point .8 is among them."""
 DEFAULT = 3
-"""The place of .5."""
+"""The index of .5."""
 OTSU = len(LEVELS)
 """Where a case's own threshold stands behind the listed ones."""
 
@@ -48,41 +48,32 @@ class CheXlocalize(Protocol):
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
         true, others = of_findings(cases, findings), of_findings(validation, findings)
         kept = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
-        seen, everyone, who, elsewhere = Seen(kept), whose(kept), whose(true), Seen(others)
-        chosen = choose(
-            seen.listed(len(true)),
-            who,
-            DEFAULT,
-            seed,
-            (elsewhere.listed(len(others)), whose(others)) if others else None,
-        )
+        batch, all_index, index = SegmentedCases(kept), case_index(kept), case_index(true)
+        voters = SegmentedCases(others).listed(len(others)), case_index(others)
+        chosen = choose(batch.listed(len(true)), index, DEFAULT, seed, voters)
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = [
             column
-            for way, places in chosen.items()
-            for column in _columns(seen, At(way, _known(way, places, everyone)), places, word)
+            for key, indices in chosen.items()
+            for column in _columns(batch, AtThreshold(key, _known(key, indices, all_index)), indices, word)
         ]
-        columns.append(Column("hit_rate" + word, "none", seen.hit, seen.truth))
+        columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         main = f"mask_iou{word}"
         return Result(
-            scores_with_optimism(columns, everyone, findings, seed, {main: f"optimism{word}"}, {main: _votes(seen)}),
-            rows(true, seen.reasons[: len(true)], _told(seen, chosen, true)),
-            stated(
-                {way: places for way, places in chosen.items() if way[0] != "otsu"},
-                who.findings,
-                LEVELS.round(6).tolist(),
-            ),
-            failures(kept, seen.reasons),
+            scores_with_optimism(columns, all_index, findings, seed, {main: f"optimism{word}"}, {main: _votes(batch)}),
+            rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
+            distinct_thresholds(chosen, index.findings, LEVELS.round(6).tolist()),
+            failures(kept, batch.reasons),
         )
 
 
-class Seen:
-    """N cases × T thresholds and Otsu's, as (N,...) arrays."""
+class SegmentedCases:
+    """Mask overlaps of N cases at T thresholds and at Otsu's, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         ready = [prepare(case) for case in cases]
-        found = [
+        segmented = [
             _segment(case) if on is not None and len(case.boxes) else None
             for (on, _), case in zip(ready, cases, strict=True)
         ]
@@ -92,16 +83,16 @@ class Seen:
         self.drawn = np.array([float(on is not None) for on, _ in ready])
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
         nothing = np.zeros(OTSU + 1)
-        self.iou = np.array([nothing if one is None else np.nan_to_num(one.iou) for one in found]).reshape(
+        self.iou = np.array([nothing if one is None else np.nan_to_num(one.iou) for one in segmented]).reshape(
             len(cases), OTSU + 1
         )
         """(N,T+1); 0 where either mask is empty."""
-        self.otsu = np.array([np.nan if one is None else one.otsu for one in found])
-        self.hit = np.array([one is not None and one.hit for one in found], dtype=bool)
+        self.otsu = np.array([np.nan if one is None else one.otsu for one in segmented])
+        self.hit = np.array([one is not None and one.hit for one in segmented], dtype=bool)
 
-    def listed(self, true: int) -> Listed:
+    def listed(self, true: int) -> SampledThresholds:
         """Of the first, those with truth: mean IoU alone decides."""
-        return Listed(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
+        return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
 def _segment(case: Case) -> Segmented:
@@ -109,39 +100,39 @@ def _segment(case: Case) -> Segmented:
     return segment(case.map, case.grid, mask, LEVELS)  # type: ignore[arg-type]  # a case without a map is not segmented
 
 
-def _known(way: Way, places: FloatArray, who: Who) -> NDArray[np.bool_]:
+def _known(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
     """(N,) the cases with a threshold; those without truth have no overlap at any, and follow their finding's."""
-    known, n = np.isfinite(places), len(places)
-    follow = np.isin(who.findings[n:], who.findings[:n][known]) | (way[0] != "validation")
+    known, n = np.isfinite(indices), len(indices)
+    follow = np.isin(index.findings[n:], index.findings[:n][known]) | (key[0] != "validation")
     return np.append(known, follow)
 
 
-def _columns(seen: Seen, at: At, places: FloatArray, word: str) -> list[Column]:
+def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: str) -> list[Column]:
     """At thresholds that all findings share, only the main metric."""
-    overlap = np.append(taken(seen.iou[: len(places)], places), np.zeros(len(seen.iou) - len(places)))
-    main = at.column(f"mask_iou{word}", overlap, seen.truth * seen.drawn)
+    overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
+    main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     return (
         [main]
-        if at.way[1] == SHARED
-        else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(seen.truth, seen.drawn))]
+        if at.key[1] == SHARED
+        else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
     )
 
 
-def _votes(seen: Seen) -> Votes:
+def _votes(batch: SegmentedCases) -> Votes:
     """(N,1,T) mask IoUs of the cases where both masks have pixels, and (N,) which those are."""
-    both = seen.truth * seen.drawn
-    return seen.iou[:, None, :OTSU] * both[:, None, None], both
+    both = batch.truth * batch.drawn
+    return batch.iou[:, None, :OTSU] * both[:, None, None], both
 
 
-def _told(seen: Seen, chosen: Chosen, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
+def _row_columns(batch: SegmentedCases, chosen: Chosen, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
-    every = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), seen.otsu[:n]])
+    thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
     levels, overlaps = (
-        {way: taken(table[:n], places) for way, places in chosen.items()} for table in (every, seen.iou)
+        {key: at_index(table[:n], indices) for key, indices in chosen.items()} for table in (thresholds, batch.iou)
     )
-    own = {"threshold": levels.pop(CROSSED), "iou": overlaps.pop(CROSSED), "hit_rate": seen.hit[:n]}
+    columns = {"threshold": levels.pop(CROSS_FITTED), "iou": overlaps.pop(CROSS_FITTED), "hit_rate": batch.hit[:n]}
     return {
         "truth": ["box" if case.read_mask is None else "mask" for case in true],
-        **own,
-        **beside(levels, iou=overlaps),
+        **columns,
+        **other_origins(levels, iou=overlaps),
     }

@@ -10,42 +10,42 @@ from benchmark.protocols.base import Case, identity
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import NOTHING, Column
 from benchmark.statistics.who import SHARED
-from benchmark.thresholds.origins import Way
+from benchmark.thresholds.origins import ThresholdKey
 from core.types import FloatArray
 
 VALIDATION: Origin = "validation"
 UNCHOSEN = "no case, or no validation case to choose its threshold on"
 
 
-class At:
+class AtThreshold:
     """N cases at their chosen thresholds of one origin."""
 
-    def __init__(self, way: Way, known: NDArray[np.bool_]) -> None:
+    def __init__(self, key: ThresholdKey, known: NDArray[np.bool_]) -> None:
         """``known``: (N,) whether a threshold could be chosen for the case; else it has no say."""
-        self.way, self.known = way, known
+        self.key, self.known = key, known
 
     def column(self, metric: str, part: ArrayLike, whole: ArrayLike = 1.0) -> Column:
-        """A metric at this origin: (N,) what counts against (N,) ``whole``.
-
-        Its name says where findings share the threshold.
-        """
-        origin, suffix = self.way
+        """A metric at this origin: (N,) what counts against (N,) ``whole``; its suffix says who shares it."""
+        origin, suffix = self.key
         against = np.where(self.known, whole, 0.0)
         reason = UNCHOSEN if origin == VALIDATION else NOTHING
         return Column(metric + suffix, origin, np.where(against > 0, part, 0.0), against, reason=reason)
 
 
-def beside(levels: Mapping[Way, FloatArray], **columns: Mapping[Way, FloatArray]) -> dict[str, FloatArray]:
+def other_origins(
+    levels: Mapping[ThresholdKey, FloatArray], **columns: Mapping[ThresholdKey, FloatArray]
+) -> dict[str, FloatArray]:
     """Columns of the other origins in a row, such as ``threshold_oracle``, ``iou_oracle`` and ``iou_oracle@shared``.
 
-    Those of ``validation`` are there, empty, also where there is no such case: all rows of a protocol have the same
-    columns.
+    All rows of a protocol have the same columns: those of ``validation`` are empty where there is no such case.
     """
-    told = {"threshold": levels, **columns}
+    tables = {"threshold": levels, **columns}
     never = np.full(len(next(iter(levels.values()))), np.nan)
-    ways = dict.fromkeys([*levels, *((VALIDATION, suffix) for suffix in ("", SHARED))])
+    keys = dict.fromkeys([*levels, *((VALIDATION, suffix) for suffix in ("", SHARED))])
     return {
-        f"{name}_{origin}{suffix}": told[name].get((origin, suffix), never) for origin, suffix in ways for name in told
+        f"{name}_{origin}{suffix}": tables[name].get((origin, suffix), never)
+        for origin, suffix in keys
+        for name in tables
     }
 
 

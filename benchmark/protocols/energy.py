@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Protocol, Result, failures, identity, usable, whose
+from benchmark.protocols.base import FLAT, Case, Protocol, Result, case_index, failures, identity, usable
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
 from benchmark.surface.overlap import covered
@@ -30,18 +30,15 @@ class Energy(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``energy``, ``no_energy`` and, with lung masks, the same in the lungs, per finding.
-
-        A row per case with truth or lungs.
-        """
+        """``energy``, ``no_energy`` and, with lung masks, the same in the lungs; a row per case with truth or lungs."""
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
         ready = [_rectified(case) for case in kept]
         rows = [_row(case, *answer) for case, answer in zip(kept, ready, strict=True)]
         truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
         lungs = np.array([case.read_lungs is not None for case in kept], dtype=bool)
         columns = _columns(rows, "energy", truth) + (_columns(rows, "energy_in_lungs", lungs) if lungs.any() else [])
-        found = estimate(columns, whose(kept), findings, seed)
-        return Result(scores(found, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
+        estimates = estimate(columns, case_index(kept), findings, seed)
+        return Result(scores(estimates, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
 
 
 def inside(on: Surface, boxes: ArrayLike) -> float:
@@ -58,10 +55,7 @@ def inside(on: Surface, boxes: ArrayLike) -> float:
 
 
 def inside_mask(on: Surface, mask: NDArray[np.bool_]) -> float:
-    """Share of the surface's integral over its frame that lies in the pixels of an (H,W) mask.
-
-    Nan where the whole is 0.
-    """
+    """Share of the surface's integral over its frame that lies in an (H,W) mask; nan where the whole is 0."""
     cells = on.integrals(*(np.arange(side + 1) for side in on.frame))
     return _ratio(cells[mask].sum(), cells.sum())
 
@@ -96,10 +90,8 @@ def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:
 def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> list[Column]:
     """The share, and how many of the cases that are ``asked`` for it have none: 0/0."""
     missing = np.array([row[name] is None for row in rows], dtype=bool)
-    whole, values = (
-        (asked & ~missing).astype(np.float64),
-        np.array([row[name] or 0.0 for row in rows], dtype=np.float64),
-    )
+    whole = (asked & ~missing).astype(np.float64)
+    values = np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
     return [
         Column(name, "none", values * whole, whole),
         Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64)),

@@ -7,18 +7,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
-from benchmark.protocols.chosen import At, beside, rows
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
-from benchmark.surface.batch import Boxes, Truth
+from benchmark.surface.batch import Boxes, TruthBoxes
 from benchmark.surface.otsu import otsu
 from benchmark.surface.trace import EMPTY, trace
 from benchmark.thresholds.exact import Curves
-from benchmark.thresholds.origins import CROSSED, Chosen, Way, choose, stated
+from benchmark.thresholds.origins import CROSS_FITTED, Chosen, ThresholdKey, choose, distinct_thresholds
 from core.names import MAIN
 from core.types import FloatArray
 
@@ -48,23 +48,25 @@ class Locus(Protocol):
     ) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        seen, who = Seen(kept), whose(kept)
-        chosen = choose(seen.curves, who, DEFAULT, seed, (Seen(others).curves, whose(others)) if others else None)
-        chosen |= {("fixed", ""): np.full(len(kept), DEFAULT), ("otsu", ""): seen.otsu}
-        placed = {way: Placed(seen, way, levels) for way, levels in chosen.items()}
-        found = _found(seen, {way: levels for way, levels in chosen.items() if way[1] != SHARED})
-        columns = [column for way, one in placed.items() for column in _columns(one, found.get(way), seen.truth)]
-        columns.append(Column("pointing", "none", seen.pointing, np.ones(len(kept))))
-        votes = {MAIN: (seen.curves.contenders(who.findings)[:, None], np.ones(len(kept)))}
+        batch, index = TracedCases(kept), case_index(kept)
+        chosen = choose(batch.curves, index, DEFAULT, seed, (TracedCases(others).curves, case_index(others)))
+        chosen |= {("fixed", ""): np.full(len(kept), DEFAULT), ("otsu", ""): batch.otsu}
+        at = {key: BoxesAtThreshold(batch, key, levels) for key, levels in chosen.items()}
+        all_boxes = _all_boxes(batch, {key: levels for key, levels in chosen.items() if key[1] != SHARED})
+        columns = [
+            column for key, each_at in at.items() for column in _columns(each_at, all_boxes.get(key), batch.truth)
+        ]
+        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(kept))))
+        votes = {MAIN: (batch.curves.contenders(index.findings)[:, None], np.ones(len(kept)))}
         return Result(
-            scores_with_optimism(columns, who, findings, seed, {MAIN: "optimism"}, votes),
-            rows(kept, seen.reasons, _told(seen, placed, found[CROSSED])),
-            stated({way: levels for way, levels in chosen.items() if way[0] != "otsu"}, who.findings),
-            failures(kept, seen.reasons),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, votes),
+            rows(kept, batch.reasons, _row_columns(batch, at, all_boxes[CROSS_FITTED])),
+            distinct_thresholds(chosen, index.findings),
+            failures(kept, batch.reasons),
         )
 
 
-class Seen:
+class TracedCases:
     """N cases before any threshold."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
@@ -92,13 +94,13 @@ class Seen:
         return np.array([DEFAULT if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
 
 
-class Placed(At):
+class BoxesAtThreshold(AtThreshold):
     """N cases, each at a threshold of its own: the peak component's box and its overlaps, 0 where there is no box."""
 
-    def __init__(self, seen: Seen, way: Way, levels: FloatArray) -> None:
-        super().__init__(way, np.isfinite(levels))
-        self.levels, self.boxes = levels, seen.curves.boxes(levels)
-        self.iou, self.iobb = seen.truth.overlaps(self.boxes, np.arange(len(levels)))
+    def __init__(self, batch: TracedCases, key: ThresholdKey, levels: FloatArray) -> None:
+        super().__init__(key, np.isfinite(levels))
+        self.levels, self.boxes = levels, batch.curves.boxes(levels)
+        self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(levels)))
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
         """Metric -> (N,)."""
@@ -106,7 +108,7 @@ class Placed(At):
 
 
 @dataclass(frozen=True)
-class Everything:
+class AllBoxes:
     """N cases, the boxes of all components."""
 
     hit: FloatArray
@@ -115,32 +117,34 @@ class Everything:
     """(N,) boxes."""
 
 
-def _found(seen: Seen, chosen: Chosen) -> dict[Way, Everything]:
+def _all_boxes(batch: TracedCases, chosen: Chosen) -> dict[ThresholdKey, AllBoxes]:
     levels = np.stack(list(chosen.values()), 1)
-    found = Boxes.on(seen.surfaces, levels)
-    hits, counts = seen.truth.reached(found, 0, [IOU], levels.shape[1])[0, :, :, 0], found.counts(*levels.shape)
-    return {way: Everything(hits[:, n], counts[:, n]) for n, way in enumerate(chosen)}
+    boxes = Boxes.on(batch.surfaces, levels)
+    hits, counts = batch.truth.reached(boxes, 0, [IOU], levels.shape[1])[0, :, :, 0], boxes.counts(*levels.shape)
+    return {key: AllBoxes(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 
-def _columns(at: Placed, found: Everything | None, truth: Truth) -> list[Column]:
-    """Without ``found``, thresholds are shared and only the main column is given."""
+def _columns(at: BoxesAtThreshold, all_boxes: AllBoxes | None, truth: TruthBoxes) -> list[Column]:
+    """Without ``all_boxes``, thresholds are shared and only the main column is given."""
     hits = at.hits()
-    if found is None:
+    if all_boxes is None:
         return [at.column(MAIN, hits[MAIN])]
-    many = [at.column("anyhit@iou.3", found.hit, truth.count), at.column("boxes_per_case", found.count)]
+    many = [at.column("anyhit@iou.3", all_boxes.hit, truth.count), at.column("boxes_per_case", all_boxes.count)]
     return [*(at.column(metric, hit) for metric, hit in hits.items()), at.column("mean_iou", at.iou), *many]
 
 
-def _told(seen: Seen, placed: Mapping[Way, Placed], found: Everything) -> dict[str, ArrayLike]:
-    own = placed[CROSSED]
-    numbers = {
-        "threshold": own.levels,
-        **dict(zip(("x0", "y0", "x1", "y1"), own.boxes.T, strict=True)),
-        "iou": own.iou,
-        "iobb": own.iobb,
+def _row_columns(
+    batch: TracedCases, at: Mapping[ThresholdKey, BoxesAtThreshold], all_boxes: AllBoxes
+) -> dict[str, ArrayLike]:
+    crossed = at[CROSS_FITTED]
+    edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
+    numbers = {"threshold": crossed.levels, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
+    counts = {
+        "boxes": all_boxes.count.astype(np.int64),
+        "truths": batch.truth.count,
+        "anyhits": all_boxes.hit.astype(np.int64),
     }
-    counts = {"boxes": found.count.astype(np.int64), "truths": seen.truth.count, "anyhits": found.hit.astype(np.int64)}
-    others = {way: one for way, one in placed.items() if one is not own}
-    overlaps = {way: np.where(one.known, one.iou, np.nan) for way, one in others.items()}
-    levels = {way: one.levels for way, one in others.items()}
-    return {**numbers, **own.hits(), "pointing": seen.pointing, **counts, **beside(levels, iou=overlaps)}
+    others = {key: one for key, one in at.items() if one is not crossed}
+    overlaps = {key: np.where(one.known, one.iou, np.nan) for key, one in others.items()}
+    levels = {key: one.levels for key, one in others.items()}
+    return {**numbers, **crossed.hits(), "pointing": batch.pointing, **counts, **other_origins(levels, iou=overlaps)}

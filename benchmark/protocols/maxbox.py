@@ -7,20 +7,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
-from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, whose
-from benchmark.protocols.chosen import At, beside, rows
-from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, Swept
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.chosen import AtThreshold, other_origins, rows
+from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.record import Origin
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
-from benchmark.thresholds.origins import CROSSED, Chosen, choose, stated
-from benchmark.thresholds.sampled import taken
+from benchmark.thresholds.origins import CROSS_FITTED, Chosen, choose, distinct_thresholds
+from benchmark.thresholds.sampled import at_index
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.types import FloatArray
 
-PARTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("every", tenth / 10) for tenth in (3, 5, 7)}}
+PARTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
 """What has a score threshold of its own -> which curve of a case, and δ."""
 V2 = list(PARTS)[1:]
 METRICS = {"maxboxacc": ["maxboxacc"], "maxboxaccv2": V2, **{part: [part] for part in V2}}
@@ -53,19 +53,19 @@ class MaxBox(Protocol):
     ) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        seen, elsewhere, who, they = Swept(kept), Swept(others), whose(kept), whose(others)
+        batch, index = SweptCases(kept), case_index(kept)
+        validation_batch, validation_index = SweptCases(others), case_index(others)
         chosen: dict[str, Chosen] = {}
         for part, curve in PARTS.items():
-            known = choose(
-                seen.listed(*curve), who, DEFAULT, seed, (elsewhere.listed(*curve), they) if others else None
-            )
-            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): seen.otsu}
-        votes = {metric: (_hits(seen, metric), np.ones(len(kept))) for metric in MAINS}
+            voters = validation_batch.listed(*curve), validation_index
+            known = choose(batch.listed(*curve), index, DEFAULT, seed, voters)
+            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): batch.otsu}
+        votes = {metric: (_hits(batch, metric), np.ones(len(kept))) for metric in MAINS}
         return Result(
-            scores_with_optimism(_columns(seen, chosen), who, findings, seed, MAINS, votes),
-            rows(kept, seen.reasons, _told(seen, chosen)),
-            _stated(chosen, who.findings),
-            failures(kept, seen.reasons),
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, MAINS, votes),
+            rows(kept, batch.reasons, _row_columns(batch, chosen)),
+            _distinct_by_part(chosen, index.findings),
+            failures(kept, batch.reasons),
         )
 
 
@@ -75,7 +75,7 @@ def sweep(
     step: float = STEP,
     contours: Literal["largest", "all"] = "largest",
 ) -> FloatArray:
-    """(H,W) map in [0,1], (M,4) truth boxes in pixels of the map -> (T,) best IoU at the score thresholds i·step below 1.
+    """(H,W) map in [0,1], (M,4) truth in its pixels -> (T,) best IoU at the score thresholds i·step below 1.
 
     By the source's conventions, of the box of the contour with the largest polygon area or of ``all`` contours. Truth
     boxes are house boxes (half-open); corners that are no whole pixels are truncated as the source does.
@@ -92,53 +92,52 @@ def sweep(
     if not len(boxes):
         raise BadValueError("a sweep got no truth box: give at least one, (M,4) in pixels of the map")
     corners = np.trunc(boxes - source.PIXEL) + source.PIXEL
-    found = source.Contours(map, step)
-    return found.every(corners) if contours == "all" else iou(found.largest(), corners).max(1)
+    traced = source.Contours(map, step)
+    return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
-def _hits(seen: Swept, metric: str) -> NDArray[np.bool_]:
+def _hits(batch: SweptCases, metric: str) -> NDArray[np.bool_]:
     """(N,D,T) hits of each part."""
-    return np.stack([seen.listed(*PARTS[part]).hits for part in METRICS[metric]], 1)
+    return np.stack([batch.listed(*PARTS[part]).hits for part in METRICS[metric]], 1)
 
 
-def _columns(seen: Swept, chosen: Mapping[str, Chosen]) -> list[Column]:
+def _columns(batch: SweptCases, chosen: Mapping[str, Chosen]) -> list[Column]:
     """At thresholds that all findings share, only the main metrics."""
     columns = []
     for metric, parts in METRICS.items():
-        for way in chosen[parts[0]]:
-            if way[1] != SHARED or metric in MAINS:
-                hits = [taken(seen.listed(*PARTS[part]).hits, chosen[part][way]) for part in parts]
-                columns.append(At(way, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
+        for key in chosen[parts[0]]:
+            if key[1] != SHARED or metric in MAINS:
+                hits = [at_index(batch.listed(*PARTS[part]).hits, chosen[part][key]) for part in parts]
+                columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
 
-def _stated(
+def _distinct_by_part(
     chosen: Mapping[str, Chosen], findings: NDArray[np.str_]
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> part -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
-    for part, ways in chosen.items():
-        asked = {way: places for way, places in ways.items() if way[0] != "otsu"}
-        for origin, known in stated(asked, findings, LEVELS.round(6).tolist()).items():
+    for part, indices in chosen.items():
+        for origin, known in distinct_thresholds(indices, findings, LEVELS.round(6).tolist()).items():
             for finding, levels in known.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[part] = levels
     return out
 
 
-def _told(seen: Swept, chosen: Mapping[str, Chosen]) -> dict[str, ArrayLike]:
+def _row_columns(batch: SweptCases, chosen: Mapping[str, Chosen]) -> dict[str, ArrayLike]:
     """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
     main = chosen["maxboxacc"]
     edges = {
-        name: taken(edge, main[CROSSED])
-        for name, edge in zip(("x0", "y0", "x1", "y1"), seen.boxes.transpose(2, 0, 1), strict=True)
+        name: at_index(edge, main[CROSS_FITTED])
+        for name, edge in zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     }
-    every = np.tile(LEVELS, (len(seen.boxes), 1))
+    thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
     overlaps, levels = (
-        {way: taken(table, at) for way, at in main.items()} for table in (seen.overlap["largest"], every)
+        {key: at_index(table, at) for key, at in main.items()} for table in (batch.overlap["largest"], thresholds)
     )
-    own = {"threshold": levels.pop(CROSSED), **edges, "iou": overlaps.pop(CROSSED)}
+    columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
     any_box = {
-        part.replace("maxboxaccv2", "any"): taken(seen.listed(*PARTS[part]).hits, chosen[part][CROSSED]) > 0
+        part.replace("maxboxaccv2", "any"): at_index(batch.listed(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0
         for part in V2
     }
-    return {**own, "hit@iou.5": own["iou"] >= 0.5, **any_box, **beside(levels, iou=overlaps)}
+    return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}

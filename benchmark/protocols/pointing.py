@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, of_findings, prepare, whose
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, identity, of_findings, prepare
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
@@ -16,7 +16,7 @@ ROUNDING = 1e-9
 
 
 class Pointing(Protocol):
-    """Share of cases whose highest point lies inside a truth box, and within 15·W/224 frame pixels of one (``pointing@15``).
+    """Share of cases whose highest point lies in a truth box, and within 15·W/224 pixels of one (``pointing@15``).
 
     The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box's edge belongs to it. A
     flat or failed map points nowhere: a miss. Zhang et al., "Top-down neural attention by excitation backprop",
@@ -29,18 +29,15 @@ class Pointing(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``pointing`` and ``pointing@15`` per finding.
-
-        Rows with the point and its distance to the nearest truth box.
-        """
+        """``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         kept = of_findings(cases, findings)
         rows = [_row(case) for case in kept]
         columns = [
             Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows)))
             for metric in ("pointing", "pointing@15")
         ]
-        found = estimate(columns, whose(kept), findings, seed)
-        return Result(scores(found, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
+        estimates = estimate(columns, case_index(kept), findings, seed)
+        return Result(scores(estimates, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
 
 
 def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
@@ -56,22 +53,7 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 def _row(case: Case) -> dict[str, object]:
     on, reason = prepare(case)
-    if on is None:
-        return {
-            **identity(case, reason),
-            "x": None,
-            "y": None,
-            "distance": None,
-            "pointing": False,
-            "pointing@15": False,
-        }
-    away = distance(on.peak, case.boxes)
-    near = away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {
-        **identity(case, ""),
-        "x": on.peak[0],
-        "y": on.peak[1],
-        "distance": away,
-        "pointing": away == 0,
-        "pointing@15": near,
-    }
+    (x, y), away = (None, None) if on is None else on.peak, None if on is None else distance(on.peak, case.boxes)
+    hit = away == 0
+    near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
+    return {**identity(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -7,12 +7,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
-from benchmark.protocols.base import Case, Protocol, Result, failures, identity, of_findings, whose
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, identity, of_findings
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Estimate, scores
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from benchmark.surface import checked
 from core.errors import BadValueError
 from core.types import FloatArray
@@ -39,21 +39,21 @@ class PxAP(Protocol):
     ) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         kept = of_findings(cases, findings)
-        seen = [picture(case) for case in kept]
+        pictures = [picture(case) for case in kept]
         edges = _edges(STEP)
         nothing = np.zeros((SIDE, SIDE), dtype=np.float32)
         counts = [
             histogram(nothing if m is None else m, truth_mask(case.boxes, case.frame, case.mask), edges)
-            for (m, _), case in zip(seen, kept, strict=True)
+            for (m, _), case in zip(pictures, kept, strict=True)
         ]
-        every = np.array(counts).reshape(len(kept), 2 * (len(edges) - 1))
+        flat_counts = np.array(counts).reshape(len(kept), 2 * (len(edges) - 1))
         n = np.array([sum(case.finding == finding for case in kept) for finding in findings], dtype=np.int64)
-        drawn = _drawn(every, whose(kept), findings, seed) if kept else None
-        value = np.full(len(findings), np.nan) if drawn is None else drawn.value
+        resampled = _resampled(flat_counts, case_index(kept), findings, seed) if kept else None
+        value = np.full(len(findings), np.nan) if resampled is None else resampled.value
         rows = [{**identity(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
-                for case, (_, reason), c in zip(kept, seen, counts, strict=True)]  # fmt: skip
-        found = Estimate("pxap", "none", value, n, drawn)
-        return Result(scores([found], findings), rows, {}, failures(kept, [reason for _, reason in seen]))
+                for case, (_, reason), c in zip(kept, pictures, counts, strict=True)]  # fmt: skip
+        estimate = Estimate("pxap", "none", value, n, resampled)
+        return Result(scores([estimate], findings), rows, {}, failures(kept, [reason for _, reason in pictures]))
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
@@ -76,22 +76,21 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: Float
     """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin [edge, next edge)."""
     array = checked(values)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
-        told = f"a map of shape {array.shape} from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
-        raise BadValueError(f"{told}: scale the map to [0, 1] and give both the same shape")
+        message = (
+            f"a map of shape {array.shape} from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
+        )
+        raise BadValueError(f"{message}: scale the map to [0, 1] and give both the same shape")
     bins = len(edges) - 1
-    place = np.searchsorted(edges, array.ravel(), side="right") - 1
-    return np.bincount(place + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
+    index = np.searchsorted(edges, array.ravel(), side="right") - 1
+    return np.bincount(index + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
 
 
 def average_precision(counts: NDArray[np.floating]) -> FloatArray:
-    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall.
-
-    Nan without truth.
-    """
+    """(...,2,B) false and true pixels per bin, ascending -> (...) area under precision and recall, or nan."""
     false, true = (counts[..., side, ::-1].cumsum(-1) for side in (0, 1))
-    above, there = false + true, true[..., -1:]
+    above, all_true = false + true, true[..., -1:]
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
-    recall = np.divide(true, there, out=np.full_like(true, np.nan), where=there > 0)
+    recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
 
 
@@ -99,10 +98,10 @@ def _edges(step: float) -> FloatArray:
     return np.append(score_thresholds(step), BEYOND)
 
 
-def _drawn(counts: FloatArray, who: Who, findings: Sequence[str], seed: int) -> Resampled:
+def _resampled(counts: FloatArray, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
     """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
     sums = by_patient(
-        counts, np.ones_like(counts), who.findings, who.patients, findings
+        counts, np.ones_like(counts), index.findings, index.patients, findings
     )  # per case: a scale that precision does not see
     return resample(sums, seed).over(lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)))
 

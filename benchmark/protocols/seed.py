@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, of_findings, prepare, whose
-from benchmark.protocols.chosen import At, beside, rows
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
-from benchmark.surface.batch import Boxes, Truth
-from benchmark.thresholds.origins import Chosen, choose, stated
-from benchmark.thresholds.sampled import Listed, taken
+from benchmark.surface.batch import Boxes, TruthBoxes
+from benchmark.thresholds.origins import Chosen, choose, distinct_thresholds
+from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -44,63 +44,58 @@ class Seed(Protocol):
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
-        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap``, ``mean_iou``, ``mean_iobb`` at each origin.
-
-        A row per case, ``fixed``.
-        """
+        """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
         kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        seen, who = Seen(kept), whose(kept)
-        fixed: Chosen = {("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64)}
-        chosen = {
-            **fixed,
-            **choose(seen.listed, who, DEFAULT, seed, (Seen(others).listed, whose(others)) if others else None),
+        batch, index = RuleCases(kept), case_index(kept)
+        chosen: Chosen = {
+            ("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64),
+            **choose(batch.listed, index, DEFAULT, seed, (RuleCases(others).listed, case_index(others))),
         }
         columns = [
-            column for way, places in chosen.items() for column in _columns(At(way, np.isfinite(places)), seen, places)
+            column
+            for key, indices in chosen.items()
+            for column in _columns(AtThreshold(key, np.isfinite(indices)), batch, indices)
         ]
-        votes = {MAIN: (seen.listed.hits[:, None], np.ones(len(kept)))}
+        votes = {MAIN: (batch.listed.hits[:, None], np.ones(len(kept)))}
         return Result(
-            scores_with_optimism(columns, who, findings, seed, {MAIN: "optimism"}, votes),
-            rows(kept, seen.reasons, _told(seen, chosen)),
-            stated(chosen, who.findings, [list(rule) for rule in RULES]),
-            failures(kept, seen.reasons),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, votes),
+            rows(kept, batch.reasons, _row_columns(batch, chosen)),
+            distinct_thresholds(chosen, index.findings, [list(rule) for rule in RULES]),
+            failures(kept, batch.reasons),
         )
 
 
-class Seen:
+class RuleCases:
     """N cases under each of the R rules."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
         ready = [prepare(case) for case in cases]
         self.reasons = [why for _, why in ready]
-        levels, place = _levels([on for on, _ in ready])
-        found, truth = Boxes.on([on for on, _ in ready], levels), Truth.of([case.boxes for case in cases])
+        levels, index = _levels([on for on, _ in ready])
+        boxes, truth = Boxes.on([on for on, _ in ready], levels), TruthBoxes.of([case.boxes for case in cases])
         largest = np.zeros(levels.shape)
-        np.maximum.at(largest, (found.of, found.level), truth.overlaps(found.boxes, found.of)[0])
-        every = (levels, largest, truth.unions(found, levels.shape[1]), found.counts(*levels.shape))
-        self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, place, 1) for table in every)
+        np.maximum.at(largest, (boxes.of, boxes.level), truth.overlaps(boxes.boxes, boxes.of)[0])
+        tables = (levels, largest, truth.unions(boxes, levels.shape[1]), boxes.counts(*levels.shape))
+        self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, index, 1) for table in tables)
         """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
-        self.listed = Listed(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+        self.listed = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
 def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(N,L) the distinct thresholds of each case, and (N,R) which of them each rule takes.
-
-    Nan where no rule does or there is no map.
-    """
+    """(N,L) the distinct thresholds of each case, nan where no rule takes one, and (N,R) which of them a rule takes."""
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
     mean = np.array([np.nan if on is None else on.mean for on in surfaces]).reshape(-1, 1)
-    every = np.concatenate([mean * factor, mean * 0 + high], 1)
-    place = np.where(every[:, which] < high[other], which, len(factor) + other)
-    used = np.zeros(every.shape, dtype=bool)
-    np.put_along_axis(used, place, True, 1)
-    return np.where(used, every, np.nan), place
+    thresholds = np.concatenate([mean * factor, mean * 0 + high], 1)
+    index = np.where(thresholds[:, which] < high[other], which, len(factor) + other)
+    used = np.zeros(thresholds.shape, dtype=bool)
+    np.put_along_axis(used, index, True, 1)
+    return np.where(used, thresholds, np.nan), index
 
 
-def _columns(at: At, seen: Seen, places: FloatArray) -> list[Column]:
+def _columns(at: AtThreshold, batch: RuleCases, indices: FloatArray) -> list[Column]:
     """Where the rule is shared, only the main column."""
-    overlap, share = taken(seen.iou, places), taken(seen.iobb, places)
-    if at.way[1] == SHARED:
+    overlap, share = at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    if at.key[1] == SHARED:
         return [at.column(MAIN, overlap >= IOU)]
     shares = [at.column(f"hit@iou{level:g}".replace("0.", "."), overlap >= level) for level in OVERLAPS]
     shares += [at.column(f"hit@iobb{level:g}".replace("0.", "."), share >= level) for level in OVERLAPS]
@@ -108,14 +103,22 @@ def _columns(at: At, seen: Seen, places: FloatArray) -> list[Column]:
     return [*shares, at.column("no_overlap", overlap == 0), *means]
 
 
-def _told(seen: Seen, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
-    n, fixed = len(seen.iou), len(GRID)
+def _row_columns(batch: RuleCases, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
+    n, fixed = len(batch.iou), len(GRID)
     rule = dict(zip(("factor", "high"), np.tile(RULE, (n, 1)).T, strict=True))
-    own = {
-        "threshold": seen.threshold[:, fixed],
-        "boxes": seen.count[:, fixed].astype(np.int64),
-        "iou": seen.iou[:, fixed],
+    columns = {
+        "threshold": batch.threshold[:, fixed],
+        "boxes": batch.count[:, fixed].astype(np.int64),
+        "iou": batch.iou[:, fixed],
     }
-    others = {way: places for way, places in chosen.items() if way[0] != "fixed"}
-    levels, overlaps = ({way: taken(table, at) for way, at in others.items()} for table in (seen.threshold, seen.iou))
-    return {**rule, **own, "iobb": seen.iobb[:, fixed], MAIN: seen.iou[:, fixed] >= IOU, **beside(levels, iou=overlaps)}
+    others = {key: indices for key, indices in chosen.items() if key[0] != "fixed"}
+    levels, overlaps = (
+        {key: at_index(table, at) for key, at in others.items()} for table in (batch.threshold, batch.iou)
+    )
+    return {
+        **rule,
+        **columns,
+        "iobb": batch.iobb[:, fixed],
+        MAIN: batch.iou[:, fixed] >= IOU,
+        **other_origins(levels, iou=overlaps),
+    }

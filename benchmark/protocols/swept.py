@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from benchmark.pixels import contours as source
 from benchmark.pixels.painted import SIDE, painted, truncated
 from benchmark.protocols.base import FLAT, Case, usable
-from benchmark.thresholds.sampled import Listed
+from benchmark.thresholds.sampled import SampledThresholds
 from core.boxes import iou
 from core.frames import scale_boxes
 from core.types import FloatArray
@@ -18,7 +18,7 @@ from core.types import FloatArray
 STEP = 0.01
 LEVELS = source.score_thresholds(STEP)
 DEFAULT = len(LEVELS) // 2
-"""The place of .5."""
+"""The index of .5."""
 
 
 def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
@@ -26,11 +26,11 @@ def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     values, reason = usable(case)
     if values is None:
         return None, reason
-    found = painted(values, case.grid, case.frame)
-    return found, "" if found.any() else FLAT
+    image = painted(values, case.grid, case.frame)
+    return image, "" if image.any() else FLAT
 
 
-class Swept:
+class SweptCases:
     """N cases at each of the T score thresholds; without box and overlap where the map failed."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
@@ -39,23 +39,23 @@ class Swept:
         self.boxes = np.array([one.boxes for one in each]).reshape(n, t, 4)
         """(N,T,4) of the largest contour, in the case's frame."""
         self.overlap = {
-            kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in ("largest", "every")
+            kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in ("largest", "best")
         }
         """(N,T) the best IoU with a truth box of the largest contour's box, and of any contour's."""
         self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
-        """(N,) the place of each map's own threshold."""
+        """(N,) the index of each map's own threshold."""
         self.reasons = [one.reason for one in each]
 
-    def listed(self, kind: str, delta: float) -> Listed:
+    def listed(self, kind: str, delta: float) -> SampledThresholds:
         """What a threshold is chosen by: hits at IoU >= ``delta``."""
-        return Listed(self.overlap[kind] >= delta, self.overlap[kind])
+        return SampledThresholds(self.overlap[kind] >= delta, self.overlap[kind])
 
 
 @dataclass(frozen=True, eq=False)
 class _Curves:
     boxes: FloatArray
     largest: FloatArray
-    every: FloatArray
+    best: FloatArray
     otsu: int
     reason: str
 
@@ -64,22 +64,19 @@ def _curves(case: Case) -> _Curves:
     values, reason = picture(case)
     if values is None:
         return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason)
-    found, truth = source.Contours(values, STEP), truncated(case.boxes, case.frame) + source.PIXEL
-    boxes = found.largest()
+    contours, truth = source.Contours(values, STEP), truncated(case.boxes, case.frame) + source.PIXEL
+    boxes = contours.largest()
     return _Curves(
         scale_boxes(boxes, (SIDE, SIDE), case.frame),
         iou(boxes, truth).max(1),
-        found.every(truth),
+        contours.best_overlap(truth),
         _otsu(values),
         reason,
     )
 
 
 def _otsu(values: NDArray[np.float32]) -> int:
-    """The place of the score threshold whose integer level is nearest to the map's own by Otsu's rule.
-
-    The lowest of equal ones.
-    """
+    """Index of the score threshold whose level is nearest to the map's own by Otsu's rule, the lowest of equals."""
     image = source.quantised(values)
-    own, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
-    return int(np.abs(source.levels(image, STEP) - own).argmin())
+    threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    return int(np.abs(source.levels(image, STEP) - threshold).argmin())

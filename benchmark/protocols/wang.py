@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, failures, prepare, whose
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, prepare
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.surface.batch import Boxes, Truth
+from benchmark.surface.batch import Boxes, TruthBoxes
 from core.types import FloatArray
 
 LEVELS = (60 / 255, 180 / 255)
@@ -42,46 +42,40 @@ class Wang(Protocol):
         for case in kept:
             truths[case.image_id] += len(case.boxes)
         kept = [case for case in kept if truths[case.image_id]]
-        ready, who = [prepare(case) for case in kept], whose(kept)
-        found, truth = (
-            Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1))),
-            Truth.of([case.boxes for case in kept]),
-        )
-        counts = count(found, truth)
-        own, everyone = (
-            truth.count.astype(np.float64),
-            np.array([truths[case.image_id] for case in kept], dtype=np.float64),
-        )
-        columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], own) for i, m in enumerate(METRICS)]
-        columns += [Column(f"afp@{m}", "fixed", counts[1, :, i], everyone, shared=True) for i, m in enumerate(METRICS)]
-        estimates = estimate(columns, who, findings, seed)
+        ready, index = [prepare(case) for case in kept], case_index(kept)
+        boxes = Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1)))
+        truth = TruthBoxes.of([case.boxes for case in kept])
+        counts, truth_counts = count(boxes, truth), truth.count.astype(np.float64)
+        image_truths = np.array([truths[case.image_id] for case in kept], dtype=np.float64)
+        columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
+        columns += [
+            Column(f"afp@{m}", "fixed", counts[1, :, i], image_truths, shared=True) for i, m in enumerate(METRICS)
+        ]
+        estimates = estimate(columns, index, findings, seed)
         reasons = [why for _, why in ready]
-        told = rows(
-            kept,
-            reasons,
-            {"boxes": np.bincount(found.of, minlength=len(kept)), "truths": truth.count, **_best(found, truth)},
-        )
-        return Result(scores(estimates, findings), told, {"fixed": list(LEVELS)}, failures(kept, reasons))
+        box_counts = np.bincount(boxes.of, minlength=len(kept))
+        table = rows(kept, reasons, {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)})
+        return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(kept, reasons))
 
 
-def count(found: Boxes, truth: Truth) -> FloatArray:
-    """Boxes of N cases, those of all levels pooled -> (2,N,12).
+def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
+    """Boxes of N cases, all levels pooled -> (2,N,12): localized truth boxes and false boxes.
 
-    Localized truth boxes, and false boxes, at each IoU, then IoBB threshold.
+    At each IoU, then at each IoBB threshold.
 
-    >>> one = np.zeros(1, dtype=np.int64)
-    >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), Truth.of([np.array([[0, 0, 4, 2.0]])]))[:, 0, :7].tolist()
+    >>> one, truth = np.zeros(1, dtype=np.int64), TruthBoxes.of([np.array([[0, 0, 4, 2.0]])])
+    >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), truth)[:, 0, :7].tolist()
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
-    pooled = Boxes(found.boxes, found.of, np.zeros_like(found.of))
+    pooled = Boxes(boxes.boxes, boxes.of, np.zeros_like(boxes.of))
     return np.concatenate(
         [truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
     )
 
 
-def _best(found: Boxes, truth: Truth) -> dict[str, FloatArray]:
+def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
     """(N,) the largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
     out = np.full((2, len(truth.count)), -1.0)
-    for best, overlap in zip(out, truth.overlaps(found.boxes, found.of), strict=True):
-        np.maximum.at(best, found.of, overlap)
+    for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.of), strict=True):
+        np.maximum.at(best, boxes.of, overlap)
     return dict(zip(("iou", "iobb"), np.where((out < 0) | (truth.count == 0), np.nan, out), strict=True))

@@ -50,16 +50,16 @@ class Aligned:
         return sorted(set(self.findings))
 
 
-def read(record: Record, place: Path) -> pd.DataFrame:
-    """The per-case rows of a record of the suite folder ``place``, one per image and finding, sorted by them.
+def read(record: Record, folder: Path) -> pd.DataFrame:
+    """The per-case rows of a record of the suite folder ``folder``, one per image and finding, sorted by them.
 
     Raises ``DataError`` where they are missing, broken or state a case twice.
     """
-    table = rows.read(record.cell, place)
+    table = rows.read(record.cell, folder)
     absent = [name for name in (*CASE, *map(_column, METRICS)) if name not in table]
     if absent or table.duplicated(CASE).any():
         wrong = f"it lacks {', '.join(absent)}" if absent else "it states a case twice"
-        name = f"{record.cell.model_id}, {record.cell.method} in {place}"
+        name = f"{record.cell.model_id}, {record.cell.method} in {folder}"
         raise DataError(f"the rows per case of {name} are broken ({wrong}): {rows.AGAIN}")
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 

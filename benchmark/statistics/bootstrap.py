@@ -42,7 +42,7 @@ class Resampled:
         return Resampled(self.value[index], self.samples[rest], self.without[rest], self.present[rest])
 
     def over(self, function: Callable[[Any], Any], axis: int = -1) -> "Resampled":
-        """A number made of the numbers along ``axis``: ``function`` of them in the value, every resample and the jackknife."""
+        """A number made of those along ``axis``: ``function`` of them in value, every resample and the jackknife."""
         present: NDArray[np.bool_] = np.logical_or.reduce(self.present, axis=axis)
         return Resampled(function(self.value), function(self.samples), function(self.without), present)
 
@@ -52,10 +52,7 @@ class Resampled:
         return cls(*(np.stack([getattr(one, side.name) for one in each], -1) for side in fields(cls)))
 
     def __sub__(self, other: "Resampled") -> "Resampled":
-        """Differences of numbers on the same patients and resamples: paired.
-
-        What only float32 rounds apart is equal.
-        """
+        """Paired differences, on the same patients and resamples; what only float32 rounds apart is equal."""
         value, samples = self.value - other.value, self.samples - other.samples
         rounding = 4 * np.finfo(np.float32).eps * (np.abs(self.samples) + np.abs(other.samples))
         samples = np.where(np.abs(samples - value) <= rounding, value, samples).astype(np.float32)
@@ -83,14 +80,13 @@ def resample(sums: Sums, seed: int = 0) -> Resampled:
     Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding.
     """
     drawn = weights(len(sums.part), seed)
-    samples = np.full(
-        (*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32
-    )  # (F, M, R): a column is sorted later
+    # (F, M, R): a column is sorted later
+    samples = np.full((*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32)
     for finding in range(len(samples)):
-        own = np.flatnonzero(sums.whole[:, finding].any(1))
-        part, whole = (side[own, finding].T.astype(np.float32) for side in (sums.part, sums.whole))
-        for rows in blocks(len(drawn), len(own)):
-            times = drawn[rows, own].T.astype(np.float32)  # (P', r)
+        drawable = np.flatnonzero(sums.whole[:, finding].any(1))
+        part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.part, sums.whole))
+        for rows in blocks(len(drawn), len(drawable)):
+            times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
             samples[finding, :, rows] = ratio(part @ times, whole @ times)
     return Resampled(sums.value, np.moveaxis(samples, -1, 0), sums.without, sums.present)
 
@@ -98,8 +94,7 @@ def resample(sums: Sums, seed: int = 0) -> Resampled:
 def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> Resampled:
     """(P,F,M) sums -> (F,): ``resample(sums, seed).over(function)`` finding by finding, in a fraction of the memory.
 
-    ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision
-    …
+    ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision.
     """
     single = (Sums(sums.part[:, [f]], sums.whole[:, [f]]) for f in range(sums.part.shape[1]))
     return Resampled.joined([resample(one, seed).over(function)[0] for one in single])
@@ -111,8 +106,8 @@ def mean(values: Any, axis: int) -> Any:
     >>> mean(np.array([[1.0, np.nan], [0.0, np.nan]]), 0).tolist()
     [0.5, nan]
     """
-    there = np.isfinite(values)
-    total, count = np.where(there, values, 0).sum(axis), there.sum(axis).astype(values.dtype)
+    defined = np.isfinite(values)
+    total, count = np.where(defined, values, 0).sum(axis), defined.sum(axis).astype(values.dtype)
     return ratio(total, count)
 
 

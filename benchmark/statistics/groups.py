@@ -1,7 +1,6 @@
 """Groups: a word per case that says which group it is in, and the same columns within one group.
 
-Words are pure functions of what the truth, the data set's ``meta`` and the classifier say; "" is unknown and in no
-group.
+Words follow from the truth, the data set's ``meta`` and the classifier alone; "" is unknown and in no group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,7 +60,7 @@ def answer(values: ArrayLike, cut_offs: ArrayLike) -> Words:
 
 
 def cut_off(values: ArrayLike, labels: ArrayLike) -> float:
-    """(N,) what the classifier says and (N,) labels, nan unknown -> the value with the largest TPR − FPR, ties by the larger.
+    """(N,) logits or the like, (N,) labels, nan unknown -> the value with the largest TPR − FPR, of ties the largest.
 
     nan where fewer than 5 positives or 5 negatives are known, or where no value parts them better than chance.
     Youden, "Index for rating diagnostic tests", Cancer 3 (1950).

@@ -93,9 +93,9 @@ def acceleration(without: FloatArray) -> FloatArray:
     >>> float(acceleration(np.array([[0.0], [0.0], [0.0], [4.0]]))[0].round(6))  # d = 1, 1, 1, -3: -24 / (6 · 12^1.5)
     -0.096225
     """
-    there = np.isfinite(without)
-    kept = np.where(there, without, 0)
-    d = np.where(there, kept.sum(0) / np.maximum(there.sum(0), 1) - kept, 0)
+    defined = np.isfinite(without)
+    kept = np.where(defined, without, 0)
+    d = np.where(defined, kept.sum(0) / np.maximum(defined.sum(0), 1) - kept, 0)
     scale = np.abs(d).max(0, initial=0)
     d = np.divide(d, scale, out=np.zeros_like(d), where=scale > 0)
     squares = (d**2).sum(0)
@@ -110,9 +110,10 @@ def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
 
 def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
     """(C,R) ascending, (C,) how many are defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
-    place = shares * (np.maximum(defined, 1) - 1)[:, None]
-    floor = np.floor(place).astype(np.int64)
+    position = shares * (np.maximum(defined, 1) - 1)[:, None]
+    floor = np.floor(position).astype(np.int64)
     low, high = (
-        np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, np.ceil(place).astype(np.int64))
+        np.take_along_axis(ordered, index, 1).astype(np.float64)
+        for index in (floor, np.ceil(position).astype(np.int64))
     )
-    return low + (place - floor) * (high - low)
+    return low + (position - floor) * (high - low)

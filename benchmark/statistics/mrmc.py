@@ -17,7 +17,7 @@ from core.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MrmcEstimate:
     """A mean over trainings, or the difference of two, with its interval over trainings and patients."""
 
     value: float
@@ -30,7 +30,7 @@ class Estimate:
     """Of a difference: two-sided, against 0."""
 
 
-def interval(theta: ArrayLike, jackknife: ArrayLike, level: float = LEVEL) -> Estimate:
+def interval(theta: ArrayLike, jackknife: ArrayLike, level: float = LEVEL) -> MrmcEstimate:
     """The mean score over trainings, for a new training and new patients; ends are cut at 0 and 1.
 
     A mean of exactly 0 or 1 has the binomial bound over patients (Clopper and Pearson, 1934). Raises ``BadValueError``
@@ -40,14 +40,14 @@ def interval(theta: ArrayLike, jackknife: ArrayLike, level: float = LEVEL) -> Es
     mean, trainings, patients = float(scores.mean()), len(scores), left_out.shape[1]
     if trainings > 1 and mean in (0.0, 1.0):
         reach = 1 - ((1 - level) / 2) ** (1 / patients)
-        return Estimate(mean, 0.0 if mean == 0 else 1 - reach, reach if mean == 0 else 1.0, np.inf)
+        return MrmcEstimate(mean, 0.0 if mean == 0 else 1 - reach, reach if mean == 0 else 1.0, np.inf)
     estimate = _crossed(scores, left_out, level)
-    return Estimate(mean, float(np.clip(estimate.low, 0, 1)), float(np.clip(estimate.high, 0, 1)), estimate.df)
+    return MrmcEstimate(mean, float(np.clip(estimate.low, 0, 1)), float(np.clip(estimate.high, 0, 1)), estimate.df)
 
 
 def difference(
     theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
-) -> Estimate:
+) -> MrmcEstimate:
     """A − B of two rows on the same S trainings, as two methods on one network; ends are cut at ±1.
 
     Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
@@ -63,7 +63,7 @@ def difference(
 
 def difference_nested(
     theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
-) -> Estimate:
+) -> MrmcEstimate:
     """A − B of two rows on other trainings, as two networks, and the same patients; ends are cut at ±1.
 
     Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
@@ -73,7 +73,7 @@ def difference_nested(
         raise BadValueError(f"A has {left_a.shape[1]} patients, B {left_b.shape[1]}: give the same patients of both")
     value, sizes = float(first.mean() - second.mean()), (len(first), len(second))
     if 1 in sizes:
-        return Estimate(value, np.nan, np.nan, np.nan)
+        return MrmcEstimate(value, np.nan, np.nan, np.nan)
     own = [scores.var(ddof=1) / len(scores) for scores in (first, second)]
     across = _covariances(left_a, left_b).mean()
     variance = sum(own) + max(_between(left_a) + _between(left_b) - 2 * across, 0.0)
@@ -81,11 +81,11 @@ def difference_nested(
     return _cut(_student(value, variance, variance**2 / spread if spread else np.inf, level))
 
 
-def _crossed(scores: FloatArray, left_out: FloatArray, level: float) -> Estimate:
+def _crossed(scores: FloatArray, left_out: FloatArray, level: float) -> MrmcEstimate:
     """A mean over trainings that all patients were scored with."""
     value, trainings = float(scores.mean()), len(scores)
     if trainings == 1:
-        return Estimate(value, np.nan, np.nan, np.nan)
+        return MrmcEstimate(value, np.nan, np.nan, np.nan)
     seeds, patients = scores.var(ddof=1), max(_between(left_out), 0.0)
     df = (seeds + trainings * patients) ** 2 / (seeds**2 / (trainings - 1)) if seeds else np.inf
     return _student(value, seeds / trainings + patients, float(df), level)
@@ -104,16 +104,16 @@ def _covariances(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray((patients - 1) / patients * (a @ b.T))
 
 
-def _student(value: float, variance: float, df: float, level: float) -> Estimate:
+def _student(value: float, variance: float, df: float, level: float) -> MrmcEstimate:
     error = float(np.sqrt(variance))
     reach = float(stats.t.ppf((1 + level) / 2, df)) * error
     ratio = abs(value) / error if error else (np.inf if value else 0.0)
-    return Estimate(value, value - reach, value + reach, float(df), float(2 * stats.t.sf(ratio, df)))
+    return MrmcEstimate(value, value - reach, value + reach, float(df), float(2 * stats.t.sf(ratio, df)))
 
 
-def _cut(estimate: Estimate) -> Estimate:
+def _cut(estimate: MrmcEstimate) -> MrmcEstimate:
     low, high = (float(np.clip(end, -1, 1)) for end in (estimate.low, estimate.high))
-    return Estimate(estimate.value, low, high, estimate.df, estimate.p)
+    return MrmcEstimate(estimate.value, low, high, estimate.df, estimate.p)
 
 
 def _checked(theta: ArrayLike, jackknife: ArrayLike) -> tuple[FloatArray, FloatArray]:

@@ -1,4 +1,4 @@
-"""Which methods differ in average rank: Nemenyi's test by scikit-posthocs, and what a critical-difference diagram shows.
+"""Which methods differ in average rank: Nemenyi's test by scikit-posthocs, and a critical-difference diagram's data.
 
 Nemenyi, "Distribution-free multiple comparisons", PhD thesis, Princeton 1963; Demšar, JMLR 7 (2006), section 3.2.2 and
 figure 1.
@@ -38,17 +38,13 @@ class Diagram:
     findings: int
     """How many findings the ranks are averaged over: those that every method has."""
 
-    def worse(self, place: int) -> list[str]:
-        """The methods behind the one at ``place`` that differ from it."""
-        return [
-            other for other, p in zip(self.methods[place + 1 :], self.p[place, place + 1 :], strict=True) if p < ALPHA
-        ]
+    def worse(self, rank: int) -> list[str]:
+        """The methods behind the one at ``rank`` that differ from it."""
+        return [other for other, p in zip(self.methods[rank + 1 :], self.p[rank, rank + 1 :], strict=True) if p < ALPHA]
 
 
 def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
-    """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data.
-
-    Equal ranks in the given order.
+    """(K,F) values of the ``methods`` in F findings, higher is better -> the diagram's data, equals in the given order.
 
     Raises ``BadValueError`` for fewer than two methods or findings.
     """

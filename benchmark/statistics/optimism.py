@@ -17,7 +17,7 @@ from benchmark.records.record import Score
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.statistics.who import SHARED, Who
+from benchmark.statistics.who import SHARED, CaseIndex
 from core.types import FloatArray
 
 Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]
@@ -26,7 +26,7 @@ Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]
 
 def scores_with_optimism(
     columns: Sequence[Column],
-    who: Who,
+    index: CaseIndex,
     names: Sequence[str],
     seed: int,
     mains: Mapping[str, str],
@@ -34,24 +34,27 @@ def scores_with_optimism(
 ) -> list[Score]:
     """Scores of the ``columns`` per finding of ``names``, with the difference of each main metric.
 
-    ``mains``: metric -> what its difference is called. ``votes``: metric -> what its oracle chooses by in each
-    resample.
+    ``mains``: metric -> its difference's name. ``votes``: metric -> what its oracle chooses by in each resample.
     """
-    found = estimate(columns, who, names, seed)
-    again = (
-        {metric: chosen_again(*each, who, names, seed) for metric, each in votes.items()} if len(who.findings) else {}
+    estimates = estimate(columns, index, names, seed)
+    oracles = (
+        {metric: resampled_oracle(*each, index, names, seed) for metric, each in votes.items()}
+        if len(index.findings)
+        else {}
     )
-    return scores(with_optimism(found, mains, again), names)
+    return scores(with_optimism(estimates, mains, oracles), names)
 
 
 def with_optimism(
-    found: Sequence[Estimate], mains: Mapping[str, str], again: Mapping[str, Resampled]
+    estimates: Sequence[Estimate], mains: Mapping[str, str], oracles: Mapping[str, Resampled]
 ) -> list[Estimate]:
-    """``found`` with honest oracles, then oracle − cross-fitted of each main metric, per finding and shared.
+    """``estimates`` with honest oracles, then oracle − cross-fitted of each main metric, per finding and shared.
 
-    ``again``: metric -> its oracle's resamples, from ``chosen_again``; the other oracles get no interval.
+    ``oracles``: metric -> its oracle's resamples, from ``resampled_oracle``; the other oracles get no interval.
     """
-    out = [replace(e, samples=again.get(e.metric), mean_interval=False) if e.origin == "oracle" else e for e in found]
+    out = [
+        replace(e, samples=oracles.get(e.metric), mean_interval=False) if e.origin == "oracle" else e for e in estimates
+    ]
     known = {(e.metric, e.origin): e for e in out}
     for metric, word in mains.items():
         for suffix in ("", SHARED):
@@ -60,15 +63,15 @@ def with_optimism(
     return out
 
 
-def chosen_again(
-    part: NDArray[np.bool_] | FloatArray, whole: FloatArray, who: Who, names: Sequence[str], seed: int
+def resampled_oracle(
+    part: NDArray[np.bool_] | FloatArray, whole: FloatArray, index: CaseIndex, names: Sequence[str], seed: int
 ) -> Resampled:
-    """(N,D,T) what counts at each of T thresholds and (N,) against what -> (F,) the oracle, chosen again in each resample.
+    """(N,D,T) what counts at each of T thresholds and (N,) against what -> (F,) the oracle, resampled.
 
-    The mean over D parts, each at its own best threshold. At least one case.
+    It chooses again in each resample: the mean over D parts, each at its own best threshold. At least one case.
     """
     flat = part.reshape(len(part), -1).astype(np.float64)
-    sums = by_patient(flat, np.repeat(whole[:, None], flat.shape[1], 1), who.findings, who.patients, names)
+    sums = by_patient(flat, np.repeat(whole[:, None], flat.shape[1], 1), index.findings, index.patients, names)
     return resample_over(
         sums, lambda values: values.reshape(*values.shape[:-1], *part.shape[1:]).max(-1).mean(-1), seed
     )

@@ -30,8 +30,7 @@ class Comparison:
     difference: float | None
     """First − second; for ``mean`` over the findings that both have."""
     low: float | None
-    """Lower end of the difference's 95 % interval (BCa, the same resamples of patients for both); None below 10
-    patients."""
+    """Lower end of the difference's 95 % interval (BCa, the same resamples for both); None below 10 patients."""
     high: float | None
     p: float | None
     """Sign-flip test by patient, two-sided."""
@@ -47,7 +46,7 @@ def compare(
     names: Sequence[str],
     seed: int = 0,
 ) -> list[Comparison]:
-    """Columns of two cells over the same N cases, in the same order -> one comparison per metric and finding, then ``mean``.
+    """Columns of two cells over the same N cases, in the same order -> a comparison per metric and finding or ``mean``.
 
     (N,) ``findings`` and ``patients`` are the cases'. Thresholds are held fixed. ``BadValueError``: other columns or
     cases.

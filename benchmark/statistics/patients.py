@@ -19,10 +19,7 @@ Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """P patients × F findings × M columns (metrics, thresholds, cells …).
-
-    What counts, and what it is counted against.
-    """
+    """What counts and against what: P patients × F findings × M columns (metrics, thresholds, cells …)."""
 
     part: FloatArray
     """(P,F,M)."""
@@ -48,7 +45,7 @@ class Sums:
 def by_patient(
     part: ArrayLike, whole: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
 ) -> Sums:
-    """(N,M) parts and wholes of N cases, (N,) findings, (N,) patients -> sums per patient (sorted) and finding of ``names``.
+    """(N,M) parts and wholes, (N,) findings and patients of N cases -> sums per patient (sorted) and finding.
 
     Raises ``BadValueError`` where the four do not speak of the same cases.
 
@@ -56,16 +53,16 @@ def by_patient(
     [1.0, 1.0]
     """
     above, below = (np.asarray(values, dtype=np.float64) for values in (part, whole))
-    of, who = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
-    if above.shape != below.shape or not len(above) == len(of) == len(who):
-        shapes = f"parts {above.shape}, wholes {below.shape}, {len(of)} findings, {len(who)} patients"
+    finding_of, patient_of = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
+    if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
+        shapes = f"parts {above.shape}, wholes {below.shape}, {len(finding_of)} findings, {len(patient_of)} patients"
         raise BadValueError(f"{shapes} are not of the same cases: give one row, one finding and one patient per case")
-    people, person = np.unique(who, return_inverse=True)
-    place = np.asarray(names, dtype=str)[:, None] == of[None]  # (F, N)
+    people, person = np.unique(patient_of, return_inverse=True)
+    is_finding = np.asarray(names, dtype=str)[:, None] == finding_of[None]  # (F, N)
     sums = np.zeros((2, len(people), len(names), above.shape[1]))
-    for number, own in enumerate(place):
+    for number, mask in enumerate(is_finding):
         for side, values in enumerate((above, below)):
-            np.add.at(sums[side, :, number], person[own], values[own])
+            np.add.at(sums[side, :, number], person[mask], values[mask])
     return Sums(*sums)
 
 

@@ -38,8 +38,8 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     differ = halves.differ
     for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
         some = np.flatnonzero(differ[:, row, column])
-        own = halves.only(some, column)
-        p[row, column] = _extreme(own, _all_coins(len(some)))[row, 0] / 2 ** len(some)
+        one = halves.only(some, column)
+        p[row, column] = _extreme(one, _all_coins(len(some)))[row, 0] / 2 ** len(some)
     p[~np.isfinite(_with_mean(first.value - second.value))] = np.nan
     return p
 
@@ -98,11 +98,11 @@ def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
     """(B,P) coins -> (F+1,M) throws with a difference at least as large as the one seen; an undefined one counts."""
     seen = np.abs(halves.difference(np.ones((1, len(halves.part)))))[0]
     slack = 1e-12 * _with_mean(ratio(np.abs(halves.part).sum(0) + np.abs(halves.parts), halves.wholes))
-    found = np.zeros(seen.shape)
+    count = np.zeros(seen.shape)
     for rows in blocks(len(coins), max(coins.shape[1], seen.size) * 4):
         less = np.abs(halves.difference(coins[rows].astype(np.float64))) < seen - slack  # (b, F + 1, M)
-        found += (~less).sum(0)
-    return found
+        count += (~less).sum(0)
+    return count
 
 
 def _with_mean(values: FloatArray) -> FloatArray:

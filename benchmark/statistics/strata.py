@@ -1,15 +1,15 @@
-"""Strata: how well a method localizes small and large findings, in each view, sex and age, alone and in company, known or missed.
+"""Strata: how well a method localizes small and large findings, in each view, sex and age, alone or in company.
 
-=======  ========================
-======================================================================================
+And whether the classifier knows them or not.
+
+=======  ========================  ====================================================================================
 size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above
 view     AP, PA … (as published)   ``Sample.meta["view"]``
 sex      F, M … (as published)     ``Sample.meta["sex"]``
 age      0-17, 18-39, 40-59, 60+   ``Sample.meta["age"]`` in years
 company  single, co-occurring      how many findings of the task the image has, by label or truth box
 answer   wrong, right              whether the logit of the case's finding reaches its cut-off
-=======  ========================
-======================================================================================
+=======  ========================  ====================================================================================
 
 The cut-off of an answer is the one of the largest Youden's J on the validation images of the very training that
 explains the test image. Where those do not give one the answer is unknown, and what is unknown is in no group.
@@ -28,7 +28,7 @@ from benchmark.records.record import Origin, Stratum
 from benchmark.statistics import groups
 from benchmark.statistics.summary import Column, Estimate, estimate
 from benchmark.statistics.summary import scores as summary
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from core.boxes import area
 from core.names import MAIN
 from core.types import FloatArray, Sample
@@ -36,8 +36,7 @@ from core.types import FloatArray, Sample
 CaseWords = Mapping[tuple[str, str], str]
 """(image, finding) -> the group of a case; a case of unknown group is not in it."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
-"""Columns of ``locus``'s rows that are scored within groups. Of all but the main one only the mean is kept: records
-stay small."""
+"""Columns of ``locus``'s rows that are scored within groups; of all but the main one only the mean is kept."""
 
 
 def words(
@@ -50,10 +49,8 @@ def words(
     """
     cases = [(sample, finding) for sample in samples for finding in findings if finding in sample.boxes]
     keys, metas = [(sample.image_id, finding) for sample, finding in cases], [sample.meta for sample, _ in cases]
-    said, number = (
-        answers(predictions, findings, exclusive),
-        {sample.image_id: _company(sample, findings) for sample in samples},
-    )
+    said = answers(predictions, findings, exclusive)
+    number = {sample.image_id: _company(sample, findings) for sample in samples}
     known = {
         "size": groups.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
         "view": groups.field(metas, "view"),
@@ -74,35 +71,35 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
     said, needed = _said(predictions, findings, exclusive), cut_offs(predictions, findings, exclusive)
     test = (predictions["split"] == "test").to_numpy()
     images, training = predictions.loc[test, "image"].tolist(), predictions.loc[test, "training"]
-    found: dict[tuple[str, str], str] = {}
+    verdicts: dict[tuple[str, str], str] = {}
     for finding, values in zip(findings, said[test].T, strict=True):
         each = groups.answer(values, training.map(needed[finding]))
-        found |= {(image, finding): str(word) for image, word in zip(images, each, strict=True)}
-    return found
+        verdicts |= {(image, finding): str(word) for image, word in zip(images, each, strict=True)}
+    return verdicts
 
 
 def cut_offs(
     predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[int, float]]:
-    """Finding -> training -> what counts as a yes: chosen on the training's validation rows alone, absent where they give none.
+    """Finding -> training -> what counts as a yes, chosen on the training's validation rows alone; absent without any.
 
     In logits; where classes are ``exclusive`` in logarithms of the softmax.
     """
-    said, found = _said(predictions, findings, exclusive), {finding: dict[int, float]() for finding in findings}
+    said, chosen = _said(predictions, findings, exclusive), {finding: dict[int, float]() for finding in findings}
     validation = predictions["split"] == "val"
     for number in sorted(predictions["training"].unique().tolist()):
-        own = (validation & (predictions["training"] == number)).to_numpy()
+        rows = (validation & (predictions["training"] == number)).to_numpy()
         for k, finding in enumerate(findings):
-            value = groups.cut_off(said[own, k], predictions.loc[own, f"label_{finding}"])
+            value = groups.cut_off(said[rows, k], predictions.loc[rows, f"label_{finding}"])
             if np.isfinite(value):
-                found[finding][int(number)] = value
-    return found
+                chosen[finding][int(number)] = value
+    return chosen
 
 
 def scores(
     rows: Sequence[Mapping[str, Any]], words: Mapping[str, CaseWords], findings: Sequence[str], seed: int = 0
 ) -> tuple[Stratum, ...]:
-    """``locus``'s rows per case and ``words`` -> per variable and group ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean).
+    """``locus``'s rows per case and ``words`` -> ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean) per group.
 
     All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A
     finding without cases in a group has no score there, a number of fewer than 10 patients no interval.
@@ -115,31 +112,34 @@ def scores(
     if not parts:
         return ()
     inside = [groups.within(column, mask) for *_, mask in parts for column in columns]
-    found = estimate(inside, Who.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed)
-    each = [found[start : start + len(columns)] for start in range(0, len(found), len(columns))]
+    estimates = estimate(
+        inside, CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed
+    )
+    each = [estimates[start : start + len(columns)] for start in range(0, len(estimates), len(columns))]
     return tuple(
-        _stratum(variable, group, own, findings) for (variable, group, _), own in zip(parts, each, strict=True)
+        _stratum(variable, group, one, findings) for (variable, group, _), one in zip(parts, each, strict=True)
     )
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], known: CaseWords) -> list[tuple[str, groups.Mask]]:
-    return list(
-        groups.masks(np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)).items()
-    )
+    group_of = np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)
+    return list(groups.masks(group_of).items())
 
 
-def _stratum(variable: str, group: str, found: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
+def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
     kept = [
-        score for score in summary(found, findings) if score.n and (score.metric == MAIN or score.finding == "mean")
+        score for score in summary(estimates, findings) if score.n and (score.metric == MAIN or score.finding == "mean")
     ]
     return Stratum(variable=variable, group=group, scores=tuple(kept))
 
 
 def _company(sample: Sample, findings: Sequence[str]) -> float:
     """How many findings an image has; nan where only one could be or where unknown labels may add to a single one."""
-    there = {finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1} | set(sample.boxes)
-    unsure = len(findings) < 2 or (len(there) < 2 and bool(np.isnan(sample.labels).any()))
-    return np.nan if unsure else len(there)
+    present = {finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1} | set(
+        sample.boxes
+    )
+    unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
+    return np.nan if unsure else len(present)
 
 
 def _said(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool) -> FloatArray:

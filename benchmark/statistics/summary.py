@@ -10,12 +10,11 @@ from benchmark.records.record import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
 from benchmark.statistics.intervals import exact, interval
 from benchmark.statistics.patients import Sums, by_patient
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@")
-"""With what the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial
-bound."""
+"""How the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
 NOTHING = "nothing to divide by"
 """Why there is no value, usually."""
 
@@ -55,20 +54,20 @@ class Estimate:
 
 
 def sums(columns: Sequence[Column], findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
-    """M columns over N cases with (N,) ``findings`` and ``patients`` -> (P,F,M) sums per patient and finding of ``names``."""
+    """M columns over cases with ``findings`` and ``patients`` -> (P,F,M) sums by patient and finding of ``names``."""
     part, whole = (np.stack([getattr(c, side) for c in columns], 1) for side in ("part", "whole"))
     return by_patient(part, whole, findings, patients, names)
 
 
-def estimate(columns: Sequence[Column], who: Who, names: Sequence[str], seed: int) -> list[Estimate]:
-    """Columns over the N cases of ``who`` -> one estimate each, per finding of ``names``."""
-    if not len(who.findings):
+def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
+    """Columns over the N cases of ``index`` -> one estimate each, per finding of ``names``."""
+    if not len(index.findings):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
-    known = sums(columns, who.findings, who.patients, names)
-    found, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
+    known = sums(columns, index.findings, index.patients, names)
+    resampled, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
     return [
-        Estimate(c.metric, c.origin, found.value[:, i], n[:, i], found[:, i], c.shared, c.reason)
+        Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)
     ]
 

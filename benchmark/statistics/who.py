@@ -11,7 +11,7 @@ SHARED = "@shared"
 
 
 @dataclass(frozen=True, eq=False)
-class Who:
+class CaseIndex:
     """Whose N cases these are."""
 
     findings: NDArray[np.str_]
@@ -22,17 +22,15 @@ class Who:
     """(N,) the training whose network made the map."""
 
     @classmethod
-    def of(cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None) -> "Who":
+    def of(
+        cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
+    ) -> "CaseIndex":
         """By default, all maps are of one training."""
-        numbers = (
-            np.zeros(len(findings), dtype=np.int64) if trainings is None else np.asarray(trainings, dtype=np.int64)
-        )
+        numbers = np.asarray([0] * len(findings) if trainings is None else trainings, dtype=np.int64)
         return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
 
     def groups(self, shared: bool) -> list[NDArray[np.bool_]]:
         """Masks (N,) of the cases that take one threshold: those of each finding, or all."""
-        return (
-            [np.ones(len(self.findings), dtype=bool)]
-            if shared
-            else [self.findings == finding for finding in np.unique(self.findings)]
-        )
+        if shared:
+            return [np.ones(len(self.findings), dtype=bool)]
+        return [self.findings == finding for finding in np.unique(self.findings)]

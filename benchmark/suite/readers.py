@@ -16,7 +16,7 @@ from benchmark.protocols.base import Result
 from benchmark.protocols.locus import TENTHS
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
 from core.types import FloatArray
@@ -43,7 +43,7 @@ def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0,
         raise NotAvailableError(
             "no two readers marked the same finding on an image, as where the truth is a consensus: no agreement"
         )
-    who = Who.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+    who = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
     columns = [Column(word, "cross-fitted", _column(rows, word), np.ones(len(rows))) for word in metrics]
     columns.append(Column(POINTING, "none", _column(rows, POINTING), np.ones(len(rows))))

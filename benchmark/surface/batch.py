@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.surface import overlap as meet
+from benchmark.surface import overlap
 from benchmark.surface.bilinear import Surface, all_boxes
 from benchmark.surface.trace import Trace
 from core.boxes import as_boxes
@@ -48,17 +48,16 @@ class Traces:
         return len(self.first) - 1
 
     def boxes(self, of: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``.
-
-        Nan where nothing is above, and at nan.
-        """
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
         out = np.full((*thresholds.shape, 4), np.nan)
-        meet.follow(self.first, self.low, self.high, self.start, self.stop, of, np.ascontiguousarray(thresholds), out)
+        overlap.follow(
+            self.first, self.low, self.high, self.start, self.stop, of, np.ascontiguousarray(thresholds), out
+        )
         return out
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class TruthBoxes:
     """The truth boxes of N cases."""
 
     first: Index
@@ -67,7 +66,7 @@ class Truth:
     """(M,4), in each case's own frame."""
 
     @classmethod
-    def of(cls, boxes: Sequence[FloatArray]) -> "Truth":
+    def of(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
         """Cases in the order of ``boxes``, (M,4) each."""
         return cls(_firsts([len(one) for one in boxes]), np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]))
 
@@ -77,32 +76,26 @@ class Truth:
         return np.diff(self.first)
 
     def overlaps(self, boxes: FloatArray, of: Index) -> tuple[FloatArray, FloatArray]:
-        """(P,4) boxes, each of a case -> (P,) IoU and (P,) IoBB with its best truth box.
-
-        0 without a truth box, and for nan.
-        """
+        """(P,4) boxes, each of a case -> (P,) IoU and (P,) IoBB with its best truth box; 0 without one, and for nan."""
         out = np.zeros((2, len(boxes)))
-        meet.overlaps(self.first, self.boxes, boxes, of, out)
+        overlap.overlaps(self.first, self.boxes, boxes, of, out)
         return out[0], out[1]
 
-    def reached(self, found: "Boxes", measure: int, above: Sequence[float], levels: int) -> FloatArray:
+    def reached(self, boxes: "Boxes", measure: int, above: Sequence[float], levels: int) -> FloatArray:
         """Whether boxes and truth boxes meet with IoU (``measure`` 0) or IoBB (1) > each of (D,) thresholds.
 
         (2,N,L,D): truth boxes that some box of their case meets at each of the L ``levels``, and boxes that meet none.
         """
         out = np.zeros((2, len(self.count), levels, len(above)))
-        meet.reached(
-            self.first, self.boxes, found.boxes, found.begins(out), measure, np.asarray(above, dtype=np.float64), out
+        overlap.reached(
+            self.first, self.boxes, boxes.boxes, boxes.begins(out), measure, np.asarray(above, dtype=np.float64), out
         )
         return out
 
-    def unions(self, found: "Boxes", levels: int) -> FloatArray:
-        """(N,L) share of the area of the union of a case's boxes that lies in the union of its truth boxes.
-
-        Nan without area.
-        """
+    def unions(self, boxes: "Boxes", levels: int) -> FloatArray:
+        """(N,L) share of the union of a case's boxes that lies in the union of its truth boxes; nan without area."""
         out = np.full((len(self.count), levels), np.nan)
-        meet.unions(self.first, self.boxes, found.boxes, found.begins(out[None]), out)
+        overlap.unions(self.first, self.boxes, boxes.boxes, boxes.begins(out[None]), out)
         return out
 
 
@@ -133,11 +126,8 @@ class Boxes:
 
     def counts(self, cases: int, levels: int) -> FloatArray:
         """(N,L) how many boxes there are."""
-        return (
-            np.bincount(self.of * levels + self.level, minlength=cases * levels)
-            .reshape(cases, levels)
-            .astype(np.float64)
-        )
+        counts = np.bincount(self.of * levels + self.level, minlength=cases * levels)
+        return counts.reshape(cases, levels).astype(np.float64)
 
 
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))

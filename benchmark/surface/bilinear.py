@@ -48,12 +48,11 @@ class Surface:
     def mean(self) -> float:
         """Mean over the whole frame, exact."""
         height, width = self.frame
-        return float((linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]) / (
-            height * width
-        )
+        total = (linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]
+        return float(total) / (height * width)
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
-        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between neighbouring ones."""
+        """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between them."""
         return np.asarray(linear.integral(self.y, y) @ self.values @ linear.integral(self.x, x).T)
 
 
@@ -72,8 +71,7 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
 
 
 Axis = tuple[FloatArray, FloatArray | None]
-"""Vertices along an axis, and the weights of the map's positions in them; None where all axes have their positions as
-they are."""
+"""Vertices along an axis, and the weights of the map's positions in them; None where they are the positions."""
 
 
 @functools.lru_cache(maxsize=256)
@@ -88,9 +86,7 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
 
 
 def min_max(values: ArrayLike) -> FloatArray:
-    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere.
-
-    Raises ``BadValueError`` as ``checked``.
+    """(h,w) map scaled over its positions to [0,1]; a flat map is 0 everywhere. Raises as ``checked``.
 
     >>> min_max([[-1, 0, 3]]).tolist(), min_max([[7, 7]]).tolist()
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
@@ -127,8 +123,7 @@ def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
     levels = as_levels(thresholds)
     if on.flat:
         return np.full((len(levels), 4), np.nan)
-    found = flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
-    return np.asarray(found)
+    return np.asarray(flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels))
 
 
 def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
@@ -146,13 +141,3 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
 def as_levels(thresholds: ArrayLike) -> FloatArray:
     """(T,) float64 of thresholds; a number gives (1,)."""
     return np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-
-
-def starts(on: Surface, levels: FloatArray) -> NDArray[np.int64]:
-    """(V,) the vertices above any of the (T,) levels, from the highest down, then in row-major order.
-
-    None of a flat surface.
-    """
-    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
-    order = above[np.argsort(-on.values.flat[above], kind="stable")]
-    return order[:0] if on.flat else order

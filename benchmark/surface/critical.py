@@ -21,7 +21,7 @@ PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """… and the edges of the truth that they may pass."""
 
 
-def hits(found: Trace, truth: ArrayLike, above: float) -> FloatArray:
+def hits(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU > ``above`` with any of them.
 
     Disjoint intervals [low, high), ascending; where a low end is a root, the overlap only equals ``above`` there.
@@ -32,36 +32,33 @@ def hits(found: Trace, truth: ArrayLike, above: float) -> FloatArray:
     >>> hits(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(np.concatenate([np.zeros((0, 2)), *(_with(found, box, above) for box in as_boxes(truth))]))
+    return _union(np.concatenate([np.zeros((0, 2)), *(_with(traced, box, above) for box in as_boxes(truth))]))
 
 
-def _with(found: Trace, truth: FloatArray, above: float) -> FloatArray:
+def _with(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
-    piece, low, high = _cut(found, truth)
-    move = found.stop - found.start
-    boxes = [found.start[piece] + part[:, None] * move[piece] for part in (low, high)]
+    piece, low, high = _cut(traced, truth)
+    move = traced.stop - traced.start
+    boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
     overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
     whole = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
     excess = (1 + above) * overlap - above * whole - np.array([above * area(truth)[0], 0, 0])[:, None]
     ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
     middle = (ends[1:] + ends[:-1]) / 2
     part = low * (1 - ends) + high * ends
-    at = found.levels[piece] * (1 - part) + found.levels[piece + 1] * part
+    at = traced.levels[piece] * (1 - part) + traced.levels[piece + 1] * part
     is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (at[1:] > at[:-1])  # (3, n)
     return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
 
 
-def _cut(found: Trace, truth: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
-    """Pieces cut where an edge of the box passes one of the truth.
-
-    (n,) piece, and its part from where to where, in [0,1].
-    """
-    gap, move = truth[None, PASSED] - found.start[:, EDGES], (found.stop - found.start)[:, EDGES]
+def _cut(traced: Trace, truth: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
+    """Pieces cut where an edge of the box passes one of the truth: (n,) piece, and its part from and to, in [0,1]."""
+    gap, move = truth[None, PASSED] - traced.start[:, EDGES], (traced.stop - traced.start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
     edge = np.zeros((len(cuts), 1))
     cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
-    piece, place = np.nonzero(np.diff(cuts, axis=1) > 0)
-    return piece, cuts[piece, place], cuts[piece, place + 1]
+    piece, index = np.nonzero(np.diff(cuts, axis=1) > 0)
+    return piece, cuts[piece, index], cuts[piece, index + 1]
 
 
 def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
@@ -70,7 +67,7 @@ def _sides(low: FloatArray, high: FloatArray) -> FloatArray:
 
 
 def _product(first: FloatArray, last: FloatArray) -> FloatArray:
-    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product on the way, constant one first."""
+    """(n,2) sides at the beginning and at the end -> (3,n) coefficients of their product, the constant one first."""
     (w, h), (dw, dh) = first.T, (last - first).T
     return np.array([w * h, w * dh + h * dw, dw * dh])
 

@@ -24,8 +24,8 @@ def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: i
         count -= 1
         at = stack[U(count)]
         i, j = at // w, at % w
-        own = flat[U(at)]
-        above = own - t
+        here = flat[U(at)]
+        above = here - t
         up, down, left, right = i > 0, i < h - 1, j > 0, j < w - 1
         north = flat[U(at - w)] if up else -np.inf
         south = flat[U(at + w)] if down else -np.inf
@@ -35,19 +35,19 @@ def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: i
         if west > t:
             count = _push(at - 1, stamp, seen, stack, count)
         else:
-            box[0] = min(box[0], x[j] - above / (own - west) * (x[j] - x[j - 1]) if left else 0.0)
+            box[0] = min(box[0], x[j] - above / (here - west) * (x[j] - x[j - 1]) if left else 0.0)
         if east > t:
             count = _push(at + 1, stamp, seen, stack, count)
         else:
-            box[2] = max(box[2], x[j] + above / (own - east) * (x[j + 1] - x[j]) if right else width)
+            box[2] = max(box[2], x[j] + above / (here - east) * (x[j + 1] - x[j]) if right else width)
         if north > t:
             count = _push(at - w, stamp, seen, stack, count)
         else:
-            box[1] = min(box[1], y[i] - above / (own - north) * (y[i] - y[i - 1]) if up else 0.0)
+            box[1] = min(box[1], y[i] - above / (here - north) * (y[i] - y[i - 1]) if up else 0.0)
         if south > t:
             count = _push(at + w, stamp, seen, stack, count)
         else:
-            box[3] = max(box[3], y[i] + above / (own - south) * (y[i + 1] - y[i]) if down else height)
+            box[3] = max(box[3], y[i] + above / (here - south) * (y[i + 1] - y[i]) if down else height)
         # across a patch: only where both other corners are not above; with a third corner, the edges connect anyway
         if up and left and not (north > t or west > t):
             count = _across(flat[U(at - w - 1)], at - w - 1, above, north, west, t, stamp, seen, stack, count)
@@ -92,10 +92,7 @@ def peak_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def] 
 
 @njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components at all ``levels`` and (M,) the level's number.
-
-    At a level by highest vertex, descending.
-    """
+    """(M,4) boxes of all components, by level, then by highest vertex, descending; and (M,) the level's number."""
     flat = f.ravel()
     order = np.argsort(-flat, kind="mergesort")
     out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)

@@ -1,7 +1,4 @@
-"""Linear interpolation along one axis as weights.
-
-Values and integrals of the surface are weighted sums of its vertices.
-"""
+"""Linear interpolation along one axis: values and integrals of a surface are weighted sums of its vertices."""
 
 import functools
 
@@ -28,7 +25,7 @@ def between(knots: FloatArray, at: FloatArray) -> FloatArray:
 
 
 def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
-    """(n,) ascending knots, (m+1,) ascending edges -> (m,n) weights of the knots' values in the integral between neighbouring edges.
+    """(n,) knots, (m+1,) edges, both ascending -> (m,n) weights of the knots' values in the integral between edges.
 
     The trapezoid rule is exact between knots.
 
@@ -44,10 +41,7 @@ def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
 
 
 def whole(knots: FloatArray, side: int) -> FloatArray:
-    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``.
-
-    Remembered: all maps of a model ask the same.
-    """
+    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; remembered."""
     return _whole(knots.tobytes(), side)
 
 

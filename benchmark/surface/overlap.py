@@ -10,10 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds.
-
-    Pieces of a trace begin and end at (P,) low and high.
-    """
+    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds; pieces go from (P,) low to high."""
     for n in range(of.size):
         begin, end = first[of[n]], first[of[n] + 1]
         for i in range(thresholds.shape[1]):
@@ -32,8 +29,8 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     width, height = min(box[2], truth[2]) - max(box[0], truth[0]), min(box[3], truth[3]) - max(box[1], truth[1])
     if not (width > 0 and height > 0):
         return 0.0, 0.0
-    overlap, own = width * height, (box[2] - box[0]) * (box[3] - box[1])
-    return overlap / (own + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap), overlap / own
+    overlap, box_area = width * height, (box[2] - box[0]) * (box[3] - box[1])
+    return overlap / (box_area + (truth[2] - truth[0]) * (truth[3] - truth[1]) - overlap), overlap / box_area
 
 
 @njit(cache=True, nogil=True)
@@ -47,10 +44,7 @@ def overlaps(first, truth, boxes, of, out):  # type: ignore[no-untyped-def]  # n
 
 @njit(cache=True, nogil=True)
 def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Add up met truth boxes and boxes that meet none (2,N,L,D).
-
-    Those of case n at level l are ``begins[n * L + l]`` to the next.
-    """
+    """Add up met truth boxes and boxes that meet none (2,N,L,D); ``begins[n * L + l]``: the first of case and level."""
     levels = out.shape[2]
     for n in range(first.size - 1):
         for level in range(levels):
@@ -68,10 +62,7 @@ def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[n
 
 @njit(cache=True, nogil=True)
 def unions(first, truth, boxes, begins, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (N,L) shares of the area of the union of a case's boxes at a level that lies in the union of its truth.
-
-    Nan without area.
-    """
+    """Write (N,L) shares of the union of a case's boxes at a level that lie in the union of its truth, nan for 0/0."""
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
         for level in range(out.shape[1]):
@@ -96,10 +87,7 @@ def _union(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN20
 
 @njit(cache=True, nogil=True)
 def covered(boxes, x, y):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(len(y) - 1, len(x) - 1) which cells between neighbouring edges any of the (M,4) boxes covers.
-
-    All their edges are in x and y.
-    """
+    """(len(y) - 1, len(x) - 1) which cells between edges any of the (M,4) boxes covers; x and y hold all edges."""
     out = np.zeros((max(y.size - 1, 0), max(x.size - 1, 0)), np.bool_)
     for m in range(len(boxes)):
         left, right = np.searchsorted(x, boxes[m, 0]), np.searchsorted(x, boxes[m, 2])

@@ -1,6 +1,4 @@
-"""How the component of the highest vertex grows as the threshold falls, compiled.
-
-What ``benchmark.surface.trace`` calls.
+"""How the component of the highest vertex grows as the threshold falls, compiled for ``benchmark.surface.trace``.
 
 Arrays only, as in ``benchmark.surface.flood``: ``f`` (h,w) values, float64.
 """
@@ -24,10 +22,7 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 @njit(cache=True, nogil=True)
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest.
-
-    The widest path from it.
-    """
+    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path."""
     h, w = f.shape
     out = np.full((h, w), -np.inf)
     peak = f.argmax()
@@ -71,27 +66,27 @@ def left(f, x, joined, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @njit(cache=True, nogil=True)
-def _next(f, beside, joined, x, step, top, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    """The lowest line just below threshold ``top``: where it stops being the lowest, and its places at both ends."""
-    best, place, slope = -1, np.inf, 0.0
+def _next(f, neighbour, joined, x, step, top, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """The lowest line just below threshold ``top``: where it stops being the lowest, and its positions at both ends."""
+    best, position, slope = -1, np.inf, 0.0
     for i in range(f.size):
         if joined[i] >= top:
-            steep = step / (f[i] - beside[i])
+            steep = step / (f[i] - neighbour[i])
             at = x - (f[i] - top) * steep
-            if at < place or (at == place and steep > slope):
-                best, place, slope = i, at, steep
+            if at < position or (at == position and steep > slope):
+                best, position, slope = i, at, steep
     bottom, i = low, 0
     while i < f.size:
         if low < joined[i] < top:
             bottom = max(bottom, joined[i])  # another line begins
         elif joined[i] >= top:
-            steep = step / (f[i] - beside[i])
+            steep = step / (f[i] - neighbour[i])
             at = x - (f[i] - top) * steep
             if steep > slope:
-                cross = top - (at - place) / (steep - slope)
+                cross = top - (at - position) / (steep - slope)
                 if cross >= top:  # they cross at ``top`` itself: this one is the lower below it
-                    best, place, slope, bottom, i = i, at, steep, low, -1
+                    best, position, slope, bottom, i = i, at, steep, low, -1
                 else:
                     bottom = max(bottom, cross)
         i += 1
-    return bottom, place, x - (f[best] - bottom) * slope
+    return bottom, position, x - (f[best] - bottom) * slope

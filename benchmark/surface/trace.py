@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.surface import peak_trace as climb
+from benchmark.surface import peak_trace
 from benchmark.surface.bilinear import Surface, as_levels
 from core.types import FloatArray
 
@@ -37,8 +37,8 @@ class Trace:
         if len(self.start):
             piece = np.clip(np.searchsorted(self.levels, at, side="right") - 1, 0, len(self.start) - 1)
             part = np.clip((at - self.levels[piece]) / np.diff(self.levels)[piece], 0, 1)[:, None]
-            found = self.start[piece] + part * (self.stop - self.start)[piece]
-            out = np.where(at[:, None] < self.levels[-1], found, np.nan)
+            boxes = self.start[piece] + part * (self.stop - self.start)[piece]
+            out = np.where(at[:, None] < self.levels[-1], boxes, np.nan)
         return out
 
 
@@ -50,14 +50,14 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
     """The peak component's box at all thresholds from ``low`` (for a map scaled to [0,1]: 0) upwards.
 
     >>> from benchmark.surface import surface
-    >>> found = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
-    >>> found.levels.tolist(), found.boxes(.5).tolist()
+    >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
+    >>> spot.levels.tolist(), spot.boxes(.5).tolist()
     ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
     """
     if on.flat or on.values.max() <= low:
         return EMPTY
     height, width = on.frame
-    joined = climb.joins(on.values)
+    joined = peak_trace.joins(on.values)
     sides = [_side(on.values, on.x, joined, low), _side(on.values.T, on.y, joined.T, low)]
     sides += [_side(on.values[:, ::-1], width - on.x[::-1], joined[:, ::-1], low)]
     sides += [_side(on.values[::-1].T, height - on.y[::-1], joined[::-1].T, low)]
@@ -70,7 +70,7 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
 
 def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> FloatArray:
     """(n,4) pieces of the left edge with ascending thresholds: lower, upper, edge at the lower, edge at the upper."""
-    pieces = climb.left(np.ascontiguousarray(f), np.ascontiguousarray(x), np.ascontiguousarray(joined), low)
+    pieces = peak_trace.left(np.ascontiguousarray(f), np.ascontiguousarray(x), np.ascontiguousarray(joined), low)
     return np.asarray(pieces[::-1][:, [1, 0, 3, 2]])
 
 

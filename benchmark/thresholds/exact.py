@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface.batch import Index, Traces, Truth
+from benchmark.surface.batch import Index, Traces, TruthBoxes
 from benchmark.surface.critical import hits
 from benchmark.surface.trace import Trace
 from benchmark.thresholds.origins import DIGITS
@@ -25,7 +25,7 @@ class Curves:
 
         A hit is IoU > ``above`` with any truth box.
         """
-        self.traces, self.truth = Traces.of(traces), Truth.of(truth)
+        self.traces, self.truth = Traces.of(traces), TruthBoxes.of(truth)
         each = [hits(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
         self.of: Index = np.repeat(np.arange(len(each)), [len(ends) for ends in each])
         self.ends: FloatArray = np.concatenate([np.zeros((0, 2)), *each])
@@ -36,14 +36,11 @@ class Curves:
         return len(self.traces)
 
     def best(self, some: Index) -> float:
-        """The threshold in [0,1) with most hits.
-
-        Ties between steps go to the larger mean IoU at their middles, then to the lowest.
-        """
+        """The threshold in [0,1) with most hits; of equal steps the larger mean IoU at its middle, then the lowest."""
         asked = np.zeros(len(self), dtype=bool)
         asked[some] = True
-        found = steps(self.ends[asked[self.of]])
-        tied = found.middles[found.count == found.count.max()]
+        curve = steps(self.ends[asked[self.of]])
+        tied = curve.middles[curve.count == curve.count.max()]
         return float(tied[self.iou(some, tied).sum(0).round(DIGITS).argmax()])
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
@@ -52,14 +49,14 @@ class Curves:
 
     def iou(self, some: Index, thresholds: FloatArray) -> FloatArray:
         """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 where there is no box."""
-        found = self.traces.boxes(some, np.broadcast_to(thresholds, (len(some), len(thresholds))))
-        overlap, _ = self.truth.overlaps(found.reshape(-1, 4), np.repeat(some, len(thresholds)))
+        boxes = self.traces.boxes(some, np.broadcast_to(thresholds, (len(some), len(thresholds))))
+        overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(some, len(thresholds)))
         return overlap.reshape(len(some), len(thresholds))
 
     def contenders(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
-        """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps, the only ones that a resample can choose.
+        """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps.
 
-        M is that of the finding with most; the others' remaining columns are without hits.
+        A resample can choose no others. M is that of the finding with most; the others' last columns are without hits.
         """
         held = []
         for finding in np.unique(findings):
@@ -67,9 +64,9 @@ class Curves:
             held.append((finding, known.middles[known.peak]))
         out = np.zeros((len(self), max((len(at) for _, at in held), default=0)), dtype=bool)
         for finding, at in held:
-            own = np.flatnonzero((findings == finding)[self.of])
-            low, high = self.ends[own, :1], self.ends[own, 1:]
-            np.logical_or.at(out[:, : len(at)], self.of[own], (at >= low) & (at < high))
+            rows = np.flatnonzero((findings == finding)[self.of])
+            low, high = self.ends[rows, :1], self.ends[rows, 1:]
+            np.logical_or.at(out[:, : len(at)], self.of[rows], (at >= low) & (at < high))
         return out
 
 
@@ -95,17 +92,16 @@ def steps(ends: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
 
     Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
 
-    >>> found = steps([[.1, .5], [.3, .9]])
-    >>> found.levels.tolist(), found.count.tolist()
+    >>> curve = steps([[.1, .5], [.3, .9]])
+    >>> curve.levels.tolist(), curve.count.tolist()
     ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
     """
     inside = np.clip(np.asarray(ends, dtype=np.float64).reshape(-1, 2), low, high)
-    levels, place = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
-    begin, end = place[:-2].reshape(-1, 2).T
-    gained, lost = (np.bincount(places, minlength=len(levels)) for places in (begin, end))
+    levels, index = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
+    begin, end = index[:-2].reshape(-1, 2).T
+    gained, lost = (np.bincount(indices, minlength=len(levels)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]
-    peak = (gained[:-1] > 0) & (
-        lost[1:] > 0
-    )  # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    # nothing gained at its beginning, or lost at its end: a neighbour has it all
+    peak = (gained[:-1] > 0) & (lost[1:] > 0)
     peak[count.argmax()] = True
     return Steps(levels, count, peak)

@@ -18,19 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin
-from benchmark.statistics.who import SHARED, Who
+from benchmark.statistics.who import SHARED, CaseIndex
 from core.seeds import patient_folds
 from core.types import FloatArray
 
-Way = tuple[Origin, str]
+ThresholdKey = tuple[Origin, str]
 """An origin and, for thresholds that all findings share, the suffix of its metrics."""
-Chosen = Mapping[Way, FloatArray]
+Chosen = Mapping[ThresholdKey, FloatArray]
 """(N,) the threshold of each case, nan where nobody could choose one."""
 
 FOLDS = 5
 DIGITS = 12
 """Thresholds and mean qualities that differ less are equal: only rounding parts them."""
-CROSSED: Way = ("cross-fitted", "")
+CROSS_FITTED: ThresholdKey = ("cross-fitted", "")
 """The honest one, per finding."""
 
 
@@ -42,74 +42,76 @@ class Chooser(Protocol):
 
 
 def choose(
-    on: Chooser, who: Who, default: float, seed: int = 0, validation: tuple[Chooser, Who] | None = None
-) -> dict[Way, FloatArray]:
-    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case.
-
-    ``who`` tells whose they are.
+    chooser: Chooser,
+    index: CaseIndex,
+    default: float,
+    seed: int = 0,
+    validation: tuple[Chooser, CaseIndex] | None = None,
+) -> dict[ThresholdKey, FloatArray]:
+    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case of ``index``.
 
     ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
     """
-    out: dict[Way, FloatArray] = {}
+    out: dict[ThresholdKey, FloatArray] = {}
     for shared, suffix in ((False, ""), (True, SHARED)):
-        out["cross-fitted", suffix] = cross_fitted(on, who, default, seed, shared)
-        out["oracle", suffix] = oracle(on, who, shared)
-        if validation is not None:
-            out["validation", suffix] = validated(*validation, who, shared)
+        out["cross-fitted", suffix] = cross_fitted(chooser, index, default, seed, shared)
+        out["oracle", suffix] = oracle(chooser, index, shared)
+        if validation is not None and len(validation[1].findings):
+            out["validation", suffix] = validated(*validation, index, shared)
     return out
 
 
-def oracle(on: Chooser, who: Who, shared: bool = False) -> FloatArray:
+def oracle(chooser: Chooser, index: CaseIndex, shared: bool = False) -> FloatArray:
     """(N,) the best threshold of the very cases that are scored at it."""
-    chosen = np.full(len(who.findings), np.nan)
-    for group in who.groups(shared):
+    chosen = np.full(len(index.findings), np.nan)
+    for group in index.groups(shared):
         if group.any():
-            chosen[group] = on.best(np.flatnonzero(group))
+            chosen[group] = chooser.best(np.flatnonzero(group))
     return chosen
 
 
-def cross_fitted(on: Chooser, who: Who, default: float, seed: int = 0, shared: bool = False) -> FloatArray:
-    """(N,) the best threshold of the other folds' patients.
-
-    The ``default`` where they have no such case: nobody can choose there.
-    """
-    chosen, fold = np.full(len(who.findings), float(default)), patient_folds(who.patients.tolist(), FOLDS, seed)
-    for group in who.groups(shared):
+def cross_fitted(chooser: Chooser, index: CaseIndex, default: float, seed: int = 0, shared: bool = False) -> FloatArray:
+    """(N,) the best threshold of the other folds' patients; the ``default`` where they have no such case."""
+    chosen, fold = np.full(len(index.findings), float(default)), patient_folds(index.patients.tolist(), FOLDS, seed)
+    for group in index.groups(shared):
         for number in np.unique(fold[group]):
             others = np.flatnonzero(group & (fold != number))
             if len(others):
-                chosen[group & (fold == number)] = on.best(others)
+                chosen[group & (fold == number)] = chooser.best(others)
     return chosen
 
 
-def validated(on: Chooser, they: Who, who: Who, shared: bool = False) -> FloatArray:
-    """(N,) the best threshold of ``they``, the validation cases on which ``on`` rests, of the same training.
+def validated(chooser: Chooser, validation_index: CaseIndex, index: CaseIndex, shared: bool = False) -> FloatArray:
+    """(N,) the best threshold of the validation cases of the same training, nan without any.
 
-    Nan without any.
+    ``validation_index`` is that of the ``chooser``'s cases.
     """
-    chosen = np.full(len(who.findings), np.nan)
-    for group in who.groups(shared):
-        for number in np.unique(who.trainings[group]):
-            finding = they.findings == who.findings[group.argmax()]
-            voters = np.flatnonzero((they.trainings == number) & (finding | shared))
+    chosen = np.full(len(index.findings), np.nan)
+    for group in index.groups(shared):
+        for number in np.unique(index.trainings[group]):
+            finding = validation_index.findings == index.findings[group.argmax()]
+            voters = np.flatnonzero((validation_index.trainings == number) & (finding | shared))
             if len(voters):
-                chosen[group & (who.trainings == number)] = on.best(voters)
+                chosen[group & (index.trainings == number)] = chooser.best(voters)
     return chosen
 
 
-def stated(
+def distinct_thresholds(
     chosen: Chosen, findings: NDArray[np.str_], values: Sequence[object] | None = None
 ) -> dict[Origin, dict[str, list[object]]]:
     """Origin -> finding (or ``@shared``) -> the distinct thresholds that were chosen, ascending: what a record states.
 
-    Numbers to six digits, or the ``values`` of a list at the chosen places. Empty where nobody could choose.
+    Numbers to six digits, or the ``values`` of a list at the chosen indices. Empty where nobody could choose; Otsu's,
+    each map's own, are not stated.
     """
     out: dict[Origin, dict[str, list[object]]] = {}
     for (origin, suffix), levels in chosen.items():
-        for name, own in [(SHARED, levels)] if suffix else _by_finding(levels, findings):
-            distinct = np.unique(own[np.isfinite(own)].round(6)).tolist()
+        if origin == "otsu":
+            continue
+        for name, thresholds in [(SHARED, levels)] if suffix else _by_finding(levels, findings):
+            distinct = np.unique(thresholds[np.isfinite(thresholds)].round(6)).tolist()
             out.setdefault(origin, {})[name] = (
-                distinct if values is None else [values[int(place)] for place in distinct]
+                distinct if values is None else [values[int(index)] for index in distinct]
             )
     return out
 

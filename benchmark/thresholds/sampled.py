@@ -10,8 +10,8 @@ from core.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Listed:
-    """N cases at a list of T thresholds: a threshold is its place in the list. A ``thresholds.Chooser``."""
+class SampledThresholds:
+    """N cases at a list of T thresholds: a threshold is its index in the list. A ``thresholds.Chooser``."""
 
     hits: NDArray[np.bool_]
     """(N,T)."""
@@ -19,22 +19,23 @@ class Listed:
     """(N,T) what decides between thresholds with equally many hits."""
 
     def best(self, some: NDArray[np.int64]) -> float:
-        """The place with most hits; ties by mean quality, then the lowest.
+        """The index with most hits; ties by mean quality, then the lowest.
 
-        >>> Listed(np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])).best(np.array([0, 1]))
+        >>> hits, quality = np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])
+        >>> SampledThresholds(hits, quality).best(np.array([0, 1]))
         2.0
         """
         count = self.hits[some].sum(0)
         return float(np.where(count == count.max(), self.quality[some].mean(0).round(DIGITS), -np.inf).argmax())
 
 
-def taken(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
-    """(N,T) values, (N,) places in the list -> (N,) the value of each case at its own; nan where nobody could choose.
+def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
+    """(N,T) values, (N,) indices in the list -> (N,) the value of each case at its own; nan where nobody could choose.
 
-    >>> taken(np.array([[1, 2], [3, 4]]), [1, np.nan]).tolist()
+    >>> at_index(np.array([[1, 2], [3, 4]]), [1, np.nan]).tolist()
     [2.0, nan]
     """
-    place = np.asarray(chosen, dtype=np.float64)
-    known = np.isfinite(place)
-    found = table[np.arange(len(place)), np.where(known, place, 0).astype(np.int64)]
-    return np.where(known, found, np.nan)
+    index = np.asarray(chosen, dtype=np.float64)
+    known = np.isfinite(index)
+    values = table[np.arange(len(index)), np.where(known, index, 0).astype(np.int64)]
+    return np.where(known, values, np.nan)

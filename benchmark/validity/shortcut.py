@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import FLAT, Case, Result, failures, identity, prepare, usable, whose
+from benchmark.protocols.base import FLAT, Case, Result, case_index, failures, identity, prepare, usable
 from benchmark.protocols.energy import inside
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.summary import Column, estimate, scores
@@ -42,7 +42,7 @@ class Tokens(Check):
         cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
-        estimates = estimate(_columns(rows), whose(cases), [finding], seed)
+        estimates = estimate(_columns(rows), case_index(cases), [finding], seed)
         return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:

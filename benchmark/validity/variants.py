@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmark.protocols.base import Case, Result, whose, with_truth
+from benchmark.protocols.base import Case, Result, case_index, with_truth
 from benchmark.protocols.locus import Locus
 from benchmark.records.record import Origin
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
@@ -55,7 +55,7 @@ def compare(
         for (metric, origin), column in MEASURES.items()
         for name, part in rows.items()
     ]
-    estimates = estimate([*columns, *more], whose(kept[first]), findings, seed)
+    estimates = estimate([*columns, *more], case_index(kept[first]), findings, seed)
     known = {(e.metric, e.origin): e for e in estimates}
     changes = [
         difference(known[f"{metric}@{name}", origin], known[f"{metric}@{first}", origin], f"change@{metric}@{name}")

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface.bilinear import Surface, as_levels, starts
+from benchmark.surface.bilinear import Surface, as_levels
 from benchmark.surface.flood import flood
 from core.types import FloatArray
 
@@ -39,7 +39,14 @@ def all_areas(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     In the order of ``benchmark.surface.all_boxes``. A ring's hole is no part of it. A flat surface has no component.
     """
     levels = as_levels(thresholds)
-    return _areas(on.values, on.y, on.x, *on.frame, levels, starts(on, levels))
+    return _areas(on.values, on.y, on.x, *on.frame, levels, _starts(on, levels))
+
+
+def _starts(on: Surface, levels: FloatArray) -> NDArray[np.int64]:
+    """(V,) the vertices above any of the (T,) levels, from the highest down; none of a flat surface."""
+    above = np.flatnonzero(on.values > levels.min(initial=np.inf))
+    order = above[np.argsort(-on.values.flat[above], kind="stable")]
+    return order[:0] if on.flat else order
 
 
 @njit(cache=True, nogil=True)

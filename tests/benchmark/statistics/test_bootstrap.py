@@ -7,7 +7,7 @@ from benchmark.statistics import bootstrap
 from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from core.errors import BadValueError
 
 
@@ -84,13 +84,13 @@ def test_cases_that_do_not_fit_together_are_an_error():
 @pytest.mark.byhand
 def test_the_mean_weighs_findings_alike_and_skips_the_undefined():
     columns = [Column("hit", "fixed", np.array([1.0, 0, 0, 1]), np.ones(4))]
-    found = scores(estimate(columns, Who.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
+    found = scores(estimate(columns, CaseIndex.of(["a", "a", "a", "b"], list("pqrs")), ("a", "b", "c"), 0), ("a", "b", "c"))
     assert [(s.finding, s.n, s.value) for s in found] == [("a", 3, 0.333333), ("b", 1, 1), ("c", 0, None), ("mean", 4, 0.666667)]
 
 
 @pytest.mark.byhand
 def test_a_difference_is_paired():
     columns = [Column("x", "oracle", np.tile([1.0, 0, 1], 10), np.ones(30)), Column("y", "fixed", np.tile([1.0, 0, 1], 10), np.ones(30))]
-    first, second = estimate(columns, Who.of(["a"] * 30, [f"p{i}" for i in range(30)]), ("a",), 0)
+    first, second = estimate(columns, CaseIndex.of(["a"] * 30, [f"p{i}" for i in range(30)]), ("a",), 0)
     gap = scores([difference(first, second, "gap")], ("a",))[0]
     assert (gap.metric, gap.value, gap.low, gap.high, gap.threshold_origin) == ("gap", 0, 0, 0, "oracle")

@@ -6,7 +6,7 @@ from scipy.stats import binomtest
 
 from benchmark.statistics.intervals import exact
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 
 
 @pytest.mark.oracle
@@ -18,7 +18,7 @@ def test_the_bound_is_clopper_and_pearsons(patients):
 
 
 def of(hits, metric="hit@iou.3", patients=11):
-    who = Who.of(["mass"] * len(hits), [f"p{n % patients}" for n in range(len(hits))])
+    who = CaseIndex.of(["mass"] * len(hits), [f"p{n % patients}" for n in range(len(hits))])
     column = Column(metric, "fixed", np.array(hits, float), np.ones(len(hits)))
     return scores(estimate([column], who, ["mass"], 0), ["mass"])
 

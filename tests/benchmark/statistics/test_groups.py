@@ -5,7 +5,7 @@ import pytest
 
 from benchmark.statistics import groups
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 
 pytestmark = pytest.mark.byhand
 
@@ -33,14 +33,14 @@ def test_a_group_is_scored_as_its_cases_alone():
     hits, patients = np.random.default_rng(0).random(60) < 0.5, [f"p{i // 2}" for i in range(60)]
     mask = np.arange(60) % 3 == 0
     column = Column("hit", "fixed", hits, np.ones(60))
-    group = scores(estimate([groups.within(column, mask)], Who.of(["a"] * 60, patients), ("a",), 0), ("a",))[0]
+    group = scores(estimate([groups.within(column, mask)], CaseIndex.of(["a"] * 60, patients), ("a",), 0), ("a",))[0]
     assert (group.n, group.value) == (20, round(hits[mask].mean(), 6))
     assert group.low < group.value < group.high
 
 
 def test_a_group_of_few_patients_has_no_interval():
     column = groups.within(Column("hit", "fixed", np.ones(60), np.ones(60)), np.arange(60) < 18)
-    few = scores(estimate([column], Who.of(["a"] * 60, [f"p{i // 2}" for i in range(60)]), ("a",), 0), ("a",))[0]
+    few = scores(estimate([column], CaseIndex.of(["a"] * 60, [f"p{i // 2}" for i in range(60)]), ("a",), 0), ("a",))[0]
     assert (few.n, few.value, few.low) == (18, 1, None)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.surface import all_boxes, surface
-from benchmark.surface.batch import Boxes, Truth
+from benchmark.surface.batch import Boxes, TruthBoxes
 from core.boxes import iobb, iou
 
 FRAME = (300, 500)
@@ -41,7 +41,7 @@ def test_boxes_are_those_of_each_surface_at_each_level(planted):
 @pytest.mark.oracle
 def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
     truths, surfaces, levels = planted
-    found, truth = Boxes.on(surfaces, levels), Truth.of(truths)
+    found, truth = Boxes.on(surfaces, levels), TruthBoxes.of(truths)
     overlaps = truth.overlaps(found.boxes, found.of)
     for measure, values in zip((iou, iobb), overlaps, strict=True):
         expected = [measure(box, truths[n]).max(initial=0) for box, n in zip(found.boxes, found.of, strict=True)]
@@ -52,7 +52,7 @@ def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
 @pytest.mark.oracle
 def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
     truths, surfaces, levels = planted
-    found, truth, above = Boxes.on(surfaces, levels), Truth.of(truths), (0.05, 0.2)
+    found, truth, above = Boxes.on(surfaces, levels), TruthBoxes.of(truths), (0.05, 0.2)
     for number, measure in enumerate((iou, iobb)):
         counts = truth.reached(found, number, above, 3)
         for n, place, boxes, own in each(planted):
@@ -67,7 +67,7 @@ def test_shares_of_unions_are_those_of_painted_pixels(planted):
     round_truths = [truth.round() for truth in truths]
     found = Boxes.on(surfaces, levels)
     found = Boxes(found.boxes.round(), found.of, found.level)
-    shares = Truth.of(round_truths).unions(found, 3)
+    shares = TruthBoxes.of(round_truths).unions(found, 3)
     for n, place, boxes, _ in each(planted):
         predicted, true = painted(boxes.round()), painted(round_truths[n])
         expected = (predicted & true).sum() / predicted.sum() if predicted.any() else np.nan

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.who import Who
+from benchmark.statistics.who import CaseIndex
 from benchmark.surface import min_max, surface
 from benchmark.surface.critical import hits
 from benchmark.surface.trace import EMPTY, trace
@@ -117,7 +117,7 @@ def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_
 
 @pytest.mark.planted
 def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
-    who = Who.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
+    who = CaseIndex.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
     truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
     cases = curves([(SPOT, truths[finding]) for finding in who.findings], above=0.7)
     for chosen in (oracle(cases, who), cross_fitted(cases, who, 0.9)):
@@ -126,7 +126,7 @@ def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
         assert chosen[1] == pytest.approx(0.8, abs=0.1)
     fold = patient_folds(who.patients.tolist(), 5, 0)
     odd = curves([(SPOT, truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
-    assert cross_fitted(odd, Who.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
+    assert cross_fitted(odd, CaseIndex.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
 
 
 @pytest.mark.planted

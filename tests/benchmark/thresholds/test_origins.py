@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.who import SHARED, Who
+from benchmark.statistics.who import SHARED, CaseIndex
 from benchmark.thresholds import origins as thresholds
-from benchmark.thresholds.origins import choose, cross_fitted, oracle, stated, validated
-from benchmark.thresholds.sampled import Listed, taken
+from benchmark.thresholds.origins import choose, cross_fitted, distinct_thresholds, oracle, validated
+from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.seeds import generator, patient_folds
 
 LIKES = {"zero": [1, 0], "one": [0, 1]}  # which of two thresholds a case hits at
 
 
-def listed(*likes: str) -> Listed:
+def listed(*likes: str) -> SampledThresholds:
     hits = np.array([LIKES[like] for like in likes], dtype=bool)
-    return Listed(hits, hits * 0.5)
+    return SampledThresholds(hits, hits * 0.5)
 
 
 def patients(n: int) -> list[str]:
@@ -24,15 +24,17 @@ def patients(n: int) -> list[str]:
 @pytest.mark.byhand
 def test_ties_go_to_the_larger_mean_iou_then_to_the_lowest_threshold():
     hits, every = np.array([[1, 1, 0], [0, 0, 0]], dtype=bool), np.arange(2)
-    assert Listed(hits, np.array([[0.4, 0.5, 0.9], [0, 0, 0.9]])).best(every) == 1
-    assert Listed(hits, np.array([[0.5, 0.5, 0.9], [0, 0, 0.9]])).best(every) == 0
+    assert SampledThresholds(hits, np.array([[0.4, 0.5, 0.9], [0, 0, 0.9]])).best(every) == 1
+    assert SampledThresholds(hits, np.array([[0.5, 0.5, 0.9], [0, 0, 0.9]])).best(every) == 0
 
 
 @pytest.mark.byhand
 def test_the_order_of_a_sum_does_not_choose_between_equal_means():
     quality = np.array([[0.1, 0.3], [0.2, 0.2], [0.3, 0.1]])  # .1 + .2 + .3 is .6000000000000001, .3 + .2 + .1 is .6
     assert (
-        Listed(np.zeros((3, 2), bool), quality).best(np.arange(3)) == Listed(np.zeros((3, 2), bool), quality[::-1]).best(np.arange(3)) == 0
+        SampledThresholds(np.zeros((3, 2), bool), quality).best(np.arange(3))
+        == SampledThresholds(np.zeros((3, 2), bool), quality[::-1]).best(np.arange(3))
+        == 0
     )
 
 
@@ -40,19 +42,19 @@ def test_the_order_of_a_sum_does_not_choose_between_equal_means():
 def test_a_fold_takes_the_threshold_that_the_other_patients_chose():
     fold = patient_folds(patients(10), thresholds.FOLDS, 0)
     odd = listed(*("zero" if number == 2 else "one" for number in fold))
-    chosen = cross_fitted(odd, Who.of(["a"] * 10, patients(10)), default=0)
+    chosen = cross_fitted(odd, CaseIndex.of(["a"] * 10, patients(10)), default=0)
     assert chosen.tolist() == [1] * 10
-    assert not taken(odd.hits, chosen)[fold == 2].any()
+    assert not at_index(odd.hits, chosen)[fold == 2].any()
 
 
 @pytest.mark.byhand
 def test_a_finding_with_cases_in_one_fold_only_takes_the_default():
-    assert cross_fitted(listed("zero", "zero"), Who.of(["a", "a"], ["p", "p"]), default=1).tolist() == [1, 1]
+    assert cross_fitted(listed("zero", "zero"), CaseIndex.of(["a", "a"], ["p", "p"]), default=1).tolist() == [1, 1]
 
 
 @pytest.mark.planted
 def test_a_finding_does_not_choose_for_another_and_a_shared_threshold_is_the_majoritys():
-    on, who = listed(*(["zero", "one", "one"] * 20)), Who.of(["a", "b", "b"] * 20, patients(60))
+    on, who = listed(*(["zero", "one", "one"] * 20)), CaseIndex.of(["a", "b", "b"] * 20, patients(60))
     for choice in (oracle, lambda *args, **more: cross_fitted(*args, 0, **more)):
         assert choice(on, who).tolist() == [0, 1, 1] * 20
         assert choice(on, who, shared=True).tolist() == [1, 1, 1] * 20
@@ -60,29 +62,29 @@ def test_a_finding_does_not_choose_for_another_and_a_shared_threshold_is_the_maj
 
 @pytest.mark.byhand
 def test_validation_cases_choose_within_their_own_training_and_finding():
-    who = Who.of(["a", "a", "b", "b"], patients(4), [0, 1, 0, 1])
-    they = Who.of(["a", "a", "b", "b", "b"], ["q"] * 5, [0, 1, 0, 0, 0])
+    who = CaseIndex.of(["a", "a", "b", "b"], patients(4), [0, 1, 0, 1])
+    validation_index = CaseIndex.of(["a", "a", "b", "b", "b"], ["q"] * 5, [0, 1, 0, 0, 0])
     on = listed("zero", "one", "one", "one", "one")
-    np.testing.assert_array_equal(validated(on, they, who), [0, 1, 1, np.nan])  # training 1 has no validation case of b
-    assert validated(on, they, who, shared=True).tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(validated(on, validation_index, who), [0, 1, 1, np.nan])  # training 1 has no validation case of b
+    assert validated(on, validation_index, who, shared=True).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.byhand
 def test_without_validation_cases_there_is_no_such_origin():
-    on, who = listed("zero", "one"), Who.of(["a", "a"], patients(2))
+    on, who = listed("zero", "one"), CaseIndex.of(["a", "a"], patients(2))
     assert {origin for origin, _ in choose(on, who, 0)} == {"cross-fitted", "oracle"}
-    ways = choose(on, who, 0, validation=(listed("one"), Who.of(["a"], ["q"])))
-    assert ways["validation", ""].tolist() == ways["validation", SHARED].tolist() == [1, 1]
+    keys = choose(on, who, 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
+    assert keys["validation", ""].tolist() == keys["validation", SHARED].tolist() == [1, 1]
 
 
 @pytest.mark.planted
 def test_cut_offs_tuned_on_test_flatter_and_cross_fitted_ones_do_not():
     gaps = []
-    who = Who.of(["a"] * 50, patients(50))
+    who = CaseIndex.of(["a"] * 50, patients(50))
     for seed in range(60):
         quality = generator(seed, "test").random((50, 40))  # no threshold is better than another
-        on = Listed(quality > 0.8, quality)
-        gaps.append([taken(on.hits, chosen).mean() - 0.2 for chosen in (oracle(on, who), cross_fitted(on, who, 0, seed))])
+        on = SampledThresholds(quality > 0.8, quality)
+        gaps.append([at_index(on.hits, chosen).mean() - 0.2 for chosen in (oracle(on, who), cross_fitted(on, who, 0, seed))])
     best, crossed = np.mean(gaps, 0)
     assert best > 0.08
     assert crossed < 0.015
@@ -99,5 +101,5 @@ def test_no_patient_is_on_both_sides_of_a_fold():
 def test_a_record_states_each_threshold_that_was_chosen():
     findings = np.array(["a", "a", "a", "b"])
     chosen = {("oracle", ""): np.array([2, 0, 2, np.nan]), ("oracle", SHARED): np.ones(4)}
-    assert stated(chosen, findings, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED: [0.1]}}
-    assert stated({("fixed", ""): np.full(4, 1 / 3)}, findings) == {"fixed": {"a": [0.333333], "b": [0.333333]}}
+    assert distinct_thresholds(chosen, findings, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED: [0.1]}}
+    assert distinct_thresholds({("fixed", ""): np.full(4, 1 / 3)}, findings) == {"fixed": {"a": [0.333333], "b": [0.333333]}}
