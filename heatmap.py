@@ -25,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise BadValueError(
             f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
-    if config.checkpoint is None and config.model is None:
+    if config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         from benchmark.heatmap import overlay

@@ -27,7 +27,7 @@ class Thresholds:
     def of(self, method: str, finding: str) -> tuple[float, str]:
         """The threshold on the min-max scaled map, and where it comes from, in words."""
         if self.config.threshold is not None:
-            return self.config.threshold, "fixed"
+            return self.config.threshold, "typed"
         for origin in ORIGINS:
             if values := self.known.get(method, {}).get(origin, {}).get(finding):
                 return median(values), origin if len(values) == 1 else f"{origin}, median of {len(values)}"

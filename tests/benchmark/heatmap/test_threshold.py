@@ -35,5 +35,5 @@ def test_what_no_suite_chose_is_half_and_called_fixed(config, digest, method, fi
 
 
 def test_a_typed_threshold_wins_and_another_layer_has_none(config):
-    assert Thresholds(config(threshold=0.3), "abc").of("cam", "Mass") == (0.3, "fixed")
+    assert Thresholds(config(threshold=0.3), "abc").of("cam", "Mass") == (0.3, "typed")
     assert Thresholds(config(layer="layer3"), "abc").of("cam", "Mass") == (0.5, "fixed")
