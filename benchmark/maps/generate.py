@@ -76,7 +76,8 @@ class _Files:
     def parts(self) -> dict[str, Method]:
         """Word -> method of those that may have an answer."""
         closed = self.refused | self.broken.keys()
-        return {o.word: o.part for o in self.requests if isinstance(o.part, Method) and o.word not in closed}
+        open_requests = (request for request in self.requests if request.word not in closed)
+        return {request.word: request.part for request in open_requests if isinstance(request.part, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
         """Write the maps of a batch, or the reason why there will be none."""

@@ -1,7 +1,7 @@
 """A file of ``configs/suites`` becomes a suite of which every word is known."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pydantic
@@ -9,7 +9,7 @@ import pydantic
 import methods as wing
 from benchmark import protocols, validity
 from benchmark.records import published
-from benchmark.suite.plan.model import models
+from benchmark.suite.plan.model import ModelPlan, models
 from benchmark.suite.plan.suite import Suite
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
@@ -48,53 +48,47 @@ def _check(suite: Suite) -> None:
     """Every word of a suite before anything runs. Raises ``UnknownNameError`` or ``BadValueError``."""
     for word in [*(suite.protocols or []), *suite.conventional]:
         protocols.registry.check(word)
-    _check_check(suite)
+    if suite.check is not None:
+        validity.registry.check(suite.check)
     check_methods(suite.words)
     for word in suite.published:
         published.name(word)
+    for problem in _problems(suite):
+        raise BadValueError(f"the suite {suite.name!r} {problem}")
+
+
+def _problems(suite: Suite) -> Iterator[str]:
+    """What is wrong with a suite whose words are known, and what to write instead."""
+    if suite.check is not None and (suite.protocols or suite.conventional):
+        yield "has a check, which scores by itself: leave protocols and conventional out"
+    if suite.check is None and suite.images is not None:
+        yield "has images, which only a check can draw: write slow_images, or a check"
     for field in ("protocols", "conventional", "folds"):
-        if twice := [str(word) for word, count in Counter(getattr(suite, field) or []).items() if count > 1]:
-            raise BadValueError(f"the suite {suite.name!r} has {', '.join(twice)} twice in {field}: leave one out")
+        if twice := _twice(map(str, getattr(suite, field) or [])):
+            yield f"has {twice} twice in {field}: leave one out"
     for flag in NOT_HERE:
         if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
-            raise BadValueError(
-                f"the suite {suite.name!r} has the flag {flag}, which is no part of a training: leave it out"
-            )
-    model_plans = models(suite)
-    for training in (training for model in model_plans for training in model.trainings):
+            yield f"has the flag {flag}, which is no part of a training: leave it out"
+    yield from _problems_of_models(suite, models(suite))
+
+
+def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:
+    trainings = [training for plan in plans for training in plan.trainings]
+    for training in trainings:
         if suite.folds is not None and len(suite.folds) > 1 and training.partition != "kfold":
-            raise BadValueError(
-                f"the suite {suite.name!r} has several folds of the same test images: write partition: kfold"
-            )
+            yield "has several folds of the same test images: write partition: kfold"
         if training.fold >= training.folds:
-            raise BadValueError(
-                f"the suite {suite.name!r} has fold {training.fold} of {training.folds} folds: count from 0"
-            )
-    if any(training.batch_size == "auto" for model in model_plans for training in model.trainings):
-        raise BadValueError(
-            f"the suite {suite.name!r} has batch_size auto, another number on each machine: write the number"
-        )
-    if twice := [name for name, count in Counter(model.id for model in model_plans).items() if count > 1]:
-        problem = "states a model twice, or two that differ in what no table shows (then write two suites)"
-        raise BadValueError(f"the suite {suite.name!r} {problem}: {', '.join(twice)}")
-    if any(model.slow_images is not None for model in model_plans) and BOARD not in suite.scored_by:
-        raise BadValueError(
-            f"the suite {suite.name!r} has slow_images, which needs the protocol {BOARD!r}: add it to its protocols"
-        )
+            yield f"has fold {training.fold} of {training.folds} folds: count from 0"
+    if any(training.batch_size == "auto" for training in trainings):
+        yield "has batch_size auto, another number on each machine: write the number"
+    if twice := _twice(plan.id for plan in plans):
+        yield f"states a model twice, or two that differ in what no table shows (then write two suites): {twice}"
+    if any(plan.slow_images is not None for plan in plans) and BOARD not in suite.scored_by:
+        yield f"has slow_images, which needs the protocol {BOARD!r}: add it to its protocols"
 
 
-def _check_check(suite: Suite) -> None:
-    """The fields of a suite that is a validity check."""
-    if suite.check is not None:
-        validity.registry.check(suite.check)
-        if suite.protocols or suite.conventional:
-            raise BadValueError(
-                f"the suite {suite.name!r} has a check, which scores by itself: leave protocols and conventional out"
-            )
-    elif suite.images is not None:
-        raise BadValueError(
-            f"the suite {suite.name!r} has images, which only a check can draw: write slow_images, or a check"
-        )
+def _twice(words: Iterable[str]) -> str:
+    return ", ".join(word for word, count in Counter(words).items() if count > 1)
 
 
 def check_methods(words: Sequence[str]) -> None:
