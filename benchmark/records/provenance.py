@@ -21,11 +21,15 @@ class Provenance(BaseModel):
     processor: str
     versions: dict[str, str] = Field(default_factory=dict)
     """Software -> version."""
+    data: dict[str, str] = Field(default_factory=dict)
+    """Split -> fingerprint of the images and labels that a training used; empty for a scoring."""
 
     def differences(self, other: "Provenance") -> list[str]:
         """What differs from ``other``'s, in words: ``threads 2 for 1``."""
         mine, theirs = self.model_dump(), other.model_dump()
-        names = [name for name in type(self).model_fields if name != "versions" and mine[name] != theirs[name]]
+        names = [
+            name for name in type(self).model_fields if name not in ("versions", "data") and mine[name] != theirs[name]
+        ]
         changes = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
         versions = {*self.versions} & {*other.versions}
         changed = sorted(name for name in versions if self.versions[name] != other.versions[name])

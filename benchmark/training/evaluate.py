@@ -16,8 +16,8 @@ from tqdm import tqdm
 from backbones import Classifier
 from benchmark.training import checkpoints, devices, plots
 from benchmark.training.data import Batches, SplitImages, loader
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import layout
 from config import TrainConfig
 from core.files import write_json, write_text

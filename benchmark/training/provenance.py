@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import yaml
 
 from benchmark.records.provenance import Provenance
 from benchmark.training import checkpoints, devices, machine
+from benchmark.training.data import SplitImages
 from config import TrainConfig
 from core.errors import DataError
 from core.files import write_json, write_text
@@ -38,9 +39,9 @@ def _used(precision: str, device: str) -> Provenance:
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 
-def write(config: TrainConfig, folder: Path) -> None:
+def write(config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages]) -> None:
     """Write ``config.yaml`` (which ``--config`` takes) and ``provenance.json``; comments say what ``auto`` was."""
-    used = of_training(config)
+    used = of_training(config).model_copy(update={"data": {name: _learnt(split) for name, split in splits.items()}})
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
     device = f"device {used.device}, {used.processor}"
     facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)
@@ -67,4 +68,11 @@ def fingerprint(samples: Iterable[Sample]) -> str:
         digest.update(sample.image_id.encode() + np.asarray(sample.labels, dtype="<f4").tobytes())
         for finding, boxes in sorted(sample.boxes.items()):
             digest.update(finding.encode() + np.asarray(boxes, dtype="<f8").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _learnt(split: SplitImages) -> str:
+    """16 hex digits of the names and labels of the images of ``split``, in their order."""
+    digest = hashlib.sha256(np.asarray(split.labels, dtype="<f4").tobytes())
+    digest.update("\n".join(image for image, _, _ in split.ids).encode())
     return digest.hexdigest()[:16]

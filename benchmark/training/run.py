@@ -70,7 +70,7 @@ def _train(module: Module, splits: dict[str, SplitImages], folder: Path, *watchi
     try:
         if history:
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
-        provenance.write(config, folder)
+        provenance.write(config, folder, splits)
         with memory.enough(ADVICE):
             epochs(module, splits, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):

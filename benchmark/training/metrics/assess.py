@@ -9,7 +9,7 @@ from benchmark.records.record import Origin
 from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
 from benchmark.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking, thresholds
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.metrics.thresholds import Choice, Threshold
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.metrics import confusion_matrix
 
 from benchmark.statistics.patients import Sums
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 
 METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "accuracy")
 WORDS = {

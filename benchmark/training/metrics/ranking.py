@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
 from benchmark.training import metrics
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.metrics.walk import areas, descending
 from core.types import FloatArray
 

@@ -11,7 +11,7 @@ from sklearn.metrics import roc_curve
 from torch import Tensor
 
 from benchmark.records.record import Origin
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 
 Choice = Literal["youden", "f1", "fixed"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots import calibration, confusion, precision_recall, roc
 
 

@@ -7,9 +7,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.calibration import BINS
 from benchmark.training.metrics.decisions import decided
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots import panels
 from core.types import FloatArray
 

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.decisions import decided
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots import panels
 
 COLOURS = "Blues"

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from core.files import atomic
 
 BLUE, ORANGE, GREEN = "#0072b2", "#d55e00", "#009e73"

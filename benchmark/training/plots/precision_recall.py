@@ -5,7 +5,7 @@ from typing import Any
 
 from sklearn.metrics import precision_recall_curve
 
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots import panels
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from sklearn.metrics import roc_curve
 
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots import panels
 
 

@@ -10,15 +10,17 @@ import yaml
 import datasets
 from benchmark.records import Cell, Record
 from benchmark.records.provenance import describe
-from benchmark.training import provenance
+from benchmark.training import data, provenance
 from config import TrainConfig
 from core import cli
 
 
 def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(tmp_path):
     torch.set_num_threads(1)
-    config = TrainConfig(dataset="phantom:train=32,val=16,test=16", backbone="custom", pretrained=False)
-    provenance.write(config, tmp_path)
+    config = TrainConfig(
+        cache_dir=str(tmp_path / "cache"), img_size=32, dataset="phantom:train=32,val=16,test=16", backbone="custom", pretrained=False
+    )
+    provenance.write(config, tmp_path, {"train": data.decode(config, data.load(config, "train"))})
     used = provenance.read(tmp_path)
     assert used.threads == 1
     assert used.precision in ("32", "bf16-mixed")
@@ -26,7 +28,9 @@ def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(t
     text = (tmp_path / "config.yaml").read_text()
     assert "# used: threads 1" in text
     assert cli.build(TrainConfig, yaml.safe_load(text)) == config
-    assert json.loads((tmp_path / "provenance.json").read_text())["processor"]
+    stated = json.loads((tmp_path / "provenance.json").read_text())
+    assert stated["processor"]
+    assert len(stated["data"]["train"]) == 16
 
 
 def test_a_run_that_recorded_nothing_says_so(tmp_path):

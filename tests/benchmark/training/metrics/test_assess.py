@@ -8,8 +8,8 @@ import torch
 
 from benchmark.training.evaluate import undefined_as_none
 from benchmark.training.metrics import scores
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
+from benchmark.training.metrics.predictions import Predictions
 
 NAMES = ("Mass", "Nodule", "Hernia")
 METRICS = {"auroc", "ap", "sensitivity", "specificity", "ppv", "npv", "f1", "accuracy", "brier", "brier_scaled"}

@@ -7,7 +7,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from benchmark.training.metrics import calibration, decisions
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.plots.calibration import bins
 
 

@@ -9,8 +9,8 @@ from sklearn import metrics as sklearn_metrics
 from torchmetrics.functional.classification import binary_specificity, multilabel_exact_match, multilabel_hamming_distance
 
 from benchmark.training.metrics import decisions
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.assess import assess
+from benchmark.training.metrics.predictions import Predictions
 
 CLASSES = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
 PUBLISHED = {

@@ -11,7 +11,7 @@ from torchmetrics.functional.classification import binary_auroc, binary_average_
 from benchmark.statistics.bootstrap import weights
 from benchmark.statistics.intervals import interval
 from benchmark.training.metrics import ranking, scores
-from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.predictions import Predictions
 
 
 def drawn(seed, n=60, patients=25, unknown=0.1, levels=4, k=2):
