@@ -80,7 +80,7 @@ def read(path: Path) -> Plan:
     return plan
 
 
-def given(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
+def shared_flags(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
     """The flags that all trials share: the plan's, under those that the user ``typed`` or gave in a file."""
     known = {name: getattr(config, name) for name in typed}
     if both := sorted(set(known) & set(plan.space)):

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.search import table
-from benchmark.search.plan import Plan, given, read, trial_config
+from benchmark.search.plan import Plan, read, shared_flags, trial_config
 from benchmark.search.trial import objective, retry
 from benchmark.training import data, resume, runs
 from config import DataFlags, TrainConfig
@@ -33,7 +33,7 @@ MISSED = 3
 def search(config: TrainConfig, typed: Set[str]) -> Path:
     """See ``benchmark.search.run``."""
     plan = read(Path(str(config.search)))
-    shared = given(plan, config, typed)
+    shared = shared_flags(plan, config, typed)
     _require_data(plan, shared)
     folder = Path(config.model_save_dir) / f"search-{plan.study}"
     optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -44,10 +44,8 @@ def resolve_batch_size(
         device = devices.first(config, devices.gpus())
         most = max(min(MOST[device.type], len(labels) // STEPS), 1)
         size = largest(most, _fits_on(device, config, precision, model, loss, labels[:1]))
-        message = (
-            "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
-        )
-        log.info(message, size, most, size)
+        text = "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
+        log.info(text, size, most, size)
     return dataclasses.replace(config, batch_size=size)
 
 

@@ -62,7 +62,8 @@ def decode(config: TrainConfig, data: DataSource) -> SplitImages:
     )
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
-    rows = np.flatnonzero(_wanted(boxed, "all" if data.split == "test" else config.train_on))
+    train_on = "all" if data.split == "test" else config.train_on
+    rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
     if not len(rows):
         raise DataError(
             f"no {data.split} image of {config.dataset} is left (--train_on "
@@ -80,10 +81,6 @@ def decode(config: TrainConfig, data: DataSource) -> SplitImages:
     if len(studies) < len(rows):
         studies = []
     return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies)
-
-
-def _wanted(boxed: NDArray[np.bool_], train_on: str) -> NDArray[np.bool_]:
-    return {"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on]
 
 
 class Batches(Sampler[NDArray[np.int64]]):
@@ -123,7 +120,7 @@ class Batches(Sampler[NDArray[np.int64]]):
         self.n, self.size, self.seed, self.rank, self.world, self.start = n, size, seed, rank, world, start
         self.epoch, self.accumulate, self.shares = 0, accumulate, shares
         self.counted = np.ones(n, np.int64) if counted is None else counted
-        self._dealt: tuple[int, list[NDArray[np.int64]]] | None = None
+        self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before each epoch."""
@@ -160,9 +157,9 @@ class Batches(Sampler[NDArray[np.int64]]):
 
     def _batches(self) -> list[NDArray[np.int64]]:
         """The batches of the epoch, of all processes together."""
-        if self._dealt is None or self._dealt[0] != self.epoch:
-            self._dealt = self.epoch, np.array_split(self._order(), len(self))
-        return self._dealt[1]
+        if self._of_epoch is None or self._of_epoch[0] != self.epoch:
+            self._of_epoch = self.epoch, np.array_split(self._order(), len(self))
+        return self._of_epoch[1]
 
 
 def loader(data: SplitImages, batches: Batches) -> DataLoader[Item]:

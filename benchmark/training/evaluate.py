@@ -23,13 +23,17 @@ from config import TrainConfig
 from core.files import write_json, write_text
 from datasets.io import transforms
 
+<<<<<<< HEAD
 log = logging.getLogger(__name__)
+=======
+Splits = Mapping[str, SplitImages]
+>>>>>>> w-words1
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats: whose numbers these are."""
 
 
-def evaluate(folder: Path, config: TrainConfig, splits: Mapping[str, SplitImages], facts: dict[str, Any]) -> None:
+def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any]) -> None:
     """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json."""
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
     model.to(memory_format=layout(config))
@@ -50,11 +54,7 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
 
 
 def write(
-    folder: Path,
-    splits: Mapping[str, SplitImages],
-    logits: Mapping[str, Tensor],
-    config: TrainConfig,
-    facts: dict[str, Any],
+    folder: Path, splits: Splits, logits: Mapping[str, Tensor], config: TrainConfig, facts: dict[str, Any]
 ) -> None:
     """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done."""
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
@@ -76,7 +76,7 @@ def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predict
     return Predictions(split.findings, logits.double(), split.labels, patients, exclusive)
 
 
-def predictions_csv(splits: Mapping[str, SplitImages], logits: Mapping[str, Tensor]) -> str:
+def predictions_csv(splits: Splits, logits: Mapping[str, Tensor]) -> str:
     """A row per image: split, image, patient, boxed, logit and label of each finding, the study where there is one.
 
     An unknown label is empty.

@@ -36,8 +36,8 @@ class Module(lightning.LightningModule):
         self.history: list[dict[str, float]] = []
         self.seen = 0
         """Images of this epoch so far, on this device."""
-        self.course: schedulers.Course | None = None
-        self._course_state: dict[str, Any] | None = None
+        self.scheduler: schedulers.Scheduler | None = None
+        self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self._evaluation = transforms.evaluation()
@@ -66,8 +66,8 @@ class Module(lightning.LightningModule):
             return
         if self.average is not None:
             self.average.update_parameters(self.model)
-        if self.course is not None and not isinstance(self.course, ReduceLROnPlateau):
-            self.course.step()
+        if self.scheduler is not None and not isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step()
 
     def validation_step(self, batch: Item, batch_idx: int) -> None:
         """Logits of one batch."""
@@ -97,13 +97,13 @@ class Module(lightning.LightningModule):
         row = self.trainer.strategy.broadcast(row)  # all processes agree on what is best
         self.history.append({"epoch": self.current_epoch + 1, **row})
         self.log_dict(row, rank_zero_only=True)
-        if isinstance(self.course, ReduceLROnPlateau):
-            self.course.step(loss)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(loss)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The optimizer; its course is kept in ``self.course``."""
+        """The optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = optimizers.build(self.config, self.model.parameters())
-        self.course = schedulers.build(self.config, optimizer, self.steps)
+        self.scheduler = schedulers.build(self.config, optimizer, self.steps)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -111,22 +111,22 @@ class Module(lightning.LightningModule):
         average.use_ema_weights(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
-        checkpoint["course"] = self.course.state_dict() if self.course is not None else None
+        checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
         # of an epoch that is under way
         checkpoint["losses"] = processes.mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take history, course and the losses of an epoch that was under way back."""
+        """Take back the history, the scheduler's state and the losses of an epoch that was under way."""
         self.history = checkpoint["history"]
         losses = checkpoint.get("losses")
         self._losses = [] if losses is None else list(losses)
-        self._course_state = checkpoint["course"]
+        self._scheduler_state = checkpoint["course"]
 
     def on_train_start(self) -> None:
-        """Set the course to where the checkpoint left it: it exists only now, as the device does."""
+        """Set the scheduler to where the checkpoint left it: it exists only now, as the device does."""
         self._losses = [loss.to(self.device) for loss in self._losses]
-        if self.course is not None and self._course_state is not None:
-            self.course.load_state_dict(self._course_state)
+        if self.scheduler is not None and self._scheduler_state is not None:
+            self.scheduler.load_state_dict(self._scheduler_state)
 
     def _laid_out(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=layout(self.config))

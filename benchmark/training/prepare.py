@@ -1,4 +1,4 @@
-"""From the flags to the parts of a run: data, network, loss. Errors known before training are raised here."""
+"""From the flags to the parts of a run: data, network, loss. What can fail before training fails here."""
 
 import logging
 from pathlib import Path

@@ -44,12 +44,8 @@ class Pace(lightning.Callback):
         row, epochs = self.module.history[-1], self.module.config.epochs
         rate = self.module.seen * trainer.world_size / max(self._validation - self._epoch, 1e-9)
         left = (epochs - row["epoch"]) * (time.perf_counter() - self._epoch)
-        message = (
-            "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
-        )
-        log.info(
-            message, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left)
-        )
+        text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left))
 
 
 class Bar(TQDMProgressBar):

@@ -53,7 +53,7 @@ def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: f
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
 
-def _per_finding(predictions: Predictions, called: decisions.Called, temperature: float) -> Numbers:
+def _per_finding(predictions: Predictions, called: decisions.Decisions, temperature: float) -> Numbers:
     """(K,) each, resampled: what ranks, what is decided, and the Brier score before and after scaling."""
     ranked = ranking.resampled(predictions)
     briers = (calibration.brier(predictions, factor) for factor in (1.0, temperature))
@@ -70,7 +70,7 @@ def _means(each: Numbers) -> Numbers:
     return {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
 
 
-def _as_a_whole(predictions: Predictions, called: decisions.Called) -> Numbers:
+def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
     """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
     whole = resample(decisions.summed(decisions.per_image(*called), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}

@@ -13,8 +13,13 @@ from scipy.optimize import minimize_scalar
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
+<<<<<<< HEAD
 from benchmark.training.metrics.decisions import Columns, Flags, decided
 from benchmark.training.metrics.predictions import Predictions
+=======
+from benchmark.training.metrics.answers import Predictions
+from benchmark.training.metrics.decisions import BoolArray, Columns, decided
+>>>>>>> w-words1
 from core.types import FloatArray
 
 BINS = 15
@@ -85,13 +90,13 @@ def brier(predictions: Predictions, temperature: float) -> Columns:
     return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
 
 
-def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, Flags, Flags]:
+def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, BoolArray, BoolArray]:
     """(n,K) each: probability, positive, and whether both are known."""
     _, true, known = decided(predictions, np.zeros(len(predictions.findings)))
     return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
 
 
-def _error(probability: FloatArray, true: Flags) -> float:
+def _error(probability: FloatArray, true: BoolArray) -> float:
     if not len(probability):
         return np.nan
     truth = torch.from_numpy(true).long()

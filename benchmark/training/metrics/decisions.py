@@ -24,12 +24,12 @@ REASONS = {
     "accuracy": "no label is known",
 }
 """Why there is nothing to divide by."""
-Flags = NDArray[np.bool_]
-Called = tuple[Flags, Flags, Flags]
+BoolArray = NDArray[np.bool_]
+Decisions = tuple[BoolArray, BoolArray, BoolArray]
 Columns = tuple[NDArray[Any], NDArray[Any]]
 
 
-def decided(predictions: Predictions, thresholds: ArrayLike) -> Called:
+def decided(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     """(n,K) each: called positive, positive, and whether both are known.
 
     A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called,
@@ -43,7 +43,7 @@ def decided(predictions: Predictions, thresholds: ArrayLike) -> Called:
     return predictions.ranked.numpy() >= at, labels == 1, ~np.isnan(labels) & ~np.isnan(at)
 
 
-def per_finding(called: Flags, true: Flags, known: Flags) -> Columns:
+def per_finding(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
     """(n,K) -> (n,K,6) what counts for each of ``METRICS``, and what it is counted against."""
     right, clear = called & true, ~called & ~true
     part = (right, clear, right, clear, 2 * right, called == true)
@@ -51,7 +51,7 @@ def per_finding(called: Flags, true: Flags, known: Flags) -> Columns:
     return np.stack(part, -1) * known[..., None], np.stack(whole, -1) * known[..., None]
 
 
-def per_image(called: Flags, true: Flags, known: Flags) -> Columns:
+def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
     """(n,K) -> (n,1,2) Hamming loss (wrong ones of the known labels) and exact match (images with every label right).
 
     A finding without any decision has no say, and an image counts as a match only where all the others are known.

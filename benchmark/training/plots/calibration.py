@@ -34,7 +34,7 @@ def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
         if axes.get_legend_handles_labels()[0]:
             panels.legend(axes, "upper left")
         else:
-            panels.nothing(axes, row["reasons"]["ece"])
+            panels.write_reason(axes, row["reasons"]["ece"])
     panels.shares(each, "probability", "frequency")
     for axes in each:
         axes.set_ylim(top=1.38)  # room for the legend

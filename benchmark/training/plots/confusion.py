@@ -27,7 +27,7 @@ def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
     for k, axes in enumerate(each):
         axes.set(xlim=(-0.5, 1.5), ylim=(1.5, -0.5))
         if np.isnan(chosen[k]["logit"]):
-            panels.nothing(axes, chosen[k]["reason"])
+            panels.write_reason(axes, chosen[k]["reason"])
             continue
         counts = np.array(
             [[(known & (true == t) & (called == s))[:, k].sum() for s in (False, True)] for t in (False, True)]

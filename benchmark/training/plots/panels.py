@@ -73,7 +73,7 @@ def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left
     )
 
 
-def nothing(axes: Axes, reason: str) -> None:
+def write_reason(axes: Axes, reason: str) -> None:
     """Say in place of a curve why there is none."""
     words, lines = reason.split(), [""]
     for word in words:
@@ -106,7 +106,7 @@ def ranked(test: Predictions, metrics: dict[str, Any], each: Sequence[Axes], met
     for k, axes in enumerate(each):
         row = metrics["test"]["findings"][test.findings[k]]
         if np.isnan(row[metric]):
-            nothing(axes, row["reasons"][metric])
+            write_reason(axes, row["reasons"][metric])
         else:
             known = ~test.labels[:, k].isnan()
             yield test.findings[k], axes, row, test.labels[known, k].numpy(), test.ranked[known, k].numpy()

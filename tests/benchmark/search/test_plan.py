@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from benchmark.search.plan import given, read, trial_config
+from benchmark.search.plan import read, shared_flags, trial_config
 from config import TrainConfig
 from core.cli import CONFIGS, build
 from core.errors import BadValueError, DataError, UnknownNameError
