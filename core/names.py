@@ -1,15 +1,11 @@
-"""The words by which records are told apart, each written once.
-
-Nothing is imported here, so every room may import it.
-"""
+"""The words by which records are told apart, each written once; every room may import them."""
 
 MAIN = "hit@iou.3"
 """The main column: the metric by which methods are ranked and for which thresholds are chosen."""
 BOARD = "locus"
 """The protocol of the main table; methods are compared with each other on its cases."""
 PAIRED = "paired"
-"""The protocol of the records that compare a model's methods: they follow from the cases of ``BOARD``
-(``benchmark.suite.paired``)."""
+"""The protocol of the records that compare a model's methods on the cases of ``BOARD`` (``benchmark.suite.paired``)."""
 CLASSIFICATION = "classification"
 """The protocol of the records that say what the classifier's own scores are worth."""
 CLASSIFIER = "classifier"
