@@ -9,22 +9,22 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 
-class Place(NamedTuple):
+class AxisGrid(NamedTuple):
     """Position i of one axis looks at input pixel ``offset + stride * i``."""
 
     stride: float
     offset: float
 
-    def window(self, kernel: int, stride: int, before: float, dilation: int) -> "Place":
+    def window(self, kernel: int, stride: int, before: float, dilation: int) -> "AxisGrid":
         """Behind a window of ``kernel`` taps with ``before`` padded pixels in front.
 
-        >>> Place(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
+        >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
         Place(stride=8.0, offset=2.0)
         """
-        return Place(self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride)
+        return AxisGrid(self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride)
 
 
-Places = tuple[Place, Place]  # (y, x)
+AxisGrids = tuple[AxisGrid, AxisGrid]  # (y, x)
 
 
 class Follow(TorchFunctionMode):
@@ -32,37 +32,36 @@ class Follow(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.places: MutableMapping[Tensor, Places | None] = WeakTensorKeyDictionary()
+        self.grids: MutableMapping[Tensor, AxisGrids | None] = WeakTensorKeyDictionary()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        known = [tensor for tensor in _tensors_in(args) if tensor in self.places]
-        inputs, shapes = {self.places[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
+        known = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
+        inputs, shapes = {self.grids[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
         name = getattr(func, "__name__", "")
-        out = (
-            torch.empty_like(args[0]) if name == "batch_norm" else func(*args, **kwargs)
-        )  # its arithmetic moves nothing, and is slow
+        # batch norm's arithmetic moves nothing, and is slow
+        out = torch.empty_like(args[0]) if name == "batch_norm" else func(*args, **kwargs)
         step = _STEPS.get(name)
         for tensor in _tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
-                self.places[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
+                self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
         return out
 
 
-def _agreed(inputs: Set[Places | None]) -> Places | None:
+def _agreed(inputs: Set[AxisGrids | None]) -> AxisGrids | None:
     """What all inputs of an operation say, or None."""
     return next(iter(inputs)) if len(inputs) == 1 else None
 
 
-def _through(window: "Window", inputs: Set[Places | None]) -> Places | None:
-    places = _agreed(inputs)
-    if places is None:
+def _through(window: "SlidingWindow", inputs: Set[AxisGrids | None]) -> AxisGrids | None:
+    grids = _agreed(inputs)
+    if grids is None:
         return None
-    y, x = (place.window(*steps) for place, *steps in zip(places, *map(_pair, window), strict=True))
+    y, x = (axis.window(*steps) for axis, *steps in zip(grids, *map(_pair, window), strict=True))
     return y, x
 
 
-class Window(NamedTuple):
+class SlidingWindow(NamedTuple):
     """What a convolution, a pooling or a padding does, for both axes in one number or for each in a pair."""
 
     kernel: Any
@@ -73,29 +72,29 @@ class Window(NamedTuple):
 
 def _convolution(
     x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
-) -> Window:
+) -> SlidingWindow:
     kernel = tuple(weight.shape[-2:])
     if padding == "same":
         padding = [d * (k - 1) // 2 for k, d in zip(kernel, _pair(dilation), strict=True)]
-    return Window(kernel, stride, 0 if padding == "valid" else padding, dilation)
+    return SlidingWindow(kernel, stride, 0 if padding == "valid" else padding, dilation)
 
 
 def _maximum(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
-) -> Window:
-    return Window(kernel_size, stride or kernel_size, padding, dilation)
+) -> SlidingWindow:
+    return SlidingWindow(kernel_size, stride or kernel_size, padding, dilation)
 
 
-def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> Window:
-    return Window(kernel_size, stride or kernel_size, padding, 1)
+def _average(x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, *_: Any, **__: Any) -> SlidingWindow:
+    return SlidingWindow(kernel_size, stride or kernel_size, padding, 1)
 
 
-def _pad(x: Tensor, pad: list[int], *_: Any, **__: Any) -> Window:
+def _pad(x: Tensor, pad: list[int], *_: Any, **__: Any) -> SlidingWindow:
     """torch counts pads from the last axis: (left, right, top, bottom)."""
-    return Window(1, 1, (pad[2] if len(pad) > 2 else 0, pad[0]), 1)
+    return SlidingWindow(1, 1, (pad[2] if len(pad) > 2 else 0, pad[0]), 1)
 
 
-_STEPS: dict[str, Callable[..., Window]] = {
+_STEPS: dict[str, Callable[..., SlidingWindow]] = {
     "conv2d": _convolution,
     "max_pool2d": _maximum,
     "avg_pool2d": _average,
@@ -110,7 +109,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _tensors_in(values: Any) -> list[Tensor]:
     """The tensors among values, also those inside lists (``torch.cat``)."""
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for item in values:
-        found += [item] if isinstance(item, Tensor) else _tensors_in(item) if isinstance(item, tuple | list) else []
-    return found
+        tensors += [item] if isinstance(item, Tensor) else _tensors_in(item) if isinstance(item, tuple | list) else []
+    return tensors

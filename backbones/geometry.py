@@ -1,6 +1,4 @@
-"""Where positions look, from the arithmetic of the modules.
-
-Strides, kernels and paddings, followed through the network.
+"""Where positions look, from the arithmetic of strides, kernels and paddings, followed through the network.
 
 The network runs once on the meta device (shapes, no numbers), so nothing of it is touched and it costs milliseconds.
 Each convolution, pooling and padding moves the place that a position looks at; parallel branches must agree. Where
@@ -17,7 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from backbones import probe
-from backbones.follow import Follow, Place
+from backbones.follow import AxisGrid, Follow
 from backbones.tokens import TokensOf
 from core.frames import Grid
 
@@ -33,20 +31,19 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
     """The grid for an input of ``size`` (H, W), or None where branches disagree or an operation is unknown."""
     try:
         with Follow() as follow:
-            places = follow.places.get(features(extractor, size, channels, follow))
+            grids = follow.grids.get(features(extractor, size, channels, follow))
     except RuntimeError:  # a network that looks at its numbers on the way does not run on the meta device
         return None
-    return (
-        None
-        if places is None
-        else Grid(size, (places[0].stride, places[1].stride), (places[0].offset, places[1].offset))
-    )
+    if grids is None:
+        return None
+    y, x = grids
+    return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
 
 def output_shape(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> tuple[int, ...]:
     """The shape of the features of two images of ``size`` (H, W); empty where they are no single tensor."""
-    found = features(extractor, size, channels)
-    return tuple(found.shape) if isinstance(found, Tensor) else ()
+    maps = features(extractor, size, channels)
+    return tuple(maps.shape) if isinstance(maps, Tensor) else ()
 
 
 @torch.no_grad()
@@ -58,7 +55,7 @@ def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, fol
     state = {key: torch.empty_like(value, device="meta") for key, value in _tensors(extractor)}
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
-        follow.places[images] = (Place(1.0, 0.0), Place(1.0, 0.0))
+        follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
     compiles = "torch._dynamo" in sys.modules  # not imported for this: it takes longer than all else here
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # shapes are not worth it
         return functional_call(extractor, state, (images,))

@@ -90,9 +90,8 @@ class Head(nn.Module):
         A = image.double()
         drops = []
         for z, weight, bias in zip(self.class_maps(A[None])[0], self.weight.double(), self.bias.double(), strict=True):
-            maps = torch.cat([z[None], z - weight[:, None, None] * A]).unsqueeze(
-                1
-            )  # (1 + C, 1, h, w), the first one whole
+            # (1 + C, 1, h, w), the first one whole
+            maps = torch.cat([z[None], z - weight[:, None, None] * A]).unsqueeze(1)
             S = self.pooling(maps, maps + bias).flatten()
             drops.append(S[0] - S[1:])
         return torch.stack(drops).to(image.dtype)

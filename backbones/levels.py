@@ -93,11 +93,8 @@ def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable
 
     handle = model.get_submodule(path(model, layer)).register_forward_hook(hook)
     try:
-        with (
-            evaluating(model),
-            torch.no_grad(),
-            torch.compiler.set_stance("force_eager"),
-        ):  # hooks are not for compiled code
+        # hooks are not for compiled code
+        with evaluating(model), torch.no_grad(), torch.compiler.set_stance("force_eager"):
             logits = model(images)
     finally:
         handle.remove()
@@ -110,10 +107,9 @@ def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) ->
     """A level's output as a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
-        told = (
-            f"a tensor of shape {tuple(output.shape)}" if isinstance(output, Tensor) else f"a {type(output).__name__}"
-        )
-        raise NotAvailableError(f"the layer {layer!r} gives {told}, not a map (N, C, h, w): name another one")
+        is_tensor = isinstance(output, Tensor)
+        kind = f"a tensor of shape {tuple(output.shape)}" if is_tensor else f"a {type(output).__name__}"
+        raise NotAvailableError(f"the layer {layer!r} gives {kind}, not a map (N, C, h, w): name another one")
     return A
 
 

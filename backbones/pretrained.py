@@ -54,12 +54,12 @@ def create(name: str, pretrained: bool, **options: Any) -> Any:
         return timm.create_model(name, num_classes=0, **options)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries say nothing that our sentence does not
     require(name)
-    place = weights_file(name)
-    overlay = {"file": str(place)} if place.is_file() else None
+    path = weights_file(name)
+    overlay = {"file": str(path)} if path.is_file() else None
     try:
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise _not_available(name, _source(name), place, error) from error
+        raise _not_available(name, _source(name), path, error) from error
 
 
 def require(name: str) -> None:
@@ -67,15 +67,15 @@ def require(name: str) -> None:
 
     Said in seconds: the hub's own retries take a minute.
     """
-    place, source = weights_file(name), _source(name)
-    if source is None or place.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
+    path, source = weights_file(name), _source(name)
+    if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
         return
-    heard: list[bool] = []
-    asking = threading.Thread(target=lambda: heard.append(answers(constants.ENDPOINT)), daemon=True)
+    replies: list[bool] = []
+    asking = threading.Thread(target=lambda: replies.append(answers(constants.ENDPOINT)), daemon=True)
     asking.start()
     asking.join(PATIENCE)  # looking up a name has no limit of its own
-    if heard != [True]:
-        raise _not_available(name, source, place, f"{constants.ENDPOINT} does not answer")
+    if replies != [True]:
+        raise _not_available(name, source, path, f"{constants.ENDPOINT} does not answer")
 
 
 def answers(address: str) -> bool:
@@ -96,8 +96,8 @@ def from_torchvision(name: str, builder: Callable[..., Any], weights: Any) -> An
     try:
         return builder(weights=weights)
     except (OSError, RuntimeError) as error:
-        place = folder() / Path(weights.url).name
-        raise _not_available(name, weights.url, place, error) from error
+        path = folder() / Path(weights.url).name
+        raise _not_available(name, weights.url, path, error) from error
 
 
 def weights_file(name: str) -> Path:
@@ -122,13 +122,13 @@ def _source(name: str) -> str | None:
     return f"https://huggingface.co/{hub}/resolve/main/{FILE}" if hub else None
 
 
-def _not_available(name: str, source: str | None, place: Path, error: object) -> NotAvailableError:
+def _not_available(name: str, source: str | None, path: Path, error: object) -> NotAvailableError:
     if source is None:
         return NotAvailableError(
             f"nobody published ImageNet weights for {name!r}: choose another backbone or --pretrained False"
         )
-    if place.is_file():
+    if path.is_file():
         return NotAvailableError(
-            f"the weights in {place} do not fit {name!r}: delete the file or use --pretrained False ({error})"
+            f"the weights in {path} do not fit {name!r}: delete the file or use --pretrained False ({error})"
         )
-    return NotAvailableError(f"no ImageNet weights for {name!r}: lay {source} at {place}, or use --pretrained False")
+    return NotAvailableError(f"no ImageNet weights for {name!r}: lay {source} at {path}, or use --pretrained False")

@@ -54,12 +54,12 @@ def _centroids(
     images = torch.ones(1, channels, *size, device=weight.device, dtype=weight.dtype, requires_grad=True)
     with torch.autocast(weight.device.type, enabled=False), torch.compiler.set_stance("force_eager"), _CentralTaps():
         A = features(images)
-    found: list[dict[int, float]] = [{}, {}]
+    centroids: list[dict[int, float]] = [{}, {}]
     h, w = A.shape[-2:]
     for i, j in {(h // 2, w // 2), (max(h // 2 - 1, 0), max(w // 2 - 1, 0))}:
         (gradient,) = torch.autograd.grad(A[0, :, i, j].sum(), images, retain_graph=True, allow_unused=True)
-        found[0][i], found[1][j] = _centroid(gradient)
-    return found
+        centroids[0][i], centroids[1][j] = _centroid(gradient)
+    return centroids
 
 
 def _centroid(gradient: Tensor | None) -> list[float]:
@@ -98,7 +98,8 @@ class _CentralTaps(TorchFunctionMode):
 
 _PASS = {
     *("batch_norm", "instance_norm", "group_norm", "layer_norm", "dropout", "feature_dropout"),
-    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh", "prelu", "softplus"),
+    *("relu", "relu_", "relu6", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "hardswish", "hardtanh"),
+    *("prelu", "softplus"),
 }  # fmt: skip
 
 
@@ -141,7 +142,8 @@ def _average(
 
 
 _ANSWERS: dict[str, Callable[..., Tensor]] = {
-    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average, "sigmoid": _open, "hardsigmoid": _open,
+    "conv2d": _convolve, "linear": _mix, "max_pool2d": _pool, "avg_pool2d": _average,
+    "sigmoid": _open, "hardsigmoid": _open,
 }  # fmt: skip
 
 

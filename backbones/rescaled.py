@@ -10,7 +10,7 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class Rescale(nn.Module):
-    """Undoes ImageNet's normalisation and gives (p - mean) / std of the gray values p in [0, 255] instead, in all channels.
+    """Undoes ImageNet's normalisation and gives (p - mean) / std of the gray values p in [0, 255], in all channels.
 
     Options of a backbone's word, for weights that were trained so: ``densenet121:mean=128,std=64`` (jfhealthcare),
     ``mean=127.5,std=0.12451171875`` (torchxrayvision: -1024 to 1024). Nothing here is trained or stored.

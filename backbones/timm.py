@@ -10,10 +10,9 @@ from core.errors import NotAvailableError
 class Timm(OpenFamily):
     """Whatever timm builds and whose features are (N,C,h,w).
 
-    Source: https://github.com/huggingface/pytorch-image-models.
-
     A is what timm's ``forward_features`` gives. The tokens of ViT, DeiT and Swin become a map
     (:mod:`backbones.tokens`); other networks that give no maps are refused.
+    Source: https://github.com/huggingface/pytorch-image-models.
     """
 
     name = "timm"

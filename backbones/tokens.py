@@ -62,9 +62,7 @@ class TokensOf(nn.Module):
         return A
 
     def grid(self, size: tuple[int, int], shape: tuple[int, int] | None = None) -> Grid:
-        """Where A, or the map of a level of ``shape`` (h, w), comes from.
-
-        Token i stands for the patch around its centre.
+        """Where A, or a level's map of ``shape`` (h, w), comes from: token i stands for the patch around its centre.
 
         >>> import timm
         >>> net = timm.create_model("vit_tiny_patch16_224", num_classes=0, depth=1)
@@ -84,14 +82,14 @@ class TokensOf(nn.Module):
         if min(size) < self.patch or any(side % self.patch for side in size):
             near = [max(side // self.patch, 1) * self.patch for side in size]
             raise BadValueError(
-                f"images of {size[0]}x{size[1]} pixels do not fit patches of {self.patch}x{self.patch}: give a multiple of {self.patch}, "
-                f"such as {near[0]}x{near[1]}"
+                f"images of {size[0]}x{size[1]} pixels do not fit patches of {self.patch}x{self.patch}: "
+                f"give a multiple of {self.patch}, such as {near[0]}x{near[1]}"
             )
-        h, w, found = size[0] // self.patch, size[1] // self.patch, {}
+        h, w, strides = size[0] // self.patch, size[1] // self.patch, {}
         for stage in range(len(getattr(self.net, "layers", [None]))):
-            found[h, w] = self.patch * 2**stage
+            strides[h, w] = self.patch * 2**stage
             h, w = (h + 1) // 2, (w + 1) // 2
-        return found
+        return strides
 
     def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
         """(N, prefix + h*w, C) or (N,h,w,C) -> (N,C,h,w); None for what are no tokens of images of ``size`` (H, W)."""

@@ -25,12 +25,13 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
         pair = _both_ways(module, model, head, _noise(module, channels))
     if pair is None:
         return
-    own, ours = pair
-    scale, tolerance = float(own.abs().max()), max(1e-4, 10 * torch.finfo(own.dtype).eps)
-    if (gap := float((own - ours).abs().max())) > tolerance * scale:
+    theirs, ours = pair
+    scale, tolerance = float(theirs.abs().max()), max(1e-4, 10 * torch.finfo(theirs.dtype).eps)
+    if (gap := float((theirs - ours).abs().max())) > tolerance * scale:
         raise BadValueError(
-            f"features, mean over positions and head are not this whole network (logits of {scale:.2g} differ by {gap:.2g}): "
-            "give features as a callable that does all that stands before the mean, like lambda x: net.features(x).relu()"
+            "features, mean over positions and head are not this whole network "
+            f"(logits of {scale:.2g} differ by {gap:.2g}): give features as a callable that does all that stands "
+            "before the mean, like lambda x: net.features(x).relu()"
         )
 
 
@@ -53,7 +54,7 @@ def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tens
 
 
 def _noise(module: nn.Module, channels: int) -> Tensor:
-    """The same for every network: (1,channels,SIDE,SIDE) of its own type and place, without touching torch's seed."""
+    """The same for every network: (1,channels,SIDE,SIDE) of its own type and device, without touching torch's seed."""
     weight = next(module.parameters(), torch.empty(0))
     image = torch.randn(1, channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     return image.to(weight.device, weight.dtype)

@@ -50,13 +50,15 @@ def load(model: Classifier, word: str) -> None:
 
     The file is fetched once. Raises ``NotAvailableError`` that names it and its place where it cannot be had.
     """
-    found, own = translate(state(word), model).state, model.state_dict()
-    missing = [name for name in own if name.startswith("extractor.") and name not in found]
+    weights, ours = translate(state(word), model).state, model.state_dict()
+    missing = [name for name in ours if name.startswith("extractor.") and name not in weights]
     if missing:
         raise DataError(
             f"the weights {word} lack {len(missing)} of those of {NAMES[word]} ({examples(missing)}): delete the file"
         )
-    model.load_state_dict({name: value for name, value in found.items() if name.startswith("extractor.")}, strict=False)
+    model.load_state_dict(
+        {name: value for name, value in weights.items() if name.startswith("extractor.")}, strict=False
+    )
 
 
 def state(word: str) -> dict[str, Tensor]:
@@ -77,10 +79,10 @@ def state(word: str) -> dict[str, Tensor]:
         pickle.UnpicklingError,
     ) as error:
         raise _broken(path) from error
-    found = content.state_dict() if isinstance(content, torch.nn.Module) else content
-    if not isinstance(found, dict) or not all(isinstance(value, Tensor) for value in found.values()):
+    weights = content.state_dict() if isinstance(content, torch.nn.Module) else content
+    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise _broken(path)
-    return found
+    return weights
 
 
 def _broken(path: Path) -> DataError:
@@ -90,7 +92,7 @@ def _broken(path: Path) -> DataError:
 
 
 def _library(word: str) -> ModuleType:
-    """torchxrayvision, imported without the folders it leaves at the head of the path, where a ``config`` of its own lies."""
+    """torchxrayvision, imported without the folders it leaves on ``sys.path``, where a ``config`` of its own lies."""
     path = [*sys.path]
     try:
         with warnings.catch_warnings():
@@ -102,26 +104,23 @@ def _library(word: str) -> ModuleType:
         ) from error
     finally:
         sys.path[:] = path
-    found: ModuleType = torchxrayvision
-    return found
+    library: ModuleType = torchxrayvision
+    return library
 
 
 def _file(xrv: ModuleType, word: str) -> Path:
-    """Where the weights lie: among torch's checkpoints, or where torchxrayvision itself keeps them.
-
-    Else they are fetched.
-    """
+    """Where the weights lie, among torch's checkpoints or torchxrayvision's own; they are fetched where they do not."""
     source = xrv.models.model_urls[word]["weights_url"]
-    places = [place / Path(source).name for place in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
-    there = [place for place in places if place.is_file()]
-    if there:
-        return there[0]
+    paths = [base / Path(source).name for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
+    for path in paths:
+        if path.is_file():
+            return path
     try:
-        places[0].parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(source, str(places[0]), progress=False)
+        paths[0].parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(source, str(paths[0]), progress=False)
     except (OSError, RuntimeError) as error:
-        raise NotAvailableError(f"no weights {word}: lay {source} at {places[0]}, or use --pretrained False") from error
-    return places[0]
+        raise NotAvailableError(f"no weights {word}: lay {source} at {paths[0]}, or use --pretrained False") from error
+    return paths[0]
 
 
 def _classes(xrv: ModuleType) -> set[type]:

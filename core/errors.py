@@ -46,10 +46,9 @@ class UnknownNameError(LocusError):
         """
         names = [str(name) for name in known]
         meant = hint(str(value), [*names, *near]).rstrip()
-        told = ", ".join(names) + (f"; also {also}" if also else "")
-        super().__init__(
-            f"unknown {kind} {str(value)!r}" + (f": {meant} Known: {told}" if meant else f"; known: {told}")
-        )
+        listing = ", ".join(names) + (f"; also {also}" if also else "")
+        known_names = f": {meant} Known: {listing}" if meant else f"; known: {listing}"
+        super().__init__(f"unknown {kind} {str(value)!r}{known_names}")
 
 
 def hint(value: str, known: Iterable[str]) -> str:

@@ -35,10 +35,7 @@ class Grid:
     """Input pixel at whose centre position 0 looks."""
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
-        """(y, x) box coordinates of a map's rows and columns, in the ``frame`` (H, W).
-
-        ``shape`` is the map's (h, w).
-        """
+        """(y, x) box coordinates of the rows and columns of a map of ``shape`` (h, w), in the ``frame`` (H, W)."""
         y, x = (
             np.asarray((offset + stride * np.arange(n) + 0.5) * (side / size), dtype=np.float64)
             for n, side, size, stride, offset in zip(shape, frame, self.size, self.stride, self.offset, strict=True)
@@ -75,9 +72,7 @@ def resample(values: ArrayLike, grid: Grid, frame: tuple[int, int]) -> NDArray[n
 def interpolation(
     grid: Grid, shape: tuple[int, int], target: Grid, target_shape: tuple[int, int]
 ) -> tuple[FloatArray, FloatArray]:
-    """(H, h) and (W, w) matrices that bring a map from ``grid`` to the positions of ``target``.
-
-    ``rows @ map @ columns.T``.
+    """(H, h) and (W, w) matrices that bring a map from ``grid`` to ``target``'s positions: ``rows @ map @ columns.T``.
 
     Bilinear, constant outside the outermost positions. Both grids look at the same input.
 
@@ -95,14 +90,14 @@ def interpolation(
 
 
 def _weights(n: int, position: FloatArray) -> FloatArray:
-    """(m, n) bilinear weights of n positions at each of the m places ``position``, counted in positions."""
+    """(m, n) bilinear weights of n positions at each of m points, ``position`` counted in positions."""
     position = np.clip(position, 0, n - 1)
     low = np.minimum(position.astype(np.int64), max(n - 2, 0))
-    place = np.arange(len(position))
+    index = np.arange(len(position))
     weights = np.zeros((len(position), n))
-    weights[place, low] = 1 - (position - low)
+    weights[index, low] = 1 - (position - low)
     if n > 1:
-        weights[place, low + 1] = position - low
+        weights[index, low + 1] = position - low
     return weights
 
 

@@ -1,4 +1,4 @@
-"""The words that several rooms share, each written once. Nothing of ours is imported here: every room may import it."""
+"""The words that several rooms share, each written once; every room may import them."""
 
 import logging
 
@@ -9,8 +9,7 @@ MAIN = "hit@iou.3"
 BOARD = "locus"
 """The protocol of the main table; methods are compared with each other on its cases."""
 PAIRED = "paired"
-"""The protocol of the records that compare a model's methods: they follow from the cases of ``BOARD``
-(``benchmark.suite.paired``)."""
+"""The protocol of the records that compare a model's methods on the cases of ``BOARD`` (``benchmark.suite.paired``)."""
 CLASSIFICATION = "classification"
 """The protocol of the records that say what the classifier's own scores are worth."""
 CLASSIFIER = "classifier"

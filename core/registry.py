@@ -1,4 +1,4 @@
-"""How parts are found: a part is one file in its wing, or a package's ``__init__.py``, with one class whose attribute ``name`` is its word.
+"""How parts are found: a part is one file, or a package's ``__init__.py``, with one class whose ``name`` is its word.
 
 A word is known from the text of the file alone; the module is imported when somebody asks for that part. So ``--help``
 is fast, a broken optional library breaks one part only, and a new part is one new file and no other edit. A package
@@ -42,10 +42,7 @@ class Registry:
     """The parts of one folder and of the packages that add to it: words to classes."""
 
     def __init__(self, package: str, kind: str, group: str | None = None) -> None:
-        """``package``: dotted name of the folder (``methods``); ``kind``: the word in errors (method).
-
-        ``group``: of entry points.
-        """
+        """``package``: dotted name of the folder; ``kind``: the word in errors (method); ``group``: of entry points."""
         self.package, self.kind, self.group = package, kind, group
 
     @functools.cached_property
@@ -54,28 +51,25 @@ class Registry:
         spec = importlib.util.find_spec(self.package)
         if spec is None or not spec.submodule_search_locations:
             raise DataError(f"the folder of the package {self.package!r} is missing: run from the checkout")
-        found: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         folder = Path(spec.submodule_search_locations[0])
         for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
             for name in _declared(path):
-                if name in found:
-                    raise self._twice(name, str(found[name]), str(path))
-                found[name] = path
-        return dict(sorted(found.items()))
+                if name in files:
+                    raise self._twice(name, str(files[name]), str(path))
+                files[name] = path
+        return dict(sorted(files.items()))
 
     @functools.cached_property
     def plugins(self) -> dict[str, EntryPoint]:
-        """Word -> the entry point of an installed package.
-
-        A word that the folder or another package has is an error naming both.
-        """
-        found: dict[str, EntryPoint] = {}
+        """Word -> the entry point of an installed package; a word that is taken already is an error naming both."""
+        plugins: dict[str, EntryPoint] = {}
         for point in entry_points(group=self.group) if self.group else ():
-            if point.name in self.files or point.name in found:
-                first = str(self.files.get(point.name) or _origin(found[point.name]))
+            if point.name in self.files or point.name in plugins:
+                first = str(self.files.get(point.name) or _origin(plugins[point.name]))
                 raise self._twice(point.name, first, _origin(point))
-            found[point.name] = point
-        return found
+            plugins[point.name] = point
+        return plugins
 
     def names(self) -> list[str]:
         """All words, sorted, without importing any part."""
@@ -89,7 +83,7 @@ class Registry:
         return name
 
     def get(self, word: str) -> type[Any]:
-        """The class behind a word. Raises ``UnknownNameError``, and ``NotAvailableError`` where it cannot be imported."""
+        """The class behind a word. Raises ``UnknownNameError``, or ``NotAvailableError`` where the import fails."""
         name = self.check(word)
         return self._plugged(self.plugins[name]) if name in self.plugins else _with_name(self._module(name), name)
 
@@ -117,16 +111,16 @@ class Registry:
 
     def _plugged(self, point: EntryPoint) -> type[Any]:
         try:
-            found: type[Any] = point.load()
+            part: type[Any] = point.load()
         except BROKEN as error:
             raise NotAvailableError(
                 f"the {self.kind} {point.name!r} of {_origin(point)} cannot be imported: {_reason(error)}"
             ) from error
-        if not inspect.isclass(found) or getattr(found, "name", None) != point.name:
+        if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
             raise NotAvailableError(
                 f"the {self.kind} {point.name!r} of {_origin(point)} is no class with name = {point.name!r}"
             )
-        return found
+        return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
         return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}")
@@ -138,10 +132,7 @@ def module_name(path: Path) -> str:
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
-    """Call ``part`` with the options of ``word`` over the ``given`` ones.
-
-    An unknown option is named with those it has.
-    """
+    """Call ``part`` with the options of ``word`` over the ``given`` ones. ``BadValueError``: it has no such option."""
     values = {**given, **options(word)}
     allowed = [
         p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
@@ -192,9 +183,7 @@ def from_file(word: str, kind: str) -> type[Any]:
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
         raise DataError(f"{path!r} is no Python file")
-    module = sys.modules[label] = importlib.util.module_from_spec(
-        spec
-    )  # known by its name, so that its source can be read
+    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
         spec.loader.exec_module(module)
     except BROKEN as error:
@@ -203,8 +192,8 @@ def from_file(word: str, kind: str) -> type[Any]:
     if not inspect.isclass(getattr(module, name, None)):
         classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]
         raise UnknownNameError(f"class in {path}", name, classes)
-    found: type[Any] = getattr(module, name)
-    return found
+    part: type[Any] = getattr(module, name)
+    return part
 
 
 def _reason(error: Exception) -> str:

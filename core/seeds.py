@@ -17,7 +17,7 @@ def generator(*keys: int | str) -> np.random.Generator:
 
 
 def patient_folds(patients: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
-    """(N,) fold of each case, 0 … folds-1: patients are shuffled by ``seed`` and dealt in turn, whatever their order."""
+    """(N,) fold of each case, 0 … folds-1: patients, in any order, are shuffled by ``seed`` and dealt in turn."""
     return patient_ranks(patients, seed, "patient folds")[0] % folds
 
 

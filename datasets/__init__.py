@@ -1,7 +1,4 @@
-"""Data sets, each one file with one class: ``names()`` and ``load(name, ...)``.
-
-No data set is imported before it is asked for.
-"""
+"""Data sets, each one file with one class, imported when it is asked for: ``names()`` and ``load(name, ...)``."""
 
 import functools
 import os
@@ -55,18 +52,14 @@ def load(
     cache: Path | str | None = None,
     **options: Any,
 ) -> "Dataset":
-    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split`` and ``describe``.
+    """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split``, ``describe``; nothing is decoded yet.
 
-    Nothing is decoded yet.
-
-    ``root`` is as in :func:`root_of`.
-
-    ``partition`` is official, patient or kfold (then ``split="test"`` is fold number ``fold`` of ``folds``); the last
-    two and every validation cut go by patient, and depend on ``seed``. ``findings`` is a number of findings the data
-    set has (None: its usual one). ``img_size`` matters only where the images are drawn: their frame is then
-    (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of DICOM files. Options of one
-    data set are keyword arguments, or ride in the name: ``phantom:grain=.05``. Raises ``UnknownNameError``,
-    ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
+    ``root`` is as in :func:`root_of`. ``partition`` is official, patient or kfold (then ``split="test"`` is fold number
+    ``fold`` of ``folds``); the last two and every validation cut go by patient, and depend on ``seed``. ``findings`` is
+    a number of findings that the data set has (None: its usual one). ``img_size`` matters only where the images are
+    drawn: their frame is then (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of
+    DICOM files. Options of one data set are keyword arguments, or ride in the name: ``phantom:grain=.05``. Raises
+    ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
     """
     from datasets.base import Request
 
@@ -74,5 +67,5 @@ def load(
     given = None if cache is None else Path(cache)
     request = Request(root_of(name, root), split, partition, folds, fold, findings, seed, img_size, given)
     part: Callable[..., Dataset] = REGISTRY.get(name)
-    found: Dataset = construct(functools.partial(part, request), "dataset", name, options)
-    return found
+    data: Dataset = construct(functools.partial(part, request), "dataset", name, options)
+    return data

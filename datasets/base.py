@@ -52,13 +52,13 @@ class Request:
             )
 
     def folder(self, layout: str) -> Path:
-        """The root. Raises ``DataError`` with the ``layout`` expected there when it is absent or empty, and for links out of it."""
+        """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""
         if self.root is None or not self.root.is_dir():
             raise DataError(f"there is no folder {self.root}: {layout}; {ELSEWHERE}")
-        there = list(self.root.iterdir())
-        if not there:
+        content = list(self.root.iterdir())
+        if not content:
             raise DataError(f"the folder {self.root} is empty: {layout}")
-        refuse_links((path for path in there if path.is_symlink()), self.root)
+        refuse_links((path for path in content if path.is_symlink()), self.root)
         return self.root
 
 

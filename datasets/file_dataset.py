@@ -25,7 +25,7 @@ SHARES = "edges are pixels of the image as published: multiply shares of it (0 t
 
 
 @dataclass(frozen=True, eq=False)
-class Row:
+class ImageRow:
     """One image of a data set, its pixels unread; the fields are those of ``core.types.Sample``."""
 
     image: str
@@ -42,7 +42,7 @@ class Row:
 class FileDataset(Dataset):
     """A data set of ``rows``; a part sets them in its constructor."""
 
-    rows: Sequence[Row]
+    rows: Sequence[ImageRow]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -72,12 +72,10 @@ class FileDataset(Dataset):
         return functools.cache(images.frame_or_dot)
 
 
-def drawn(
+def split_names(
     patients: Sequence[str], request: Request, test: NDArray[np.bool_] | None = None, whole: bool = False
 ) -> splits.Names:
-    """(N,) split names. Official: ``test`` as published, or a draw by patient where none is.
-
-    ``whole``: all are ``test``.
+    """(N,) split names. Official: ``test`` as published, else drawn by patient; ``whole``: all are ``test``.
 
     Raises ``DataError`` for a split without an image, such as any but test of a ``whole`` data set.
     """
@@ -90,11 +88,10 @@ def drawn(
         return np.full(len(patients), "test")
     if request.partition != "official":
         return splits.assign(patients, request)
-    names = (
-        splits.by_patient(patients, request.seed)
-        if test is None
-        else splits.hold_out_val(patients, ~test, request.seed)
-    )
+    if test is None:
+        names = splits.by_patient(patients, request.seed)
+    else:
+        names = splits.hold_out_val(patients, ~test, request.seed)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
         raise DataError(
@@ -112,9 +109,9 @@ def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usua
 
 
 def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:
-    """The ``listed`` images, of one ``split`` or of all, that have a file; the others are told.
+    """The ``listed`` images, of one ``split`` or of all, that have a file; the log names the others.
 
-    Raises ``DataError`` when none has.
+    Raises ``DataError`` when none has one.
     """
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
@@ -125,31 +122,19 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
     if not present:
         raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
     if len(present) < len(names):
-        told = examples(name for name in names if name not in files)
-        log.warning(
-            "%s: %d of %d %s have no file and are left out: %s",
-            root,
-            len(names) - len(present),
-            len(names),
-            which,
-            told,
-        )
+        missing = [name for name in names if name not in files]
+        text = "%s: %d of %d %s have no file and are left out: %s"
+        log.warning(text, root, len(missing), len(names), which, examples(missing))
     return present
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
-    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match.
-
-    Links out of it are refused.
-    """
+    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match."""
     return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
 
 
-def told_bad(root: Path, bad: Sequence[str], good: int) -> int:
-    """The number of files with a broken header, each named in the log up to the third.
-
-    Raises ``DataError`` when none is ``good``.
-    """
+def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
+    """The number of files with a broken header, three named in the log. Raises ``DataError`` when none is ``good``."""
     if bad and not good:
         raise DataError(f"{root}: none of {len(bad)} files can be read: {examples(bad)}")
     if bad:
@@ -157,7 +142,7 @@ def told_bad(root: Path, bad: Sequence[str], good: int) -> int:
     return len(bad)
 
 
-def grouped(
+def boxes_by_image(
     path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
 ) -> tuple[Truth, int]:
     """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
@@ -175,15 +160,15 @@ def grouped(
     inside = np.clip(edges[rows], 0, limits)
     outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
     if outside:
-        told = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
+        listing = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
         raise DataError(
             f"{path} has {len(outside)} boxes that are empty or wholly "
-            f"outside their image: {told}; correct or remove them"
+            f"outside their image: {listing}; correct or remove them"
         )
     cut = int((inside != edges[rows]).any(axis=1).sum())
     if cut:
         log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)
-    found: dict[str, dict[str, list[FloatArray]]] = {}
+    by_image: dict[str, dict[str, list[FloatArray]]] = {}
     for i, box in zip(rows, inside, strict=True):
-        found.setdefault(images[i], {}).setdefault(findings[i], []).append(box)
-    return {image: {finding: np.stack(some) for finding, some in each.items()} for image, each in found.items()}, cut
+        by_image.setdefault(images[i], {}).setdefault(findings[i], []).append(box)
+    return {image: {finding: np.stack(some) for finding, some in each.items()} for image, each in by_image.items()}, cut

@@ -11,20 +11,14 @@ from core.types import Sample
 
 @dataclass(frozen=True, eq=False)
 class LungSample(Sample):
-    """A sample with a mask of both lungs.
-
-    It stands apart from ``masks``, which say where findings are and are scored as truth.
-    """
+    """A sample with a mask of both lungs, apart from ``masks``, which hold findings and are scored as truth."""
 
     read_lungs: Callable[[], NDArray[np.bool_]] | None = None
     """Draws the lungs, (H, W) in ``frame``; None where this image has no such mask."""
 
     @property
     def lungs(self) -> NDArray[np.bool_] | None:
-        """(H, W) mask of both lungs in ``frame``; None where the image has none.
-
-        Raises ``DataError`` for a broken file.
-        """
+        """(H, W) mask of both lungs in ``frame``, None where there is none. Raises ``DataError`` for a broken file."""
         return None if self.read_lungs is None else self.read_lungs()
 
 

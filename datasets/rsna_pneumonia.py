@@ -5,12 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Row, Truth, by_stem, drawn, grouped, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, Truth, boxes_by_image, by_stem, split_names, task, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import numbers, read_csv
@@ -31,13 +30,13 @@ LAYOUT = (
 
 
 class RsnaPneumonia(FileDataset):
-    """RSNA Pneumonia Detection Challenge: 26,684 labelled frontal radiographs of NIH's, boxes of lung opacities by radiologists.
+    """RSNA Pneumonia Detection Challenge: 26,684 labelled frontal radiographs of NIH's, lung opacities boxed.
 
     ::
 
         root/  stage_2_train_images/<patientId>.dcm   stage_2_train_labels.csv
-               stage_2_detailed_class_info.csv (optional)   pneumonia-challenge-dataset-mappings_2018.json (better with
-               it)
+               stage_2_detailed_class_info.csv (optional)
+               pneumonia-challenge-dataset-mappings_2018.json (better with it)
 
     Labels: 1 finding, Pneumonia (``Target``: opacities suspicious of it). Boxes: several an image, x, y, width, height
     from the upper left edge, in the frame of the DICOM files, **1024x1024**; clipped at the image's edge.
@@ -64,8 +63,10 @@ class RsnaPneumonia(FileDataset):
         images = with_file(root, target, files, LAYOUT)
         nih = _nih(root / MAPPING)
         patients = [nih.get(image, image).split("_")[0] for image in images]
-        truth, clipped = grouped(root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME))
-        names = drawn(patients, request, whole=whole)
+        truth, clipped = boxes_by_image(
+            root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME)
+        )
+        names = split_names(patients, request, whole=whole)
         listed = _rows(root, images, patients, target, truth, files, nih)
         self.rows = _described(
             [row for row, name in zip(listed, names, strict=True) if name == self.split], root, request
@@ -93,8 +94,8 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
         )
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
-        told = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
-        raise DataError(f"{path} has boxes where Target is 0: {told}")
+        listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
+        raise DataError(f"{path} has boxes where Target is 0: {listing}")
     corner = np.stack([numbers(path, raw.loc[positive, side]).to_numpy() for side in SIDES], axis=1)
     edges = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
     return (
@@ -109,17 +110,15 @@ def _nih(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        return {
-            str(entry["subset_img_id"]): str(entry["img_id"])
-            for entry in json.loads(path.read_text(encoding="utf-8-sig"))
-        }
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+        return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DataError(
             f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
         ) from error
 
 
-def _described(rows: list[Row], root: Path, request: Request) -> list[Row]:
+def _described(rows: list[ImageRow], root: Path, request: Request) -> list[ImageRow]:
     """The rows with age, sex and view of their files' headers; whoever decodes a file without one hears why."""
     heads, _ = read_headers(root, (row.path for row in rows), request.cache)
     return [replace(row, meta={**heads[row.path].meta, **row.meta}) if row.path in heads else row for row in rows]
@@ -133,23 +132,14 @@ def _rows(
     truth: Truth,
     files: dict[str, Path],
     nih: dict[str, str],
-) -> list[Row]:
-    table = (
-        read_csv(root / CLASSES, ("patientId", "class"))
-        if (root / CLASSES).is_file()
-        else pd.DataFrame({"patientId": [], "class": []})
-    )
-    classes = dict(zip(table["patientId"], table["class"], strict=True))
-    about = [{"class": classes.get(image), "nih": nih.get(image)} for image in images]
-    return [
-        Row(
-            image,
-            patient,
-            files[image],
-            FRAME,
-            np.array([target[image]], np.float32),
-            truth.get(image, {}),
-            {k: v for k, v in m.items() if v},
-        )
-        for image, patient, m in zip(images, patients, about, strict=True)
-    ]
+) -> list[ImageRow]:
+    classes: dict[str, str] = {}
+    if (root / CLASSES).is_file():
+        table = read_csv(root / CLASSES, ("patientId", "class"))
+        classes = dict(zip(table["patientId"], table["class"], strict=True))
+    rows = []
+    for image, patient in zip(images, patients, strict=True):
+        label, about = np.array([target[image]], np.float32), {"class": classes.get(image), "nih": nih.get(image)}
+        meta = {name: value for name, value in about.items() if value}
+        rows.append(ImageRow(image, patient, files[image], FRAME, label, truth.get(image, {}), meta))
+    return rows

@@ -14,8 +14,7 @@ from core.types import Sample
 from datasets.base import Dataset
 
 ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
-"""Two words for one finding; a finding that is wider or narrower than another (Nodule/Mass, Lung Opacity) is none of
-these."""
+"""Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
 
 
 def alike(finding: str) -> str:
@@ -29,7 +28,7 @@ def alike(finding: str) -> str:
 
 
 class Shared(Dataset):
-    """The images ``kept`` of a data set, with boxes and masks in its frame and labels in the order of a model's ``findings``.
+    """The images ``kept`` of a data set, its truth under a model's ``findings``: labels in their order, boxes, masks.
 
     A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
     it knows none of them. What to cite: the data set's own.
@@ -60,12 +59,12 @@ class Shared(Dataset):
 
     def readings(self, index: int) -> dict[str, Any]:
         """Each reader's boxes under the model's names, of a data set that has such."""
-        found: Mapping[str, Any] = getattr(self.data, "readings")(self.kept[index])  # noqa: B009 - few data sets have it
-        return {reader: _renamed(marked, self.names) for reader, marked in found.items()}
+        readings: Mapping[str, Any] = getattr(self.data, "readings")(self.kept[index])  # noqa: B009 - few data sets have it
+        return {reader: _renamed(marked, self.names) for reader, marked in readings.items()}
 
 
-def _renamed(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    return {names[finding]: value for finding, value in found.items() if finding in names}
+def _renamed(by_finding: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names[finding]: value for finding, value in by_finding.items() if finding in names}
 
 
 def _masks(sample: Sample, names: Mapping[str, str]) -> dict[str, NDArray[np.bool_]]:

@@ -12,8 +12,11 @@ from datasets.base import Request
 Names = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
 FEW = 100
-"""Validation images, below which few. The AUROC of a classifier that knows nothing has the standard deviation
-sqrt((p + n + 1) / (12 p n)) on p positive and n negative images (Mann and Whitney 1947): .058 on 50 and 50."""
+"""Fewer validation images are few.
+
+The AUROC of a classifier that knows nothing has the standard deviation sqrt((p + n + 1) / (12 p n)) on p positive and n
+negative images (Mann and Whitney 1947): .058 on 50 and 50.
+"""
 
 
 def cut(patients: Sequence[str], share: float, seed: int) -> NDArray[np.bool_]:
@@ -67,18 +70,18 @@ def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
         if seen.setdefault(patient, name) != name
     }
     if both:
-        told = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
+        listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
         raise LeakError(
-            f"{len(both)} patients are in two splits: {told}; use lists that part patients, or --partition patient"
+            f"{len(both)} patients are in two splits: {listing}; use lists that part patients, or --partition patient"
         )
 
 
 def check_unboxed(images: Iterable[str], boxed: Mapping[str, object] | set[str], which: str) -> None:
     """Raise ``LeakError`` when an image with a truth box is among the training ``images``, with count and examples."""
-    found = [image for image in images if image in boxed]
-    if found:
-        told = examples(found)
+    leaked = [image for image in images if image in boxed]
+    if leaked:
+        listing = examples(leaked)
         raise LeakError(
-            f"{len(found)} images with a truth box are in {which}: {told}; "
+            f"{len(leaked)} images with a truth box are in {which}: {listing}; "
             "use the official lists, or --partition patient"
         )

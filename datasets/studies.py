@@ -19,6 +19,6 @@ def maximum(values: ArrayLike, studies: Sequence[str]) -> tuple[list[str], Float
     """
     names, at = np.unique(np.asarray(studies, dtype=str), return_inverse=True)
     table = np.asarray(values, dtype=np.float64)
-    found = np.full((len(names), table.shape[1]), np.nan)
-    np.fmax.at(found, at.reshape(-1), table)
-    return names.tolist(), found
+    largest = np.full((len(names), table.shape[1]), np.nan)
+    np.fmax.at(largest, at.reshape(-1), table)
+    return names.tolist(), largest

@@ -42,10 +42,7 @@ FAST = frozenset({"features", "gradients", "class_maps"})
 
 
 def names() -> list[str]:
-    """Every method of the folder and of the installed packages, sorted.
-
-    Raises ``DataError`` for one named like a group.
-    """
+    """All methods of the folder and of installed packages, sorted. Raises ``DataError`` for one named like a group."""
     known = registry.names()
     for word in GROUPS:
         if word in known:
@@ -87,10 +84,7 @@ def is_fast(word: str) -> bool:
 
 
 def get(word: str) -> "type[Method]":
-    """The class behind a word or behind ``path/to/file.py:Class``.
-
-    Raises ``UnknownNameError`` with the nearest word.
-    """
+    """The class behind a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
     return _checked(word, from_file(word, "method") if is_path(word) else registry.get(spelled(word)))
 
 
@@ -105,16 +99,16 @@ def build(word: str) -> "Method":
         ) from error
 
 
-def _checked(word: str, found: type[Any]) -> "type[Method]":
+def _checked(word: str, part: type[Any]) -> "type[Method]":
     from methods.base import NEEDS, Method
 
-    if not issubclass(found, Method) or not isinstance(getattr(found, "name", None), str):
+    if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
         raise BadValueError(
             f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name"
         )
-    if not isinstance(found.needs, set | frozenset):
-        raise BadValueError(f"{word} needs {found.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
-    return found
+    if not isinstance(part.needs, set | frozenset):
+        raise BadValueError(f"{word} needs {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
+    return part
 
 
 def is_path(word: str) -> bool:

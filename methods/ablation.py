@@ -19,10 +19,10 @@ def by_definition(evidence: Evidence) -> Tensor:
     """
     images, channels = evidence.A.shape[:2]
     parts = torch.split(torch.arange(channels), max(1, evidence.at_once("head") // images))
-    found = [
+    logits = [
         evidence.head(torch.cat([_without(A, part) for A in evidence.A])).view(images, len(part), -1) for part in parts
     ]
-    return evidence.logits.unsqueeze(-1) - torch.cat(found, 1).mT  # (N, C, K) -> (N, K, C)
+    return evidence.logits.unsqueeze(-1) - torch.cat(logits, 1).mT  # (N, C, K) -> (N, K, C)
 
 
 def _without(A: Tensor, channels: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from methods.gradients import Gradients, weighted
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
-pixels."""
+the pixels."""
 Pass = Literal["head", "forward", "backward"]
 
 
@@ -56,7 +56,7 @@ class Engine(Protocol):
         """See ``Evidence.at_once``."""
 
     def parts(self, evidence: "Evidence") -> Iterator[tuple[slice, "Evidence"]]:
-        """The evidence in parts of images and findings whose G fit in memory, with each part's place among the images."""
+        """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +123,7 @@ class Evidence:
         return self.engine.grid_at(layer)
 
     def at_once(self, what: Pass) -> int:
-        """How many the memory budget allows at once, at least 1.
-
-        Feature maps for ``head``, or images for a pass of the network.
-        """
+        """How many feature maps (``head``) or images (a pass) the memory budget allows at once, 1 at least."""
         return self.engine.at_once(what)
 
     @property
@@ -155,9 +152,7 @@ class Method:
         return cls.needs <= FAST and not cls.costly
 
     def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) float32 raw maps, neither resized nor scaled.
-
-        Raises ``NotAvailableError`` for a model it can't serve.
+        """(N,K,h,w) float32 raw maps, not resized, not scaled. Raises ``NotAvailableError`` for a model it can't serve.
 
         Images and findings are independent of each other: the engine may ask for them in parts.
         """
@@ -169,13 +164,13 @@ class Method:
 
     def __call__(self, evidence: Evidence) -> Tensor:
         """``maps``, rectified where the paper says so, checked for its shape."""
-        found = self.maps(evidence).detach()
+        maps = self.maps(evidence).detach()
         expected = (len(evidence.images), len(evidence.findings))
-        if found.ndim != 4 or tuple(found.shape[:2]) != expected:
+        if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
             raise BadValueError(
-                f"the method {self.name!r} gave maps of shape {tuple(found.shape)}, not {(*expected, 'h', 'w')}"
+                f"the method {self.name!r} gave maps of shape {tuple(maps.shape)}, not {(*expected, 'h', 'w')}"
             )
-        return found.clamp(min=0) if self.rectified else found
+        return maps.clamp(min=0) if self.rectified else maps
 
 
 class GradientMethod(Method):

@@ -7,9 +7,7 @@ from methods.principal import first_component
 
 
 class EigenCAM(Method):
-    """Where the features differ most from their mean, along their first principal axis.
-
-    Signed, the same for all findings.
+    """Where the features differ most from their mean, along their first principal axis; signed, one for all findings.
 
     ``L = (A - mean_xy A) v``, v the first right singular vector over positions. Source: Muhammad and Yeasin, IJCNN
     2020, who do not centre; the grad-cam package does, and so do we.

@@ -8,15 +8,12 @@ from methods.gradients import weighted
 
 
 class GradCAMpp(GradientMethod):
-    """Positions whose features raise the logit; positive gradients count, weighted by a second-order alpha.
-
-    Values >= 0.
+    """Positions whose features raise the logit, positive gradients weighted by a second-order alpha; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
     denominator is 0. Source: Chattopadhay et al., WACV 2018, eq. 19, for Y = exp(S): exp(S) cancels out of alpha and
     else scales the map only, so it is left out. Computed as ``1 / (2 + sum_xy(A) G)``: cubes of small gradients
-    underflow. Trap: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative: see
-    :func:`share_without_sign`.
+    underflow. Trap: (sum A) G^3, not sum (A G^3). Where A < 0 the denominator can be negative.
     """
 
     name = "gradcampp"

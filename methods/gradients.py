@@ -20,7 +20,7 @@ class Gradients(ABC):
         """(N,K,C,h,w) float32: the gradients themselves."""
 
     def each(self) -> Iterator[Tensor]:
-        """(N,C,h,w) of one finding after the other: for what must visit every place, and is faster within the cache."""
+        """(N,C,h,w) of one finding after the other: for what visits all positions, and is faster within the cache."""
         yield from self.full().unbind(1)
 
     def mean(self) -> Tensor:
@@ -99,7 +99,7 @@ class Factored(Gradients):
 
 @dataclass(frozen=True, eq=False)
 class _Sum(Gradients):
-    """Two terms of which at most one differs from 0 at any place."""
+    """Two terms of which at most one differs from 0 at any position."""
 
     one: Gradients
     other: Gradients

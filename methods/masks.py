@@ -27,10 +27,12 @@ def on_the_grid(evidence: Evidence) -> Masks:
 def as_grad_cam(evidence: Evidence) -> Masks:
     """As the grad-cam package: corners put on corners, then scaled at the pixels; a flat channel makes a black mask."""
     A, size = evidence.A, evidence.pixel_grid.size
-    every = torch.ones_like(A[..., 0, 0], dtype=torch.bool)
-    return lambda channels: _unit(
-        interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8
-    ), every
+    all_channels = torch.ones_like(A[..., 0, 0], dtype=torch.bool)
+
+    def draw(channels: Tensor) -> Tensor:
+        return _unit(interpolate(channels[None], size, mode="bilinear", align_corners=True)[0], 1e-8)
+
+    return draw, all_channels
 
 
 MASKS = {"grid": on_the_grid, "grad-cam": as_grad_cam}

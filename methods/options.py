@@ -7,7 +7,7 @@ from core.errors import BadValueError
 
 
 def whole(option: str, value: Any, least: int = 1) -> int:
-    """``value`` itself. Raises ``BadValueError`` where the ``option`` of that name is no whole number from ``least`` on."""
+    """``value`` itself. Raises ``BadValueError`` where the ``option`` is no whole number from ``least`` on."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise BadValueError(f"{option} is {value!r}: give a whole number, {least} or more")
     return value

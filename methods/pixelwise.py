@@ -28,12 +28,12 @@ class PixelMethod(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,H,W) float32, >= 0, at the input's size."""
         shape = (len(evidence.images), len(evidence.findings), *evidence.images.shape[-2:])
-        found = evidence.images.new_full(shape, torch.nan)
+        maps = evidence.images.new_full(shape, torch.nan)
         finite = evidence.images.isfinite().flatten(1).all(1)
         with torch.inference_mode(False), torch.enable_grad():
             for n in finite.nonzero().flatten().tolist():
-                found[n] = self.attribute(evidence, evidence.images[n : n + 1].detach()).detach().abs().sum(1)
-        return found
+                maps[n] = self.attribute(evidence, evidence.images[n : n + 1].detach()).detach().abs().sum(1)
+        return maps
 
     def grid(self, evidence: Evidence) -> Grid:
         """The input's own pixels."""
@@ -41,9 +41,6 @@ class PixelMethod(Method):
 
 
 def at_once(evidence: Evidence) -> int:
-    """How many images of the evidence's size one backward pass takes.
-
-    What the budget allows, on a CPU ``PIXELS`` at most.
-    """
+    """How many images of the evidence's size one backward pass takes: by the budget, on a CPU ``PIXELS`` at most."""
     fits, images = evidence.at_once("backward"), evidence.images
     return fits if images.is_cuda else max(1, min(fits, PIXELS // (images.shape[-2] * images.shape[-1])))

@@ -63,10 +63,7 @@ def _leading(gram: Tensor) -> Tensor:
 
 
 def _signed(scores: Tensor, total: Tensor) -> Tensor:
-    """Scores (N,P) that agree with ``total`` (N,P), the sum over channels.
-
-    Where none does, the first of the largest is positive.
-    """
+    """Scores (N,P) that agree with ``total``, the sum over channels; on a tie the first of the largest is positive."""
     agreement = (scores * total).sum(1)  # the sum of the axis, times |scores|^2
     tied = agreement.abs() <= TIE * scores.square().sum(1)
     size = scores.abs()

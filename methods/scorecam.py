@@ -25,7 +25,7 @@ class ScoreCAM(Method):
     source = "Wang et al., CVPR workshops 2020, eq. 5-7"
 
     def __init__(self, masks: str = "grid") -> None:
-        """``masks``: ``grid``, or ``grad-cam`` to compare with that package (``methods.masks`` says how they differ)."""
+        """``masks``: ``grid``, or ``grad-cam`` to compare with that package (how they differ: ``methods.masks``)."""
         if not isinstance(masks, str) or masks not in MASKS:
             raise BadValueError(f"scorecam cannot draw masks={masks!r}: write {' or '.join(MASKS)}")
         self.masks = masks

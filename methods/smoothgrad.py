@@ -24,21 +24,14 @@ class SmoothGrad(PixelMethod):
     source = "Smilkov et al., 2017, sec. 3"
 
     def __init__(self, samples: int = 16, level: float = 0.15, seed: int = 0) -> None:
-        """``samples`` noisy copies; ``level`` of the noise in shares of the image's range (the paper.
-
-        .1 to .2), above 0.
-        """
-        self.samples, self.level, self.seed = (
-            whole("samples", samples),
-            positive("level", level),
-            whole("seed", seed, least=0),
-        )
+        """``samples`` noisy copies; ``level`` of noise, above 0, in shares of the image's range (paper: .1 to .2)."""
+        self.samples, self.level = whole("samples", samples), positive("level", level)
+        self.seed = whole("seed", seed, least=0)
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,3,H,W) mean gradients of each logit."""
-        noise = torch.randn(self.samples, *image.shape[1:], generator=torch.Generator().manual_seed(self.seed)).to(
-            image
-        )
+        generator = torch.Generator().manual_seed(self.seed)
+        noise = torch.randn(self.samples, *image.shape[1:], generator=generator).to(image)
         copies = image + self.level * (image.max() - image.min()) * noise
         return torch.stack([self._mean_slope(evidence, copies, k) for k in range(len(evidence.findings))])
 

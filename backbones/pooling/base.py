@@ -20,9 +20,7 @@ class Pooling(nn.Module):
     """True: ``forward(A, scores)`` also takes (N,K,h,w) logits per position and gives (N,K,C)."""
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor | None:
-        """(N,C,h,w) -> D (N,1|K,C|1,h,w): the gradient of finding k's logit is w_kc * D.
-
-        None where it has no such form.
+        """(N,C,h,w) -> D (N,1|K,C|1,h,w): the gradient of finding k's logit is w_kc * D; None without such a form.
 
         Here D = dx_c / dA_c by one backward pass through the pooling, which serves all findings: it holds where x_c
         depends on channel c alone. A pooling of several groups, or of other dependence, has no or its own derivative.

@@ -23,7 +23,7 @@ class PCAM(Pooling):
         return torch.einsum("nkp,ncp->nkc", weights, A.flatten(2))
 
     def derivative(self, A: Tensor, *scores: Tensor) -> Tensor:
-        """(N,K,1,h,w): D_k = q (1 + (1 - p)(z - S)), with the scores z, q = softmax_xy(log p) and the logit S = sum q z.
+        """(N,K,1,h,w): D_k = q (1 + (1 - p)(z - S)), with the scores z, q = softmax_xy(log p) and the logit S = sum qz.
 
         From S = sum q z and dq_r/dz_s = q_r (1[r = s] - q_s)(1 - p_s): the second term is the gradient through the
         weights. Finite for any score, and it may be negative.

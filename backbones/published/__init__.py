@@ -22,8 +22,7 @@ class Translated(NamedTuple):
     state: dict[str, Tensor]
     """Ours by name; it may lack some of the model's, and the head's may have other shapes."""
     idle: list[str]
-    """The file's names that are known and take no part in its logits (an ImageNet layer behind which nothing
-    stands)."""
+    """The file's names that are known and take no part in its logits (an ImageNet layer that nothing follows)."""
     heads: list[str]
     """The file's names of a head that is not one linear layer over pooled maps."""
     unexpected: list[str]
@@ -44,8 +43,8 @@ def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
     idle += [*unused, *(name for name in left if heads.goes_with(name, taken))]
     rest = [name for name in left if name not in {*taken, *idle, *attended.used}]
     wide = [name for name in rest if heads.is_head(name, prefix)]
-    found = {**_counters(model), **body, **attended.state, **heads.linear(left, taken, model.pooling)}
-    return Translated(found, idle, wide, [name for name in rest if name not in wide])
+    translated = {**_counters(model), **body, **attended.state, **heads.linear(left, taken, model.pooling)}
+    return Translated(translated, idle, wide, [name for name in rest if name not in wide])
 
 
 def _counters(model: Classifier) -> dict[str, Tensor]:

@@ -37,12 +37,11 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     where one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each
     finding (the head has several layers): ours is applied once.
     """
-    names = {name: found[2] for name in left if (found := FOUND.fullmatch(name))}
+    names = {name: match[2] for name in left if (match := FOUND.fullmatch(name))}
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]
     if not word or not names:
-        return Attended({}, frozenset()), list(names) if any(
-            re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left
-        ) else []
+        unused = any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left)
+        return Attended({}, frozenset()), list(names) if unused else []
     if word not in NAMES:
         raise NotAvailableError(
             f"these weights have another {word} than --attention_map {word}: only CAM and SAM can be taken over"
@@ -61,8 +60,7 @@ def _renamed(
     for name, inner in names.items():
         for theirs, word in ours.items():
             if inner == theirs or inner.startswith(f"{theirs}."):
-                state[f"attention.{word}{inner.removeprefix(theirs)}"] = (
-                    left[name].squeeze() if word == "factor" else left[name]
-                )
+                value = left[name].squeeze() if word == "factor" else left[name]
+                state[f"attention.{word}{inner.removeprefix(theirs)}"] = value
                 used.add(name)
     return Attended(state, frozenset(used)), [name for name in names if name not in used]

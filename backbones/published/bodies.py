@@ -1,4 +1,4 @@
-"""The feature extractor of a foreign file: by which name each tool calls what timm and torchvision call ``layer1.0.conv1``."""
+"""The feature extractor of a foreign file: each tool's names for what timm and torchvision call ``layer1.0.conv1``."""
 
 import re
 from collections import Counter
@@ -19,18 +19,15 @@ GATE = {"fc1": "conv_reduce", "fc2": "conv_expand"}
 
 
 def split(state: Mapping[str, Tensor], model: Classifier) -> tuple[str, dict[str, Tensor], dict[str, Tensor]]:
-    """``state`` as the wrapping of its extractor (``module.backbone.``), the extractor under our names, and what is left.
+    """The prefix of the extractor in ``state`` (``module.backbone.``), the extractor under our names, and what is left.
 
     Of all wrappings the one that makes most names known counts. A network of one gray channel gets three equal ones.
     """
     state = _modern(_dialect(state, model))
-    own = names(model)
-    prefix = _wrapping(state, own)
-    inside = {
-        name: own[name.removeprefix(prefix)]
-        for name in state
-        if name.startswith(prefix) and name.removeprefix(prefix) in own
-    }
+    known = names(model)
+    prefix = _wrapping(state, known)
+    inner = {name: name.removeprefix(prefix) for name in state if name.startswith(prefix)}
+    inside = {name: known[short] for name, short in inner.items() if short in known}
     target = model.state_dict()
     body = {ours: _coloured(state[name], target[ours]) for name, ours in inside.items()}
     return prefix, body, {name: value for name, value in state.items() if name not in inside}
@@ -43,14 +40,14 @@ def names(model: Classifier) -> dict[str, str]:
     return {lead + name.removeprefix(root): name for name in model.state_dict() if name.startswith(root)}
 
 
-def _wrapping(state: Mapping[str, Tensor], own: Mapping[str, str]) -> str:
-    found: Counter[str] = Counter()
+def _wrapping(state: Mapping[str, Tensor], known: Mapping[str, str]) -> str:
+    counts: Counter[str] = Counter()
     for name in state:
         parts = name.split(".")
         for cut in range(len(parts)):
-            if ".".join(parts[cut:]) in own:
-                found["".join(f"{part}." for part in parts[:cut])] += 1
-    return min(found, key=lambda prefix: (-found[prefix], len(prefix)), default="")
+            if ".".join(parts[cut:]) in known:
+                counts["".join(f"{part}." for part in parts[:cut])] += 1
+    return min(counts, key=lambda prefix: (-counts[prefix], len(prefix)), default="")
 
 
 def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor]:
@@ -63,7 +60,7 @@ def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor
     if wrapped := _found(r"(.*?)7\.1\.conv2\.weight", state):
         pattern = re.compile(rf"{re.escape(wrapped[1])}([014567])\.(.*)")
         return {
-            pattern.sub(lambda found: f"{wrapped[1]}{STAGES[found[1]]}.{found[2]}", name): value
+            pattern.sub(lambda match: f"{wrapped[1]}{STAGES[match[1]]}.{match[2]}", name): value
             for name, value in state.items()
         }
     return dict(state)
@@ -89,14 +86,14 @@ def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> 
 def _of_torchvision(name: str, prefix: str) -> str:
     """One of EfficientNet's names: ``features.2.0.block.1.0.weight`` -> ``blocks.1.0.conv_dw.weight``."""
     inner = name.removeprefix(prefix)
-    if found := re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", inner):
-        outside = {"0": ("conv_stem", "bn1")}.get(found[1], ("conv_head", "bn2"))
-        return f"{prefix}{outside[int(found[2])]}.{found[3]}"
-    if not (found := re.fullmatch(r"features\.(\d+)\.(\d+)\.block\.(\d)\.(\w+)\.(\w+)", inner)):
+    if match := re.fullmatch(r"features\.(\d+)\.([01])\.(\w+)", inner):
+        outside = {"0": ("conv_stem", "bn1")}.get(match[1], ("conv_head", "bn2"))
+        return f"{prefix}{outside[int(match[2])]}.{match[3]}"
+    if not (match := re.fullmatch(r"features\.(\d+)\.(\d+)\.block\.(\d)\.(\w+)\.(\w+)", inner)):
         return name
-    part = (NARROW if found[1] == "1" else WIDE)[found[3]]
-    word = f"se.{GATE[found[4]]}" if part == "se" else part[int(found[4])]
-    return f"{prefix}blocks.{int(found[1]) - 1}.{found[2]}.{word}.{found[5]}"
+    part = (NARROW if match[1] == "1" else WIDE)[match[3]]
+    word = f"se.{GATE[match[4]]}" if part == "se" else part[int(match[4])]
+    return f"{prefix}blocks.{int(match[1]) - 1}.{match[2]}.{word}.{match[5]}"
 
 
 def _as_ours(name: str, value: Tensor, model: Classifier) -> Tensor:

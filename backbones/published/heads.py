@@ -1,7 +1,4 @@
-"""The head of a foreign file as one linear layer over pooled maps.
-
-A layer, a 1x1 convolution, or one of these per finding.
-"""
+"""The head of a foreign file as one linear layer over pooled maps: a layer or 1x1 convolution, or one per finding."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -37,24 +34,20 @@ EPS = 1e-5
 
 
 def find(left: Mapping[str, Tensor], prefix: str) -> tuple[list[str], list[str]]:
-    """Names of the layer that gives the logits, sorted by finding, and those of an idle layer within the network (``prefix``)."""
+    """Names of the layer that gives the logits, sorted by finding, and of an idle layer behind ``prefix``."""
     for word in WORDS:
         pattern = re.compile(rf"(?:.*\.)?{word}\.(?:weight|bias)")
-        found = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
-        if found and not (
-            word in FIRST_OF_SEVERAL and any(re.search(rf"{word[:-1]}[1-9]\d*\.weight$", name) for name in left)
-        ):
-            return found, [
-                name
-                for name in left
-                if name.rpartition(".")[0] in {prefix + inner for inner in INNER} and name not in found
-            ]
+        layers = sorted((name for name in left if pattern.fullmatch(name) and _is_linear(left, name)), key=_number)
+        more = re.compile(rf"{word[:-1]}[1-9]\d*\.weight$") if word in FIRST_OF_SEVERAL else None
+        if layers and not (more and any(map(more.search, left))):
+            inner = {prefix + name for name in INNER}
+            return layers, [name for name in left if name.rpartition(".")[0] in inner and name not in layers]
     return [], []
 
 
 @torch.no_grad()
 def is_plain(model: Classifier) -> bool:
-    """Whether a timm network's own last layer takes the mean of our maps, and nothing else stands between them (a norm, a layer)."""
+    """Whether a timm network's own last layer takes the mean of our maps, with no norm or layer between them."""
     net: Any = getattr(model.extractor, "net", None)
     if not isinstance(model.extractor, MapsOf) or not hasattr(net, "forward_head"):
         return net is None
@@ -69,7 +62,7 @@ def is_head(name: str, prefix: str) -> bool:
 
 
 def goes_with(name: str, taken: Sequence[str]) -> bool:
-    """Whether a name is part of a head per finding (its batch norm ``bn_0``), or a table behind the logits (``op_threshs``)."""
+    """Whether a name is part of a head per finding (``bn_0``, a batch norm) or a table, ``op_threshs``."""
     per_finding = any(re.search(r"fc_\d+\.", head) for head in taken)
     return name.endswith("op_threshs") or (per_finding and re.search(r"(^|\.)bn_\d+\.\w+$", name) is not None)
 
@@ -111,10 +104,7 @@ def _was_used(left: Mapping[str, Tensor], norm: str) -> bool:
 
 
 def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
-    """A layer (K,C), or a convolution (K,C,1,1).
-
-    Not torchvision's SqueezeNet, whose convolution a ReLU follows before the mean.
-    """
+    """A layer (K,C), or a convolution (K,C,1,1) but SqueezeNet's in torchvision, which a ReLU follows."""
     layer = name.rpartition(".")[0]
     weight = left.get(f"{layer}.weight")
     if weight is None or weight.ndim == 2:
@@ -123,5 +113,5 @@ def _is_linear(left: Mapping[str, Tensor], name: str) -> bool:
 
 
 def _number(name: str) -> tuple[int, str]:
-    found = re.search(r"fc_(\d+)\.", name)
-    return (int(found[1]) if found else 0, name)
+    match = re.search(r"fc_(\d+)\.", name)
+    return (int(match[1]) if match else 0, name)

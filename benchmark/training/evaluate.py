@@ -23,11 +23,8 @@ from config import TrainConfig
 from core.files import write_json, write_text
 from datasets.io import transforms
 
-<<<<<<< HEAD
 log = logging.getLogger(__name__)
-=======
 Splits = Mapping[str, SplitImages]
->>>>>>> w-words1
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats: whose numbers these are."""

@@ -30,7 +30,7 @@ C = TypeVar("C")
 
 
 def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, frozenset[str]]:
-    """The configuration of class ``kind`` from the words of a command line, and the flags that were typed or stand in ``--config``'s file.
+    """The configuration of class ``kind`` from a command line, and the flags typed there or in ``--config``'s file.
 
     ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
     ``--help`` prints the help and exits.
@@ -48,7 +48,7 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
 
 
 def build(kind: type[C], values: Mapping[str, Any]) -> C:
-    """An instance of the dataclass ``kind`` from plain ``values`` (of a YAML file, a record, a checkpoint), all checked.
+    """An instance of the dataclass ``kind`` from plain ``values`` (of a YAML file, record or checkpoint), all checked.
 
     Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
     """
@@ -80,10 +80,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``configs/<dataset>.yaml`` states for the ``chosen`` data set (or the class's own).
-
-    Nothing without a file.
-    """
+    """What ``configs/<dataset>.yaml``, where there is one, states for the ``chosen`` data set (or the class's own)."""
     path = CONFIGS / f"{_data_set(kind, chosen)}.yaml"
     return read_yaml(path) if path.is_file() else {}
 

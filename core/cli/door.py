@@ -23,15 +23,15 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
         try:
             return main(argv) or 0
         except LocusError as error:
-            return _tell(str(error), 2)
+            return _report(str(error), 2)
         except KeyboardInterrupt:
-            return _tell("interrupted", 130)
+            return _report("interrupted", 130)
         except OSError as error:
-            return _tell(f"{error.filename or 'the disk'}: {error.strerror or error}", 2)
+            return _report(f"{error.filename or 'the disk'}: {error.strerror or error}", 2)
 
     return run
 
 
-def _tell(sentence: str, status: int) -> int:
+def _report(sentence: str, status: int) -> int:
     sys.stderr.write(f"error: {' '.join(sentence.split())}\n")
     return status

@@ -27,10 +27,7 @@ class Parser(ArgumentParser):
 
 
 def parser_of(kind: type[Any], prog: str) -> Parser:
-    """A parser with a flag for each field of ``kind``.
-
-    ``--config`` too where it is a program (``prog`` is its name).
-    """
+    """A parser with a flag for each field of ``kind``, and ``--config`` where ``prog`` names a program."""
     return _made(kind, prog)  # type: ignore[arg-type]  # a class is hashable
 
 
@@ -38,9 +35,8 @@ def parser_of(kind: type[Any], prog: str) -> Parser:
 def _made(kind: type[Any], prog: str) -> Parser:
     description = inspect.cleandoc(kind.__doc__ or "").replace("``", "")
     if "dataset" in get_type_hints(kind):
-        description += (
-            " The defaults shown here are those of a data set without configs/<dataset>.yaml, which changes them."
-        )
+        usual = "those of a data set without configs/<dataset>.yaml, which changes them"
+        description += f" The defaults shown here are {usual}."
     parser = Parser(prog=prog or None, usage="%(prog)s [--flag value ...]", description=description, allow_abbrev=False)
     parser.kind = kind
     if prog:
@@ -65,10 +61,10 @@ def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]
     """Title, fields and help texts of each class that ``kind`` is made of, in the order of the fields."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for part in reversed(kind.__mro__[:-1]):
-        own = [fields[name] for name in inspect.get_annotations(part)]
-        if own:
+        named = [fields[name] for name in inspect.get_annotations(part)]
+        if named:
             texts = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
-            yield ("Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")), own, texts
+            yield ("Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")), named, texts
 
 
 def _is_list(hint: Any) -> bool:
@@ -84,9 +80,7 @@ def listed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:
-    """Several words after a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``.
-
-    A bare switch is True.
+    """Several words of a list's flag as one: ``--method a b`` becomes ``--method ["a", "b"]``; a bare switch is True.
 
     Raises ``BadValueError`` for a list's flag without a word.
     """

@@ -8,17 +8,17 @@ from core.errors import BadValueError, LocusError, UnknownNameError, hint
 
 
 def sentence(kind: type[Any], message: str) -> LocusError:
-    """An error that names the flag as typed and what it takes, from the parser's ``message`` about the dataclass ``kind``."""
+    """An error that names the flag as typed and what it takes, from the parser's ``message`` about ``kind``."""
     names = [field.name for field in dataclasses.fields(kind)]
-    if found := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
-        word = found[1].partition("=")[0]
+    if match := re.match(r"unrecognized arguments: (\S+)", message, re.IGNORECASE):
+        word = match[1].partition("=")[0]
         if not word.startswith("-"):
             return BadValueError(f"unexpected word {word!r}: every value follows its --flag")
         near = hint(word.lstrip("-"), names).replace("'", "'--", 1)
         return BadValueError(f"unknown flag {word!r}: {near}{helped(kind)} lists all flags")
-    if (found := re.search(r'key "(\w+)"', message)) and found[1] in names:
+    if (match := re.search(r'key "(\w+)"', message)) and match[1] in names:
         value = re.findall(r"(?:Got|Given) value: (.*)", message)
-        return _bad_value(f"--{found[1]}", value[-1] if value else "", get_type_hints(kind)[found[1]])
+        return _bad_value(f"--{match[1]}", value[-1] if value else "", get_type_hints(kind)[match[1]])
     return BadValueError(" ".join(message.split()))
 
 

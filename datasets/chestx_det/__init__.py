@@ -9,13 +9,13 @@ from core.errors import DataError
 from core.files import file_hash
 from datasets.base import Request
 from datasets.chestx_det.files import FILES, FINDINGS, FRAME, TEN, Entry, masks, read_entries
-from datasets.file_dataset import FileDataset, Row, drawn, grouped, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, task, with_file
 from datasets.io.images import find
 from datasets.io.tables import first_of
 
 LAYOUT = (
-    "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and test.json of "
-    "ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
+    "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and "
+    "test.json of ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
     "http://resource.deepwise.com/ChestX-Det/train_data.zip and test_data.zip"
 )
 
@@ -53,7 +53,7 @@ class ChestXDet(FileDataset):
         files = find(root, "images", "train_data", "test_data", "train_data/*", "test_data/*")
         images = with_file(root, entries, files, LAYOUT)
         test = np.array([sides[image] == "test" for image in images])
-        names = drawn(images, request, test, whole)
+        names = split_names(images, request, test, whole)
         chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
         self.rows, clipped = self._built(paths["test"].parent, {image: entries[image] for image in chosen}, files)
         self.describe = {
@@ -65,7 +65,7 @@ class ChestXDet(FileDataset):
             "tables": {path.name: file_hash(path) for path in paths.values()},
         }
 
-    def _built(self, table: Path, entries: dict[str, Entry], files: dict[str, Path]) -> tuple[list[Row], int]:
+    def _built(self, table: Path, entries: dict[str, Entry], files: dict[str, Path]) -> tuple[list[ImageRow], int]:
         flat = [
             (image, finding, box)
             for image, entry in entries.items()
@@ -73,13 +73,13 @@ class ChestXDet(FileDataset):
             if finding in self.findings
         ]
         owners, findings, boxes = zip(*flat, strict=True) if flat else ((), (), ())
-        truth, clipped = grouped(table, owners, findings, list(boxes), dict.fromkeys(entries, FRAME))
+        truth, clipped = boxes_by_image(table, owners, findings, list(boxes), dict.fromkeys(entries, FRAME))
         rows = []
         for image, entry in entries.items():
             labels = np.array([finding in entry.findings for finding in self.findings], np.float32)
             outlines = {f: some for f, some in entry.polygons.items() if f in self.findings}
             drawing = functools.partial(masks, outlines) if outlines else None
-            rows.append(Row(image, image, files[image], FRAME, labels, truth.get(image, {}), read_masks=drawing))
+            rows.append(ImageRow(image, image, files[image], FRAME, labels, truth.get(image, {}), read_masks=drawing))
         return rows, clipped
 
 

@@ -48,7 +48,7 @@ class Entry:
 
 def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, str]]:
     """Image -> what is known about it, and its side, from both files."""
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     sides: dict[str, str] = {}
     for split, path in paths.items():
         try:
@@ -61,29 +61,29 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
         if not read:
             raise DataError(f"{path} lists no image: entries with file_name, syms, boxes and polygons are expected")
         names = [name for name, _ in read]
-        twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in found)
+        twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in entries)
         if twice:
             raise DataError(
                 f"{path} has {len(twice)} images that are listed twice: {examples(twice)}; keep one of each"
             )
-        found |= dict(read)
+        entries |= dict(read)
         sides |= dict.fromkeys(names, split)
-    return found, sides
+    return entries, sides
 
 
 def _listed(path: Path) -> list[Any]:
     """The entries of a file. Raises ``TypeError`` for a file that holds something else than a list."""
-    found = json.loads(path.read_text(encoding="utf-8-sig"))
-    if not isinstance(found, list):
+    entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    if not isinstance(entries, list):
         raise TypeError("it holds no list")
-    return found
+    return entries
 
 
 def masks(polygons: Mapping[str, list[FloatArray]]) -> dict[str, NDArray[np.bool_]]:
     """Finding -> (1024, 1024) mask: the pixels whose centre lies in one of its polygons."""
-    found = {}
+    drawings = {}
     for finding, outlines in polygons.items():
-        found[finding] = np.zeros(FRAME, bool)
+        drawings[finding] = np.zeros(FRAME, bool)
         for points in outlines:
-            found[finding][polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)] = True  # type: ignore[no-untyped-call]
-    return found
+            drawings[finding][polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)] = True  # type: ignore[no-untyped-call]
+    return drawings

@@ -14,10 +14,10 @@ from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
 from datasets.chexpert.files import locate
-from datasets.chexpert.masks import Drawn
+from datasets.chexpert.masks import Drawings
 from datasets.chexpert.partition import VAL, assign
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, read_table, task_labels
-from datasets.file_dataset import FileDataset, Row, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, task, with_file
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
@@ -30,8 +30,7 @@ class CheXpert(FileDataset):
 
         root/  train.csv  train/patient00001/study1/view1_frontal.jpg ...      (or all of it inside CheXpert-v1.0,
                valid.csv  valid/patient64541/study1/view1_frontal.jpg ...       CheXpert-v1.0-small or CheXpert, or in
-               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 (validate & csv)"
-               ...)
+               test_labels.csv  test/...         where the test set is at hand  "CheXpert-v1.0 batch 1 ..." and so on)
                gt_segmentations_val.json  gt_segmentations_test.json           or in CheXlocalize/, where at hand
 
     Labels by the columns' names. -1 (uncertain) becomes 1, 0 or nan by ``policy`` (ones, zeros, ignore, or mixed: see
@@ -64,15 +63,11 @@ class CheXpert(FileDataset):
     ) -> None:
         self.findings, self.split, root = task(request, TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
-        for kind, word, known in (
-            ("policy", policy, POLICIES),
-            ("empty", empty, EMPTY),
-            ("views", views, VIEWS),
-            ("val", val, VAL),
-        ):
-            if word not in tuple(known):  # a list cannot be looked up in a mapping
-                raise UnknownNameError(kind, word, known)
-        paths, drawn = find_tables(root), Drawn(root, self.findings)
+        known = {"policy": tuple(POLICIES), "empty": tuple(EMPTY), "views": tuple(VIEWS), "val": VAL}
+        for option, word in (("policy", policy), ("empty", empty), ("views", views), ("val", val)):
+            if word not in known[option]:  # a list could not be looked up in a mapping
+                raise UnknownNameError(option, word, known[option])
+        paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
         table, names = assign(tables, request, val)
         splits.check_patients(table["patient"], names)
@@ -84,19 +79,17 @@ class CheXpert(FileDataset):
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
         self.rows = list(_rows(table, task_labels(table, self.findings, policy, EMPTY[empty]), files, drawn))
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.describe |= {
-            "boxed_images": sum(image in drawn for image in table.index),
-            "studies": table["study"].nunique(),
-        }
+        self.describe["boxed_images"] = sum(image in drawn for image in table.index)
+        self.describe["studies"] = table["study"].nunique()
         self.describe |= {"partition": request.partition, "policy": policy, "empty": empty, "views": views, "val": val}
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
 
-def _rows(table: pd.DataFrame, labels: FloatArray, files: Mapping[str, Path], drawn: Drawn) -> Iterator[Row]:
+def _rows(table: pd.DataFrame, labels: FloatArray, files: Mapping[str, Path], drawn: Drawings) -> Iterator[ImageRow]:
     """One row an image; one without drawings has its file's frame."""
     about: list[dict[Any, Any]] = table[["age", "sex", "view", "study"]].to_dict("records")
     for image, patient, marks, meta in zip(
         table.index, table["patient"], labels.astype(np.float32), about, strict=True
     ):
         masks = functools.partial(drawn.masks, image) if image in drawn else None
-        yield Row(image, patient, files[image], drawn.size(image), marks, drawn.boxes(image), meta, masks)
+        yield ImageRow(image, patient, files[image], drawn.size(image), marks, drawn.boxes(image), meta, masks)

@@ -8,20 +8,19 @@ from datasets.chexpert.tables import bases
 from datasets.io.paths import refuse_links
 
 SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
-"""First folder of a table's path -> how it may be called; the archives of full size have patients of train without
-it."""
+"""First folder of a table's path -> its names on disk; the archives of full size have patients of train without it."""
 
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
     """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders."""
-    places = {
+    folders = {
         side: [base / name for base in bases(root) for name in names if (base / name).is_dir()]
         for side, names in SIDES.items()
     }
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
-        path = next((path for place in places[side] if (path := place / rest).is_file()), None)
+        path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
         if path is not None:
-            found[image] = path
-    refuse_links(found.values(), root)
-    return found
+            files[image] = path
+    refuse_links(files.values(), root)
+    return files

@@ -19,7 +19,7 @@ RENAMED = {"Airspace Opacity": "Lung Opacity"}
 """CheXlocalize's word -> CheXpert's."""
 
 
-class Drawn:
+class Drawings:
     """Image -> what was drawn on it. A finding whose mask is empty was not seen there."""
 
     def __init__(self, root: Path, findings: Sequence[str]) -> None:
@@ -80,14 +80,14 @@ def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
 
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
+        packed = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
     known = {*FINDINGS, *RENAMED}
-    if not isinstance(found, dict) or not all(
-        isinstance(masks, dict) and masks.keys() <= known for masks in found.values()
+    if not isinstance(packed, dict) or not all(
+        isinstance(masks, dict) and masks.keys() <= known for masks in packed.values()
     ):
         raise DataError(
             f"{path} is no table of image and finding to mask, as CheXlocalize's {path.name} is; get the file again"
         )
-    return found
+    return packed

@@ -14,17 +14,13 @@ VAL = ("train", "valid")
 
 
 def assign(tables: Mapping[str, pd.DataFrame], asked: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:
-    """The rows of all views that are in a split, and (N,) which.
-
-    A patient is on one side whatever views are asked for.
-    """
+    """The rows of all views that are in a split, and (N,) which: a patient's side is that of all views."""
     table = pd.concat(tables.values())
     if asked.partition != "official":
         return table, splits.assign(table["patient"].tolist(), asked)
     _check(tables, asked.split, val)
-    held = {"train": "train", "test" if "test" in tables else "valid": "test"} | (
-        {"valid": "val"} if val == "valid" else {}
-    )
+    held = {"train": "train", "test" if "test" in tables else "valid": "test"}
+    held |= {"valid": "val"} if val == "valid" else {}
     names = np.concatenate([np.full(len(rows), held.get(name, ""), dtype="<U5") for name, rows in tables.items()])
     if val == "train":
         training = names == "train"

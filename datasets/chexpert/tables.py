@@ -48,37 +48,28 @@ _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
-    """The folders in which tables and images may lie.
-
-    ``root`` and its sub-folders of CheXpert's names, as the archives have them.
-    """
-    return [
-        root,
-        *(root / name for name in PREFIXES if (root / name).is_dir()),
-        *sorted(root.glob("CheXpert-v1.0 batch */")),
-    ]
+    """The folders in which tables and images may lie: ``root`` and its sub-folders of the archives' names."""
+    unpacked = [root / name for name in PREFIXES if (root / name).is_dir()]
+    return [root, *unpacked, *sorted(root.glob("CheXpert-v1.0 batch */"))]
 
 
-def first_in(places: Sequence[Path], names: Sequence[str]) -> Path | None:
-    """The first file of these ``names`` in the first of the ``places`` that has one."""
-    return next((path for path in (first_of(place, names) for place in places) if path is not None), None)
+def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
+    """The first file of these ``names`` in the first of the ``folders`` that has one."""
+    return next((path for path in (first_of(folder, names) for folder in folders) if path is not None), None)
 
 
 def find_tables(root: Path) -> dict[str, Path]:
     """train, valid, test -> the file of the table, for those at hand. Raises ``DataError`` where there is none."""
     files = {name: first_in(bases(root), names) for name, names in TABLES.items()}
-    found = {name: path for name, path in files.items() if path is not None}
-    if not found:
+    present = {name: path for name, path in files.items() if path is not None}
+    if not present:
         raise DataError(f"{root} has no table of CheXpert: {LAYOUT}")
-    refuse_links(found.values(), root)
-    return found
+    refuse_links(present.values(), root)
+    return present
 
 
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
-    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``.
-
-    Abnormal is any finding but devices, nan when only doubt is left.
-    """
+    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices."""
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
     doubt = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])
@@ -90,7 +81,7 @@ def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Image -> path, patient, study, side, age, sex, view, and 14 columns of 1, 0, -1 (uncertain) or nan (not mentioned).
+    """Image -> path, patient, study, side, age, sex, view, and 14 columns of 1, 0, -1 (uncertain) or nan (unmentioned).
 
     Raises ``DataError`` for a path or a label that CheXpert does not have.
     """
@@ -104,16 +95,9 @@ def read_table(path: Path) -> pd.DataFrame:
         )
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
-    about = {
-        "path": parts[0],
-        "patient": parts[1],
-        "study": parts[1] + "/" + parts[2],
-        "side": parts[4],
-        **_about(raw, parts[4]),
-    }
-    return pd.DataFrame({**about, **{finding: _values(path, raw[finding]) for finding in FINDINGS}}).set_axis(
-        image, axis=0
-    )
+    about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4]}
+    labels = {finding: _values(path, raw[finding]) for finding in FINDINGS}
+    return pd.DataFrame({**about, **_about(raw, parts[4]), **labels}).set_axis(image, axis=0)
 
 
 def _values(path: Path, cells: pd.Series) -> pd.Series:
@@ -127,10 +111,7 @@ def _values(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def _about(raw: pd.DataFrame, side: pd.Series) -> dict[str, pd.Series]:
-    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None.
-
-    Columns that are absent are unknown.
-    """
+    """Age in years (nan unknown), sex M or F or None, view AP, PA ... or Lateral or None; unknown where absent."""
     cells = raw.reindex(columns=["Age", "Sex", "AP/PA"], fill_value="")
     view = cells["AP/PA"].str.strip().where(side == "frontal", "Lateral")
     sex = cells["Sex"].map({"Male": "M", "Female": "F"}).astype(object)

@@ -17,7 +17,7 @@ from datasets.lungs import LungSample
 
 
 class CovidRadiography(Dataset):
-    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes, with masks of the lungs in later releases.
+    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes, in later releases with lung masks.
 
     COVID-19 3,616, Lung Opacity 6,012, Normal 10,192 and Viral Pneumonia 1,345, gathered from several collections.
 
@@ -45,10 +45,8 @@ class CovidRadiography(Dataset):
     origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, val: int = 60, test: int = 60) -> None:
-        self.findings, self.split = (
-            task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES)),
-            request.split,
-        )
+        self.split = request.split
+        self.findings = task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES))
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
                 raise BadValueError(
@@ -63,20 +61,13 @@ class CovidRadiography(Dataset):
             "split_by": "folders" if parted else "seed",
             "val": val,
             "test": test,
-        }
-        self.describe |= {
             "images": len(self),
             "counts": counts,
-            "classes": self._counted(),
-            "files": key([p.name for p in pictures]),
-        }
-        self.describe |= {
+            "classes": {finding: sum(p.finding == finding for p in self._pictures) for finding in CLASSES},
+            "files": key([picture.name for picture in pictures]),
             "images_with_lungs": sum(picture.mask is not None for picture in self._pictures),
             "patients": "unknown",
         }
-
-    def _counted(self) -> dict[str, int]:
-        return {finding: sum(picture.finding == finding for picture in self._pictures) for finding in CLASSES}
 
     def __len__(self) -> int:
         return len(self._pictures)
@@ -84,9 +75,8 @@ class CovidRadiography(Dataset):
     @functools.cached_property
     def labels(self) -> NDArray[np.float32]:
         """(N, 4) labels, 1 in the column of the class."""
-        return np.array(
-            [[picture.finding == f for f in self.findings] for picture in self._pictures], np.float32
-        ).reshape(-1, 4)
+        labels = [[picture.finding == finding for finding in self.findings] for picture in self._pictures]
+        return np.array(labels, np.float32).reshape(-1, 4)
 
     @functools.cached_property
     def patients(self) -> list[str]:

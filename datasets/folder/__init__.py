@@ -11,14 +11,14 @@ from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Row, Truth, with_file
+from datasets.file_dataset import FileDataset, ImageRow, Truth, with_file
 from datasets.folder.boxes import read_boxes
 from datasets.folder.tables import read_labels
 from datasets.io.paths import inside
 
 LAYOUT = (
-    "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG or "
-    "DICOM files that it names, and perhaps boxes.csv (image,finding,x0,y0,x1,y1)"
+    "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG "
+    "or DICOM files that it names, and perhaps boxes.csv (image,finding,x0,y0,x1,y1)"
 )
 
 
@@ -76,13 +76,13 @@ class Folder(FileDataset):
         }
 
 
-def _rows(table: pd.DataFrame, findings: tuple[str, ...], truth: Truth) -> Iterator[Row]:
+def _rows(table: pd.DataFrame, findings: tuple[str, ...], truth: Truth) -> Iterator[ImageRow]:
     """One row an image; its frame is (height, width) where the table has them, else the file's own."""
     about = table[[column for column in ("age", "sex", "view") if column in table]].to_dict("records")
     labels = table[list(findings)].to_numpy(np.float32)
     columns = (table[word].tolist() for word in ("patient", "_path", "_frame"))
     for image, patient, path, frame, marks, meta in zip(table.index, *columns, labels, about, strict=True):
-        yield Row(image, patient, path, frame, marks, truth.get(image, {}), meta)
+        yield ImageRow(image, patient, path, frame, marks, truth.get(image, {}), meta)
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from core.boxes import area, as_boxes
 from core.errors import DataError, examples
-from datasets.file_dataset import Truth, grouped
+from datasets.file_dataset import Truth, boxes_by_image
 from datasets.folder.tables import image_name
 from datasets.io.images import frame
 from datasets.io.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
@@ -17,7 +17,7 @@ CORNERS = "write the edges of each box: x0, y0, x1 = x + width, y1 = y + height"
 
 
 def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[Truth, int]:
-    """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images, edges in pixels of the image, and how many were clipped.
+    """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images in their pixels, and how many were clipped.
 
     A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a
     row that occurs twice, and boxes without area or wholly outside.
@@ -34,23 +34,18 @@ def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wante
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
     empty = np.flatnonzero(area(edges) == 0)
     if empty.size:
-        told = examples(f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty.tolist())
-        raise DataError(f"{path} has {empty.size} boxes without area: {told}; x0 < x1 and y0 < y1 are needed")
-    return grouped(
-        path,
-        image.tolist(),
-        raw["finding"].tolist(),
-        edges,
-        _frames(table.loc[[i for i in image.unique() if i in wanted]]),
-    )
+        listing = examples(f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty.tolist())
+        raise DataError(f"{path} has {empty.size} boxes without area: {listing}; x0 < x1 and y0 < y1 are needed")
+    frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
+    return boxes_by_image(path, image.tolist(), raw["finding"].tolist(), edges, frames)
 
 
 def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """Image -> (H, W) as published, of those whose size the table or the file tells."""
-    found = {}
+    frames = {}
     for image, path, known in zip(table.index, table["_path"], table["_frame"], strict=True):
         try:
-            found[str(image)] = known or frame(path)
+            frames[str(image)] = known or frame(path)
         except DataError:  # whoever decodes it hears why
             continue
-    return found
+    return frames

@@ -20,9 +20,7 @@ LABELS = {"0": 0.0, "0.0": 0.0, "1": 1.0, "1.0": 1.0, "": np.nan, "nan": np.nan}
 
 
 def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own) and float32 labels.
-
-    The findings.
+    """Image -> its row: ``patient``, ``split``, ``_path``, ``_frame`` (None: the file's own), labels; and the findings.
 
     Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
     """
@@ -52,10 +50,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
 
 def image_name(cell: str, path: Path) -> str:
-    """The cell of the table at ``path`` as the name of an image.
-
-    Raises ``DataError`` for what is no PNG, JPEG or DICOM by its name.
-    """
+    """The cell of the table at ``path`` as the name of an image; ``DataError`` where it names no PNG, JPEG or DICOM."""
     if Path(cell).suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} names the image {cell[:80]!r}: names end in {', '.join(SUFFIXES)}")
     return Path(cell).as_posix()
@@ -82,13 +77,13 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     patient = raw.get("patient", image)
     if (patient == "").any():
         raise DataError(f"{path} has {int((patient == '').sum())} rows without patient: name one, or remove the column")
-    found = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
+    columns = {"patient": patient, **{column: raw[column] for column in ("sex", "view") if column in raw}}
     if "age" in raw:
-        found["age"] = _ages(path, raw["age"])
+        columns["age"] = _ages(path, raw["age"])
     if "split" in raw:
         _refuse_unknown_splits(path, raw["split"])
-        found["split"] = raw["split"]
-    return {**found, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
+        columns["split"] = raw["split"]
+    return {**columns, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
 
 
 def _stripped(cells: pd.Series) -> pd.Series:

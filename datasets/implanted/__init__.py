@@ -15,7 +15,7 @@ from datasets.base import Dataset, Request
 from datasets.implanted.backgrounds import backgrounds
 from datasets.implanted.picture import DRAWING, exposed, implant
 from datasets.implanted.places import arranged
-from datasets.io.cache import stated
+from datasets.io.cache import content_stamp
 from datasets.io.images import decode, find
 from datasets.nih.tables import LAYOUT
 from datasets.phantom import FIRST
@@ -67,12 +67,8 @@ class Implanted(Dataset):
             raise BadValueError(f"implanted has no task with {request.findings} findings; it has: {len(FINDINGS)}")
         if isinstance(places, bool) or not isinstance(places, int) or not 1 <= places <= 64:
             raise BadValueError(f"places is {places!r}: give a whole number from 1 to 64")
-        self.findings, self.split, self.seed, self.size = (
-            FINDINGS,
-            request.split,
-            request.seed,
-            check_size(request.img_size),
-        )
+        self.findings, self.split, self.seed = FINDINGS, request.split, request.seed
+        self.size = check_size(request.img_size)
         self.recipe = recipe(
             prevalence, conspicuity, grain=0, clutter=0, shortcut=None, shortcut_present=0, shortcut_absent=0
         )
@@ -81,27 +77,21 @@ class Implanted(Dataset):
         self._files = find(root, "images", "images_*", "images_*/images")
         self._backgrounds = backgrounds(root, self._files, request)
         self.numbers = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
-        about = {
+        self.describe = {
             "source": "drawn into radiographs",
             "drawing": DRAWING,
             "seed": self.seed,
             "img_size": self.size,
             "counts": counts,
-        }
-        tables = {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()}
-        here = {
             "partition": request.partition,
             "backgrounds": len(self._backgrounds),
-            "tables": tables,
+            "tables": {path.name: file_hash(path) for path in sorted(root.glob("*.csv")) if path.is_file()},
             "places": places,
+            "prevalence": self.recipe.prevalence,
+            "conspicuity": self.recipe.conspicuity,
         }
-        self.describe = {**about, **here, "prevalence": self.recipe.prevalence, "conspicuity": self.recipe.conspicuity}
-        self._drawn_from = key(
-            [
-                self.describe,
-                [[self._files[image].name, *stated(self._files[image])] for image in self._backgrounds.index],
-            ]
-        )
+        files = [self._files[image] for image in self._backgrounds.index]
+        self._drawn_from = key([self.describe, [[path.name, *content_stamp(path)] for path in files]])
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -112,10 +102,7 @@ class Implanted(Dataset):
         return [str(self._backgrounds[self._drawn(number)[1]]) for number in self.numbers.tolist()]
 
     def sample(self, index: int) -> Sample:
-        """The sample at ``index`` of this split.
-
-        A small copy of its background is decoded here, its picture when asked for.
-        """
+        """The sample at ``index``: a small copy of its background is decoded here, its picture when asked for."""
         number = int(self.numbers[index])
         patient, background, _ = self._plan(number)
         boxes = phantom_truth.boxes(patient, self.size)
@@ -142,10 +129,7 @@ class Implanted(Dataset):
         return phantom_truth.masks(self._plan(number)[0], self.size)
 
     def _plan(self, number: int) -> tuple[Patient, str, float]:
-        """The phantom patient, each finding at its place in the background; the background's file name.
-
-        The exposure.
-        """
+        """The phantom patient, each finding at its place in the background; the background's name; the exposure."""
         patient, background, exposure, rng = self._drawn(number)
         try:
             small = _small(self._files[background])
@@ -154,15 +138,11 @@ class Implanted(Dataset):
         return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
 
     def _drawn(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
-        """Patient, background and exposure of the image ``number``, and the generator that places are drawn from next."""
+        """Patient, background and exposure of the image ``number``, and the generator that draws its places next."""
         rng = generator(self.seed, "implanted", number)
         patient = draw_patient(rng, self.recipe)
-        return (
-            patient,
-            str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))]),
-            float(rng.random()),
-            rng,
-        )
+        background = str(self._backgrounds.index[int(rng.integers(len(self._backgrounds)))])
+        return patient, background, float(rng.random()), rng
 
 
 @functools.lru_cache(maxsize=4096)

@@ -1,7 +1,4 @@
-"""The radiographs that findings are implanted into.
-
-Without findings, of patients who have no image with a truth box.
-"""
+"""The radiographs that findings are implanted into: without findings, of patients without any truth box."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -21,10 +18,7 @@ FEWEST = 3
 
 
 def backgrounds(root: Path, files: Collection[str], request: Request) -> "pd.Series[str]":
-    """Image -> patient of the split's backgrounds among ``files``.
-
-    Raises ``DataError`` for too few, or no table of entries.
-    """
+    """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table."""
     table, boxed = entries(root, FINDINGS), read_boxes(root)[0]
     known = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
     free = table["patient"][table.index.isin(list(files)) & ~known & (table[list(FINDINGS)].max(axis=1) == 0)]

@@ -33,7 +33,7 @@ HEART_TONE = 0.12
 
 
 def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
-    """(S,S) tones in [0,1]: the ``background``, exposed anew by ``exposure`` in [0,1), its heart stretched to the box of ``heart``."""
+    """(S,S) tones in [0,1]: the ``background`` by another ``exposure`` in [0,1), its heart stretched to ``heart``."""
     low, high = TONE
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
 
@@ -73,19 +73,15 @@ def _opacity(lesion: Lesion, at: Window, size: int) -> Pixels:
 def _blurred(values: Pixels, reach: int) -> Pixels:
     """A mean over 2 * ``reach`` + 1 pixels along both axes, the edge repeated."""
     for axis, n in enumerate(values.shape):
-        wide = np.pad(values, [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)], mode="edge").cumsum(
-            axis, dtype=np.float32
-        )
+        pads = [(reach + 1, reach) if a == axis else (0, 0) for a in (0, 1)]
+        wide = np.pad(values, pads, mode="edge").cumsum(axis, dtype=np.float32)
         high, low = (np.take(wide, np.arange(k, k + n), axis) for k in (2 * reach + 1, 0))
         values = (high - low) / (2 * reach + 1)
     return values
 
 
 def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
-    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills the box of ``heart``.
-
-    Around it things move less and less.
-    """
+    """A copy of ``image`` in which what lies in ``USUAL_HEART`` fills ``heart``'s box; things around it move less."""
     copy = image.copy()
     at = window(len(image), heart.box, margin=REACH - 1)
     share = smooth((REACH - np.sqrt(at.p * at.p + at.q * at.q)) / (REACH - 0.7))  # 1 in the heart, 0 at the reach
@@ -96,8 +92,9 @@ def _with_heart(image: Pixels, heart: Lesion) -> Pixels:
 
 def _moved(unit: Pixels, share: Pixels, box: UnitBox, axis: int, size: int) -> Pixels:
     """Pixels where the window's pixels come from along one ``axis`` (0 across, 1 down)."""
-    usual, own = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 * size - 0.5 for b in (USUAL_HEART, box))
-    return share * usual + (1 - share) * own
+    middles = ((b[axis] + b[axis + 2] + unit * (b[axis + 2] - b[axis])) / 2 for b in (USUAL_HEART, box))
+    usual, target = (middle * size - 0.5 for middle in middles)
+    return share * usual + (1 - share) * target
 
 
 def _sampled(image: Pixels, rows: Pixels, columns: Pixels) -> Pixels:

@@ -25,10 +25,7 @@ def whitest(image: Pixels) -> float:
 
 
 def arranged(patient: Patient, image: Pixels, tries: int, rng: np.random.Generator) -> Patient:
-    """The patient with each finding at the airiest of ``tries`` places in ``image``, (S,S) in [0,1].
-
-    The heart stays.
-    """
+    """The patient with each finding but the heart at the airiest of ``tries`` places in ``image``, (S,S) in [0,1]."""
     white = whitest(image)
     return replace(patient, lesions=tuple(_airiest(lesion, image, white, tries, rng) for lesion in patient.lesions))
 

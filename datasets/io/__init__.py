@@ -1,4 +1,1 @@
-"""From the files of a data set to pixels and tables.
-
-Decoding, its cache, DICOM, run lengths, transforms, paths, downloads.
-"""
+"""From the files of a data set to pixels and tables: decoding, its cache, DICOM, run lengths, transforms, downloads."""

@@ -17,6 +17,6 @@ def years(text: str) -> float:
     >>> years("061Y"), years("18M"), years(" 44 "), years("unknown"), years("411Y")
     (61.0, 1.5, 44.0, nan, nan)
     """
-    found = re.fullmatch(r"(\d{1,4}(?:\.\d*)?)([YMWD]?)", text.strip().upper())
-    age = float(found[1]) / IN_A_YEAR[found[2]] if found else math.nan
+    match = re.fullmatch(r"(\d{1,4}(?:\.\d*)?)([YMWD]?)", text.strip().upper())
+    age = float(match[1]) / IN_A_YEAR[match[2]] if match else math.nan
     return age if age <= OLDEST else math.nan

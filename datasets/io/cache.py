@@ -57,12 +57,12 @@ def pixels(
         if not (path.exists() and path.with_suffix(".json").exists()):
             _make(samples, size, path, max_bad, workers)
     bad: dict[str, str] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    told = [(samples[int(i)].image_id, reason) for i, reason in bad.items()]
-    _require_few(told, len(samples), max_bad)
-    for _, reason in told[:3]:
+    reasons = [(samples[int(i)].image_id, reason) for i, reason in bad.items()]
+    _require_few(reasons, len(samples), max_bad)
+    for _, reason in reasons[:3]:
         log.warning("left out: %s", reason)
     kept = np.setdiff1d(np.arange(len(samples)), [int(i) for i in bad])
-    return Pixels(np.load(path, mmap_mode="r")[: len(kept)], kept, told)
+    return Pixels(np.load(path, mmap_mode="r")[: len(kept)], kept, reasons)
 
 
 def _key(samples: list[Sample], size: int) -> str:
@@ -70,28 +70,25 @@ def _key(samples: list[Sample], size: int) -> str:
 
 
 def _content(sample: Sample) -> list[object]:
-    """What the pixels depend on: a file's path, time and length, the recipe of a drawn image, or else the pixels themselves."""
+    """What the pixels depend on: a file's path, time and length, a drawn image's recipe, or else the pixels."""
     if not sample.source:
         return [sample.image_id, hashlib.sha256(sample.image.tobytes()).hexdigest()]
     path = Path(sample.source).absolute()
     try:
-        return [str(path), *stated(path)]
+        return [str(path), *content_stamp(path)]
     except OSError:
         return [sample.source, sample.image_id]
 
 
-def stated(path: Path) -> tuple[int, int]:
-    """What tells another content of a file without reading it: its time of change and its length.
-
-    Raises ``OSError``.
-    """
+def content_stamp(path: Path) -> tuple[int, int]:
+    """A file's time of change and its length, which tell other content without reading it. Raises ``OSError``."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size
 
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Hold the array's lock. A record lock: the system drops it when this process dies, and its children do not hold it."""
+    """Hold the array's lock: a record lock, which the system drops when this process dies and children do not hold."""
     with writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = path.with_suffix(".lock").open("w")
@@ -131,7 +128,7 @@ def _close_gaps(path: Path, bad: list[int]) -> None:
 def _require_few(bad: list[tuple[str, str]], count: int, max_bad: float) -> None:
     """Raise ``DataError`` when what is left out is more than the share ``max_bad``."""
     if len(bad) > max_bad * count:
-        told = examples(reason for _, reason in bad)
+        listing = examples(reason for _, reason in bad)
         raise DataError(
-            f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {told}"
+            f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {listing}"
         )

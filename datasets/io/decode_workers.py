@@ -51,10 +51,7 @@ class Worker:
         return int.from_bytes(self.at[:], "little")
 
     def crash(self, job: Job) -> str:
-        """Why the row's image is bad, of which the process died.
-
-        Raises ``DataError`` where it died of something else.
-        """
+        """Why the image that the process died of is bad. Raises ``DataError`` where it died of something else."""
         self.process.join()
         self.pipe.close()
         where, code = job.named(self.row()), self.process.exitcode or 0

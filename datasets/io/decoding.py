@@ -1,8 +1,7 @@
 """Decoding many images into the rows of one array file, by several processes.
 
 Each process is given a few rows at a time and writes them into the array itself; only what could not be decoded is sent
-back. A decoder in native code can kill its process: that file is told as a bad one, and a new process goes on without
-it.
+back. A decoder in native code can kill its process: that file counts as bad, and a new process goes on without it.
 """
 
 import contextlib

@@ -52,11 +52,11 @@ def library() -> ModuleType:
 def header(path: Path) -> Header:
     """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
     with _telling(path):
-        found = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
-        meta: dict[str, Any] = {word: str(found[tag].value) for word, tag in ABOUT.items() if found.get(tag)}
-        age = years(str(found.get("PatientAge") or ""))
+        file = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
+        meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
+        age = years(str(file.get("PatientAge") or ""))
         meta |= {} if math.isnan(age) else {"age": age}
-        return Header(_frame(path, found), str(found.get("PatientID") or ""), meta)
+        return Header(_frame(path, file), str(file.get("PatientID") or ""), meta)
 
 
 def decode(path: Path) -> NDArray[np.uint8]:
@@ -67,9 +67,9 @@ def decode(path: Path) -> NDArray[np.uint8]:
     that 8-bit pixels stay as they are. Colour becomes luma. Raises ``DataError`` with the path and the reason.
     """
     with _telling(path):
-        found = library().dcmread(path)
-        _frame(path, found)
-        return _gray(path, found)
+        file = library().dcmread(path)
+        _frame(path, file)
+        return _gray(path, file)
 
 
 @contextlib.contextmanager
@@ -78,9 +78,7 @@ def _telling(path: Path) -> Iterator[None]:
     errors = library().errors
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", UserWarning
-            )  # values that break a rule of the standard and do not matter here
+            warnings.simplefilter("ignore", UserWarning)  # values that break a rule which does not matter here
             yield
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -90,13 +88,10 @@ def _telling(path: Path) -> Iterator[None]:
         raise DataError(f"cannot decode {path}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
-def _frame(path: Path, found: Any) -> tuple[int, int]:
+def _frame(path: Path, file: Any) -> tuple[int, int]:
     """(H, W) of one still image of a size that can be."""
-    height, width, count = (
-        int(found.get("Rows") or 0),
-        int(found.get("Columns") or 0),
-        int(found.get("NumberOfFrames") or 1),
-    )
+    height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
+    count = int(file.get("NumberOfFrames") or 1)
     if not 0 < height * width <= LARGEST:
         raise DataError(f"cannot decode {path}: its header says {height} rows and {width} columns")
     if count != 1:
@@ -104,16 +99,16 @@ def _frame(path: Path, found: Any) -> tuple[int, int]:
     return height, width
 
 
-def _gray(path: Path, found: Any) -> NDArray[np.uint8]:
-    pixels = dicom_pixels.stored(path, found)
-    kind = found.PhotometricInterpretation
+def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
+    pixels = dicom_pixels.stored(path, file)
+    kind = file.PhotometricInterpretation
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
         raise DataError(
             f"cannot decode {path}: its pixels are {kind}, MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
         )
-    values, low, high = dicom_pixels.windowed(pixels, found)
+    values, low, high = dicom_pixels.windowed(pixels, file)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray
     return np.rint(gray).astype(np.uint8)

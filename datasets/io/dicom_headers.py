@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from core.errors import DataError
 from core.files import key, write_text
-from datasets.io.cache import MANY, stated
+from datasets.io.cache import MANY, content_stamp
 from datasets.io.dicom import Header, header
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple
 def _mark(path: Path) -> tuple[int, int]:
     """What tells another content of the file; (0, 0) of one that is absent, of which its reader tells."""
     try:
-        return stated(path)
+        return content_stamp(path)
     except OSError:
         return 0, 0
 

@@ -12,10 +12,11 @@ READERS = {
     "1.2.840.10008.1.2.5": "pydicom",
     **dict.fromkeys([f"1.2.840.10008.1.2.4.{n}" for n in (50, 90, 91)], "pillow"),
 }
-"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it; ``OTHERS`` reads the rest:
-lossless JPEG, JPEG-LS
-and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged file may end the whole process there
-(``docs/data_setup.md``)."""
+"""Compression (RLE, JPEG baseline, JPEG 2000) -> the plugin of pydicom that reads it.
+
+``OTHERS`` reads the rest: lossless JPEG, JPEG-LS and JPEG of 12 bits. Never gdcm, even where it is installed: a damaged
+file may end the whole process there (``docs/data_setup.md``).
+"""
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (
     ArithmeticError,
@@ -33,23 +34,19 @@ Values = tuple[NDArray[np.float64], float, float]
 """Values that are to be shown, and those that become black and white."""
 
 
-def stored(path: Path, found: Any) -> NDArray[Any]:
+def stored(path: Path, file: Any) -> NDArray[Any]:
     """The stored values, (H, W) or (H, W, 3).
 
-    Raises ``DataError`` where what reads the file's compression is not installed, or what pydicom raises for broken
-    pixels.
+    Raises ``DataError`` where the plugin for the compression is not installed, and pydicom's own for broken pixels.
     """
-    syntax = found.file_meta.TransferSyntaxUID
+    syntax = file.file_meta.TransferSyntaxUID
     if syntax.is_encapsulated:
-        found.pixel_array_options(decoding_plugin=_reader(path, found, syntax))
-    return np.asarray(found.pixel_array)
+        file.pixel_array_options(decoding_plugin=_reader(path, file, syntax))
+    return np.asarray(file.pixel_array)
 
 
-def _reader(path: Path, found: Any, syntax: Any) -> str:
-    """The plugin for a compressed file.
-
-    Only a picture of the header's size reaches it: a larger one could take hours and all memory.
-    """
+def _reader(path: Path, file: Any, syntax: Any) -> str:
+    """The plugin for a compressed file whose picture has the header's size: larger ones could take hours."""
     from pydicom import encaps
     from pydicom.pixels.decoders.base import get_decoder
 
@@ -59,12 +56,12 @@ def _reader(path: Path, found: Any, syntax: Any) -> str:
             f"cannot decode {path}: its pixels are {syntax.name}, and what reads that is not installed: {INSTALL}"
         )
     if word == OTHERS:
-        size, stated = (
-            coded_size(next(encaps.generate_frames(found.PixelData, number_of_frames=1))),
-            (found.Rows, found.Columns),
-        )
-        if size != stated:
-            raise DataError(f"cannot decode {path}: its picture is {size}, its header says {stated} rows and columns")
+        announced = (file.Rows, file.Columns)
+        size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
+        if size != announced:
+            raise DataError(
+                f"cannot decode {path}: its picture is {size}, its header says {announced} rows and columns"
+            )
     return word
 
 
@@ -86,18 +83,15 @@ def coded_size(stream: bytes) -> tuple[int, int] | None:
     return None
 
 
-def windowed(pixels: NDArray[Any], found: Any) -> Values:
-    """Stored values under the file's modality and VOI.
-
-    Rescaled, then by the VOI LUT or else the first window, where there is one.
-    """
+def windowed(pixels: NDArray[Any], file: Any) -> Values:
+    """Stored values, rescaled by the file's modality, then by its VOI LUT or else its first window, if any."""
     from pydicom.pixels import processing
 
-    values = np.asarray(processing.apply_modality_lut(pixels, found))
-    if "VOILUTSequence" in found:
-        shown = np.asarray(processing.apply_voi(values, found), np.float64)
-    elif found.get("WindowCenter") not in (None, "") and found.get("WindowWidth") not in (None, ""):
-        return _between(values, found)
+    values = np.asarray(processing.apply_modality_lut(pixels, file))
+    if "VOILUTSequence" in file:
+        shown = np.asarray(processing.apply_voi(values, file), np.float64)
+    elif file.get("WindowCenter") not in (None, "") and file.get("WindowWidth") not in (None, ""):
+        return _between(values, file)
     elif pixels.dtype == np.uint8 and np.array_equal(values, pixels):
         return values.astype(np.float64), 0.0, 255.0
     else:
@@ -105,11 +99,11 @@ def windowed(pixels: NDArray[Any], found: Any) -> Values:
     return shown, float(shown.min()), float(shown.max())
 
 
-def _between(values: NDArray[Any], found: Any) -> Values:
+def _between(values: NDArray[Any], file: Any) -> Values:
     """Values under the file's first window, linear or sigmoid, and the two ends of that window's output."""
     from pydicom.pixels import processing
 
-    shown = np.asarray(processing.apply_windowing(values, found), np.float64)
-    centre, width = (float(np.atleast_1d(found[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
-    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), found)
+    shown = np.asarray(processing.apply_windowing(values, file), np.float64)
+    centre, width = (float(np.atleast_1d(file[word].value)[0]) for word in ("WindowCenter", "WindowWidth"))
+    ends = processing.apply_windowing(np.array([centre - 100 * width, centre + 100 * width]), file)
     return shown, float(ends[0]), float(ends[1])

@@ -42,30 +42,29 @@ class Kaggle:
 def fetch(word: str, root: Path | str | None) -> None:
     """Fill the folder ``root`` with the files of the data set ``word``; one that has files already is left as it is.
 
-    None is :func:`datasets.root_of`'s.
-
-    The client works in a folder beside ``root``, and what it brought is unpacked there: ``root`` appears when all is
-    there. What a killed download had of the archive is kept for the next. Raises ``NotAvailableError`` where there is
+    A ``root`` of None is :func:`datasets.root_of`'s. The client works in a folder beside ``root``, and what it brought
+    is unpacked there: ``root`` appears when all is there. What a killed download had of the archive is kept for the
+    next. Raises ``NotAvailableError`` where there is
     no command, its program or its key, ``DataError`` for a broken archive, ``WriteError`` where the disk refuses.
     """
     origin = REGISTRY.get(spelled_data_set(word)).origin
     if not isinstance(origin, Kaggle):
         raise NotAvailableError(f"no public command downloads the data set {word!r}: {origin}")
     root = root_of(word, root)
-    place = root.resolve()
-    if place.exists() and not place.is_dir():
+    target = root.resolve()
+    if target.exists() and not target.is_dir():
         raise BadValueError(f"--download cannot fill {root}, which is no folder: name one, absent or empty")
-    if place.is_dir() and any(place.iterdir()):
+    if target.is_dir() and any(target.iterdir()):
         log.info("%s has files already: nothing is downloaded", root)
         return
     program = _program()
-    beside = place.parent / f".{place.name}.download"
-    with writing(beside):
-        beside.mkdir(parents=True, exist_ok=True)
-        _run(program, origin, beside)
-        _unpack(beside / origin.archive, beside / "unpacked")
-        (beside / "unpacked").replace(place)
-        shutil.rmtree(beside)
+    temporary = target.parent / f".{target.name}.download"
+    with writing(temporary):
+        temporary.mkdir(parents=True, exist_ok=True)
+        _run(program, origin, temporary)
+        _unpack(temporary / origin.archive, temporary / "unpacked")
+        (temporary / "unpacked").replace(target)
+        shutil.rmtree(temporary)
     log.info("%s is in %s", word, root)
 
 
@@ -90,8 +89,8 @@ def _run(program: str, origin: Kaggle, folder: Path) -> None:
 def _advice(origin: Kaggle) -> str:
     if not has_key(os.environ, Path.home()):
         return (
-            "no key was found: make one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token, or set "
-            "KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
+            "no key was found: make one at https://www.kaggle.com/settings/api and save it as ~/.kaggle/access_token, "
+            "or set KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
         )
     if origin.kind == "competitions":
         return (
@@ -111,10 +110,7 @@ def has_key(environment: Mapping[str, str], home: Path) -> bool:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """All files of ``archive``, below ``folder`` whatever their names say.
-
-    A broken one is removed: the next call gets another.
-    """
+    """All files of ``archive``, below ``folder`` whatever their names say; a broken archive is removed."""
     shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed while it unpacked
     log.info("unpacking %s", archive)
     try:

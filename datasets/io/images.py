@@ -1,7 +1,4 @@
-"""From a file to gray uint8 pixels: PNG and JPEG, 8 and 16 bit, gray, RGB, RGBA and palette.
-
-DICOM files go to ``datasets.io.dicom``.
-"""
+"""From a PNG or JPEG file of 8 or 16 bit to gray uint8 pixels; DICOM files go to ``datasets.io.dicom``."""
 
 import contextlib
 import struct
@@ -60,10 +57,7 @@ def is_dicom(path: Path | str) -> bool:
 
 @contextlib.contextmanager
 def _opened(path: Path | str) -> Iterator[Image.Image]:
-    """The file as an image of a kind that is ours, whatever its name says.
-
-    Other kinds may run programs or read further files.
-    """
+    """The file as an image of a kind in ``KINDS``, whatever its name says: others may run programs or read files."""
     try:
         with Image.open(path, formats=KINDS) as image:
             yield image
@@ -88,10 +82,12 @@ def find(folder: Path, *patterns: str) -> dict[str, Path]:
 
     Raises ``DataError`` for a link that leads out of ``folder``.
     """
-    places = sorted({place for pattern in patterns for place in folder.glob(pattern) if place.is_dir()})
-    found = {path.name: path for place in places for path in place.iterdir() if path.suffix.lower() in SUFFIXES}
-    refuse_links([*places, *found.values()], folder)
-    return dict(sorted(found.items()))
+    subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
+    files = {
+        path.name: path for subfolder in subfolders for path in subfolder.iterdir() if path.suffix.lower() in SUFFIXES
+    }
+    refuse_links([*subfolders, *files.values()], folder)
+    return dict(sorted(files.items()))
 
 
 def _gray(image: Image.Image) -> NDArray[np.uint8]:

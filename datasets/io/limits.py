@@ -1,4 +1,4 @@
-"""What the system leaves to this process: the CPUs of its affinity mask, the limits of its container or job (cgroup v2)."""
+"""What the system leaves to this process: the CPUs of its affinity mask, the limits of its container (cgroup v2)."""
 
 import os
 from pathlib import Path
@@ -13,10 +13,10 @@ MOST = 64
 """Threads or processes that every machine bears."""
 
 
-def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
+def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
     """How many CPUs this process may use: those of its affinity mask, or what its container's quota amounts to."""
     counts = [len(os.sched_getaffinity(0))]
-    for group in groups(root, own):
+    for group in groups(root, membership):
         quota, _, period = (stated(group / "cpu.max") or "").partition(" ")
         if period:
             counts.append(max(-(-int(quota) // int(period)), 1))
@@ -24,19 +24,16 @@ def cpus(root: Path = GROUPS, own: Path = OWN_GROUP) -> int:
 
 
 def check_count(count: int, flag: str) -> int:
-    """The ``count`` of threads or processes that ``flag`` asks for.
-
-    Raises ``BadValueError`` for so many that they choke it.
-    """
+    """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for too many."""
     most = max(MOST, 4 * (os.cpu_count() or 1))
     if count > most:
         raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")
     return count
 
 
-def groups(root: Path = GROUPS, own: Path = OWN_GROUP) -> list[Path]:
+def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
     """The folders of this process's group and of those around it; none where the system has no cgroup v2."""
-    lines = own.read_text(encoding="utf-8").splitlines() if own.is_file() else []
+    lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
     return [
         folder for name in names for folder in ((root / name), *(root / name).parents) if folder.is_relative_to(root)

@@ -47,7 +47,7 @@ def one(sample: Sample, word: str) -> Sample:
 
 
 def jf(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(h, w) uint8 -> (L, L) with L = max(h, w): histogram equalised, blurred (Gauss, 3 x 3), gray below or to the right.
+    """(h, w) uint8 -> (L, L), L = max(h, w): histogram equalised, blurred (Gauss, 3 x 3), gray below or to the right.
 
     Source: jfhealthcare/Chexpert, data/utils.py, which resizes before it pads. Its (x - 128) / 64 is the backbone's:
     ``densenet121:mean=128,std=64``.
@@ -101,7 +101,7 @@ def _widened(masks: Callable[[], Mapping[str, Mask]], side: int) -> dict[str, Ma
 
 
 def _source(source: str) -> str:
-    """What the pixels are made from, for the cache: another word than the file's own, with the file's time and length."""
+    """What the pixels are made from, for the cache: not the file's own path, with the file's time and length."""
     if not source:
         return ""
     path = Path(source).absolute()

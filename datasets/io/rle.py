@@ -1,7 +1,4 @@
-"""Masks as COCO writes them: lengths of runs down the columns, often packed into text.
-
-Their boxes without painting a pixel.
-"""
+"""Masks as COCO writes them, lengths of runs down the columns, and their boxes without painting a pixel."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -39,25 +36,19 @@ class Runs:
         return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
 
     def boxes(self) -> FloatArray:
-        """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right.
-
-        (0,4) when empty.
-        """
+        """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right."""
         number, part = self._parts()
         column, top = np.divmod(self.first, self.size[0])
-        found = np.empty((number, 4))
-        found[:, :2], found[:, 2:] = np.inf, -np.inf
+        out = np.empty((number, 4))
+        out[:, :2], out[:, 2:] = np.inf, -np.inf
         for edge, values in enumerate((column, top)):
-            np.minimum.at(found[:, edge], part, values)
+            np.minimum.at(out[:, edge], part, values)
         for edge, values in enumerate((column + 1, top + self.last - self.first), 2):
-            np.maximum.at(found[:, edge], part, values)
-        return found
+            np.maximum.at(out[:, edge], part, values)
+        return out
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
-        """Number of connected parts, and (n,) the part of each piece.
-
-        Pieces of neighbouring columns that touch belong together.
-        """
+        """Number of connected parts, and (n,) the part of each piece: those of neighbouring columns that touch."""
         height, count = self.size[0], len(self.first)
         low = np.searchsorted(self.last, self.first + height, side="left")
         high = np.searchsorted(self.first, self.last + height, side="right")
@@ -71,9 +62,7 @@ class Runs:
 
 
 def decode(packed: Any, where: str) -> Runs:
-    """The runs of ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it.
-
-    The first run is outside.
+    """The runs of ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it, outside first.
 
     Raises ``DataError`` that names ``where`` when it is no such thing or its lengths do not fill the image.
 
@@ -96,10 +85,7 @@ def decode(packed: Any, where: str) -> Runs:
 
 
 def _unpacked(text: str) -> Ints:
-    """Run lengths of COCO's text: five bits a character, the lowest first.
-
-    From the fourth on, differences to two before.
-    """
+    """Run lengths of COCO's text: five bits a character, lowest first; from the fourth on differences to two before."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     last = np.flatnonzero(symbols & 32 == 0)
     if (

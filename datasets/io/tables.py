@@ -30,16 +30,12 @@ def first_of(root: Path, names: Sequence[str]) -> Path | None:
 def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
     """A CSV as text, empty cells beyond the header dropped.
 
-    Raises ``DataError`` when it lacks a ``needed`` column or is broken.
-
-    ``hint``: what to do about an absent column.
+    Raises ``DataError`` when it is broken or lacks a ``needed`` column; ``hint`` says what to do about that.
     """
     _check_header(path, needed)
     try:
         with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter(
-                "always", ParserWarning
-            )  # its only one here: cells beyond the heading, which it drops
+            warnings.simplefilter("always", ParserWarning)  # its only one: cells beyond the heading, which it drops
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
         if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
             raise DataError(
@@ -65,10 +61,7 @@ def _is_full_beyond(path: Path, width: int) -> bool:
 
 
 def _check_header(path: Path, needed: Sequence[str]) -> None:
-    """Raise ``DataError`` for a table that is none of ours, before the rest of it is read.
-
-    Empty, no text, no commas, far too wide.
-    """
+    """Raise ``DataError``, before all is read, for a table that is empty, no text, without commas or far too wide."""
     try:
         with path.open("rb") as file:
             start = file.read(WIDEST + 1)
@@ -85,9 +78,8 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
         raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")
     text = io.StringIO(start.decode("utf-8", "replace"), newline="")
     try:
-        widths = [
-            len(row) for row in itertools.islice(csv.reader(text), 2)
-        ]  # later rows are held to these by the reader
+        # later rows are held to these by the reader
+        widths = [len(row) for row in itertools.islice(csv.reader(text), 2)]
     except csv.Error:  # a cell of more than 131,072 letters
         widths = [COLUMNS + 1]
     if max(widths, default=0) > COLUMNS or (len(start) > WIDEST and text.tell() == len(text.getvalue())):
@@ -129,7 +121,7 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
         raise DataError(f"{path} has {len(twice)} duplicate rows: {examples(twice)}; keep one of each")
 
 
-def refuse_unknown(path: Path, found: Iterable[str], known: Sequence[str]) -> None:
-    """Raise ``DataError`` naming the first finding of ``found`` that is not ``known``."""
-    for name in sorted(set(found) - set(known)):
+def refuse_unknown(path: Path, findings: Iterable[str], known: Sequence[str]) -> None:
+    """Raise ``DataError`` naming the first finding of ``findings`` that is not ``known``."""
+    for name in sorted(set(findings) - set(known)):
         raise DataError(f"{path}: {UnknownNameError('finding', name, known)}")

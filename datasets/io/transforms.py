@@ -67,10 +67,7 @@ def training(
     mean: tuple[float, ...] = IMAGENET_MEAN,
     std: tuple[float, ...] = IMAGENET_STD,
 ) -> Transform:
-    """As ``evaluation``, after the random changes that the word ``augment`` names.
-
-    All chance comes from ``generator``.
-    """
+    """As ``evaluation``, after the random changes that the word ``augment`` names, drawn from ``generator``."""
     amounts = _amounts(augment)
 
     def apply(images: Tensor) -> Tensor:
@@ -84,13 +81,13 @@ def _amounts(augment: str) -> Augment:
     name = augment.split(":")[0]
     if name not in AUGMENTS:
         raise UnknownNameError("augmentation", name, AUGMENTS)
-    found: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
-    for option, value in asdict(found).items():
+    amounts: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
+    for option, value in asdict(amounts).items():
         if not isinstance(value, int | float) or value < 0:
             raise BadValueError(
                 f"the augmentation {augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)"
             )
-    return found
+    return amounts
 
 
 def _scaled(images: Tensor) -> Tensor:
@@ -106,7 +103,7 @@ def _normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...])
 
 
 def _sent(values: Tensor, device: torch.device) -> Tensor:
-    """A few numbers on their way to the device: the host does not wait until a GPU has done all that it was told before."""
+    """A few numbers on their way to the device; the host does not wait for a GPU that is still at work."""
     return values.to(device, non_blocking=True)
 
 

@@ -12,7 +12,7 @@ from core.files import file_hash
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Row, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, task, with_file
 from datasets.io.images import find
 from datasets.nih import lists as nih_lists
 from datasets.nih.lists import ABNORMAL, EXPERTS
@@ -78,11 +78,11 @@ class NIH(FileDataset):
         table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
 
-    def _rows(self, table: pd.DataFrame, files: Mapping[str, Path]) -> Iterator[Row]:
+    def _rows(self, table: pd.DataFrame, files: Mapping[str, Path]) -> Iterator[ImageRow]:
         about: list[dict[Any, Any]] = table.reindex(columns=["age", "sex", "view"]).to_dict("records")
         labels = table[list(self.findings)].to_numpy(np.float32)
         for image, patient, marks, meta in zip(table.index, table["patient"], labels, about, strict=True):
-            yield Row(image, patient, files[image], FRAME, marks, self._truth(image), meta)
+            yield ImageRow(image, patient, files[image], FRAME, marks, self._truth(image), meta)
 
     def _truth(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})

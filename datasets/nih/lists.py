@@ -53,14 +53,11 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
 
 
 def _readers(root: Path, named: str | None) -> str | None:
-    """Whose lists of abnormality ``root`` has: those of the named experts, else the first.
-
-    Raises ``DataError`` without the named.
-    """
-    there = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
-    if named is not None and named not in there:
+    """Whose lists of abnormality ``root`` has: the named experts' (``DataError`` without them), else the first."""
+    present = [who for who in EXPERTS if all((root / name).is_file() for name in binary_files(who).values())]
+    if named is not None and named not in present:
         raise DataError(f"{root} lacks a list of experts={named}: expected {', '.join(binary_files(named).values())}")
-    return named or next(iter(there), None)
+    return named or next(iter(present), None)
 
 
 def _kind(root: Path) -> str:
@@ -90,10 +87,7 @@ def labelled(root: Path, table: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.S
 
 
 def binary(root: Path, table: pd.DataFrame | None, experts: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Table with the column Abnormal, and splits, from the experts' lists.
-
-    ``experts`` says who read the test images.
-    """
+    """Table with the column Abnormal, and splits, from the experts' lists; ``experts`` have read the test images."""
     parts = {split: read_binary(root / name) for split, name in binary_files(experts).items()}
     labels = pd.concat(list(parts.values())).rename(ABNORMAL).to_frame()
     return _described(labels, table), _names(parts)

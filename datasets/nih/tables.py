@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError, examples
-from datasets.file_dataset import Truth, grouped
+from datasets.file_dataset import Truth, boxes_by_image
 from datasets.io.ages import years
 from datasets.io.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
 
@@ -18,8 +18,8 @@ NORMAL = "No Finding"
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
 LAYOUT = (
-    f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt and "
-    "test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
+    f"expected images/*.png or images_001/images/*.png ..., {ENTRIES[0]} or {ENTRIES[1]}, {BOXES}, train_val_list.txt "
+    "and test_list.txt, all from https://nihcc.app.box.com/v/ChestXray-NIHCC"
 )
 
 
@@ -30,9 +30,8 @@ def read_entries(root: Path) -> pd.DataFrame | None:
         return None
     raw = read_csv(path, ("Image Index", "Finding Labels", "Patient ID"))
     refuse_duplicates(path, raw["Image Index"])
-    refuse_unknown(
-        path, {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}, (*FINDINGS, NORMAL)
-    )
+    words = {word.strip() for cell in raw["Finding Labels"].unique() for word in cell.split("|")}
+    refuse_unknown(path, words, (*FINDINGS, NORMAL))
     labels = raw["Finding Labels"].str.get_dummies("|").rename(columns=str.strip)
     table = labels.reindex(columns=list(FINDINGS), fill_value=0).astype(np.float32)
     about = pd.DataFrame({"patient": raw["Patient ID"].str.zfill(8), **_about(raw)})
@@ -92,4 +91,6 @@ def read_boxes(root: Path) -> tuple[Truth, int]:
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
     corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
     boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    return grouped(path, raw["Image Index"].tolist(), finding.tolist(), boxes, dict.fromkeys(raw["Image Index"], FRAME))
+    return boxes_by_image(
+        path, raw["Image Index"].tolist(), finding.tolist(), boxes, dict.fromkeys(raw["Image Index"], FRAME)
+    )

@@ -56,23 +56,13 @@ class Phantom(Dataset):
     ) -> None:
         if request.findings not in (None, len(FINDINGS)):
             raise BadValueError(f"the phantom has no task with {request.findings} findings; it has: {len(FINDINGS)}")
-        self.findings, self.split, self.seed, self.size = (
-            FINDINGS,
-            request.split,
-            request.seed,
-            check_size(request.img_size),
-        )
+        self.findings, self.split, self.seed = FINDINGS, request.split, request.seed
+        self.size = check_size(request.img_size)
         self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
         counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
         self.indices = _indices(counts, request)
-        about = {
-            "source": "drawn by code",
-            "drawing": DRAWING,
-            "seed": self.seed,
-            "img_size": self.size,
-            "counts": counts,
-        }
-        self.describe = {**about, **asdict(self.recipe)}
+        about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
+        self.describe = {**about, "counts": counts, **asdict(self.recipe)}
         self._drawn_from = key(self.describe)
 
     def __len__(self) -> int:

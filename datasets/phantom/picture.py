@@ -43,21 +43,20 @@ def _findings(image: Pixels, patient: Patient, recipe: Recipe) -> None:
 def _clutter(image: Pixels, patient: Patient, amount: float) -> None:
     """A tube, up to three electrodes and a side marker, unrelated to the findings; and the shortcut's token."""
     size = image.shape[0]
-    there, length, bend, lean = patient.anatomy["tube"]
-    if there < 0.35 * amount:
+    presence, length, bend, lean = patient.anatomy["tube"]
+    if presence < 0.35 * amount:
         at = window(size, (0.3, 0.0, 0.7, 0.35 + 0.3 * length))
         line = at.p - (bend - 0.5) * 0.8 * at.q * at.q - (lean - 0.5) * 0.6
         add(image, at, band(line, 0.05) * smooth((1 - at.q) * 8), 0.22)
     for name in ("electrode 1", "electrode 2", "electrode 3"):
-        there, x, y = patient.anatomy[name]
-        if there < 0.2 * amount:
+        presence, x, y = patient.anatomy[name]
+        if presence < 0.2 * amount:
             at = window(size, anatomy.around(0.15 + 0.7 * x, 0.15 + 0.65 * y, 0.018, 0.018), margin=0.4)
             blend(image, at, inside(at.p * at.p + at.q * at.q, 0.3), 0.9)
-    there, side, y = patient.anatomy["marker"]
-    if there < 0.8 * amount:
-        _strokes(
-            image, window(size, anatomy.around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03), margin=0.2), 0.8
-        )
+    presence, side, y = patient.anatomy["marker"]
+    if presence < 0.8 * amount:
+        box = anatomy.around(0.9 if side < 0.8 else 0.1, 0.05 + 0.1 * y, 0.02, 0.03)
+        _strokes(image, window(size, box, margin=0.2), 0.8)
     if patient.token:
         _strokes(image, window(size, TOKEN), 0.0)
 

@@ -90,13 +90,13 @@ HEART = Place(
 # fmt: on
 
 
-def place_box(place: Place, u: Sequence[float]) -> UnitBox:
+def place_box(statistics: Place, u: Sequence[float]) -> UnitBox:
     """The box of a finding that seven numbers ``u`` in [0, 1) stand for."""
-    width = _at(u[0], place.width)
-    rank = u[0] if u[1] < place.alike else u[2]
-    height = _at(rank, place.height)
-    y = _at(_tilted(rank, place.tilt, u[3], u[4]), place.y)
-    return _kept_inside(_centre_x(place, width, u[5], u[6]), y, width, height)
+    width = _at(u[0], statistics.width)
+    rank = u[0] if u[1] < statistics.alike else u[2]
+    height = _at(rank, statistics.height)
+    y = _at(_tilted(rank, statistics.tilt, u[3], u[4]), statistics.y)
+    return _kept_inside(_centre_x(statistics, width, u[5], u[6]), y, width, height)
 
 
 def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
@@ -105,11 +105,11 @@ def _tilted(rank: float, tilt: float, chance: float, free: float) -> float:
     return rank if tilt > 0 else 1 - rank
 
 
-def _centre_x(place: Place, width: float, side: float, u: float) -> float:
-    if width > WIDE and place.width[3] < WIDE:
+def _centre_x(statistics: Place, width: float, side: float, u: float) -> float:
+    if width > WIDE and statistics.width[3] < WIDE:
         return _at(u, (0.43, 0.46, 0.485, 0.51, 0.535, 0.56, 0.60))
-    middle = place.right if side < place.share_right else place.left
-    return middle + place.spread * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
+    middle = statistics.right if side < statistics.share_right else statistics.left
+    return middle + statistics.spread * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
 def _kept_inside(x: float, y: float, width: float, height: float, edge: float = 0.02) -> UnitBox:

@@ -8,8 +8,7 @@ from datasets.phantom.findings import LOOKS
 
 FINDINGS = tuple(LOOKS)
 DRAWING = 2
-"""Raised whenever the same patient gives other pixels, so that what was learnt from the old ones is not mistaken for
-new."""
+"""Raised whenever the same patient gives other pixels: what was learnt from the old ones is told apart."""
 Amount = float | Mapping[str, float]
 """One number for all findings, or one for some of them and the usual one for the rest."""
 

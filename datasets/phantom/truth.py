@@ -10,22 +10,22 @@ from datasets.phantom.patient import Lesion, Patient
 
 def boxes(patient: Patient, size: int) -> dict[str, FloatArray]:
     """finding -> (M,4) tight boxes of the pieces' masks, in pixels of the image."""
-    found: dict[str, list[tuple[int, int, int, int]]] = {}
+    pieces: dict[str, list[tuple[int, int, int, int]]] = {}
     for lesion in patient.lesions:
         box = _tight(lesion, size)
         if box is not None:
-            found.setdefault(lesion.finding, []).append(box)
-    return {finding: as_boxes(tight) for finding, tight in found.items()}
+            pieces.setdefault(lesion.finding, []).append(box)
+    return {finding: as_boxes(tight) for finding, tight in pieces.items()}
 
 
 def masks(patient: Patient, size: int) -> dict[str, NDArray[np.bool_]]:
     """finding -> (size, size) mask; findings that show no pixel are left out."""
-    found: dict[str, NDArray[np.bool_]] = {}
+    union: dict[str, NDArray[np.bool_]] = {}
     for lesion in patient.lesions:
         mask = lesion.mask(size)
         if mask.any():
-            found[lesion.finding] = found.get(lesion.finding, mask) | mask
-    return found
+            union[lesion.finding] = union.get(lesion.finding, mask) | mask
+    return union
 
 
 def _tight(lesion: Lesion, size: int) -> tuple[int, int, int, int] | None:

@@ -10,7 +10,16 @@ from core.files import file_hash
 from core.seeds import generator
 from core.types import FloatArray
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Row, by_stem, drawn, grouped, task, told_bad, with_file
+from datasets.file_dataset import (
+    FileDataset,
+    ImageRow,
+    boxes_by_image,
+    by_stem,
+    log_unreadable,
+    split_names,
+    task,
+    with_file,
+)
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
@@ -65,7 +74,7 @@ class SiimCovid(FileDataset):
         headers, bad = read_headers(root, (files[image] for image in present), request.cache)
         table = table.loc[[image for image in present if files[image] in headers]]
         patients = [headers[files[str(image)]].patient or study for image, study in table["study"].items()]
-        chosen = table.assign(patient=patients)[drawn(patients, request) == self.split]
+        chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
         kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         boxes, clipped = _boxes(root, kept, {image: headers[files[image]].frame for image in kept.index})
         self.rows = [
@@ -80,20 +89,22 @@ class SiimCovid(FileDataset):
             "images": len(kept),
             "images_of_studies_with_several": int(several.sum()),
             "images_without_file": len(listed) - len(present),
-            "images_unreadable": told_bad(root, bad, len(headers)),
+            "images_unreadable": log_unreadable(root, bad, len(headers)),
             "left_out_to_balance": len(chosen) - len(kept),
             "boxes_clipped": clipped,
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
 
-    def _row(self, image: str, row: pd.Series, path: Path, head: dicom.Header, boxes: dict[str, FloatArray]) -> Row:
+    def _row(
+        self, image: str, row: pd.Series, path: Path, head: dicom.Header, boxes: dict[str, FloatArray]
+    ) -> ImageRow:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
         finding = self.findings[0] if len(self.findings) == 1 else appearance
         truth = {finding: boxes[image]} if image in boxes and positive else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
-        return Row(image, row["patient"], path, head.frame, np.array(values, np.float32), truth, meta)
+        return ImageRow(image, row["patient"], path, head.frame, np.array(values, np.float32), truth, meta)
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
@@ -112,5 +123,5 @@ def _boxes(root: Path, table: pd.DataFrame, frames: dict[str, tuple[int, int]]) 
     path = root / IMAGES
     flat = [(str(image), box) for image, cell in table["boxes"].items() for box in read_boxes(path, str(image), cell)]
     owners = [image for image, _ in flat]
-    truth, clipped = grouped(path, owners, ["opacity"] * len(flat), [box for _, box in flat], frames)
+    truth, clipped = boxes_by_image(path, owners, ["opacity"] * len(flat), [box for _, box in flat], frames)
     return {image: each["opacity"] for image, each in truth.items()}, clipped

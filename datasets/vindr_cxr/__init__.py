@@ -8,18 +8,19 @@ import numpy as np
 from core.errors import BadValueError
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, Row, by_stem, drawn, task, told_bad, with_file
+from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, task, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
 from datasets.vindr_cxr.readers import Readings, agreed, named
-from datasets.vindr_cxr.tables import CONSENSUS, FINDINGS, TASKS, TRAIN, Table, read_marks
+from datasets.vindr_cxr.tables import CONSENSUS, FINDINGS, TASKS, TRAIN, MarkTable, read_marks
 
 ORIGIN = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
 LAYOUT = (
-    f"expected train/<image>.dicom and train.csv, from {ORIGIN}; or train/, test/ and annotations/annotations_train.csv, "
-    "annotations_test.csv, from https://physionet.org/content/vindr-cxr (credentialed access)"
+    f"expected train/<image>.dicom and train.csv, from {ORIGIN}; or train/, test/ and "
+    "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
+    "(credentialed access)"
 )
 
 
@@ -54,7 +55,7 @@ class VindrCxr(FileDataset):
             raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
         root, self.split, self._votes = request.folder(LAYOUT), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
-        tables = [read_marks(path) for path in paths] or [Table.absent(root, LAYOUT)]
+        tables = [read_marks(path) for path in paths] or [MarkTable.absent(root, LAYOUT)]
         physionet = any(path.parent != root for path in paths)
         self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
         test = {
@@ -66,7 +67,7 @@ class VindrCxr(FileDataset):
         listed = list(dict.fromkeys(image for table in tables for image in table.images))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, LAYOUT)
-        names = drawn(images, request, np.array([image in test for image in images]) if test else None, whole)
+        names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)
         chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
         headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
         kept = [image for image in chosen if files[image] in headers]
@@ -81,7 +82,7 @@ class VindrCxr(FileDataset):
             "votes": votes,
             "images": len(kept),
             "images_without_file": len(listed) - len(images),
-            "images_unreadable": told_bad(root, bad, len(kept)),
+            "images_unreadable": log_unreadable(root, bad, len(kept)),
             "boxes_clipped": clipped,
             "tables": {path.name: file_hash(path) for path in paths},
         }
@@ -90,16 +91,15 @@ class VindrCxr(FileDataset):
         """Each reader's own boxes on the image at ``index``: reader -> finding -> (M,4) in its frame."""
         return self._readings[index]
 
-    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> Row:
+    def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> ImageRow:
         votes = min(self._votes, len(readings))  # a consensus is one reading
         labels = np.array([named(readings, finding, votes) for finding in self.findings], np.float32)
-        places = {finding: agreed(readings, finding, votes) for finding in self.findings}
-        return Row(
-            image, image, path, head.frame, labels, {f: boxes for f, boxes in places.items() if len(boxes)}, head.meta
-        )
+        agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
+        truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
+        return ImageRow(image, image, path, head.frame, labels, truth, head.meta)
 
 
-def _marks(tables: Sequence[Table], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
+def _marks(tables: Sequence[MarkTable], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
     """Image -> its readings, from all tables, and how many boxes were clipped."""
     read = [table.readings(frames) for table in tables]
-    return {image: marks for found, _ in read for image, marks in found.items()}, sum(cut for _, cut in read)
+    return {image: marks for readings, _ in read for image, marks in readings.items()}, sum(cut for _, cut in read)

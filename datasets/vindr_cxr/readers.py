@@ -19,13 +19,12 @@ def named(readings: Readings, finding: str, votes: int) -> bool:
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
-    """(M,4) places that at least ``votes`` readers marked.
-
-    Boxes that overlap by ``ALIKE`` in a chain, their edges averaged.
+    """(M,4) boxes that at least ``votes`` readers marked: those that overlap by ``ALIKE`` in a chain, edges averaged.
 
     With 1 vote, each place that anybody marked, once.
 
-    >>> agreed({"a": {"Mass": np.array([[0, 0, 10, 10.0]])}, "b": {"Mass": np.array([[0, 0, 10, 12.0]])}}, "Mass", 2).tolist()
+    >>> a, b = {"Mass": np.array([[0, 0, 10, 10.0]])}, {"Mass": np.array([[0, 0, 10, 12.0]])}
+    >>> agreed({"a": a, "b": b}, "Mass", 2).tolist()
     [[0.0, 0.0, 10.0, 11.0]]
     """
     owners = np.array([reader for reader, marked in readings.items() for _ in marked.get(finding, ())])

@@ -10,13 +10,14 @@ import pandas as pd
 
 from core.errors import DataError
 from core.types import FloatArray
-from datasets.file_dataset import grouped
+from datasets.file_dataset import boxes_by_image
 from datasets.io.tables import numbers, read_csv, refuse_unknown
 from datasets.vindr_cxr.readers import Readings
 
 FINDINGS = (
-    "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration", "Lung Opacity",
-    "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax", "Pulmonary fibrosis",
+    "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
+    "Lung Opacity", "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax",
+    "Pulmonary fibrosis",
 )  # fmt: skip
 RARE = (
     "Clavicle fracture",
@@ -38,7 +39,7 @@ ALONE = "consensus"
 
 
 @dataclass(frozen=True)
-class Table:
+class MarkTable:
     """Who has marked what, where."""
 
     path: Path
@@ -61,21 +62,21 @@ class Table:
         """Image -> reader -> finding -> (M,4), for the images in ``frames``, and how many boxes were clipped."""
         owners = list(zip(self.marks["reader"], self.marks["finding"], strict=True))
         words = [f"{finding} of {reader}" for reader, finding in owners]
-        truth, clipped = grouped(
+        truth, clipped = boxes_by_image(
             self.path, self.marks["image"].tolist(), words, self.marks[list(EDGES)].to_numpy(), frames
         )
         pairs = dict(zip(words, owners, strict=True))
-        found: dict[str, dict[str, dict[str, FloatArray]]] = {
+        readings: dict[str, dict[str, dict[str, FloatArray]]] = {
             image: {reader: {} for reader in readers} for image, readers in self.readers.items() if image in frames
         }
         for image, each in truth.items():
             for word, boxes in each.items():
                 reader, finding = pairs[word]
-                found[image][reader][finding] = boxes
-        return dict(found), clipped
+                readings[image][reader][finding] = boxes
+        return dict(readings), clipped
 
 
-def read_marks(path: Path) -> Table:
+def read_marks(path: Path) -> MarkTable:
     """The marks of a table; a row that is there twice counts once, and one that says ``No finding`` has no box."""
     raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
     known = {word.lower(): word for word in (*TASKS[22], NORMAL)}
@@ -86,4 +87,4 @@ def read_marks(path: Path) -> Table:
     marked = finding != NORMAL
     columns = {"image": raw["image_id"][marked], "reader": reader[marked], "finding": finding[marked]}
     edges = {edge: numbers(path, raw[edge][marked]).astype(np.float64) for edge in EDGES}
-    return Table(path, pd.DataFrame({**columns, **edges}), {str(image): some for image, some in readers.items()})
+    return MarkTable(path, pd.DataFrame({**columns, **edges}), {str(image): some for image, some in readers.items()})

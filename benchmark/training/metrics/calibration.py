@@ -13,13 +13,8 @@ from scipy.optimize import minimize_scalar
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-<<<<<<< HEAD
-from benchmark.training.metrics.decisions import Columns, Flags, decided
-from benchmark.training.metrics.predictions import Predictions
-=======
-from benchmark.training.metrics.answers import Predictions
 from benchmark.training.metrics.decisions import BoolArray, Columns, decided
->>>>>>> w-words1
+from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 
 BINS = 15
