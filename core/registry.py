@@ -96,8 +96,8 @@ class Registry:
         if name in self.plugins:
             return None
         classes = _classes(self.files[name]).values()
-        own = next((each for each in classes if name in map(_name_of, each[0].body)), None)
-        return _stated(*own, attribute) if own else None
+        stating = next((each for each in classes if name in map(_name_of, each[0].body)), None)
+        return _stated(*stating, attribute) if stating else None
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""

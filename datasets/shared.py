@@ -59,7 +59,8 @@ class Shared(Dataset):
 
     def readings(self, index: int) -> dict[str, Any]:
         """Each reader's boxes under the model's names, of a data set that has such."""
-        readings: Mapping[str, Any] = getattr(self.data, "readings")(self.kept[index])  # noqa: B009 - few data sets have it
+        read = getattr(self.data, "readings")  # noqa: B009 - few data sets have it
+        readings: Mapping[str, Any] = read(self.kept[index])
         return {reader: _renamed(marked, self.names) for reader, marked in readings.items()}
 
 

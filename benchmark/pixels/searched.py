@@ -25,7 +25,7 @@ ROWS = 16
 def both(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(H,W) uint8 -> (n,8) outer contours and (m,8) holes of {image > level}, for all levels from 0 on.
 
-    A row for each level, columns as in ``outlines``; of a hole, area and first pixel are those of the contour around it.
+    A row for each level, columns as in ``outlines``; a hole's area and first pixel are those of the contour around it.
 
     >>> outer, holes = both(np.array([[2, 2, 2], [2, 1, 2], [2, 2, 2]], dtype=np.uint8))
     >>> outer.tolist(), holes[:, BOX].tolist()

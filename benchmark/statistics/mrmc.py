@@ -74,10 +74,10 @@ def difference_nested(
     value, sizes = float(first.mean() - second.mean()), (len(first), len(second))
     if 1 in sizes:
         return MrmcEstimate(value, np.nan, np.nan, np.nan)
-    own = [scores.var(ddof=1) / len(scores) for scores in (first, second)]
+    seeds = [scores.var(ddof=1) / len(scores) for scores in (first, second)]
     across = _covariances(left_a, left_b).mean()
-    variance = sum(own) + max(_between(left_a) + _between(left_b) - 2 * across, 0.0)
-    spread = sum(term**2 / (size - 1) for term, size in zip(own, sizes, strict=True))
+    variance = sum(seeds) + max(_between(left_a) + _between(left_b) - 2 * across, 0.0)
+    spread = sum(term**2 / (size - 1) for term, size in zip(seeds, sizes, strict=True))
     return _cut(_student(value, variance, variance**2 / spread if spread else np.inf, level))
 
 

@@ -47,8 +47,8 @@ class ByReaders:
 
     def score(self, cell: Cell) -> Scored:
         """Their agreement; n/a where the data set keeps no reader's boxes."""
-        ask = lambda: readers.evaluate(self.store.trained, self.store.findings, cell.seed or 0, cell.images)  # noqa: E731
-        return _judged(_tried(ask), "none")
+        asked = self.store.trained, self.store.findings, cell.seed or 0, cell.images
+        return _judged(_tried(lambda: readers.evaluate(*asked)), "none")
 
 
 @dataclass(frozen=True)

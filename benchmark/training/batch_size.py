@@ -92,7 +92,8 @@ def fits(
             twin = copy.deepcopy(model).to(device)
             optimizer = optimizers.build(config, twin.parameters())
             for _ in range(2):
-                _forward(size, config, precision, twin, copy.deepcopy(loss).to(device), labels.to(device)).backward()  # type: ignore[no-untyped-call]
+                value = _forward(size, config, precision, twin, copy.deepcopy(loss).to(device), labels.to(device))
+                value.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 optimizer.zero_grad()
     except (RuntimeError, MemoryError) as error:

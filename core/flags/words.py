@@ -5,7 +5,7 @@ from core.registry import Registry
 from core.registry import spelled as spelled_as
 
 
-class Method(Named):
+class MethodName(Named):
     """A method's word, in any spelling."""
 
     def spelled(self, word: str) -> str:
@@ -13,7 +13,7 @@ class Method(Named):
         return spelled_as(word, self.known())
 
 
-METHOD = Method("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
+METHOD = MethodName("methods", "method", ("all", "fast", "slow"), files=True, group="locus.methods")
 """A method's word, a group of methods, or path/to/file.py:Class."""
 
 

@@ -85,5 +85,6 @@ def masks(polygons: Mapping[str, list[FloatArray]]) -> dict[str, NDArray[np.bool
     for finding, outlines in polygons.items():
         drawings[finding] = np.zeros(FRAME, bool)
         for points in outlines:
-            drawings[finding][polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)] = True  # type: ignore[no-untyped-call]
+            inside = polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)  # type: ignore[no-untyped-call]
+            drawings[finding][inside] = True
     return drawings

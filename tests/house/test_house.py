@@ -56,10 +56,11 @@ def test_the_flags_know_the_ground_alone():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_line_has_at_most_120_characters_and_a_local_name_tells_its_type(path):
     text = path.read_text()
-    assert [n for n, line in enumerate(text.splitlines(), 1) if len(line) > 120] == []
-    bound = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    bound += [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.arg)]
-    assert [node.lineno for node in bound if getattr(node, "id", getattr(node, "arg", "")) in VAGUE] == []
+    assert [n for n, line in enumerate(text.splitlines(), 1) if len(line.partition("  # type: ignore")[0]) > 120] == []
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    nodes = [node for function in functions for node in ast.walk(function)]
+    bound = [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    assert {*bound, *(node.arg for node in nodes if isinstance(node, ast.arg))} & VAGUE == set()
 
 
 def test_a_class_name_means_one_thing():
