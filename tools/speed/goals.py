@@ -21,7 +21,7 @@ class Goal(Generic[R]):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class GoalVerdict:
     """What a record says of a goal."""
 
     goal: Goal[Any]
@@ -31,7 +31,7 @@ class Verdict:
     """None where nothing, or not everything, was measured and what was measured keeps the promise."""
 
 
-def judge(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
+def judge(goal: Goal[Any], figures: dict[str, float | None]) -> GoalVerdict:
     """The worst of the ``figures`` decides; one that is missing can't keep a promise, but one that fails breaks it.
 
     >>> goal = Goal("fast", 80, at_most=False, read=lambda record: {})
@@ -43,13 +43,13 @@ def judge(goal: Goal[Any], figures: dict[str, float | None]) -> Verdict:
     """
     known = {where: value for where, value in figures.items() if value is not None}
     if not known:
-        return Verdict(goal, None, "", None)
+        return GoalVerdict(goal, None, "", None)
     where = (max if goal.at_most else min)(known, key=known.__getitem__)
     kept = known[where] <= goal.limit if goal.at_most else known[where] >= goal.limit
-    return Verdict(goal, known[where], where, None if kept and len(known) < len(figures) else kept)
+    return GoalVerdict(goal, known[where], where, None if kept and len(known) < len(figures) else kept)
 
 
-def verdicts(goals: Iterable[Goal[R]], record: R) -> list[Verdict]:
+def verdicts(goals: Iterable[Goal[R]], record: R) -> list[GoalVerdict]:
     """The verdict on every goal, in order."""
     return [judge(goal, goal.read(record)) for goal in goals]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from benchmark.report.table import NOTHING, Table
-from tools.speed.goals import Verdict
+from tools.speed.goals import GoalVerdict
 from tools.speed.record import Run
 
 
@@ -19,12 +19,12 @@ def machine(record: Run) -> str:
     )
 
 
-def goals(verdicts: Iterable[Verdict], intro: str) -> Table:
+def goals(verdicts: Iterable[GoalVerdict], intro: str) -> Table:
     """A row per promise."""
     return Table("Goals", intro, ("goal", "limit", "measured", "where", "met"), tuple(map(_verdict, verdicts)))
 
 
-def _verdict(verdict: Verdict) -> tuple[str, ...]:
+def _verdict(verdict: GoalVerdict) -> tuple[str, ...]:
     goal = verdict.goal
     measured = NOTHING if verdict.worst is None else f"{short(verdict.worst)}{goal.unit}"
     unknown = "not measured" if verdict.worst is None else "as far as measured"
