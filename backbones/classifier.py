@@ -13,7 +13,7 @@ from core.errors import BadValueError
 from core.frames import Grid
 
 
-class Classifier(nn.Module):
+class Classifier(parts.Network):
     """``model(images) == model.head(model.features(images))``, for every backbone, pooling and attention.
 
     Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.

@@ -4,27 +4,24 @@
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backbones import geometry, probe
 from backbones.foreign import Extractor
-from backbones.parts import path
+from backbones.parts import Network, path
 from backbones.probe import evaluating
 from backbones.tokens import TokensOf
 from core.errors import NotAvailableError
 from core.frames import Grid
 
-if TYPE_CHECKING:
-    from backbones.classifier import Classifier
-
 Tail = Callable[[Tensor], Tensor]
 
 
 @torch.inference_mode(False)
-def run(model: "Classifier", images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
+def run(model: Network, images: Tensor, layer: str) -> tuple[Tensor, Tensor]:
     """(N,3,H,W) -> the level's map (N,C,h,w), a float32 leaf that requires gradients, and the logits (N,K) behind it.
 
     One forward pass in evaluation mode. What stands before the level keeps no graph; the network goes on with a copy of
@@ -42,7 +39,7 @@ def run(model: "Classifier", images: Tensor, layer: str) -> tuple[Tensor, Tensor
     return leaves[0], logits
 
 
-def tail(model: "Classifier", images: Tensor, layer: str) -> Tail:
+def tail(model: Network, images: Tensor, layer: str) -> Tail:
     """The network from the level on: maps (M,C,h,w) of that level -> logits (M,K), differentiable, for any M.
 
     The network runs with the level's output replaced. Where everything passes through the level, its first part runs
@@ -64,7 +61,7 @@ def tail(model: "Classifier", images: Tensor, layer: str) -> Tail:
     return logits
 
 
-def grid(model: "Classifier", layer: str, size: tuple[int, int]) -> Grid:
+def grid(model: Network, layer: str, size: tuple[int, int]) -> Grid:
     """Where the positions of a level look in an input of ``size`` (H, W), worked out anew: ``model.grid`` keeps it.
 
     By arithmetic; of a wrapped network by its gradients; errors as in :func:`run`.
@@ -78,7 +75,7 @@ def grid(model: "Classifier", layer: str, size: tuple[int, int]) -> Grid:
     return geometry.locator(part, model.channels)(size)
 
 
-def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
+def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Tensor], Tensor]) -> Tensor:
     """Logits of ``images`` with the level's output A replaced by ``replace(A)``, which may switch gradients on."""
     calls: list[bool] = []
 
@@ -103,7 +100,7 @@ def _replaced(model: "Classifier", images: Tensor, layer: str, replace: Callable
     return logits
 
 
-def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) -> Tensor:
+def _map(model: Network, layer: str, output: Any, size: tuple[int, int]) -> Tensor:
     """A level's output as a map (N,C,h,w)."""
     A = model.extractor.as_map(output, size) if isinstance(model.extractor, TokensOf) else output
     if not isinstance(A, Tensor) or A.ndim != 4:
@@ -113,12 +110,12 @@ def _map(model: "Classifier", layer: str, output: Any, size: tuple[int, int]) ->
     return A
 
 
-def _as_before(model: "Classifier", A: Tensor, output: Tensor) -> Tensor:
+def _as_before(model: Network, A: Tensor, output: Tensor) -> Tensor:
     """A map in the form of the level's ``output``."""
     return model.extractor.as_tokens(A, output) if isinstance(model.extractor, TokensOf) else A
 
 
-def _everything_passes(model: "Classifier", image: Tensor, layer: str) -> bool:
+def _everything_passes(model: Network, image: Tensor, layer: str) -> bool:
     """Whether the logits depend on the image through the level alone: an image of nan must not reach them."""
     with torch.no_grad():
         return bool(_replaced(model, torch.full_like(image, torch.nan), layer, torch.zeros_like).isfinite().all())

@@ -6,16 +6,28 @@ is one sequence are called ``features.N``, as timm and torchvision call them.
 
 import difflib
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from torch import nn
 
 from backbones import geometry
 from core.errors import UnknownNameError
 
-if TYPE_CHECKING:
-    from backbones.classifier import Classifier
+
+class Network(nn.Module):
+    """A network whose extractor's parts may be looked at; ``Classifier`` is the only one."""
+
+    extractor: nn.Module
+    attention: nn.Module | None
+    channels: int
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Users' names of its earlier feature levels."""
+        raise NotImplementedError
 
 
-def levels(model: "Classifier", declared: tuple[str, ...]) -> tuple[str, ...]:
+def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
     """The ``declared`` levels without the one whose output is pooled as it is."""
     if model.attention is not None:
         return declared
@@ -29,7 +41,7 @@ def levels(model: "Classifier", declared: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in declared if outputs.get(name) is not A)
 
 
-def path(model: "Classifier", layer: str) -> str:
+def path(model: Network, layer: str) -> str:
     """The dotted name within ``model`` of a level as users call it. Raises ``UnknownNameError`` with the nearest."""
     paths = _paths(model)
     if layer not in paths:
@@ -39,7 +51,7 @@ def path(model: "Classifier", layer: str) -> str:
     return paths[layer]
 
 
-def _paths(model: "Classifier") -> dict[str, str]:
+def _paths(model: Network) -> dict[str, str]:
     """Users' name -> dotted name within ``model``, for all parts of the extractor."""
     root = next((name for name in ("net", "module") if hasattr(model.extractor, name)), "")
     parts = [name for name, _ in model.extractor.get_submodule(root).named_modules() if name]
