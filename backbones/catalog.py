@@ -23,7 +23,7 @@ def assemble(
 ) -> Classifier:
     """See :func:`backbones.build`."""
     _check(num_classes, dropout)
-    name, weights = xray_weights.meant(name, pretrained)
+    name, weights = xray_weights.resolve(name, pretrained)
     attention_map = None if attention_map is None or attention_map.lower() == "none" else attention_map
     pooling = poolings.build(global_pool)
     if attention_map:
@@ -50,7 +50,7 @@ def assemble(
 
 def require_weights(name: str, pretrained: bool | str) -> None:
     """Raise ``NotAvailableError`` where ImageNet weights of timm are wanted, not here and out of reach."""
-    name, weights = xray_weights.meant(name, pretrained)
+    name, weights = xray_weights.resolve(name, pretrained)
     word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
     if weights is not True:
         return

@@ -19,7 +19,7 @@ class AxisGrid(NamedTuple):
         """Behind a window of ``kernel`` taps with ``before`` padded pixels in front.
 
         >>> AxisGrid(4.0, 0.0).window(kernel=2, stride=2, before=0, dilation=1)
-        Place(stride=8.0, offset=2.0)
+        AxisGrid(stride=8.0, offset=2.0)
         """
         return AxisGrid(self.stride * stride, self.offset + ((kernel - 1) * dilation / 2 - before) * self.stride)
 

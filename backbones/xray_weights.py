@@ -26,7 +26,7 @@ GRAY = ":mean=127.5,std=0.12451171875"
 """Its networks see gray values of -1024 to 1024: (p - 127.5) / (127.5 / 1024) of p in [0, 255]."""
 
 
-def meant(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
+def resolve(name: str, pretrained: bool | str) -> tuple[str, bool | str]:
     """Backbone and weights that two flags mean together: either may name torchxrayvision's weights.
 
     ``densenet121-res224-nih`` as a backbone is the network that such weights want, with them unless ``pretrained`` is

@@ -168,7 +168,7 @@ def _learnt(path: Path) -> str:
 
 def _backbone(name: str) -> str:
     """The backbone that a name means, without its options. Raises ``UnknownNameError``."""
-    return resolve(xray_weights.meant(name, False)[0].split(":")[0])[1]
+    return resolve(xray_weights.resolve(name, False)[0].split(":")[0])[1]
 
 
 def _save(pixels: NDArray[np.uint8], path: Path) -> None:

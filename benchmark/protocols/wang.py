@@ -59,9 +59,7 @@ class Wang(Protocol):
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
-    """Boxes of N cases, all levels pooled -> (2,N,12): localized truth boxes and false boxes.
-
-    At each IoU, then at each IoBB threshold.
+    """Boxes of N cases, all levels pooled -> (2,N,12): localized truth boxes and false boxes, at each IoU, then IoBB.
 
     >>> one, truth = np.zeros(1, dtype=np.int64), TruthBoxes.of([np.array([[0, 0, 4, 2.0]])])
     >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), truth)[:, 0, :7].tolist()

@@ -1,6 +1,4 @@
-"""Strata: how well a method localizes small and large findings, in each view, sex and age, alone or in company.
-
-And whether the classifier knows them or not.
+"""Strata: how well a method localizes findings by size, view, sex, age, company, and what the classifier says of them.
 
 =======  ========================  ====================================================================================
 size     small, medium, large      the case's largest truth box as a share of the image: below .025, below .08, above

@@ -1,4 +1,4 @@
-"""Whose cases these are: what a threshold is chosen for, a fold parts and a resample draws."""
+"""Finding, patient and training of each case: what a threshold is chosen for, a fold parts and a resample draws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ SHARED = "@shared"
 
 @dataclass(frozen=True, eq=False)
 class CaseIndex:
-    """Whose N cases these are."""
+    """Finding, patient and training of N cases."""
 
     findings: NDArray[np.str_]
     """(N,)."""

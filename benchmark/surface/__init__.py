@@ -6,6 +6,6 @@
 gives boxes and overlaps at once; ``otsu`` is a map's own threshold.
 """
 
-from benchmark.surface.bilinear import Surface, all_boxes, as_levels, checked, min_max, peak_boxes, surface
+from benchmark.surface.bilinear import Surface, all_boxes, as_levels, checked, min_max, surface
 
-__all__ = ["Surface", "all_boxes", "as_levels", "checked", "min_max", "peak_boxes", "surface"]
+__all__ = ["Surface", "all_boxes", "as_levels", "checked", "min_max", "surface"]

@@ -114,18 +114,6 @@ def checked(values: ArrayLike) -> FloatArray:
     return array
 
 
-def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
-    """(T,) thresholds -> (T,4) box of the component that holds the highest vertex; a row of nan where nothing is above.
-
-    Boxes in the frame. A flat surface has none. Flooded anew at each threshold, and so the oracle of ``trace``, which
-    scores.
-    """
-    levels = as_levels(thresholds)
-    if on.flat:
-        return np.full((len(levels), 4), np.nan)
-    return np.asarray(flood.peak_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels))
-
-
 def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
     """(T,) thresholds -> (M,4) outer boxes of all components in the frame, and (M,) which threshold each belongs to.
 
@@ -134,7 +122,7 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     levels = as_levels(thresholds)
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index = flood.all_boxes(on.values, on.y, on.x, on.frame[0], on.frame[1], levels)
+    boxes, index = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels)
     return boxes, index
 
 

@@ -78,19 +78,6 @@ def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noq
 
 
 @njit(cache=True, nogil=True)
-def peak_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(T,4) box of the highest vertex's component at each of the (T,) ``levels``; nan where it is not above."""
-    out = np.full((levels.size, 4), np.nan)
-    seen, stack = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64)
-    peak = f.argmax()
-    highest = f.max()
-    for n in range(levels.size):
-        if highest > levels[n]:
-            flood(f, y, x, height, width, levels[n], peak, n, seen, stack, out[n])
-    return out
-
-
-@njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(M,4) boxes of all components, by level, then by highest vertex, descending; and (M,) the level's number."""
     flat = f.ravel()

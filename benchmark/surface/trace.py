@@ -27,7 +27,7 @@ class Trace:
     """(P,4) its limit at the piece's end."""
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
-        """(T,) thresholds -> (T,4) boxes, as ``benchmark.surface.peak_boxes``: nan where nothing is above.
+        """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
 
         Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``batch.Traces.boxes``,
         which scores, is the same compiled for many cases, and each is the other's oracle.

@@ -67,7 +67,7 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     last = folder / "last.ckpt"
     torch.manual_seed(config.seed)
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
-    name, start = xray_weights.meant(config.backbone, config.pretrained)
+    name, start = xray_weights.resolve(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
     model = backbones.build(
         name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout

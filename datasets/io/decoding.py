@@ -58,7 +58,7 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int,
             given[worker] = portions.popleft()
             with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
                 worker.pipe.send(given[worker])
-        for worker in _speaking(given):
+        for worker in _ready(given):
             portion = given.pop(worker)
             try:
                 bad |= worker.pipe.recv()
@@ -75,7 +75,7 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int,
     return bad
 
 
-def _speaking(given: Iterable[Worker]) -> list[Worker]:
+def _ready(given: Iterable[Worker]) -> list[Worker]:
     """Those who have an answer, or have died, as soon as there is one."""
     pipes = wait([worker.pipe for worker in given])
     return [worker for worker in given if worker.pipe in pipes]

@@ -51,7 +51,7 @@ def library() -> ModuleType:
 
 def header(path: Path) -> Header:
     """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
-    with _telling(path):
+    with _as_data_error(path):
         file = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
         meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
         age = years(str(file.get("PatientAge") or ""))
@@ -66,14 +66,14 @@ def decode(path: Path) -> NDArray[np.uint8]:
     window, ``MONOCHROME1`` inverted. A window's range becomes 0 to 255; without one the image's own range does, save
     that 8-bit pixels stay as they are. Colour becomes luma. Raises ``DataError`` with the path and the reason.
     """
-    with _telling(path):
+    with _as_data_error(path):
         file = library().dcmread(path)
         _frame(path, file)
         return _gray(path, file)
 
 
 @contextlib.contextmanager
-def _telling(path: Path) -> Iterator[None]:
+def _as_data_error(path: Path) -> Iterator[None]:
     """Whatever a broken file ends in, as one ``DataError``."""
     errors = library().errors
     try:

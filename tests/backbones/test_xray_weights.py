@@ -87,7 +87,7 @@ def test_a_wrong_name_is_told_with_those_there_are(name, pretrained, error, fact
 
 @pytest.mark.byhand
 def test_black_and_white_are_minus_and_plus_1024():
-    name, weights = xray_weights.meant("densenet121", WORD)
+    name, weights = xray_weights.resolve("densenet121", WORD)
     model = backbones.build(name, 1)
     ends = model.rescale(transforms.evaluation()(torch.tensor([[[0, 255]]], dtype=torch.uint8)))
     assert weights == WORD

@@ -23,7 +23,7 @@ from core.types import FloatArray
 def peak_areas(on: Surface, thresholds: ArrayLike) -> FloatArray:
     """(T,) thresholds -> (T,) area of the component that holds the highest vertex, in squared frame pixels; 0 where nothing is above.
 
-    Aligned with ``benchmark.surface.peak_boxes``. A flat surface has no component.
+    Aligned with ``tests.oracles.flooding.peak_boxes``. A flat surface has no component.
     """
     levels = as_levels(thresholds)
     out = np.zeros(len(levels))

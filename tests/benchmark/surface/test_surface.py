@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from benchmark.localize import boxes, to_frame
-from benchmark.surface import all_boxes, linear, peak_boxes, surface
+from benchmark.surface import all_boxes, linear, surface
 from core.boxes import iou
 from core.frames import Grid
+from tests.oracles.flooding import peak_boxes
 
 CONVENTIONAL = "conventional"
 

@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from benchmark.surface import all_boxes, min_max, peak_boxes, surface
+from benchmark.surface import all_boxes, min_max, surface
 from benchmark.surface.peak_trace import joins
 from benchmark.surface.trace import trace
 from core.frames import Grid
 from tests.oracles.areas import all_areas
+from tests.oracles.flooding import peak_boxes
 
 FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
