@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin, Score
-from benchmark.statistics.who import CaseIndex
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.surface import Surface, min_max, surface
 from core.frames import Alignment, Grid
 from core.types import FloatArray

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.pixels.segment import Segmented, interior, segment
 from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
+from benchmark.statistics.case_index import SHARED, CaseIndex
 from benchmark.statistics.optimism import Votes, scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.statistics.who import SHARED, CaseIndex
 from benchmark.thresholds.origins import CROSS_FITTED, Chosen, ThresholdKey, choose, distinct_thresholds
 from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.types import FloatArray

@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, identity
 from benchmark.records.record import Origin
+from benchmark.statistics.case_index import SHARED
 from benchmark.statistics.summary import NOTHING, Column
-from benchmark.statistics.who import SHARED
 from benchmark.thresholds.origins import ThresholdKey
 from core.types import FloatArray
 

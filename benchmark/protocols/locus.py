@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
+from benchmark.statistics.case_index import SHARED
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.statistics.who import SHARED
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
 from benchmark.surface.otsu import otsu

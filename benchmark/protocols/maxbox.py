@@ -11,9 +11,9 @@ from benchmark.protocols.base import Case, Protocol, Result, case_index, failure
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.record import Origin
+from benchmark.statistics.case_index import SHARED
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.statistics.who import SHARED
 from benchmark.thresholds.origins import CROSS_FITTED, Chosen, choose, distinct_thresholds
 from benchmark.thresholds.sampled import at_index
 from core.boxes import as_boxes, iou

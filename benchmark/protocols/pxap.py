@@ -10,9 +10,9 @@ from benchmark.pixels.painted import SIDE, truth_mask
 from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, identity, of_findings
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Estimate, scores
-from benchmark.statistics.who import CaseIndex
 from benchmark.surface import checked
 from core.errors import BadValueError
 from core.types import FloatArray

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from benchmark.records.record import Score
 from benchmark.statistics.bootstrap import Resampled, resample_over
+from benchmark.statistics.case_index import SHARED, CaseIndex
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
-from benchmark.statistics.who import SHARED, CaseIndex
 from core.types import FloatArray
 
 Votes = tuple[NDArray[np.bool_] | FloatArray, FloatArray]

@@ -24,9 +24,9 @@ from scipy.special import log_softmax
 
 from benchmark.records.record import Origin, Stratum
 from benchmark.statistics import groups
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.summary import Column, Estimate, estimate
 from benchmark.statistics.summary import scores as summary
-from benchmark.statistics.who import CaseIndex
 from core.boxes import area
 from core.names import MAIN
 from core.types import FloatArray, Sample

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.records.record import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact, interval
 from benchmark.statistics.patients import Sums, by_patient
-from benchmark.statistics.who import CaseIndex
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@")

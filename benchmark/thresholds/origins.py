@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.record import Origin
-from benchmark.statistics.who import SHARED, CaseIndex
+from benchmark.statistics.case_index import SHARED, CaseIndex
 from core.seeds import patient_folds
 from core.types import FloatArray
 

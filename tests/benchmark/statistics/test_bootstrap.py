@@ -5,9 +5,9 @@ import pytest
 
 from benchmark.statistics import bootstrap
 from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
-from benchmark.statistics.who import CaseIndex
 from core.errors import BadValueError
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.statistics.who import CaseIndex
 
 
 @pytest.mark.oracle

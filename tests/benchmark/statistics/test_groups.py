@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from benchmark.statistics import groups
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
-from benchmark.statistics.who import CaseIndex
 
 pytestmark = pytest.mark.byhand
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.who import CaseIndex
+from benchmark.statistics.case_index import CaseIndex
 from benchmark.surface import min_max, surface
 from benchmark.surface.critical import hits
 from benchmark.surface.trace import EMPTY, trace

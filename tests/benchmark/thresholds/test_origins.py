@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.who import SHARED, CaseIndex
+from benchmark.statistics.case_index import SHARED, CaseIndex
 from benchmark.thresholds import origins as thresholds
 from benchmark.thresholds.origins import choose, cross_fitted, distinct_thresholds, oracle, validated
 from benchmark.thresholds.sampled import SampledThresholds, at_index
