@@ -87,7 +87,7 @@ def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     assert done.stdout.endswith("4) True\n")
 
 
-def test_two_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
+def test_the_lines_of_pandas_give_the_leaderboards_number(monkeypatch):
     monkeypatch.chdir(ROOT)
     *lines, last = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())][-1].strip().splitlines()
     names = {}

@@ -39,7 +39,7 @@ about: Too small to mean anything.
 train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 2, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: custom, global_pool: [AVG, PCAM]}
-methods: [cam, gradcam]
+methods: [cam]
 protocols: [locus]
 """
 UNTRAINABLE = """

@@ -47,13 +47,13 @@ def killed(config, folder, epochs):
 @pytest.mark.parametrize(
     "recipe",
     [
-        {"optimizer": "AdamW", "scheduler": "onecycle", "augment": "light", "dropout": 0.3},
+        {"optimizer": "AdamW", "scheduler": "onecycle", "augment": "light", "dropout": 0.3, "epochs": 5},
         {"optimizer": "SGD", "scheduler": "plateau", "global_pool": "AVG", "early_stopping": 4, "lr": 1e-8},
     ],
     ids=["onecycle", "plateau"],
 )
 def test_a_killed_and_resumed_run_has_the_same_weights_as_an_undisturbed_one(tiny, tmp_path, recipe):
-    config = tiny(epochs=8, **recipe)
+    config = tiny(**{"epochs": 8, **recipe})
     training.fit(config, tmp_path / "whole")
     killed(config, tmp_path / "killed", 3)
     assert not (tmp_path / "killed" / "metrics.json").exists()
