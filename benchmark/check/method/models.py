@@ -12,7 +12,7 @@ from benchmark.check.method.trial import Trial
 from core.seeds import generator
 from methods.base import Method
 
-FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("resnet18", "AVG", 64))
+FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64))
 """Backbone, pooling and side of the image for methods that cost about one forward pass."""
 SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32))
 """The same for those that cost hundreds of them."""
