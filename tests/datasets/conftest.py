@@ -52,7 +52,7 @@ def tiny(request: pytest.FixtureRequest) -> tuple[str, Path | None]:
         return request.param, None
     if request.param == "covid_radiography":
         return "covid_radiography:val=2,test=2", request.getfixturevalue("covid_radiography_tree")(images=6)
-    word = "implanted:train=30,val=10,test=30" if request.param == "implanted" else request.param
+    word = "implanted:train=8,val=4,test=8" if request.param == "implanted" else request.param
     return word, request.getfixturevalue(f"{request.param.lower()}_tree")()
 
 
