@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmark.compare.selector import Selection
 from benchmark.records import Record
 from core.errors import BadValueError, examples
-from core.names import UNRANKED
+from core.names import UNRANKED_METHODS
 
 Name = tuple[str, str]
 """Model and method."""
@@ -56,7 +56,7 @@ def _cells(side: Selection) -> dict[Name, list[Record]]:
     """Model and method -> the records on all images and on parts, the former first."""
     cells: dict[Name, list[Record]] = {}
     for record in sorted(side.records, key=lambda r: (_name(r), r.cell.images is not None, -(r.cell.images or 0))):
-        if side.method is not None or record.cell.method not in UNRANKED:
+        if side.method is not None or record.cell.method not in UNRANKED_METHODS:
             cells.setdefault(_name(record), []).append(record)
     return cells
 

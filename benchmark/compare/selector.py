@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark import records
 from benchmark.records import Record
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ def scored(folder: Path) -> list[Record]:
     if cells := _cells(folder):
         return cells
     raise DataError(
-        f"the suite {folder.name!r} has no scored cell of the protocol {BOARD!r} below {folder}: run it first"
+        f"the suite {folder.name!r} has no scored cell of the protocol {MAIN_PROTOCOL!r} below {folder}: run it first"
     )
 
 
 def _cells(folder: Path) -> list[Record]:
-    kind = (BOARD, "aligned", "run")
+    kind = (MAIN_PROTOCOL, "aligned", "run")
     return [r for r in records.load(folder) if r.scores and (r.cell.protocol, r.cell.alignment, r.source) == kind]
 
 

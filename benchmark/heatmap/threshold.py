@@ -9,7 +9,7 @@ from typing import Any
 from benchmark import records
 from benchmark.records import packed
 from config import HeatmapConfig
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 FIXED = 0.5
 ORIGINS = ("validation", "cross-fitted")
@@ -43,6 +43,6 @@ def _chosen(digest: str, alignment: str, user: Path) -> dict[str, Any]:
             record = json.loads(text)
             cell = record["cell"]
             scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
-            if scored and (cell["protocol"], cell["alignment"]) == (BOARD, alignment):
+            if scored and (cell["protocol"], cell["alignment"]) == (MAIN_PROTOCOL, alignment):
                 out[cell["method"]] = record["thresholds"]
     return out

@@ -7,9 +7,9 @@ from typing import Literal
 from benchmark.records.record import Origin, Record, Score
 from benchmark.report.same import same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
-from core.names import UNRANKED, UNTRAINED
+from core.names import UNRANKED_METHODS, UNTRAINED
 
-BLIND = frozenset(UNRANKED) - {UNTRAINED}
+BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 """What looks at no network: where its numbers are equal for several, they stand in one row."""
 
 

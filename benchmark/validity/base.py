@@ -28,7 +28,7 @@ class TrainedSubset(Trained):
     """Names of those images."""
 
     @cached_property
-    def cases(self) -> list[Sample]:
+    def scorable_images(self) -> list[Sample]:
         """The kept images with any truth box."""
         return [sample for sample in self.data if sample.boxes and sample.image_id in self.kept]
 
@@ -91,4 +91,4 @@ class Check(ABC):
 def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
     """The trainings, each explained on those of its images that are among ``samples``."""
     kept = frozenset(sample.image_id for sample in samples)
-    return [TrainedSubset(run.config, run.folder, run.split, run.stated, run.other, kept) for run in trained]
+    return [TrainedSubset(run.config, run.folder, run.split, run.recorded_digest, run.other, kept) for run in trained]

@@ -40,7 +40,7 @@ class Tokens(Check):
             return self._scores(seed)
         finding = shortcut(self.trained[0].config).finding
         cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
-        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
+        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.scorable_images}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
         estimates = estimate(_columns(rows), case_index(cases), [finding], seed)
         return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
@@ -56,7 +56,9 @@ class Tokens(Check):
 
     def _tokened(self, finding: str) -> list[TrainedSubset]:
         """The trainings with the images that have both. Raises ``DataError`` where there is none."""
-        both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
+        both = [
+            s for run in self.runs for s in run.scorable_images if finding in s.boxes and s.meta["token"] is not None
+        ]
         if not both:
             raise DataError(
                 f"no test image of {self.trained[0].config.dataset} has both "

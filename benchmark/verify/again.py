@@ -43,7 +43,9 @@ def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], ru
         )
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
-    trained = [Trained(config, folder, stated=digest, other=model.other_data) for config, folder, digest in parts]
+    trained = [
+        Trained(config, folder, recorded_digest=digest, other=model.other_data) for config, folder, digest in parts
+    ]
     if other := sorted({name for record in some for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
     if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:

@@ -79,7 +79,7 @@ def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
 
 def test_maps_are_made_of_the_images_with_finding_and_token(trained, tmp_path):
     rows = Tokens(trained, ["cam", "center"], tmp_path, EngineFlags(), None).evaluate("cam", 0).rows
-    both = [s.image_id for s in trained[0].cases if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
+    both = [s.image_id for s in trained[0].scorable_images if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
     assert [row["image"] for row in rows] == both
 
 
