@@ -25,7 +25,7 @@ def index(folder: Path | str) -> Path:
 
 
 def _suite(folder: Path) -> tuple[str, ...]:
-    runs = [record for record in records.brief(folder, MAIN) if record.source == "run"]
+    runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
     rows = select.one_alignment(select.scored(runs, MAIN_PROTOCOL))
     best = ranking.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)

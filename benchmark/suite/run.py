@@ -103,7 +103,7 @@ def _finalize(
     from benchmark.suite.finalize import finalize
 
     planned = [cell for job in selection.planned_cells(suite, config) for cell in job.cells]
-    changed = ran or bool(records.at_work(folder.path)) or PAIRED in config.protocol
+    changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned, current, folder.path, changed), folder.published)
     tables.write(folder.path, title=suite.title, about=suite.about, records=shown, columns=config.columns)

@@ -118,4 +118,4 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
 
 def existing_records(folder: Path) -> list[Record]:
     """The records of the suite ``folder``, in the order of their files; none where it never ran."""
-    return records.load(folder) if folder in records.suites(folder.parent) or records.at_work(folder) else []
+    return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []
