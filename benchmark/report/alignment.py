@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, with_interval
 from core.names import MAIN, MAIN_PROTOCOL
 
@@ -36,4 +36,4 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
         count(MAIN, "cross-fitted"),
     ]
     both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]
-    return tabulated(f"{dataset}: alignment ({MAIN})", f"{rests_on(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)
+    return tabulated(f"{dataset}: alignment ({MAIN})", f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)
