@@ -13,7 +13,7 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import surface
 from benchmark.validity.auroc import compared
 from benchmark.validity.base import Check, TrainedSubset, restrict
-from benchmark.validity.tokens import file, logits, shortcut
+from benchmark.validity.tokens import load_or_predict_logits, logits_path, shortcut
 from core.errors import DataError
 from core.names import CLASSIFIER
 from core.types import FloatArray
@@ -46,9 +46,9 @@ class Tokens(Check):
         return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:
-        if self.flags is None and not all(file(run, self.folder).exists() for run in self.trained):
+        if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
             raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
-        parts = [logits(run, self.folder) for run in self.trained]
+        parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         labels = np.concatenate([part[1] for part in parts])
         patients = [patient for part in parts for patient in part[2]]
@@ -69,9 +69,12 @@ class Tokens(Check):
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     """A flat or failed map points nowhere; one without anything above zero has no energy."""
-    on, reason = prepare(case)
+    map_surface, reason = prepare(case)
     places = {"token": token, "finding": case.boxes}
-    peaks = {f"peak@{name}": on is not None and distance(on.peak, boxes) == 0 for name, boxes in places.items()}
+    peaks = {
+        f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0
+        for name, boxes in places.items()
+    }
     energies = {f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}
     return {**identity(case, reason), **peaks, **energies}
 
