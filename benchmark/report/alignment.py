@@ -1,4 +1,4 @@
-"""What the conventional placement of the map costs."""
+"""Table of each method's score on the aligned and on the conventional grid, and their difference."""
 
 from collections.abc import Sequence
 

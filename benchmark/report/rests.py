@@ -38,7 +38,7 @@ def _values_of(records: Sequence[Record], name: str) -> list[str]:
 def _summarized(values: Iterable[Any]) -> str:
     """One value as it is, numbers as a range, the rest as a list.
 
-    >>> _merged([3, 3]), _merged([3, 9]), _merged(["a", "b"])
+    >>> _summarized([3, 3]), _summarized([3, 9]), _summarized(["a", "b"])
     ('3', '3 to 9', 'a, b')
     """
     given = [value for value in values if value is not None]

@@ -1,4 +1,4 @@
-"""Which records a table shows, and what is the same between them."""
+"""Selects the records that a table shows, and tells what is the same between them."""
 
 from collections.abc import Iterable, Sequence
 

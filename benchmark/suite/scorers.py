@@ -1,4 +1,4 @@
-"""What scores a cell, without a network: a protocol, predictions, the readers' boxes or a validity check."""
+"""Scorers of cells, none of which needs a network: by protocol, predictions, readers' boxes or validity check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
