@@ -6,10 +6,10 @@ log = logging.getLogger(__name__)
 
 MAIN = "hit@iou.3"
 """The main column: the metric by which methods are ranked and for which thresholds are chosen."""
-BOARD = "locus"
+MAIN_PROTOCOL = "locus"
 """The protocol of the main table; methods are compared with each other on its cases."""
 PAIRED = "paired"
-"""The protocol of the records that compare a model's methods on the cases of ``BOARD`` (``benchmark.suite.paired``)."""
+"""The protocol of the records that compare a model's methods on the cases of ``MAIN_PROTOCOL``."""
 CLASSIFICATION = "classification"
 """The protocol of the records that say what the classifier's own scores are worth."""
 CLASSIFIER = "classifier"
@@ -21,13 +21,13 @@ LIMIT = "truth"
 """What sees the truth: no map can be better on its grid."""
 BESIDE = (PRIOR, UNTRAINED, LIMIT)
 """Those of them that are no methods; they can be asked for like methods."""
-ALWAYS = (*BASELINES, LIMIT)
+BASELINES_AND_LIMIT = (*BASELINES, LIMIT)
 """What stands in every table beside the methods."""
 READERS = "readers"
 """Where several radiologists have read each image: one's boxes against the others' (``benchmark.suite.readers``)."""
 CEILINGS = (LIMIT, READERS)
 """What no method is measured against in ranks and tests, only by eye."""
-UNRANKED = (*BASELINES, *CEILINGS)
+UNRANKED_METHODS = (*BASELINES, *CEILINGS)
 """What never takes a place."""
 
 SPELLED = {"ChesXpert": "CheXpert"}

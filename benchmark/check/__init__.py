@@ -1,1 +1,1 @@
-"""What is wrong with a method, or with a data set."""
+"""Checks a method or a data set and says what is wrong with it."""

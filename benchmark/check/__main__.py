@@ -1,4 +1,4 @@
-"""Door: what is wrong with a method or a data set.
+"""Command line: check a method or a data set.
 
 ``python -m benchmark.check method mycam``, ``... dataset NAME --root PATH``; ``... methods`` lists all methods.
 """
@@ -20,27 +20,27 @@ USAGE = (
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
     """Ask a data set or each method all questions and print the tables; 1 when an answer is wrong, 2 for bad input."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words == ["methods"]:
+    args = list(sys.argv[1:] if argv is None else argv)
+    if args == ["methods"]:
         from benchmark.check.method import page
 
         print(page(), end="")
         return 0
-    if words[:1] == ["dataset"]:
-        return _dataset(words[1:])
-    config, _ = cli.parse(CheckConfig, _flags(words), "python -m benchmark.check method NAME")
+    if args[:1] == ["dataset"]:
+        return _dataset(args[1:])
+    config, _ = cli.parse(CheckConfig, _flags(args), "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
-    from benchmark.check import method as conformance  # torch is imported when the words are right
+    from benchmark.check import method  # torch is imported when the arguments are right
 
-    return 1 if conformance.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if method.run(config, functools.partial(print, flush=True)) else 0
 
 
-def _dataset(words: Sequence[str]) -> int:
-    """Examine the data set NAME, the first of the words unless it is a flag."""
-    if not words:
+def _dataset(args: Sequence[str]) -> int:
+    """Examine the data set NAME, the first argument unless it is a flag."""
+    if not args:
         raise BadValueError(f"no data set given: {USAGE}")
-    flags = list(words) if words[0].startswith("-") else ["--name", *words]
+    flags = list(args) if args[0].startswith("-") else ["--name", *args]
     config, _ = cli.parse(DoctorConfig, flags, "python -m benchmark.check dataset NAME")
     if config.download:
         from datasets.io import download
@@ -49,18 +49,18 @@ def _dataset(words: Sequence[str]) -> int:
     from datasets import check_folder
 
     check_folder(config.name, config.root)
-    from benchmark.check import dataset as doctor
+    from benchmark.check import dataset
 
-    return 1 if doctor.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if dataset.run(config, functools.partial(print, flush=True)) else 0
 
 
-def _flags(words: Sequence[str]) -> list[str]:
-    """The words as flags: ``method NAME …`` is short for ``--method NAME …``."""
-    if words and words[0].startswith("-"):
-        return list(words)
-    if not words or words[0] != "method":
-        raise BadValueError(f"{f'{words[0]!r} cannot be checked' if words else 'nothing to check'}: {USAGE}")
-    return ["--method", *words[1:]]
+def _flags(args: Sequence[str]) -> list[str]:
+    """The arguments as flags: ``method NAME …`` is short for ``--method NAME …``."""
+    if args and args[0].startswith("-"):
+        return list(args)
+    if not args or args[0] != "method":
+        raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
+    return ["--method", *args[1:]]
 
 
 if __name__ == "__main__":

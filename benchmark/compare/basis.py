@@ -1,4 +1,4 @@
-"""What a comparison rests on, in the lines above its tables."""
+"""Header lines above a comparison's tables: both sides, patients, seeds, intervals and tests."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -19,8 +19,8 @@ INTERVALS = (
 TESTS = (
     f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
 )
-SCALE = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
-"""What a data set says of how many images there are and how large they are drawn, not of what they show."""
+IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
+"""Of a data set's description: how many images there are and how large, not what they show."""
 
 
 def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
@@ -28,7 +28,7 @@ def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
     lines += [
         f"cells of {side} without a partner in the other: {count}"
-        for side, count in zip("AB", pairing.alone, strict=True)
+        for side, count in zip("AB", pairing.unmatched, strict=True)
         if count
     ]
     if other := _other_data(pairing.pairs):
@@ -56,7 +56,9 @@ def _span(values: Iterable[int]) -> str:
 def _other_data(pairs: Iterable[Pair]) -> list[str]:
     """Which of the data sets' own statements differ between the two of a pair, but for counts and sizes."""
     sides = [(_data(pair.first), _data(pair.second)) for pair in pairs]
-    return sorted({name for a, b in sides for name in {*a, *b} if name not in SCALE and a.get(name) != b.get(name)})
+    return sorted(
+        {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}
+    )
 
 
 def _data(record: Record) -> dict[str, Any]:

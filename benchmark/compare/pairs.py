@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmark.compare.selector import Selection
 from benchmark.records import Record
 from core.errors import BadValueError, examples
-from core.names import UNRANKED
+from core.names import UNRANKED_METHODS
 
 Name = tuple[str, str]
 """Model and method."""
@@ -24,7 +24,7 @@ class Pair:
     second: Record
 
     @property
-    def words(self) -> tuple[str, str]:
+    def names(self) -> tuple[str, str]:
         """Model and method; where the two differ, both."""
         one, other = _name(self.first), _name(self.second)
         return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
@@ -35,13 +35,13 @@ class Pairing:
     """All pairs of two sides."""
 
     pairs: tuple[Pair, ...]
-    alone: tuple[int, int]
+    unmatched: tuple[int, int]
     """How many cells of the first and of the second side have no partner."""
 
 
 def pairing(first: Selection, second: Selection) -> Pairing:
     """The pairs of two sides, by model and method. Raises ``BadValueError`` where there is none."""
-    one, other = _cells(first), _cells(second)
+    one, other = _records_by_name(first), _records_by_name(second)
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
     bound = [n for n, is_free in enumerate(free) if is_free]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
@@ -52,13 +52,13 @@ def pairing(first: Selection, second: Selection) -> Pairing:
     return Pairing(kept, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined})))
 
 
-def _cells(side: Selection) -> dict[Name, list[Record]]:
+def _records_by_name(side: Selection) -> dict[Name, list[Record]]:
     """Model and method -> the records on all images and on parts, the former first."""
-    cells: dict[Name, list[Record]] = {}
+    by_name: dict[Name, list[Record]] = {}
     for record in sorted(side.records, key=lambda r: (_name(r), r.cell.images is not None, -(r.cell.images or 0))):
-        if side.method is not None or record.cell.method not in UNRANKED:
-            cells.setdefault(_name(record), []).append(record)
-    return cells
+        if side.method is not None or record.cell.method not in UNRANKED_METHODS:
+            by_name.setdefault(_name(record), []).append(record)
+    return by_name
 
 
 def _name(record: Record) -> Name:

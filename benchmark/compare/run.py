@@ -50,9 +50,9 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
     both = align([read(pair.first, first.folder), read(pair.second, second.folder)])
     if any(both.left_out):
         one, other = both.left_out
-        words = " / ".join(pair.words)
+        names = " / ".join(pair.names)
         left_out.append(
-            f"{words}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has"
+            f"{names}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has"
         )
     if not both.findings:
         return []

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark import records
 from benchmark.records import Record
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def resolve(selector: str, results: Path) -> Selection:
     if suite not in known:
         raise UnknownNameError("suite", suite, known, also="the path of a checkpoint or run folder")
     all_records = scored(results / suite)
-    return _side(selector, results / suite, all_records, *_parts(suite, rest, all_records))
+    return _select(selector, results / suite, all_records, *_parts(suite, rest, all_records))
 
 
 def suites(results: Path) -> list[str]:
@@ -54,15 +54,15 @@ def suites(results: Path) -> list[str]:
 
 def scored(folder: Path) -> list[Record]:
     """The records of a suite that can be compared. Raises ``DataError`` where there are none."""
-    if cells := _cells(folder):
-        return cells
+    if comparable := _comparable_records(folder):
+        return comparable
     raise DataError(
-        f"the suite {folder.name!r} has no scored cell of the protocol {BOARD!r} below {folder}: run it first"
+        f"the suite {folder.name!r} has no scored cell of the protocol {MAIN_PROTOCOL!r} below {folder}: run it first"
     )
 
 
-def _cells(folder: Path) -> list[Record]:
-    kind = (BOARD, "aligned", "run")
+def _comparable_records(folder: Path) -> list[Record]:
+    kind = (MAIN_PROTOCOL, "aligned", "run")
     return [r for r in records.load(folder) if r.scores and (r.cell.protocol, r.cell.alignment, r.source) == kind]
 
 
@@ -82,7 +82,7 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
     return model, method
 
 
-def _side(
+def _select(
     selector: str, folder: Path, all_records: Sequence[Record], model: str | None, method: str | None
 ) -> Selection:
     selected = (r for r in all_records if model in (None, r.cell.model_id) and method in (None, r.cell.method))
@@ -101,7 +101,9 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
 
     digest = digest_of(Path(selector))
     folders = [results / suite for suite in suites(results)]
-    models = {(folder, r.cell.model_id) for folder in folders for r in _cells(folder) if digest in r.checkpoints}
+    models = {
+        (folder, r.cell.model_id) for folder in folders for r in _comparable_records(folder) if digest in r.checkpoints
+    }
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:
@@ -114,4 +116,4 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
             f"the weights of {selector} are part of several suites or models: write one of {', '.join(words)}"
         )
     folder, model = named.pop()
-    return _side(selector, folder, scored(folder), model, None)
+    return _select(selector, folder, scored(folder), model, None)

@@ -39,7 +39,7 @@ def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     """One table per metric; of several pairs the findings of the main metric alone, and the means of the others."""
-    pairs = list(dict.fromkeys(row.pair.words for row in rows))
+    pairs = list(dict.fromkeys(row.pair.names for row in rows))
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
     one_pair = len(pairs) == 1
     shown = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
@@ -57,7 +57,7 @@ def _origin(word: str) -> str:
 def _table(title: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
     """Model and method stand in the rows where they differ between rows; else the selectors say them."""
     header = (*(WORDS[n] for n in varies), *HEADER)
-    cells = ((*(row.pair.words[n] for n in varies), *_cells(row.comparison)) for row in rows)
+    cells = ((*(row.pair.names[n] for n in varies), *_cells(row.comparison)) for row in rows)
     return Table(title, "", header, tuple(cells))
 
 

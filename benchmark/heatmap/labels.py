@@ -1,4 +1,4 @@
-"""What a user calls a finding, and which finding is meant."""
+"""Matches the name that a user gives a finding to one of the network's findings."""
 
 import re
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ from backbones.catalog import resolve
 from benchmark.engine import prepare
 from benchmark.heatmap import finished_runs, labels, pictures
 from benchmark.heatmap.figures import COLOURS, opacity
-from benchmark.heatmap.picture import RawMap, draw_case, readable_images
+from benchmark.heatmap.picture import RawMap, prepare_case, readable_images
 from benchmark.heatmap.threshold import FIXED
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig
@@ -69,16 +69,16 @@ def run(config: HeatmapConfig) -> Overlay:
     original = images.decode(source)
     checkpoint = _checkpoint(config)
     content = checkpoints.read(checkpoint)
-    model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
+    model, train_config = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
     wanted = None if config.label is None else _wanted(config.label, findings, checkpoint)
     config = replace(config, image=str(source), max_bad_images=0.0)
-    ((sample, pixels),) = readable_images(config, recipe)
-    gathered = pictures.gather_evidence(prepare(model, config), pixels, recipe, config)
+    ((sample, pixels),) = readable_images(config, train_config)
+    gathered = pictures.gather_evidence(prepare(model, config), pixels, train_config, config)
     k = int(np.argmax(gathered.probabilities)) if wanted is None else findings.index(wanted)
     ((word, maps),) = pictures.Methods(config.method).maps(gathered.evidence).items()
     raw_map = RawMap(word, maps.maps[0, k].numpy(), maps.grid, gathered.probabilities[k])
-    picture = draw_case(config, sample, pixels, findings[k], raw_map, (FIXED, "fixed")).picture
+    picture = prepare_case(config, sample, pixels, findings[k], raw_map, (FIXED, "fixed")).picture
     if picture.flat:
         log.warning(
             "flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k]

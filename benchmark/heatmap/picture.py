@@ -30,15 +30,15 @@ class RawMap:
     """What a method says about one finding of one image."""
 
     method: str
-    raw: NDArray[np.float32]
+    values: NDArray[np.float32]
     """(h, w) the map, neither resized nor scaled."""
     grid: Grid
     probability: float
 
 
 @dataclass(frozen=True, eq=False)
-class DrawnCase:
-    """A case as it is drawn and written."""
+class PreparedCase:
+    """A case ready to be drawn and written."""
 
     picture: CasePicture
     row: dict[str, Any]
@@ -47,15 +47,15 @@ class DrawnCase:
     """(h, w) the method's map, neither resized nor scaled."""
 
 
-def readable_images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
+def readable_images(config: HeatmapConfig, train_config: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
     """The samples to explain with their pixels; unreadable files are left out and counted in a warning.
 
     Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
     """
     if config.image:
-        samples = [preprocess.one(sample, recipe.preprocess) for sample in _files(Path(config.image))]
+        samples = [preprocess.one(sample, train_config.preprocess) for sample in _files(Path(config.image))]
     else:
-        samples = _held_out(config, recipe)
+        samples = _test_samples(config, train_config)
     readable, bad = [], []
     log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
     # all are read once before anything is written, none is kept: a folder may be large
@@ -75,12 +75,12 @@ def readable_images(config: HeatmapConfig, recipe: TrainConfig) -> Iterator[tupl
     yield from ((sample, sample.image) for sample in bar)
 
 
-def _held_out(config: HeatmapConfig, recipe: TrainConfig) -> list[Sample]:
-    root = config.data_root_dir or recipe.data_root_dir
-    test = data.load(replace(recipe, data_root_dir=root), "test")
+def _test_samples(config: HeatmapConfig, train_config: TrainConfig) -> list[Sample]:
+    root = config.data_root_dir or train_config.data_root_dir
+    test = data.load(replace(train_config, data_root_dir=root), "test")
     if boxed := [sample for sample in test if sample.boxes][: config.cases]:
         return boxed
-    log.info("no test image of %s has a truth box: its first ones are explained, without truth", recipe.dataset)
+    log.info("no test image of %s has a truth box: its first ones are explained, without truth", train_config.dataset)
     return list(test[: config.cases])
 
 
@@ -103,21 +103,21 @@ def _file(file: Path) -> Sample:
     return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
 
 
-def draw_case(
+def prepare_case(
     config: HeatmapConfig,
     sample: Sample,
     pixels: NDArray[np.uint8],
     finding: str,
     raw_map: RawMap,
     threshold: tuple[float, str],
-) -> DrawnCase:
+) -> PreparedCase:
     """A map with its boxes above the ``threshold`` (value, origin) and their overlap with truth.
 
     Raises ``BadValueError`` for nan or inf.
     """
     frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
     grid: Grid | Alignment = raw_map.grid if config.alignment == "aligned" else "conventional"
-    scaled = min_max(raw_map.raw)
+    scaled = min_max(raw_map.values)
     predicted = boxes(scaled, threshold[0], frame, grid)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
     picture = CasePicture(
@@ -134,7 +134,7 @@ def draw_case(
         flat=not scaled.any(),
         image_id=sample.image_id,
     )
-    return DrawnCase(picture, _row(picture, frame), raw_map.raw)
+    return PreparedCase(picture, _row(picture, frame), raw_map.values)
 
 
 def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:

@@ -16,7 +16,7 @@ from benchmark.engine import gather, prepare, several
 from benchmark.engine.run import MethodMaps as Maps
 from benchmark.explain import build_methods
 from benchmark.heatmap import figures, finished_runs
-from benchmark.heatmap.picture import DrawnCase, RawMap, draw_case, readable_images
+from benchmark.heatmap.picture import PreparedCase, RawMap, prepare_case, readable_images
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import digest_of
 from benchmark.training import checkpoints, machine, memory
@@ -57,21 +57,21 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     parts = Methods(config.method)
     checkpoint = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     content = checkpoints.read(checkpoint)
-    model, recipe = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
+    model, train_config = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
     _check(config.findings, findings)
     thresholds = Thresholds(config, digest_of(checkpoint))
     model = prepare(model, config)
     folder, rows, failed = Path(config.output_dir), [], []
-    for sample, pixels in readable_images(config, recipe):
-        seen = gather_evidence(model, pixels, recipe, config)
+    for sample, pixels in readable_images(config, train_config):
+        seen = gather_evidence(model, pixels, train_config, config)
         maps = parts.maps(seen.evidence)
         for k in _chosen(config, sample, seen.evidence, findings):
             for word, answer in maps.items():
                 raw_map = RawMap(word, answer.maps[0, k].numpy(), answer.grid, seen.probabilities[k])
                 try:
-                    threshold = thresholds.of(word, findings[k])
-                    case = draw_case(config, sample, pixels, findings[k], raw_map, threshold)
+                    threshold = thresholds.lookup(word, findings[k])
+                    case = prepare_case(config, sample, pixels, findings[k], raw_map, threshold)
                     rows.append(_write(folder, case, config))
                 except BadValueError as error:
                     failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
@@ -134,15 +134,15 @@ class ImageEvidence:
 
 
 def gather_evidence(
-    model: Classifier, pixels: NDArray[np.uint8], recipe: TrainConfig, config: HeatmapConfig
+    model: Classifier, pixels: NDArray[np.uint8], train_config: TrainConfig, config: HeatmapConfig
 ) -> ImageEvidence:
     """One forward pass of the (H,W) ``pixels``, resized as in the model's training."""
-    small = resize_image(pixels, (recipe.img_size, recipe.img_size))
+    small = resize_image(pixels, (train_config.img_size, train_config.img_size))
     images = transforms.evaluation()(torch.from_numpy(small.copy())[None])
     with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         evidence = gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
     logits = evidence.logits[0]
-    probabilities = logits.softmax(0) if recipe.exclusive(len(logits)) else logits.sigmoid()
+    probabilities = logits.softmax(0) if train_config.exclusive(len(logits)) else logits.sigmoid()
     return ImageEvidence(evidence, probabilities.tolist())
 
 
@@ -152,8 +152,8 @@ def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings:
     return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
 
 
-def _write(folder: Path, case_drawn: DrawnCase, config: HeatmapConfig) -> dict[str, Any]:
-    picture = case_drawn.picture
+def _write(folder: Path, prepared: PreparedCase, config: HeatmapConfig) -> dict[str, Any]:
+    picture = prepared.picture
     name = stem(picture.image_id, picture.finding, picture.method)
     if picture.flat:
         case = f"{picture.image_id}, {picture.finding}, {picture.method}"
@@ -162,9 +162,9 @@ def _write(folder: Path, case_drawn: DrawnCase, config: HeatmapConfig) -> dict[s
         figures.save(picture, folder / f"{name}.{kind}")
     if config.save_raw:
         with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, case_drawn.raw)
+            np.save(file, prepared.raw)
     return {
-        **case_drawn.row,
+        **prepared.row,
         "picture": f"{name}.{config.format[0]}",
         "raw": f"{name}.npy" if config.save_raw else None,
     }

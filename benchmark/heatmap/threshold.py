@@ -9,7 +9,7 @@ from typing import Any
 from benchmark import records
 from benchmark.records import packed
 from config import HeatmapConfig
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 FIXED = 0.5
 ORIGINS = ("validation", "cross-fitted")
@@ -22,27 +22,27 @@ class Thresholds:
     def __init__(self, config: HeatmapConfig, digest: str) -> None:
         """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``)."""
         self.config = config
-        self.known = _chosen(digest, config.alignment, Path(config.runs) / "results") if config.layer is None else {}
+        self.recorded = _chosen(digest, config.alignment, Path(config.runs) / "results") if config.layer is None else {}
 
-    def of(self, method: str, finding: str) -> tuple[float, str]:
+    def lookup(self, method: str, finding: str) -> tuple[float, str]:
         """The threshold on the min-max scaled map, and where it comes from, in words."""
         if self.config.threshold is not None:
             return self.config.threshold, "typed"
         for origin in ORIGINS:
-            if values := self.known.get(method, {}).get(origin, {}).get(finding):
+            if values := self.recorded.get(method, {}).get(origin, {}).get(finding):
                 return median(values), origin if len(values) == 1 else f"{origin}, median of {len(values)}"
         return FIXED, "fixed"
 
 
 @functools.lru_cache(maxsize=4)
-def _chosen(digest: str, alignment: str, user: Path) -> dict[str, Any]:
+def _chosen(digest: str, alignment: str, user_results: Path) -> dict[str, Any]:
     """Method -> origin -> finding -> thresholds, from the records of a user's own suites and of the published ones."""
     out: dict[str, Any] = {}
-    for folder in [*records.suites(Path("results")), *records.suites(user)]:
-        for text in packed.mentioning(folder, digest):
+    for folder in [*records.suites(Path("results")), *records.suites(user_results)]:
+        for text in packed.records_containing(folder, digest):
             record = json.loads(text)
             cell = record["cell"]
             scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
-            if scored and (cell["protocol"], cell["alignment"]) == (BOARD, alignment):
+            if scored and (cell["protocol"], cell["alignment"]) == (MAIN_PROTOCOL, alignment):
                 out[cell["method"]] = record["thresholds"]
     return out

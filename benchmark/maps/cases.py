@@ -79,13 +79,13 @@ class CaseStore:
 
 
 def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
-    """Every image of the trainings' ``cases``, or the ``images`` that slow methods explain, x every finding.
+    """Every image of the trainings' ``scorable_images``, or the ``images`` that slow methods explain, x every finding.
 
     The lungs are there for the findings that the image shows: what lights up for one that it does not is no
     explanation.
     """
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
-    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.cases}
+    number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
         Case(
             image_id=sample.image_id,

@@ -112,8 +112,8 @@ class _Files:
 
 def _draw(request: MapRequest, baseline: Prior | Truth, networks: "_Networks") -> None:
     """Baselines see no image: of the model they need the grid alone."""
-    samples = [sample for run in request.runs for sample in run.cases]
-    findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.cases)
+    samples = [sample for run in request.runs for sample in run.scorable_images]
+    findings, boxed = request.runs[0].data.findings, next(run for run in request.runs if run.scorable_images)
     with store.writing(request.array, request.key, request.images, findings) as writer:
         writer.add(*baseline.maps(samples, findings, *networks.positions(boxed)))
 
@@ -129,7 +129,7 @@ class _Networks:
     def positions(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
         """The grid of a network's feature maps and their shape."""
         if run not in self.grids:
-            one = next(self.evidence(run, [run.cases[0].image_id]))
+            one = next(self.evidence(run, [run.scorable_images[0].image_id]))
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
         return self.grids[run]
 
@@ -139,7 +139,7 @@ class _Networks:
         if run not in self.models:
             self.models[run] = prepare(run.model(device), self.flags)
         evaluate, named = transforms.evaluation(), frozenset(images)
-        rows = np.flatnonzero([sample.image_id in named for sample in run.cases])
+        rows = np.flatnonzero([sample.image_id in named for sample in run.scorable_images])
         starts = range(0, len(rows), BATCH)
         for start in tqdm(starts, desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
             batch = torch.from_numpy(run.pixels[rows[start : start + BATCH]]).to(device)

@@ -1,4 +1,4 @@
-"""The index beside an array of maps."""
+"""The JSON index beside an array of stored maps: key, images, findings, shape, grid and peaks."""
 
 import json
 import re

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark import maps as store
 from benchmark.maps.generate import generate
-from benchmark.maps.requests import MapRequest, built, request
+from benchmark.maps.requests import MapRequest, build_method, make_request
 from benchmark.maps.trained import Trained, select_samples
 from config import EngineFlags
 from core.errors import DataError, LocusError
@@ -24,7 +24,7 @@ class NoMapsError(DataError):
 
 def obtain(
     trained: Sequence[Trained],
-    words: Sequence[str],
+    method_names: Sequence[str],
     folder: Path,
     flags: EngineFlags | None,
     slow_images: int | None = None,
@@ -39,12 +39,12 @@ def obtain(
         raise DataError(
             f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored"
         )
-    requests, broken = requests_of(trained, words, folder, slow_images)
+    requests, broken = requests_of(trained, method_names, folder, slow_images)
     return broken | _stored(requests, flags)
 
 
 def obtain_validation(
-    trained: Sequence[Trained], words: Sequence[str], folder: Path, flags: EngineFlags | None
+    trained: Sequence[Trained], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
 ) -> tuple[list[Trained], MethodMaps]:
     """The trainings with their validation images and the fast methods' maps of these, to choose thresholds on.
 
@@ -53,45 +53,48 @@ def obtain_validation(
     """
     if any(run.other is not None for run in trained):
         return [], {}
-    held = [replace(run, split="val") for run in trained]
-    if not any(sample.boxes for sample in select_samples(held, None)):
-        return held, {}
-    requests, _ = requests_of(held, words, folder, None)
-    return held, _stored([each for each in requests if each.fast], flags)
+    validation_runs = [replace(run, split="val") for run in trained]
+    if not any(sample.boxes for sample in select_samples(validation_runs, None)):
+        return validation_runs, {}
+    requests, _ = requests_of(validation_runs, method_names, folder, None)
+    return validation_runs, _stored([request for request in requests if request.fast], flags)
 
 
 def requests_of(
-    trained: Sequence[Trained], words: Sequence[str], folder: Path, slow_images: int | None
+    trained: Sequence[Trained], method_names: Sequence[str], folder: Path, slow_images: int | None
 ) -> tuple[list[MapRequest], MethodMaps]:
-    """What each method owes, and the errors of those that cannot be built."""
+    """What each method has to provide, and the errors of those that cannot be built."""
     requests: list[MapRequest] = []
     broken: MethodMaps = {}
-    for word in words:
+    for word in method_names:
         try:
-            requests.append(request(trained, word, built(word), folder, slow_images))
+            requests.append(make_request(trained, word, build_method(word), folder, slow_images))
         except LocusError as error:
             broken[word] = error
     return requests, broken
 
 
 def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> MethodMaps:
-    stored = {each.word: store.read(each.array, each.key) for each in requests}
-    missing = [each for each in requests if stored[each.word] is None]
+    stored = {request.word: store.read(request.array, request.key) for request in requests}
+    missing = [request for request in requests if stored[request.word] is None]
     if flags is None:
-        return {each.word: stored[each.word] or _absent(each) for each in requests}
+        return {request.word: stored[request.word] or _missing_error(request) for request in requests}
     broken = generate(missing, flags) if missing else {}
     return {
-        each.word: broken.get(each.word) or stored[each.word] or store.read(each.array, each.key) or _lost(each)
-        for each in requests
+        request.word: broken.get(request.word)
+        or stored[request.word]
+        or store.read(request.array, request.key)
+        or _replaced_error(request)
+        for request in requests
     }
 
 
-def _absent(each: MapRequest) -> NoMapsError:
-    return NoMapsError(f"no maps in {each.array.parent} that today's code would make of these weights and images")
+def _missing_error(request: MapRequest) -> NoMapsError:
+    return NoMapsError(f"no maps in {request.array.parent} that today's code would make of these weights and images")
 
 
-def _lost(each: MapRequest) -> DataError:
+def _replaced_error(request: MapRequest) -> DataError:
     return DataError(
-        f"the maps in {each.array} were replaced by those of another run with other code: "
+        f"the maps in {request.array} were replaced by those of another run with other code: "
         "run it again when that one is done"
     )

@@ -1,4 +1,4 @@
-"""The images of another data set for a finished training, without those of patients that it has seen."""
+"""An external test set for a finished training, without the images of patients that the training has seen."""
 
 import functools
 import hashlib
@@ -13,21 +13,21 @@ from datasets.io import cache
 from datasets.shared import Shared
 
 log = logging.getLogger(__name__)
-TRACED = "nih"
+NIH_IMAGE_KEY = "nih"
 """The field of a sample's ``meta`` that names the image of NIH that it is."""
 
 
-def images(config: TrainConfig, other: TrainConfig) -> Dataset:
+def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     """The test images of ``other`` for the training of ``config``, their truth by the findings that both know.
 
     An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file
     name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
     as ``images_not_traced``. Raises ``LeakError`` when no image is left.
     """
-    samples, known = source.load(other, "test"), _known(config)
+    samples, patient_of_image = source.load(other, "test"), _patient_of_image(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
-    marked = zip(samples, _marks(other, samples), strict=True)
-    patients = [_patient(sample.meta.get(TRACED), mark, known) for sample, mark in marked]
+    hashed = zip(samples, _pixel_hashes(other, samples), strict=True)
+    patients = [_patient(sample.meta.get(NIH_IMAGE_KEY), pixel_hash, patient_of_image) for sample, pixel_hash in hashed]
     kept = [n for n, patient in enumerate(patients) if patient not in seen]
     if not kept:
         all_images = f"all {len(samples)} images of {samples.name}"
@@ -45,25 +45,25 @@ def images(config: TrainConfig, other: TrainConfig) -> Dataset:
 
 
 @functools.lru_cache(maxsize=1)
-def _known(config: TrainConfig) -> dict[str, str]:
-    """Name of an image, and the mark of its pixels -> patient, of all images of a training's own data set."""
+def _patient_of_image(config: TrainConfig) -> dict[str, str]:
+    """Name of an image, and the hash of its pixels -> patient, of all images of a training's own data set."""
     patients = {}
     for split in SPLITS:
         data = source.load(config, split)
-        for sample, mark in zip(data, _marks(config, data), strict=True):
-            patients[sample.image_id] = patients[mark] = sample.patient_id
+        for sample, pixel_hash in zip(data, _pixel_hashes(config, data), strict=True):
+            patients[sample.image_id] = patients[pixel_hash] = sample.patient_id
     return patients
 
 
-def _marks(config: TrainConfig, data: Dataset) -> list[str]:
+def _pixel_hashes(config: TrainConfig, data: Dataset) -> list[str]:
     """A hash of the pixels of each image at the network's input; the image's name where it cannot be read."""
     pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), config.max_bad_images)
-    marks = [sample.image_id for sample in data]
+    pixel_hashes = [sample.image_id for sample in data]
     for row, n in zip(pixels.images, pixels.kept.tolist(), strict=True):
-        marks[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
-    return marks
+        pixel_hashes[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
+    return pixel_hashes
 
 
-def _patient(nih: str | None, mark: str, known: dict[str, str]) -> str:
+def _patient(nih: str | None, pixel_hash: str, patient_of_image: dict[str, str]) -> str:
     """Whose image it is; "" where that cannot be known."""
-    return known.get(mark, "") if nih is None else known.get(nih, nih.split("_")[0])
+    return patient_of_image.get(pixel_hash, "") if nih is None else patient_of_image.get(nih, nih.split("_")[0])

@@ -1,4 +1,4 @@
-"""Which maps a method owes a model, and the key under which they lie on disk: a hash of all that they depend on."""
+"""Which maps a method has to provide, and their key on disk: a hash of all that they depend on."""
 
 import hashlib
 import inspect
@@ -43,7 +43,7 @@ class MapRequest:
     key: str
 
 
-def built(word: str) -> Method | Prior | Truth:
+def build_method(word: str) -> Method | Prior | Truth:
     """The method or baseline behind a word.
 
     Raises ``NotAvailableError`` for one that cannot be imported, another ``LocusError`` for one that breaks.
@@ -59,10 +59,10 @@ def built(word: str) -> Method | Prior | Truth:
         ) from error
 
 
-def request(
+def make_request(
     trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
-    """The maps of ``part``, which is ``built(word)``: of all boxed images, or ``slow_images`` if it is not fast."""
+    """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)
@@ -95,5 +95,5 @@ def _preprocessing() -> str:
 
 def _truth(run: Trained) -> list[Any]:
     """What the baselines see."""
-    boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.cases]
+    boxes = [[s.frame, {finding: array.tolist() for finding, array in s.boxes.items()}] for s in run.scorable_images]
     return [run.data.describe, boxes]

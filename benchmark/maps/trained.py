@@ -32,7 +32,7 @@ class Trained:
     folder: Path
     split: Literal["test", "val"] = "test"
     """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
-    stated: str | None = None
+    recorded_digest: str | None = None
     """The digest of the weights where a record states it and no checkpoint is to be read."""
     other: TrainConfig | None = None
     """Another data set whose images are explained in place of the training's own; see
@@ -46,7 +46,7 @@ class Trained:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name: the same however they are written."""
-        return digest_of(self.checkpoint) if self.stated is None else self.stated
+        return digest_of(self.checkpoint) if self.recorded_digest is None else self.recorded_digest
 
     def model(self, device: str) -> Classifier:
         """The network that is explained, in evaluation mode on ``device``."""
@@ -56,7 +56,7 @@ class Trained:
     def data(self) -> Dataset:
         """The split, or the other data set's test images."""
         if self.other is not None:
-            return other_dataset.images(self.config, self.other)
+            return other_dataset.external_test_set(self.config, self.other)
         return source.load(self.config, self.split)
 
     def unlike(self, stated: Mapping[str, Any]) -> list[str]:
@@ -64,23 +64,23 @@ class Trained:
         return [name for name, value in self.data.describe.items() if stated.get(name) != value]
 
     @cached_property
-    def cases(self) -> list[Sample]:
+    def scorable_images(self) -> list[Sample]:
         """The images of the split on which a map can be scored: with a truth box, or with a mask of the lungs."""
         return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:
-        """(cases, S, S) pixels of ``cases``. Raises ``DataError`` when one of them can't be decoded: it has truth."""
+        """(images, S, S) pixels of ``scorable_images``. Raises ``DataError`` when one of them cannot be decoded."""
         c = self.config
         decoded = cache.pixels(self.data, c.img_size, Path(c.cache_dir), c.max_bad_images)
         rows = {self.data[int(i)].image_id: n for n, i in enumerate(decoded.kept)}
-        missing = [sample.image_id for sample in self.cases if sample.image_id not in rows]
+        missing = [sample.image_id for sample in self.scorable_images if sample.image_id not in rows]
         if missing:
             raise DataError(
                 f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; "
                 "mend or remove them"
             )
-        return decoded.images[[rows[sample.image_id] for sample in self.cases]]
+        return decoded.images[[rows[sample.image_id] for sample in self.scorable_images]]
 
     @cached_property
     def pixels_digest(self) -> str:
@@ -97,8 +97,8 @@ def digest_of(checkpoint: Path) -> str:
 
 
 def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:
-    """The images of ``cases``, in their order: all of them for None, else a part of ``count`` by the data seed."""
-    samples = [sample for run in trained for sample in run.cases]
+    """The scorable images in their order: all of them for None, else ``count`` of them by the data seed."""
+    samples = [sample for run in trained for sample in run.scorable_images]
     return samples if count is None else subset(samples, count, trained[0].config.data_seed)
 
 

@@ -16,11 +16,11 @@ import pyarrow.compute
 
 from benchmark.records import packed
 from benchmark.records.files import stem
-from benchmark.records.folders import at_work
+from benchmark.records.folders import unpacked_folder
 from benchmark.records.record import Cell
 from core.errors import DataError
 from core.files import writing
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ AGAIN = "run the suite again with --overwrite always"
 
 def path(folder: Path | str, cell: Cell) -> Path:
     """Where the rows of a cell lie while the suite of ``folder`` is at work."""
-    return at_work(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+    return unpacked_folder(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
 
 
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
@@ -80,7 +80,8 @@ def pack(keys: Collection[str], folder: Path) -> None:
     Those of cells whose key is not in ``keys`` are dropped. Raises ``DataError`` for a broken file, ``WriteError`` when
     the disk refuses.
     """
-    folders = [above / "cases" / BOARD for above in (at_work(folder), folder)]  # the latter in an earlier layout
+    parents = unpacked_folder(folder), folder  # the latter in an earlier layout
+    folders = [parent / "cases" / MAIN_PROTOCOL for parent in parents]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     before = _keys(folder / CASES)
     if not files and not before - set(keys):

@@ -1,4 +1,4 @@
-"""Records at work: one JSON file each, written whole or not at all."""
+"""Records that are not packed yet: one JSON file each, written whole or not at all."""
 
 import json
 import re
@@ -8,19 +8,19 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.folders import at_work
+from benchmark.records.folders import unpacked_folder
 from benchmark.records.history import upgrade
 from benchmark.records.record import Cell, Record, Score
 from core.errors import DataError
 from core.files import write_json
 
-MEND = "delete it and run the suite again"
+REPAIR = "delete it and run the suite again"
 """What a user does about a broken record of a suite."""
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
     """Where the record of a cell lies while the suite of ``folder`` is at work."""
-    return at_work(folder) / f"{stem(cell)}.json"
+    return unpacked_folder(folder) / f"{stem(cell)}.json"
 
 
 def stem(cell: Cell) -> str:
@@ -51,7 +51,7 @@ def read(file: Path | str) -> Record:
     return parse(content(file), file)
 
 
-def content(file: Path | str, mend: str = MEND) -> Any:
+def content(file: Path | str, mend: str = REPAIR) -> Any:
     """What a JSON file states, not yet looked at. Raises ``DataError``, which ends with how to ``mend`` it."""
     try:
         return json.loads(Path(file).read_text(encoding="utf-8"))
@@ -59,7 +59,7 @@ def content(file: Path | str, mend: str = MEND) -> Any:
         raise DataError(f"cannot read the record {file}: {error}; {mend}") from error
 
 
-def parse(stated: Any, file: Path | str, mend: str = MEND) -> Record:
+def parse(stated: Any, file: Path | str, mend: str = REPAIR) -> Record:
     """The record ``stated`` in a file of any schema version. Raises ``DataError``, which says how to ``mend`` it."""
     if not isinstance(stated, dict):
         raise DataError(f"the record {file} is no JSON object: {mend}")

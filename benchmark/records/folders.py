@@ -5,13 +5,13 @@ from pathlib import Path
 RESULTS, RUNS = "results", "runs"
 
 
-def at_work(folder: Path | str) -> Path:
+def unpacked_folder(folder: Path | str) -> Path:
     """The folder of the records at work of a suite's results ``folder``: nothing in it is ever committed.
 
     Beside a folder called ``results`` it is ``runs/records/<suite>``; any other folder of results is no published one
     (``runs/results`` above all), and has them inside.
 
-    >>> at_work("results/demo").as_posix(), at_work("runs/results/demo").as_posix()
+    >>> unpacked_folder("results/demo").as_posix(), unpacked_folder("runs/results/demo").as_posix()
     ('runs/records/demo', 'runs/results/demo/records')
     """
     folder = Path(folder)
@@ -21,8 +21,8 @@ def at_work(folder: Path | str) -> Path:
     return folder / "records"
 
 
-def loose(folder: Path | str) -> list[Path]:
+def unpacked(folder: Path | str) -> list[Path]:
     """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name."""
-    folders = dict.fromkeys((at_work(folder), Path(folder) / "records", Path(folder)))
+    folders = dict.fromkeys((unpacked_folder(folder), Path(folder) / "records", Path(folder)))
     # a killed run may leave a hidden half of a file
     return sorted((file for where in folders for file in where.glob("[!.]*.json")), key=lambda file: file.name)

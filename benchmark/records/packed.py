@@ -19,29 +19,29 @@ from benchmark.records.record import Record, Score
 from core.errors import DataError
 from core.files import atomic
 
-SCORES, CELLS = "records.parquet", "cells.parquet"
-MEND = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
-WORD = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
-CELL = (
+RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
+REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
+DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
+CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
 )
 """Fields of the cell that stand in every row."""
 SCHEMA = pyarrow.schema(
     [
-        ("key", WORD),
-        *((name, pyarrow.int64() if name in ("img_size", "seed") else WORD) for name in CELL),
+        ("key", DICT_STRING),
+        *((name, pyarrow.int64() if name in ("img_size", "seed") else DICT_STRING) for name in CELL_FIELDS),
         ("images", pyarrow.int64()),
-        *((name, WORD) for name in ("variable", "group", "threshold_origin", "finding", "metric")),
+        *((name, DICT_STRING) for name in ("variable", "group", "threshold_origin", "finding", "metric")),
         *((name, pyarrow.float64()) for name in ("value", "low", "high")),
         ("n", pyarrow.int64()),
-        *((name, WORD) for name in ("status", "reason", "source")),
+        *((name, DICT_STRING) for name in ("status", "reason", "source")),
     ]
 )
-OF_SCORE = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
-PYDANTIC = {"__pydantic_fields_set__": set(OF_SCORE), "__pydantic_extra__": None, "__pydantic_private__": None}
+SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
+PYDANTIC = {"__pydantic_fields_set__": set(SCORE_FIELDS), "__pydantic_extra__": None, "__pydantic_private__": None}
 """What pydantic keeps beside the fields of an object."""
-ABOUT = ("key", "name", "status", "source", "record")
+CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 """Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
 
 
@@ -52,9 +52,10 @@ def write(records: Sequence[Record], folder: Path) -> None:
     state. A file whose content would not change is not touched. Raises ``WriteError`` when the disk refuses.
     """
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
-    rows = [(record.key, name, record.status, record.source, _about(record)) for name, record in named]
-    save(pyarrow.table(dict(zip(ABOUT, zip(*rows, strict=True) if rows else [[]] * 5, strict=True))), folder / CELLS)
-    save(_scores([record for _, record in named]), folder / SCORES)
+    rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
+    columns = zip(*rows, strict=True) if rows else [[]] * 5
+    save(pyarrow.table(dict(zip(CELLS_COLUMNS, columns, strict=True))), folder / CELLS_FILE)
+    save(_scores([record for _, record in named]), folder / RECORDS_FILE)
 
 
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
@@ -62,26 +63,29 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
 
     With ``metric`` the scores of that one alone, and no strata. Raises ``DataError`` for a broken file.
     """
-    if not all((folder / name).is_file() for name in (CELLS, SCORES)):  # a packing may have been killed between the two
+    if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
-    about, scores = table(folder / CELLS), table(folder / SCORES, ["key", "variable", "group", *OF_SCORE], wanted)
-    of = _by_key(scores)
-    rows = zip(*(about[name].to_pylist() for name in ("key", "name", "record")), strict=True)
+    cells = table(folder / CELLS_FILE)
+    scores_by_key = _by_key(table(folder / RECORDS_FILE, ["key", "variable", "group", *SCORE_FIELDS], wanted))
+    rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
     return {
-        name: parse(_stated(json.loads(text), of.get(key, {}), metric is None), folder / CELLS, MEND)
+        name: parse(
+            _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None), folder / CELLS_FILE, REPAIR
+        )
         for key, name, text in rows
     }
 
 
-def mentioning(folder: Path, word: str) -> list[str]:
-    """The packed records, as JSON without scores, in which a word stands: the digest of a checkpoint, say."""
-    if not (folder / CELLS).is_file():
+def records_containing(folder: Path, text: str) -> list[str]:
+    """The packed records, as JSON without scores, that contain ``text``: the digest of a checkpoint, say."""
+    if not (folder / CELLS_FILE).is_file():
         return []
-    return [text for text in table(folder / CELLS, ["record"])["record"].to_pylist() if word in text]
+    records = table(folder / CELLS_FILE, ["record"])["record"].to_pylist()
+    return [record for record in records if text in record]
 
 
-def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = MEND) -> pyarrow.Table:
+def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = REPAIR) -> pyarrow.Table:
     """A Parquet file. Raises ``DataError`` for a missing or broken one, which says how to ``mend`` it."""
     try:
         return parquet.read_table(file, columns=columns, filters=filters)
@@ -111,7 +115,7 @@ def save(content: pyarrow.Table, file: Path) -> None:
         )
 
 
-def _about(record: Record) -> str:
+def _record_json(record: Record) -> str:
     fields = record.model_dump(mode="json", exclude={"scores", "strata"})
     strata = [(stratum.variable, stratum.group) for stratum in record.strata]
     return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
@@ -121,7 +125,7 @@ Groups = dict[tuple[str, str], list[Score]]
 """Variable and group of a stratum -> the scores of a record there; ("", ""): those of all cases."""
 
 
-def _stated(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
+def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
     """A record as JSON states it but for its scores, which are made already, from its two halves."""
     groups = [
         {"variable": v, "group": g, "scores": scores.get((v, g), [])} for v, g in (about["strata"] if strata else [])
@@ -134,15 +138,15 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
     for record in records:
         rows = list(_rows(record))
         cell = record.cell
-        same = {name: getattr(cell, name) for name in CELL} | {"key": record.key, "images": cell.images}
+        same = {name: getattr(cell, name) for name in CELL_FIELDS} | {"key": record.key, "images": cell.images}
         for name, value in (same | {"status": record.status, "source": record.source}).items():
             columns[name] += [value] * len(rows)
-        for name, values in zip(("variable", "group", *OF_SCORE), zip(*rows, strict=True), strict=True):
+        for name, values in zip(("variable", "group", *SCORE_FIELDS), zip(*rows, strict=True), strict=True):
             columns[name] += values
     arrays = []
     for field in SCHEMA:
-        plain = pyarrow.array(columns[field.name], pyarrow.string() if field.type == WORD else field.type)
-        arrays.append(plain.dictionary_encode() if field.type == WORD else plain)
+        plain = pyarrow.array(columns[field.name], pyarrow.string() if field.type == DICT_STRING else field.type)
+        arrays.append(plain.dictionary_encode() if field.type == DICT_STRING else plain)
     return pyarrow.Table.from_arrays(arrays, schema=SCHEMA)
 
 
@@ -150,7 +154,7 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
     """A row per score, the strata's behind; one with the reason where there is none."""
     for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
         for score in scores:
-            yield (variable, group, *(getattr(score, name) for name in OF_SCORE))
+            yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
     if not record.scores:
         yield ("", "", None, None, None, None, None, None, None, record.reason)
 
@@ -165,9 +169,10 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     gc.disable()
     try:
         for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
-            if values[2] is not None:
+            _, _, metric, *_ = values
+            if metric is not None:
                 scores_of_group = out.setdefault(key, {}).setdefault((variable, group), [])
-                scores_of_group.append(_score(dict(zip(OF_SCORE, values, strict=True))))
+                scores_of_group.append(_score(dict(zip(SCORE_FIELDS, values, strict=True))))
     finally:
         if collects:
             gc.enable()

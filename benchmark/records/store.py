@@ -1,11 +1,11 @@
-"""All records of a suite, wherever they lie, and the packing of those at work."""
+"""Loads all records of a suite and packs those that are not packed yet."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import cases, files, packed
 from benchmark.records.files import stem
-from benchmark.records.folders import loose
+from benchmark.records.folders import unpacked
 from benchmark.records.record import Record
 from core.errors import DataError
 from core.files import writing
@@ -23,21 +23,21 @@ def load(folder: Path | str) -> list[Record]:
     return _all(Path(folder), None)
 
 
-def brief(folder: Path | str, metric: str) -> list[Record]:
-    """The same in a fraction of the time, without strata and with the scores of one ``metric`` alone."""
+def load_metric(folder: Path | str, metric: str) -> list[Record]:
+    """All records of a suite with the scores of one ``metric`` alone and without strata: a fraction of the time."""
 
-    def short(record: Record) -> Record:
+    def with_one_metric(record: Record) -> Record:
         scores = tuple(score for score in record.scores if score.metric == metric)
         return record.model_copy(update={"strata": (), "scores": scores})
 
-    return [short(record) for record in _all(Path(folder), metric)]
+    return [with_one_metric(record) for record in _all(Path(folder), metric)]
 
 
 def _all(folder: Path, metric: str | None) -> list[Record]:
-    at_work = loose(folder)
-    if not folder.is_dir() and not at_work:
+    unpacked_files = unpacked(folder)
+    if not folder.is_dir() and not unpacked_files:
         raise DataError(f"no folder {folder} with records: run `python -m benchmark.run` first or give another folder")
-    records = packed.read(folder, metric) | {file.stem: files.read(file) for file in at_work}
+    records = packed.read(folder, metric) | {file.stem: files.read(file) for file in unpacked_files}
     return [record for _, record in sorted(records.items())]
 
 
@@ -49,10 +49,10 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """
     folder = Path(folder)
     kept = load(folder) if records is None else list(records)
-    at_work = loose(folder)
+    unpacked_files = unpacked(folder)
     cases.pack({record.key for record in kept}, folder)  # first: a record that is packed has its rows
     packed.write(kept, folder)
-    for file in at_work:
+    for file in unpacked_files:
         with writing(file):
             file.unlink(missing_ok=True)
 
@@ -60,7 +60,7 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
 def suites(results: Path | str) -> list[Path]:
     """The folders below ``results`` that hold records, sorted."""
     folders = (folder for folder in Path(results).glob("*") if folder.is_dir())
-    return sorted(folder for folder in folders if (folder / packed.CELLS).is_file() or loose(folder))
+    return sorted(folder for folder in folders if (folder / packed.CELLS_FILE).is_file() or unpacked(folder))
 
 
 def ordered(records: Sequence[Record]) -> list[Record]:

@@ -1,13 +1,13 @@
-"""What the conventional placement of the map costs."""
+"""Table of each method's score on the aligned and on the conventional grid, and their difference."""
 
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, with_interval
-from core.names import BOARD, MAIN
+from core.names import MAIN, MAIN_PROTOCOL
 
 THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
 ABOUT = (
@@ -18,7 +18,7 @@ ABOUT = (
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column aligned and conventional, side by side; None where no method was scored both ways."""
-    rows = select.of_protocol(records, dataset, BOARD)
+    rows = select.of_protocol(records, dataset, MAIN_PROTOCOL)
     conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
     if not pairs:
@@ -36,4 +36,4 @@ def alignment(records: Sequence[Record], dataset: str) -> Table | None:
         count(MAIN, "cross-fitted"),
     ]
     both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]
-    return tabulated(f"{dataset}: alignment ({MAIN})", f"{rests_on(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)
+    return tabulated(f"{dataset}: alignment ({MAIN})", f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)

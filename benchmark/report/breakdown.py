@@ -7,7 +7,7 @@ from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
 from benchmark.report.origins import ORIGINS, SHARED, origins
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, with_interval
 from core.names import MAIN
 
@@ -20,7 +20,7 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     findings = dict.fromkeys(s.finding for r in rows for s in r.scores if s.metric == MAIN)
     columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
     return tabulated(
-        f"{dataset}: {MAIN} per finding", f"{rests_on(rows, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], rows
+        f"{dataset}: {MAIN} per finding", f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], rows
     )
 
 
@@ -29,7 +29,7 @@ def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
     rows = ranking.ranked(select.board(records, dataset))
     if not rows:
         return None
-    intro = f"{rests_on(rows, ORIGINS)}\n{SHARED}"
+    intro = f"{basis_lines(rows, ORIGINS)}\n{SHARED}"
     return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 

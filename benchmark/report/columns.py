@@ -7,9 +7,9 @@ from typing import Literal
 from benchmark.records.record import Origin, Record, Score
 from benchmark.report.same import same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
-from core.names import UNRANKED, UNTRAINED
+from core.names import UNRANKED_METHODS, UNTRAINED
 
-BLIND = frozenset(UNRANKED) - {UNTRAINED}
+BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 """What looks at no network: where its numbers are equal for several, they stand in one row."""
 
 
@@ -47,16 +47,19 @@ NAMES_AND_ALIGNMENT = (*NAMES, TableColumn("alignment", lambda r: r.cell.alignme
 Formatter = Callable[[Score | None], str]
 
 
-def score(metric: str, origin: Origin | None = None, heading: str = "", shown: Formatter = share) -> TableColumn:
+def score(metric: str, origin: Origin | None = None, heading: str = "", formatter: Formatter = share) -> TableColumn:
     """The mean of a metric over findings; a dash where the record has none."""
-    return scored(heading or metric, lambda record: record.find(metric, origin=origin), shown)
+    return scored(heading or metric, lambda record: record.find(metric, origin=origin), formatter)
 
 
 def scored(
-    heading: str, pick: Callable[[Record], Score | None], shown: Formatter = share, kind: Literal["", "optional"] = ""
+    heading: str,
+    pick: Callable[[Record], Score | None],
+    formatter: Formatter = share,
+    kind: Literal["", "optional"] = "",
 ) -> TableColumn:
-    """Any score of a record, in the words that ``shown`` makes of it."""
-    return TableColumn(heading, lambda record: shown(pick(record)), kind, pick)
+    """Any score of a record, in the words that ``formatter`` makes of it."""
+    return TableColumn(heading, lambda record: formatter(pick(record)), kind, pick)
 
 
 def optional(column: TableColumn) -> TableColumn:
@@ -71,13 +74,13 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
 
 
 def with_common_n(
-    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], shown: Formatter = share
+    heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], formatter: Formatter = share
 ) -> TableColumn:
     """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
     counts = {picked.n for r in records if (picked := pick(r)) is not None}
     if len(counts) != 1:
         return TableColumn(heading, lambda record: with_n(pick(record)))
-    return TableColumn(f"{heading} (n {counts.pop()})", lambda record: shown(pick(record)))
+    return TableColumn(f"{heading} (n {counts.pop()})", lambda record: formatter(pick(record)))
 
 
 def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: Sequence[Record]) -> Table:

@@ -9,7 +9,7 @@ from benchmark.report import ranking, select
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
-from core.names import BOARD, CENTER, MAIN, PRIOR
+from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
 HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
 KINDS = ("md", "csv", "tex")
@@ -25,8 +25,8 @@ def index(folder: Path | str) -> Path:
 
 
 def _suite(folder: Path) -> tuple[str, ...]:
-    runs = [record for record in records.brief(folder, MAIN) if record.source == "run"]
-    rows = select.one_alignment(select.scored(runs, BOARD))
+    runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+    rows = select.one_alignment(select.scored(runs, MAIN_PROTOCOL))
     best = ranking.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (

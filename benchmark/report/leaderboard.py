@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from benchmark.records.record import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
 
@@ -43,7 +43,7 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     part = images is not None
     title = f"slow methods, on {select.images_in_words(rows)} images" if part else "leaderboard"
     compared = [COMPARED] if any(r.cell.protocol == PAIRED for r in records) else []
-    intro = "\n".join([rests_on(rows, THRESHOLDS), INTERVALS, *compared, *([PART] if part else [])])
+    intro = "\n".join([basis_lines(rows, THRESHOLDS), INTERVALS, *compared, *([PART] if part else [])])
     return tabulated(f"{dataset}: {title}", intro, columns(records, rows, images), rows)
 
 
@@ -86,7 +86,7 @@ def _others() -> list[TableColumn]:
         score("pointing"),
         count(MAIN, "cross-fitted"),
         score(MAIN, "oracle", f"{MAIN} oracle"),
-        score("optimism", shown=with_interval),
+        score("optimism", formatter=with_interval),
         score("anyhit@iou.3", "cross-fitted"),
         count("anyhit@iou.3", "cross-fitted", "n boxes"),
         score("boxes_per_case", "cross-fitted"),

@@ -1,4 +1,4 @@
-"""The cells that are not available or failed, and why."""
+"""Table of the cells that are not available or failed, and why."""
 
 from collections.abc import Iterable, Sequence
 

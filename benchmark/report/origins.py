@@ -26,7 +26,7 @@ def origins(metric: str, optimism: str = "optimism") -> tuple[TableColumn, ...]:
         score(shared, "cross-fitted", "cross-fitted, shared", with_interval),
         score(metric, "oracle", "oracle", with_interval),
         score(shared, "oracle", "oracle, shared", with_interval),
-        score(optimism, heading="optimism", shown=with_interval),
-        score(f"{optimism}@shared", heading="optimism, shared", shown=with_interval),
+        score(optimism, heading="optimism", formatter=with_interval),
+        score(f"{optimism}@shared", heading="optimism, shared", formatter=with_interval),
         count(metric, "cross-fitted"),
     )

@@ -9,11 +9,11 @@ from benchmark.report.alignment import alignment
 from benchmark.report.missing import missing
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
-from core.names import BOARD, CLASSIFICATION, PAIRED
+from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({BOARD, PAIRED, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
 """Protocols that stand in a table of this page's own making; any other has the plain sheet."""
 
 

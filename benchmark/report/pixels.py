@@ -34,7 +34,7 @@ def _chexlocalize(word: str, truth: str) -> Sheet:
                 for origin in ("fixed", "otsu", "validation", "oracle")
             ),
             score(all_masks, "cross-fitted", "mask_iou_all, cross-fitted", with_n),
-            score(f"hit_rate{word}", heading="hit_rate", shown=with_interval),
+            score(f"hit_rate{word}", heading="hit_rate", formatter=with_interval),
             count(f"hit_rate{word}", heading="n truths"),
         ),
         needs=f"hit_rate{word}",
@@ -57,7 +57,7 @@ PXAP = Sheet(
     "none: all of them",
     "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth "
     "is the mask, or where there is none the boxes' interior.",
-    (score("pxap", shown=with_interval), count("pxap")),
+    (score("pxap", formatter=with_interval), count("pxap")),
 )
 CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))
 SHEETS = (*MAXBOX, PXAP, *CHEXLOCALIZE)

@@ -6,13 +6,13 @@ from benchmark.records import Record
 from benchmark.records.record import Origin
 from benchmark.report import select
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from benchmark.report.variance_decomposition import ranges, variance_decomposition
 from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
-GAINED = (
+ALIGNMENT_CAPTION = (
     "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of "
     "the side."
 )
@@ -25,15 +25,17 @@ def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
     rows.sort(key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
     if not rows:
         return []
-    intro = f"{GAINED}\n{rests_on(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
-    sides = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
+    intro = (
+        f"{ALIGNMENT_CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
+    )
+    headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
     summary = Table(
         f"{dataset}: what the true grid gains, mean over methods",
         f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
-        (*(column.heading for column in MODEL), "shift", "n methods", *sides),
+        (*(column.heading for column in MODEL), "shift", "n methods", *headings),
         tuple(_summary(group) for group in _by_model(rows)),
     )
-    return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _sides(), rows)]
+    return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _alignment_columns(), rows)]
 
 
 def _by_model(records: Sequence[Record]) -> list[list[Record]]:
@@ -41,14 +43,14 @@ def _by_model(records: Sequence[Record]) -> list[list[Record]]:
     return [[r for r in records if select.model_of(r) == model] for model in models]
 
 
-def _sides() -> list[TableColumn]:
+def _alignment_columns() -> list[TableColumn]:
     return [
         *NAMES,
         score("shift"),
         *(score(f"{MAIN}@{side}", "cross-fitted", side, with_interval) for side in ("conventional", "aligned")),
         score(GAIN, "cross-fitted", "gain", signed),
         *(score(f"pointing@{side}", heading=f"pointing, {side}") for side in ("conventional", "aligned")),
-        score("change@pointing@aligned", heading="gain in pointing", shown=signed),
+        score("change@pointing@aligned", heading="gain in pointing", formatter=signed),
         count(GAIN, "cross-fitted"),
     ]
 
@@ -56,14 +58,14 @@ def _sides() -> list[TableColumn]:
 def _summary(records: Sequence[Record]) -> tuple[str, ...]:
     scores = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
     gains = select.known(scores)
-    sides = [
+    means = [
         select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
         for side in ("conventional", "aligned")
     ]
     up, down = sum((s.low or 0) > 0 for s in scores), sum((s.high or 0) < 0 for s in scores)
     average = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
     model = (column.cell(records[0]) for column in MODEL)
-    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, sides), *average, str(up), str(down))
+    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, means), *average, str(up), str(down))
 
 
 def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
@@ -71,11 +73,11 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     rows = select.of_check(records, dataset, "conventions")
     if not rows:
         return []
-    intro = rests_on(
+    intro = basis_lines(
         rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
     )
     names = tuple(dict.fromkeys(name for r in rows for name in select.variants(r, "pointing")))
-    tables = [_apart(rows, names, dataset, intro)]
+    tables = [_variance_table(rows, names, dataset, intro)]
     for metric, origin in MEASURES:
         columns = [
             *NAMES,
@@ -87,7 +89,7 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     return tables
 
 
-def _apart(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
+def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
     """Each model's table of methods x conventions taken apart, by each measure."""
     about = (
         "Shares of the squares around the grand mean: between methods, between conventions, and what is neither's "
@@ -98,8 +100,8 @@ def _apart(records: Sequence[Record], names: Sequence[str], dataset: str, intro:
     rows = [
         row
         for group in _by_model(records)
-        for word, some in (("all", names), ("peers", names[1:]))
-        for row in _spreads(group, word, some)
+        for label, subset in (("all", names), ("peers", names[1:]))
+        for row in _variance_rows(group, label, subset)
     ]
     parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
     header = (*(column.heading for column in MODEL), "score", "thresholds", "conventions", "n methods", *parts)
@@ -114,17 +116,17 @@ def _range(metric: str, origin: Origin, names: Sequence[str]) -> Callable[[Recor
     return cell
 
 
-def _spreads(records: Sequence[Record], word: str, names: Sequence[str]) -> list[tuple[str, ...]]:
+def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) -> list[tuple[str, ...]]:
     """A row per measure; none where fewer than two methods have a score under every convention."""
     rows = []
     for metric, origin in MEASURES:
-        known = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
-        if len(known) < 2:
+        complete = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
+        if len(complete) < 2:
             continue
-        d = variance_decomposition(known)
-        shares = (f"{100 * value:.0f}" for value in (d.methods, d.conventions, d.both))
-        about = (metric, origin if origin != "none" else NOTHING, f"{word} ({len(names)})", str(len(known)))
-        ranges_ = (number(d.over_methods), number(d.over_conventions), f"{d.flips} of {d.pairs}")
+        d = variance_decomposition(complete)
+        shares = (f"{100 * value:.0f}" for value in (d.methods, d.conventions, d.interaction))
+        about = (metric, origin if origin != "none" else NOTHING, f"{label} ({len(names)})", str(len(complete)))
+        ranges_ = (number(d.over_methods), number(d.over_conventions), f"{d.rank_reversals} of {d.pairs}")
         rows.append((*(column.cell(records[0]) for column in MODEL), *about, *shares, *ranges_))
     return rows
 

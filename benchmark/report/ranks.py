@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.leaderboard import THRESHOLDS
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, number
 from core.names import CEILINGS, MAIN
 
@@ -85,7 +85,7 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
         f"Friedman: chi² {statistic:.1f}, p {p:.2g}; critical difference of "
         f"average ranks (Nemenyi, 5 %): {critical:.2f}."
     )
-    return f"{rests_on(ranking.records, THRESHOLDS)}\n{values}{missing}\n{tests} {CAUTION}"
+    return f"{basis_lines(ranking.records, THRESHOLDS)}\n{values}{missing}\n{tests} {CAUTION}"
 
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:

@@ -1,4 +1,4 @@
-"""What a table rests on, in two lines above it."""
+"""Provenance lines above a table: counts, seeds, thresholds, training and software behind its records."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,35 +7,38 @@ from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
-SHARED = {"seed": "seeds", "img_size": "image size"}
-OPTIONAL = {"attention_map": "attention", "alignment": "alignment"}
+FIELD_LABELS = {"seed": "seeds", "img_size": "image size"}
+OPTIONAL_LABELS = {"attention_map": "attention", "alignment": "alignment"}
 """Fields of a cell -> what they are called above a table."""
 
 
-def rests_on(records: Sequence[Record], thresholds: str) -> str:
+def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list."""
-    facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for r in records for name in r.rests_on}
-    parts = [f"{name} {_merged(values)}" for name, values in facts.items()]
+    names = dict.fromkeys(name for record in records for name in record.rests_on)
+    facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for name in names}
+    parts = [f"{name} {_summarized(values)}" for name, values in facts.items()]
     if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
-        parts.append(f"epochs at most {_merged(epochs)}")
-    parts += [f"{what} {_merged(getattr(r.cell, name) for r in records)}" for name, what in SHARED.items()]
-    parts += [f"{what} {_merged(words)}" for name, what in OPTIONAL.items() if (words := _stated(records, name))]
+        parts.append(f"epochs at most {_summarized(epochs)}")
+    parts += [f"{what} {_summarized(getattr(r.cell, name) for r in records)}" for name, what in FIELD_LABELS.items()]
+    parts += [
+        f"{what} {_summarized(words)}" for name, what in OPTIONAL_LABELS.items() if (words := _values_of(records, name))
+    ]
     versions = {
         name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)
     }
-    trained = _merged(provenance.describe(r.training) for r in records)
-    software = ", ".join(f"{name} {_merged(values)}" for name, values in versions.items()) or "not stated"
+    trained = _summarized(provenance.describe(r.training) for r in records)
+    software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions.items()) or "not stated"
     return f"Rests on: {'; '.join(parts)}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."
 
 
-def _stated(records: Sequence[Record], name: str) -> list[str]:
+def _values_of(records: Sequence[Record], name: str) -> list[str]:
     return [word for r in records if (word := getattr(r.cell, name)) not in ("", "none")]
 
 
-def _merged(values: Iterable[Any]) -> str:
+def _summarized(values: Iterable[Any]) -> str:
     """One value as it is, numbers as a range, the rest as a list.
 
-    >>> _merged([3, 3]), _merged([3, 9]), _merged(["a", "b"])
+    >>> _summarized([3, 3]), _summarized([3, 9]), _summarized(["a", "b"])
     ('3', '3 to 9', 'a, b')
     """
     given = [value for value in values if value is not None]

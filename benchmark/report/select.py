@@ -1,9 +1,9 @@
-"""Which records a table shows, and what is the same between them."""
+"""Selects the records that a table shows, and tells what is the same between them."""
 
 from collections.abc import Iterable, Sequence
 
 from benchmark.records.record import Record, Score
-from core.names import BOARD, MAIN, UNRANKED
+from core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
 from core.registry import Registry
 
 CHECKS = Registry("benchmark.validity", "check")
@@ -81,12 +81,12 @@ def one_alignment(records: Sequence[Record]) -> list[Record]:
 
 def board(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
     """The records of the main table: one per model and method."""
-    return one_alignment(of_protocol(records, dataset, BOARD, images))
+    return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL, images))
 
 
 def is_method(record: Record) -> bool:
     """Whether a record takes part in a ranking: run here, no baseline, not the limit."""
-    return record.source != "paper" and record.cell.method not in UNRANKED
+    return record.source != "paper" and record.cell.method not in UNRANKED_METHODS
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:

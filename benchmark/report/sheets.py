@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmark.records.record import Record
 from benchmark.report import select
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, with_n
 
 
@@ -31,7 +31,7 @@ def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | Non
     rows = [r for r in scored if not sheet.needs or r.find(sheet.needs) is not None]
     if not rows:
         return None
-    intro = f"{rests_on(rows, sheet.thresholds)}\n{sheet.about}"
+    intro = f"{basis_lines(rows, sheet.thresholds)}\n{sheet.about}"
     return tabulated(f"{dataset}: {sheet.title}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], rows)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import CLASSIFIER
 
@@ -31,23 +31,23 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
     intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
     first = tabulated(
         f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
-        f"{intro} {PATIENTS}\n{rests_on(judged, 'none')}",
+        f"{intro} {PATIENTS}\n{basis_lines(judged, 'none')}",
         _auroc(),
         judged,
     )
     inside = [f"{what}@{where}" for what in ("peak", "energy") for where in ("token", "finding")]
     second = tabulated(
         f"{dataset}: shortcut, where the maps of {names} look",
-        f"{intro} {INSIDE}\n{rests_on(mapped, 'none')}",
-        [*NAMES, *(score(metric, shown=with_interval) for metric in inside), count("peak@token")],
+        f"{intro} {INSIDE}\n{basis_lines(mapped, 'none')}",
+        [*NAMES, *(score(metric, formatter=with_interval) for metric in inside), count("peak@token")],
         mapped,
     )
     return [table for table in (first, second) if table.rows]
 
 
 def _auroc() -> list[TableColumn]:
-    def of(metric: str, shown: Callable[[Score | None], str]) -> Callable[[Record], str]:
-        return lambda record: shown(record.find(metric, _finding(record)))
+    def of(metric: str, formatter: Callable[[Score | None], str]) -> Callable[[Record], str]:
+        return lambda record: formatter(record.find(metric, _finding(record)))
 
     def others(metric: str) -> Callable[[Record], str]:
         return lambda record: number(_others(record, metric))

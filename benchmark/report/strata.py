@@ -6,7 +6,7 @@ from benchmark.records.record import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import THRESHOLDS
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
 
@@ -28,7 +28,9 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
     if not rows:
         return None
     columns = [with_common_n(f"{variable}: {group}", _within(variable, group), rows) for variable, group in groups]
-    return tabulated(f"{dataset}: {MAIN} in strata", f"{rests_on(rows, THRESHOLDS)}\n{ABOUT}", [*NAMES, *columns], rows)
+    return tabulated(
+        f"{dataset}: {MAIN} in strata", f"{basis_lines(rows, THRESHOLDS)}\n{ABOUT}", [*NAMES, *columns], rows
+    )
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:

@@ -27,7 +27,7 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
 
 
 def _seed(origin: Origin, rule: str) -> Sheet:
-    means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, shown=with_n))
+    means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, formatter=with_n))
     return Sheet(
         "seed",
         f"seed, {origin}",
@@ -50,7 +50,7 @@ POINTING = Sheet(
     "pointing game",
     "none: the maximum of the map",
     "Mean over findings; pointing@15 allows a distance of 15·W/224.",
-    (*(score(metric, shown=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
+    (*(score(metric, formatter=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
 )
 ENERGY = Sheet(
     "energy",
@@ -60,10 +60,10 @@ ENERGY = Sheet(
     "anything above zero (0/0), left out of the share. in lungs: share inside the lungs, where the data set has their "
     "masks.",
     (
-        score("energy", shown=with_interval),
+        score("energy", formatter=with_interval),
         count("energy"),
         TableColumn("no energy", _without),
-        optional(score("energy_in_lungs", heading="in lungs", shown=with_interval)),
+        optional(score("energy_in_lungs", heading="in lungs", formatter=with_interval)),
     ),
 )
 SHEETS = (*WANG, *SEED, POINTING, ENERGY)

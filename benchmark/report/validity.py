@@ -6,7 +6,7 @@ from functools import partial
 from benchmark.records import Record
 from benchmark.report import placements, select, sheets, shortcut
 from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
-from benchmark.report.rests import rests_on
+from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import MAIN
 
@@ -34,7 +34,7 @@ def plain(check: str, records: Sequence[Record], dataset: str) -> list[Table]:
     """Every mean of a check's records, as they name it; nothing without a record."""
     rows = select.of_check(records, dataset, check)
     sheet = sheets.plain(check, rows)
-    intro = f"{sheet.about}\n{rests_on(rows, sheet.thresholds)}"
+    intro = f"{sheet.about}\n{basis_lines(rows, sheet.thresholds)}"
     return [tabulated(f"{dataset}: {check}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], rows)] if rows else []
 
 
@@ -51,7 +51,7 @@ def randomised(records: Sequence[Record], dataset: str) -> list[Table]:
 def _steps(records: Sequence[Record], parts: Sequence[str], dataset: str) -> list[Table]:
     rows = sorted(records, key=lambda r: (*map(str, select.model_of(r)), select.value(r, f"rho@{parts[-1]}")))
     of = f"{dataset}: randomised from the head down, {', '.join(dict.fromkeys(r.cell.backbone for r in rows))}"
-    intro = f"{RULE}\n{rests_on(rows, THRESHOLDS)}"
+    intro = f"{RULE}\n{basis_lines(rows, THRESHOLDS)}"
     return [
         tabulated(f"{of}, rank correlation with the trained network's map", intro, _correlations(parts), rows),
         tabulated(f"{of}, {MAIN}", intro, _hits(parts), rows),
@@ -85,8 +85,8 @@ def _correlations(parts: Sequence[str]) -> list[TableColumn]:
     return [
         *NAMES,
         *(score(f"rho@{part}", heading=part) for part in some),
-        score(f"rho@{last}", heading=f"{last} (all)", shown=with_interval),
-        score(f"rho_abs@{last}", heading="absolute values, all", shown=with_interval),
+        score(f"rho@{last}", heading=f"{last} (all)", formatter=with_interval),
+        score(f"rho_abs@{last}", heading="absolute values, all", formatter=with_interval),
         count(f"rho@{last}"),
         TableColumn("", unchanged),
     ]

@@ -20,14 +20,14 @@ class VarianceDecomposition:
     """Share of the squares between the rows' means."""
     conventions: float
     """Share between the columns' means."""
-    both: float
+    interaction: float
     """What is left: a convention that helps one method and harms another."""
     over_methods: float
     """Largest − smallest score within the first column: the difference between methods as one convention shows it."""
     over_conventions: float
     """Largest − smallest score within a row, the mean over rows: how far one method's score moves with the
     convention."""
-    flips: int
+    rank_reversals: int
     """Pairs of methods whose order in the first column is reversed in another one."""
     pairs: int
     """Pairs of methods that differ in the first column."""
@@ -38,7 +38,7 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
 
     >>> variance_decomposition([[.5, .5], [.3, .3]]).methods
     1.0
-    >>> variance_decomposition([[.5, .3], [.3, .5]]).flips
+    >>> variance_decomposition([[.5, .3], [.3, .5]]).rank_reversals
     1
     """
     table = np.asarray(values, dtype=np.float64)
@@ -46,13 +46,18 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
     parts = [(rows - grand) ** 2, (columns - grand) ** 2, (table - rows - columns + grand) ** 2]
     squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
     whole = sum(squares)
-    methods, conventions, both = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
+    methods, conventions, interaction = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
     return VarianceDecomposition(
-        methods, conventions, both, float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean()), *_flips(table)
+        methods,
+        conventions,
+        interaction,
+        float(np.ptp(table[:, 0])),
+        float(np.ptp(table, axis=1).mean()),
+        *_rank_reversals(table),
     )
 
 
-def _flips(table: FloatArray) -> tuple[int, int]:
+def _rank_reversals(table: FloatArray) -> tuple[int, int]:
     differences = [table[a] - table[b] for a in range(len(table)) for b in range(a) if table[a, 0] != table[b, 0]]
     return sum(bool((d * np.sign(d[0]) < 0).any()) for d in differences), len(differences)
 

@@ -7,10 +7,10 @@ from config import TrainConfig
 from core.errors import NotAvailableError
 
 
-def run(config: TrainConfig, typed: Set[str]) -> Path:
+def run(config: TrainConfig, explicit_flags: Set[str]) -> Path:
     """Run or go on with the search of ``config.search`` and return its folder.
 
-    All trials have the flags that a user ``typed``. In the folder lie ``trials.csv`` and ``trials.md``, ``config.yaml``
+    All trials have the flags that a user typed. In the folder lie ``trials.csv`` and ``trials.md``, ``config.yaml``
     of the best trial, which ``--config`` takes, and a run folder per trial. Raises ``core.errors`` types: a wrong file,
     no Optuna, no trial that came to an end.
     """
@@ -20,4 +20,4 @@ def run(config: TrainConfig, typed: Set[str]) -> Path:
         raise NotAvailableError("--search needs Optuna: pip install '.[search]'") from None
     from benchmark.search.study import search
 
-    return search(config, typed)
+    return search(config, explicit_flags)

@@ -80,17 +80,17 @@ def read(path: Path) -> Plan:
     return plan
 
 
-def shared_flags(plan: Plan, config: TrainConfig, typed: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: the plan's, under those that the user ``typed`` or gave in a file."""
-    known = {name: getattr(config, name) for name in typed}
-    if both := sorted(set(known) & set(plan.space)):
+def merge_flags(plan: Plan, config: TrainConfig, explicit_flags: Set[str]) -> dict[str, Any]:
+    """The flags that all trials share: the plan's, under those that the user typed or gave in a file."""
+    explicit = {name: getattr(config, name) for name in explicit_flags}
+    if both := sorted(set(explicit) & set(plan.space)):
         raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")
-    return {**plan.flags, **{name: value for name, value in known.items() if name in FLAGS}}
+    return {**plan.flags, **{name: value for name, value in explicit.items() if name in FLAGS}}
 
 
-def trial_config(shared: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
+def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
     """The training of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for flags that do not go together."""
-    flags = {**shared, **{name: value for name, value in chosen.items() if "." not in name}}
+    flags = {**fixed_flags, **{name: value for name, value in chosen.items() if "." not in name}}
     for name, value in chosen.items():
         flag, dot, option = name.partition(".")
         if dot:

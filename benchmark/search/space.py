@@ -1,4 +1,4 @@
-"""What may be tried of a flag, a range of numbers or a list of values, held against the flag's own type and limits."""
+"""The search space of a flag, a range of numbers or a list of values, held against the flag's type and limits."""
 
 from typing import Any, get_args, get_type_hints
 

@@ -1,4 +1,4 @@
-"""The search itself: trials one after the other, kept in Optuna's storage, so that a killed search goes on."""
+"""Hyperparameter search with Optuna: trials one after the other, in a storage from which a killed search goes on."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from benchmark.search import table
-from benchmark.search.plan import Plan, read, shared_flags, trial_config
+from benchmark.search.plan import Plan, merge_flags, read, trial_config
 from benchmark.search.trial import objective, retry
 from benchmark.training import data, resume, runs
 from config import DataFlags, TrainConfig
@@ -26,23 +26,26 @@ log = logging.getLogger(__name__)
 DATA = frozenset(field.name for field in dataclasses.fields(DataFlags))
 MAY_DIFFER = resume.MAY_DIFFER | {"data_root_dir"}
 """Flags in which a resumed search may differ from its start."""
-MISSED = 3
+MISSED_HEARTBEATS = 3
 """Signs of life that a dead trial has missed."""
 
 
-def search(config: TrainConfig, typed: Set[str]) -> Path:
-    """See ``benchmark.search.run``."""
+def search(config: TrainConfig, explicit_flags: Set[str]) -> Path:
+    """Run or go on with the search of ``config.search`` and return its folder: see ``benchmark.search.run``.
+
+    ``explicit_flags``: names of the flags that the user gave, which go before the plan's.
+    """
     plan = read(Path(str(config.search)))
-    shared = shared_flags(plan, config, typed)
-    _require_data(plan, shared)
+    fixed_flags = merge_flags(plan, config, explicit_flags)
+    _require_data(plan, fixed_flags)
     folder = Path(config.model_save_dir) / f"search-{plan.study}"
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with _storage(config.search_storage or plan.storage or str(folder / "study.db")) as url:
         study = _study(plan, url)
-        _require_same(study, plan, shared)
-        while _run_one(study, plan, shared, folder):
-            _write(study, plan, shared, folder)
-        return _write(study, plan, shared, folder)
+        _require_same(study, plan, fixed_flags)
+        while _run_one(study, plan, fixed_flags, folder):
+            _write(study, plan, fixed_flags, folder)
+        return _write(study, plan, fixed_flags, folder)
 
 
 @contextlib.contextmanager
@@ -65,7 +68,7 @@ def _study(plan: Plan, url: str) -> optuna.Study:
         storage = optuna.storages.RDBStorage(
             url,
             heartbeat_interval=plan.heartbeat,
-            grace_period=MISSED * plan.heartbeat,
+            grace_period=MISSED_HEARTBEATS * plan.heartbeat,
             heartbeat_stale_trial_callback=retry,
         )
     return optuna.create_study(
@@ -81,17 +84,17 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     return optuna.pruners.NopPruner()
 
 
-def _require_data(plan: Plan, shared: Mapping[str, Any]) -> None:
+def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise what would end every trial alike: a shared flag that cannot be, data that are not there."""
     if not {word.split(".")[0] for word in plan.space} & DATA:
-        config = trial_config(shared, {})
+        config = trial_config(fixed_flags, {})
         for split in ("train", "val"):
             data.load(config, split)
 
 
-def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) -> None:
+def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    asked = {**plan.identity, "flags": {name: value for name, value in shared.items() if name not in MAY_DIFFER}}
+    asked = {**plan.identity, "flags": {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}}
     before = study.user_attrs.get("search")
     if before is not None:
         before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in MAY_DIFFER}}
@@ -108,15 +111,15 @@ def _require_same(study: optuna.Study, plan: Plan, shared: Mapping[str, Any]) ->
         )
 
 
-def _run_one(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> bool:
+def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> bool:
     """Run the next trial, or wait for those of another process; whether there was any."""
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         optuna.storages.fail_stale_trials(study)
-        begun = {table.origin(trial) for trial in study.trials}
+        started_trials = {table.original_trial_number(trial) for trial in study.trials}
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
-        if len(begun) < plan.trials or waiting:
-            study.sampler = _sampler(plan, len(begun))
-            study.optimize(lambda trial: objective(trial, plan, shared, folder), n_trials=1, catch=(LocusError,))
+        if len(started_trials) < plan.trials or waiting:
+            study.sampler = _sampler(plan, len(started_trials))
+            study.optimize(lambda trial: objective(trial, plan, fixed_flags, folder), n_trials=1, catch=(LocusError,))
             return True
     if study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         log.info("waiting for a trial of another process, or of one that was killed: the latter is tried again")
@@ -133,14 +136,14 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(n_startup_trials=plan.startup_trials, seed=seed)
 
 
-def _write(study: optuna.Study, plan: Plan, shared: Mapping[str, Any], folder: Path) -> Path:
+def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> Path:
     """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` where all trials failed."""
     trials = study.get_trials(deepcopy=False)
     write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
     write_text(folder / "trials.md", table.markdown(trials, plan))
     if any(trial.state == TrialState.COMPLETE for trial in trials):
-        runs.write_config(trial_config(shared, study.best_trial.params), folder)
-    elif len({table.origin(trial) for trial in trials}) >= plan.trials and not any(
+        runs.write_config(trial_config(fixed_flags, study.best_trial.params), folder)
+    elif len({table.original_trial_number(trial) for trial in trials}) >= plan.trials and not any(
         trial.state == TrialState.PRUNED for trial in trials
     ):
         reasons = [trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs]

@@ -19,7 +19,7 @@ STATES = {
 }
 
 
-def origin(trial: FrozenTrial) -> int:
+def original_trial_number(trial: FrozenTrial) -> int:
     """The number of the trial that this one tries again, or its own."""
     return int(trial.system_attrs.get("failed_trial", trial.number))
 
@@ -35,7 +35,7 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", "value", "epochs", *names, "reason", "run"])
     for trial in trials:
-        writer.writerow([*_row(trial, names), _reason(trial, trials), f"trial-{origin(trial):04d}"])
+        writer.writerow([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
     return text.getvalue()
 
 

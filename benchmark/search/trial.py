@@ -36,12 +36,12 @@ class Pruning(lightning.Callback):
         """Report; raises ``optuna.TrialPruned``."""
         if not isinstance(pl_module, Module):
             return
-        self.trial.report(value(pl_module.history, self.plan), len(pl_module.history))
+        self.trial.report(best_so_far(pl_module.history, self.plan), len(pl_module.history))
         if len(pl_module.history) < pl_module.config.epochs and self.trial.should_prune():
             raise optuna.TrialPruned
 
 
-def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder: Path) -> float:
+def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> float:
     """The value of ``trial``, whose weights lie in ``folder/trial-<number>``.
 
     One that is tried again goes on where it was killed. No trial sees a test image. Raises ``optuna.TrialPruned``, and
@@ -49,16 +49,16 @@ def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
     trials = trial.study.get_trials(deepcopy=False)
-    run = folder / f"trial-{table.origin(trials[trial.number]):04d}"
-    begun = len({table.origin(each) for each in trials})
-    log.info("trial %d (%d of %d): %s", trial.number, begun, plan.trials, table.as_typed(chosen))
+    run = folder / f"trial-{table.original_trial_number(trials[trial.number]):04d}"
+    n_started = len({table.original_trial_number(started) for started in trials})
+    log.info("trial %d (%d of %d): %s", trial.number, n_started, plan.trials, table.as_typed(chosen))
     try:
-        config = trial_config(shared, chosen)
+        config = trial_config(fixed_flags, chosen)
         if devices.world(config) > 1:
             raise BadValueError(
                 "a trial trains on one device: write --devices 1, and start the search once per GPU on one storage"
             )
-        score = value(train(config, run, Pruning(trial, plan)), plan)
+        score = best_so_far(train(config, run, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:
         retry(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])
         raise
@@ -70,7 +70,7 @@ def objective(trial: optuna.Trial, plan: Plan, shared: Mapping[str, Any], folder
     return score
 
 
-def value(history: list[dict[str, float]], plan: Plan) -> float:
+def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
     """The best value of the epochs so far. Raises ``LocusError`` where no epoch has one."""
     values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
     if not values:

@@ -11,18 +11,26 @@ import methods
 from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
-from core.names import ALWAYS, BOARD, CLASSIFICATION, CLASSIFIER, READERS, UNRANKED, spelled_data_set
+from core.names import (
+    BASELINES_AND_LIMIT,
+    CLASSIFICATION,
+    CLASSIFIER,
+    MAIN_PROTOCOL,
+    READERS,
+    UNRANKED_METHODS,
+    spelled_data_set,
+)
 
 
-def words(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
-    """The words of a suite's methods and of the ``extra`` ones, each once, then the baselines.
+def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
+    """The names of a suite's methods and of the ``extra`` ones, each once, then the baselines.
 
     A check's suite has the baselines that it names.
     """
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in asked if word not in UNRANKED or word in (*suite.words, *extra)]
-    return [*(word for word in asked if word not in UNRANKED), *ALWAYS]
+        return [word for word in asked if word not in UNRANKED_METHODS or word in (*suite.words, *extra)]
+    return [*(word for word in asked if word not in UNRANKED_METHODS), *BASELINES_AND_LIMIT]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -30,22 +38,29 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
     Where slow methods explain some images only, they have no cells on all, and every method one on those images.
     """
-    all_words = words(suite, extra)
-    slow = [word for word in all_words if word not in UNRANKED and not methods.is_fast(word)]
-    slow = slow if model.slow_images is not None else []
-    whole = [word for word in all_words if word not in slow]
+    all_methods = method_names(suite, extra)
+    slow_methods = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
+    slow_methods = slow_methods if model.slow_images is not None else []
+    all_image_methods = [word for word in all_methods if word not in slow_methods]
     selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
         selected.append(_cell(model, CLASSIFIER, "aligned", suite.check))
     selected += [
-        _cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in whole
+        _cell(model, word, "aligned", protocol, suite.images)
+        for protocol in suite.scored_by
+        for word in all_image_methods
     ]
-    ranked = [word for word in whole if word not in UNRANKED]
-    selected += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
-    selected += [_cell(model, word, "aligned", BOARD, model.slow_images) for word in (all_words if slow else [])]
-    if BOARD in suite.scored_by and has_readings(model.scored_on.dataset):
-        parts = dict.fromkeys([None, model.slow_images if slow else None])
-        selected += [_cell(model, READERS, "aligned", BOARD, images) for images in parts]
+    ranked_methods = [word for word in all_image_methods if word not in UNRANKED_METHODS]
+    selected += [
+        _cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked_methods
+    ]
+    selected += [
+        _cell(model, word, "aligned", MAIN_PROTOCOL, model.slow_images)
+        for word in (all_methods if slow_methods else [])
+    ]
+    if MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
+        parts = dict.fromkeys([None, model.slow_images if slow_methods else None])
+        selected += [_cell(model, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
     return selected
 
 

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan
-from benchmark.suite.record import record, shared_fields
-from benchmark.suite.score import scorer
+from benchmark.suite.record import shared_fields, write_record
+from benchmark.suite.score import make_score_function
 from benchmark.suite.train import train
 from config import EngineFlags
 
@@ -23,10 +23,10 @@ def run_model(model: ModelPlan, cells: Sequence[Cell], runs: Path, folder: Path,
     A method that breaks fails its own cells only.
     """
     trained = train(model, runs)
-    score, shared = scorer(model, cells, trained, runs, flags), shared_fields(trained)
+    score, shared = make_score_function(model, cells, trained, runs, flags), shared_fields(trained)
     in_order = sorted(cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
     for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
         start = time.perf_counter()
         scored = score(cell)
-        record(cell, scored, shared, time.perf_counter() - start, folder)
+        write_record(cell, scored, shared, time.perf_counter() - start, folder)
     log.info("%s: %d records written", model.id, len(cells))

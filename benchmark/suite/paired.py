@@ -26,7 +26,7 @@ from benchmark.statistics.paired import Comparison, compare, corrected
 from benchmark.statistics.ranks import first
 from benchmark.statistics.summary import Column, sums
 from core.errors import DataError, examples
-from core.names import BOARD, CEILINGS, MAIN, PAIRED, PRIOR
+from core.names import CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     groups: dict[str, list[Record]] = {}
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
-        if (c.protocol, c.alignment, record.source) == (BOARD, "aligned", "run") and record.scores:
+        if (c.protocol, c.alignment, record.source) == (MAIN_PROTOCOL, "aligned", "run") and record.scores:
             groups.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
     return list(groups.values())
 

@@ -16,7 +16,7 @@ from benchmark.suite.scorers import Scored
 from benchmark.training import provenance
 
 
-def record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:
+def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:
     """Write the record of ``cell``, and its rows per case, below the suite's ``folder``. Raises ``WriteError``.
 
     ``shared``: see ``shared_fields``; ``seconds``: how long scoring took.

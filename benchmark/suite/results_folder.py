@@ -10,7 +10,7 @@ from benchmark.records import Record
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import RunConfig
-from core.names import ALWAYS
+from core.names import BASELINES_AND_LIMIT
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -59,5 +59,5 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
 
 
 def _extra(suite: Suite, words: Sequence[str]) -> list[str]:
-    known = {*methods.expand(suite.words), *suite.words, *ALWAYS}
+    known = {*methods.expand(suite.words), *suite.words, *BASELINES_AND_LIMIT}
     return [word for word in words if word not in known and word not in methods.GROUPS]

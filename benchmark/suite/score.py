@@ -1,4 +1,4 @@
-"""What scores the cells of one model: each kind of cell has its scorer."""
+"""Builds the function that scores one cell of a model: what it does depends on the kind of the cell."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,28 +15,30 @@ from core.names import CLASSIFICATION, CLASSIFIER, READERS
 from datasets.lungs import outlined
 
 
-def scorer(
+def make_score_function(
     model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
 ) -> Callable[[Cell], Scored]:
-    """What scores each of ``cells`` from stored maps and predictions.
+    """A function that scores any of ``cells`` from stored maps and predictions.
 
     Missing maps are generated first, for all at once. Without ``flags`` none are generated and no network is loaded: a
     cell that lacks some raises ``NoMapsError``.
     """
     checks = _checks(model, cells, trained, runs, flags)
-    other = (CLASSIFICATION, *checks)
-    words = dict.fromkeys(cell.method for cell in cells if cell.protocol not in other and cell.method != READERS)
-    store = explain_model(model, trained, list(words), runs, flags)
+    without_maps = (CLASSIFICATION, *checks)
+    method_names = dict.fromkeys(
+        cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS
+    )
+    case_store = explain_model(model, trained, list(method_names), runs, flags)
     by_protocol: dict[str, Scorer] = {
-        CLASSIFICATION: ByClassifier(store),
-        **{word: ByCheck(checks[word]) for word in checks},
+        CLASSIFICATION: ByClassifier(case_store),
+        **{name: ByCheck(check) for name, check in checks.items()},
     }
-    by_method: dict[str, Scorer] = {READERS: ByReaders(store)}
-    by_default = ByProtocol(store)
+    by_method: dict[str, Scorer] = {READERS: ByReaders(case_store)}
+    by_default = ByProtocol(case_store)
 
     def score(cell: Cell) -> Scored:
         fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
-        return {"rests_on": rests_on(trained, cell), **fields}, rows
+        return {"rests_on": sample_counts(trained, cell), **fields}, rows
 
     return score
 
@@ -48,19 +50,25 @@ def _checks(
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
         asked = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        words, images = list(dict.fromkeys(cell.method for cell in asked)), next((cell.images for cell in asked), None)
-        checks[name] = validity.get(name)(trained, words, runs / "maps" / model.maps, flags, images)
+        method_names, images = (
+            list(dict.fromkeys(cell.method for cell in asked)),
+            next((cell.images for cell in asked), None),
+        )
+        checks[name] = validity.get(name)(trained, method_names, runs / "maps" / model.maps, flags, images)
     return checks
 
 
-def rests_on(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
-    """What is counted in a cell; ``explained images`` where they are only some of the boxed ones."""
+def sample_counts(trained: Sequence[Trained], cell: Cell) -> dict[str, int]:
+    """How many trainings, images, patients, cases and boxes a cell rests on.
+
+    ``explained images`` is there where they are only some of the boxed ones.
+    """
     samples = select_samples(trained, cell.images)
     lungs = sum(outlined(sample) is not None for sample in samples)
     return {
         "trainings": len(trained),
         "test images": sum(len(run.data) for run in trained),
-        "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.cases),
+        "boxed images": sum(bool(sample.boxes) for run in trained for sample in run.scorable_images),
         **({"images with lungs": lungs} if lungs else {}),
         **({"explained images": len(samples)} if cell.images is not None else {}),
         "patients": len({sample.patient_id for sample in samples}),

@@ -1,4 +1,4 @@
-"""What scores a cell, without a network: a protocol, predictions, the readers' boxes or a validity check."""
+"""Scorers of cells, none of which needs a network: by protocol, predictions, readers' boxes or validity check."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from benchmark.suite import readers
 from benchmark.suite.classification import classification
 from benchmark.validity.base import Check
 from core.errors import LocusError, NotAvailableError, WriteError
-from core.names import BOARD
+from core.names import MAIN_PROTOCOL
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
 """The fields of a record that scoring its cell decides, and its rows per case."""
@@ -77,7 +77,7 @@ class ByProtocol:
         validation = self.store.validation(cell) if protocol.chooses else []
         result = protocol.evaluate(cases, self.store.findings, seed, validation)
         fields = _fields(result, protocol.geometry)
-        if cell.protocol == BOARD:
+        if cell.protocol == MAIN_PROTOCOL:
             fields["strata"] = strata.scores(result.rows, self.store.groups, self.store.findings, seed)
         return fields, [self._with_strata(row) for row in result.rows]
 

@@ -20,7 +20,7 @@ ABSENT = "the data is not there"
 
 
 @dataclass(frozen=True)
-class Work:
+class ModelJob:
     """The cells of one model that have to run."""
 
     model: ModelPlan
@@ -68,13 +68,13 @@ def has_protocol(suite: Suite, config: RunConfig) -> bool:
     return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
 
 
-def planned_cells(suite: Suite, config: RunConfig) -> list[Work]:
+def planned_cells(suite: Suite, config: RunConfig) -> list[ModelJob]:
     """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them."""
     named = [word for word in config.method if word not in methods.GROUPS]
-    return [Work(model, tuple(cells(suite, model, named))) for model in plan.models(suite, overrides(config))]
+    return [ModelJob(model, tuple(cells(suite, model, named))) for model in plan.models(suite, overrides(config))]
 
 
-def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[Work]:
+def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
     """The cells that have to run, model by model.
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
@@ -83,12 +83,12 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     known = {record.key: record for record in existing}
     asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    for work in planned_cells(suite, config):
-        has_data = absent(work.model) is None
-        chosen = (c for c in work.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
+    for job in planned_cells(suite, config):
+        has_data = absent(job.model) is None
+        chosen = (c for c in job.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
         missing = tuple(cell for cell in chosen if not _keep(known.get(cell.key), config.overwrite, has_data))
         if missing:
-            todo.append(Work(work.model, missing))
+            todo.append(ModelJob(job.model, missing))
     return todo
 
 
@@ -118,4 +118,4 @@ def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
 
 def existing_records(folder: Path) -> list[Record]:
     """The records of the suite ``folder``, in the order of their files; none where it never ran."""
-    return records.load(folder) if folder in records.suites(folder.parent) or records.at_work(folder) else []
+    return records.load(folder) if folder in records.suites(folder.parent) or records.unpacked(folder) else []

@@ -1,4 +1,4 @@
-"""The trainings of a model."""
+"""Trains every network of a suite's model: one per fold, each in a run folder of its own."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What every check shares: the networks that it looks at, their maps, and the images that it looks at them on."""
+"""Base class of the validity checks: the networks that a check looks at, their maps and images."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class TrainedSubset(Trained):
     """Names of those images."""
 
     @cached_property
-    def cases(self) -> list[Sample]:
+    def scorable_images(self) -> list[Sample]:
         """The kept images with any truth box."""
         return [sample for sample in self.data if sample.boxes and sample.image_id in self.kept]
 
@@ -52,11 +52,11 @@ class Check(ABC):
         methods: Sequence[str],
         folder: Path,
         flags: EngineFlags | None,
-        images: int | None,
+        max_images: int | None,
     ) -> None:
-        """``methods`` may be asked for; ``images``: how many of the boxed images are looked at (None: all)."""
+        """``methods`` may be asked for; ``max_images``: how many of the boxed images are looked at (None: all)."""
         self.trained, self.methods = list(trained), list(methods)
-        self.folder, self.flags, self.images = folder, flags, images
+        self.folder, self.flags, self.max_images = folder, flags, max_images
         self._maps: dict[str, MethodMaps] = {}
 
     @abstractmethod
@@ -71,7 +71,7 @@ class Check(ABC):
     @cached_property
     def runs(self) -> list[TrainedSubset]:
         """The trainings, restricted to the images that are looked at."""
-        return restrict(self.trained, select_samples(self.trained, self.images))
+        return restrict(self.trained, select_samples(self.trained, self.max_images))
 
     def cases(self, method: str, runs: Sequence[Trained] | None = None, label: str = TRAINED) -> list[Case]:
         """Images x findings with the aligned maps of a method; ``runs``: other networks, whose maps go by ``label``."""
@@ -91,4 +91,9 @@ class Check(ABC):
 def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
     """The trainings, each explained on those of its images that are among ``samples``."""
     kept = frozenset(sample.image_id for sample in samples)
-    return [TrainedSubset(run.config, run.folder, run.split, run.stated, run.other, kept) for run in trained]
+    return [
+        TrainedSubset(
+            run.config, run.folder, run.split, recorded_digest=run.recorded_digest, other=run.other, kept=kept
+        )
+        for run in trained
+    ]

@@ -13,7 +13,7 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import surface
 from benchmark.validity.auroc import compared
 from benchmark.validity.base import Check, TrainedSubset, restrict
-from benchmark.validity.tokens import file, logits, shortcut
+from benchmark.validity.tokens import load_or_predict_logits, logits_path, shortcut
 from core.errors import DataError
 from core.names import CLASSIFIER
 from core.types import FloatArray
@@ -40,15 +40,15 @@ class Tokens(Check):
             return self._scores(seed)
         finding = shortcut(self.trained[0].config).finding
         cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
-        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.cases}
+        tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.scorable_images}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
         estimates = estimate(_columns(rows), case_index(cases), [finding], seed)
         return Result(scores(estimates, [finding]), rows, {}, failures(cases, [str(row["reason"]) for row in rows]))
 
     def _scores(self, seed: int) -> Result:
-        if self.flags is None and not all(file(run, self.folder).exists() for run in self.trained):
+        if self.flags is None and not all(logits_path(run, self.folder).exists() for run in self.trained):
             raise NoMapsError(f"no logits of the images without and with other tokens in {self.folder}")
-        parts = [logits(run, self.folder) for run in self.trained]
+        parts = [load_or_predict_logits(run, self.folder) for run in self.trained]
         values = {name: np.concatenate([part[0][name] for part in parts]) for name in parts[0][0]}
         labels = np.concatenate([part[1] for part in parts])
         patients = [patient for part in parts for patient in part[2]]
@@ -56,7 +56,9 @@ class Tokens(Check):
 
     def _tokened(self, finding: str) -> list[TrainedSubset]:
         """The trainings with the images that have both. Raises ``DataError`` where there is none."""
-        both = [s for run in self.runs for s in run.cases if finding in s.boxes and s.meta["token"] is not None]
+        both = [
+            s for run in self.runs for s in run.scorable_images if finding in s.boxes and s.meta["token"] is not None
+        ]
         if not both:
             raise DataError(
                 f"no test image of {self.trained[0].config.dataset} has both "
@@ -67,9 +69,12 @@ class Tokens(Check):
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     """A flat or failed map points nowhere; one without anything above zero has no energy."""
-    on, reason = prepare(case)
+    map_surface, reason = prepare(case)
     places = {"token": token, "finding": case.boxes}
-    peaks = {f"peak@{name}": on is not None and distance(on.peak, boxes) == 0 for name, boxes in places.items()}
+    peaks = {
+        f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0
+        for name, boxes in places.items()
+    }
     energies = {f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}
     return {**identity(case, reason), **peaks, **energies}
 

@@ -1,4 +1,7 @@
-"""The same phantom patients with the shortcut's token as drawn, without it, and where it should not be."""
+"""The same phantom patients with the shortcut's token as drawn, without it, and where it should not be.
+
+A token is a small mark in a corner of the image that goes with one finding: see ``datasets.phantom``.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +15,8 @@ from benchmark.training.data import decode, load
 from benchmark.training.evaluate import predict, predictions_csv
 from config import TrainConfig
 from core.errors import BadValueError, DataError
-from core.files import key, write_text
+from core.files import key as hash_key
+from core.files import write_text
 from core.registry import options
 from core.types import FloatArray
 
@@ -25,9 +29,9 @@ class Shortcut:
     """How the token of a phantom goes with a finding."""
 
     finding: str
-    present: float
+    token_rate_positive: float
     """Share of the images with the finding that have the token."""
-    absent: float
+    token_rate_negative: float
     """Share of the others."""
 
 
@@ -42,23 +46,23 @@ def shortcut(config: TrainConfig) -> Shortcut:
     return Shortcut(stated["shortcut"], stated["shortcut_present"], stated["shortcut_absent"])
 
 
-def settings(config: TrainConfig) -> dict[str, TrainConfig]:
+def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
     """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged."""
     stated = shortcut(config)
-    shares = {NONE: (0.0, 0.0), FLIPPED: (stated.absent, stated.present)}
+    shares = {NONE: (0.0, 0.0), FLIPPED: (stated.token_rate_negative, stated.token_rate_positive)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 
-def logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
+def load_or_predict_logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArray, list[str]]:
     """(N,K) logits of every test image per setting, (N,K) labels, (N,) patients; kept in ``folder``.
 
     Raises ``DataError`` where the settings do not show the same patients with the same findings.
     """
-    wanted, path = settings(run.config), file(run, folder)
+    configs, path = configs_by_variant(run.config), logits_path(run, folder)
     if not path.exists():
-        write_text(path, _predicted(run, wanted))
+        write_text(path, _predicted(run, configs))
     table = pd.read_csv(path, dtype={"patient": str, "image": str})
-    parts = {name: table[table["split"] == name] for name in wanted}
+    parts = {name: table[table["split"] == name] for name in configs}
     findings = run.data.findings
     labels = {name: _columns(part, "label", findings) for name, part in parts.items()}
     patients = {name: part["patient"].tolist() for name, part in parts.items()}
@@ -72,19 +76,20 @@ def logits(run: Trained, folder: Path) -> tuple[dict[str, FloatArray], FloatArra
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 
-def file(run: Trained, folder: Path) -> Path:
+def logits_path(run: Trained, folder: Path) -> Path:
     """Where the logits of a training lie or will lie."""
-    return folder / f"tokens-{key([run.digest, [config.dataset for config in settings(run.config).values()]])}.csv"
+    datasets = [config.dataset for config in configs_by_variant(run.config).values()]
+    return folder / f"tokens-{hash_key([run.digest, datasets])}.csv"
 
 
-def _predicted(run: Trained, wanted: dict[str, TrainConfig]) -> str:
+def _predicted(run: Trained, configs: dict[str, TrainConfig]) -> str:
     model = run.model("cpu")
-    splits = {name: decode(config, load(config, "test")) for name, config in wanted.items()}
+    splits = {name: decode(config, load(config, "test")) for name, config in configs.items()}
     return predictions_csv(splits, {name: predict(model, split, BATCH) for name, split in splits.items()})
 
 
-def _with_tokens(config: TrainConfig, present: float, absent: float) -> TrainConfig:
-    given = {**options(config.dataset), "shortcut_present": present, "shortcut_absent": absent}
+def _with_tokens(config: TrainConfig, token_rate_positive: float, token_rate_negative: float) -> TrainConfig:
+    given = {**options(config.dataset), "shortcut_present": token_rate_positive, "shortcut_absent": token_rate_negative}
     word = ",".join(f"{name}={value}" for name, value in given.items())
     return replace(config, dataset=f"{config.dataset.split(':')[0]}:{word}")
 

@@ -13,28 +13,32 @@ from benchmark.records import Cell, Record, cases
 from benchmark.suite import score
 from benchmark.suite.plan import ModelPlan, folder_name
 from benchmark.suite.scorers import Scored
-from benchmark.verify.figures import Answer, differences, other_rows
+from benchmark.verify.figures import VerificationResult, differences, row_differences
 from core.errors import DataError, LocusError, examples
 
 
-def reevaluate(model: ModelPlan, stated: Sequence[Record], runs: Path, folder: Path) -> Iterator[tuple[Record, Answer]]:
+def rescore(
+    model: ModelPlan, stated: Sequence[Record], runs: Path, folder: Path
+) -> Iterator[tuple[Record, VerificationResult]]:
     """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows in ``folder``.
 
     Rows that exist must be those of today; missing ones do not count, for only those of ``locus`` are kept for long.
     """
     for digests in dict.fromkeys(record.checkpoints for record in stated):
-        some = [record for record in stated if record.checkpoints == digests]
+        same_weights = [record for record in stated if record.checkpoints == digests]
         try:
-            scored = _scorer(model, digests, some, runs)
+            score_cell = _score_function(model, digests, same_weights, runs)
         except LocusError as error:
-            yield from ((record, error) for record in some)
+            yield from ((record, error) for record in same_weights)
         else:
-            some.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
-            for record in some:
-                yield record, _answer(record, scored, folder)
+            same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
+            for record in same_weights:
+                yield record, _verify(record, score_cell, folder)
 
 
-def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], runs: Path) -> Callable[[Cell], Scored]:
+def _score_function(
+    model: ModelPlan, digests: Sequence[str], same_weights: Sequence[Record], runs: Path
+) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
         raise DataError(
@@ -43,22 +47,24 @@ def _scorer(model: ModelPlan, digests: Sequence[str], some: Sequence[Record], ru
         )
     folders = [runs / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
-    trained = [Trained(config, folder, stated=digest, other=model.other_data) for config, folder, digest in parts]
-    if other := sorted({name for record in some for name in trained[0].unlike(record.data)}):
+    trained = [
+        Trained(config, folder, recorded_digest=digest, other=model.other_data) for config, folder, digest in parts
+    ]
+    if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
     if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
         raise DataError(f"no predictions in {examples(absent)} below {runs}")
-    return score.scorer(model, [record.cell for record in some], trained, runs, None)
+    return score.make_score_function(model, [record.cell for record in same_weights], trained, runs, None)
 
 
-def _answer(record: Record, scored: Callable[[Cell], Scored], folder: Path) -> Answer:
+def _verify(record: Record, score_cell: Callable[[Cell], Scored], folder: Path) -> VerificationResult:
     try:
-        fields, rows = scored(record.cell)
+        fields, rows = score_cell(record.cell)
         if "scores" not in fields:
             return DataError(f"today there is no figure: {fields['reason']}")
         wrong = differences(record, Record(cell=record.cell, **fields))
         if cases.exist(record.cell, folder):
-            wrong += other_rows(cases.read(record.cell, folder), cases.table(rows, record.cell))
+            wrong += row_differences(cases.read(record.cell, folder), cases.table(rows, record.cell))
     except LocusError as error:
         return error
     return wrong

@@ -6,28 +6,30 @@ from pathlib import Path
 from benchmark.records import Record, published
 from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.plan import ModelPlan, Suite
-from benchmark.verify.figures import Answer, differences
+from benchmark.verify.figures import VerificationResult, differences
 from config import RunConfig
 from core.errors import DataError, LocusError
 from core.names import PAIRED
 
 
-def answers(
-    asked: Suite, stated: Sequence[Record], all_records: Sequence[Record], config: RunConfig
-) -> Iterator[tuple[Record, Answer]]:
+def verify_records(
+    suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], config: RunConfig
+) -> Iterator[tuple[Record, VerificationResult]]:
     """The ``stated`` among the suite's records with their answers: papers, then paired ones, then model by model."""
     papers = [record for record in stated if record.source == "paper"]
     pairs = [record for record in stated if record.cell.protocol == PAIRED]
-    yield from _looked_up(papers, lambda: [record for word in asked.published for record in published.read(word)])
-    yield from _looked_up(pairs, lambda: paired.paired_records(results_folder.base(config) / asked.name, all_records))
+    yield from _looked_up(papers, lambda: [record for word in suite.published for record in published.read(word)])
+    yield from _looked_up(pairs, lambda: paired.paired_records(results_folder.base(config) / suite.name, all_records))
     rest = [record for record in stated if record not in papers and record not in pairs]
-    models = {model.id: model for model in plan.models(asked, selection.overrides(config))}
+    models = {model.id: model for model in plan.models(suite, selection.overrides(config))}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]
-        yield from _of_model(models.get(word), of_model, asked, config)
+        yield from _of_model(models.get(word), of_model, suite, config)
 
 
-def _looked_up(stated: Sequence[Record], made: Callable[[], Sequence[Record]]) -> Iterator[tuple[Record, Answer]]:
+def _looked_up(
+    stated: Sequence[Record], made: Callable[[], Sequence[Record]]
+) -> Iterator[tuple[Record, VerificationResult]]:
     """Held against the record of the same cell among those that are ``made`` anew, at once for all."""
     try:
         remade: dict[str, Record] = {record.key: record for record in made()} if stated else {}
@@ -39,15 +41,15 @@ def _looked_up(stated: Sequence[Record], made: Callable[[], Sequence[Record]]) -
 
 
 def _of_model(
-    model: ModelPlan | None, stated: Sequence[Record], asked: Suite, config: RunConfig
-) -> Iterator[tuple[Record, Answer]]:
+    model: ModelPlan | None, stated: Sequence[Record], suite: Suite, config: RunConfig
+) -> Iterator[tuple[Record, VerificationResult]]:
     if model is not None and selection.absent(model) is None:
-        from benchmark.verify.again import reevaluate  # torch and numba, where there is something to score
+        from benchmark.verify.again import rescore  # torch and numba, where there is something to score
 
-        runs, folder = Path(config.runs) / (asked.trainings or asked.name), results_folder.base(config) / asked.name
-        yield from reevaluate(model, stated, runs, folder)
+        runs, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
+        yield from rescore(model, stated, runs, folder)
         return
     why = "the suite no longer has their model"
     if model is not None:
-        why = f"{selection.ABSENT} ({model.trainings[0].dataset}): {asked.how_to_get}"
+        why = f"{selection.ABSENT} ({model.trainings[0].dataset}): {suite.how_to_get}"
     yield from ((record, DataError(why)) for record in stated)

@@ -11,9 +11,9 @@ from benchmark.records import Record, Score
 from core.errors import LocusError
 
 Figure = float | str | None
-LAST_DIGIT = 1e-6
+ABS_TOL = 1e-6
 """Records keep six decimals; another machine's last one may be rounded the other way."""
-OF_WIDTH = 1e-3
+INTERVAL_TOL = 1e-3
 """Share of an interval's width by which its ends may differ.
 
 Where sums are added in another order, as with other threads, a resample can fall on the other side of the value.
@@ -32,19 +32,19 @@ class Difference:
     measured: Figure
 
 
-Answer = list[Difference] | LocusError
+VerificationResult = list[Difference] | LocusError
 """What differs between a record and its sources, or why that cannot be said."""
 
 
 def differences(stated: Record, measured: Record) -> list[Difference]:
     """The figures of two records of one cell that differ, those that only one has among them."""
-    one, other = dict(figures(stated)), dict(figures(measured))
+    one, other = dict(named_values(stated)), dict(named_values(measured))
     names, slack = dict.fromkeys([*one, *other]), dict(_slack(stated))
     wrong = (name for name in names if not _same(one.get(name), other.get(name), slack.get(name, 0.0)))
     return [Difference(name, one.get(name), other.get(name)) for name in wrong]
 
 
-def other_rows(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
+def row_differences(stated: pd.DataFrame, measured: pd.DataFrame) -> list[Difference]:
     """The columns in which two tables of per-case rows differ, each by its first value that does; or their lengths."""
     if len(stated) != len(measured):
         return [Difference("number of per-case rows", len(stated), len(measured))]
@@ -67,7 +67,7 @@ def _plain(value: Any) -> Figure:
     return None if value is None or np.isnan(value) else float(value)
 
 
-def figures(record: Record) -> Iterator[tuple[str, Figure]]:
+def named_values(record: Record) -> Iterator[tuple[str, Figure]]:
     """Name -> figure: status, geometry, what it rests on, each score with its interval and n, and the thresholds."""
     yield "status", record.status
     yield "geometry", record.geometry
@@ -83,8 +83,8 @@ def _slack(record: Record) -> Iterator[tuple[str, float]]:
     for name, score in _scores(record):
         if score.low is not None and score.high is not None:
             # an interval of no width at 0 or 1 was recorded before the exact binomial bound
-            silent = score.low == score.high == score.value and score.value in (0, 1)
-            slack = 1.0 if silent else OF_WIDTH * (score.high - score.low)
+            degenerate = score.low == score.high == score.value and score.value in (0, 1)
+            slack = 1.0 if degenerate else INTERVAL_TOL * (score.high - score.low)
             yield from ((f"{name} {end}", slack) for end in ("low", "high"))
 
 
@@ -109,5 +109,5 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Figure]]:
 
 def _same(one: Figure, other: Figure, slack: float = 0.0) -> bool:
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return abs(one - other) <= 1.5 * LAST_DIGIT * max(1.0, abs(one)) + slack
+        return abs(one - other) <= 1.5 * ABS_TOL * max(1.0, abs(one)) + slack
     return one == other

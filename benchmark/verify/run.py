@@ -9,8 +9,8 @@ from tqdm import tqdm
 import methods
 from benchmark.records import Record
 from benchmark.suite import plan, results_folder, selection
-from benchmark.verify.answers import answers
-from benchmark.verify.figures import Answer, Difference
+from benchmark.verify.answers import verify_records
+from benchmark.verify.figures import Difference, VerificationResult
 from config import RunConfig
 from core.errors import LocusError
 
@@ -43,31 +43,31 @@ class Verdict:
         """Whether no record differs and none is left to doubt."""
         return not self.differ and not self.unknown
 
-    def take(self, answer: Answer) -> None:
+    def take(self, result: VerificationResult) -> None:
         """Count a record."""
-        if isinstance(answer, LocusError):
-            self.unknown[str(answer)] += 1
-        elif answer:
+        if isinstance(result, LocusError):
+            self.unknown[str(result)] += 1
+        elif result:
             self.differ += 1
         else:
             self.hold += 1
 
 
 def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
-    asked, verdict = plan.load(name, selection.suites(config)), Verdict()
-    selection.check_protocols(asked, config)
+    suite, verdict = plan.load(name, selection.suites(config)), Verdict()
+    selection.check_protocols(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)
     chosen = _chosen(existing, config)
     stated = [record for record in chosen if record.scores]
     report(f"{name}: {len(stated)} records to verify")
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
-    for record, answer in answers(asked, stated, existing, config):
+    for record, result in verify_records(suite, stated, existing, config):
         bar.update()
-        verdict.take(answer)
-        if answer and not isinstance(answer, LocusError):
-            report(_message(record, answer))
+        verdict.take(result)
+        if result and not isinstance(result, LocusError):
+            report(_message(record, result))
     bar.close()
-    if not chosen and selection.has_protocol(asked, config):
+    if not chosen and selection.has_protocol(suite, config):
         verdict.unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
     unknown = verdict.unknown.total()

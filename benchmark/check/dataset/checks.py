@@ -1,4 +1,4 @@
-"""The questions that the doctor asks of what was read; each answer is one row with a verdict, a count and examples."""
+"""Checks of a data set: splits, patients, files, boxes and labels; each gives a row with verdict, count, examples."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ from core.errors import examples
 from datasets import splits
 
 Verdict = Literal["ok", "note", "wrong"]
-STRETCH = 0.02
+ASPECT_TOLERANCE = 0.02
 """By how much an image may be wider or narrower than the frame of its boxes, as a share."""
 
 
@@ -21,7 +21,7 @@ class DatasetAnswer(NamedTuple):
 
     question: str
     verdict: Verdict
-    seen: str
+    details: str
 
 
 def answers(scan: DatasetScan) -> list[DatasetAnswer]:
@@ -36,11 +36,15 @@ def _splits(scan: DatasetScan) -> DatasetAnswer:
 
 
 def _patients(scan: DatasetScan) -> DatasetAnswer:
-    seen: dict[str, set[str]] = defaultdict(set)
+    splits_of_patient: dict[str, set[str]] = defaultdict(set)
     for image in scan.images:
-        seen[image.sample.patient_id].add(image.split)
-    both = [f"{patient} ({', '.join(sorted(splits))})" for patient, splits in seen.items() if len(splits) > 1]
-    return _answer("patients on both sides", both, "wrong")
+        splits_of_patient[image.sample.patient_id].add(image.split)
+    shared = [
+        f"{patient} ({', '.join(sorted(split_names))})"
+        for patient, split_names in splits_of_patient.items()
+        if len(split_names) > 1
+    ]
+    return _answer("patients on both sides", shared, "wrong")
 
 
 def _unreadable(scan: DatasetScan) -> DatasetAnswer:
@@ -57,7 +61,7 @@ def _missing(scan: DatasetScan) -> DatasetAnswer:
     return _answer("listed images without a file", missing, "wrong")
 
 
-def _few(scan: DatasetScan) -> DatasetAnswer:
+def _validation_count(scan: DatasetScan) -> DatasetAnswer:
     """Validation images by which a training chooses its checkpoint; a data set to test on only has none."""
     count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
@@ -90,7 +94,7 @@ def _frames(scan: DatasetScan) -> DatasetAnswer:
     wrong = []
     for image in scan.images:
         shape, frame = image.shape, image.sample.frame
-        if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > STRETCH:
+        if shape and image.sample.boxes and abs(_ratio(shape) / _ratio(frame) - 1) > ASPECT_TOLERANCE:
             wrong.append(f"{image.sample.image_id} is {shape[1]}x{shape[0]}, its frame {frame[1]}x{frame[0]}")
     return _answer("shape of image and frame", wrong, "wrong", "the same")
 
@@ -125,8 +129,8 @@ def _same(images: Iterable[ImageScan]) -> list[list[ImageScan]]:
     """Groups of two or more images with the same pixels."""
     groups: dict[str, list[ImageScan]] = defaultdict(list)
     for image in images:
-        if image.print:
-            groups[image.print].append(image)
+        if image.pixel_hash:
+            groups[image.pixel_hash].append(image)
     return [group for group in groups.values() if len(group) > 1]
 
 
@@ -151,5 +155,5 @@ def _warnings(scan: DatasetScan) -> DatasetAnswer:
 
 QUESTIONS: tuple[Callable[[DatasetScan], DatasetAnswer], ...] = (
     *(_splits, _patients, _duplicates, _labels, _unreadable, _missing),
-    *(_few, _outside, _frames, _boxes_and_labels, _warnings),
+    *(_validation_count, _outside, _frames, _boxes_and_labels, _warnings),
 )

@@ -27,7 +27,7 @@ class ImageScan:
 
     split: str
     sample: Sample
-    print: str = ""
+    pixel_hash: str = ""
     """Hash of shape and pixels; empty where the image was not opened or cannot be read."""
     shape: tuple[int, int] | None = None
     reason: str = ""

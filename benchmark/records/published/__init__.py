@@ -15,7 +15,7 @@ from benchmark.records import Record, files
 from core.errors import DataError, UnknownNameError
 
 FOLDER = Path(__file__).parent
-MEND = "correct it, it is part of the checkout"
+REPAIR = "correct it, it is part of the checkout"
 """What is to be done about a broken file."""
 
 
@@ -37,8 +37,8 @@ def name(word: str) -> str:
 def read(word: str) -> list[Record]:
     """The records of one paper. Raises ``UnknownNameError``, and ``DataError`` for a file that is broken."""
     file = FOLDER / f"{name(word)}.json"
-    stated = files.content(file, MEND)
-    records = [files.parse(one, file, MEND) for one in (stated if isinstance(stated, list) else [stated])]
+    stated = files.content(file, REPAIR)
+    records = [files.parse(one, file, REPAIR) for one in (stated if isinstance(stated, list) else [stated])]
     if silent := [record.cell.method for record in records if record.reference is None or record.source != "paper"]:
-        raise DataError(f"the record {file} of {silent[0]} states no reference: {MEND}")
+        raise DataError(f"the record {file} of {silent[0]} states no reference: {REPAIR}")
     return records

@@ -13,7 +13,7 @@ from benchmark.suite.plan.model import ModelPlan, models
 from benchmark.suite.plan.suite import Suite
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
-from core.names import BESIDE, BOARD
+from core.names import BESIDE, MAIN_PROTOCOL
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
@@ -83,8 +83,8 @@ def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[st
         yield "has batch_size auto, another number on each machine: write the number"
     if twice := _twice(plan.id for plan in plans):
         yield f"states a model twice, or two that differ in what no table shows (then write two suites): {twice}"
-    if any(plan.slow_images is not None for plan in plans) and BOARD not in suite.scored_by:
-        yield f"has slow_images, which needs the protocol {BOARD!r}: add it to its protocols"
+    if any(plan.slow_images is not None for plan in plans) and MAIN_PROTOCOL not in suite.scored_by:
+        yield f"has slow_images, which needs the protocol {MAIN_PROTOCOL!r}: add it to its protocols"
 
 
 def _twice(words: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ import pydantic
 
 import methods
 from benchmark import protocols
-from core.names import BOARD, CLASSIFICATION, PAIRED
+from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 
 class Suite(pydantic.BaseModel):
@@ -67,4 +67,4 @@ class Suite(pydantic.BaseModel):
     @property
     def recorded(self) -> list[str]:
         """The protocols of all its records: those, the classifier's, and ``paired`` where methods are compared."""
-        return [*self.scored_by, CLASSIFICATION, *([PAIRED] if BOARD in self.scored_by else [])]
+        return [*self.scored_by, CLASSIFICATION, *([PAIRED] if MAIN_PROTOCOL in self.scored_by else [])]

@@ -12,7 +12,7 @@ def names(side):
 
 
 def against(tmp_path, first, second):
-    return {pair.words for pair in pairing(resolve(first, tmp_path), resolve(second, tmp_path)).pairs}
+    return {pair.names for pair in pairing(resolve(first, tmp_path), resolve(second, tmp_path)).pairs}
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_two_suites_are_compared_cell_by_cell_and_the_rest_is_counted(two_models
     write("other", "AVG", "cam", hits(0.4))
     write("other", "LSE", "cam", hits(0.4))
     found = pairing(resolve("tiny", tmp_path), resolve("other", tmp_path))
-    assert [pair.words for pair in found.pairs] == [("AVG", "cam")]
-    assert found.alone == (3, 1)
+    assert [pair.names for pair in found.pairs] == [("AVG", "cam")]
+    assert found.unmatched == (3, 1)
 
 
 def test_a_baseline_takes_part_where_it_is_named(two_models, tmp_path):

@@ -21,19 +21,19 @@ def config(tmp_path):
 
 def test_a_threshold_of_validation_images_comes_first_then_the_median_of_the_folds(config):
     thresholds = Thresholds(config(), "abc")
-    assert thresholds.of("cam", "Mass") == (0.8, "validation")
-    assert thresholds.of("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
+    assert thresholds.lookup("cam", "Mass") == (0.8, "validation")
+    assert thresholds.lookup("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
 
 
 def test_another_placement_has_its_own(config):
-    assert Thresholds(config(alignment="conventional"), "abc").of("cam", "Mass") == (0.2, "validation")
+    assert Thresholds(config(alignment="conventional"), "abc").lookup("cam", "Mass") == (0.2, "validation")
 
 
 @pytest.mark.parametrize(("digest", "method", "finding"), [("xyz", "cam", "Mass"), ("abc", "gradcam", "Mass"), ("abc", "cam", "Effusion")])
 def test_what_no_suite_chose_is_half_and_called_fixed(config, digest, method, finding):
-    assert Thresholds(config(), digest).of(method, finding) == (0.5, "fixed")
+    assert Thresholds(config(), digest).lookup(method, finding) == (0.5, "fixed")
 
 
 def test_a_typed_threshold_wins_and_another_layer_has_none(config):
-    assert Thresholds(config(threshold=0.3), "abc").of("cam", "Mass") == (0.3, "typed")
-    assert Thresholds(config(layer="layer3"), "abc").of("cam", "Mass") == (0.5, "fixed")
+    assert Thresholds(config(threshold=0.3), "abc").lookup("cam", "Mass") == (0.3, "typed")
+    assert Thresholds(config(layer="layer3"), "abc").lookup("cam", "Mass") == (0.5, "fixed")

@@ -11,7 +11,7 @@ from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import obtain, obtain_validation
-from benchmark.maps.requests import built, request
+from benchmark.maps.requests import build_method, make_request
 from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
@@ -64,7 +64,7 @@ def again(trained):
 
 def test_more_images_than_a_batch_have_a_map_for_every_finding(trained, first):
     cam = first[1]["cam"]
-    assert len(cam.index.images) == len(trained[0].cases) > 32
+    assert len(cam.index.images) == len(trained[0].scorable_images) > 32
     assert len(cam.values) == len(cam.index.images) * 8
     assert all(peak for row in cam.index.peaks for peak in row)
 
@@ -205,7 +205,7 @@ def test_a_changed_method_is_explained_anew(trained, tmp_path):
 
 
 def keys(trained, *words, slow_images=None):
-    return [request(trained, word, built(word), trained[0].folder, slow_images).key for word in words]
+    return [make_request(trained, word, build_method(word), trained[0].folder, slow_images).key for word in words]
 
 
 def test_the_key_is_of_what_the_maps_depend_on_and_of_nothing_else(trained):
@@ -280,7 +280,7 @@ def test_the_baseline_untrained_is_gradcam_of_that_network(trained, tmp_path):
     images = transforms.evaluation()(torch.from_numpy(run.pixels[:4]))
     maps = explain(Untrained(run.config, run.folder).model("cpu"), images, ["gradcam"])["gradcam"].numpy()
     for n, finding in ((0, 0), (3, 5)):
-        kept = found["untrained"].map(run.cases[n].image_id, run.data.findings[finding])
+        kept = found["untrained"].map(run.scorable_images[n].image_id, run.data.findings[finding])
         assert np.allclose(kept, maps[n, finding], atol=1e-3 * np.abs(maps[n, finding]).max())
     assert found["untrained"].values.tobytes() != found["gradcam"].values.tobytes()
 
@@ -288,8 +288,8 @@ def test_the_baseline_untrained_is_gradcam_of_that_network(trained, tmp_path):
 def test_validation_maps_are_those_of_the_fast_methods_on_images_of_the_validation_split(trained, tmp_path):
     held, found = obtain_validation(trained, ["cam", "ablationcam", "prior"], tmp_path, FLAGS)
     assert set(found) == {"cam", "prior"}
-    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].cases}
-    assert not {sample.image_id for sample in held[0].cases} & {sample.image_id for sample in trained[0].cases}
+    assert set(found["cam"].index.images) == {sample.image_id for sample in held[0].scorable_images}
+    assert not {sample.image_id for sample in held[0].scorable_images} & {sample.image_id for sample in trained[0].scorable_images}
 
 
 def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_cases(trained, tmp_path):
@@ -298,7 +298,9 @@ def test_protocols_of_a_method_share_their_cases_and_choose_on_its_validation_ca
     of = {(c.method, c.protocol, c.images): c for c in cells.cells(tiny, model)}
     shown = explain_model(model, trained, ["cam", "ablationcam"], tmp_path, FLAGS)
     assert shown.cases(of["cam", "locus", None]) is shown.cases(of["cam", "wang", None])
-    assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {s.image_id for s in shown.validation_runs[0].cases}
+    assert {case.image_id for case in shown.validation(of["cam", "locus", None])} == {
+        s.image_id for s in shown.validation_runs[0].scorable_images
+    }
     assert shown.validation(of["ablationcam", "locus", 6]) == []
     assert len(shown.cases(of["ablationcam", "locus", 6])) == 6 * 8
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import datasets
-from benchmark.maps.other_dataset import images
+from benchmark.maps.other_dataset import external_test_set
 from benchmark.suite import plan
 from config import TrainConfig
 from core.errors import BadValueError, DataError, LeakError
@@ -45,7 +45,7 @@ def training(nih: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainConfig
 
 def on(training: TrainConfig, word: str, root: Path) -> Dataset:
     other = TrainConfig(dataset=word, data_root_dir=str(root), img_size=32, cache_dir=training.cache_dir, max_bad_images=0.5)
-    return images(training, other)
+    return external_test_set(training, other)
 
 
 @pytest.mark.parametrize(

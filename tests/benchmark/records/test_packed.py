@@ -51,7 +51,7 @@ def test_packed_records_are_those_at_work_and_these_are_gone(suite):
     assert load(suite) == before
     assert by_key(before) == by_key(RECORDS)
     assert set(files(suite)) == {"cells.parquet", "records.parquet", "cases.parquet"}
-    assert records.at_work(suite) == []
+    assert records.unpacked(suite) == []
 
 
 def test_the_long_view_has_the_promised_columns_a_row_per_score_and_one_for_a_record_without(suite):

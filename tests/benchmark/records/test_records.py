@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from benchmark.records import Cell, Record, Score, Stratum, brief, cases, load, pack, path, read, write
+from benchmark.records import Cell, Record, Score, Stratum, cases, load, load_metric, pack, path, read, write
 from core.errors import DataError
 
 CELL = Cell(
@@ -128,10 +128,10 @@ def test_missing_and_broken_rows_are_told(tmp_path):
 def test_a_brief_record_has_the_scores_of_one_metric_alone_and_is_checked_like_any_other(tmp_path):
     more = (*RECORD.scores, Score(finding="mean", metric="pointing", value=0.5, n=50))
     write(RECORD.model_copy(update={"scores": more, "strata": (Stratum(variable="size", group="small"),)}), tmp_path)
-    assert brief(tmp_path, "hit@iou.3") == [RECORD]
+    assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
     pack(tmp_path)
-    assert brief(tmp_path, "hit@iou.3") == [RECORD]
+    assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
     (tmp_path / "records").mkdir(exist_ok=True)
     (tmp_path / "records" / "broken.json").write_text("[1]")
     with pytest.raises(DataError, match=r"broken\.json.*JSON"):
-        brief(tmp_path, "hit@iou.3")
+        load_metric(tmp_path, "hit@iou.3")

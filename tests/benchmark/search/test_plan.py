@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from benchmark.search.plan import read, shared_flags, trial_config
+from benchmark.search.plan import merge_flags, read, trial_config
 from config import TrainConfig
 from core.cli import CONFIGS, build
 from core.errors import BadValueError, DataError, UnknownNameError
@@ -79,9 +79,9 @@ def test_typed_flags_hold_for_all_trials_and_are_not_searched(tmp_path):
     plan = read(written(tmp_path, flags={"dataset": "phantom", "epochs": 9}))
     config = build(TrainConfig, {"backbone": "custom", "pretrained": False, "img_size": 128})
     typed = build(TrainConfig, {**{k: getattr(trial_config({}, {}), k) for k in TrainConfig.__dataclass_fields__}, "epochs": 2})
-    assert shared_flags(plan, typed, {"epochs", "search"}) == {"dataset": "phantom", "epochs": 2}
+    assert merge_flags(plan, typed, {"epochs", "search"}) == {"dataset": "phantom", "epochs": 2}
     with pytest.raises(BadValueError, match=r"--lr .*search.*space"):
-        shared_flags(plan, config, {"lr"})
+        merge_flags(plan, config, {"lr"})
 
 
 @pytest.mark.byhand

@@ -9,7 +9,7 @@ import yaml
 from benchmark import search
 from benchmark.maps.trained import digest_of
 from benchmark.search.plan import read
-from benchmark.search.trial import value
+from benchmark.search.trial import best_so_far
 from benchmark.training.run import train
 from config import TrainConfig
 from core.cli import CONFIGS, build, read_yaml
@@ -150,7 +150,7 @@ def test_the_value_told_after_an_epoch_is_the_best_so_far(tmp_path):
     (tmp_path / "s.yaml").write_text(yaml.safe_dump({"study": "a", "trials": 1, "space": SPACE}))
     plan = read(tmp_path / "s.yaml")
     history = [{"val_auroc": 0.7}, {"val_auroc": float("nan")}, {"val_auroc": 0.6}]
-    assert value(history, plan) == 0.7
-    assert value(history, plan.model_copy(update={"direction": "minimize"})) == 0.6
+    assert best_so_far(history, plan) == 0.7
+    assert best_so_far(history, plan.model_copy(update={"direction": "minimize"})) == 0.6
     with pytest.raises(LocusError, match=r"val_auroc.*validation"):
-        value(history[1:2], plan)
+        best_so_far(history[1:2], plan)

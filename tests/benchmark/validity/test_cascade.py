@@ -36,7 +36,7 @@ def test_attention_is_a_part_of_its_own():
 
 
 def drawn(run, depth):
-    return randomised(restrict([run], run.cases)[0], depth).model("cpu").state_dict()
+    return randomised(restrict([run], run.scorable_images)[0], depth).model("cpu").state_dict()
 
 
 def changed(first, second):
@@ -58,12 +58,12 @@ def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_w
     last = drawn(run, len(steps(run)))
     torch.manual_seed(run.config.seed)
     began = backbones.build(run.config.backbone, len(run.data.findings), run.config.global_pool, run.config.attention_map).state_dict()
-    assert not changed(fresh(restrict([run], run.cases)[0]).model("cpu").state_dict(), last)
+    assert not changed(fresh(restrict([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
     assert not any(last[key].any() for key in last if key.endswith("running_mean"))
     kernels = [key for key in last if last[key].ndim == 4]
     assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
 
 
 def test_a_step_has_its_own_digest_so_that_maps_are_not_mistaken(trained):
-    kept = restrict(trained, trained[0].cases)[0]
+    kept = restrict(trained, trained[0].scorable_images)[0]
     assert len({randomised(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5

@@ -8,7 +8,7 @@ import pytest
 from benchmark.protocols.base import Case
 from benchmark.training import data as source
 from benchmark.validity.shortcut import Tokens, _row
-from benchmark.validity.tokens import logits, settings, shortcut
+from benchmark.validity.tokens import configs_by_variant, load_or_predict_logits, shortcut
 from config import EngineFlags
 from core.errors import BadValueError
 from core.frames import conventional
@@ -43,7 +43,7 @@ def test_a_flat_map_points_nowhere_and_a_negative_one_has_no_energy():
 
 
 def test_other_tokens_leave_the_patients_as_they_are(trained):
-    wanted = settings(trained[0].config)
+    wanted = configs_by_variant(trained[0].config)
     sets = {name: source.load(config, "test") for name, config in wanted.items()}
     drawn = sets["drawn"]
     for name, other in sets.items():
@@ -56,7 +56,7 @@ def test_other_tokens_leave_the_patients_as_they_are(trained):
 
 
 def test_pictures_differ_at_the_token_alone(trained):
-    wanted = settings(trained[0].config)
+    wanted = configs_by_variant(trained[0].config)
     drawn, none = (source.load(wanted[name], "test") for name in ("drawn", "none"))
     n = next(n for n, sample in enumerate(drawn) if sample.meta["token"] is not None)
     rows, columns = np.nonzero(drawn[n].image != none[n].image)
@@ -66,10 +66,10 @@ def test_pictures_differ_at_the_token_alone(trained):
 
 
 def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
-    first, labels, patients = logits(trained[0], tmp_path)
+    first, labels, patients = load_or_predict_logits(trained[0], tmp_path)
     (file,) = tmp_path.glob("tokens-*.csv")
     before = file.stat().st_mtime_ns
-    again, _, _ = logits(trained[0], tmp_path)
+    again, _, _ = load_or_predict_logits(trained[0], tmp_path)
     assert file.stat().st_mtime_ns == before
     assert {name: values.shape for name, values in again.items()} == dict.fromkeys(("drawn", "none", "flipped"), (40, 8))
     assert labels.shape == (40, 8)
@@ -79,7 +79,7 @@ def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
 
 def test_maps_are_made_of_the_images_with_finding_and_token(trained, tmp_path):
     rows = Tokens(trained, ["cam", "center"], tmp_path, EngineFlags(), None).evaluate("cam", 0).rows
-    both = [s.image_id for s in trained[0].cases if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
+    both = [s.image_id for s in trained[0].scorable_images if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
     assert [row["image"] for row in rows] == both
 
 

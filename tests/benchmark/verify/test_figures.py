@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum
-from benchmark.verify.figures import differences, other_rows
+from benchmark.verify.figures import differences, row_differences
 
 pytestmark = pytest.mark.byhand
 
@@ -63,8 +63,8 @@ def test_an_interval_s_end_may_move_by_a_thousandth_of_its_width():
 
 def test_rows_are_held_against_each_other_column_by_column():
     rows = pd.DataFrame({"image": ["a", "b"], "iou": np.float32([0.5, np.nan]), "hit": [True, False]})
-    assert other_rows(rows, rows.copy()) == []
-    (other,) = other_rows(rows, rows.assign(hit=[True, True]))
+    assert row_differences(rows, rows.copy()) == []
+    (other,) = row_differences(rows, rows.assign(hit=[True, True]))
     assert (other.what, other.stated, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
-    assert [each.what for each in other_rows(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
-    assert [each.what for each in other_rows(rows, rows[:1])] == ["number of per-case rows"]
+    assert [each.what for each in row_differences(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
+    assert [each.what for each in row_differences(rows, rows[:1])] == ["number of per-case rows"]
