@@ -1,4 +1,4 @@
-"""The way in: one forward pass of a batch becomes evidence."""
+"""The engine's entry: one forward pass of a batch of images becomes evidence for the methods."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -23,15 +23,15 @@ def gather(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Evidence:
-    """What one forward pass tells: see ``methods.base.Evidence``; arguments as for ``benchmark.explain.explain``."""
+    """The evidence of a forward pass: see ``methods.base.Evidence``; arguments as for ``benchmark.explain.explain``."""
     _check(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
     autocast = Autocast.now(images)
     with plain():
         images = images.clone() if images.is_inference() else images.detach()
-    chosen = None if findings is None else tuple(int(finding) for finding in findings)
-    return _look(ExplainRequest(model, images, chosen, memory_gib, progress, autocast, _look), layer)
+    indices = None if findings is None else tuple(int(finding) for finding in findings)
+    return _evidence(ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence), layer)
 
 
 def _check(model: "Classifier", images: Tensor) -> None:
@@ -44,6 +44,6 @@ def _check(model: "Classifier", images: Tensor) -> None:
         )
 
 
-def _look(request: ExplainRequest, layer: str | None) -> Evidence:
+def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:
     with plain():
-        return pooled.look(request) if layer is None else level.look(request, layer)
+        return pooled.compute_evidence(request) if layer is None else level.compute_evidence(request, layer)

@@ -1,4 +1,4 @@
-"""Evidence of an earlier layer: the network's tail from there on is the head, and gradients go back through it."""
+"""Activations, logits and gradients at a chosen earlier layer: the rest of the network serves as the head."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,27 +12,27 @@ from backbones import levels
 from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import Answers, ExplainRequest
+from benchmark.engine.request import BaseEngine, ExplainRequest
 from core.errors import NotAvailableError
 from methods.base import Evidence
 from methods.gradients import Dense, Gradients
 
 
-def look(request: ExplainRequest, layer: str) -> Evidence:
+def compute_evidence(request: ExplainRequest, layer: str) -> Evidence:
     """One forward pass, recorded from ``layer`` on; each finding's gradient is one backward pass of the tail.
 
-    A batch too large to be recorded at once is looked at in parts, which pass forward once more for their gradients.
+    A batch too large to be recorded at once is split into chunks, which pass forward once more for their gradients.
     """
     step = memory.recorded_at_once(request.images, request.memory_gib)
     if len(request.images) <= step:
         return _recorded(request, layer)
-    pieces = [_recorded(part, layer) for part in _split(request, step)]
+    pieces = [_recorded(chunk, layer) for chunk in _chunks(request, step)]
     A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.logits for piece in pieces])
-    engine = Split(request, pieces[0].findings, layer, A, logits, step)
+    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, logits, step)
     return replace(pieces[0], images=request.images, A=A, logits=logits, engine=engine)
 
 
-def _split(request: ExplainRequest, step: int) -> list[ExplainRequest]:
+def _chunks(request: ExplainRequest, step: int) -> list[ExplainRequest]:
     return [replace(request, images=images) for images in torch.split(request.images, step)]
 
 
@@ -40,7 +40,7 @@ def _recorded(request: ExplainRequest, layer: str) -> Evidence:
     model, images = request.model, request.images
     with evaluating(model), request.autocast():
         A, logits = levels.run(model, images, layer)
-    findings = request.choose(logits.shape[1])
+    findings = request.finding_indices(logits.shape[1])
     return Evidence(
         images=images,
         A=A.detach(),
@@ -48,13 +48,13 @@ def _recorded(request: ExplainRequest, layer: str) -> Evidence:
         grid=model.grid((images.shape[-2], images.shape[-1]), layer),
         pooling="",
         findings=findings,
-        engine=Level(request, findings, layer, A, logits),
+        engine=LayerEngine(request, findings, layer, A, logits),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class Level(Answers):
-    """Answers at the output ``A`` (N,C,h,w) of ``layer``; ``logits`` (N, all findings) carry the graph of the tail."""
+class LayerEngine(BaseEngine):
+    """Engine at the output ``A`` (N,C,h,w) of ``layer``; ``logits`` (N, all findings) carry the graph of the tail."""
 
     layer: str
     A: Tensor
@@ -97,20 +97,22 @@ class Level(Answers):
 
 
 @dataclass(frozen=True, eq=False)
-class Split(Level):
-    """Answers for more images than one graph may hold: ``step`` of them at a time are run again."""
+class ChunkedLayerEngine(LayerEngine):
+    """Engine for more images than one graph may hold: ``step`` of them at a time are run again."""
 
     step: int
 
     def gradients(self) -> Gradients:
-        """Those of the parts, one after the other."""
+        """Those of the chunks, one after the other."""
         request = replace(self.request, findings=self.findings)
-        return Dense(torch.cat([_recorded(part, self.layer).gradients.full() for part in _split(request, self.step)]))
+        return Dense(
+            torch.cat([_recorded(chunk, self.layer).gradients.full() for chunk in _chunks(request, self.step)])
+        )
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
-        """As for each part by itself."""
+        """As for each chunk by itself."""
         request = replace(self.request, findings=self.findings)
-        for n, part in enumerate(_split(request, self.step)):
-            recorded = _recorded(part, self.layer)
+        for n, chunk in enumerate(_chunks(request, self.step)):
+            recorded = _recorded(chunk, self.layer)
             for _, piece in recorded.engine.parts(recorded):
                 yield slice(n * self.step, n * self.step + len(recorded.images)), piece

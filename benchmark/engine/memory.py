@@ -1,4 +1,4 @@
-"""How much is done at once, and how it lies in memory: sizes from a budget, never from what happens to be free."""
+"""Batch sizes and memory layout of the engine: from a fixed budget, never from what happens to be free."""
 
 import torch
 from torch import Tensor
@@ -44,6 +44,6 @@ def gradients_at_once(A: Tensor, memory_gib: float) -> int:
     return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
 
 
-def laid_out(images: Tensor) -> Tensor:
+def channels_last_on_cpu(images: Tensor) -> Tensor:
     """The same (N,C,H,W) values by channels on a CPU, where convolutions are up to half as fast again."""
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)

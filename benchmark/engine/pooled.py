@@ -1,4 +1,4 @@
-"""Evidence of the map that is pooled: everything behind it is the head, and gradients need no network."""
+"""Activations, logits and gradients at the pooled feature map: its gradients need the classifier's head alone."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import Answers, ExplainRequest
+from benchmark.engine.request import BaseEngine, ExplainRequest
 from methods.base import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
 
-def look(request: ExplainRequest) -> Evidence:
+def compute_evidence(request: ExplainRequest) -> Evidence:
     """One forward pass; gradients, class maps and the rest are made when they are asked for."""
     model, images = request.model, request.images
     with evaluating(model):
         A = _features(request)
         logits = model.head(A.to(_precision(model))).float()
         grid = model.grid((images.shape[-2], images.shape[-1]))
-    findings = request.choose(logits.shape[1])
+    findings = request.finding_indices(logits.shape[1])
     return Evidence(
         images=images,
         A=A,
@@ -29,14 +29,14 @@ def look(request: ExplainRequest) -> Evidence:
         grid=grid,
         pooling=model.pooling,
         findings=findings,
-        engine=Pooled(request, findings, A),
+        engine=PooledEngine(request, findings, A),
     )
 
 
 def _features(request: ExplainRequest) -> Tensor:
     parts = torch.split(request.images, memory.images_at_once(request.images, request.memory_gib))
     with request.autocast():
-        features = [request.model.features(memory.laid_out(part)) for part in parts]
+        features = [request.model.features(memory.channels_last_on_cpu(part)) for part in parts]
     return torch.cat(features).float().contiguous()
 
 
@@ -45,8 +45,8 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled(Answers):
-    """Answers at the pooled map ``A``, (N,C,h,w)."""
+class PooledEngine(BaseEngine):
+    """Engine at the pooled map ``A``, (N,C,h,w)."""
 
     A: Tensor
 
@@ -91,8 +91,8 @@ class Pooled(Answers):
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Which of the images, and the part of the evidence: images and findings whose G fit in memory."""
-        pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
-        images, findings = max(1, pairs // len(self.findings)), min(pairs, len(self.findings))
+        max_pairs = memory.gradients_at_once(self.A, self.request.memory_gib)
+        images, findings = max(1, max_pairs // len(self.findings)), min(max_pairs, len(self.findings))
         for i in range(0, len(self.A), images):
             rows = slice(i, min(i + images, len(self.A)))
             for k in range(0, len(self.findings), findings):
@@ -100,5 +100,5 @@ class Pooled(Answers):
 
     def _part(self, whole: Evidence, rows: slice, columns: slice) -> Evidence:
         findings, A, images = self.findings[columns], self.A[rows], whole.images[rows]
-        engine = Pooled(replace(self.request, images=images), findings, A)
+        engine = PooledEngine(replace(self.request, images=images), findings, A)
         return replace(whole, images=images, A=A, logits=whole.logits[rows, columns], findings=findings, engine=engine)

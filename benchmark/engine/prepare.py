@@ -1,4 +1,4 @@
-"""A model as the flags want it run."""
+"""Puts a model into the memory format and compilation that the flags ask for."""
 
 from typing import TYPE_CHECKING
 

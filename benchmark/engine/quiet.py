@@ -1,4 +1,4 @@
-"""Torch's modes: what a method runs under, and what the caller had set."""
+"""Torch's modes while methods run (no gradients, no autocast), and the caller's autocast for forward passes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

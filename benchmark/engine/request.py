@@ -1,4 +1,4 @@
-"""What is explained and how much may be done at once; the part of the answers that every layer shares."""
+"""What is explained, with how much memory; and the base class of the engines of all layers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -34,10 +34,10 @@ class ExplainRequest:
     progress: bool
     autocast: Autocast
     """The precision of forward passes."""
-    look: Callable[["ExplainRequest", str | None], Evidence]
+    compute_evidence: Callable[["ExplainRequest", str | None], Evidence]
     """Request, layer -> the evidence of that layer."""
 
-    def choose(self, count: int) -> tuple[int, ...]:
+    def finding_indices(self, count: int) -> tuple[int, ...]:
         """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have."""
         chosen = tuple(range(count)) if self.findings is None else self.findings
         wrong = [finding for finding in chosen if finding not in range(count)]
@@ -47,8 +47,8 @@ class ExplainRequest:
 
 
 @dataclass(frozen=True, eq=False)
-class Answers:
-    """What can be asked of the whole network, whichever layer is looked at."""
+class BaseEngine:
+    """What can be asked of the whole network, whatever the layer."""
 
     request: ExplainRequest
     findings: tuple[int, ...]
@@ -77,7 +77,7 @@ class Answers:
         )
         with bar, plain(), evaluating(request.model):
             for start in range(0, count, step):
-                images = memory.laid_out(render(slice(start, min(start + step, count))))
+                images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
                 with request.autocast():
                     logits = functional_call(request.model, self._weights, (images,))
                 batches.append(logits[:, self._columns].float())
@@ -88,12 +88,12 @@ class Answers:
     def _weights(self) -> dict[str, Tensor]:
         """The convolutions' weights as their images lie; the model keeps its own."""
         weights = self.request.model.named_parameters()
-        return {name: memory.laid_out(value.detach()) for name, value in weights if value.ndim == 4}
+        return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
         """The same images and findings at another layer: one more forward pass, once."""
         if layer not in self._seen:
-            self._seen[layer] = self.request.look(replace(self.request, findings=self.findings), layer)
+            self._seen[layer] = self.request.compute_evidence(replace(self.request, findings=self.findings), layer)
         return self._seen[layer]
 
     @cached_property

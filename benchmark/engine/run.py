@@ -1,4 +1,4 @@
-"""Methods over evidence: parts of a batch that fit in memory, each part's gradients once for all methods."""
+"""Runs methods on evidence, in parts of a batch that fit in memory: gradients are computed once for all methods."""
 
 import traceback
 from collections.abc import Mapping, Sequence
@@ -24,32 +24,32 @@ class MethodMaps:
 
 
 def one(method: Method, evidence: Evidence) -> MethodMaps:
-    """Maps of one method and their grid. Raises ``LocusError`` where it has no answer for this model, or breaks."""
-    answer = several({method.name: method}, evidence)[method.name]
-    if isinstance(answer, LocusError):
-        raise answer
-    return answer
+    """Maps of one method and their grid. Raises ``LocusError`` where it has none for this model, or breaks."""
+    maps = several({method.name: method}, evidence)[method.name]
+    if isinstance(maps, LocusError):
+        raise maps
+    return maps
 
 
-def several(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Word -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke."""
-    piecewise = {word: method for word, method in parts.items() if "gradients" in method.needs}
+def several(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
+    """Name -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke."""
+    piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
     with plain():
-        at_once = {word: method for word, method in parts.items() if word not in piecewise}
-        answers = {word: _explained(method, [_ask(method, evidence)], evidence) for word, method in at_once.items()}
-        answers |= _piecewise(piecewise, evidence)
-    return {word: answers[word] for word in parts}
+        at_once = {name: method for name, method in methods.items() if name not in piecewise}
+        maps = {name: _explained(method, [_call(method, evidence)], evidence) for name, method in at_once.items()}
+        maps |= _piecewise(piecewise, evidence)
+    return {name: maps[name] for name in methods}
 
 
-def _piecewise(parts: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
+def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Part by part of the batch, all methods: so a part's gradients are made once and then forgotten."""
-    rows: dict[str, dict[int, list[Tensor | LocusError]]] = {word: {} for word in parts}
-    for images, part in evidence.engine.parts(evidence) if parts else ():
-        for word, method in parts.items():
-            rows[word].setdefault(images.start, []).append(_ask(method, part))
+    rows: dict[str, dict[int, list[Tensor | LocusError]]] = {name: {} for name in methods}
+    for images, part in evidence.engine.parts(evidence) if methods else ():
+        for name, method in methods.items():
+            rows[name].setdefault(images.start, []).append(_call(method, part))
     return {
-        word: _explained(method, [_joined(pieces) for pieces in rows[word].values()], evidence)
-        for word, method in parts.items()
+        name: _explained(method, [_joined(pieces) for pieces in rows[name].values()], evidence)
+        for name, method in methods.items()
     }
 
 
@@ -71,7 +71,7 @@ def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:
     return next((piece for piece in pieces if isinstance(piece, LocusError)), None)
 
 
-def _ask(method: Method, evidence: Evidence) -> Tensor | LocusError:
+def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
     """The method's maps, or the sentence why there are none, with the line where somebody's method broke."""
     try:
         return method(evidence)

@@ -49,7 +49,7 @@ class CaseStore:
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.statistics.strata``."""
-        return strata.words(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
+        return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
 
     def cases(self, cell: Cell) -> list[Case]:
         """The cases of a cell. Raises the error that says why its method has no maps."""

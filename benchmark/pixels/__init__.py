@@ -1,4 +1,4 @@
-"""Maps on pixels: what the protocols that are defined there ask of a picture, faster than a search at every threshold.
+"""Heat maps on pixels: contours, boxes and masks at many thresholds, for the protocols that are defined on pixels.
 
 ``painted`` brings map and truth to 224×224 pixels. ``contours`` says what MaxBoxAcc's source would read off the
 contours at each score threshold: it has every contour followed once (``outlines``, compiled) or, where a large smooth

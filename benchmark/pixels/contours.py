@@ -74,7 +74,7 @@ class Contours:
 
     @cached_property
     def _searched(self) -> tuple[Ints, Ints]:
-        return searched.both(self._image)
+        return searched.outer_contours_and_holes(self._image)
 
     @cached_property
     def _outer(self) -> Ints:
@@ -86,7 +86,7 @@ class Contours:
 
     def largest(self) -> Ints:
         """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""
-        return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.AREA])]
+        return self._boxes(self._outer)[self._best(self._outer, self._outer[:, outlines.DOUBLE_AREA])]
 
     def best_overlap(self, truth: ArrayLike) -> FloatArray:
         """(M,4) truth -> (T,) the best IoU of the source's box of any contour, inner ones included."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 STEP_X = (1, 1, 0, -1, -1, -1, 0, 1)
 STEP_Y = (0, 1, 1, 1, 0, -1, -1, -1)
 """Eight directions, clockwise from the right; y points down."""
-START, STOP, FIRST, AREA, BOX = 0, 1, 2, 3, slice(4, 8)
+START, STOP, FIRST, DOUBLE_AREA, BOX = 0, 1, 2, 3, slice(4, 8)
 """Columns of an outline: it is there at start <= level < stop; first pixel; doubled area; half-open xyxy."""
 EDGE = -2
 U = np.uint64
@@ -114,5 +114,5 @@ def _follow(flat, offset, start, level, turn, corner, passed, out):  # type: ign
         while flat[U(p + offset[U(d)])] <= level:
             d = (d + turn) & 7
         ahead = p != start or d != first
-    out[AREA], out[4], out[6], out[7] = area, left, right, bottom
+    out[DOUBLE_AREA], out[4], out[6], out[7] = area, left, right, bottom
     return lowest, corners, True

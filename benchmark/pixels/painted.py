@@ -1,4 +1,4 @@
-"""Map and truth as pixels: 224×224 of them, as Choe et al. see both."""
+"""Heat map and truth resampled to 224×224 pixels, as Choe et al. 2020 score both."""
 
 import cv2
 import numpy as np
@@ -11,22 +11,22 @@ from core.frames import Alignment, Grid, resample, resolve
 SIDE = 224
 
 
-def painted(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
+def resample_map(values: ArrayLike, grid: Grid | Alignment, frame: tuple[int, int]) -> NDArray[np.float32]:
     """(h,w) map -> (224,224) in [0,1], min-max scaled after its one interpolation; 0 everywhere for a flat one."""
     once = min_max(values)  # scaled before, too: so that float32 rounds any map alike
-    return scaled(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (SIDE, SIDE)))
+    return min_max_float32(resample(once, resolve(grid, (once.shape[0], once.shape[1]), frame), (SIDE, SIDE)))
 
 
-def scaled(picture: NDArray[np.float32]) -> NDArray[np.float32]:
+def min_max_float32(picture: NDArray[np.float32]) -> NDArray[np.float32]:
     """(H,W) min-max scaled to [0,1] in its own precision, unlike ``benchmark.surface.min_max``; 0 where it is flat."""
     lifted = picture - picture.min()
     return lifted / lifted.max() if lifted.any() else lifted
 
 
-def truncated(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64]:
-    """(M,4) house boxes in ``frame`` -> (M,4) the source's: inclusive corners, scaled to 224×224 and truncated.
+def to_pixel_boxes(boxes: ArrayLike, frame: tuple[int, int]) -> NDArray[np.int64]:
+    """(M,4) half-open boxes in ``frame`` -> (M,4) Choe's: inclusive corners, scaled to 224×224 and truncated.
 
-    >>> truncated([[0, 512, 514, 1024]], (1024, 1024)).tolist()
+    >>> to_pixel_boxes([[0, 512, 514, 1024]], (1024, 1024)).tolist()
     [[0, 112, 112, 223]]
     """
     height, width = frame
@@ -40,6 +40,6 @@ def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: NDArray[np.bool_]
     if mask is not None:
         return cv2.resize(mask.astype(np.uint8), (SIDE, SIDE), interpolation=cv2.INTER_NEAREST) > 0
     out = np.zeros((SIDE, SIDE), dtype=bool)
-    for x0, y0, x1, y1 in truncated(boxes, frame):
+    for x0, y0, x1, y1 in to_pixel_boxes(boxes, frame):
         out[y0 : y1 + 1, x0 : x1 + 1] = True
     return out

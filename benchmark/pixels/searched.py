@@ -9,11 +9,11 @@ import numpy as np
 from cv2.typing import MatLike
 from numpy.typing import NDArray
 
-from benchmark.pixels.outlines import AREA, BOX, FIRST, START, STOP
+from benchmark.pixels.outlines import BOX, DOUBLE_AREA, FIRST, START, STOP
 
-PER_LEVEL, PER_LEVEL_PIXEL, PER_CROSSING = 10.0, 1.4e-4, 0.06
+LEVEL_US, LEVEL_PIXEL_US, CROSSING_US = 10.0, 1.4e-4, 0.06
 """Microseconds of a search: of a level, of each of its pixels, of each pair of neighbours that it parts."""
-ONCE, PER_PIXEL = 13.0, 1e-3
+FOLLOWING_US, FOLLOWING_PIXEL_US = 13.0, 1e-3
 """Microseconds of following contours and holes: before the first one, and of each pixel.
 
 Where contours are long it is always faster.
@@ -22,20 +22,20 @@ ROWS = 16
 """Rows in which crossings are counted."""
 
 
-def both(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def outer_contours_and_holes(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(H,W) uint8 -> (n,8) outer contours and (m,8) holes of {image > level}, for all levels from 0 on.
 
     A row for each level, columns as in ``outlines``; a hole's area and first pixel are those of the contour around it.
 
-    >>> outer, holes = both(np.array([[2, 2, 2], [2, 1, 2], [2, 2, 2]], dtype=np.uint8))
+    >>> outer, holes = outer_contours_and_holes(np.array([[2, 2, 2], [2, 1, 2], [2, 2, 2]], dtype=np.uint8))
     >>> outer.tolist(), holes[:, BOX].tolist()
     ([[0, 1, 0, 8, 0, 0, 3, 3], [1, 2, 0, 8, 0, 0, 3, 3]], [[1, 1, 2, 2]])
     """
     sides: tuple[list[list[int]], list[list[int]]] = ([], [])
     for level in range(int(image.max())):
-        lines, tree = cv2.findContours((image > level).view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        for line, parent in zip(lines, tree[0, :, 3].tolist(), strict=True):
-            sides[int(parent >= 0)].append([level, *_facts(line, image.shape[1])])
+        contours, hierarchy = cv2.findContours((image > level).view(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        for contour, parent in zip(contours, hierarchy[0, :, 3].tolist(), strict=True):
+            sides[int(parent >= 0)].append([level, *_facts(contour, image.shape[1])])
     outer, holes = (_table(rows) for rows in sides)
     holes[:, BOX] += [1, 1, -1, -1]  # from the box of what surrounds a hole to the hole's own
     return outer, holes
@@ -43,23 +43,24 @@ def both(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]
 
 def cheaper(image: NDArray[np.uint8]) -> bool:
     """Whether a search at each level is expected to cost less than following every contour once."""
-    search = int(image.max()) * (PER_LEVEL + PER_LEVEL_PIXEL * image.size)
-    follow = ONCE + PER_PIXEL * image.size
+    search = int(image.max()) * (LEVEL_US + LEVEL_PIXEL_US * image.size)
+    follow = FOLLOWING_US + FOLLOWING_PIXEL_US * image.size
     if search >= follow:
         return False
-    some = image[:: max(1, len(image) // ROWS)].astype(np.int16)
-    crossings = np.abs(np.diff(some, axis=1)).sum() * len(image) / len(some)
-    return bool(search + PER_CROSSING * crossings < follow)
+    sampled_rows = image[:: max(1, len(image) // ROWS)].astype(np.int16)
+    crossings = np.abs(np.diff(sampled_rows, axis=1)).sum() * len(image) / len(sampled_rows)
+    return bool(search + CROSSING_US * crossings < follow)
 
 
-def _facts(line: MatLike, width: int) -> list[int]:
-    x, y, w, h = cv2.boundingRect(line)
-    return [int(line[0, 0, 1]) * width + int(line[0, 0, 0]), round(2 * cv2.contourArea(line)), x, y, x + w, y + h]
+def _facts(contour: MatLike, width: int) -> list[int]:
+    x, y, w, h = cv2.boundingRect(contour)
+    first_x, first_y = contour[0, 0].tolist()
+    return [first_y * width + first_x, round(2 * cv2.contourArea(contour)), x, y, x + w, y + h]
 
 
 def _table(rows: list[list[int]]) -> NDArray[np.int64]:
     array = np.array(rows, dtype=np.int64).reshape(-1, 7)
     out = np.empty((len(array), 8), dtype=np.int64)
     out[:, START], out[:, STOP] = array[:, 0], array[:, 0] + 1
-    out[:, FIRST], out[:, AREA], out[:, BOX] = array[:, 1], array[:, 2], array[:, 3:]
+    out[:, FIRST], out[:, DOUBLE_AREA], out[:, BOX] = array[:, 1], array[:, 2], array[:, 3:]
     return out

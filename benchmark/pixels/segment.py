@@ -1,4 +1,4 @@
-"""A map as a mask: {picture > threshold} on the frame's pixels against a truth mask, at many thresholds in one pass."""
+"""Heat maps as masks: {map > threshold} on the frame's pixels against a truth mask, at many thresholds in one pass."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.localize import to_frame
-from benchmark.pixels.painted import scaled
+from benchmark.pixels.painted import min_max_float32
 from benchmark.surface import min_max
 from core.boxes import as_boxes
 from core.frames import Alignment, Grid
@@ -36,7 +36,7 @@ def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: Floa
     floor(255 · value), as in the source of the protocol that uses it.
     """
     height, width = truth.shape
-    picture = scaled(to_frame(min_max(values), (height, width), grid))
+    picture = min_max_float32(to_frame(min_max(values), (height, width), grid))
     otsu, above = cv2.threshold((255 * picture).astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
     inside, predicted = _count(picture, truth, levels)
     drawn = above.view(np.bool_)

@@ -1,4 +1,4 @@
-"""What every protocol shares: a case, a result, and how a map is made ready."""
+"""The base of all protocols: a case to score, a result, and how a heat map becomes a surface."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -55,12 +55,15 @@ class Case:
 
     @cached_property
     def ready(self) -> "tuple[Surface | None, str]":
-        """What ``prepare`` gives: computed once, whatever the number of protocols."""
+        """The surface of the map, min-max scaled over its positions to [0,1]; or None and why it is a miss.
+
+        It is computed once, whatever the number of protocols.
+        """
         values, reason = usable(self)
         if values is None:
             return None, reason
-        on = surface(min_max(values), self.frame, self.grid)
-        return (None, FLAT) if on.flat else (on, "")  # all that stands out may lie outside the frame
+        scaled = surface(min_max(values), self.frame, self.grid)
+        return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
 
 
 @dataclass(frozen=True)
@@ -121,11 +124,6 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
     return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
 
 
-def prepare(case: Case) -> tuple[Surface | None, str]:
-    """The surface of a case's map, min-max scaled over its positions to [0,1]; or None and why it is a miss."""
-    return case.ready
-
-
 FLAT = "flat map"
 """The reason of a miss that is the map's answer and no failure of the run."""
 
@@ -135,6 +133,6 @@ def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, s
     return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in ("", FLAT)]
 
 
-def identity(case: Case, reason: str) -> Mapping[str, Any]:
+def common_columns(case: Case, reason: str) -> Mapping[str, Any]:
     """The columns with which every row of every protocol begins."""
     return {"image": case.image_id, "patient": case.patient_id, "finding": case.finding, "reason": reason}

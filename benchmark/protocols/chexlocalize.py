@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.segment import Segmented, interior, segment
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.statistics.case_index import SHARED, CaseIndex
-from benchmark.statistics.optimism import Votes, scores_with_optimism
+from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
+from benchmark.statistics.optimism import OracleCounts, scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, Chosen, ThresholdKey, choose, distinct_thresholds
+from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.types import FloatArray
 
@@ -46,11 +46,11 @@ class CheXlocalize(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
-        true, others = of_findings(cases, findings), of_findings(validation, findings)
-        kept = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
-        batch, all_index, index = SegmentedCases(kept), case_index(kept), case_index(true)
-        voters = SegmentedCases(others).listed(len(others)), case_index(others)
-        chosen = choose(batch.listed(len(true)), index, DEFAULT, seed, voters)
+        true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
+        batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
+        validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
+        chosen = choose(batch.selector(len(true)), index, DEFAULT, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         columns = [
@@ -59,12 +59,12 @@ class CheXlocalize(Protocol):
             for column in _columns(batch, AtThreshold(key, _known(key, indices, all_index)), indices, word)
         ]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
-        main = f"mask_iou{word}"
+        main, oracle_counts = f"mask_iou{word}", _oracle_counts(batch)
         return Result(
-            scores_with_optimism(columns, all_index, findings, seed, {main: f"optimism{word}"}, {main: _votes(batch)}),
+            scores_with_optimism(columns, all_index, findings, seed, {main: f"optimism{word}"}, {main: oracle_counts}),
             rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
             distinct_thresholds(chosen, index.findings, LEVELS.round(6).tolist()),
-            failures(kept, batch.reasons),
+            failures(scored, batch.reasons),
         )
 
 
@@ -72,7 +72,7 @@ class SegmentedCases:
     """Mask overlaps of N cases at T thresholds and at Otsu's, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [prepare(case) for case in cases]
+        ready = [case.ready for case in cases]
         segmented = [
             _segment(case) if on is not None and len(case.boxes) else None
             for (on, _), case in zip(ready, cases, strict=True)
@@ -90,7 +90,7 @@ class SegmentedCases:
         self.otsu = np.array([np.nan if one is None else one.otsu for one in segmented])
         self.hit = np.array([one is not None and one.hit for one in segmented], dtype=bool)
 
-    def listed(self, true: int) -> SampledThresholds:
+    def selector(self, true: int) -> SampledThresholds:
         """Of the first, those with truth: mean IoU alone decides."""
         return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
@@ -113,18 +113,18 @@ def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: 
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
     return (
         [main]
-        if at.key[1] == SHARED
+        if at.key[1] == SHARED_SUFFIX
         else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
     )
 
 
-def _votes(batch: SegmentedCases) -> Votes:
+def _oracle_counts(batch: SegmentedCases) -> OracleCounts:
     """(N,1,T) mask IoUs of the cases where both masks have pixels, and (N,) which those are."""
     both = batch.truth * batch.drawn
     return batch.iou[:, None, :OTSU] * both[:, None, None], both
 
 
-def _row_columns(batch: SegmentedCases, chosen: Chosen, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
+def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
     levels, overlaps = (

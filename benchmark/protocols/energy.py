@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Protocol, Result, case_index, failures, identity, usable
+from benchmark.protocols.base import FLAT, Case, Protocol, Result, case_index, common_columns, failures, usable
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
 from benchmark.surface.overlap import covered
@@ -76,7 +76,7 @@ def _row(case: Case, on: Surface | None, reason: str) -> dict[str, object]:
     energy = None if not len(case.boxes) else _within(on, case.boxes if (mask := case.mask) is None else mask)
     lungs = None if (inner := case.lungs) is None else _within(on, inner)
     truth = "box" if case.read_mask is None else "mask"
-    return {**identity(case, reason), "truth": truth, "energy": energy, "energy_in_lungs": lungs}
+    return {**common_columns(case, reason), "truth": truth, "energy": energy, "energy_in_lungs": lungs}
 
 
 def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:

@@ -1,4 +1,4 @@
-"""Our own leaderboard: one box per case, at a threshold that its own patient did not choose."""
+"""The main protocol: one box per case, at a score threshold chosen on other patients."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
-from benchmark.statistics.case_index import SHARED
+from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
 from benchmark.surface.otsu import otsu
 from benchmark.surface.trace import EMPTY, trace
-from benchmark.thresholds.exact import Curves
-from benchmark.thresholds.origins import CROSS_FITTED, Chosen, ThresholdKey, choose, distinct_thresholds
+from benchmark.thresholds.exact import ExactThresholds
+from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from core.names import MAIN
 from core.types import FloatArray
 
@@ -47,22 +47,22 @@ class Locus(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
-        kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = TracedCases(kept), case_index(kept)
-        chosen = choose(batch.curves, index, DEFAULT, seed, (TracedCases(others).curves, case_index(others)))
-        chosen |= {("fixed", ""): np.full(len(kept), DEFAULT), ("otsu", ""): batch.otsu}
-        at = {key: BoxesAtThreshold(batch, key, levels) for key, levels in chosen.items()}
-        all_boxes = _all_boxes(batch, {key: levels for key, levels in chosen.items() if key[1] != SHARED})
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index = TracedCases(scored), case_index(scored)
+        chosen = choose(batch.selector, index, DEFAULT, seed, (TracedCases(val_cases).selector, case_index(val_cases)))
+        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
+        at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
+        all_boxes = _all_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
         columns = [
             column for key, each_at in at.items() for column in _columns(each_at, all_boxes.get(key), batch.truth)
         ]
-        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(kept))))
-        votes = {MAIN: (batch.curves.contenders(index.findings)[:, None], np.ones(len(kept)))}
+        columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
+        oracle_counts = {MAIN: (batch.selector.hits_at_local_maxima(index.findings)[:, None], np.ones(len(scored)))}
         return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, votes),
-            rows(kept, batch.reasons, _row_columns(batch, at, all_boxes[CROSS_FITTED])),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
+            rows(scored, batch.reasons, _row_columns(batch, at, all_boxes[CROSS_FITTED])),
             distinct_thresholds(chosen, index.findings),
-            failures(kept, batch.reasons),
+            failures(scored, batch.reasons),
         )
 
 
@@ -70,13 +70,13 @@ class TracedCases:
     """N cases before any threshold."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [prepare(case) for case in cases]
+        ready = [case.ready for case in cases]
         self.surfaces: list[Surface | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.curves = Curves(
+        self.selector = ExactThresholds(
             [EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU
         )
-        self.truth = self.curves.truth
+        self.truth = self.selector.truth
         self._cases = cases
 
     @cached_property
@@ -97,10 +97,10 @@ class TracedCases:
 class BoxesAtThreshold(AtThreshold):
     """N cases, each at a threshold of its own: the peak component's box and its overlaps, 0 where there is no box."""
 
-    def __init__(self, batch: TracedCases, key: ThresholdKey, levels: FloatArray) -> None:
-        super().__init__(key, np.isfinite(levels))
-        self.levels, self.boxes = levels, batch.curves.boxes(levels)
-        self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(levels)))
+    def __init__(self, batch: TracedCases, key: ThresholdKey, thresholds: FloatArray) -> None:
+        super().__init__(key, np.isfinite(thresholds))
+        self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
+        self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
         """Metric -> (N,)."""
@@ -117,10 +117,11 @@ class AllBoxes:
     """(N,) boxes."""
 
 
-def _all_boxes(batch: TracedCases, chosen: Chosen) -> dict[ThresholdKey, AllBoxes]:
-    levels = np.stack(list(chosen.values()), 1)
-    boxes = Boxes.on(batch.surfaces, levels)
-    hits, counts = batch.truth.reached(boxes, 0, [IOU], levels.shape[1])[0, :, :, 0], boxes.counts(*levels.shape)
+def _all_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, AllBoxes]:
+    thresholds = np.stack(list(chosen.values()), 1)
+    boxes = Boxes.from_surfaces(batch.surfaces, thresholds)
+    hits = batch.truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
+    counts = boxes.counts(*thresholds.shape)
     return {key: AllBoxes(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 
@@ -138,13 +139,13 @@ def _row_columns(
 ) -> dict[str, ArrayLike]:
     crossed = at[CROSS_FITTED]
     edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
-    numbers = {"threshold": crossed.levels, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
+    numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
     counts = {
         "boxes": all_boxes.count.astype(np.int64),
         "truths": batch.truth.count,
         "anyhits": all_boxes.hit.astype(np.int64),
     }
     others = {key: one for key, one in at.items() if one is not crossed}
-    overlaps = {key: np.where(one.known, one.iou, np.nan) for key, one in others.items()}
-    levels = {key: one.levels for key, one in others.items()}
-    return {**numbers, **crossed.hits(), "pointing": batch.pointing, **counts, **other_origins(levels, iou=overlaps)}
+    ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}
+    thresholds = {key: one.thresholds for key, one in others.items()}
+    return {**numbers, **crossed.hits(), "pointing": batch.pointing, **counts, **other_origins(thresholds, iou=ious)}

@@ -11,10 +11,10 @@ from benchmark.protocols.base import Case, Protocol, Result, case_index, failure
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.record import Origin
-from benchmark.statistics.case_index import SHARED
+from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, Chosen, choose, distinct_thresholds
+from benchmark.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin, choose, distinct_thresholds
 from benchmark.thresholds.sampled import at_index
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
@@ -52,20 +52,20 @@ class MaxBox(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
-        kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = SweptCases(kept), case_index(kept)
-        validation_batch, validation_index = SweptCases(others), case_index(others)
-        chosen: dict[str, Chosen] = {}
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index = SweptCases(scored), case_index(scored)
+        validation_batch, validation_index = SweptCases(val_cases), case_index(val_cases)
+        chosen: dict[str, ThresholdsByOrigin] = {}
         for part, curve in PARTS.items():
-            voters = validation_batch.listed(*curve), validation_index
-            known = choose(batch.listed(*curve), index, DEFAULT, seed, voters)
-            chosen[part] = {**known, ("fixed", ""): np.full(len(kept), float(DEFAULT)), ("otsu", ""): batch.otsu}
-        votes = {metric: (_hits(batch, metric), np.ones(len(kept))) for metric in MAINS}
+            validation_selector = validation_batch.selector(*curve), validation_index
+            known = choose(batch.selector(*curve), index, DEFAULT, seed, validation_selector)
+            chosen[part] = {**known, ("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
+        oracle_counts = {metric: (_hits(batch, metric), np.ones(len(scored))) for metric in MAINS}
         return Result(
-            scores_with_optimism(_columns(batch, chosen), index, findings, seed, MAINS, votes),
-            rows(kept, batch.reasons, _row_columns(batch, chosen)),
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, MAINS, oracle_counts),
+            rows(scored, batch.reasons, _row_columns(batch, chosen)),
             _distinct_by_part(chosen, index.findings),
-            failures(kept, batch.reasons),
+            failures(scored, batch.reasons),
         )
 
 
@@ -98,22 +98,22 @@ def sweep(
 
 def _hits(batch: SweptCases, metric: str) -> NDArray[np.bool_]:
     """(N,D,T) hits of each part."""
-    return np.stack([batch.listed(*PARTS[part]).hits for part in METRICS[metric]], 1)
+    return np.stack([batch.selector(*PARTS[part]).hits for part in METRICS[metric]], 1)
 
 
-def _columns(batch: SweptCases, chosen: Mapping[str, Chosen]) -> list[Column]:
+def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
     """At thresholds that all findings share, only the main metrics."""
     columns = []
     for metric, parts in METRICS.items():
         for key in chosen[parts[0]]:
-            if key[1] != SHARED or metric in MAINS:
-                hits = [at_index(batch.listed(*PARTS[part]).hits, chosen[part][key]) for part in parts]
+            if key[1] != SHARED_SUFFIX or metric in MAINS:
+                hits = [at_index(batch.selector(*PARTS[part]).hits, chosen[part][key]) for part in parts]
                 columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
 
 def _distinct_by_part(
-    chosen: Mapping[str, Chosen], findings: NDArray[np.str_]
+    chosen: Mapping[str, ThresholdsByOrigin], findings: NDArray[np.str_]
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> part -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
@@ -124,7 +124,7 @@ def _distinct_by_part(
     return out
 
 
-def _row_columns(batch: SweptCases, chosen: Mapping[str, Chosen]) -> dict[str, ArrayLike]:
+def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
     """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
     main = chosen["maxboxacc"]
     edges = {
@@ -137,7 +137,7 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, Chosen]) -> dict[str, A
     )
     columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
     any_box = {
-        part.replace("maxboxaccv2", "any"): at_index(batch.listed(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0
+        part.replace("maxboxaccv2", "any"): at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0
         for part in V2
     }
     return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}

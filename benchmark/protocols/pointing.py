@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, identity, of_findings, prepare
+from benchmark.protocols.base import Case, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
@@ -30,14 +30,14 @@ class Pointing(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
-        kept = of_findings(cases, findings)
-        rows = [_row(case) for case in kept]
+        scored = of_findings(cases, findings)
+        rows = [_row(case) for case in scored]
         columns = [
             Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows)))
             for metric in ("pointing", "pointing@15")
         ]
-        estimates = estimate(columns, case_index(kept), findings, seed)
-        return Result(scores(estimates, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
+        estimates = estimate(columns, case_index(scored), findings, seed)
+        return Result(scores(estimates, findings), rows, {}, failures(scored, [str(row["reason"]) for row in rows]))
 
 
 def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
@@ -52,8 +52,8 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 
 def _row(case: Case) -> dict[str, object]:
-    on, reason = prepare(case)
+    on, reason = case.ready
     (x, y), away = (None, None) if on is None else on.peak, None if on is None else distance(on.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING
-    return {**identity(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}
+    return {**common_columns(case, reason), "x": x, "y": y, "distance": away, "pointing": hit, "pointing@15": near}

@@ -1,18 +1,18 @@
-"""The adaptive threshold of the project that this one grew from, repaired."""
+"""Boxes above min(factor × mean, high) of the scaled map: the adaptive threshold of the project Locus grew from."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings, prepare
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.statistics.case_index import SHARED
+from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
-from benchmark.thresholds.origins import Chosen, choose, distinct_thresholds
+from benchmark.thresholds.origins import ThresholdsByOrigin, choose, distinct_thresholds
 from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.types import FloatArray
 
@@ -20,8 +20,8 @@ RULE = (1.95, 0.6)
 FACTORS, HIGHS = np.linspace(1.4, 2.2, 7).round(6), np.linspace(0.5, 0.9, 7).round(6)
 GRID = [(float(f), float(h)) for f in FACTORS for h in HIGHS]
 RULES = [*GRID, RULE]
-DEFAULT = len(GRID) // 2
-OVERLAPS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
+DEFAULT_INDEX = len(GRID) // 2
+OVERLAP_THRESHOLDS = (0.1, 0.2, 0.25, 0.3, 0.4, 0.5)
 IOU = 0.3
 MAIN = "hit@iou.3"
 
@@ -45,23 +45,24 @@ class Seed(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
-        kept, others = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = RuleCases(kept), case_index(kept)
-        chosen: Chosen = {
-            ("fixed", ""): np.full(len(kept), len(GRID), dtype=np.float64),
-            **choose(batch.listed, index, DEFAULT, seed, (RuleCases(others).listed, case_index(others))),
+        scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
+        batch, index = RuleCases(scored), case_index(scored)
+        validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
+        chosen_rules: ThresholdsByOrigin = {
+            ("fixed", ""): np.full(len(scored), len(GRID), dtype=np.float64),
+            **choose(batch.selector, index, DEFAULT_INDEX, seed, validation_selector),
         }
         columns = [
             column
-            for key, indices in chosen.items()
+            for key, indices in chosen_rules.items()
             for column in _columns(AtThreshold(key, np.isfinite(indices)), batch, indices)
         ]
-        votes = {MAIN: (batch.listed.hits[:, None], np.ones(len(kept)))}
+        oracle_counts = {MAIN: (batch.selector.hits[:, None], np.ones(len(scored)))}
         return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, votes),
-            rows(kept, batch.reasons, _row_columns(batch, chosen)),
-            distinct_thresholds(chosen, index.findings, [list(rule) for rule in RULES]),
-            failures(kept, batch.reasons),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
+            rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
+            distinct_thresholds(chosen_rules, index.findings, [list(rule) for rule in RULES]),
+            failures(scored, batch.reasons),
         )
 
 
@@ -69,19 +70,20 @@ class RuleCases:
     """N cases under each of the R rules."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [prepare(case) for case in cases]
+        ready = [case.ready for case in cases]
         self.reasons = [why for _, why in ready]
-        levels, index = _levels([on for on, _ in ready])
-        boxes, truth = Boxes.on([on for on, _ in ready], levels), TruthBoxes.of([case.boxes for case in cases])
-        largest = np.zeros(levels.shape)
-        np.maximum.at(largest, (boxes.of, boxes.level), truth.overlaps(boxes.boxes, boxes.of)[0])
-        tables = (levels, largest, truth.unions(boxes, levels.shape[1]), boxes.counts(*levels.shape))
+        surfaces = [on for on, _ in ready]
+        thresholds, index = _rule_thresholds(surfaces)
+        boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
+        largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
+        np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
+        tables = (thresholds, largest, truth.union_iobb(boxes, thresholds.shape[1]), boxes.counts(*thresholds.shape))
         self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, index, 1) for table in tables)
         """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
-        self.listed = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+        self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
 
 
-def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
+def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:
     """(N,L) the distinct thresholds of each case, nan where no rule takes one, and (N,R) which of them a rule takes."""
     (factor, which), (high, other) = (np.unique(side, return_inverse=True) for side in np.array(RULES).T)
     mean = np.array([np.nan if on is None else on.mean for on in surfaces]).reshape(-1, 1)
@@ -94,16 +96,16 @@ def _levels(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.
 
 def _columns(at: AtThreshold, batch: RuleCases, indices: FloatArray) -> list[Column]:
     """Where the rule is shared, only the main column."""
-    overlap, share = at_index(batch.iou, indices), at_index(batch.iobb, indices)
-    if at.key[1] == SHARED:
-        return [at.column(MAIN, overlap >= IOU)]
-    shares = [at.column(f"hit@iou{level:g}".replace("0.", "."), overlap >= level) for level in OVERLAPS]
-    shares += [at.column(f"hit@iobb{level:g}".replace("0.", "."), share >= level) for level in OVERLAPS]
-    means = [at.column("mean_iou", overlap), at.column("mean_iobb", share, np.isfinite(share))]
-    return [*shares, at.column("no_overlap", overlap == 0), *means]
+    iou, iobb = at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    if at.key[1] == SHARED_SUFFIX:
+        return [at.column(MAIN, iou >= IOU)]
+    hits = [at.column(f"hit@iou{t:g}".replace("0.", "."), iou >= t) for t in OVERLAP_THRESHOLDS]
+    hits += [at.column(f"hit@iobb{t:g}".replace("0.", "."), iobb >= t) for t in OVERLAP_THRESHOLDS]
+    means = [at.column("mean_iou", iou), at.column("mean_iobb", iobb, np.isfinite(iobb))]
+    return [*hits, at.column("no_overlap", iou == 0), *means]
 
 
-def _row_columns(batch: RuleCases, chosen: Chosen) -> Mapping[str, NDArray[np.generic]]:
+def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, NDArray[np.generic]]:
     n, fixed = len(batch.iou), len(GRID)
     rule = dict(zip(("factor", "high"), np.tile(RULE, (n, 1)).T, strict=True))
     columns = {
@@ -111,14 +113,14 @@ def _row_columns(batch: RuleCases, chosen: Chosen) -> Mapping[str, NDArray[np.ge
         "boxes": batch.count[:, fixed].astype(np.int64),
         "iou": batch.iou[:, fixed],
     }
-    others = {key: indices for key, indices in chosen.items() if key[0] != "fixed"}
-    levels, overlaps = (
-        {key: at_index(table, at) for key, at in others.items()} for table in (batch.threshold, batch.iou)
+    not_fixed = {key: indices for key, indices in chosen_rules.items() if key[0] != "fixed"}
+    thresholds, overlaps = (
+        {key: at_index(table, at) for key, at in not_fixed.items()} for table in (batch.threshold, batch.iou)
     )
     return {
         **rule,
         **columns,
         "iobb": batch.iobb[:, fixed],
         MAIN: batch.iou[:, fixed] >= IOU,
-        **other_origins(levels, iou=overlaps),
+        **other_origins(thresholds, iou=overlaps),
     }

@@ -1,4 +1,4 @@
-"""Cases as Choe et al. see them: painted at 224×224 pixels, and many of them at each of their 100 score thresholds."""
+"""Maps at 224×224 pixels and their boxes at each of 100 score thresholds, as Choe et al. 2020 count them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.pixels import contours as source
-from benchmark.pixels.painted import SIDE, painted, truncated
+from benchmark.pixels.painted import SIDE, resample_map, to_pixel_boxes
 from benchmark.protocols.base import FLAT, Case, usable
 from benchmark.thresholds.sampled import SampledThresholds
 from core.boxes import iou
@@ -26,7 +26,7 @@ def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     values, reason = usable(case)
     if values is None:
         return None, reason
-    image = painted(values, case.grid, case.frame)
+    image = resample_map(values, case.grid, case.frame)
     return image, "" if image.any() else FLAT
 
 
@@ -46,7 +46,7 @@ class SweptCases:
         """(N,) the index of each map's own threshold."""
         self.reasons = [one.reason for one in each]
 
-    def listed(self, kind: str, delta: float) -> SampledThresholds:
+    def selector(self, kind: str, delta: float) -> SampledThresholds:
         """What a threshold is chosen by: hits at IoU >= ``delta``."""
         return SampledThresholds(self.overlap[kind] >= delta, self.overlap[kind])
 
@@ -64,7 +64,7 @@ def _curves(case: Case) -> _Curves:
     values, reason = picture(case)
     if values is None:
         return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason)
-    contours, truth = source.Contours(values, STEP), truncated(case.boxes, case.frame) + source.PIXEL
+    contours, truth = source.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + source.PIXEL
     boxes = contours.largest()
     return _Curves(
         scale_boxes(boxes, (SIDE, SIDE), case.frame),

@@ -1,11 +1,11 @@
-"""The protocol of the data set's own paper: Acc and AFP."""
+"""The protocol of the ChestX-ray8 paper (Wang et al. 2017): Acc and AFP."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, prepare
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface.batch import Boxes, TruthBoxes
@@ -37,43 +37,43 @@ class Wang(Protocol):
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
     ) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
-        kept = [case for case in cases if case.finding in findings]
-        truths = Counter({case.image_id: 0 for case in kept})
-        for case in kept:
+        scored = [case for case in cases if case.finding in findings]
+        truths = Counter({case.image_id: 0 for case in scored})
+        for case in scored:
             truths[case.image_id] += len(case.boxes)
-        kept = [case for case in kept if truths[case.image_id]]
-        ready, index = [prepare(case) for case in kept], case_index(kept)
-        boxes = Boxes.on([on for on, _ in ready], np.tile(LEVELS, (len(kept), 1)))
-        truth = TruthBoxes.of([case.boxes for case in kept])
+        scored = [case for case in scored if truths[case.image_id]]
+        ready, index = [case.ready for case in scored], case_index(scored)
+        boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(scored), 1)))
+        truth = TruthBoxes.from_boxes([case.boxes for case in scored])
         counts, truth_counts = count(boxes, truth), truth.count.astype(np.float64)
-        image_truths = np.array([truths[case.image_id] for case in kept], dtype=np.float64)
+        image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
         columns += [
             Column(f"afp@{m}", "fixed", counts[1, :, i], image_truths, shared=True) for i, m in enumerate(METRICS)
         ]
         estimates = estimate(columns, index, findings, seed)
         reasons = [why for _, why in ready]
-        box_counts = np.bincount(boxes.of, minlength=len(kept))
-        table = rows(kept, reasons, {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)})
-        return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(kept, reasons))
+        box_counts = np.bincount(boxes.case_index, minlength=len(scored))
+        table = rows(scored, reasons, {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)})
+        return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(scored, reasons))
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
     """Boxes of N cases, all levels pooled -> (2,N,12): localized truth boxes and false boxes, at each IoU, then IoBB.
 
-    >>> one, truth = np.zeros(1, dtype=np.int64), TruthBoxes.of([np.array([[0, 0, 4, 2.0]])])
+    >>> one, truth = np.zeros(1, dtype=np.int64), TruthBoxes.from_boxes([np.array([[0, 0, 4, 2.0]])])
     >>> count(Boxes(np.array([[0, 0, 4, 4.0]]), one, one), truth)[:, 0, :7].tolist()
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
-    pooled = Boxes(boxes.boxes, boxes.of, np.zeros_like(boxes.of))
+    pooled = Boxes(boxes.boxes, boxes.case_index, np.zeros_like(boxes.case_index))
     return np.concatenate(
-        [truth.reached(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
+        [truth.match_counts(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
     )
 
 
 def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
     """(N,) the largest IoU and IoBB of any box with a truth box; nan without a box or a truth box."""
     out = np.full((2, len(truth.count)), -1.0)
-    for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.of), strict=True):
-        np.maximum.at(best, boxes.of, overlap)
+    for best, overlap in zip(out, truth.overlaps(boxes.boxes, boxes.case_index), strict=True):
+        np.maximum.at(best, boxes.case_index, overlap)
     return dict(zip(("iou", "iobb"), np.where((out < 0) | (truth.count == 0), np.nan, out), strict=True))

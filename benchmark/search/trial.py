@@ -14,7 +14,7 @@ from benchmark.search import table
 from benchmark.search.plan import Plan, trial_config
 from benchmark.search.space import suggest
 from benchmark.training import devices
-from benchmark.training.module import Module
+from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
 from core.errors import BadValueError, LocusError
 
@@ -34,7 +34,7 @@ class Pruning(lightning.Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Report; raises ``optuna.TrialPruned``."""
-        if not isinstance(pl_module, Module):
+        if not isinstance(pl_module, ClassifierModule):
             return
         self.trial.report(best_so_far(pl_module.history, self.plan), len(pl_module.history))
         if len(pl_module.history) < pl_module.config.epochs and self.trial.should_prune():

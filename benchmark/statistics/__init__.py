@@ -1,1 +1,1 @@
-"""Statistics: how sure a number is."""
+"""Statistics of scores: resamples, intervals, tests, ranks and groups of cases."""

@@ -79,12 +79,12 @@ def resample(sums: Sums, seed: int = 0) -> Resampled:
 
     Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding.
     """
-    drawn = weights(len(sums.part), seed)
+    drawn = weights(len(sums.numerator), seed)
     # (F, M, R): a column is sorted later
-    samples = np.full((*sums.part.shape[1:], len(drawn)), np.nan, dtype=np.float32)
+    samples = np.full((*sums.numerator.shape[1:], len(drawn)), np.nan, dtype=np.float32)
     for finding in range(len(samples)):
-        drawable = np.flatnonzero(sums.whole[:, finding].any(1))
-        part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.part, sums.whole))
+        drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
+        part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.numerator, sums.denominator))
         for rows in blocks(len(drawn), len(drawable)):
             times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
             samples[finding, :, rows] = ratio(part @ times, whole @ times)
@@ -96,7 +96,7 @@ def resample_over(sums: Sums, function: Callable[[Any], Any], seed: int = 0) -> 
 
     ``function`` makes one number of the M columns along the last axis: a maximum over thresholds, an average precision.
     """
-    single = (Sums(sums.part[:, [f]], sums.whole[:, [f]]) for f in range(sums.part.shape[1]))
+    single = (Sums(sums.numerator[:, [f]], sums.denominator[:, [f]]) for f in range(sums.numerator.shape[1]))
     return Resampled.joined([resample(one, seed).over(function)[0] for one in single])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SHARED = "@shared"
+SHARED_SUFFIX = "@shared"
 """How the name of a metric ends whose score threshold all findings share; and whose threshold that is."""
 
 

@@ -59,7 +59,7 @@ def compare(
         )
     one, two = (sums(columns, findings, patients, names) for columns in (first, second))
     values = _table(one, two, seed)
-    n = one.whole.sum(0).round().astype(int)
+    n = one.denominator.sum(0).round().astype(int)
     counts = np.concatenate([n, [np.where([c.shared for c in first], n.max(0), n.sum(0))]])
     return [
         Comparison(name, c.metric, c.origin, int(counts[f, m]), *map(_known, values[f, m]))

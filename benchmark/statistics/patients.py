@@ -21,38 +21,39 @@ Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
 class Sums:
     """What counts and against what: P patients × F findings × M columns (metrics, thresholds, cells …)."""
 
-    part: FloatArray
+    numerator: FloatArray
     """(P,F,M)."""
-    whole: FloatArray
+    denominator: FloatArray
     """(P,F,M), 0 where the patient has no case of the finding."""
 
     @property
     def present(self) -> NDArray[np.bool_]:
         """(P,F,M) which patients a number rests on."""
-        return self.whole > 0
+        return self.denominator > 0
 
     @property
     def value(self) -> FloatArray:
-        """(F,M) sum of parts / sum of wholes; nan for a finding without cases."""
-        return ratio(self.part.sum(0), self.whole.sum(0))
+        """(F,M) sum of numerators / sum of denominators; nan for a finding without cases."""
+        return ratio(self.numerator.sum(0), self.denominator.sum(0))
 
     @property
     def without(self) -> FloatArray:
         """(P,F,M) the jackknife: the value when one patient is left out."""
-        return ratio(self.part.sum(0) - self.part, self.whole.sum(0) - self.whole)
+        return ratio(self.numerator.sum(0) - self.numerator, self.denominator.sum(0) - self.denominator)
 
 
 def by_patient(
-    part: ArrayLike, whole: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
+    numerator: ArrayLike, denominator: ArrayLike, findings: ArrayLike, patients: ArrayLike, names: Sequence[str]
 ) -> Sums:
-    """(N,M) parts and wholes, (N,) findings and patients of N cases -> sums per patient (sorted) and finding.
+    """(N,M) numerators and denominators, (N,) findings and patients -> sums per patient (sorted) and finding.
 
     Raises ``BadValueError`` where the four do not speak of the same cases.
 
-    >>> by_patient([[1.0], [0.0], [1.0]], [[1.0]] * 3, ["mass"] * 3, ["p", "p", "q"], ["mass"]).part.ravel().tolist()
+    >>> sums = by_patient([[1.0], [0.0], [1.0]], [[1.0]] * 3, ["mass"] * 3, ["p", "p", "q"], ["mass"])
+    >>> sums.numerator.ravel().tolist()
     [1.0, 1.0]
     """
-    above, below = (np.asarray(values, dtype=np.float64) for values in (part, whole))
+    above, below = (np.asarray(values, dtype=np.float64) for values in (numerator, denominator))
     finding_of, patient_of = np.asarray(findings, dtype=str), np.asarray(patients, dtype=str)
     if above.shape != below.shape or not len(above) == len(finding_of) == len(patient_of):
         shapes = f"parts {above.shape}, wholes {below.shape}, {len(finding_of)} findings, {len(patient_of)} patients"
@@ -66,6 +67,6 @@ def by_patient(
     return Sums(*sums)
 
 
-def ratio(part: Numbers, whole: Numbers) -> Numbers:
-    """``part`` / ``whole``, nan where there is nothing to divide by: 0/0 is never 0."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+def ratio(numerator: Numbers, denominator: Numbers) -> Numbers:
+    """``numerator`` / ``denominator``, nan where there is nothing to divide by: 0/0 is never 0."""
+    return np.divide(numerator, denominator, out=np.full_like(numerator, np.nan), where=denominator > 0)

@@ -29,9 +29,10 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     the test is exact, else (1 + throws at least as extreme) / (1 + 10,000), seeded. nan for a finding without cases.
     Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
     """
-    if first.part.shape != second.part.shape:
+    if first.numerator.shape != second.numerator.shape:
         raise BadValueError(
-            f"sums of shapes {first.part.shape} and {second.part.shape} cannot be paired: score both on the same cases"
+            f"sums of shapes {first.numerator.shape} and {second.numerator.shape} cannot be paired: "
+            "score both on the same cases"
         )
     halves = _Halves.of(first, second)
     p = (1 + _extreme(halves, _coins(len(halves.part), FLIPS, seed))) / (1 + FLIPS)
@@ -72,8 +73,9 @@ class _Halves:
 
     @classmethod
     def of(cls, first: Sums, second: Sums) -> "_Halves":
-        part, whole = (first.part - second.part) / 2, (first.whole - second.whole) / 2
-        return cls(part, whole, (first.part + second.part).sum(0) / 2, (first.whole + second.whole).sum(0) / 2)
+        part, whole = (first.numerator - second.numerator) / 2, (first.denominator - second.denominator) / 2
+        parts, wholes = (first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)
+        return cls(part, whole, parts / 2, wholes / 2)
 
     def only(self, patients: NDArray[np.intp], column: int) -> "_Halves":
         """One column with the ``patients`` that matter to it."""

@@ -31,13 +31,13 @@ from core.boxes import area
 from core.names import MAIN
 from core.types import FloatArray, Sample
 
-CaseWords = Mapping[tuple[str, str], str]
+CaseLabels = Mapping[tuple[str, str], str]
 """(image, finding) -> the group of a case; a case of unknown group is not in it."""
 METRICS: dict[str, Origin] = {MAIN: "cross-fitted", "pointing": "none"}
 """Columns of ``locus``'s rows that are scored within groups; of all but the main one only the mean is kept."""
 
 
-def words(
+def group_labels(
     samples: Sequence[Sample], predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False
 ) -> dict[str, dict[tuple[str, str], str]]:
     """Variable -> (image, finding) -> group of every case with truth; a variable of which nothing is known is left out.
@@ -51,10 +51,10 @@ def words(
     number = {sample.image_id: _company(sample, findings) for sample in samples}
     known = {
         "size": groups.size([area(sample.boxes[finding]).max() / np.prod(sample.frame) for sample, finding in cases]),
-        "view": groups.field(metas, "view"),
-        "sex": groups.field(metas, "sex"),
+        "view": groups.metadata_groups(metas, "view"),
+        "sex": groups.metadata_groups(metas, "sex"),
         "age": groups.age(np.array([meta.get("age") for meta in metas], dtype=np.float64)),
-        "company": groups.company([number[image] for image, _ in keys]),
+        "company": groups.co_occurrence([number[image] for image, _ in keys]),
         "answer": np.array([said.get(key, "") for key in keys], dtype=str),
     }
     return {
@@ -71,7 +71,7 @@ def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool 
     images, training = predictions.loc[test, "image"].tolist(), predictions.loc[test, "training"]
     verdicts: dict[tuple[str, str], str] = {}
     for finding, values in zip(findings, said[test].T, strict=True):
-        each = groups.answer(values, training.map(needed[finding]))
+        each = groups.prediction_correctness(values, training.map(needed[finding]))
         verdicts |= {(image, finding): str(word) for image, word in zip(images, each, strict=True)}
     return verdicts
 
@@ -88,16 +88,16 @@ def cut_offs(
     for number in sorted(predictions["training"].unique().tolist()):
         rows = (validation & (predictions["training"] == number)).to_numpy()
         for k, finding in enumerate(findings):
-            value = groups.cut_off(said[rows, k], predictions.loc[rows, f"label_{finding}"])
+            value = groups.youden_threshold(said[rows, k], predictions.loc[rows, f"label_{finding}"])
             if np.isfinite(value):
                 chosen[finding][int(number)] = value
     return chosen
 
 
 def scores(
-    rows: Sequence[Mapping[str, Any]], words: Mapping[str, CaseWords], findings: Sequence[str], seed: int = 0
+    rows: Sequence[Mapping[str, Any]], labels: Mapping[str, CaseLabels], findings: Sequence[str], seed: int = 0
 ) -> tuple[Stratum, ...]:
-    """``locus``'s rows per case and ``words`` -> ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean) per group.
+    """``locus``'s rows per case and ``labels`` -> ``hit@iou.3`` (each finding, mean) and ``pointing`` (mean) per group.
 
     All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A
     finding without cases in a group has no score there, a number of fewer than 10 patients no interval.
@@ -106,10 +106,10 @@ def scores(
         Column(m, o, np.array([row[m] for row in rows], dtype=np.float64), np.ones(len(rows)))
         for m, o in METRICS.items()
     ]
-    parts = [(variable, group, mask) for variable, known in words.items() for group, mask in _masks(rows, known)]
+    parts = [(variable, group, mask) for variable, known in labels.items() for group, mask in _masks(rows, known)]
     if not parts:
         return ()
-    inside = [groups.within(column, mask) for *_, mask in parts for column in columns]
+    inside = [groups.restrict(column, mask) for *_, mask in parts for column in columns]
     estimates = estimate(
         inside, CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed
     )
@@ -119,7 +119,7 @@ def scores(
     )
 
 
-def _masks(rows: Sequence[Mapping[str, Any]], known: CaseWords) -> list[tuple[str, groups.Mask]]:
+def _masks(rows: Sequence[Mapping[str, Any]], known: CaseLabels) -> list[tuple[str, groups.Mask]]:
     group_of = np.array([known.get((row["image"], row["finding"]), "") for row in rows], dtype=str)
     return list(groups.masks(group_of).items())
 

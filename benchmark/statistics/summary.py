@@ -21,13 +21,13 @@ NOTHING = "nothing to divide by"
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """A metric case by case: its value is sum of ``part`` / sum of ``whole``, its n is the sum of ``whole``."""
+    """A metric case by case: its value is sum of ``numerator`` / sum of ``denominator``, the latter its n."""
 
     metric: str
     origin: Origin
-    part: FloatArray | NDArray[np.bool_]
+    numerator: FloatArray | NDArray[np.bool_]
     """(N,) what counts: hit or not, IoU, hit truth boxes …"""
-    whole: FloatArray
+    denominator: FloatArray
     """(N,) what it is counted against: 1 per case, truth boxes …; 0 where the case has no say."""
     shared: bool = False
     """Whether all findings are counted against one population, whose n is not added up for the mean."""
@@ -55,8 +55,8 @@ class Estimate:
 
 def sums(columns: Sequence[Column], findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
     """M columns over cases with ``findings`` and ``patients`` -> (P,F,M) sums by patient and finding of ``names``."""
-    part, whole = (np.stack([getattr(c, side) for c in columns], 1) for side in ("part", "whole"))
-    return by_patient(part, whole, findings, patients, names)
+    numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
+    return by_patient(numerator, denominator, findings, patients, names)
 
 
 def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
@@ -65,7 +65,7 @@ def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], 
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
     known = sums(columns, index.findings, index.patients, names)
-    resampled, n = resample(known, seed), known.whole.sum(0).round().astype(np.int64)
+    resampled, n = resample(known, seed), known.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
         for i, c in enumerate(columns)

@@ -1,4 +1,4 @@
-"""Exactly at which thresholds a case hits.
+"""The exact score thresholds at which the peak's box reaches an IoU with the truth.
 
 Inside a piece of a trace the box's edges are linear in the threshold. Cut where they pass the truth's edges, and the
 overlap's area and the box's are each a product of two linear functions, so IoU > d, written as
@@ -16,12 +16,11 @@ from core.boxes import area, as_boxes
 from core.types import FloatArray
 
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
-"""Edges of the box …"""
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
-"""… and the edges of the truth that they may pass."""
+"""``EDGES`` of the box and, in the same order, the edges of the truth box that each may pass."""
 
 
-def hits(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
+def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     """(M,4) truth in the frame -> (K,2) the thresholds at which the peak's box has IoU > ``above`` with any of them.
 
     Disjoint intervals [low, high), ascending; where a low end is a root, the overlap only equals ``above`` there.
@@ -29,24 +28,24 @@ def hits(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
     >>> from benchmark.surface import surface
     >>> from benchmark.surface.trace import trace
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))  # the square 15 ± 10·(1 - t)
-    >>> hits(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
+    >>> hit_intervals(spot, [[10, 10, 20, 20]], .25).round(9).tolist()
     [[0.0, 0.75]]
     """
-    return _union(np.concatenate([np.zeros((0, 2)), *(_with(traced, box, above) for box in as_boxes(truth))]))
+    return _union(np.concatenate([np.zeros((0, 2)), *(_intervals(traced, box, above) for box in as_boxes(truth))]))
 
 
-def _with(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
+def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
     piece, low, high = _cut(traced, truth)
     move = traced.stop - traced.start
     boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
     overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
-    whole = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
-    excess = (1 + above) * overlap - above * whole - np.array([above * area(truth)[0], 0, 0])[:, None]
+    box_area = _product(*(_sides(b[:, :2], b[:, 2:]) for b in boxes))
+    excess = (1 + above) * overlap - above * box_area - np.array([above * area(truth)[0], 0, 0])[:, None]
     ends = np.sort(np.stack([np.zeros_like(low), *_roots(*excess), np.ones_like(low)]), 0)  # (4, n)
     middle = (ends[1:] + ends[:-1]) / 2
     part = low * (1 - ends) + high * ends
-    at = traced.levels[piece] * (1 - part) + traced.levels[piece + 1] * part
+    at = traced.thresholds[piece] * (1 - part) + traced.thresholds[piece + 1] * part
     is_hit = (excess[0] + middle * (excess[1] + middle * excess[2]) > 0) & (at[1:] > at[:-1])  # (3, n)
     return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
 

@@ -9,10 +9,10 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the boxes (n,T,4) of the cases ``of`` (n,) at their (n,T) thresholds; pieces go from (P,) low to high."""
-    for n in range(of.size):
-        begin, end = first[of[n]], first[of[n] + 1]
+def follow(first, low, high, start, stop, case_index, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write (n,T,4) boxes of cases ``case_index`` (n,) at their (n,T) thresholds; pieces go from low to high, (P,)."""
+    for n in range(case_index.size):
+        begin, end = first[case_index[n]], first[case_index[n] + 1]
         for i in range(thresholds.shape[1]):
             t = thresholds[n, i]
             if begin == end or not t < high[end - 1]:
@@ -34,55 +34,55 @@ def shares(box, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
 
 
 @njit(cache=True, nogil=True)
-def overlaps(first, truth, boxes, of, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Write the largest IoU and IoBB (2,P) of each box with a truth box of its case."""
-    for p in range(of.size):
-        for m in range(first[of[p]], first[of[p] + 1]):
+    for p in range(case_index.size):
+        for m in range(first[case_index[p]], first[case_index[p] + 1]):
             both = shares(boxes[p], truth[m])
             out[0, p], out[1, p] = max(out[0, p], both[0]), max(out[1, p], both[1])
 
 
 @njit(cache=True, nogil=True)
-def reached(first, truth, boxes, begins, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Add up met truth boxes and boxes that meet none (2,N,L,D); ``begins[n * L + l]``: the first of case and level."""
-    levels = out.shape[2]
+def match_counts(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Add up met truth boxes and boxes that meet none (2,N,L,D); ``offsets[n * L + t]``: the first at threshold t."""
+    n_thresholds = out.shape[2]
     for n in range(first.size - 1):
-        for level in range(levels):
+        for t in range(n_thresholds):
             met = np.zeros((first[n + 1] - first[n], above.size), np.bool_)
-            for p in range(begins[n * levels + level], begins[n * levels + level + 1]):
+            for p in range(offsets[n * n_thresholds + t], offsets[n * n_thresholds + t + 1]):
                 lone = np.ones(above.size, np.bool_)
                 for m in range(first[n], first[n + 1]):
                     share = shares(boxes[p], truth[m])[measure]
                     for d in range(above.size):
                         if share > above[d]:
                             met[m - first[n], d], lone[d] = True, False
-                out[1, n, level] += lone
-            out[0, n, level] += met.sum(0)
+                out[1, n, t] += lone
+            out[0, n, t] += met.sum(0)
 
 
 @njit(cache=True, nogil=True)
-def unions(first, truth, boxes, begins, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (N,L) shares of the union of a case's boxes at a level that lie in the union of its truth, nan for 0/0."""
+def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write (N,L) shares of the union of a case's boxes at a threshold that lie in its truth's union, nan for 0/0."""
     for n in range(out.shape[0]):
         true = truth[first[n] : first[n + 1]]
-        for level in range(out.shape[1]):
-            at = n * out.shape[1] + level
-            out[n, level] = _union(boxes[begins[at] : begins[at + 1]], true)
+        for t in range(out.shape[1]):
+            at = n * out.shape[1] + t
+            out[n, t] = _union_iobb(boxes[offsets[at] : offsets[at + 1]], true)
 
 
 @njit(cache=True, nogil=True)
-def _union(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     both = np.concatenate((boxes, truth))
     x, y = np.unique(both[:, 0::2].copy().ravel()), np.unique(both[:, 1::2].copy().ravel())
     predicted, inside = covered(boxes, x, y), covered(truth, x, y)
-    whole, part = 0.0, 0.0
+    box_area, overlap = 0.0, 0.0
     for i in range(y.size - 1):
         for j in range(x.size - 1):
             if predicted[i, j]:
                 cell = (y[i + 1] - y[i]) * (x[j + 1] - x[j])
-                whole += cell
-                part += cell * inside[i, j]
-    return part / whole if whole > 0 else np.nan
+                box_area += cell
+                overlap += cell * inside[i, j]
+    return overlap / box_area if box_area > 0 else np.nan
 
 
 @njit(cache=True, nogil=True)

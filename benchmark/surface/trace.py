@@ -19,8 +19,8 @@ from core.types import FloatArray
 class Trace:
     """Boxes (xyxy, in the frame) over thresholds; each edge is linear inside a piece, and jumps only between pieces."""
 
-    levels: FloatArray
-    """(P+1,) critical thresholds, ascending; piece p is [levels[p], levels[p+1]). At the last one nothing is above."""
+    thresholds: FloatArray
+    """(P+1,) critical thresholds t, ascending; piece p is [t[p], t[p+1]). At the last one nothing is above."""
     start: FloatArray
     """(P,4) box at the beginning of each piece."""
     stop: FloatArray
@@ -35,10 +35,10 @@ class Trace:
         at = as_levels(thresholds)
         out = np.full((len(at), 4), np.nan)
         if len(self.start):
-            piece = np.clip(np.searchsorted(self.levels, at, side="right") - 1, 0, len(self.start) - 1)
-            part = np.clip((at - self.levels[piece]) / np.diff(self.levels)[piece], 0, 1)[:, None]
+            piece = np.clip(np.searchsorted(self.thresholds, at, side="right") - 1, 0, len(self.start) - 1)
+            part = np.clip((at - self.thresholds[piece]) / np.diff(self.thresholds)[piece], 0, 1)[:, None]
             boxes = self.start[piece] + part * (self.stop - self.start)[piece]
-            out = np.where(at[:, None] < self.levels[-1], boxes, np.nan)
+            out = np.where(at[:, None] < self.thresholds[-1], boxes, np.nan)
         return out
 
 
@@ -51,7 +51,7 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
 
     >>> from benchmark.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
-    >>> spot.levels.tolist(), spot.boxes(.5).tolist()
+    >>> spot.thresholds.tolist(), spot.boxes(.5).tolist()
     ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
     """
     if on.flat or on.values.max() <= low:
@@ -61,11 +61,11 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
     sides = [_side(on.values, on.x, joined, low), _side(on.values.T, on.y, joined.T, low)]
     sides += [_side(on.values[:, ::-1], width - on.x[::-1], joined[:, ::-1], low)]
     sides += [_side(on.values[::-1].T, height - on.y[::-1], joined[::-1].T, low)]
-    levels = np.unique(np.concatenate([side[:, :2].ravel() for side in sides]))
-    ends = np.array([_at(side, levels) for side in sides])  # (4, 2, P): left, top, right, bottom
+    thresholds = np.unique(np.concatenate([side[:, :2].ravel() for side in sides]))
+    ends = np.array([_at(side, thresholds) for side in sides])  # (4, 2, P): left, top, right, bottom
     sign, shift = np.array([1, 1, -1, -1])[:, None, None], np.array([0, 0, width, height])[:, None, None]
     start, stop = (shift + sign * ends).transpose(1, 2, 0)
-    return Trace(levels, start, stop)
+    return Trace(thresholds, start, stop)
 
 
 def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> FloatArray:
@@ -74,8 +74,8 @@ def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> Float
     return np.asarray(pieces[::-1][:, [1, 0, 3, 2]])
 
 
-def _at(side: FloatArray, levels: FloatArray) -> FloatArray:
-    """(2,P) a side's edge at the beginning and at the end of each piece between neighbouring ``levels``."""
-    low, high, first, last = side[np.searchsorted(side[:, 0], levels[:-1], side="right") - 1].T
-    part = (np.array([levels[:-1], levels[1:]]) - low) / (high - low)
+def _at(side: FloatArray, thresholds: FloatArray) -> FloatArray:
+    """(2,P) a side's edge at the beginning and at the end of each piece between neighbouring ``thresholds``."""
+    low, high, first, last = side[np.searchsorted(side[:, 0], thresholds[:-1], side="right") - 1].T
+    part = (np.array([thresholds[:-1], thresholds[1:]]) - low) / (high - low)
     return np.asarray(first + part * (last - first))

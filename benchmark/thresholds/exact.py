@@ -11,62 +11,62 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.surface.batch import Index, Traces, TruthBoxes
-from benchmark.surface.critical import hits
+from benchmark.surface.critical import hit_intervals
 from benchmark.surface.trace import Trace
 from benchmark.thresholds.origins import DIGITS
 from core.types import FloatArray
 
 
-class Curves:
-    """N cases, each with its box at every threshold and the thresholds at which it hits: a ``thresholds.Chooser``."""
+class ExactThresholds:
+    """N cases, each with its box at every threshold and the thresholds at which it hits: a ``ThresholdSelector``."""
 
     def __init__(self, traces: Sequence[Trace], truth: Sequence[FloatArray], above: float) -> None:
         """``traces`` and ``truth``, (M,4) in the frame, of the same cases.
 
         A hit is IoU > ``above`` with any truth box.
         """
-        self.traces, self.truth = Traces.of(traces), TruthBoxes.of(truth)
-        each = [hits(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
-        self.of: Index = np.repeat(np.arange(len(each)), [len(ends) for ends in each])
-        self.ends: FloatArray = np.concatenate([np.zeros((0, 2)), *each])
-        """(K,2) the cases' intervals end to end, each that of the case ``of`` (K,)."""
+        self.traces, self.truth = Traces.from_traces(traces), TruthBoxes.from_boxes(truth)
+        by_case = [hit_intervals(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
+        self.case_index: Index = np.repeat(np.arange(len(by_case)), [len(rows) for rows in by_case])
+        self.intervals: FloatArray = np.concatenate([np.zeros((0, 2)), *by_case])
+        """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""
 
     def __len__(self) -> int:
         """How many cases."""
         return len(self.traces)
 
-    def best(self, some: Index) -> float:
+    def best(self, subset: Index) -> float:
         """The threshold in [0,1) with most hits; of equal steps the larger mean IoU at its middle, then the lowest."""
-        asked = np.zeros(len(self), dtype=bool)
-        asked[some] = True
-        curve = steps(self.ends[asked[self.of]])
+        selected = np.zeros(len(self), dtype=bool)
+        selected[subset] = True
+        curve = steps(self.intervals[selected[self.case_index]])
         tied = curve.middles[curve.count == curve.count.max()]
-        return float(tied[self.iou(some, tied).sum(0).round(DIGITS).argmax()])
+        return float(tied[self.iou(subset, tied).sum(0).round(DIGITS).argmax()])
 
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
         """(N,) thresholds -> (N,4) each case's box at its own; nan where there is none, and at nan."""
         return self.traces.boxes(np.arange(len(self)), np.asarray(thresholds, dtype=np.float64)[:, None])[:, 0]
 
-    def iou(self, some: Index, thresholds: FloatArray) -> FloatArray:
+    def iou(self, subset: Index, thresholds: FloatArray) -> FloatArray:
         """(n,) cases, (T,) thresholds -> (n,T) IoU with the best truth box; 0 where there is no box."""
-        boxes = self.traces.boxes(some, np.broadcast_to(thresholds, (len(some), len(thresholds))))
-        overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(some, len(thresholds)))
-        return overlap.reshape(len(some), len(thresholds))
+        boxes = self.traces.boxes(subset, np.broadcast_to(thresholds, (len(subset), len(thresholds))))
+        overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
+        return overlap.reshape(len(subset), len(thresholds))
 
-    def contenders(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
+    def hits_at_local_maxima(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
         """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps.
 
         A resample can choose no others. M is that of the finding with most; the others' last columns are without hits.
         """
-        held = []
+        by_finding = []
         for finding in np.unique(findings):
-            known = steps(self.ends[(findings == finding)[self.of]])
-            held.append((finding, known.middles[known.peak]))
-        out = np.zeros((len(self), max((len(at) for _, at in held), default=0)), dtype=bool)
-        for finding, at in held:
-            rows = np.flatnonzero((findings == finding)[self.of])
-            low, high = self.ends[rows, :1], self.ends[rows, 1:]
-            np.logical_or.at(out[:, : len(at)], self.of[rows], (at >= low) & (at < high))
+            curve = steps(self.intervals[(findings == finding)[self.case_index]])
+            by_finding.append((finding, curve.middles[curve.is_local_max]))
+        out = np.zeros((len(self), max((len(at) for _, at in by_finding), default=0)), dtype=bool)
+        for finding, at in by_finding:
+            rows = np.flatnonzero((findings == finding)[self.case_index])
+            low, high = self.intervals[rows, :1], self.intervals[rows, 1:]
+            np.logical_or.at(out[:, : len(at)], self.case_index[rows], (at >= low) & (at < high))
         return out
 
 
@@ -74,34 +74,34 @@ class Curves:
 class Steps:
     """How many of some cases hit, as a function of the threshold: exact."""
 
-    levels: FloatArray
+    thresholds: FloatArray
     """(C+1,) critical thresholds, ascending."""
     count: NDArray[np.int64]
     """(C,) cases that hit between two neighbouring ones."""
-    peak: NDArray[np.bool_]
+    is_local_max: NDArray[np.bool_]
     """(C,) whether neither neighbour has all its hits: however cases are weighted, one of these steps is a best one."""
 
     @property
     def middles(self) -> FloatArray:
         """(C,) the middle of each step."""
-        return (self.levels[1:] + self.levels[:-1]) / 2
+        return (self.thresholds[1:] + self.thresholds[:-1]) / 2
 
 
-def steps(ends: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
+def steps(intervals: ArrayLike, low: float = 0.0, high: float = 1.0) -> Steps:
     """(K,2) intervals in which cases hit -> how many hit, at all thresholds from ``low`` to ``high``.
 
     Intervals of one case are disjoint. Critical thresholds that differ less than rounding are one.
 
     >>> curve = steps([[.1, .5], [.3, .9]])
-    >>> curve.levels.tolist(), curve.count.tolist()
+    >>> curve.thresholds.tolist(), curve.count.tolist()
     ([0.0, 0.1, 0.3, 0.5, 0.9, 1.0], [0, 1, 2, 1, 0])
     """
-    inside = np.clip(np.asarray(ends, dtype=np.float64).reshape(-1, 2), low, high)
-    levels, index = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
+    inside = np.clip(np.asarray(intervals, dtype=np.float64).reshape(-1, 2), low, high)
+    thresholds, index = np.unique(np.append(inside.ravel(), [low, high]).round(DIGITS), return_inverse=True)
     begin, end = index[:-2].reshape(-1, 2).T
-    gained, lost = (np.bincount(indices, minlength=len(levels)) for indices in (begin, end))
+    gained, lost = (np.bincount(indices, minlength=len(thresholds)) for indices in (begin, end))
     count = (gained - lost).cumsum()[:-1]
     # nothing gained at its beginning, or lost at its end: a neighbour has it all
-    peak = (gained[:-1] > 0) & (lost[1:] > 0)
-    peak[count.argmax()] = True
-    return Steps(levels, count, peak)
+    is_local_max = (gained[:-1] > 0) & (lost[1:] > 0)
+    is_local_max[count.argmax()] = True
+    return Steps(thresholds, count, is_local_max)

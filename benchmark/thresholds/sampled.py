@@ -11,22 +11,22 @@ from core.types import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class SampledThresholds:
-    """N cases at a list of T thresholds: a threshold is its index in the list. A ``thresholds.Chooser``."""
+    """N cases at a list of T thresholds: a threshold is its index in the list. A ``ThresholdSelector``."""
 
     hits: NDArray[np.bool_]
     """(N,T)."""
     quality: FloatArray
     """(N,T) what decides between thresholds with equally many hits."""
 
-    def best(self, some: NDArray[np.int64]) -> float:
+    def best(self, subset: NDArray[np.int64]) -> float:
         """The index with most hits; ties by mean quality, then the lowest.
 
         >>> hits, quality = np.array([[0, 1, 1], [1, 1, 1]], bool), np.array([[.1, .4, .5], [.6, .4, .5]])
         >>> SampledThresholds(hits, quality).best(np.array([0, 1]))
         2.0
         """
-        count = self.hits[some].sum(0)
-        return float(np.where(count == count.max(), self.quality[some].mean(0).round(DIGITS), -np.inf).argmax())
+        count = self.hits[subset].sum(0)
+        return float(np.where(count == count.max(), self.quality[subset].mean(0).round(DIGITS), -np.inf).argmax())
 
 
 def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
@@ -36,6 +36,6 @@ def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
     [2.0, nan]
     """
     index = np.asarray(chosen, dtype=np.float64)
-    known = np.isfinite(index)
-    values = table[np.arange(len(index)), np.where(known, index, 0).astype(np.int64)]
-    return np.where(known, values, np.nan)
+    chosen_cases = np.isfinite(index)
+    values = table[np.arange(len(index)), np.where(chosen_cases, index, 0).astype(np.int64)]
+    return np.where(chosen_cases, values, np.nan)

@@ -1,4 +1,4 @@
-"""A moving average of the weights, which evaluates better than any single step's."""
+"""Exponential moving average of the weights, which evaluates better than any single step's."""
 
 from typing import Any
 

@@ -20,11 +20,11 @@ from core.cli import read_yaml
 from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
-MOST = {"cuda": 256, "cpu": 32}
+MAX_BATCH_SIZE = {"cuda": 256, "cpu": 32}
 """The most that is chosen: larger batches are no faster there, and would need a larger learning rate."""
-STEPS = 8
+MIN_STEPS_PER_EPOCH = 8
 """An epoch keeps at least so many steps."""
-SHARE = {"cuda": 0.9, "cpu": 0.5}
+MEMORY_FRACTION = {"cuda": 0.9, "cpu": 0.5}
 """Share of the memory that may be used: the loader, fragments and other programs need some."""
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
@@ -42,7 +42,7 @@ def resolve_batch_size(
     size = of_run(folder)
     if size is None:
         device = devices.first(config, devices.gpus())
-        most = max(min(MOST[device.type], len(labels) // STEPS), 1)
+        most = max(min(MAX_BATCH_SIZE[device.type], len(labels) // MIN_STEPS_PER_EPOCH), 1)
         size = largest(most, _fits_on(device, config, precision, model, loss, labels[:1]))
         text = "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
         log.info(text, size, most, size)
@@ -56,13 +56,13 @@ def of_run(folder: Path) -> int | None:
     return int(read_yaml(folder / "config.yaml")["batch_size"]) if (folder / "config.yaml").is_file() else None
 
 
-def largest(most: int, fits: Callable[[int], bool]) -> int:
-    """The last of 1, 2, 4, … up to ``most`` that ``fits``, all before it fitting.
+def largest(most: int, does_fit: Callable[[int], bool]) -> int:
+    """The last of 1, 2, 4, … up to ``most`` that does fit, all before it fitting.
 
     Raises ``NotAvailableError`` where 1 does not.
     """
     powers = itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count()))
-    fitting = list(itertools.takewhile(fits, powers))
+    fitting = list(itertools.takewhile(does_fit, powers))
     if not fitting:
         raise NotAvailableError(
             "out of memory with a single image per step: lower --img_size, or choose a smaller --backbone"
@@ -78,8 +78,8 @@ def _fits_on(
     A GPU answers by a real step, a CPU (where a step too large may end other programs) by counting bytes.
     """
     if device.type == "cpu":
-        needed = bytes_of(config, precision, model, loss, labels)
-        return lambda size: needed(size) <= SHARE["cpu"] * memory.available()
+        needed = memory_estimator(config, precision, model, loss, labels)
+        return lambda size: needed(size) <= MEMORY_FRACTION["cpu"] * memory.available()
     return lambda size: fits(size, config, precision, model, loss, labels, device)
 
 
@@ -105,7 +105,7 @@ def fits(
     return True
 
 
-def bytes_of(
+def memory_estimator(
     config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
 ) -> Callable[[int], float]:
     """Bytes of a step of so many images on the CPU: twice what the backward pass keeps, and four times the weights."""
@@ -125,19 +125,19 @@ def bytes_of(
 
 def _forward(size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor) -> Tensor:
     """The loss of ``size`` black images."""
-    kind = torch.float64 if precision == "64" else torch.float32
-    model.train().to(kind)
+    dtype = torch.float64 if precision == "64" else torch.float32
+    model.train().to(dtype)
     shape = (size, 3, config.img_size, config.img_size)
-    images = torch.zeros(shape, dtype=kind, device=labels.device).contiguous(memory_format=torch.channels_last)
+    images = torch.zeros(shape, dtype=dtype, device=labels.device).contiguous(memory_format=torch.channels_last)
     with torch.autocast(labels.device.type, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
-        return loss(model(images), labels.expand(size, -1).nan_to_num().to(kind))
+        return loss(model(images), labels.expand(size, -1).nan_to_num().to(dtype))
 
 
 @contextlib.contextmanager
 def _limited(device: torch.device) -> Iterator[None]:
     """Inside the block a GPU gives no more than the share that training may use."""
     if device.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(SHARE["cuda"], device)
+        torch.cuda.set_per_process_memory_fraction(MEMORY_FRACTION["cuda"], device)
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""What happens after each epoch: checkpoints, the curve of the run, early stopping."""
+"""Callbacks after each epoch: checkpoints, curves of loss and AUROC, early stopping."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from pathlib import Path
 import lightning.pytorch as lightning
 
 from benchmark.training import checkpoints
-from benchmark.training.module import Module
+from benchmark.training.module import ClassifierModule
 from core.files import write_text
 
 PATIENCE = 5
@@ -47,7 +47,7 @@ class CheckpointWriter(lightning.Callback):
     ``last.ckpt`` comes last, so that a run killed in between repeats the epoch.
     """
 
-    def __init__(self, module: Module, folder: Path) -> None:
+    def __init__(self, module: ClassifierModule, folder: Path) -> None:
         """Keeps ``module`` in ``folder``."""
         self.module, self.folder = module, folder
 

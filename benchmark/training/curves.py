@@ -1,4 +1,4 @@
-"""The picture of a run: loss and AUROC over the epochs."""
+"""Plot of a training run: loss, AUROC and average precision over the epochs."""
 
 from pathlib import Path
 

@@ -21,11 +21,11 @@ from datasets.base import Dataset as DataSource
 from datasets.io import cache, preprocess
 
 log = logging.getLogger(__name__)
-Item = tuple[Tensor, Tensor]
+Batch = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
-class SplitImages(Dataset[Item]):
+class SplitImages(Dataset[Batch]):
     """The images of one split that could be read and that the run uses."""
 
     findings: tuple[str, ...]
@@ -45,7 +45,7 @@ class SplitImages(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: NDArray[np.int64]) -> Item:
+    def __getitem__(self, index: NDArray[np.int64]) -> Batch:
         """The batch of the (n,) positions ``index``: (n,S,S) uint8 images and (n,K) labels."""
         return torch.from_numpy(self.images[self.rows[index]]), self.labels[index]
 
@@ -162,6 +162,6 @@ class Batches(Sampler[NDArray[np.int64]]):
         return self._of_epoch[1]
 
 
-def loader(data: SplitImages, batches: Batches) -> DataLoader[Item]:
+def loader(data: SplitImages, batches: Batches) -> DataLoader[Batch]:
     """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process."""
     return PrefetchLoader(data, sampler=batches, batch_size=None)

@@ -1,4 +1,4 @@
-"""What a finished run says about itself: predictions, metrics and pictures of ``best.ckpt``, read back from disk."""
+"""Evaluates a finished run: predictions, metrics and plots of ``best.ckpt``, read back from disk."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""The split of a data set that a door's flags name."""
+"""Loads the split of a data set that a command's flags name."""
 
 import datasets
 from config import DoctorConfig, TrainConfig

@@ -1,4 +1,4 @@
-"""Where the curves go beside metrics.csv: TensorBoard, Weights & Biases, MLflow."""
+"""Loggers of training curves beside metrics.csv: TensorBoard, Weights & Biases, MLflow."""
 
 import importlib.util
 from pathlib import Path

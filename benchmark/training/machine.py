@@ -1,4 +1,4 @@
-"""The machine a run uses: threads and precision."""
+"""Threads, precision and log file of a run on this machine."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""Memory: how much there is, and a sentence where it was not enough."""
+"""Memory that is available, and out-of-memory errors as one sentence."""
 
 import contextlib
 import resource

@@ -1,4 +1,4 @@
-"""The classifier as Lightning trains it; chance comes from (seed, epoch, step) alone: a resumed run repeats it."""
+"""The LightningModule of a classifier: randomness derives from (seed, epoch, step), so a resumed run repeats it."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from backbones import Classifier
 from benchmark.training import average, checkpoints, optimizers, processes, schedulers
-from benchmark.training.data import Item
+from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
 from benchmark.training.metrics import scores
 from config import TrainConfig
@@ -19,7 +19,7 @@ from core.errors import LocusError
 from datasets.io import transforms
 
 
-class Module(lightning.LightningModule):
+class ClassifierModule(lightning.LightningModule):
     """A classifier, its loss and what happens at each step; ``history`` has one row per epoch.
 
     The learning rate moves here and not in Lightning, which would move it after the epoch's checkpoint is written. With
@@ -46,21 +46,21 @@ class Module(lightning.LightningModule):
         """Count anew."""
         self.seen = 0
 
-    def training_step(self, batch: Item, batch_idx: int) -> Tensor:
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, its augmentation and dropout seeded by where it stands."""
         pixels, labels = batch
         generator = seeds.generator(self.config.seed, "step", self.current_epoch, batch_idx, self.global_rank)
         augment, dropout = (int(number) for number in generator.integers(2**62, size=2))
         _seed(dropout, self.device)
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
-        loss = self.loss(self.model(self._laid_out(images)), labels)
+        loss = self.loss(self.model(self._to_memory_format(images)), labels)
         if self.trainer.world_size * self.config.accumulate > 1:
             loss = loss * self.trainer.train_dataloader.sampler.weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
         return loss
 
-    def on_train_batch_end(self, outputs: Any, batch: Item, batch_idx: int) -> None:
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """After the last batch of a step, move the average and the learning rate."""
         if (batch_idx + 1) % self.config.accumulate:
             return
@@ -69,11 +69,11 @@ class Module(lightning.LightningModule):
         if self.scheduler is not None and not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
 
-    def validation_step(self, batch: Item, batch_idx: int) -> None:
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Logits of one batch."""
         pixels, labels = batch
         model = self.model if self.average is None else self.average.module
-        self._outputs.append((model(self._laid_out(self._evaluation(pixels))).float().cpu(), labels.cpu()))
+        self._outputs.append((model(self._to_memory_format(self._evaluation(pixels))).float().cpu(), labels.cpu()))
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
@@ -128,7 +128,7 @@ class Module(lightning.LightningModule):
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
 
-    def _laid_out(self, images: Tensor) -> Tensor:
+    def _to_memory_format(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=layout(self.config))
 
 

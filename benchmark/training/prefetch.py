@@ -1,4 +1,4 @@
-"""Batches that are ready when the network wants them."""
+"""Prefetching: a thread reads the next batches while the network computes."""
 
 from collections import deque
 from collections.abc import Iterator

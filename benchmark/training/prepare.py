@@ -1,4 +1,4 @@
-"""From the flags to the parts of a run: data, network, loss. What can fail before training fails here."""
+"""Builds a run's data, network and loss from the flags: what can fail before training fails here."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ from backbones import Classifier, xray_weights
 from benchmark.training import batch_size, checkpoints, data, devices, fitting, loggers, machine
 from benchmark.training.data import Batches, SplitImages
 from benchmark.training.losses.base import Loss
-from benchmark.training.module import Module, layout
+from benchmark.training.module import ClassifierModule, layout
 from config import TrainConfig
 from core.errors import BadValueError
 from core.registry import Registry
@@ -20,7 +20,7 @@ from datasets.splits import doubt
 log = logging.getLogger(__name__)
 
 
-def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, SplitImages]]:
+def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[str, SplitImages]]:
     """The module to train, and its images by split. Raises ``core.errors`` types; no file of the run is made here.
 
     What can be wrong is asked cheapest first: images are decoded last.
@@ -44,7 +44,7 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[Module, dict[str, SplitI
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
     batches = Batches(len(labels), config.batch, world=devices.world(config), accumulate=config.accumulate)
     steps = len(batches) // config.accumulate
-    return Module(model, config, loss, findings, steps), splits
+    return ClassifierModule(model, config, loss, findings, steps), splits
 
 
 def _loss(config: TrainConfig, findings: int) -> Loss:

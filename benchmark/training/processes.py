@@ -1,4 +1,4 @@
-"""What the processes of one run tell each other: whatever counts images counts each of them once."""
+"""Gathers and averages values over the processes of a distributed run: each image counts once."""
 
 from typing import TypeVar
 

@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as lightning
 from lightning.pytorch.callbacks import TQDMProgressBar
 
-from benchmark.training.module import Module
+from benchmark.training.module import ClassifierModule
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ class Pace(lightning.Callback):
     did.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: ClassifierModule) -> None:
         """Of the training of ``module``."""
         self.module = module
         self._epoch = self._validation = 0.0
@@ -70,7 +70,7 @@ class Bar(TQDMProgressBar):
         """What stands behind the bar."""
         shown = dict(super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)
-        if isinstance(pl_module, Module) and self._steps:
+        if isinstance(pl_module, ClassifierModule) and self._steps:
             passed = time.perf_counter() - self._began
             epochs = pl_module.config.epochs - trainer.current_epoch
             steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1

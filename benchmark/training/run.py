@@ -1,4 +1,4 @@
-"""One run from its configuration to its metrics."""
+"""One training run, from its configuration to its metrics."""
 
 import logging
 import shutil
@@ -12,7 +12,7 @@ import lightning.pytorch as lightning
 from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.data import Batches, SplitImages, loader
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
-from benchmark.training.module import Module
+from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from benchmark.training.progress import Pace
 from benchmark.training.samplers import image_shares
@@ -54,7 +54,9 @@ def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> l
     return module.history
 
 
-def _train(module: Module, splits: dict[str, SplitImages], folder: Path, *watching: lightning.Callback) -> None:
+def _train(
+    module: ClassifierModule, splits: dict[str, SplitImages], folder: Path, *watching: lightning.Callback
+) -> None:
     """Train to the end, from ``last.ckpt`` where there is one.
 
     A run that fails before its first checkpoint leaves nothing.
@@ -80,7 +82,11 @@ def _train(module: Module, splits: dict[str, SplitImages], folder: Path, *watchi
 
 
 def epochs(
-    module: Module, splits: dict[str, SplitImages], folder: Path, last: Path | None, *watching: lightning.Callback
+    module: ClassifierModule,
+    splits: dict[str, SplitImages],
+    folder: Path,
+    last: Path | None,
+    *watching: lightning.Callback,
 ) -> None:
     """All epochs of a run, from the checkpoint ``last`` where there is one.
 
@@ -117,7 +123,7 @@ def _behind(last: Path | None) -> tuple[int, int]:
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
-def _evaluate(module: Module, splits: dict[str, SplitImages], folder: Path, began: float) -> None:
+def _evaluate(module: ClassifierModule, splits: dict[str, SplitImages], folder: Path, began: float) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
     facts: dict[str, Any] = {
         "best_epoch": kept,

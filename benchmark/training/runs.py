@@ -10,7 +10,7 @@ from benchmark.training import checkpoints
 from config import TrainConfig
 from core.files import write_text
 
-SHARED = "LOCUS_RUN_FOLDER"
+FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
 """Environment variable by which the processes of one distributed run share the first one's folder."""
 
 
@@ -21,9 +21,9 @@ def done(folder: Path) -> bool:
 
 def new(config: TrainConfig) -> Path:
     """A folder of its own for the run of ``config``, not made yet; the processes of one run get the same."""
-    if os.environ.get("LOCAL_RANK", "0") == "0" or SHARED not in os.environ:
-        os.environ[SHARED] = str(_free(config))
-    return Path(os.environ[SHARED])
+    if os.environ.get("LOCAL_RANK", "0") == "0" or FOLDER_VARIABLE not in os.environ:
+        os.environ[FOLDER_VARIABLE] = str(_free(config))
+    return Path(os.environ[FOLDER_VARIABLE])
 
 
 def write_config(config: TrainConfig, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""How often an image is drawn where not all are seen equally often."""
+"""Sampling probabilities of training images, where not all are seen equally often."""
 
 import numpy as np
 from numpy.typing import NDArray

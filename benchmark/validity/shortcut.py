@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import FLAT, Case, Result, case_index, failures, identity, prepare, usable
+from benchmark.protocols.base import FLAT, Case, Result, case_index, common_columns, failures, usable
 from benchmark.protocols.energy import inside
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.summary import Column, estimate, scores
@@ -69,14 +69,14 @@ class Tokens(Check):
 
 def _row(case: Case, token: FloatArray) -> dict[str, Any]:
     """A flat or failed map points nowhere; one without anything above zero has no energy."""
-    map_surface, reason = prepare(case)
+    map_surface, reason = case.ready
     places = {"token": token, "finding": case.boxes}
     peaks = {
         f"peak@{name}": map_surface is not None and distance(map_surface.peak, boxes) == 0
         for name, boxes in places.items()
     }
     energies = {f"energy@{name}": _energy(case, reason, boxes) for name, boxes in places.items()}
-    return {**identity(case, reason), **peaks, **energies}
+    return {**common_columns(case, reason), **peaks, **energies}
 
 
 def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:

@@ -67,11 +67,11 @@ def test_a_small_budget_explains_in_parts_and_changes_no_map(images, pool):
 
 
 def test_the_gradients_of_a_part_are_made_once_for_all_methods(images, monkeypatch):
-    from benchmark.engine.pooled import Pooled
+    from benchmark.engine.pooled import PooledEngine
 
     calls = []
-    plain = Pooled.gradients
-    monkeypatch.setattr(Pooled, "gradients", lambda self: calls.append(len(self.findings)) or plain(self))
+    plain = PooledEngine.gradients
+    monkeypatch.setattr(PooledEngine, "gradients", lambda self: calls.append(len(self.findings)) or plain(self))
     explain(small(), images, FAST)
     assert calls == [5]
 

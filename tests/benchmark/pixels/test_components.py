@@ -145,7 +145,7 @@ def followed(image: np.ndarray, t: int) -> list[tuple]:
     out = []
     for found, hole in ((outlines.outer(image), False), (outlines.inner(image), True)):
         there = found[(found[:, outlines.START] <= t) & (t < found[:, outlines.STOP])]
-        area = np.where(hole, 0, there[:, outlines.AREA] / 2)
+        area = np.where(hole, 0, there[:, outlines.DOUBLE_AREA] / 2)
         out += zip(there[:, outlines.FIRST].tolist(), map(tuple, there[:, outlines.BOX].tolist()), area.tolist(), strict=True)
     return sorted(out)
 

@@ -24,7 +24,7 @@ def test_both_ways_give_the_same_contours_and_holes(seed, height, width, levels,
     noise = np.random.default_rng(seed).random((height, width))
     noise = cv2.GaussianBlur(noise, (0, 0), 1) if blur else noise
     image = (noise / noise.max() * levels).astype(np.uint8)
-    outer, holes = searched.both(image)
+    outer, holes = searched.outer_contours_and_holes(image)
     assert lived(outer, [2, 3, 4, 5, 6, 7]) == lived(outlines.outer(image), [2, 3, 4, 5, 6, 7])
     assert lived(holes, [4, 5, 6, 7]) == lived(outlines.inner(image), [4, 5, 6, 7])
 

@@ -47,7 +47,7 @@ def test_wang_false_boxes_on_images_without_the_finding_count_and_divide_by_all_
 
 def test_wang_is_strict():
     one = np.zeros(1, dtype=np.int64)
-    half = protocols.wang.count(Boxes(np.array([[5.0, 5, 25, 15]]), one, one), TruthBoxes.of([np.array([[5.0, 5, 25, 25]])]))
+    half = protocols.wang.count(Boxes(np.array([[5.0, 5, 25, 15]]), one, one), TruthBoxes.from_boxes([np.array([[5.0, 5, 25, 25]])]))
     assert half[0, 0].tolist() == [1, 1, 1, 1, 0, 0, 0, 1, 1, 1, 1, 1]  # IoU exactly .5 is not above .5
 
 
@@ -84,7 +84,7 @@ def test_seed_iobb_of_a_case_without_a_box_is_no_zero():
 def test_union_iobb_counts_overlaps_once_and_divides_by_the_prediction():
     place = np.zeros(2, dtype=np.int64)
     found = Boxes(np.array([[0.0, 0, 2, 1], [1, 0, 3, 1]]), place, place)
-    shares = TruthBoxes.of([np.array([[2.0, 0, 9, 9]]), np.array([[0.0, 0, 1, 1]])]).unions(found, 1)
+    shares = TruthBoxes.from_boxes([np.array([[2.0, 0, 9, 9]]), np.array([[0.0, 0, 1, 1]])]).union_iobb(found, 1)
     np.testing.assert_allclose(shares, [[1 / 3], [np.nan]])
 
 

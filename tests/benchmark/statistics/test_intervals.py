@@ -175,7 +175,7 @@ def test_the_95_percent_interval_holds_the_true_share_in_93_to_97_percent_of_run
 def test_images_drawn_one_by_one_would_promise_too_much():
     true, sums = clustered(200, 200, np.random.default_rng(1))
     held = []
-    for hits, images, share in zip(sums.part[:, 0].T, sums.whole[:, 0].T, true, strict=True):
+    for hits, images, share in zip(sums.numerator[:, 0].T, sums.denominator[:, 0].T, true, strict=True):
         single = np.repeat([1.0, 0.0], [int(hits.sum()), int((images - hits).sum())])
         error = single.std() / np.sqrt(len(single))
         held.append(abs(single.mean() - share) <= 1.96 * error)

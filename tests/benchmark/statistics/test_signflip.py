@@ -49,7 +49,10 @@ def test_wholes_that_differ_are_swapped_with_their_parts():
     seen, as_extreme = abs(one.value - two.value)[0, 0], 0
     for heads in itertools.product([True, False], repeat=6):
         kept = np.array(heads)[:, None, None]
-        sides = [ratio(np.where(kept, a.part, b.part).sum(0), np.where(kept, a.whole, b.whole).sum(0)) for a, b in ((one, two), (two, one))]
+        sides = [
+            ratio(np.where(kept, a.numerator, b.numerator).sum(0), np.where(kept, a.denominator, b.denominator).sum(0))
+            for a, b in ((one, two), (two, one))
+        ]
         as_extreme += abs(sides[0] - sides[1])[0, 0] >= seen - 1e-12
     assert sign_flip(one, two)[0, 0] == as_extreme / 64
 

@@ -44,7 +44,7 @@ def test_three_cases_are_in_the_groups_that_paper_says():
     one = sample("a1", [1, 1], {MASS: (0, 0, 10, 20), NODULE: (0, 0, 40, 30)}, view="AP", sex="F", age=17.0)
     two = sample("b1", [1, 0], {MASS: (0, 0, 100, 100)}, view="PA", sex="M", age=math.nan)
     table = predictions(test=[("a1", 4.0, 1), ("b1", 6.0, 1)], signal=5.0)
-    found = strata.words([one, two], table, FINDINGS)
+    found = strata.group_labels([one, two], table, FINDINGS)
     first, second, third = ("a1", MASS), ("a1", NODULE), ("b1", MASS)
     assert found["size"] == {first: "small", second: "medium", third: "large"}
     assert found["view"] == {first: "AP", second: "AP", third: "PA"}
@@ -60,17 +60,17 @@ def test_of_several_truth_boxes_the_largest_counts():
     both = sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})
     boxes = {MASS: np.array([[0, 0, 10, 10], [0, 0, 100, 100]], dtype=float)}
     both = Sample("a1", "a", (100, 200), both.labels, boxes, both.read)
-    assert strata.words([both], predictions(), FINDINGS)["size"] == {("a1", MASS): "large"}
+    assert strata.group_labels([both], predictions(), FINDINGS)["size"] == {("a1", MASS): "large"}
 
 
 @pytest.mark.byhand
 def test_an_unknown_label_or_a_task_of_one_finding_leaves_company_unknown():
     unsure = sample("a1", [1, math.nan], {MASS: (0, 0, 10, 10)})
-    assert "company" not in strata.words([unsure], predictions(), FINDINGS)
+    assert "company" not in strata.group_labels([unsure], predictions(), FINDINGS)
     alone = sample("a1", [1], {MASS: (0, 0, 10, 10)})
-    assert "company" not in strata.words([alone], predictions(), (MASS,))
+    assert "company" not in strata.group_labels([alone], predictions(), (MASS,))
     boxed = sample("a1", [math.nan, 0], {MASS: (0, 0, 10, 10), NODULE: (0, 0, 10, 10)})
-    assert set(strata.words([boxed], predictions(), FINDINGS)["company"].values()) == {"co-occurring"}
+    assert set(strata.group_labels([boxed], predictions(), FINDINGS)["company"].values()) == {"co-occurring"}
 
 
 def test_test_labels_do_not_move_the_cut_off():
@@ -90,7 +90,7 @@ def test_each_training_asks_its_own_validation_images_for_its_own_test_images():
 
 @pytest.mark.parametrize("signal", [0.0, -5.0])
 def test_validation_images_that_say_nothing_leave_the_answer_unknown(signal):
-    found = strata.words([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], predictions(test=[("a1", 9.0, 1)], signal=signal), FINDINGS)
+    found = strata.group_labels([sample("a1", [1, 0], {MASS: (0, 0, 10, 10)})], predictions(test=[("a1", 9.0, 1)], signal=signal), FINDINGS)
     assert "answer" not in found
     assert set(found) == {"size", "company"}
 
@@ -108,7 +108,7 @@ def test_exclusive_classes_are_asked_one_against_the_rest():
 @pytest.mark.planted
 def test_a_method_that_hits_only_large_boxes_is_found_out(phantom):
     nobody = pd.DataFrame(columns=["training", "split", "image", *(f"{kind}_{f}" for kind in ("logit", "label") for f in phantom.findings)])
-    found = strata.words(list(phantom), nobody, phantom.findings)
+    found = strata.group_labels(list(phantom), nobody, phantom.findings)
     assert set(found) == {"size", "company"}  # a phantom has no view, sex or age, and no classifier was asked
     cases = [(one.image_id, finding, area(boxes).max()) for one in phantom for finding, boxes in one.boxes.items()]
     table = rows([pixels >= 0.08 * 64 * 64 for *_, pixels in cases], [image for image, *_ in cases])
@@ -150,4 +150,4 @@ def test_the_order_of_cases_changes_nothing():
 def test_a_variable_of_which_nothing_is_known_and_no_cases_at_all_give_no_stratum():
     assert strata.scores(rows([True]), {"view": {}}, FINDINGS) == ()
     assert strata.scores([], {"view": {("p000", MASS): "PA"}}, FINDINGS) == ()
-    assert strata.words([], predictions(), FINDINGS) == {}
+    assert strata.group_labels([], predictions(), FINDINGS) == {}

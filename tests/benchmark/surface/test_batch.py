@@ -32,19 +32,19 @@ def each(planted):
 @pytest.mark.oracle
 def test_boxes_are_those_of_each_surface_at_each_level(planted):
     _, surfaces, levels = planted
-    found = Boxes.on(surfaces, levels)
+    found = Boxes.from_surfaces(surfaces, levels)
     for n, place, boxes, _ in each(planted):
-        assert np.array_equal(found.boxes[(found.of == n) & (found.level == place)], boxes)
+        assert np.array_equal(found.boxes[(found.case_index == n) & (found.threshold_index == place)], boxes)
         assert found.counts(20, 3)[n, place] == len(boxes)
 
 
 @pytest.mark.oracle
 def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
     truths, surfaces, levels = planted
-    found, truth = Boxes.on(surfaces, levels), TruthBoxes.of(truths)
-    overlaps = truth.overlaps(found.boxes, found.of)
+    found, truth = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths)
+    overlaps = truth.overlaps(found.boxes, found.case_index)
     for measure, values in zip((iou, iobb), overlaps, strict=True):
-        expected = [measure(box, truths[n]).max(initial=0) for box, n in zip(found.boxes, found.of, strict=True)]
+        expected = [measure(box, truths[n]).max(initial=0) for box, n in zip(found.boxes, found.case_index, strict=True)]
         np.testing.assert_allclose(values, expected, atol=1e-15)
     assert truth.overlaps(np.full((1, 4), np.nan), np.array([1]))[0] == 0
 
@@ -52,9 +52,9 @@ def test_overlaps_are_the_best_of_each_box_with_its_cases_truth(planted):
 @pytest.mark.oracle
 def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
     truths, surfaces, levels = planted
-    found, truth, above = Boxes.on(surfaces, levels), TruthBoxes.of(truths), (0.05, 0.2)
+    found, truth, above = Boxes.from_surfaces(surfaces, levels), TruthBoxes.from_boxes(truths), (0.05, 0.2)
     for number, measure in enumerate((iou, iobb)):
-        counts = truth.reached(found, number, above, 3)
+        counts = truth.match_counts(found, number, above, 3)
         for n, place, boxes, own in each(planted):
             for d, t in enumerate(above):
                 met = measure(boxes, own) > t
@@ -65,9 +65,9 @@ def test_met_truth_boxes_and_lone_boxes_are_counted_per_threshold(planted):
 def test_shares_of_unions_are_those_of_painted_pixels(planted):
     truths, surfaces, levels = planted
     round_truths = [truth.round() for truth in truths]
-    found = Boxes.on(surfaces, levels)
-    found = Boxes(found.boxes.round(), found.of, found.level)
-    shares = TruthBoxes.of(round_truths).unions(found, 3)
+    found = Boxes.from_surfaces(surfaces, levels)
+    found = Boxes(found.boxes.round(), found.case_index, found.threshold_index)
+    shares = TruthBoxes.from_boxes(round_truths).union_iobb(found, 3)
     for n, place, boxes, _ in each(planted):
         predicted, true = painted(boxes.round()), painted(round_truths[n])
         expected = (predicted & true).sum() / predicted.sum() if predicted.any() else np.nan

@@ -29,8 +29,8 @@ def test_the_edge_follows_one_line_then_another():
     values = np.array([[0, 0, 1.0, 0, 0], [0.3, 0.4, 0.5, 0, 0]])  # frame 50 wide: columns at 5, 15 … 45
     found = trace(surface(values, (20, 50), "conventional"))
     assert found.boxes([0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
-    assert 0.4 in found.levels
-    assert found.levels[-1] == 1
+    assert 0.4 in found.thresholds
+    assert found.thresholds[-1] == 1
 
 
 @pytest.mark.byhand
@@ -54,8 +54,8 @@ def test_it_is_the_flood_at_every_threshold(grid):
         values = random.random(random.integers(1, 9, 2)).round(2 if number % 2 else 9)
         on = on_frame(values, grid)
         found = trace(on)
-        levels = np.concatenate([random.random(200), on.values.ravel(), (found.levels[1:] + found.levels[:-1]) / 2])
-        levels = levels[np.abs(levels[:, None] - found.levels).min(1) > 1e-12]  # at a saddle, rounding decides
+        levels = np.concatenate([random.random(200), on.values.ravel(), (found.thresholds[1:] + found.thresholds[:-1]) / 2])
+        levels = levels[np.abs(levels[:, None] - found.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
         np.testing.assert_allclose(found.boxes(levels), peak_boxes(on, levels), atol=1e-8)
 
 

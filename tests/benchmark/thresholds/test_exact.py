@@ -5,9 +5,9 @@ import pytest
 
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.surface import min_max, surface
-from benchmark.surface.critical import hits
+from benchmark.surface.critical import hit_intervals
 from benchmark.surface.trace import EMPTY, trace
-from benchmark.thresholds.exact import Curves, steps
+from benchmark.thresholds.exact import ExactThresholds, steps
 from benchmark.thresholds.origins import cross_fitted, oracle
 from core.boxes import iou
 from core.frames import Grid
@@ -20,9 +20,9 @@ DENSE = (np.arange(100_000) + 0.5) / 100_000
 
 
 def curves(pairs, above):
-    """Curves of (trace, truth) pairs."""
+    """Cases of (trace, truth) pairs."""
     traces, truths = zip(*pairs, strict=True)
-    return Curves(traces, [np.array(truth, dtype=np.float64) for truth in truths], above)
+    return ExactThresholds(traces, [np.array(truth, dtype=np.float64) for truth in truths], above)
 
 
 def best(cases):
@@ -38,19 +38,19 @@ def planted(seed, grid="conventional", boxes=1):
 @pytest.mark.byhand
 def test_a_square_passes_a_square_at_two_roots():
     truth = [[10, 10, 20, 20]]  # the spot's square at t = .5
-    assert hits(SPOT, truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
-    assert hits(SPOT, truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
-    assert hits(SPOT, truth, 1.0).shape == (0, 2)
-    assert hits(SPOT, [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
-    assert hits(SPOT, [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
+    assert hit_intervals(SPOT, truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
+    assert hit_intervals(SPOT, truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
+    assert hit_intervals(SPOT, truth, 1.0).shape == (0, 2)
+    assert hit_intervals(SPOT, [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
+    assert hit_intervals(SPOT, [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
         np.array([[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]])
     )
 
 
 @pytest.mark.byhand
 def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
-    assert hits(EMPTY, [[0, 0, 9, 9]], 0.1).shape == (0, 2)
-    assert hits(SPOT, [[0, 0, 4, 4]], 0.0).shape == (0, 2)
+    assert hit_intervals(EMPTY, [[0, 0, 9, 9]], 0.1).shape == (0, 2)
+    assert hit_intervals(SPOT, [[0, 0, 4, 4]], 0.0).shape == (0, 2)
 
 
 @pytest.mark.oracle
@@ -60,7 +60,7 @@ def test_critical_thresholds_are_those_of_a_grid_of_100000(grid):
         found, truth = planted(seed, grid, 1 + seed % 3)
         overlap = np.nan_to_num(iou(found.boxes(DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
-            ends = hits(found, truth, above)
+            ends = hit_intervals(found, truth, above)
             inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
             assert (inside == (overlap > above)).all()
             assert (np.diff(ends.ravel()) > 0).all()
@@ -72,8 +72,8 @@ def test_the_best_threshold_is_at_least_as_good_as_any_of_100000():
         cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(first, first + 12)], above=0.2)
         every = np.arange(len(cases))
         counts = (cases.iou(every, DENSE) > 0.2).sum(0)
-        found = steps(cases.ends)
-        assert (found.count[np.searchsorted(found.levels, DENSE, side="right") - 1] == counts).all()
+        found = steps(cases.intervals)
+        assert (found.count[np.searchsorted(found.thresholds, DENSE, side="right") - 1] == counts).all()
         assert (cases.iou(every, np.array([best(cases)])) > 0.2).sum() == found.count.max() >= counts.max()
 
 
@@ -89,9 +89,9 @@ def test_all_cases_at_once_are_each_case_by_itself():
 
 
 def fixed_ends(ends, truth):
-    """Curves of the spot with one truth box and the intervals ``ends``, one per case."""
+    """Cases of the spot with one truth box and the intervals ``ends``, one per case."""
     cases = curves([(SPOT, truth)] * len(ends), above=0.3)
-    cases.of, cases.ends = np.arange(len(ends)), np.array(ends, dtype=np.float64)
+    cases.case_index, cases.intervals = np.arange(len(ends)), np.array(ends, dtype=np.float64)
     return cases
 
 
@@ -111,7 +111,7 @@ def test_touching_intervals_do_not_overlap_and_ties_go_to_the_larger_mean_iou():
 
 @pytest.mark.byhand
 def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_does():
-    assert steps(np.zeros((0, 2))).levels.tolist() == [0, 1]
+    assert steps(np.zeros((0, 2))).thresholds.tolist() == [0, 1]
     assert best(curves([(EMPTY, [[0, 0, 9, 9]])], above=0.3)) == 0.5
 
 
@@ -130,14 +130,14 @@ def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
 
 
 @pytest.mark.planted
-def test_however_cases_are_weighted_the_best_step_is_among_the_contenders():
+def test_however_cases_are_weighted_the_best_step_is_a_local_maximum():
     random = np.random.default_rng(0)
     cases = curves([planted(seed, GRIDS[seed % 3]) for seed in range(40)], above=0.2)
     findings = np.array(["a" if n % 3 else "b" for n in range(40)])
-    held = cases.contenders(findings)
+    held = cases.hits_at_local_maxima(findings)
     for finding in ("a", "b"):
         own = np.flatnonzero(findings == finding)
-        known = steps(cases.ends[np.isin(cases.of, own)])
+        known = steps(cases.intervals[np.isin(cases.case_index, own)])
         every = cases.iou(own, known.middles) > 0.2
         for _ in range(50):
             weights = random.poisson(1, len(own))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.case_index import SHARED, CaseIndex
+from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
 from benchmark.thresholds import origins as thresholds
-from benchmark.thresholds.origins import choose, cross_fitted, distinct_thresholds, oracle, validated
+from benchmark.thresholds.origins import choose, cross_fitted, distinct_thresholds, from_validation, oracle
 from benchmark.thresholds.sampled import SampledThresholds, at_index
 from core.seeds import generator, patient_folds
 
@@ -65,8 +65,8 @@ def test_validation_cases_choose_within_their_own_training_and_finding():
     who = CaseIndex.of(["a", "a", "b", "b"], patients(4), [0, 1, 0, 1])
     validation_index = CaseIndex.of(["a", "a", "b", "b", "b"], ["q"] * 5, [0, 1, 0, 0, 0])
     on = listed("zero", "one", "one", "one", "one")
-    np.testing.assert_array_equal(validated(on, validation_index, who), [0, 1, 1, np.nan])  # training 1 has no validation case of b
-    assert validated(on, validation_index, who, shared=True).tolist() == [1, 1, 1, 1]
+    np.testing.assert_array_equal(from_validation(on, validation_index, who), [0, 1, 1, np.nan])  # training 1 has no validation case of b
+    assert from_validation(on, validation_index, who, shared=True).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.byhand
@@ -74,7 +74,7 @@ def test_without_validation_cases_there_is_no_such_origin():
     on, who = listed("zero", "one"), CaseIndex.of(["a", "a"], patients(2))
     assert {origin for origin, _ in choose(on, who, 0)} == {"cross-fitted", "oracle"}
     keys = choose(on, who, 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
-    assert keys["validation", ""].tolist() == keys["validation", SHARED].tolist() == [1, 1]
+    assert keys["validation", ""].tolist() == keys["validation", SHARED_SUFFIX].tolist() == [1, 1]
 
 
 @pytest.mark.planted
@@ -100,6 +100,6 @@ def test_no_patient_is_on_both_sides_of_a_fold():
 @pytest.mark.byhand
 def test_a_record_states_each_threshold_that_was_chosen():
     findings = np.array(["a", "a", "a", "b"])
-    chosen = {("oracle", ""): np.array([2, 0, 2, np.nan]), ("oracle", SHARED): np.ones(4)}
-    assert distinct_thresholds(chosen, findings, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED: [0.1]}}
+    chosen = {("oracle", ""): np.array([2, 0, 2, np.nan]), ("oracle", SHARED_SUFFIX): np.ones(4)}
+    assert distinct_thresholds(chosen, findings, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED_SUFFIX: [0.1]}}
     assert distinct_thresholds({("fixed", ""): np.full(4, 1 / 3)}, findings) == {"fixed": {"a": [0.333333], "b": [0.333333]}}

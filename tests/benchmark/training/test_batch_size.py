@@ -59,14 +59,14 @@ def test_a_try_leaves_the_network_and_the_chance_as_they_were():
     config, precision, model, loss, labels = parts(dropout=0.5)
     before, chance = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
     assert batch_size.fits(2, config, precision, model, loss, labels, CPU)
-    batch_size.bytes_of(config, precision, model, loss, labels)
+    batch_size.memory_estimator(config, precision, model, loss, labels)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), chance)
 
 
 @pytest.mark.byhand
 def test_what_a_step_takes_on_the_cpu_grows_with_the_images_and_holds_at_least_the_first_layer_s_maps():
-    needed = batch_size.bytes_of(*parts())
+    needed = batch_size.memory_estimator(*parts())
     assert needed(16) - needed(8) == pytest.approx(needed(8) - needed(0))
     assert needed(8) > 8 * 24 * 64 * 64 * 4
 

@@ -25,7 +25,7 @@ def blurred(noise: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def scaled(values: NDArray[np.generic]) -> Map:
     """Min-max scaled to [0,1], as float32."""
-    return painted.scaled(np.asarray(values, dtype=np.float32))
+    return painted.min_max_float32(np.asarray(values, dtype=np.float32))
 
 
 def picture(kind: str, side: int) -> Map:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from benchmark.training import machine, optimizers
 from benchmark.training.data import SplitImages
-from benchmark.training.module import Module, layout
+from benchmark.training.module import ClassifierModule, layout
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from datasets.io import transforms
@@ -26,7 +26,7 @@ FOLDERS = itertools.count()
 class Training:
     """A module that is ready to train, its splits, and the folder of its run."""
 
-    module: Module
+    module: ClassifierModule
     splits: dict[str, SplitImages]
     folder: Path
     where: str
