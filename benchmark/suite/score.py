@@ -25,10 +25,8 @@ def make_score_function(
     """
     checks = _checks(model, cells, trained, runs_dir, flags)
     without_maps = (CLASSIFICATION, *checks)
-    method_names = dict.fromkeys(
-        cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS
-    )
-    case_store = explain_model(model, trained, list(method_names), runs_dir, flags)
+    names = dict.fromkeys(cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS)
+    case_store = explain_model(model, trained, list(names), runs_dir, flags)
     by_protocol: dict[str, Scorer] = {
         CLASSIFICATION: ByClassifier(case_store),
         **{name: ByCheck(check) for name, check in checks.items()},
@@ -50,11 +48,8 @@ def _checks(
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
         asked = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        method_names, images = (
-            list(dict.fromkeys(cell.method for cell in asked)),
-            next((cell.images for cell in asked), None),
-        )
-        checks[name] = validity.get(name)(trained, method_names, runs_dir / "maps" / model.maps, flags, images)
+        names, images = list(dict.fromkeys(cell.method for cell in asked)), next((cell.images for cell in asked), None)
+        checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps, flags, images)
     return checks
 
 
