@@ -22,7 +22,8 @@ class Thresholds:
     def __init__(self, config: HeatmapConfig, digest: str) -> None:
         """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``)."""
         self.config = config
-        self.recorded = _chosen(digest, config.alignment, Path(config.runs) / "results") if config.layer is None else {}
+        user_results = Path(config.runs) / "results"
+        self.recorded = _recorded(digest, config.alignment, user_results) if config.layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
         """The threshold on the min-max scaled map, and where it comes from, in words."""
@@ -35,14 +36,14 @@ class Thresholds:
 
 
 @functools.lru_cache(maxsize=4)
-def _chosen(digest: str, alignment: str, user_results: Path) -> dict[str, Any]:
+def _recorded(digest: str, alignment: str, user_results: Path) -> dict[str, Any]:
     """Method -> origin -> finding -> thresholds, from the records of a user's own suites and of the published ones."""
-    out: dict[str, Any] = {}
+    thresholds: dict[str, Any] = {}
     for folder in [*records.suites(Path("results")), *records.suites(user_results)]:
         for text in packed.records_containing(folder, digest):
             record = json.loads(text)
             cell = record["cell"]
             scored = digest in record["checkpoints"] and record["status"] == "ok" and "images" not in cell["data"]
             if scored and (cell["protocol"], cell["alignment"]) == (MAIN_PROTOCOL, alignment):
-                out[cell["method"]] = record["thresholds"]
-    return out
+                thresholds[cell["method"]] = record["thresholds"]
+    return thresholds

@@ -59,9 +59,9 @@ class Trained:
             return other_dataset.external_test_set(self.config, self.other)
         return source.load(self.config, self.split)
 
-    def unlike(self, stated: Mapping[str, Any]) -> list[str]:
-        """What the data at hand say of themselves otherwise than ``stated``, in names; nothing for the same data."""
-        return [name for name, value in self.data.describe.items() if stated.get(name) != value]
+    def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
+        """What the data at hand say of themselves otherwise than ``recorded``, in names; nothing for the same data."""
+        return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
 
     @cached_property
     def scorable_images(self) -> list[Sample]:
@@ -109,5 +109,5 @@ def subset(samples: Sequence[Sample], count: int, seed: int) -> list[Sample]:
     """
     ranks, _ = patient_ranks([sample.patient_id for sample in samples], seed, "slow images")
     order = sorted(zip(ranks.tolist(), (sample.image_id for sample in samples), strict=True))
-    kept = {image for _, image in order[:count]}
-    return [sample for sample in samples if sample.image_id in kept]
+    selected = {image for _, image in order[:count]}
+    return [sample for sample in samples if sample.image_id in selected]

@@ -47,13 +47,9 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
     squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
     whole = sum(squares)
     methods, conventions, interaction = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
+    over_methods, over_conventions = float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean())
     return VarianceDecomposition(
-        methods,
-        conventions,
-        interaction,
-        float(np.ptp(table[:, 0])),
-        float(np.ptp(table, axis=1).mean()),
-        *_rank_reversals(table),
+        methods, conventions, interaction, over_methods, over_conventions, *_rank_reversals(table)
     )
 
 

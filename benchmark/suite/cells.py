@@ -39,27 +39,22 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     Where slow methods explain some images only, they have no cells on all, and every method one on those images.
     """
     all_methods = method_names(suite, extra)
-    slow_methods = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
-    slow_methods = slow_methods if model.slow_images is not None else []
-    all_image_methods = [word for word in all_methods if word not in slow_methods]
+    slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
+    slow = slow if model.slow_images is not None else []
+    unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
         selected.append(_cell(model, CLASSIFIER, "aligned", suite.check))
     selected += [
-        _cell(model, word, "aligned", protocol, suite.images)
-        for protocol in suite.scored_by
-        for word in all_image_methods
+        _cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in unrestricted
     ]
-    ranked_methods = [word for word in all_image_methods if word not in UNRANKED_METHODS]
+    ranked = [word for word in unrestricted if word not in UNRANKED_METHODS]
+    selected += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
     selected += [
-        _cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked_methods
-    ]
-    selected += [
-        _cell(model, word, "aligned", MAIN_PROTOCOL, model.slow_images)
-        for word in (all_methods if slow_methods else [])
+        _cell(model, word, "aligned", MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])
     ]
     if MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
-        parts = dict.fromkeys([None, model.slow_images if slow_methods else None])
+        parts = dict.fromkeys([None, model.slow_images if slow else None])
         selected += [_cell(model, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
     return selected
 

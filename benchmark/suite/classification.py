@@ -35,11 +35,11 @@ def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
 
 
 def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
-    each = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
-    left_out = [score.finding for score in each if score.value is None]
+    per_finding = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
+    left_out = [score.finding for score in per_finding if score.value is None]
     reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
     value = _defined(measured[f"mean_{metric}"])
-    return [*each, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
+    return [*per_finding, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
 
 
 def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:

@@ -11,14 +11,14 @@ from config import EngineFlags
 
 
 def explain_model(
-    model: ModelPlan, trained: Sequence[Trained], method_names: Sequence[str], runs: Path, flags: EngineFlags | None
+    model: ModelPlan, trained: Sequence[Trained], method_names: Sequence[str], runs_dir: Path, flags: EngineFlags | None
 ) -> CaseStore:
-    """The cases of the methods in ``method_names``, their maps below ``runs`` and generated where they are missing.
+    """The cases of the methods in ``method_names``, their maps below ``runs_dir`` and generated where they are missing.
 
     Without ``flags`` none are generated and no network is loaded: a cell that lacks some raises ``NoMapsError``.
     """
     if not method_names:
         return CaseStore(trained, {})
-    folder = runs / "maps" / model.maps
+    folder = runs_dir / "maps" / model.maps
     maps = obtain(trained, method_names, folder, flags, model.slow_images)
     return CaseStore(trained, maps, *obtain_validation(trained, method_names, folder / "val", flags))

@@ -17,13 +17,13 @@ from config import EngineFlags
 log = logging.getLogger(__name__)
 
 
-def run_model(model: ModelPlan, cells: Sequence[Cell], runs: Path, folder: Path, flags: EngineFlags) -> None:
-    """Train ``model`` below ``runs`` where needed, explain, and write a record below ``folder`` for each of ``cells``.
+def run_model(model: ModelPlan, cells: Sequence[Cell], runs_dir: Path, folder: Path, flags: EngineFlags) -> None:
+    """Train ``model`` below ``runs_dir`` where needed, explain, and write a record below ``folder`` for each cell.
 
     A method that breaks fails its own cells only.
     """
-    trained = train(model, runs)
-    score, shared = make_score_function(model, cells, trained, runs, flags), shared_fields(trained)
+    trained = train(model, runs_dir)
+    score, shared = make_score_function(model, cells, trained, runs_dir, flags), shared_fields(trained)
     in_order = sorted(cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
     for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
         start = time.perf_counter()

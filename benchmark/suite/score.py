@@ -16,19 +16,17 @@ from datasets.lungs import outlined
 
 
 def make_score_function(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs_dir: Path, flags: EngineFlags | None
 ) -> Callable[[Cell], Scored]:
     """A function that scores any of ``cells`` from stored maps and predictions.
 
     Missing maps are generated first, for all at once. Without ``flags`` none are generated and no network is loaded: a
     cell that lacks some raises ``NoMapsError``.
     """
-    checks = _checks(model, cells, trained, runs, flags)
+    checks = _checks(model, cells, trained, runs_dir, flags)
     without_maps = (CLASSIFICATION, *checks)
-    method_names = dict.fromkeys(
-        cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS
-    )
-    case_store = explain_model(model, trained, list(method_names), runs, flags)
+    names = dict.fromkeys(cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS)
+    case_store = explain_model(model, trained, list(names), runs_dir, flags)
     by_protocol: dict[str, Scorer] = {
         CLASSIFICATION: ByClassifier(case_store),
         **{name: ByCheck(check) for name, check in checks.items()},
@@ -44,17 +42,14 @@ def make_score_function(
 
 
 def _checks(
-    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs: Path, flags: EngineFlags | None
+    model: ModelPlan, cells: Sequence[Cell], trained: Sequence[Trained], runs_dir: Path, flags: EngineFlags | None
 ) -> dict[str, Check]:
     """The validity checks among the protocols of ``cells``, ready to be asked about their methods."""
     checks = {}
     for name in dict.fromkeys(cell.protocol for cell in cells if validity.is_check(cell.protocol)):
         asked = [cell for cell in cells if cell.protocol == name and cell.method != CLASSIFIER]
-        method_names, images = (
-            list(dict.fromkeys(cell.method for cell in asked)),
-            next((cell.images for cell in asked), None),
-        )
-        checks[name] = validity.get(name)(trained, method_names, runs / "maps" / model.maps, flags, images)
+        names, images = list(dict.fromkeys(cell.method for cell in asked)), next((cell.images for cell in asked), None)
+        checks[name] = validity.get(name)(trained, names, runs_dir / "maps" / model.maps, flags, images)
     return checks
 
 

@@ -83,7 +83,7 @@ class ByProtocol:
 
     def _with_strata(self, row: dict[str, Any]) -> dict[str, Any]:
         case = row["image"], row["finding"]
-        return {**row, **{variable: known.get(case, "") for variable, known in self.store.groups.items()}}
+        return {**row, **{variable: groups.get(case, "") for variable, groups in self.store.groups.items()}}
 
 
 T = TypeVar("T")

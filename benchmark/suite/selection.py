@@ -56,10 +56,10 @@ def check_words(suite: Suite, config: RunConfig) -> None:
 
 def check_protocols(suite: Suite, config: RunConfig) -> None:
     """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` passes over such suites."""
-    other = [word for word in config.protocol if word not in (*suite.recorded, "all")]
-    if other and not config.all:
+    unknown = [word for word in config.protocol if word not in (*suite.recorded, "all")]
+    if unknown and not config.all:
         raise BadValueError(
-            f"the suite {suite.name!r} does not score by {other[0]!r}; it has: {', '.join(suite.recorded)}"
+            f"the suite {suite.name!r} does not score by {unknown[0]!r}; it has: {', '.join(suite.recorded)}"
         )
 
 
@@ -80,13 +80,15 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
     those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
     """
-    known = {record.key: record for record in existing}
-    asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
+    record_by_key = {record.key: record for record in existing}
+    asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     for job in planned_cells(suite, config):
         has_data = absent(job.model) is None
-        chosen = (c for c in job.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
-        missing = tuple(cell for cell in chosen if not _keep(known.get(cell.key), config.overwrite, has_data))
+        chosen = (
+            c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)
+        )
+        missing = tuple(cell for cell in chosen if not _keep(record_by_key.get(cell.key), config.overwrite, has_data))
         if missing:
             todo.append(ModelJob(job.model, missing))
     return todo

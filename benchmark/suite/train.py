@@ -10,17 +10,17 @@ from benchmark.suite.plan import ModelPlan, folder_name
 from core.errors import DataError
 
 
-def train(model: ModelPlan, runs: Path) -> list[Trained]:
-    """Every training of ``model`` below ``runs``; finished ones are taken as they are, killed ones go on.
+def train(model: ModelPlan, runs_dir: Path) -> list[Trained]:
+    """Every training of ``model`` below ``runs_dir``; finished ones are taken as they are, killed ones go on.
 
     Raises ``DataError`` for a finished one that saw other data than those at hand.
     """
     if model.init is not None:
-        start = training.fit(model.init, runs / folder_name(model.init, None))
+        start = training.fit(model.init, runs_dir / folder_name(model.init, None))
         trainings = [replace(config, init_from=str(start / "best.ckpt")) for config in model.trainings]
     else:
         trainings = list(model.trainings)
-    folders = [runs / folder_name(config, model.init) for config in trainings]
+    folders = [runs_dir / folder_name(config, model.init) for config in trainings]
     trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]

@@ -24,9 +24,9 @@ def compared(
     counts = np.array([np.isfinite(column).sum() for column in labels.T], dtype=np.int64)
     estimates = {}
     for name, values in logits.items():
-        each = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
-        value = np.array([one.value for one in each])
-        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.joined(each))
+        per_finding = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
+        value = np.array([resampled.value for resampled in per_finding])
+        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.joined(per_finding))
     first, *others = estimates.values()
     return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
 

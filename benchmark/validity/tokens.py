@@ -37,19 +37,19 @@ class Shortcut:
 
 def shortcut(config: TrainConfig) -> Shortcut:
     """The shortcut of a training's data. Raises ``BadValueError`` for data without one."""
-    stated = load(config, "test").describe
-    if stated.get("shortcut") is None:
+    description = load(config, "test").describe
+    if description.get("shortcut") is None:
         raise BadValueError(
             f"{config.dataset} has no shortcut: write "
             "phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
         )
-    return Shortcut(stated["shortcut"], stated["shortcut_present"], stated["shortcut_absent"])
+    return Shortcut(description["shortcut"], description["shortcut_present"], description["shortcut_absent"])
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
     """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged."""
-    stated = shortcut(config)
-    shares = {NONE: (0.0, 0.0), FLIPPED: (stated.token_rate_negative, stated.token_rate_positive)}
+    token_rates = shortcut(config)
+    shares = {NONE: (0.0, 0.0), FLIPPED: (token_rates.token_rate_negative, token_rates.token_rate_positive)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 

@@ -45,24 +45,24 @@ def compare(
     Every variant has the same cases in the same order, those without truth are left out; ``more`` are columns over
     the cases that are left.
     """
-    kept = {name: with_truth(cases) for name, cases in variants.items()}
-    bar = tqdm(kept.items(), desc="score variants", unit="variant", leave=False, disable=None)
-    seen = {name: Locus().evaluate(cases, findings, seed) for name, cases in bar}
-    rows = {name: [_row(name, row) for row in result.rows] for name, result in seen.items()}
+    with_boxes = {name: with_truth(cases) for name, cases in variants.items()}
+    bar = tqdm(with_boxes.items(), desc="score variants", unit="variant", leave=False, disable=None)
+    results = {name: Locus().evaluate(cases, findings, seed) for name, cases in bar}
+    rows = {name: [_row(name, row) for row in result.rows] for name, result in results.items()}
     first, *others = rows
     columns = [
         Column(f"{metric}@{name}", origin, np.array([row[column] for row in part], np.float64), np.ones(len(part)))
         for (metric, origin), column in MEASURES.items()
         for name, part in rows.items()
     ]
-    estimates = estimate([*columns, *more], case_index(kept[first]), findings, seed)
-    known = {(e.metric, e.origin): e for e in estimates}
+    estimates = estimate([*columns, *more], case_index(with_boxes[first]), findings, seed)
+    by_key = {(e.metric, e.origin): e for e in estimates}
     changes = [
-        difference(known[f"{metric}@{name}", origin], known[f"{metric}@{first}", origin], f"change@{metric}@{name}")
+        difference(by_key[f"{metric}@{name}", origin], by_key[f"{metric}@{first}", origin], f"change@{metric}@{name}")
         for metric, origin in MEASURES
         for name in others
     ]
-    failed = [one for result in seen.values() for one in result.failed]
+    failed = [one for result in results.values() for one in result.failed]
     together = [row for part in rows.values() for row in part]
     return Compared([*estimates, *changes], together, list(dict.fromkeys(failed)))
 

@@ -18,16 +18,16 @@ from core.errors import DataError, LocusError, examples
 
 
 def rescore(
-    model: ModelPlan, stated: Sequence[Record], runs: Path, folder: Path
+    model: ModelPlan, stated: Sequence[Record], runs_dir: Path, folder: Path
 ) -> Iterator[tuple[Record, VerificationResult]]:
-    """Each record of ``model`` with its answer; trainings and maps lie below ``runs``, per-case rows in ``folder``.
+    """Each record of ``model`` with its answer; trainings and maps lie below ``runs_dir``, per-case rows in ``folder``.
 
     Rows that exist must be those of today; missing ones do not count, for only those of ``locus`` are kept for long.
     """
     for digests in dict.fromkeys(record.checkpoints for record in stated):
         same_weights = [record for record in stated if record.checkpoints == digests]
         try:
-            score_cell = _score_function(model, digests, same_weights, runs)
+            score_cell = _score_function(model, digests, same_weights, runs_dir)
         except LocusError as error:
             yield from ((record, error) for record in same_weights)
         else:
@@ -37,7 +37,7 @@ def rescore(
 
 
 def _score_function(
-    model: ModelPlan, digests: Sequence[str], same_weights: Sequence[Record], runs: Path
+    model: ModelPlan, digests: Sequence[str], same_weights: Sequence[Record], runs_dir: Path
 ) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
@@ -45,7 +45,7 @@ def _score_function(
             f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of "
             f"{model.id}"
         )
-    folders = [runs / folder_name(config, model.init) for config in model.trainings]
+    folders = [runs_dir / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
     trained = [
         Trained(config, folder, recorded_digest=digest, other=model.other_data) for config, folder, digest in parts
@@ -53,8 +53,8 @@ def _score_function(
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
     if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
-        raise DataError(f"no predictions in {examples(absent)} below {runs}")
-    return score.make_score_function(model, [record.cell for record in same_weights], trained, runs, None)
+        raise DataError(f"no predictions in {examples(absent)} below {runs_dir}")
+    return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 
 
 def _verify(record: Record, score_cell: Callable[[Cell], Scored], folder: Path) -> VerificationResult:

@@ -46,8 +46,8 @@ def _of_model(
     if model is not None and selection.absent(model) is None:
         from benchmark.verify.again import rescore  # torch and numba, where there is something to score
 
-        runs, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
-        yield from rescore(model, stated, runs, folder)
+        runs_dir, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
+        yield from rescore(model, stated, runs_dir, folder)
         return
     why = "the suite no longer has their model"
     if model is not None:
