@@ -88,7 +88,7 @@ class TruthBoxes:
         """
         out = np.zeros((2, len(self.count), n_thresholds, len(above)))
         offsets, limits = boxes.offsets(*out.shape[1:3]), np.asarray(above, dtype=np.float64)
-        overlap.match_counts(self.offsets, self.boxes, boxes.boxes, offsets, measure, limits, out)
+        overlap.matches(self.offsets, self.boxes, boxes.boxes, offsets, measure, limits, out)
         return out
 
     def union_iobb(self, boxes: "Boxes", n_thresholds: int) -> FloatArray:

@@ -9,10 +9,10 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def follow(first, low, high, start, stop, case_index, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (n,T,4) boxes of cases ``case_index`` (n,) at their (n,T) thresholds; pieces go from low to high, (P,)."""
-    for n in range(case_index.size):
-        begin, end = first[case_index[n]], first[case_index[n] + 1]
+def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Write (n,T,4) boxes of cases ``of`` (n,) at their (n,T) thresholds; pieces go from low to high, (P,)."""
+    for n in range(of.size):
+        begin, end = first[of[n]], first[of[n] + 1]
         for i in range(thresholds.shape[1]):
             t = thresholds[n, i]
             if begin == end or not t < high[end - 1]:
@@ -43,7 +43,7 @@ def overlaps(first, truth, boxes, case_index, out):  # type: ignore[no-untyped-d
 
 
 @njit(cache=True, nogil=True)
-def match_counts(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Add up met truth boxes and boxes that meet none (2,N,L,D); ``offsets[n * L + t]``: the first at threshold t."""
     n_thresholds = out.shape[2]
     for n in range(first.size - 1):
