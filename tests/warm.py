@@ -24,7 +24,6 @@ LIBRARIES = [
     "matplotlib.backends.backend_svg",
     "numba",
     "pyarrow.parquet",
-    "scikit_posthocs",
     "statsmodels.stats.multitest",
     "openpyxl",
     "cv2",

@@ -39,7 +39,7 @@ class Ranking:
     @property
     def diagram(self) -> "Diagram":
         """Average ranks, critical difference and groups."""
-        from benchmark.statistics.nemenyi import diagram  # its library is slower to import than all tables are to write
+        from benchmark.statistics.nemenyi import diagram
 
         return diagram(self.values, self.methods)
 

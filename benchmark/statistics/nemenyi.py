@@ -1,4 +1,4 @@
-"""Which methods differ in average rank: Nemenyi's test by scikit-posthocs, and a critical-difference diagram's data.
+"""Which methods differ in average rank, by Nemenyi's test, and a critical-difference diagram's data.
 
 Nemenyi, "Distribution-free multiple comparisons", PhD thesis, Princeton 1963; Demšar, JMLR 7 (2006), section 3.2.2 and
 figure 1.
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy.stats import studentized_range
 
 from benchmark.statistics.ranks import average_ranks, complete, friedman
 from core.types import FloatArray
 
 ALPHA = 0.05
-"""Methods whose p is below differ."""
+"""The level of Nemenyi's test over all pairs: methods further apart than its critical difference differ."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +30,6 @@ class Diagram:
     """How far apart average ranks must be to differ: what the picture's ruler shows of the same test."""
     groups: tuple[tuple[str, ...], ...]
     """Bars: the largest runs of methods none of which differs from another; no bar for one alone."""
-    p: FloatArray
-    """(K,K) Nemenyi's p of each pair, in the order of ``methods``."""
     friedman: float
     """p of Friedman's test: above .05 the bars say nothing."""
     findings: int
@@ -40,7 +37,8 @@ class Diagram:
 
     def worse(self, rank: int) -> list[str]:
         """The methods behind the one at ``rank`` that differ from it."""
-        return [other for other, p in zip(self.methods[rank + 1 :], self.p[rank, rank + 1 :], strict=True) if p < ALPHA]
+        far = self.ranks[rank + 1 :] - self.ranks[rank] > self.critical
+        return [method for method, differs in zip(self.methods[rank + 1 :], far, strict=True) if differs]
 
 
 def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
@@ -51,9 +49,9 @@ def diagram(values: ArrayLike, methods: Sequence[str]) -> Diagram:
     kept, rank = complete(values), average_ranks(values)
     order = np.argsort(rank, kind="stable")
     words, ascending = tuple(methods[i] for i in order), rank[order]
-    critical, p = critical_difference(*kept.shape), nemenyi(kept[order])
-    groups = tuple(words[run] for run in _runs(p >= ALPHA))
-    return Diagram(words, ascending, critical, groups, p, friedman(kept)[1], kept.shape[1])
+    critical = critical_difference(*kept.shape)
+    groups = tuple(words[run] for run in _runs(np.abs(ascending - ascending[:, None]) <= critical))
+    return Diagram(words, ascending, critical, groups, friedman(kept)[1], kept.shape[1])
 
 
 def critical_difference(methods: int, findings: int, alpha: float = ALPHA) -> float:
@@ -64,11 +62,6 @@ def critical_difference(methods: int, findings: int, alpha: float = ALPHA) -> fl
     """
     q = studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
     return float(q * np.sqrt(methods * (methods + 1) / (6 * findings)))
-
-
-def nemenyi(values: ArrayLike) -> FloatArray:
-    """(K,F) values -> (K,K) p of each pair of methods, adjusted for all pairs; 1 on the diagonal."""
-    return np.asarray(posthoc_nemenyi_friedman(complete(values).T), dtype=np.float64)
 
 
 def _runs(alike: NDArray[np.bool_]) -> list[slice]:

@@ -1,7 +1,5 @@
 """Ranks of methods over findings: the table agrees with the arithmetic, the picture's bytes with the table."""
 
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -61,12 +59,6 @@ def test_what_a_method_is_better_than_is_scikit_posthocs_word_and_agrees_with_th
         assert told[method] == {other for m, other in enumerate(methods) if p[n, m] < 0.05 and rank[other] > rank[method]}
         assert told[method] == {other for other in methods if rank[other] - rank[method] > drawn.critical}
     assert 0 < sum(map(len, told.values())) < 9 * 8 / 2
-
-
-@pytest.mark.house
-def test_the_library_of_the_test_is_imported_for_ranks_alone():
-    code = "import sys, benchmark.report.tables; sys.exit('scikit_posthocs' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_truth_is_never_ranked_and_a_method_that_a_network_lacks_is_named(records):
