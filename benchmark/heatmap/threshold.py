@@ -22,8 +22,9 @@ class Thresholds:
     def __init__(self, config: HeatmapConfig, digest: str) -> None:
         """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``)."""
         self.config = config
-        user_results = Path(config.runs) / "results"
-        self.recorded = _recorded(digest, config.alignment, user_results) if config.layer is None else {}
+        runs = Path(config.runs)
+        results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))
+        self.recorded = _recorded(digest, config.alignment, results) if config.layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
         """The threshold on the min-max scaled map, and where it comes from, in words."""
@@ -36,10 +37,10 @@ class Thresholds:
 
 
 @functools.lru_cache(maxsize=4)
-def _recorded(digest: str, alignment: str, user_results: Path) -> dict[str, Any]:
-    """Method -> origin -> finding -> thresholds, from the records of a user's own suites and of the published ones."""
+def _recorded(digest: str, alignment: str, results: tuple[Path, ...]) -> dict[str, Any]:
+    """Method -> origin -> finding -> thresholds, of the published records and those in ``results``, the last first."""
     thresholds: dict[str, Any] = {}
-    for folder in [*records.suites(Path("results")), *records.suites(user_results)]:
+    for folder in (suite for home in dict.fromkeys((Path("results"), *results)) for suite in records.suites(home)):
         for text in packed.records_containing(folder, digest):
             record = json.loads(text)
             cell = record["cell"]

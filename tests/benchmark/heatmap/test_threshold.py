@@ -16,13 +16,18 @@ def config(tmp_path):
         cell = Cell(dataset="phantom", method="cam", protocol="locus", alignment=alignment)
         write(Record(cell=cell, checkpoints=("abc",), thresholds=thresholds), folder)
     pack(folder)
-    return lambda **flags: HeatmapConfig(runs=str(tmp_path / "runs"), **flags)
+    return lambda suite="", **flags: HeatmapConfig(runs=str(tmp_path / "runs" / suite), **flags)
 
 
 def test_a_threshold_of_validation_images_comes_first_then_the_median_of_the_folds(config):
     thresholds = Thresholds(config(), "abc")
     assert thresholds.lookup("cam", "Mass") == (0.8, "validation")
     assert thresholds.lookup("cam", "Nodule") == (0.6, "cross-fitted, median of 3")
+
+
+def test_the_runs_of_one_suite_have_what_it_chose_too(config):
+    """As ``make demo`` draws: --runs runs/suites/demo, records below runs/results."""
+    assert Thresholds(config(suite="suites/tiny"), "abc").lookup("cam", "Mass") == (0.8, "validation")
 
 
 def test_another_placement_has_its_own(config):
