@@ -95,9 +95,12 @@ class Registry:
         name = self.check(word)
         if name in self.plugins:
             return None
-        classes = _classes(self.files[name]).values()
-        stating = next((each for each in classes if name in map(_name_of, each[0].body)), None)
-        return _stated(*stating, attribute) if stating else None
+        path = self.files[name]
+        try:
+            kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
+            return _stated(kind, path, attribute)
+        except (StopIteration, SyntaxError, ValueError, RecursionError):  # what no text tells, importing the part does
+            return None
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
@@ -208,11 +211,17 @@ def _origin(point: EntryPoint) -> str:
 def _declared(path: Path) -> list[str]:
     """The words of a file's classes: string constants assigned to ``name`` in a class body."""
     try:
-        tree = ast.parse(path.read_text(encoding="utf-8"))
+        return [name for node in _classes(path) for name in map(_name_of, node.body) if name]
     except SyntaxError:
         return [module_name(path)]  # known by its file, so that asking for it tells what is broken
-    classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    return [name for node in classes for name in map(_name_of, node.body) if name]
+
+
+def _classes(path: Path) -> list[ast.ClassDef]:
+    return [node for node in _body(path) if isinstance(node, ast.ClassDef)]
+
+
+def _body(path: Path) -> list[ast.stmt]:
+    return ast.parse(path.read_text(encoding="utf-8")).body
 
 
 def _name_of(node: ast.stmt) -> str | None:
@@ -227,32 +236,33 @@ def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
     return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
 
 
-@functools.cache
-def _classes(path: Path) -> dict[str, tuple[ast.ClassDef, Path]]:
-    """Name -> class and its file, of the classes that a file defines or imports from a module beside it."""
-    try:
-        body = ast.parse(path.read_text(encoding="utf-8")).body
-    except SyntaxError:
-        return {}
-    classes: dict[str, tuple[ast.ClassDef, Path]] = {}
-    for node in body:
-        if (
-            isinstance(node, ast.ImportFrom)
-            and (beside := path.with_name(f"{(node.module or '').split('.')[-1]}.py")).is_file()
-        ):
-            names = {alias.asname or alias.name: alias.name for alias in node.names}
-            known = _classes(beside) if beside != path else {}
-            classes |= {name: known[original] for name, original in names.items() if original in known}
-    return classes | {node.name: (node, path) for node in body if isinstance(node, ast.ClassDef)}
-
-
 def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
-    """The literal that a class states for ``attribute``, or the first of its bases that states one."""
+    """The literal that a class states for ``attribute``, or the first of its bases that states one; None for none.
+
+    Raises ``ValueError`` where what is stated is no literal.
+    """
     for value in filter(None, (_assigned(node, attribute) for node in kind.body)):
-        return _literal(ast.unparse(value.args[0] if isinstance(value, ast.Call) else value))  # frozenset({...})
-    bases = (_classes(path).get(base.id) for base in kind.bases if isinstance(base, ast.Name))
+        match value:
+            case ast.Call(func=ast.Name("frozenset" | "set"), args=[members]):
+                return frozenset(ast.literal_eval(members))
+            case _:
+                return ast.literal_eval(value)
+    bases = (_class(base.id, path) for base in kind.bases if isinstance(base, ast.Name))
     stated = (_stated(*base, attribute) for base in bases if base)
     return next((value for value in stated if value is not None), None)
+
+
+def _class(name: str, path: Path) -> tuple[ast.ClassDef, Path] | None:
+    """The class that a file calls ``name`` and its file, be it its own or imported from a module beside it."""
+    for node in _body(path):
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            return node, path
+        if isinstance(node, ast.ImportFrom):
+            beside = path.with_name(f"{(node.module or '').split('.')[-1]}.py")
+            original = {alias.asname or alias.name: alias.name for alias in node.names}.get(name)
+            if original and beside != path and beside.is_file():
+                return _class(original, beside)
+    return None
 
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:

@@ -74,7 +74,9 @@ def is_fast(word: str) -> bool:
 
     What a file of the folder states is read from its text: nothing is imported for it.
     """
-    if (name := spelled(word).split(":")[0]) in registry.files and (needs := registry.stated(name, "needs")):
+    name = spelled(word).split(":")[0]
+    needs = registry.stated(name, "needs") if name in registry.files else None
+    if isinstance(needs, set | frozenset):
         return needs <= FAST and not registry.stated(name, "costly")
     try:
         return get(word).is_fast()
