@@ -40,6 +40,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
+    if suite.slow_seeds is not None and model.trainings[0].seed not in suite.slow_seeds:
+        all_methods, slow = [word for word in all_methods if word not in slow], []
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []

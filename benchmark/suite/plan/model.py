@@ -13,10 +13,11 @@ from core import cli
 from core.errors import BadValueError
 from core.files import key
 
-NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map")
-"""Flags that say which network learns: a start of another network would not fit."""
-NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
-"""Flags of a training that are in no key: where it is made, and paths."""
+SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
+"""Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
+NO_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
+"""Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
+"""
 FIRST = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
@@ -68,15 +69,17 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
-    """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
+    """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    return [_model(suite, {**suite.train, **flags}, given) for entry in suite.models for flags in _product(entry)]
+    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
+    entries = (entry if "seed" in entry else {**entry, **seeds} for entry in suite.models)
+    return [_model(suite, {**suite.train, **flags}, given) for entry in entries for flags in _product(entry)]
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
     """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
-    network = {name: flags[name] for name in NETWORK if name in flags}
-    return _config({**network, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
+    shared = {name: flags[name] for name in SHARED if name in flags}
+    return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
