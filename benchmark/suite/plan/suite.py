@@ -39,8 +39,9 @@ class Suite(pydantic.BaseModel):
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""
-    slow_seeds: list[int] | None = None
-    """Seeds on which the methods that are not fast run; none: all."""
+    full_seeds: list[int] | None = None
+    """Seeds that have all cells; on the others the fast methods alone are scored, by ``locus`` (or the check) on the
+    aligned grid, which is what a leaderboard of several seeds rests on. None: all seeds."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols``."""
     conventional: list[str] = []
@@ -68,6 +69,10 @@ class Suite(pydantic.BaseModel):
     def scored_by(self) -> list[str]:
         """Its protocols."""
         return [self.check] if self.check is not None else self.protocols or protocols.names()
+
+    def is_full(self, seed: int) -> bool:
+        """Whether the trainings of a seed have all cells."""
+        return self.full_seeds is None or seed in self.full_seeds
 
     @property
     def recorded(self) -> list[str]:

@@ -95,11 +95,14 @@ def test_a_model_may_state_its_own_number_of_images(suite):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
-def test_methods_that_are_not_fast_run_on_the_seeds_that_the_suite_states(suite):
-    small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nslow_seeds: [0]")
+def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
+    small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
     assert "scorecam" in words(of(small, 0), images=9)
     assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
-    assert {cell.images for cell in of(small, 1)} == {None}
+    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {
+        ("locus", "aligned", None),
+        ("classification", "aligned", None),
+    }
 
 
 @pytest.mark.parametrize(
