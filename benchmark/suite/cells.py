@@ -40,7 +40,7 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
-    if not suite.is_full(model.trainings[0].seed):
+    if not model.full:
         all_methods, slow, suite = [word for word in all_methods if word not in slow], [], _leaderboard_alone(suite)
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]

@@ -42,6 +42,8 @@ class ModelPlan:
     """How many images slow methods explain; None: all."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
+    full: bool = True
+    """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -96,7 +98,8 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     name = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings))
+    full = suite.full_seeds is None or first.seed in suite.full_seeds
+    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings), full)
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:

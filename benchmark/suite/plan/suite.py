@@ -70,10 +70,6 @@ class Suite(pydantic.BaseModel):
         """Its protocols."""
         return [self.check] if self.check is not None else self.protocols or protocols.names()
 
-    def is_full(self, seed: int) -> bool:
-        """Whether the trainings of a seed have all cells."""
-        return self.full_seeds is None or seed in self.full_seeds
-
     @property
     def recorded(self) -> list[str]:
         """The protocols of all its records: those, the classifier's, and ``paired`` where methods are compared."""
