@@ -65,8 +65,8 @@ class Local(Executor):
         if self.jobs == 1:
             return self._ended.pop()
         busy = [process for process in self._processes if process.step is not None]
-        wait([end for process in busy for end in (process.pipe, process.process.sentinel)])
-        process = next(process for process in busy if process.ended)
+        ended = wait([end for process in busy for end in (process.pipe, process.process.sentinel)])
+        process = next(each for each in busy if each.pipe in ended or each.process.sentinel in ended)
         step, error = process.answer()
         if not process.process.is_alive():
             self._processes.remove(process)

@@ -29,16 +29,17 @@ class StepProcess:
 
     process: BaseProcess
     pipe: Connection
+    output: Connection
+    """What it says, line by line."""
     threads: int
     step: Step | None = None
     """What it is at."""
     name: str = ""
     """Of its last step."""
 
-    @property
-    def ended(self) -> bool:
-        """Whether it has an answer, or died and never will."""
-        return self.pipe.poll() or not self.process.is_alive()
+    def __post_init__(self) -> None:
+        self._logging = threading.Thread(target=self._log, daemon=True)
+        self._logging.start()
 
     @classmethod
     def started(cls, threads: int) -> "StepProcess":
@@ -46,13 +47,11 @@ class StepProcess:
         pipe, theirs = SPAWN.Pipe()
         output, written = SPAWN.Pipe(duplex=False)
         process = SPAWN.Process(target=_serve, args=(theirs, written))
-        with _limited(threads):
+        with _inherited(threads):
             process.start()
         theirs.close()
         written.close()
-        started = cls(process, pipe, threads)
-        threading.Thread(target=started._log, args=(output,), daemon=True).start()
-        return started
+        return cls(process, pipe, output, threads)
 
     def give(self, step: Step) -> None:
         """Send it a step."""
@@ -87,22 +86,24 @@ class StepProcess:
 
     def _death(self, step: Step) -> str:
         self.process.join()
+        self._logging.join(timeout=1)  # a process that it has started may keep it
         code = self.process.exitcode or 0
         if code < 0:
             name = signal.Signals(-code).name
             return f"{step.id} was killed ({name}), perhaps for want of memory: try fewer --jobs, or run it again"
         return f"{step.id} broke (status {code}): what it said stands above; run it again with --jobs 1 to see more"
 
-    def _log(self, output: Connection) -> None:
-        with os.fdopen(os.dup(output.fileno()), encoding="utf-8", errors="replace") as lines:
+    def _log(self) -> None:
+        with os.fdopen(os.dup(self.output.fileno()), encoding="utf-8", errors="replace") as lines:
             for line in lines:
                 log.info("%s: %s", self.name, line.rstrip())
 
 
 @contextlib.contextmanager
-def _limited(threads: int) -> Iterator[None]:
-    """Inside, the environment that a new process inherits allows so many ``threads``."""
+def _inherited(threads: int) -> Iterator[None]:
+    """What a process that starts inside inherits: so many ``threads``; a SIGINT waits until it can be handled."""
     before = {name: os.environ.pop(name) for name in POOLS if name in os.environ}
+    signals = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         os.environ.update(dict.fromkeys(POOLS, str(threads)))
         yield
@@ -110,6 +111,7 @@ def _limited(threads: int) -> Iterator[None]:
         for name in POOLS:
             del os.environ[name]
         os.environ.update(before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, signals)
 
 
 def _serve(pipe: Connection, output: Connection) -> None:
@@ -121,6 +123,7 @@ def _serve(pipe: Connection, output: Connection) -> None:
     sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(n, "wb", 0), write_through=True) for n in (1, 2))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         while True:
             step: Step = pipe.recv()
             pipe.send(step())
