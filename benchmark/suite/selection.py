@@ -46,8 +46,9 @@ def names(config: RunConfig) -> list[str]:
 
 
 def check_words(suite: Suite, config: RunConfig) -> None:
-    """Check ``--threads`` and each word of ``--method`` and ``--protocol`` before anything runs, files imported."""
+    """Check ``--threads``, ``--jobs``, and each word of ``--method`` and ``--protocol``, before anything runs."""
     limits.check_count(config.threads or 1, "--threads")
+    limits.check_count(config.jobs, "--jobs")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)
