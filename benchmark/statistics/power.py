@@ -5,7 +5,8 @@ variance between trainings and the patients' covariances are chi-squares. So a s
 whatever many patients. Mean scores are near normal unless patients are few or shares near 0 or 1.
 """
 
-from collections.abc import Iterable, Mapping
+import bisect
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,7 +82,12 @@ def power(
 
 
 def patients_needed(
-    difference: float, variance: DifferenceVariance, trainings: int, patients: Iterable[int] = PATIENTS
+    difference: float, variance: DifferenceVariance, trainings: int, patients: Sequence[int] = PATIENTS
 ) -> int | None:
-    """The first number of ``patients`` with a power of .8; None where none has: more trainings are needed."""
-    return next((P for P in patients if power(difference, variance, trainings, P) >= POWER), None)
+    """The first of some numbers of ``patients``, ascending, with a power of .8; None where none has."""
+
+    def power_of(count: int) -> float:
+        return power(difference, variance, trainings, count)
+
+    index = bisect.bisect_left(patients, POWER, key=power_of)
+    return patients[index] if index < len(patients) else None
