@@ -96,7 +96,7 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
 
 def overrides(config: RunConfig) -> dict[str, object]:
     """Flags of the door that reach every training of a suite."""
-    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir, "threads": config.threads}
+    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
 
 
 def has_files(training: TrainConfig) -> bool:

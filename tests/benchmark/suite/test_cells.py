@@ -95,6 +95,16 @@ def test_a_model_may_state_its_own_number_of_images(suite):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
+def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
+    small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
+    assert "scorecam" in words(of(small, 0), images=9)
+    assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
+    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {
+        ("locus", "aligned", None),
+        ("classification", "aligned", None),
+    }
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "facts"),
     [
