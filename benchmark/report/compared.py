@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.records import Record, Score, cases
+from benchmark.records import Cell, Record, Score, cases
 from benchmark.report import ranking, select
 from benchmark.report.entries import ENTRY, as_one, trainings
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import Entry
+from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.patients import Sums, by_patient
 from benchmark.statistics.signflip import holm
 from core.names import BASELINES, MAIN, PAIRED, PRIOR
@@ -37,7 +37,18 @@ def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Rec
     """
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
-    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, folders))]
+    frame = _rows([record.cell for _, board in boards for record in board if _is_compared(record)], folders)
+    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, frame))]
+
+
+def _rows(cells: Sequence[Cell], folders: Sequence[Path]) -> pd.DataFrame:
+    """The main column case by case: read at once for all boards."""
+    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
+
+
+def _is_compared(record: Record) -> bool:
+    return select.is_method(record) or record.cell.method in BASELINES
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +59,7 @@ class _Row:
     """Its trainings."""
     record: Record
     """These as one."""
-    entry: Entry | None
+    entry: EntryScores | None
     """Its scores case by case; None where it has no rows, or those of other cases."""
 
 
@@ -62,13 +73,13 @@ class _Hits:
     theta: FloatArray
     jackknife: FloatArray
 
-    def entry(self, group: Sequence[Record]) -> Entry | None:
+    def entry(self, group: Sequence[Record]) -> EntryScores | None:
         """The scores of the trainings of a row."""
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
         names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
-        return Entry(names, self.theta[index], self.jackknife[index])
+        return EntryScores(names, self.theta[index], self.jackknife[index])
 
     def of(self, rows: Sequence[_Row]) -> Sums:
         """The sums of all trainings of some rows, row by row."""
@@ -77,9 +88,9 @@ class _Hits:
 
 
 def _entries(
-    records: Sequence[Record], board: Sequence[Record], images: int | None, folders: Sequence[Path]
+    records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
-    hits = _hits(board, folders)
+    hits = _hits([record.key for record in ranking.ranked(board) if _is_compared(record)], frame)
     rows = [_Row(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
@@ -98,13 +109,11 @@ def _record(row: _Row, scores: Sequence[Score]) -> Record:
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _hits(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | None:
-    """The rows per case of what is compared; None where nothing has any."""
-    cells = [r.cell for r in ranking.ranked(board) if select.is_method(r) or r.cell.method in BASELINES]
-    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
-    frame = pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
+def _hits(keys: Sequence[str], frame: pd.DataFrame) -> _Hits | None:
+    """The rows per case of those ``keys`` whose cases are those of the first; None where none has any."""
+    frame = frame[frame["key"].isin(keys)]
     existing = {*frame["key"].unique()}
-    order = list(dict.fromkeys(cell.key for cell in cells if cell.key in existing))
+    order = [key for key in keys if key in existing]
     if not order:
         return None
     wide, cases_of = _wide(frame, order)
