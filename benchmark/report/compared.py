@@ -64,7 +64,7 @@ class _Row:
 
 
 @dataclass(frozen=True, eq=False)
-class _Hits:
+class MainColumn:
     """The main column of those records whose cases are the same, patient by patient."""
 
     columns: Mapping[str, int]
@@ -90,7 +90,7 @@ class _Hits:
 def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
-    hits = _hits([record.key for record in ranking.ranked(board) if _is_compared(record)], frame)
+    hits = _main_column(board, frame)
     rows = [_Row(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
@@ -109,8 +109,14 @@ def _record(row: _Row, scores: Sequence[Score]) -> Record:
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _hits(keys: Sequence[str], frame: pd.DataFrame) -> _Hits | None:
-    """The rows per case of those ``keys`` whose cases are those of the first; None where none has any."""
+def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
+    """The main column case by case of a board's methods and baselines; None where none has rows in ``folders``."""
+    return _main_column(board, _rows([record.cell for record in board if _is_compared(record)], folders))
+
+
+def _main_column(board: Sequence[Record], frame: pd.DataFrame) -> MainColumn | None:
+    """Those whose cases are those of the best one."""
+    keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
     frame = frame[frame["key"].isin(keys)]
     existing = {*frame["key"].unique()}
     order = [key for key in keys if key in existing]
@@ -122,7 +128,7 @@ def _hits(keys: Sequence[str], frame: pd.DataFrame) -> _Hits | None:
     values, of_cases = wide[present[:, 0]][:, same], cases_of[present[:, 0]]
     findings, patients = of_cases["finding"].to_numpy(str), of_cases["patient"].to_numpy(str)
     sums = by_patient(values, np.ones_like(values), findings, patients, sorted({*findings}))
-    return _Hits({order[n]: column for column, n in enumerate(same)}, sums, *statistics.leave_one_out(sums))
+    return MainColumn({order[n]: column for column, n in enumerate(same)}, sums, *statistics.leave_one_out(sums))
 
 
 def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.DataFrame]:
@@ -163,7 +169,7 @@ def _ties(rows: Sequence[_Row]) -> list[tuple[_Row, list[Score]]]:
     return [(row, [_score("tied", float(tie)), _score("among", float(alone))]) for row, tie, alone in verdicts]
 
 
-def _first(network: Sequence[_Row], hits: _Hits | None) -> list[tuple[_Row, list[Score]]]:
+def _first(network: Sequence[_Row], hits: MainColumn | None) -> list[tuple[_Row, list[Score]]]:
     """The probability of being first among the methods that all trainings of a network have."""
     methods = [row for row in network if select.is_method(row.record) and row.entry is not None]
     complete = [row for row in methods if len(row.group) == max(len(other.group) for other in methods)]
