@@ -79,7 +79,7 @@ class _Hits:
 def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, folders: Sequence[Path]
 ) -> list[Record]:
-    hits = _hits(board, folders)
+    hits = main_column(board, folders)
     rows = [_Row(group, as_one(group), hits and hits.entry(group)) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
@@ -98,7 +98,7 @@ def _record(row: _Row, scores: Sequence[Score]) -> Record:
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _hits(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | None:
+def main_column(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | None:
     """The rows per case of what is compared; None where nothing has any."""
     cells = [r.cell for r in ranking.ranked(board) if select.is_method(r) or r.cell.method in BASELINES]
     tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
