@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.components import Term
 from core.errors import BadValueError
@@ -78,7 +78,7 @@ def power(
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
     value = random.normal(difference, deviation, DRAWS)
     df = total**2 / np.maximum(sum(term**2 for term in seeds) / (S - 1), 1e-300)
-    return float((np.abs(value) > stats.t.ppf(1 - alpha / 2, df) * np.sqrt(total)).mean())
+    return float((np.abs(value) > special.stdtrit(df, 1 - alpha / 2) * np.sqrt(total)).mean())
 
 
 def patients_needed(
