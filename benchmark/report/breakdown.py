@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import ranking, select
+from benchmark.report import select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
-from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
+from benchmark.report.leaderboard import INTERVALS, THRESHOLDS, board
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, with_interval
@@ -14,7 +14,7 @@ from core.names import MAIN
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column finding by finding; n in the header where all rows agree, else in the cells."""
-    rows = ranking.ranked(select.board(records, dataset))
+    rows = board(records, dataset)
     if not rows:
         return None
     findings = dict.fromkeys(s.finding for r in rows for s in r.scores if s.metric == MAIN)
@@ -26,7 +26,7 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
     """The main column at each origin of the score threshold, and how much the oracle flatters."""
-    rows = ranking.ranked(select.board(records, dataset))
+    rows = board(records, dataset)
     if not rows:
         return None
     intro = f"{basis_lines(rows, ORIGINS)}\n{SHARED}"

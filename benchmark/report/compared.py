@@ -80,7 +80,7 @@ def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, folders: Sequence[Path]
 ) -> list[Record]:
     hits = main_column(board, folders)
-    rows = [_Row(group, as_one(group), hits and hits.entry(group)) for group in trainings(board)]
+    rows = [_Row(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
@@ -103,7 +103,8 @@ def main_column(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | Non
     cells = [r.cell for r in ranking.ranked(board) if select.is_method(r) or r.cell.method in BASELINES]
     tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
     frame = pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
-    order = list(dict.fromkeys(cell.key for cell in cells if cell.key in {*frame["key"].unique()}))
+    existing = {*frame["key"].unique()}
+    order = list(dict.fromkeys(cell.key for cell in cells if cell.key in existing))
     if not order:
         return None
     wide, cases_of = _wide(frame, order)
@@ -120,7 +121,7 @@ def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.Data
     images, findings = pd.factorize(frame["image"])[0], pd.factorize(frame["finding"])[0]
     _, first, numbers = np.unique(images * (findings.max() + 1) + findings, return_index=True, return_inverse=True)
     wide = np.full((len(first), len(keys)), np.nan)
-    wide[numbers, pd.Categorical(frame["key"], keys).codes] = frame[MAIN]
+    wide[numbers, pd.Index(keys).get_indexer(pd.Index(frame["key"]))] = frame[MAIN]
     return wide, frame.iloc[first]
 
 

@@ -19,6 +19,7 @@ from benchmark.report import (
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
 from benchmark.report.missing import missing
+from benchmark.report.one_by_one import one_by_one
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
 from benchmark.statistics.components import BalancedScores
@@ -57,7 +58,7 @@ def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     tables = [
         *boards(records, dataset),
-        *(table(records, dataset) for table in (breakdown.per_finding, breakdown.by_threshold, strata)),
+        *(table(records, dataset) for table in (one_by_one, breakdown.per_finding, breakdown.by_threshold, strata)),
         *ranks.tables(records, dataset),
         alignment(records, dataset),
         *(sheets.filled(sheet, records, dataset) for sheet in all_sheets),
