@@ -15,7 +15,8 @@ def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> 
     Baselines and methods on a part of the images have no part in it. Rows per case lie in ``folders``. Raises
     ``DataError`` for broken ones.
     """
-    board = [r for r in select.board(records, dataset) if select.is_method(r) and r.cell.seed is not None]
+    runs = (record for record in records if record.source == "run")
+    board = [r for r in select.board(runs, dataset) if select.is_method(r) and r.cell.seed is not None]
     if len({record.cell.seed for record in board}) < 2:
         return None
     column = main_column(board, folders)
