@@ -6,7 +6,7 @@
 from dataclasses import dataclass, fields
 
 from core.errors import BadValueError
-from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, SuiteFlags
+from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, PowerFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
@@ -21,6 +21,7 @@ __all__ = [
     "DoctorConfig",
     "EngineFlags",
     "HeatmapConfig",
+    "PowerConfig",
     "RunConfig",
     "TrainConfig",
 ]
@@ -67,6 +68,11 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, SuiteFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+
+
+@dataclass(frozen=True)
+class PowerConfig(PowerFlags):
+    """How many trainings and patients tell the rows of a suite apart: ``python -m benchmark.power --suite NAME``."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     findings = dict.fromkeys(s.finding for r in rows for s in r.scores if s.metric == MAIN)
     columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
     return tabulated(
-        f"{dataset}: {MAIN} per finding", f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}", [*NAMES, *columns], rows
+        f"{dataset}: {MAIN} per finding",
+        f"{basis_lines(select.board(records, dataset), THRESHOLDS)}\n{INTERVALS}",
+        [*NAMES, *columns],
+        rows,
     )
 
 
@@ -29,7 +32,7 @@ def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
     rows = board(records, dataset)
     if not rows:
         return None
-    intro = f"{basis_lines(rows, ORIGINS)}\n{SHARED}"
+    intro = f"{basis_lines(select.board(records, dataset), ORIGINS)}\n{SHARED}"
     return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 

@@ -159,10 +159,12 @@ def _ties(rows: Sequence[_Row]) -> list[tuple[_Row, list[Score]]]:
     ranked = [row for row, rank in zip(rows, ranking.ranks(records), strict=True) if rank != NOTHING]
     best = ranking.best(row.record for row in ranked)
     first = next((row for row in ranked if row.record is best), None)
-    if first is None or first.entry is None:
+    if first is None:
         return []
-    others = [(row, row.entry) for row in ranked if row is not first and row.entry is not None]
-    ties = statistics.tied(first.entry, [entry for _, entry in others])
+    others = [
+        (row, row.entry) for row in ranked if row is not first and row.entry is not None and first.entry is not None
+    ]
+    ties = statistics.tied(first.entry, [entry for _, entry in others]) if first.entry is not None else []
     single = [len(row.group) == 1 or len(first.group) == 1 for row, _ in others]
     verdicts = [(first, True, len(first.group) == 1)]
     verdicts += [(row, tie, alone) for (row, _), tie, alone in zip(others, ties, single, strict=True)]

@@ -12,7 +12,7 @@ from core import cli
 from core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
-from tools.coverage.worlds import Setting
+from tools.coverage.worlds import Simulation
 
 TRAININGS, PATIENTS, SEED_SD = (2, 3, 5, 10), (100, 300, 600), (0.0, 0.025, 0.05)
 KINDS = ((1, "fixed"), (1, "cross-fitted"), (8, "cross-fitted"))
@@ -47,10 +47,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{config.output} shows {config.table}")
 
 
-def settings() -> list[Setting]:
+def settings() -> list[Simulation]:
     """Every setting of the page."""
     grid = itertools.product(KINDS, SEED_SD, PATIENTS, TRAININGS)
-    return [Setting(trainings, patients, sd, *kind) for kind, sd, patients, trainings in grid]
+    return [Simulation(trainings, patients, sd, *kind) for kind, sd, patients, trainings in grid]
 
 
 def _measured(path: Path) -> set[tuple[object, ...]]:

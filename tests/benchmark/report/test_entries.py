@@ -119,11 +119,13 @@ def test_the_chance_to_be_first_draws_trainings_too(folder):
 
 
 def test_without_rows_per_case_there_is_a_mean_but_no_interval_and_no_tie(tmp_path):
-    for seed, count in enumerate(LEVELS["cam"]):
-        record = training(tmp_path, "cam", seed, count)
-        cases.path(tmp_path, record.cell).unlink()
-    line = lines(tmp_path)["PCAM", "cam"]
-    assert (line["score"], line["low"], line["tied_with_first"]) == ("0.8", "", "")
+    for method in ("cam", "layercam"):
+        for seed, count in enumerate(LEVELS[method]):
+            record = training(tmp_path, method, seed, count - (method == "layercam"))
+            cases.path(tmp_path, record.cell).unlink()
+    board = lines(tmp_path)
+    assert [board["PCAM", "cam"][name] for name in ("score", "low", "rank")] == ["0.8", "", "1"]
+    assert [board["PCAM", "layercam"][name] for name in ("tied_with_first", "rank")] == ["False", "2"]
 
 
 def test_trainings_of_another_recipe_are_another_entry():
