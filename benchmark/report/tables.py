@@ -21,7 +21,7 @@ from core.names import MAIN
 __all__ = ["headline", "index", "page", "write"]
 
 
-LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "− prior", "pointing")
+LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "of this network", "− prior", "pointing")
 """Columns of ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
 
@@ -42,7 +42,7 @@ def write(
     ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
-    folders = [folder, *([published] if published else [])]
+    folders = _folders(folder, published)
     records = with_entries(_given(folder, records), folders)
     names = select.datasets(records)
     parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
@@ -58,13 +58,21 @@ def write(
     )
 
 
-def headline(folder: Path | str, records: Sequence[Record] | None = None) -> str:
-    """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored."""
-    records = with_entries(_given(Path(folder), records), [Path(folder)])
+def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
+    """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored.
+
+    ``published``: as of ``write``.
+    """
+    records = with_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)
     checks = [table for name in names for table in validity.tables(records, name)[:1]]
     shown = [leaderboard.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
     return "\n".join(map(plain, filter(None, [*checks, *shown, missing(records)])))
+
+
+def _folders(folder: Path | str, published: Path | None) -> list[Path]:
+    """Where rows per case lie."""
+    return [Path(folder), *([] if published is None else [published])]
 
 
 def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
