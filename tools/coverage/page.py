@@ -12,14 +12,14 @@ With five trainings or more they do. With three, nested differences do, rows and
 four in 100. With two, only nested ones do: read the others as nine in ten.
 
 A row's 95 % interval speaks of the recipe: of a new training and new patients. Whether it holds the truth in 95 of 100
-cases can only be seen where the truth is known, in simulated worlds. Made by `python -m tools.coverage` (a quarter of an
-hour on one core; what its table `tools/coverage/coverage.csv` has is not simulated again); the worlds are described in
+cases can only be seen where the truth is known, in simulated worlds. Made by `python -m tools.coverage` (minutes on one
+core; what its table `tools/coverage/coverage.csv` has is not simulated again); the worlds are described in
 `tools/coverage/worlds.py`.
 
 `row`: the score of one entry; `paired`: two methods on the same trainings; `nested`: two networks, each with trainings
 of its own, on the same patients. Seed's sd: of a row over trainings. Truth: the expectation over trainings and patients
-of a row that is scored in the same way, thresholds chosen from as many patients (column `truth`). In per
-cent; what lies outside 93 to 97 is **bold**. {worlds:,} worlds per figure: its own standard error is .5.
+of a row that is scored in the same way, thresholds chosen from as many patients (column `truth`). In per cent; what
+lies outside 93 to 97 is **bold**. {worlds:,} worlds per figure: its own standard error is .5.
 """
 HEADINGS = {
     (1, "fixed"): "One finding, a score without threshold",
