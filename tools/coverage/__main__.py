@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 
@@ -23,7 +24,7 @@ KINDS = ((1, "fixed"), (1, "cross-fitted"), (8, "cross-fitted"))
 class CoverageConfig:
     """How often intervals over trainings and patients hold the truth: ``python -m tools.coverage``."""
 
-    worlds: int = 2000
+    worlds: Annotated[int, cli.AtLeast(2)] = 2000
     """Simulated worlds per setting."""
     table: str = "tools/coverage/coverage.csv"
     """Table to go on from: a setting that it has is not simulated again."""
