@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -67,6 +66,8 @@ def require(name: str) -> None:
 
     Said in seconds: the hub's own retries take a minute.
     """
+    from huggingface_hub import constants, try_to_load_from_cache  # slow: networks without such weights do without
+
     path, source = weights_file(name), _source(name)
     if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
         return
@@ -80,6 +81,8 @@ def require(name: str) -> None:
 
 def answers(address: str) -> bool:
     """Whether a server is there, whatever it says, by the proxy that the environment names."""
+    from huggingface_hub import constants
+
     if constants.HF_HUB_OFFLINE:
         return False
     try:
