@@ -25,9 +25,8 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     parts += [
         f"{what} {_summarized(words)}" for name, what in OPTIONAL_LABELS.items() if (words := _values_of(records, name))
     ]
-    versions = {
-        name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)
-    }
+    software_names = dict.fromkeys(name for r in records for name in sorted(r.versions))
+    versions = {name: [r.versions[name] for r in records if name in r.versions] for name in software_names}
     trained = _summarized(provenance.describe(r.training) for r in records)
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions.items()) or "not stated"
     return f"Rests on: {'; '.join(parts)}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface import flood, linear
+from benchmark.surface import linear
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, resolve
 from core.types import FloatArray
@@ -119,6 +119,8 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
 
     Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
     """
+    from benchmark.surface import flood  # numba costs a second: pictures without a box do without
+
     levels = as_levels(thresholds)
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
