@@ -124,7 +124,8 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     levels = as_levels(thresholds)
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels)
+    order = np.argsort(-on.values, axis=None, kind="stable")
+    boxes, index = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels, order)
     return boxes, index
 
 

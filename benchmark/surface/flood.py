@@ -78,10 +78,12 @@ def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noq
 
 
 @njit(cache=True, nogil=True)
-def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components, by level, then by highest vertex, descending; and (M,) the level's number."""
+def all_boxes(f, y, x, height, width, levels, order):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """(M,4) boxes of all components, by level, then by the first vertex in ``order``; and (M,) the level's number.
+
+    ``order`` (h*w,): the vertices' positions, values descending; NumPy has sorted them before this is compiled.
+    """
     flat = f.ravel()
-    order = np.argsort(-flat, kind="mergesort")
     out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)
     seen, stack = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64)
     count = 0
