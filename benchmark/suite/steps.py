@@ -1,9 +1,11 @@
-"""The steps of a model, as data: its trainings, the explanation that needs them, the scoring that needs the maps."""
+"""The steps of a model, as data: its trainings, the explanations that need them, the scorings that need the maps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
+import methods
 from benchmark import validity
 from benchmark.executors import Step
 from benchmark.records import Cell
@@ -11,14 +13,17 @@ from benchmark.suite.plan import ModelPlan, folder_name
 from benchmark.suite.selection import ModelJob
 from config import EngineFlags, TrainConfig
 from core.errors import BadValueError
-from core.names import CLASSIFICATION, READERS
+from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
+
+PORTION = 4
+"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
 
 
 def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
     """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from."""
     configs = list(model.trainings)
     if model.init is not None:
-        start = str(_first(model.init, runs_dir) / "best.ckpt")
+        start = str(runs_dir / folder_name(model.init, None) / "best.ckpt")
         configs = [replace(config, init_from=start) for config in configs]
     return {runs_dir / folder_name(config, model.init): config for config in configs}
 
@@ -28,21 +33,24 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: EngineFlags)
 
     Trainings and maps lie below ``runs_dir``, records below the suite's ``folder``.
     """
-    model, name = job.model, f"{folder.name}/{job.model.id}"
-    threads = model.trainings[0].threads or 1
-    first = [] if model.init is None else [_training(model.init, _first(model.init, runs_dir))]
-    needs = tuple(step.id for step in first)
-    learning = [_training(config, path, needs) for path, config in trainings(model, runs_dir).items()]
-    needs = tuple(step.id for step in learning)
-    explaining = []
-    if words := explained(job.cells):
-        arguments = (model, words, runs_dir, flags)
-        explaining = [Step(f"explain {name}", "explain", "benchmark.suite.model.explain", arguments, needs, threads)]
-        needs = (f"explain {name}",)
-    scoring = Step(
-        f"score {name}", "score", "benchmark.suite.model.score", (job, runs_dir, folder, flags), needs, threads
-    )
-    return [*first, *learning, *explaining, scoring]
+    model, name, threads = job.model, f"{folder.name}/{job.model.id}", job.model.trainings[0].threads or 1
+    first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None))]
+    starts = tuple(step.id for step in first)
+    learning = [_training(config, path, starts) for path, config in trainings(model, runs_dir).items()]
+    trained = tuple(step.id for step in learning)
+
+    def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
+        return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads)
+
+    together, portions = _together(job.cells), _portions(job.cells)
+    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    maps = {word: step.id for step in explaining for word in step.arguments[1]}
+    scoring = []
+    for number, cells in enumerate(portions, start=1):
+        needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
+        part, written = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
+        scoring.append(after(needs, "score", part, written, runs_dir, folder, flags))
+    return [*first, *learning, *explaining, *scoring]
 
 
 def check_threads(jobs: Sequence[ModelJob], at_a_time: int) -> None:
@@ -55,16 +63,36 @@ def check_threads(jobs: Sequence[ModelJob], at_a_time: int) -> None:
         )
 
 
-def explained(cells: Sequence[Cell]) -> list[str]:
-    """The methods whose maps the protocols of ``cells`` score; a check makes its own."""
-    own = (cell for cell in cells if cell.protocol != CLASSIFICATION and not validity.is_check(cell.protocol))
-    return list(dict.fromkeys(cell.method for cell in own if cell.method != READERS))
-
-
-def _first(start: TrainConfig, runs_dir: Path) -> Path:
-    return runs_dir / folder_name(start, None)
-
-
 def _training(config: TrainConfig, folder: Path, needs: tuple[str, ...] = ()) -> Step:
     name = f"train {folder.parent.name}/{folder.name}"
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
+
+
+def _together(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """The methods that are explained in one step, by its name: the fast ones, then each slow one; none of a check."""
+    words = [word for word in _words(cells) if word not in (CLASSIFIER, READERS)]
+    if _by_check(cells):
+        return {}
+    fast = [word for word in words if not _slow(word)]
+    return {**({"fast methods": fast} if fast else {}), **{word: [word] for word in words if _slow(word)}}
+
+
+def _portions(cells: Sequence[Cell]) -> list[list[Cell]]:
+    """The cells that are scored in one step: of some methods, the slow ones last; of a check all, it makes the maps."""
+    if _by_check(cells):
+        return [list(cells)]
+    words = sorted(_words(cells), key=_slow)
+    parts = [words[start : start + PORTION] for start in range(0, len(words), PORTION)]
+    return [[cell for cell in cells if cell.method in part] for part in parts]
+
+
+def _by_check(cells: Sequence[Cell]) -> bool:
+    return any(validity.is_check(cell.protocol) for cell in cells)
+
+
+def _words(cells: Sequence[Cell]) -> list[str]:
+    return list(dict.fromkeys(cell.method for cell in cells))
+
+
+def _slow(word: str) -> bool:
+    return word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)
