@@ -42,7 +42,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: EngineFlags)
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
         return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads)
 
-    together, portions = _together(job.cells), _portions(job.cells)
+    together, portions = _parts(job.cells)
     explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
     maps = {word: step.id for step in explaining for word in step.arguments[1]}
     scoring = []
@@ -68,31 +68,17 @@ def _training(config: TrainConfig, folder: Path, needs: tuple[str, ...] = ()) ->
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
-def _together(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """The methods that are explained in one step, by its name: the fast ones, then each slow one; none of a check."""
-    words = [word for word in _words(cells) if word not in (CLASSIFIER, READERS)]
-    if _by_check(cells):
-        return {}
-    fast = [word for word in words if not _slow(word)]
-    return {**({"fast methods": fast} if fast else {}), **{word: [word] for word in words if _slow(word)}}
+def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
+    """Name -> methods that one step explains: the fast ones, then each slow one; and the cells that one step scores.
 
-
-def _portions(cells: Sequence[Cell]) -> list[list[Cell]]:
-    """The cells that are scored in one step: of some methods, the slow ones last; of a check all, it makes the maps."""
-    if _by_check(cells):
-        return [list(cells)]
-    words = sorted(_words(cells), key=_slow)
-    parts = [words[start : start + PORTION] for start in range(0, len(words), PORTION)]
-    return [[cell for cell in cells if cell.method in part] for part in parts]
-
-
-def _by_check(cells: Sequence[Cell]) -> bool:
-    return any(validity.is_check(cell.protocol) for cell in cells)
-
-
-def _words(cells: Sequence[Cell]) -> list[str]:
-    return list(dict.fromkeys(cell.method for cell in cells))
-
-
-def _slow(word: str) -> bool:
-    return word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)
+    A check makes its maps itself, for all its cells at once.
+    """
+    if any(validity.is_check(cell.protocol) for cell in cells):
+        return {}, [list(cells)]
+    words = list(dict.fromkeys(cell.method for cell in cells))
+    slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
+    scored = [*(word for word in words if word not in slow), *slow]
+    fast = [word for word in scored if word not in (CLASSIFIER, READERS, *slow)]
+    together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
+    parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
+    return together, [[cell for cell in cells if cell.method in part] for part in parts]
