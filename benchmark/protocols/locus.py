@@ -15,8 +15,9 @@ from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
+from benchmark.surface.given import GivenBoxes
 from benchmark.surface.otsu import otsu
-from benchmark.surface.trace import EMPTY, trace
+from benchmark.surface.trace import EMPTY, Trace, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from core.names import MAIN
@@ -36,12 +37,14 @@ class Locus(Protocol):
     validation split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all
     (``fixed``: .5). Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
     cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits, with
-    ``boxes_per_case`` beside it: many boxes hit by chance. A case without a box is a miss with IoU 0.
+    ``boxes_per_case`` beside it: many boxes hit by chance. A case without a box is a miss with IoU 0. Of given boxes
+    the one with the highest confidence counts, at every threshold, and its centre is the point.
     """
 
     name = "locus"
     main = MAIN
     chooses = True
+    takes_boxes = True
 
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
@@ -70,12 +73,10 @@ class TracedCases:
     """N cases before any threshold."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [case.ready for case in cases]
-        self.surfaces: list[Surface | None] = [on for on, _ in ready]
+        ready = [case.shown for case in cases]
+        self.surfaces: list[Surface | GivenBoxes | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.selector = ExactThresholds(
-            [EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU
-        )
+        self.selector = ExactThresholds([traced(on) for on, _ in ready], [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
         self._cases = cases
 
@@ -91,7 +92,14 @@ class TracedCases:
     @cached_property
     def otsu(self) -> FloatArray:
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-        return np.array([DEFAULT if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
+        return np.array([otsu(on) if isinstance(on, Surface) else DEFAULT for on in self.surfaces], dtype=np.float64)
+
+
+def traced(on: Surface | GivenBoxes | None) -> Trace:
+    """The box of the highest point over thresholds; of given boxes the first, at all of them."""
+    if on is None:
+        return EMPTY
+    return trace(on) if isinstance(on, Surface) else on.trace
 
 
 class BoxesAtThreshold(AtThreshold):

@@ -122,8 +122,16 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     levels = as_levels(thresholds)
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels)
+    boxes, index, _ = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels)
     return boxes, index
+
+
+def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]:
+    """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
+    if on.flat:
+        return np.zeros((0, 4)), np.zeros(0)
+    boxes, _, peaks = flood.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(threshold))
+    return boxes, peaks
 
 
 def as_levels(thresholds: ArrayLike) -> FloatArray:

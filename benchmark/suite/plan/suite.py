@@ -37,7 +37,7 @@ class Suite(pydantic.BaseModel):
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""
     protocols: list[str] | None = None
-    """Words of protocols; none: all in ``benchmark/protocols``."""
+    """Words of protocols; none: all in ``benchmark/protocols`` that judge maps alone."""
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
     published: list[str] = []
@@ -62,7 +62,7 @@ class Suite(pydantic.BaseModel):
     @property
     def scored_by(self) -> list[str]:
         """Its protocols."""
-        return [self.check] if self.check is not None else self.protocols or protocols.names()
+        return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     @property
     def recorded(self) -> list[str]:
