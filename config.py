@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from core.errors import BadValueError
 from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
+from core.flags.external import ExternalFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
@@ -22,6 +23,7 @@ __all__ = [
     "EngineFlags",
     "HeatmapConfig",
     "RunConfig",
+    "ScoreConfig",
     "TrainConfig",
 ]
 
@@ -67,6 +69,11 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, SuiteFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig(ExternalFlags):
+    """Score maps or boxes that others made, beside the baselines: ``python -m benchmark.score``."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark.engine import prepare
-from benchmark.heatmap import finished_runs, labels, pictures
+from benchmark.heatmap import finished_runs, pictures
 from benchmark.heatmap.figures import COLOURS, opacity
 from benchmark.heatmap.picture import RawMap, prepare_case, readable_images
 from benchmark.heatmap.threshold import FIXED
@@ -24,6 +24,7 @@ from core.cli import read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic, stem
 from datasets.io import images
+from datasets.labels import match
 
 KINDS = {
     ".png": "PNG",
@@ -92,7 +93,7 @@ def run(config: HeatmapConfig) -> Overlay:
 def _wanted(label: str, findings: tuple[str, ...], checkpoint: Path) -> str:
     """The finding that a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
-        return labels.match(label, findings)
+        return match(label, findings)
     except UnknownNameError as error:
         raise BadValueError(f"{error} (the run {checkpoint.parent})") from error
 
@@ -147,7 +148,7 @@ def _knows(checkpoint: Path, label: str | None) -> bool:
     if label is None:
         return True
     with contextlib.suppress(LocusError):
-        labels.match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
+        match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
         return True
     return False
 

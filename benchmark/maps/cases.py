@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,22 +112,34 @@ def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, ima
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
-        Case(
-            image_id=sample.image_id,
-            patient_id=sample.patient_id,
-            finding=finding,
-            map=maps.stored(sample.image_id, finding),
-            grid=grid,
-            frame=sample.frame,
-            boxes=sample.boxes.get(finding, np.zeros((0, 4))),
-            read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
-            read_lungs=outlined(sample) if label == 1 else None,
-            training=number[sample.image_id],
-            label=label,
-        )
+        make_case(sample, finding, label, maps.stored(sample.image_id, finding), grid, training=number[sample.image_id])
         for sample in select_samples(trained, images)
         for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
     ]
+
+
+def make_case(
+    sample: Sample,
+    finding: str,
+    label: float,
+    values: NDArray[np.floating[Any]] | None,
+    grid: Grid | Alignment,
+    **more: Any,
+) -> Case:
+    """The truth of one finding in ``sample`` with the (h,w) map that is shown for it; ``more`` fields of the case."""
+    return Case(
+        image_id=sample.image_id,
+        patient_id=sample.patient_id,
+        finding=finding,
+        map=values,
+        grid=grid,
+        frame=sample.frame,
+        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+        read_lungs=outlined(sample) if label == 1 else None,
+        label=label,
+        **more,
+    )
 
 
 def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:

@@ -106,6 +106,8 @@ class Protocol(ABC):
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
     judges: ClassVar[str] = "maps"
     """``maps``; or ``confidences``: boxes with confidences, which a suite has only where it names the protocol."""
+    counts_false_alarms: ClassVar[bool] = False
+    """Whether it looks at the maps of findings that an image does not have."""
     takes_boxes: ClassVar[bool] = False
     """Whether boxes can be given in place of maps."""
 
@@ -146,13 +148,13 @@ FLAT = "flat map"
 """The reason of a miss that is the map's answer and no failure of the run."""
 
 
-NO_BOX = "no box"
-"""The same where boxes were given for other images or findings."""
+NO_BOX, NOT_GIVEN = "no box", "no map was given"
+"""The same where boxes, or others' maps, were given for other images or findings."""
 
 
 def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, str, str]]:
-    """(image, finding, reason) of each case that failed; a flat map or no box is a miss, not a failure."""
-    misses = ("", FLAT, NO_BOX)
+    """(image, finding, reason) of each case that failed; what was not shown is a miss, not a failure."""
+    misses = ("", FLAT, NO_BOX, NOT_GIVEN)
     return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]
 
 
