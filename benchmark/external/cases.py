@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmark import protocols
 from benchmark.external import baselines
-from benchmark.external.entry import Entry
+from benchmark.external.entry import ExternalEntry
 from benchmark.maps.cases import make_case
 from benchmark.protocols.base import NOT_GIVEN, Case
 from benchmark.records import Cell
@@ -27,7 +27,7 @@ SIDE = 32
 class EntryCases:
     """The cases of an entry and its baselines; one method's are in memory at a time."""
 
-    entry: Entry
+    entry: ExternalEntry
     _last: dict[str, list[Case]] = field(default_factory=dict, repr=False)
 
     @property

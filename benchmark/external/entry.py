@@ -21,7 +21,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Entry:
+class ExternalEntry:
     """Maps or boxes of others, and the data set whose test images they are of."""
 
     name: str
@@ -56,27 +56,27 @@ class Entry:
         kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
         trained = self.trained_on or "not stated"
         return (
-            f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.json). "
+            f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
             f"Trained on (declared): {trained}. Cases without a map: {self.missing}."
         )
 
 
-def read(config: ScoreConfig) -> Entry:
+def read(config: ScoreConfig) -> ExternalEntry:
     """The entry that the flags describe. Raises ``LocusError`` for whatever cannot be scored."""
     name = _name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
     where = geometry.of(config.alignment) if config.maps else geometry.NONE
     given = _boxes(config, data, names) if config.boxes else None
-    found = maps.find(Path(config.maps), names, config.findings, _path(config.index)) if config.maps else {}
-    shown = values.read(found, data, where, config.missing) if config.maps else {}
+    listed = maps.find(Path(config.maps), names, config.findings, _path(config.index)) if config.maps else {}
+    shown = values.read(listed, data, where, config.missing) if config.maps else {}
     said = probabilities.read(Path(config.predictions), names) if config.predictions else {}
-    sources = {one.file for one in found.values()} | {
+    sources = {one.file for one in listed.values()} | {
         Path(file) for file in (config.boxes, config.predictions, config.index) if file
     }
     root = Path(config.maps or ".")
     hashes = {_relative(file, root): files.file_hash(file) for file in sorted(sources)}
-    return Entry(name, data, shown, given, said, where, config.missing, hashes, config.trained_on)
+    return ExternalEntry(name, data, shown, given, said, where, config.missing, hashes, config.trained_on)
 
 
 def _name(config: ScoreConfig) -> str:

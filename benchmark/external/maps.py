@@ -71,10 +71,10 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
 
 def _single(file: Path) -> Given:
     def read() -> Map:
-        found = arrays.read(file)
-        if len(found) != 1:
-            raise DataError(f"{file} holds {len(found)} arrays: the file of one finding holds one")
-        return arrays.plane(next(iter(found.values())), str(file))
+        content = arrays.read(file)
+        if len(content) != 1:
+            raise DataError(f"{file} holds {len(content)} arrays: the file of one finding holds one")
+        return arrays.plane(next(iter(content.values())), str(file))
 
     return Given(file, str(file), read)
 

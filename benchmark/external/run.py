@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from tqdm import tqdm
 
 from benchmark import protocols, records
 from benchmark.external import entry as entries
 from benchmark.external.baselines import NAMES
 from benchmark.external.cases import EntryCases
-from benchmark.external.entry import Entry
+from benchmark.external.entry import ExternalEntry
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.report import tables
@@ -23,11 +24,12 @@ from benchmark.training import provenance
 from benchmark.verify.figures import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError
-from core.files import write_json
+from core.files import write_text
 
 MODEL = "external"
 """The model of all records of an entry: there is none that we know."""
-SOURCES = "sources.json"
+SOURCES = "sources.csv"
+"""First 16 hex digits of the SHA-256 of every file; the hash of them all is in the records' cells."""
 
 
 def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
@@ -52,7 +54,7 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
-def _folder(config: ScoreConfig, entry: Entry) -> Path:
+def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
     if not name:
         raise BadValueError(f"--entry {entry.name!r} has no letter that a folder could be named by: give another")
@@ -63,7 +65,7 @@ def _folder(config: ScoreConfig, entry: Entry) -> Path:
     return folder
 
 
-def _scored(entry: Entry, store: EntryCases) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
+def _scored(entry: ExternalEntry, store: EntryCases) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
     """A record and its rows per case of each method and protocol, method by method."""
     scorer, shared = ByProtocol(store), _shared(entry, store)
     cells = [_cell(entry, method, word) for method in store.methods() for word in _words(entry, method)]
@@ -75,7 +77,7 @@ def _scored(entry: Entry, store: EntryCases) -> Iterator[tuple[Record, list[dict
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 
-def _words(entry: Entry, method: str) -> list[str]:
+def _words(entry: ExternalEntry, method: str) -> list[str]:
     """The protocols of a method: baselines have those that the entry can have."""
     if entry.boxes is not None:
         fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
@@ -83,7 +85,7 @@ def _words(entry: Entry, method: str) -> list[str]:
     return protocols.names() if entry.probabilities else protocols.of_maps()
 
 
-def _cell(entry: Entry, method: str, protocol: str) -> Cell:
+def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
     data = entry.data
     return Cell(
         dataset=data.name,
@@ -98,9 +100,9 @@ def _cell(entry: Entry, method: str, protocol: str) -> Cell:
     )
 
 
-def _shared(entry: Entry, store: EntryCases) -> dict[str, Any]:
+def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
     boxed = [sample for sample in entry.samples if sample.boxes]
-    counts = {
+    counts: dict[str, Any] = {
         "test images": len(entry.data),
         "boxed images": len(boxed),
         "patients": len({sample.patient_id for sample in boxed}),
@@ -108,6 +110,8 @@ def _shared(entry: Entry, store: EntryCases) -> dict[str, Any]:
         "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
         "cases without a map": store.absent,
     }
+    if entry.trained_on:
+        counts["trained on (declared)"] = entry.trained_on
     used = provenance.of_scoring()
     return {
         "versions": used.versions,
@@ -119,15 +123,16 @@ def _shared(entry: Entry, store: EntryCases) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, entry: Entry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
+def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
     """The folder of an entry: records, paired ones, hashes, tables."""
     for record, rows in scored:
         if rows:
             write_cases(rows, record.cell, folder)
-    own = [record for record, _ in scored]
-    all_records = records.ordered([*own, *paired.paired_records(folder, own)])
+    measured = [record for record, _ in scored]
+    all_records = records.ordered([*measured, *paired.paired_records(folder, measured)])
     records.pack(folder, all_records)
-    write_json(folder / SOURCES, {"entry": entry.name, "trained_on": entry.trained_on, "files": entry.hashes})
+    table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
+    write_text(folder / SOURCES, table.to_csv(index=False))
     tables.write(folder, title=entry.name, about=entry.about, records=all_records)
     return all_records
 

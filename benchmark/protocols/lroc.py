@@ -77,9 +77,9 @@ def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:
     positive = batch.positive[numbers]
     located, negative = numbers[right[numbers]], numbers[~positive]
     at = np.unique(ratings[located])
-    own = np.diff(batch.cumulative(located, ratings[located], at), axis=1, prepend=0)
+    gained = np.diff(batch.cumulative(located, ratings[located], at), axis=1, prepend=0)
     below = batch.cumulative(negative, ratings[negative], at) + batch.cumulative(
         negative, ratings[negative], at, "right"
     )
     totals = [batch.per_patient(numbers, side.astype(np.float64)) for side in (positive, ~positive)]
-    return batch.sums(numbers, [own, below / 2, *totals])
+    return batch.sums(numbers, [gained, below / 2, *totals])
