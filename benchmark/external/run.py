@@ -142,10 +142,10 @@ def _verified(folder: Path, measured: list[Record], report: Callable[[str], None
     stated = {record.key: record for record in records.load(folder)}
     if any(record.key not in stated for record in measured):
         raise DataError(f"{folder} has no record of these files: they are others than those that were scored")
-    wrong = {record.cell: differences(stated[record.key], record) for record in measured}
-    for cell, each in wrong.items():
+    wrong = [(record.cell, differences(stated[record.key], record)) for record in measured]
+    for cell, each in wrong:
         for one in each[:1]:
             report(f"{cell.method}, {cell.protocol}: {one.what} is stated {one.stated}, measured {one.measured}")
-    differ = sum(bool(each) for each in wrong.values())
+    differ = sum(bool(each) for _, each in wrong)
     report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
     return 1 if differ else 0
