@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from core.errors import BadValueError
 from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, PowerFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
+from core.flags.external import ExternalFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
@@ -23,6 +24,7 @@ __all__ = [
     "HeatmapConfig",
     "PowerConfig",
     "RunConfig",
+    "ScoreConfig",
     "TrainConfig",
 ]
 
@@ -73,6 +75,11 @@ class RunConfig(ThreadFlags, EngineFlags, SuiteFlags):
 @dataclass(frozen=True)
 class PowerConfig(PowerFlags):
     """How many trainings and patients tell the rows of a suite apart: ``python -m benchmark.power --suite NAME``."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig(ExternalFlags):
+    """Score maps or boxes that others made, beside the baselines: ``python -m benchmark.score``."""
 
 
 @dataclass(frozen=True)

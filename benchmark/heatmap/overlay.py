@@ -14,7 +14,7 @@ import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark.engine import prepare
-from benchmark.heatmap import finished_runs, labels
+from benchmark.heatmap import finished_runs
 from benchmark.heatmap.evidence import ADVICE, Methods, gather_evidence
 from benchmark.heatmap.images import readable_images
 from benchmark.heatmap.picture import RawMap, frame_of, heat_in_frame, opacity
@@ -24,6 +24,7 @@ from core.cli import read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic, stem
 from datasets.io import images
+from datasets.labels import match
 
 KINDS = {
     ".png": "PNG",
@@ -92,7 +93,7 @@ def run(config: HeatmapConfig) -> Overlay:
 def _wanted(label: str, findings: tuple[str, ...], checkpoint: Path) -> str:
     """The finding that a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
-        return labels.match(label, findings)
+        return match(label, findings)
     except UnknownNameError as error:
         raise BadValueError(f"{error} (the run {checkpoint.parent})") from error
 
@@ -148,7 +149,7 @@ def _knows(checkpoint: Path, label: str | None) -> bool:
     if label is None:
         return True
     with contextlib.suppress(LocusError):
-        labels.match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
+        match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
         return True
     return False
 
