@@ -66,6 +66,9 @@ class Case:
         return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
 
 
+Cases = Sequence[Case]
+
+
 @dataclass(frozen=True)
 class Result:
     """What a protocol says about one method."""
@@ -92,26 +95,24 @@ class Protocol(ABC):
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
 
     @abstractmethod
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Score the ``cases`` of one method: every image with any truth box × all ``findings``.
 
         ``validation`` holds the same method's cases on the validation split; none where that has no truth box.
         """
 
 
-def with_truth(cases: Sequence[Case]) -> list[Case]:
+def with_truth(cases: Cases) -> list[Case]:
     """The localization cases: image × finding pairs with at least one truth box."""
     return [case for case in cases if len(case.boxes)]
 
 
-def of_findings(cases: Sequence[Case], findings: Sequence[str]) -> list[Case]:
+def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
     """The cases with truth of the ``findings``: what is scored, and who can choose a threshold."""
     return [case for case in with_truth(cases) if case.finding in findings]
 
 
-def case_index(cases: Sequence[Case]) -> CaseIndex:
+def case_index(cases: Cases) -> CaseIndex:
     """Finding, patient and training of the cases."""
     return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
@@ -128,7 +129,7 @@ FLAT = "flat map"
 """The reason of a miss that is the map's answer and no failure of the run."""
 
 
-def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, str, str]]:
+def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
     """(image, finding, reason) of each case that failed; a flat map is a miss, not a failure."""
     return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in ("", FLAT)]
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.segment import Segmented, interior, segment
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.optimism import OracleCounts, scores_with_optimism
@@ -42,9 +42,7 @@ class CheXlocalize(Protocol):
     geometry = "pixels"
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
         true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.case_index import SHARED_SUFFIX
@@ -43,9 +43,7 @@ class Locus(Protocol):
     main = MAIN
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = TracedCases(scored), case_index(scored)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.record import Origin
@@ -48,9 +48,7 @@ class MaxBox(Protocol):
     geometry = "pixels"
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)

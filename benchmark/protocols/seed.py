@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
@@ -41,9 +41,7 @@ class Seed(Protocol):
     main = MAIN
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = RuleCases(scored), case_index(scored)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
+from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface.batch import Boxes, TruthBoxes
@@ -33,9 +33,7 @@ class Wang(Protocol):
     name = "wang"
     main = "acc@iou.3"
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
         scored = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in scored})

@@ -10,6 +10,7 @@ from benchmark.training.callbacks import stopped_early
 from benchmark.training.runs import done
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
+from core.flags.training import RecipeFlags
 
 MAY_DIFFER = WHERE | {"max_bad_images"}
 """Flags in which a resumed run may differ from its start."""
@@ -84,16 +85,12 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
         )
 
 
-def _require_length(config: TrainConfig, begun: TrainConfig, last: Path, trained: int) -> None:
-    """Raise ``BadValueError`` where the run cannot last as long as ``config`` says."""
-    if config.epochs != begun.epochs and begun.scheduler in FIXED:
-        raise BadValueError(
-            f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}; keep that number"
-        )
-    if config.epochs < trained:
-        raise BadValueError(
-            f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more"
-        )
+def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
+    """Raise ``BadValueError`` where the run cannot last as long as ``recipe`` says."""
+    if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}")
+    if recipe.epochs < trained:
+        raise BadValueError(f"--resume {last}: that run has trained {trained} epochs; write --epochs {trained} or more")
 
 
 def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:

@@ -97,7 +97,7 @@ def epochs(
         config, folder, callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder), *watching
     )
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares, counted = image_shares(config, labels), module.loss.counted(labels).numpy()
+    shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
     train = Batches(
         len(labels), config.batch, config.seed, rank, world, _behind(last), config.accumulate, shares, counted
     )

@@ -28,6 +28,7 @@ def read_images(root: Path) -> pd.DataFrame:
             f"{path} has {len(unknown)} images whose study {root / STUDIES} lacks, such as {examples(unknown)}"
         )
     study = raw["StudyInstanceUID"]
+    columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
 
