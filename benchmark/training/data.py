@@ -70,7 +70,7 @@ def decode(flags: DataFlags, data: DataSource) -> SplitImages:
         raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
     labels = np.stack([samples[i].labels for i in rows])
     if data.split == "train" and np.isnan(labels).all():
-        raise DataError(f"no {data.split} image of {flags.dataset} has a known label: all {len(rows)} are unknown")
+        raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
@@ -105,14 +105,11 @@ class Batches(Sampler[NDArray[np.int64]]):
         each image has; one without it. Raises ``DataError`` for fewer images than one step needs.
         """
         if world <= n < world * accumulate:
-            raise DataError(
-                f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it"
-            )
+            short = f"{n} images are too few for --accumulate {accumulate}, one for each of a step's batches"
+            raise DataError(f"{short}: lower it")
         if n < world:
-            raise DataError(
-                f"{n} images are too few for {world} processes: each needs one "
-                "in every step; lower --devices or --num_nodes"
-            )
+            short = f"{n} images are too few for {world} processes, one for each in every step"
+            raise DataError(f"{short}: lower --devices or --num_nodes")
         self.n, self.size, self.seed, self.rank, self.world, self.start = n, size, seed, rank, world, start
         self.epoch, self.accumulate, self.shares = 0, accumulate, shares
         self.counted = np.ones(n, np.int64) if counted is None else counted

@@ -50,18 +50,15 @@ def devices(flags: MachineFlags, gpu_count: int) -> int | list[int]:
     asked = flags.device_ids or flags.num_GPU  # the flags that mean GPUs and nothing else
     if asked and not gpu_count:
         flag = "device_ids" if flags.device_ids else "num_GPU"
-        raise NotAvailableError(
-            f"--{flag} {asked} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0"
-        )
+        needs = f"--{flag} {asked} needs a GPU, and torch finds none here"
+        raise NotAvailableError(f"{needs}: leave it out or write --num_GPU 0")
     if not asked and flags.devices == "auto":
         return 1
     which = _numbers(str(asked or flags.devices))
     wanted = max(which) + 1 if flags.device_ids else which[0]
     if gpu_count and wanted > gpu_count:
-        raise NotAvailableError(
-            f"{str(asked or flags.devices)!r} needs {wanted} GPUs, there are {gpu_count}: "
-            "lower --devices or --device_ids"
-        )
+        needs = f"{str(asked or flags.devices)!r} needs {wanted} GPUs, there are {gpu_count}"
+        raise NotAvailableError(f"{needs}: lower --devices or --device_ids")
     return which if flags.device_ids else which[0]
 
 

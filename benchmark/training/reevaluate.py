@@ -29,16 +29,12 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     best = folder / "best.ckpt"
     trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
-        raise DataError(
-            f"--evaluate {given}: no finished run is there (no metrics.json); "
-            "give the folder of one, or --resume it first"
-        )
+        raise DataError(f"--evaluate {given}: no finished run (no metrics.json); give one, or --resume it first")
     content = checkpoints.read(best)
     stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
-        raise BadValueError(
-            f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}"
-        )
+        typed_flags = examples([f"--{name}" for name in other])
+        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {typed_flags}")
     flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)

@@ -53,9 +53,8 @@ def goes_on(config: TrainConfig, folder: Path) -> bool:
 def _given(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
-        raise DataError(
-            f"--resume {path}: only a last.ckpt can go on; give {path.parent}, or write --init_from for these weights"
-        )
+        instead = f"give {path.parent}, or write --init_from for these weights"
+        raise DataError(f"--resume {path}: only a last.ckpt can go on; {instead}")
     if not last.is_file():
         raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
     return last
@@ -67,9 +66,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = checkpoints.configuration(checkpoints.read(path), path)
         if not done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
             return path.parent
-    raise DataError(
-        f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one"
-    )
+    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
@@ -80,9 +77,7 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
         other.pop("data_root_dir", None)  # the data have moved
     if other:
         others = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
-        raise BadValueError(
-            f"--resume {last}: that run has {others}; leave such flags out, or leave --resume out to start another run"
-        )
+        raise BadValueError(f"--resume {last}: that run has {others}; leave such flags out, or --resume")
 
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
