@@ -14,16 +14,9 @@ from core.flags.model import ModelFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE",
-    "CheckConfig",
-    "ConvertConfig",
-    "DataFlags",
-    "DoctorConfig",
-    "EngineFlags",
-    "HeatmapConfig",
-    "RunConfig",
+    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig", "RunConfig",
     "TrainConfig",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,5 @@ def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.boo
     missing = np.array([row[name] is None for row in rows], dtype=bool)
     whole = (asked & ~missing).astype(np.float64)
     values = np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
-    return [
-        Column(name, "none", values * whole, whole),
-        Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64)),
-    ]
+    absent = Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64))
+    return [Column(name, "none", values * whole, whole), absent]

@@ -51,9 +51,8 @@ class Locus(Protocol):
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         all_boxes = _all_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
-        columns = [
-            column for key, each_at in at.items() for column in _columns(each_at, all_boxes.get(key), batch.truth)
-        ]
+        pairs = [(each_at, all_boxes.get(key)) for key, each_at in at.items()]
+        columns = [column for each_at, boxes in pairs for column in _columns(each_at, boxes, batch.truth)]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
         oracle_counts = {MAIN: (batch.selector.hits_at_local_maxima(index.findings)[:, None], np.ones(len(scored)))}
         return Result(
@@ -71,19 +70,16 @@ class TracedCases:
         ready = [case.ready for case in cases]
         self.surfaces: list[Surface | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.selector = ExactThresholds(
-            [EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU
-        )
+        traces = [EMPTY if on is None else trace(on) for on, _ in ready]
+        self.selector = ExactThresholds(traces, [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
         self._cases = cases
 
     @cached_property
     def pointing(self) -> NDArray[np.bool_]:
         """(N,) whether the highest vertex lies in a truth box."""
-        each = [
-            on is not None and distance(on.peak, case.boxes) == 0
-            for on, case in zip(self.surfaces, self._cases, strict=True)
-        ]
+        pairs = zip(self.surfaces, self._cases, strict=True)
+        each = [on is not None and distance(on.peak, case.boxes) == 0 for on, case in pairs]
         return np.array(each, dtype=bool)
 
     @cached_property
@@ -138,11 +134,8 @@ def _row_columns(
     crossed = at[CROSS_FITTED]
     edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
     numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    counts = {
-        "boxes": all_boxes.count.astype(np.int64),
-        "truths": batch.truth.count,
-        "anyhits": all_boxes.hit.astype(np.int64),
-    }
+    boxes, hits = all_boxes.count.astype(np.int64), all_boxes.hit.astype(np.int64)
+    counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": hits}
     others = {key: one for key, one in at.items() if one is not crossed}
     ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}
     thresholds = {key: one.thresholds for key, one in others.items()}

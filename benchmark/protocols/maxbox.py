@@ -125,17 +125,12 @@ def _distinct_by_part(
 def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
     """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
     main = chosen["maxboxacc"]
-    edges = {
-        name: at_index(edge, main[CROSS_FITTED])
-        for name, edge in zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
-    }
+    sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
+    edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    overlaps, levels = (
-        {key: at_index(table, at) for key, at in main.items()} for table in (batch.overlap["largest"], thresholds)
-    )
+    tables = (batch.overlap["largest"], thresholds)
+    overlaps, levels = ({key: at_index(table, at) for key, at in main.items()} for table in tables)
     columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
-    any_box = {
-        part.replace("maxboxaccv2", "any"): at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0
-        for part in V2
-    }
+    hits = {part: at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
+    any_box = {part.replace("maxboxaccv2", "any"): hit for part, hit in hits.items()}
     return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}

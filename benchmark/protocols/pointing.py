@@ -30,10 +30,8 @@ class Pointing(Protocol):
         """``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = of_findings(cases, findings)
         rows = [_row(case) for case in scored]
-        columns = [
-            Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows)))
-            for metric in ("pointing", "pointing@15")
-        ]
+        hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
+        columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
         estimates = estimate(columns, case_index(scored), findings, seed)
         return Result(scores(estimates, findings), rows, {}, failures(scored, [str(row["reason"]) for row in rows]))
 

@@ -50,11 +50,8 @@ class Seed(Protocol):
             ("fixed", ""): np.full(len(scored), len(GRID), dtype=np.float64),
             **choose(batch.selector, index, DEFAULT_INDEX, seed, validation_selector),
         }
-        columns = [
-            column
-            for key, indices in chosen_rules.items()
-            for column in _columns(AtThreshold(key, np.isfinite(indices)), batch, indices)
-        ]
+        each = [(AtThreshold(key, np.isfinite(indices)), indices) for key, indices in chosen_rules.items()]
+        columns = [column for at, indices in each for column in _columns(at, batch, indices)]
         oracle_counts = {MAIN: (batch.selector.hits[:, None], np.ones(len(scored)))}
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
@@ -112,9 +109,8 @@ def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[
         "iou": batch.iou[:, fixed],
     }
     not_fixed = {key: indices for key, indices in chosen_rules.items() if key[0] != "fixed"}
-    thresholds, overlaps = (
-        {key: at_index(table, at) for key, at in not_fixed.items()} for table in (batch.threshold, batch.iou)
-    )
+    tables = (batch.threshold, batch.iou)
+    thresholds, overlaps = ({key: at_index(table, at) for key, at in not_fixed.items()} for table in tables)
     return {
         **rule,
         **columns,

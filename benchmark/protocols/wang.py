@@ -46,9 +46,8 @@ class Wang(Protocol):
         counts, truth_counts = count(boxes, truth), truth.count.astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
-        columns += [
-            Column(f"afp@{m}", "fixed", counts[1, :, i], image_truths, shared=True) for i, m in enumerate(METRICS)
-        ]
+        false = {f"afp@{m}": counts[1, :, i] for i, m in enumerate(METRICS)}
+        columns += [Column(metric, "fixed", part, image_truths, shared=True) for metric, part in false.items()]
         estimates = estimate(columns, index, findings, seed)
         reasons = [why for _, why in ready]
         box_counts = np.bincount(boxes.case_index, minlength=len(scored))
@@ -64,9 +63,8 @@ def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
     pooled = Boxes(boxes.boxes, boxes.case_index, np.zeros_like(boxes.case_index))
-    return np.concatenate(
-        [truth.match_counts(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
-    )
+    counts = [truth.match_counts(pooled, measure, above, 1) for measure, above in enumerate((IOU, IOBB))]
+    return np.concatenate([each[:, :, 0] for each in counts], -1)
 
 
 def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:
