@@ -33,6 +33,5 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError as error:
-        raise NotAvailableError(
-            f"{package} is not installed and cannot be timed: pip install -e '.[test]' --constraint constraints.txt"
-        ) from error
+        install = "pip install -e '.[test]' --constraint constraints.txt"
+        raise NotAvailableError(f"{package} is not installed and cannot be timed: {install}") from error
