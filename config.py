@@ -15,18 +15,10 @@ from core.flags.model import ModelFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE",
-    "CheckConfig",
-    "ConvertConfig",
-    "DataFlags",
-    "DoctorConfig",
-    "EngineFlags",
-    "HeatmapConfig",
-    "PowerConfig",
-    "RunConfig",
-    "ScoreConfig",
+    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig", "PowerConfig",
+    "RunConfig", "ScoreConfig",
     "TrainConfig",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -41,10 +41,8 @@ def _score_function(
 ) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
-        raise DataError(
-            f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of "
-            f"{model.id}"
-        )
+        stated = f"the record states {len(digests)} checkpoints"
+        raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
     folders = [runs_dir / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
     trained = [

@@ -54,7 +54,7 @@ def _annotations(kind: type[Any]) -> dict[str, Any]:
 
 def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
     """The limits and names in the annotation of the field ``name`` of ``kind``."""
-    return getattr(_annotations(kind)[name], "__metadata__", ())
+    return getattr(_annotations(kind)[name], "__metadata__", ())  # type: ignore[arg-type]  # a class is hashable
 
 
 def spelled(kind: type[Any], name: str, value: Any) -> Any:

@@ -165,4 +165,9 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         ),
         "memory that a long epoch gains from its first tenth to its last": most(50, growth, " MiB"),
     },
+    "jobs": {
+        "explaining and scoring one job at a time against two": Goal(
+            1.8, times("suite", names.ONE_JOB, below=names.TWO_JOBS, name="wall_s", where="{steps} steps")
+        ),
+    },
 }
