@@ -48,11 +48,11 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
 
 
 @functools.cache
-def _annotations(kind: type[Any]) -> dict[str, Any]:
+def _annotations(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
+def marks(kind: Any, name: str) -> tuple[Any, ...]:
     """The limits and names in the annotation of the field ``name`` of ``kind``."""
     return getattr(_annotations(kind)[name], "__metadata__", ())  # type: ignore[arg-type]  # a class is hashable
 

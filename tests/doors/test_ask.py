@@ -18,7 +18,7 @@ pytestmark = pytest.mark.doors
 SUITE = """
 title: Small
 about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=48", backbone: custom, img_size: 64, pretrained: false, epochs: 1,
+train: {dataset: "phantom:train=32,val=16,test=24", backbone: custom, img_size: 64, pretrained: false, epochs: 1,
     threads: 1, logger: [csv], plots: false}
 models:
   - {global_pool: [AVG, PCAM]}
