@@ -5,7 +5,7 @@ import torch
 import backbones
 from backbones import Classifier
 from benchmark.maps.trained import Trained
-from benchmark.training.prepare import pooling
+from benchmark.training.pooling import pooling
 from core.names import UNTRAINED
 
 WORD = UNTRAINED

@@ -41,6 +41,7 @@ class CheXlocalize(Protocol):
     main = "mask_iou"
     geometry = "pixels"
     chooses = True
+    counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""

@@ -32,6 +32,7 @@ class Wang(Protocol):
 
     name = "wang"
     main = "acc@iou.3"
+    counts_false_alarms = True
 
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""

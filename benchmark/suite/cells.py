@@ -40,6 +40,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
+    if not model.full:
+        all_methods, slow, suite = [word for word in all_methods if word not in slow], [], _leaderboard_alone(suite)
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
@@ -57,6 +59,12 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
         parts = dict.fromkeys([None, model.slow_images if slow else None])
         selected += [_cell(model, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
     return selected
+
+
+def _leaderboard_alone(suite: Suite) -> Suite:
+    """The suite without what no row of its leaderboard rests on."""
+    protocols = [MAIN_PROTOCOL] if MAIN_PROTOCOL in suite.scored_by else suite.protocols
+    return suite.model_copy(update={"protocols": protocols, "conventional": []})
 
 
 def has_readings(dataset: str) -> bool:

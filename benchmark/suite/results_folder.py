@@ -25,12 +25,17 @@ class ResultsFolder:
     """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
 
     @property
-    def published(self) -> list[Record]:
-        """The published records of the suite, to stand beside others; none for the published folder itself."""
+    def beside(self) -> Path | None:
+        """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
         folder = RESULTS / self.path.name
-        if self.path.parent != UNPUBLISHED or folder not in records.suites(RESULTS):
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(RESULTS) else None
+
+    @property
+    def published(self) -> list[Record]:
+        """The published records of the suite, to stand beside others."""
+        if self.beside is None:
             return []
-        runs = (record for record in records.load(folder) if record.source == "run")
+        runs = (record for record in records.load(self.beside) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
 

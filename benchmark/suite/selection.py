@@ -46,8 +46,9 @@ def names(config: RunConfig) -> list[str]:
 
 
 def check_words(suite: Suite, config: RunConfig) -> None:
-    """Check ``--threads`` and each word of ``--method`` and ``--protocol`` before anything runs, files imported."""
+    """Check ``--threads``, ``--jobs``, and each word of ``--method`` and ``--protocol``, before anything runs."""
     limits.check_count(config.threads or 1, "--threads")
+    limits.check_count(config.jobs, "--jobs")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)
@@ -96,7 +97,7 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
 
 def overrides(config: RunConfig) -> dict[str, object]:
     """Flags of the door that reach every training of a suite."""
-    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir, "threads": config.threads}
+    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
 
 
 def has_files(training: TrainConfig) -> bool:

@@ -1,27 +1,31 @@
-"""Trains every network of a suite's model: one per fold, each in a run folder of its own."""
+"""The finished trainings of a suite's model, with the images that they are explained on."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
-from benchmark import training
 from benchmark.maps.trained import Trained
-from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan import ModelPlan
+from benchmark.suite.steps import trainings
 from core.errors import DataError
+from datasets.io.cache import content_stamp
 
 
-def train(model: ModelPlan, runs_dir: Path) -> list[Trained]:
-    """Every training of ``model`` below ``runs_dir``; finished ones are taken as they are, killed ones go on.
+def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
+    """Every training of ``model`` below ``runs_dir``, all of which are done.
 
-    Raises ``DataError`` for a finished one that saw other data than those at hand.
+    The last model's are kept, with the images that they have read: its steps follow each other. Raises ``DataError``
+    for one that saw other data than those at hand.
     """
-    if model.init is not None:
-        start = training.fit(model.init, runs_dir / folder_name(model.init, None))
-        trainings = [replace(config, init_from=str(start / "best.ckpt")) for config in model.trainings]
-    else:
-        trainings = list(model.trainings)
-    folders = [runs_dir / folder_name(config, model.init) for config in trainings]
-    trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
+    stamps = (content_stamp(folder / "metrics.json") for folder in trainings(model, runs_dir))
+    return _finished(model, runs_dir, tuple(stamps))
+
+
+@lru_cache(maxsize=1)
+def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
+    trained = [Trained(config, folder) for folder, config in trainings(model, runs_dir).items()]
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):
@@ -29,4 +33,4 @@ def train(model: ModelPlan, runs_dir: Path) -> list[Trained]:
             raise DataError(
                 f"{run.folder} was trained on other data ({differ} differ): remove the folder to train anew"
             )
-    return [replace(run, other=model.other_data) for run in trained]
+    return tuple(replace(run, other=model.other_data) for run in trained)

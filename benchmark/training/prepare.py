@@ -11,9 +11,9 @@ from benchmark.training import batch_size, checkpoints, data, devices, fitting, 
 from benchmark.training.data import Batches, SplitImages
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
+from benchmark.training.pooling import pooling
 from config import TrainConfig
 from core.errors import BadValueError
-from core.flags.model import ModelFlags
 from core.flags.training import RecipeFlags
 from core.registry import Registry
 from datasets.io import transforms
@@ -80,14 +80,3 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config.channels_last))
-
-
-def pooling(flags: ModelFlags) -> str:
-    """LSE's word with ``--lse_gamma`` in it, any other as it is. Raises ``BadValueError`` when the word has its own."""
-    name, _, options = flags.global_pool.partition(":")
-    if flags.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
-        return flags.global_pool
-    if options:
-        both = f"--lse_gamma {flags.lse_gamma} and --global_pool {flags.global_pool}"
-        raise BadValueError(f"{both} both say it: leave one of the two out")
-    return f"{name}:gamma={flags.lse_gamma}"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from core.cli import AtLeast
+from core.cli import AtLeast, Named
 from core.flags.data import DataSet, SplitFlags
 from core.flags.words import METHOD, Scored
 from core.names import BESIDE, CLASSIFICATION, PAIRED, spelled_data_set
@@ -30,6 +30,10 @@ class SuiteFlags:
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
     anew."""
+    jobs: Annotated[int, AtLeast(1)] = 1
+    """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
+    """Where they run; local is this machine."""
     dry_run: bool = False
     """Say what would run and stop."""
     compare: tuple[str, ...] = ()
@@ -51,6 +55,16 @@ class SuiteFlags:
     """Folder of checkpoints and stored maps, one folder per suite."""
     cache_dir: str | None = None
     """Folder of the decoded images; null is main.py's own."""
+
+
+@dataclass(frozen=True)
+class PowerFlags:
+    """Power."""
+
+    suite: str = ""
+    """Name of a suite that ran with two seeds or more."""
+    results: str = "results"
+    """Folder of records and tables, one per suite."""
 
 
 @dataclass(frozen=True)

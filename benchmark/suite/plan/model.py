@@ -13,10 +13,11 @@ from core import cli
 from core.errors import BadValueError
 from core.files import key
 
-NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map")
-"""Flags that say which network learns: a start of another network would not fit."""
-NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
-"""Flags of a training that are in no key: where it is made, and paths."""
+SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
+"""Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
+NO_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
+"""Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
+"""
 FIRST = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
@@ -41,6 +42,8 @@ class ModelPlan:
     """How many images slow methods explain; None: all."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
+    full: bool = True
+    """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -68,15 +71,17 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
-    """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
+    """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    return [_model(suite, {**suite.train, **flags}, given) for entry in suite.models for flags in _product(entry)]
+    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
+    entries = (entry if "seed" in entry else {**entry, **seeds} for entry in suite.models)
+    return [_model(suite, {**suite.train, **flags}, given) for entry in entries for flags in _product(entry)]
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
     """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
-    network = {name: flags[name] for name in NETWORK if name in flags}
-    return _config({**network, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
+    shared = {name: flags[name] for name in SHARED if name in flags}
+    return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -93,7 +98,8 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     name = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings))
+    full = suite.full_seeds is None or first.seed in suite.full_seeds
+    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings), full)
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:

@@ -1,0 +1,86 @@
+"""The steps of a model, as data: its trainings, the explanations that need them, the scorings that need the maps."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import methods
+from benchmark import validity
+from benchmark.executors import Step
+from benchmark.records import Cell
+from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.selection import ModelJob
+from config import RunConfig, TrainConfig
+from core.errors import BadValueError
+from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
+
+PORTION = 4
+"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
+
+
+def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
+    """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from."""
+    configs = list(model.trainings)
+    if model.init is not None:
+        start = str(runs_dir / folder_name(model.init, None) / "best.ckpt")
+        configs = [replace(config, init_from=start) for config in configs]
+    return {runs_dir / folder_name(config, model.init): config for config in configs}
+
+
+def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
+    """All steps from a model to the records of its cells; what is done already, a step finds done.
+
+    Trainings and maps lie below ``runs_dir``, records below the suite's ``folder``.
+    """
+    model, name = job.model, f"{folder.name}/{job.model.id}"
+    threads = model.trainings[0].threads or flags.threads
+    first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
+    starts = tuple(step.id for step in first)
+    learning = [_training(config, path, threads, starts) for path, config in trainings(model, runs_dir).items()]
+    trained = tuple(step.id for step in learning)
+
+    def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
+        return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads or 1)
+
+    together, portions = _parts(job.cells)
+    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    maps = {word: step.id for step in explaining for word in step.arguments[1]}
+    scoring = []
+    for number, cells in enumerate(portions, start=1):
+        needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
+        part, written = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
+        scoring.append(after(needs, "score", part, written, runs_dir, folder, flags))
+    return [*first, *learning, *explaining, *scoring]
+
+
+def check_threads(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None) -> None:
+    """Raise ``BadValueError`` where several jobs share the CPUs and nothing says how many threads each one has."""
+    starts = [job.model.init for job in jobs if job.model.init is not None]
+    configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
+    if at_a_time > 1 and threads is None and any(config.threads is None for config in configs):
+        raise BadValueError(
+            f"--jobs {at_a_time} needs the threads of each job, on which the last digits depend: write --threads 1 too"
+        )
+
+
+def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
+    """A training on so many ``threads``, unless it has its own; they were no part of the folder's name."""
+    name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
+    return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
+
+
+def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
+    """Name -> methods that one step explains: the fast ones, then each slow one; and the cells that one step scores.
+
+    A check makes its maps itself, for all its cells at once.
+    """
+    if any(validity.is_check(cell.protocol) for cell in cells):
+        return {}, [list(cells)]
+    words = list(dict.fromkeys(cell.method for cell in cells))
+    slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
+    scored = [*(word for word in words if word not in slow), *slow]
+    fast = [word for word in scored if word not in (CLASSIFIER, READERS, *slow)]
+    together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
+    parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
+    return together, [[cell for cell in cells if cell.method in part] for part in parts]
