@@ -16,8 +16,7 @@ from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
     "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig", "PowerConfig",
-    "RunConfig", "ScoreConfig",
-    "TrainConfig",
+    "RunConfig", "ScoreConfig", "TrainConfig",
 ]  # fmt: skip
 
 

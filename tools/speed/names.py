@@ -41,8 +41,6 @@ SINGLE = "--precision 32"
 FIRST_TENTH, LAST_TENTH = "from 0 to 10 % of the epoch", "from 90 to 100 % of the epoch"
 CPU, GPU = "cpu", "cuda"
 
-ONE_JOB, TWO_JOBS = "1 at a time", "2 at a time"
-
 LOOPS = {PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM}
 """What explains one finding after the other -> what of ours it is compared with."""
 PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST, LEVELS_ALL: ALL}

@@ -6,7 +6,7 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import executors
@@ -19,12 +19,14 @@ from benchmark.suite.steps import model_steps
 from config import RunConfig
 from tools.speed import machine
 from tools.speed.jobs.subject import JobsSpeedConfig
-from tools.speed.record import Record, Row
+from tools.speed.record import On, Record, Row
 from tools.speed.subject import finished
 
 log = logging.getLogger(__name__)
 PACKAGES = ("torch", "numpy", "numba")
 THREADS = 1
+Figures = dict[str, float]
+"""Seconds from the first explanation to the last record, those of all processors, and the load at the end."""
 
 
 def run(config: JobsSpeedConfig) -> Record:
@@ -35,7 +37,17 @@ def run(config: JobsSpeedConfig) -> Record:
         steps = _steps(config, folder)
         for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
             pass
-        return finished(config, begun, where, _rows(steps, config, folder))
+        each = [{jobs: _timed(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
+    count = sum(step.kind != "train" for step in steps)
+    rows = (_row(jobs, count, [times[jobs] for times in each]) for jobs in config.jobs)
+    return finished(config, begun, where, rows)
+
+
+def _row(jobs: int, steps: int, times: Sequence[Figures]) -> Row:
+    """The round that took least."""
+    least = min(times, key=lambda figures: figures["wall_s"])
+    on: On = {"jobs": jobs, "steps": steps}
+    return Row(group="jobs", on=on, contender="a suite", figures={**least, "rounds": len(times)})
 
 
 def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
@@ -51,16 +63,7 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
     return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
 
 
-def _rows(steps: Sequence[Step], config: JobsSpeedConfig, folder: Path) -> Iterator[Row]:
-    count = sum(step.kind != "train" for step in steps)
-    timed = [(jobs, _timed(steps, jobs, folder)) for _ in range(config.rounds) for jobs in config.jobs]
-    for jobs in config.jobs:
-        figures = min((figures for number, figures in timed if number == jobs), key=lambda each: each["wall_s"])
-        yield Row(group="suite", on={"steps": count}, contender=f"{jobs} at a time", figures=figures)
-
-
-def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, float]:
-    """Wall and processor seconds of all explanations and scorings, and the machine's load in the last minute of it."""
+def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
     for made in (folder / "runs/maps", folder / "made"):
         shutil.rmtree(made, ignore_errors=True)
     begun, used, pending = 0.0, _used(), Pending.of(steps, folder / "made/speed")

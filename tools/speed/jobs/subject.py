@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from core.cli import AtLeast
-from tools.speed import names
-from tools.speed.page import Section, contender, measured
+from tools.speed.page import Section, measured, on, rounds
 from tools.speed.record import Record, Row, quotient
 from tools.speed.subject import SpeedConfig, Subject
 
@@ -33,9 +32,9 @@ class JobsSpeedConfig(SpeedConfig):
     """How often each number of jobs is timed, in turn with the others; the minimum counts."""
 
 
-def faster(record: Record, row: Row) -> float | None:
+def times_one(record: Record, row: Row) -> float | None:
     """How many times as long one job at a time takes."""
-    return quotient(record.beside(row, names.ONE_JOB), row, "wall_s")
+    return quotient(record.beside(row, row.contender, jobs=1), row, "wall_s")
 
 
 SUBJECT = Subject(
@@ -52,15 +51,16 @@ rounds counts. On a machine that others use, too, N jobs get a larger share of i
     worst="that a goal speaks of",
     sections=(
         Section(
-            "suite",
+            "jobs",
             "Explaining and scoring",
-            "{models} small networks, {images} phantoms, {steps} explanations and scorings.",
+            "{models} small networks, {images} phantoms: {steps} explanations and scorings.",
             {
-                "jobs": contender,
+                "jobs": on("jobs"),
                 "seconds": measured("wall_s"),
                 "CPU seconds": measured("cpu_s"),
                 "load": measured("load"),
-                "× as fast as one": faster,
+                "× as fast as one": times_one,
+                "rounds": rounds,
             },
         ),
     ),
