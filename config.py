@@ -11,6 +11,7 @@ from core.flags.data import DataFlags, ReadingFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
+from core.flags.network import WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
@@ -49,7 +50,7 @@ WHERE = frozenset(
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, OneImageFlags):
+class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
     """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method.
 
     ``python heatmap.py``.

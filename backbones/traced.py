@@ -112,9 +112,8 @@ def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator
         if output.ndim == 4 and not is_tokens(output, passage):
             if output.shape[-1] * output.shape[-2] > 1:
                 yield _plain(module, name, output, passage), output
-        elif wiring := _tokens(name, output, passage):
-            if (A := _as_map(output, wiring, passage)) is not None:
-                yield wiring, A
+        elif (wiring := _tokens(name, output, passage)) and (A := _as_map(output, wiring, passage)) is not None:
+            yield wiring, A
 
 
 def _plain(module: nn.Module, name: str, output: Tensor, passage: Passage) -> Wiring:

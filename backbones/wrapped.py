@@ -33,10 +33,12 @@ def wrap(
     ``features``: a callable (N,channels,H,W) -> (N,C,h,w), or the dotted name of a submodule, whose output is A; the
     network runs up to there and no further. ``head``: a callable (N,C,h,w) -> (N,K) logits, or the dotted name of a
     submodule that does that; the name of an ``nn.Linear`` means: mean over positions, then this layer, and then
-    ``class_maps``, ``weight`` and ``bias`` exist. What is left out is found on an image of ``img_size`` pixels
-    (:mod:`backbones.traced`): one linear layer behind one pooled map, or else the last map on which the logits depend,
-    a transformer's tokens too, with the rest of the network as a head without class maps. ``channels`` of the images default to the first convolution's. The
+    ``class_maps``, ``weight`` and ``bias`` exist. ``channels`` of the images default to the first convolution's. The
     grid is probed with gradients (:mod:`backbones.probe`) unless ``grid`` gives it.
+
+    What is left out is found on an image of ``img_size`` pixels (:mod:`backbones.traced`): one linear layer behind one
+    pooled map, or else the last map on which the logits depend, a transformer's tokens too, with the rest of the
+    network as a head without class maps.
 
     A must stand behind the last non-linearity. torchvision's and torchxrayvision's DenseNet rectify behind their
     ``features``, so the dotted name would give another map; a callable gives the right one, and so does none at all::

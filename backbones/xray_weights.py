@@ -63,7 +63,7 @@ def load(model: Classifier, word: str) -> None:
 
 def state(word: str) -> dict[str, Tensor]:
     """The weights ``word`` by torchxrayvision's names for them. No code that a file might bring is run."""
-    xrv = _library(word)
+    xrv = library(word)
     path = _file(xrv, word)
     try:
         with torch.serialization.safe_globals(list(_classes(xrv))):
@@ -91,7 +91,7 @@ def _broken(path: Path) -> DataError:
     )
 
 
-def _library(word: str) -> ModuleType:
+def library(word: str) -> ModuleType:
     """torchxrayvision, imported without the folders it leaves on ``sys.path``, where a ``config`` of its own lies."""
     path = [*sys.path]
     try:
@@ -100,12 +100,12 @@ def _library(word: str) -> ModuleType:
             import torchxrayvision
     except ImportError as error:
         raise NotAvailableError(
-            f"--pretrained {word} needs torchxrayvision: pip install '.[xrv]', or --pretrained False"
+            f"{word} needs torchxrayvision: pip install '.[xrv]', or leave it out (--pretrained False)"
         ) from error
     finally:
         sys.path[:] = path
-    library: ModuleType = torchxrayvision
-    return library
+    package: ModuleType = torchxrayvision
+    return package
 
 
 def _file(xrv: ModuleType, word: str) -> Path:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from backbones import Classifier
@@ -90,10 +89,7 @@ class Trained:
 
 def digest_of(checkpoint: Path) -> str:
     """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(checkpoints.weights(checkpoint).items()):
-        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    return checkpoints.digest(checkpoints.weights(checkpoint))
 
 
 def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:
