@@ -26,7 +26,7 @@ class Closed(Classifier):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,3,H,W) -> (N,K): what the network itself gives."""
-        network = getattr(self.extractor, "net", None) or self.extractor.module
+        network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
         return logits_of(network(self._as_input(images)))
 
     def features(self, images: Tensor) -> Tensor:

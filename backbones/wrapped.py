@@ -51,10 +51,9 @@ def wrap(
     """
     channels = channels or channels_of(module)
     if features is None or head is None or (isinstance(features, str) and _gives_tokens(module, features, channels)):
-        names = [name if isinstance(name, str) else None for name in (features, head)]
-        if names != [features, head]:
+        if not isinstance(features, str | None) or not isinstance(head, str | None):
             raise BadValueError("a callable needs its other half: give features and head, or leave both out")
-        return connect(module, find(module, channels, *names, side=img_size or native(module)), channels)
+        return connect(module, find(module, channels, features, head, img_size or native(module)), channels)
     extractor = Extractor(module, features)
     locate = grid or (lambda size: probe.grid(module, extractor, size, channels))
     step: Any = submodule(module, head) if isinstance(head, str) else head

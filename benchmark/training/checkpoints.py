@@ -18,7 +18,7 @@ from benchmark.training import fitting
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError
-from core.files import writing
+from core.files import key, writing
 
 if TYPE_CHECKING:
     import lightning.pytorch as lightning
@@ -121,6 +121,12 @@ def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
     return model.eval()
 
 
+def described(path: Path | str) -> dict[str, Any]:
+    """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
+    model: dict[str, Any] = _locus(read(path), path)["model"]
+    return model
+
+
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:
     """The flags that a checkpoint was trained with; those that no longer exist are left out."""
     known = {field.name for field in dataclasses.fields(TrainConfig)}
@@ -146,6 +152,13 @@ def digest(state: dict[str, torch.Tensor]) -> str:
     for name, value in sorted(state.items()):
         sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return sha.hexdigest()[:16]
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """The digest of a checkpoint's ``content``: of its weights, of somebody else's network also how it is read."""
+    weights = digest(fitting.weights(content))
+    model = content.get("locus", {}).get("model") or {}
+    return key([weights, model]) if "network" in model else weights
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:

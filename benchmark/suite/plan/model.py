@@ -41,6 +41,8 @@ class ModelPlan:
     """How many images slow methods explain; None: all."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
+    entry: Entry | None = None
+    """The finished network that it is, which is not trained; None: the suite trains it."""
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -57,6 +59,9 @@ class ModelPlan:
         """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
+        if self.entry is not None:
+            declared = {"trained_on": self.entry.trained_on} if self.entry.trained_on else {}
+            return {**flags, **declared, "fold": folds, "weights": self.entry.digest, "entry": self.entry.name}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
 
 
