@@ -11,7 +11,7 @@ from core.flags.data import DataFlags, ReadingFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
-from core.flags.network import WiringFlags
+from core.flags.network import NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
@@ -66,7 +66,7 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 
 
 @dataclass(frozen=True)
-class RunConfig(ThreadFlags, EngineFlags, SuiteFlags):
+class RunConfig(ThreadFlags, EngineFlags, NetworkFlags, SuiteFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
 
 

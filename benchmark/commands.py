@@ -8,7 +8,7 @@ from config import RunConfig
 from core.errors import BadValueError
 
 Command = Literal["run", "compare", "verify"]
-ANYWHERE = ("suites", "runs", "cache_dir", "threads")
+ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "executor")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
     "compare": ("results", "output", *ANYWHERE),

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark import commands
+from benchmark import commands, executors
 from benchmark.report import beside, tables
 from benchmark.suite import run as suite
 from benchmark.suite import selection
@@ -31,14 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     folders: list[Path] = []
-    for name in selection.names(config):
-        outcome = suite.run(name, config, say)
-        counts += outcome.counts
-        stopped += outcome.stopped
-        folders.append(outcome.folder.path.parent)
-        if not config.dry_run and not config.all:
-            say(tables.headline(outcome.folder.path, outcome.records))
-            say(beside.text(outcome.records, outcome.folder.published))
+    with executors.get(config.executor)(config.jobs) as executor:
+        for name in selection.names(config):
+            outcome = suite.run(name, config, say, executor)
+            counts += outcome.counts
+            stopped += outcome.stopped
+            folders.append(outcome.folder.path.parent)
+            if not config.dry_run and not config.all:
+                say(tables.headline(outcome.folder.path, outcome.records))
+                say(beside.text(outcome.records, outcome.folder.published))
     for folder in dict.fromkeys(folders if not config.dry_run else []):
         say(f"results: {tables.index(folder)} ({', '.join(f'{n} {status}' for status, n in sorted(counts.items()))})")
     if stopped:

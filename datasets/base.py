@@ -47,9 +47,7 @@ class Request:
         if self.folds < 2:
             raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
         if not 0 <= self.fold < self.folds:
-            raise BadValueError(
-                f"fold is {self.fold}: with {self.folds} folds give a number from 0 to {self.folds - 1}"
-            )
+            raise BadValueError(f"fold is {self.fold}: of {self.folds} folds give a number from 0 to {self.folds - 1}")
 
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""

@@ -94,9 +94,7 @@ def split_names(
         names = splits.hold_out_val(patients, ~test, request.seed)
     splits.check_patients(patients, names)
     if len(names) and not (names == request.split).any():
-        raise DataError(
-            f"the {len(patients)} images at hand leave none for {request.split}: a file is missing, or they are too few"
-        )
+        raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing?")
     return names
 
 

@@ -68,9 +68,7 @@ class RsnaPneumonia(FileDataset):
         )
         names = split_names(patients, request, whole=whole)
         listed = _rows(root, images, patients, target, truth, files, nih)
-        self.rows = _described(
-            [row for row, name in zip(listed, names, strict=True) if name == self.split], root, request
-        )
+        self.rows = _described([row for row, at in zip(listed, names, strict=True) if at == self.split], root, request)
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
@@ -89,9 +87,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     each = raw.groupby("patientId", sort=False)["Target"].nunique()
     if (each > 1).any():
-        raise DataError(
-            f"{path} has {int((each > 1).sum())} images with both Targets: {examples(each.index[each > 1])}"
-        )
+        raise DataError(f"{path} has {int((each > 1).sum())} images of both Targets: {examples(each.index[each > 1])}")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])

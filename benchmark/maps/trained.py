@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.maps import other_dataset
-from benchmark.maps.entry import Entry, images_of
+from benchmark.maps.finished import FinishedModel, images_of
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -34,7 +34,7 @@ class Trained:
     """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
     recorded_digest: str | None = None
     """The digest of the weights where a record states it and no checkpoint is to be read."""
-    entry: Entry | None = None
+    finished: FinishedModel | None = None
     """The finished network that this is, where the suite did not train it."""
     other: TrainConfig | None = None
     """Another data set whose images are explained in place of the training's own; see
@@ -59,8 +59,8 @@ class Trained:
         """The split, or the other data set's test images."""
         if self.other is not None:
             return other_dataset.external_test_set(self.config, self.other)
-        if self.entry is not None:
-            return images_of(self.config, self.split, self.entry)
+        if self.finished is not None:
+            return images_of(self.config, self.split, self.finished)
         return source.load(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:

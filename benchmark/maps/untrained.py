@@ -35,7 +35,7 @@ class Untrained(Trained):
         c = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
-            if self.entry is not None:
+            if self.finished is not None:
                 model = assembled.rebuild(checkpoints.described(self.checkpoint))
             else:
                 words = pooling(c), c.attention_map
@@ -45,6 +45,6 @@ class Untrained(Trained):
 
 def of(run: Trained) -> Untrained:
     """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins."""
-    if run.entry is not None and run.entry.network:
-        raise NotAvailableError(f"how {run.entry.network} begins before it is trained is not known here")
+    if run.finished is not None and run.finished.network:
+        raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")
     return recast(run, Untrained)

@@ -1,8 +1,8 @@
 """Rows per case behind the records, for a user's own statistics.
 
 Those of the main protocol are packed with the records: ``pandas.read_parquet("results/phantom/cases.parquet")`` is one
-table. Those of other protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per
-record.
+table, that of seed 0; another seed has ``cases-seed1.parquet`` … beside it. Those of other protocols stay with the
+records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -58,9 +58,14 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     return frame
 
 
+def packed_file(folder: Path | str, seed: int | None) -> Path:
+    """Where the rows of a training seed are packed: a file each, so that none grows with the number of trainings."""
+    return Path(folder) / (f"cases-seed{seed}.parquet" if seed else CASES)
+
+
 def exist(cell: Cell, folder: Path | str) -> bool:
     """Whether there are rows of a cell, at work or packed."""
-    return any(file.is_file() for file in _at_work(cell, folder)) or cell.key in _keys(Path(folder) / CASES)
+    return any(file.is_file() for file in _at_work(cell, folder)) or _packed_with(cell, folder) is not None
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
@@ -68,36 +73,81 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     for file in _at_work(cell, folder):
         if file.is_file():
             return packed.table(file, mend=AGAIN).to_pandas()
-    if cell.key not in _keys(Path(folder) / CASES):
+    if (file_of_seed := _packed_with(cell, folder)) is None:
         raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
-    whole = _packed(Path(folder) / CASES)
-    return _words(whole.filter(pyarrow.compute.equal(whole["key"], cell.key))).to_pandas()
+    return _rows_of(file_of_seed, [cell.key]).to_pandas()
 
 
-def pack(keys: Collection[str], folder: Path) -> None:
-    """Add the rows at work of the main protocol to ``cases.parquet``.
+def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> "pd.DataFrame":
+    """``key`` and the columns ``names`` of those ``cells`` that have rows, as one table.
 
-    Those of cells whose key is not in ``keys`` are dropped. Raises ``DataError`` for a broken file, ``WriteError`` when
-    the disk refuses.
+    Where many cells are asked for, it is far quicker than one after the other. Raises ``DataError`` for a broken file.
+    """
+    columns, wanted = ["key", *names], {cell.key: cell for cell in cells}
+    tables = []
+    for cell in cells:
+        if file := next((file for file in _at_work(cell, folder) if file.is_file()), None):
+            tables.append(_words(packed.table(file, columns, mend=AGAIN)))
+            del wanted[cell.key]
+    files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
+    for file in files:
+        rows = packed.table(file, columns, mend=AGAIN)
+        tables.append(_words(rows.filter(pyarrow.compute.is_in(rows["key"], _strings(wanted)))))
+    empty = pyarrow.table({name: pyarrow.array([], pyarrow.string()) for name in columns})
+    return (pyarrow.concat_tables(tables, promote_options="permissive") if tables else empty).to_pandas()
+
+
+def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
+    """Add the rows at work of the main protocol to the packed ones; ``seeds``: key of a cell -> its training seed.
+
+    Those of other cells are dropped. Raises ``DataError`` for a broken file, ``WriteError`` when the disk refuses.
     """
     parents = unpacked_folder(folder), folder  # the latter in an earlier layout
     folders = [parent / "cases" / MAIN_PROTOCOL for parent in parents]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
-    before = _keys(folder / CASES)
-    if not files and not before - set(keys):
+    numbers = {key: seed or 0 for key, seed in seeds.items()}
+    for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too
+        of_seed = {key for key, number in numbers.items() if number == seed}
+        _pack(of_seed, {key: file for key, file in files.items() if key in of_seed}, seed, folder)
+    current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
+    for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
+        with writing(file):
+            file.unlink(missing_ok=True)
+
+
+def _pack(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> None:
+    """The rows of one seed: those at work in ``files`` (key -> file), and packed ones of other ``keys``."""
+    where = packed_file(folder, seed)
+    kept, rest = dict[Path, set[str]](), {*keys} - files.keys()
+    for file in _packed_files(seed, folder):
+        kept[file] = _keys(file) & rest
+        rest -= kept[file]
+    unchanged = {file: names for file, names in kept.items() if names or file == where} == {where: _keys(where)}
+    if unchanged and not files:
         return
-    kept = pyarrow.array(sorted(before & set(keys) - files.keys()), pyarrow.string())
-    tables = [packed.table(file, mend=AGAIN) for key, file in sorted(files.items()) if key in keys]
-    if len(kept):
-        whole = _packed(folder / CASES)
-        tables.insert(0, _words(whole.filter(pyarrow.compute.is_in(whole["key"], kept))))
+    tables = [_rows_of(file, names) for file, names in kept.items() if names]
+    tables += [packed.table(file, mend=AGAIN) for _, file in sorted(files.items())]
     if tables:
         rows = pyarrow.concat_tables(tables, promote_options="permissive")
         rows = rows.sort_by([(name, "ascending") for name in (*CELL, "key")])
-        packed.save(_dictionaries(rows), folder / CASES)
-    for file in (*files.values(), *([] if tables else [folder / CASES])):
-        with writing(file):
-            file.unlink(missing_ok=True)
+        packed.save(_dictionaries(rows), where)
+    else:
+        with writing(where):
+            where.unlink(missing_ok=True)
+
+
+def _rows_of(file: Path, keys: Collection[str]) -> pyarrow.Table:
+    whole = _packed(file)
+    return _words(whole.filter(pyarrow.compute.is_in(whole["key"], _strings(keys))))
+
+
+def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
+    """The files that may hold the packed rows of a seed; the second in an earlier layout."""
+    return [file for file in dict.fromkeys([packed_file(folder, seed), Path(folder) / CASES]) if file.is_file()]
+
+
+def _packed_with(cell: Cell, folder: Path | str) -> Path | None:
+    return next((file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)), None)
 
 
 def _at_work(cell: Cell, folder: Path | str) -> tuple[Path, Path]:
@@ -109,13 +159,17 @@ def _keys(file: Path) -> set[str]:
     return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
 
 
+def _strings(words: Collection[str]) -> pyarrow.Array:
+    return pyarrow.array(sorted(words), pyarrow.string())
+
+
 def _packed(file: Path) -> pyarrow.Table:
     """The packed rows, read once as long as they do not change."""
     state = file.stat()
     return _read(file, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def _read(file: Path, *state: int) -> pyarrow.Table:
     return packed.table(file, mend=AGAIN)
 

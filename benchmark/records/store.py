@@ -50,7 +50,7 @@ def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     folder = Path(folder)
     kept = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack({record.key for record in kept}, folder)  # first: a record that is packed has its rows
+    cases.pack({record.key: record.cell.seed for record in kept}, folder)  # first: a record that is packed has its rows
     packed.write(kept, folder)
     for file in unpacked_files:
         with writing(file):

@@ -1,10 +1,12 @@
 """The main table: protocol ``locus`` at cross-fitted thresholds, best first within a data set."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
+from benchmark.report.entries import ENTRY, collapsed, known_of_rows
+from benchmark.report.entry_columns import Known, of_entries, of_row
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
 from core.names import CLASSIFICATION, MAIN, PAIRED
@@ -25,33 +27,49 @@ COMPARED = (
     "Holm-corrected over the rows of the network. `P(first)`: share of the resamples of patients in which the method "
     "is the best of its network, baselines left out; methods of equal maps share it."
 )
+ENTRIES = (
+    "A row is an entry: one method on all trainings of a network, which differ by their seed alone; figures are means "
+    "over them. Interval: 95 % for new trainings and new patients (Obuchowski and Rockette, Hillis); thresholds held "
+    "fixed. `1 training` stands in its place where there is no other; `of this network` is then that of patients alone "
+    "and says nothing of another training. `one more training`: where the next one will score on these images (95 %). "
+    "`tied with first`: no difference to the first row (5 %, Holm over all rows with a rank), paired on the same "
+    "trainings, nested on others; `among these networks` where patients alone decided, for one of the two has one "
+    "training. Tied rows share rank 1; the rank of any other is one more than there are rows above it."
+)
 SHORT = (
     *("rank", "backbone", "pooling", "size", "seed", "method", "same map as"),
-    *(MAIN, "− prior", "n cases", "pointing", "auroc", "note"),
+    *(MAIN, "of this network", "trainings", "tied with first", "among these networks"),
+    *("− prior", "n cases", "pointing", "auroc", "note"),
 )
 """The columns that a terminal shows."""
 
 
 def main(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
-    """One row per model and method of a data set; None where nothing was scored.
+    """One row per entry of a data set; None where nothing was scored.
 
     With ``images`` all methods stand in it on so many images, the part that slow ones explain.
     """
-    rows = ranking.ranked(select.board(records, dataset, images))
+    rows = board(records, dataset, images)
     if not rows:
         return None
     part = images is not None
     title = f"slow methods, on {select.images_in_words(rows)} images" if part else "leaderboard"
-    compared = [COMPARED] if any(r.cell.protocol == PAIRED for r in records) else []
-    intro = "\n".join([basis_lines(rows, THRESHOLDS), INTERVALS, *compared, *([PART] if part else [])])
+    protocols = {r.cell.protocol for r in records}
+    about = [*([ENTRIES] if ENTRY in protocols else []), *([COMPARED] if PAIRED in protocols else [])]
+    intro = "\n".join([basis_lines(rows, THRESHOLDS), INTERVALS, *about, *([PART] if part else [])])
     return tabulated(f"{dataset}: {title}", intro, columns(records, rows, images), rows)
+
+
+def board(records: Sequence[Record], dataset: str, images: int | None = None) -> list[Record]:
+    """The rows of the main table, best first: one record per entry."""
+    return ranking.ranked(collapsed(select.board(records, dataset, images)))
 
 
 def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[TableColumn]:
     """The columns of the main table that shows ``rows`` of a suite's ``records``."""
-    paired = {select.row_of(r): r for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
+    known = known_of_rows(records, images)
     note = TableColumn("note", lambda r: ranking.notes(r, rows))
-    return [_rank(rows), *NAMES, *_first(paired), *_others(), *_classifier(records), note]
+    return [_rank(rows, known), *NAMES, *of_entries(known), *_first(known), *_others(), *_classifier(records), note]
 
 
 def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
@@ -60,22 +78,18 @@ def short(records: Sequence[Record], dataset: str, images: int | None = None) ->
     return None if table is None else chosen(table, SHORT)
 
 
-def _rank(rows: Sequence[Record]) -> TableColumn:
-    ranks = {r.key: rank for r, rank in zip(rows, ranking.ranks(rows), strict=True)}
+def _rank(rows: Sequence[Record], known: Known) -> TableColumn:
+    tied = {row.key for row in rows if (score := of_row(known, "tied")(row)) is not None and score.value}
+    ranks = {r.key: rank for r, rank in zip(rows, ranking.ranks(rows, tied), strict=True)}
     return TableColumn("rank", lambda r: ranks[r.key])
 
 
-def _first(paired: Mapping[tuple[object, ...], Record]) -> list[TableColumn]:
-    """The main column, and what the comparison with ``prior`` and with all others says of it."""
-
-    def of(metric: str) -> Callable[[Record], Score | None]:
-        return lambda record: paired[row].find(metric) if (row := select.row_of(record)) in paired else None
-
+def _first(known: Known) -> list[TableColumn]:
+    """What the comparison with ``prior`` and with all others says of a row."""
     return [
-        score(MAIN, "cross-fitted", f"{MAIN} [95 %]", with_interval),
-        scored("− prior [95 %]", of("above_prior"), signed, "optional"),
-        scored("p (Holm)", of("p_holm"), chance, "optional"),
-        scored("P(first)", of("p_first"), kind="optional"),
+        scored("− prior [95 %]", of_row(known, "above_prior"), signed, "optional"),
+        scored("p (Holm)", of_row(known, "p_holm"), chance, "optional"),
+        scored("P(first)", of_row(known, "p_first"), kind="optional"),
     ]
 
 
@@ -94,7 +108,8 @@ def _others() -> list[TableColumn]:
 
 
 def _classifier(records: Sequence[Record]) -> list[TableColumn]:
-    known = {select.model_of(r): r for r in select.scored(records, CLASSIFICATION)}
+    of_models = select.scored(records, CLASSIFICATION)
+    known = {select.model_of(r): r for r in (*of_models, *collapsed(of_models))}
 
     def of(metric: str) -> Callable[[Record], Score | None]:
         return lambda record: known[model].find(metric) if (model := select.model_of(record)) in known else None

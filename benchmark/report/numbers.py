@@ -5,8 +5,10 @@ import io
 from collections.abc import Sequence
 
 from benchmark.records.record import Record, Score
-from benchmark.report import leaderboard, ranking, select
+from benchmark.report import leaderboard, select
 from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.entries import known_of_rows
+from benchmark.report.entry_columns import HEADINGS, Known, is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 
 CELL = (
@@ -44,11 +46,37 @@ def numbers(records: Sequence[Record]) -> str:
 
 
 def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
-    rows = ranking.ranked(select.board(records, dataset, images))
+    rows = leaderboard.board(records, dataset, images)
     if not rows and images is None:
         return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
-    columns = [column for column in leaderboard.columns(records, rows, images) if column not in MODEL]
-    return [_line(record, columns) for record in rows]
+    known = known_of_rows(records, images)
+    shown = [c for c in leaderboard.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
+    return [_cell(record) | _entry(record, known) | _line(record, shown) for record in rows]
+
+
+def _entry(record: Record, known: Known) -> dict[str, Value]:
+    """What a row is worth over trainings and patients: nothing where it has no rows per case."""
+    of = {name: of_row(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
+    main, single = main_of(known)(record), is_single(record)
+    compared = any(entry.find("tied") for entry in known.values())
+    return {
+        "score": _value(main),
+        **_ends("", None if single else main),
+        **_ends("of_this_network_", main if single else None),
+        "seed_sd": _value(of["seed_sd"]),
+        **_ends("one_more_", of["one_more"]),
+        "trainings": None if of["trainings"] is None else int(of["trainings"].value or 0),
+        "tied_with_first": bool(_value(of["tied"])) if compared else None,
+        "among_these_networks": None if of["among"] is None else bool(of["among"].value),
+    }
+
+
+def _value(score: Score | None) -> float | None:
+    return None if score is None else score.value
+
+
+def _ends(name: str, score: Score | None) -> dict[str, Value]:
+    return {f"{name}{end}": None if score is None else getattr(score, end) for end in ("low", "high")}
 
 
 def _cell(record: Record) -> dict[str, Value]:
@@ -66,10 +94,7 @@ def _check(record: Record) -> dict[str, Value]:
 
 
 def _line(record: Record, columns: Sequence[TableColumn]) -> dict[str, Value]:
-    cell = _cell(record)
-    for column in columns:
-        cell |= _values(column, record)
-    return cell
+    return {name: value for column in columns for name, value in _values(column, record).items()}
 
 
 def _values(column: TableColumn, record: Record) -> dict[str, Value]:

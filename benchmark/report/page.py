@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from benchmark.records.record import Record
 from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
 from benchmark.report.alignment import alignment
+from benchmark.report.entries import ENTRY
 from benchmark.report.missing import missing
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
@@ -13,7 +14,7 @@ from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
 """Protocols that stand in a table of this page's own making; any other has the plain sheet."""
 
 

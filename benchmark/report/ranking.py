@@ -1,6 +1,6 @@
 """How rows are ordered and ranked, and what a reader must know of one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.report.select import is_method, main_value, model_of, network
@@ -26,14 +26,15 @@ def ranked(records: Sequence[Record]) -> list[Record]:
     return sorted(records, key=order)
 
 
-def ranks(records: Sequence[Record]) -> list[str]:
-    """The rank of each record, equal values sharing one.
+def ranks(records: Sequence[Record], tied: Collection[str] = ()) -> list[str]:
+    """The rank of each record, one more than there are better ones; those whose key is ``tied`` share the first.
 
     None for baselines and the limit, for rows without a value, and for those that a baseline of their network beats.
     """
     values = [main_value(r) if is_method(r) and not beaten_by(r, records) else None for r in records]
     entered = [value for value in values if value is not None]
-    return [NOTHING if value is None else str(1 + sum(other > value for other in entered)) for value in values]
+    by_value = [NOTHING if value is None else str(1 + sum(other > value for other in entered)) for value in values]
+    return ["1" if r.key in tied and rank != NOTHING else rank for r, rank in zip(records, by_value, strict=True)]
 
 
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:

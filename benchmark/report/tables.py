@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.records import Record, load, ordered
 from benchmark.report import leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report.compared import with_entries
 from benchmark.report.index import index
 from benchmark.report.missing import missing
 from benchmark.report.page import boards, page
@@ -28,16 +29,18 @@ def write(
     about: str = "",
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
+    published: Path | None = None,
 ) -> None:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
     ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical differences) and
     ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``records`` those of the folder
-    where they are known already, ``columns`` those of ``leaderboard.tex``. Raises ``core.errors.DataError`` for a
+    where they are known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that
+    stand beside. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
-    records = _given(folder, records)
+    records = with_entries(_given(folder, records), [folder, *([published] if published else [])])
     names = select.datasets(records)
     latex_text = _latex(folder.name, [table for name in names for table in boards(records, name)], columns)
     write_text(folder / "leaderboard.csv", numbers.numbers(records))
@@ -52,7 +55,7 @@ def write(
 
 def headline(folder: Path | str, records: Sequence[Record] | None = None) -> str:
     """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored."""
-    records = _given(Path(folder), records)
+    records = with_entries(_given(Path(folder), records), [Path(folder)])
     names = select.datasets(records)
     checks = [table for name in names for table in validity.tables(records, name)[:1]]
     shown = [leaderboard.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]

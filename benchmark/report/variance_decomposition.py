@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from benchmark.statistics.components import squares
 from core.types import FloatArray
 
 
@@ -42,11 +43,9 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
     1
     """
     table = np.asarray(values, dtype=np.float64)
-    grand, rows, columns = table.mean(), table.mean(1, keepdims=True), table.mean(0, keepdims=True)
-    parts = [(rows - grand) ** 2, (columns - grand) ** 2, (table - rows - columns + grand) ** 2]
-    squares = [float(np.broadcast_to(part, table.shape).sum()) for part in parts]
-    whole = sum(squares)
-    methods, conventions, interaction = (round(square / whole, 12) if whole > 0 else 0.0 for square in squares)
+    parts = [square.total for square in squares(table, ("method", "convention")).values()]
+    whole = sum(parts)
+    methods, conventions, interaction = (round(part / whole, 12) if whole > 0 else 0.0 for part in parts)
     over_methods, over_conventions = float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean())
     return VarianceDecomposition(
         methods, conventions, interaction, over_methods, over_conventions, *_rank_reversals(table)

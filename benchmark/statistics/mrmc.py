@@ -81,6 +81,21 @@ def difference_nested(
     return _cut(_student(value, variance, variance**2 / spread if spread else np.inf, level))
 
 
+def difference_of_networks(
+    theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
+) -> MrmcEstimate:
+    """A − B of these very trainings, held fixed: patients alone decide, as they must where a side has one training.
+
+    It says nothing of what another training would give. Raises ``BadValueError`` for arrays that do not fit each other
+    or hold no number.
+    """
+    (first, left_a), (second, left_b) = _checked(theta_a, jackknife_a), _checked(theta_b, jackknife_b)
+    if left_a.shape[1] != left_b.shape[1]:
+        raise BadValueError(f"A has {left_a.shape[1]} patients, B {left_b.shape[1]}: give the same patients of both")
+    gap = left_a.mean(0, keepdims=True) - left_b.mean(0, keepdims=True)
+    return _cut(_student(float(first.mean() - second.mean()), float(_covariances(gap, gap)[0, 0]), np.inf, level))
+
+
 def _crossed(scores: FloatArray, left_out: FloatArray, level: float) -> MrmcEstimate:
     """A mean over trainings that all patients were scored with."""
     value, trainings = float(scores.mean()), len(scores)

@@ -40,6 +40,8 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
+    if not model.full:
+        all_methods, slow, suite = [word for word in all_methods if word not in slow], [], _leaderboard_alone(suite)
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
     selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
@@ -59,6 +61,12 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     return selected
 
 
+def _leaderboard_alone(suite: Suite) -> Suite:
+    """The suite without what no row of its leaderboard rests on."""
+    protocols = [MAIN_PROTOCOL] if MAIN_PROTOCOL in suite.scored_by else suite.protocols
+    return suite.model_copy(update={"protocols": protocols, "conventional": []})
+
+
 def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers."""
     name = spelled_data_set(dataset).split(":")[0]
@@ -75,7 +83,7 @@ def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: 
         partition=scored_on.partition,
         split="test",
         backbone=training.backbone,
-        global_pool=training.global_pool,
+        global_pool=training.global_pool if model.finished is None else model.finished.pooling,
         attention_map=training.attention_map or "none",
         img_size=training.img_size,
         seed=training.seed,

@@ -1,4 +1,4 @@
-"""One model of a suite: train, explain, score, record. Each step starts from what the one before left on disk."""
+"""What is done with a trained model: explain, score, record. Each starts from what the one before left on disk."""
 
 import logging
 import time
@@ -7,26 +7,39 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmark.records import Cell
+from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.record import shared_fields, write_record
 from benchmark.suite.score import make_score_function
-from benchmark.suite.train import train
-from config import EngineFlags
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.train import finished
+from benchmark.training import machine
+from config import RunConfig
 
 log = logging.getLogger(__name__)
 
 
-def run_model(model: ModelPlan, cells: Sequence[Cell], runs_dir: Path, folder: Path, flags: EngineFlags) -> None:
-    """Train ``model`` below ``runs_dir`` where needed, explain, and write a record below ``folder`` for each cell.
+def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+    """Make the maps of ``method_names`` that are missing below ``runs_dir``.
 
-    A method that breaks fails its own cells only.
+    One that breaks leaves none: its scoring tries it again, and records why.
     """
-    trained = train(model, runs_dir)
-    score, shared = make_score_function(model, cells, trained, runs_dir, flags), shared_fields(trained)
-    in_order = sorted(cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
+
+
+def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
+    """Write a record below ``folder`` for each cell of ``job``, the trainings of whose model are done.
+
+    Maps that are missing below ``runs_dir`` are made first. A method that breaks fails its own cells only.
+    """
+    model = job.model
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    trained = finished(model, runs_dir)
+    score_cell, shared = make_score_function(model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
     for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
         start = time.perf_counter()
-        scored = score(cell)
+        scored = score_cell(cell)
         write_record(cell, scored, shared, time.perf_counter() - start, folder)
-    log.info("%s: %d records written", model.id, len(cells))
+    log.info("%s: %d records written", model.id, len(job.cells))

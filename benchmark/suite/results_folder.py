@@ -53,6 +53,8 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return "a suite from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
         return f"nothing is published of the suite {suite.name}"
+    if config.checkpoint or config.model:
+        return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
     if extra := _extra(suite, config.method):
         return f"the published plan has no {', '.join(extra)}"
     return "the published table has other columns" if config.columns else ""

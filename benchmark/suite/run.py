@@ -1,9 +1,9 @@
-"""A suite is planned, and for each model trained, explained, scored and recorded; then its tables are written.
+"""A suite is planned, each of its models trained, explained, scored and recorded; then its tables are written.
 
-Nothing heavy is imported before a model has work to do: a suite whose records are all there costs seconds.
+What a model needs are steps, which an executor runs, several at a time where it may. Nothing heavy is imported before a
+step has work to do: a suite whose records are all there costs seconds.
 """
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,18 +11,21 @@ from pathlib import Path
 
 import datasets
 from benchmark import records
+from benchmark.executors import Executor
+from benchmark.executors.view import shown
 from benchmark.records import Record
-from benchmark.records.record import Status
 from benchmark.report import tables
 from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.entered import with_models
+from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import check_threads, model_steps
 from config import RunConfig
-from core.errors import LocusError, WriteError
 from core.names import PAIRED
 
-log = logging.getLogger(__name__)
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -39,60 +42,52 @@ class Outcome:
     """Where they lie."""
 
 
-def run(name: str, config: RunConfig, report: Callable[[str], None]) -> Outcome:
-    """Run what is missing of suite ``name`` and write its tables.
+def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:
+    """Run what is missing of suite ``name`` by ``executor`` and write its tables.
 
-    ``report`` gets one line per step. A model that cannot run gives its cells records with the reason, and the others
-    go on. Raises ``LocusError`` for a bad suite and when the disk refuses.
+    ``report`` gets the lines of the plan and of each step. A model that cannot run gives its cells records with the
+    reason, and the others go on. Raises ``LocusError`` for a bad suite and when the disk refuses.
     """
     suite = plan.load(name, selection.suites(config))
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
+    suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     existing = selection.existing_records(folder.path)
     todo = selection.missing_cells(suite, config, existing)
+    check_threads(todo, executor.jobs, config.threads)
     total = sum(len(job.cells) for job in todo)
     report(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
-    stopped = []
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells")
-        if not config.dry_run:
-            stopped += _run_model(suite, job, config, folder.path)
-            if job is not todo[-1]:
-                records.pack(folder.path)  # the last model's stay at work until what follows from them is packed too
+    stopped: dict[str, str] = {}
     if not config.dry_run:
+        present = [job for job in todo if _has_data(suite, job, folder.path)]
+        runs_dir = Path(config.runs) / (suite.trainings or name)
+        stopped = _run_steps(present, runs_dir, folder.path, config, executor, report)
         existing = _finalize(suite, config, folder, existing, bool(todo))
     counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
-    return Outcome(counts, tuple(stopped), existing, folder)
+    return Outcome(counts, tuple(f"{name}: {model}: {why}" for model, why in stopped.items()), existing, folder)
 
 
-def _run_model(suite: Suite, job: ModelJob, config: RunConfig, folder: Path) -> list[str]:
-    """Run the cells of one model; the sentence why it stopped, if it did."""
+def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:
+    """Whether the files of a model's data sets are at hand; where they are not, its cells get records that say so."""
     if training := selection.absent(job.model):
         root = datasets.root_of(training.dataset, training.data_root_dir)
-        _record_failure(job, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {suite.how_to_get}", folder)
-        return []
-    from benchmark.suite.model import run_model  # torch, numba and the wings are imported when there is work for them
-
-    try:
-        run_model(job.model, job.cells, Path(config.runs) / (suite.trainings or suite.name), folder, config)
-        return []
-    except WriteError:
-        raise
-    except LocusError as error:
-        _record_failure(job, "failed", str(error), folder)
-        return [f"{suite.name}: {job.model.id}: {error}"]
+        record_failure(job, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {suite.how_to_get}", folder)
+    return training is None
 
 
-def _record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
-    """Write a record with the reason for each cell without a result; what was measured stays."""
-    measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
-    missing = [cell for cell in job.cells if cell.key not in measured]
-    for cell in missing:
-        records.write(Record(cell=cell, status=status, reason=reason), folder)
-    if kept := len(job.cells) - len(missing):
-        log.warning("%s: %d records of earlier runs stay as they are: %s", job.model.id, kept, reason)
+def _run_steps(
+    jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
+) -> dict[str, str]:
+    """Run all steps of the models of ``jobs``; model -> why it, or a part of it, could not run."""
+    steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
+    pending = Pending.of(steps, folder)
+    for event in shown(steps, executor, report):
+        pending.take(event)
+    return pending.stopped
 
 
 def _finalize(

@@ -46,8 +46,9 @@ def names(config: RunConfig) -> list[str]:
 
 
 def check_words(suite: Suite, config: RunConfig) -> None:
-    """Check ``--threads`` and each word of ``--method`` and ``--protocol`` before anything runs, files imported."""
+    """Check ``--threads``, ``--jobs``, and each word of ``--method`` and ``--protocol``, before anything runs."""
     limits.check_count(config.threads or 1, "--threads")
+    limits.check_count(config.jobs, "--jobs")
     plan.check_methods(config.method)
     for word in filter(methods.is_path, config.method):
         methods.get(word)
@@ -78,12 +79,14 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     """The cells that have to run, model by model.
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
-    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
+    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
+    ``--checkpoint`` or ``--model`` those of finished models.
     """
     record_by_key = {record.key: record for record in existing}
     asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    for job in planned_cells(suite, config):
+    entering = bool(config.checkpoint or config.model)
+    for job in (job for job in planned_cells(suite, config) if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
         chosen = (
             c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)
@@ -96,7 +99,7 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
 
 def overrides(config: RunConfig) -> dict[str, object]:
     """Flags of the door that reach every training of a suite."""
-    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir, "threads": config.threads}
+    return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
 
 
 def has_files(training: TrainConfig) -> bool:

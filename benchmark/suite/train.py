@@ -1,27 +1,23 @@
-"""Trains every network of a suite's model: one per fold, each in a run folder of its own."""
+"""The finished trainings of a suite's model, with the images that they are explained on."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark import training
 from benchmark.maps.trained import Trained
-from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan import ModelPlan
+from benchmark.suite.steps import trainings
 from core.errors import DataError
 
 
-def train(model: ModelPlan, runs_dir: Path) -> list[Trained]:
-    """Every training of ``model`` below ``runs_dir``; finished ones are taken as they are, killed ones go on.
+def finished(model: ModelPlan, runs_dir: Path) -> list[Trained]:
+    """Every training of ``model`` below ``runs_dir``, all of which are done.
 
-    Raises ``DataError`` for a finished one that saw other data than those at hand.
+    Raises ``DataError`` for one that saw other data than those at hand.
     """
-    if model.init is not None:
-        start = training.fit(model.init, runs_dir / folder_name(model.init, None))
-        trainings = [replace(config, init_from=str(start / "best.ckpt")) for config in model.trainings]
-    else:
-        trainings = list(model.trainings)
-    folders = [runs_dir / folder_name(config, model.init) for config in trainings]
-    trained = [Trained(config, training.fit(config, folder)) for config, folder in zip(trainings, folders, strict=True)]
+    digest = None if model.finished is None else model.finished.digest
+    folders = trainings(model, runs_dir).items()
+    trained = [Trained(config, path, recorded_digest=digest, finished=model.finished) for path, config in folders]
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):

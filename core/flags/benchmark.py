@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from core.cli import AtLeast
+from core.cli import AtLeast, Named
 from core.flags.data import DataSet, SplitFlags
 from core.flags.words import METHOD, Scored
 from core.names import BESIDE, CLASSIFICATION, PAIRED, spelled_data_set
@@ -27,9 +27,16 @@ class SuiteFlags:
     ] = ()
     """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""
+    checkpoint: tuple[str, ...] = ()
+    """Score finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted):
+    several are trainings of one entry. Their rows stand beside the published ones."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
     anew."""
+    jobs: Annotated[int, AtLeast(1)] = 1
+    """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
+    """Where they run; local is this machine."""
     dry_run: bool = False
     """Say what would run and stop."""
     compare: tuple[str, ...] = ()

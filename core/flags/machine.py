@@ -11,7 +11,7 @@ class ThreadFlags:
     """Processor."""
 
     threads: Annotated[int | None, AtLeast(1)] = None
-    """CPU threads of torch; null is as many as the process may run on."""
+    """CPU threads of torch; null is as many as the process may run on; a suite that pins a number keeps to it."""
 
 
 @dataclass(frozen=True)

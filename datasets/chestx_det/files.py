@@ -63,9 +63,7 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
         names = [name for name, _ in read]
         twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in entries)
         if twice:
-            raise DataError(
-                f"{path} has {len(twice)} images that are listed twice: {examples(twice)}; keep one of each"
-            )
+            raise DataError(f"{path} has {len(twice)} images listed twice: {examples(twice)}; keep one of each")
         entries |= dict(read)
         sides |= dict.fromkeys(names, split)
     return entries, sides

@@ -67,9 +67,7 @@ class Drawings:
 
 
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
-    runs = {
-        RENAMED.get(word, word): rle.decode(mask, f"the mask of {word} on {image}") for word, mask in packed.items()
-    }
+    runs = {RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}") for word, mask in packed.items()}
     if len({one.size for one in runs.values()}) > 1:
         raise DataError(
             f"the masks on {image} have different sizes: "
@@ -87,7 +85,5 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     if not isinstance(packed, dict) or not all(
         isinstance(masks, dict) and masks.keys() <= known for masks in packed.values()
     ):
-        raise DataError(
-            f"{path} is no table of image and finding to mask, as CheXlocalize's {path.name} is; get the file again"
-        )
+        raise DataError(f"{path} is no table of image and finding to mask, as CheXlocalize's is; get the file again")
     return packed

@@ -24,21 +24,15 @@ def assign(tables: Mapping[str, pd.DataFrame], asked: Request, val: str) -> tupl
     names = np.concatenate([np.full(len(rows), held.get(name, ""), dtype="<U5") for name, rows in tables.items()])
     if val == "train":
         training = names == "train"
-        names[training] = splits.hold_out_val(
-            table["patient"][training].tolist(), np.ones(training.sum(), bool), asked.seed
-        )
+        names[training] = splits.hold_out_val(table["patient"][training], np.ones(training.sum(), bool), asked.seed)
     return table[names != ""], names[names != ""]
 
 
 def _check(tables: Mapping[str, object], split: str, val: str) -> None:
     """Raise ``DataError`` where the official split wants a table that is not there."""
     if val == "valid" and not {"valid", "test"} <= tables.keys():
-        raise DataError(
-            f"val=valid needs valid.csv and test_labels.csv, here are the tables of {', '.join(tables)}: give val=train"
-        )
+        raise DataError(f"val=valid needs valid.csv and test_labels.csv, here are {', '.join(tables)}: give val=train")
     needed = "test" if "test" in tables else "valid"
     needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
     if needed not in tables:
-        raise DataError(
-            f"the official {split} split needs the table of {needed}, here are those of {', '.join(tables)}"
-        )
+        raise DataError(f"the official {split} split needs the table of {needed}, here are {', '.join(tables)}")

@@ -104,9 +104,7 @@ def _values(path: Path, cells: pd.Series) -> pd.Series:
     values = cells.str.strip().map(_KNOWN)
     wrong = cells[values.isna() & (cells.str.strip() != "")].unique()
     if len(wrong):
-        raise DataError(
-            f"{path} has labels of {cells.name} other than 1, 0, -1 and nothing: {examples(map(repr, wrong))}"
-        )
+        raise DataError(f"{path} has labels of {cells.name} other than 1, 0, -1 or none: {examples(map(repr, wrong))}")
     return values.astype(float)
 
 

@@ -49,9 +49,7 @@ class CovidRadiography(Dataset):
         self.findings = task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES))
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise BadValueError(
-                    f"{name} is {number!r}: give the number of images of each class, 60 or another from 1"
-                )
+                raise BadValueError(f"{name} is {number!r}: give the number of images of each class, from 1")
         pictures, parted = covid_files.find_all(request.folder(LAYOUT))
         names = covid_files.splits_of(pictures, parted, request, val, test)
         self._pictures = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]

@@ -56,9 +56,7 @@ class Folder(FileDataset):
         paths = _tables(root, str(labels), str(boxes))
         table, self.findings = read_labels(paths[0], root, tuple(str(ignore).split("+")) if ignore else ())
         if request.findings not in (None, len(self.findings)):
-            raise BadValueError(
-                f"{paths[0]} has no task with {request.findings} findings; it has: {len(self.findings)}"
-            )
+            raise BadValueError(f"{paths[0]} has no task with {request.findings} findings; it has {len(self.findings)}")
         names = _names(paths[0], table, request)
         splits.check_patients(table["patient"], names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}

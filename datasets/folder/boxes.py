@@ -26,9 +26,7 @@ def read_boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wante
     image = raw["image"].map(lambda cell: image_name(cell, path))
     strange = image[~image.isin(table.index)]
     if len(strange):
-        raise DataError(
-            f"{path} names {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}"
-        )
+        raise DataError(f"{path} has {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}")
     refuse_unknown(path, raw["finding"], findings)
     refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
     edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))

@@ -27,9 +27,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
     raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
-            raise DataError(
-                f"{path} has a column without a heading or twice, read as {column!r}: name each column once"
-            )
+            raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each once")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
         raise DataError(
@@ -38,9 +36,7 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
         )
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
-            raise DataError(
-                f"{path} has a finding called {finding!r}, which tables use otherwise: rename the column, or ignore it"
-            )
+            raise DataError(f"{path} has a finding {finding!r}, a word that tables use otherwise: rename or ignore it")
     image = raw["image"].map(lambda cell: image_name(cell, path))
     refuse_duplicates(path, image)
     labels = {finding: _labels(path, raw[finding]) for finding in findings}

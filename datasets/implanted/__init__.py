@@ -69,9 +69,7 @@ class Implanted(Dataset):
             raise BadValueError(f"places is {places!r}: give a whole number from 1 to 64")
         self.findings, self.split, self.seed = FINDINGS, request.split, request.seed
         self.size = check_size(request.img_size)
-        self.recipe = recipe(
-            prevalence, conspicuity, grain=0, clutter=0, shortcut=None, shortcut_present=0, shortcut_absent=0
-        )
+        self.recipe = recipe(prevalence, conspicuity, 0, 0, shortcut=None, shortcut_present=0, shortcut_absent=0)
         self.places, root = places, request.folder(LAYOUT)
         counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
         self._files = find(root, "images", "images_*", "images_*/images")

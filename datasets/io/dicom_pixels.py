@@ -52,16 +52,12 @@ def _reader(path: Path, file: Any, syntax: Any) -> str:
 
     word = READERS.get(syntax, OTHERS)
     if word not in get_decoder(syntax).available_plugins:
-        raise DataError(
-            f"cannot decode {path}: its pixels are {syntax.name}, and what reads that is not installed: {INSTALL}"
-        )
+        raise DataError(f"cannot decode {path}: what reads {syntax.name} is not installed: {INSTALL}")
     if word == OTHERS:
         announced = (file.Rows, file.Columns)
         size = coded_size(next(encaps.generate_frames(file.PixelData, number_of_frames=1)))
         if size != announced:
-            raise DataError(
-                f"cannot decode {path}: its picture is {size}, its header says {announced} rows and columns"
-            )
+            raise DataError(f"cannot decode {path}: its picture is {size}, its header says {announced} (rows, columns)")
     return word
 
 

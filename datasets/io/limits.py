@@ -35,9 +35,7 @@ def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
     """The folders of this process's group and of those around it; none where the system has no cgroup v2."""
     lines = membership.read_text(encoding="utf-8").splitlines() if membership.is_file() else []
     names = [line.removeprefix("0::/") for line in lines if line.startswith("0::/")]
-    return [
-        folder for name in names for folder in ((root / name), *(root / name).parents) if folder.is_relative_to(root)
-    ]
+    return [folder for name in names for folder in (root / name, *(root / name).parents) if folder.is_relative_to(root)]
 
 
 def stated(path: Path) -> str | None:

@@ -32,9 +32,7 @@ def below(root: Path, cell: str, table: Path) -> Path:
         or len(cell) > LONGEST
         or max((len(name.encode()) for name in Path(cell).parts), default=0) > LONGEST_NAME
     ):
-        raise DataError(
-            f"{table} has {cell[:40]!r} where the path of a file should be: {STAY}, write its path from there"
-        )
+        raise DataError(f"{table} has {cell[:40]!r} where a file's path should be: {STAY}, write its path from there")
     if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
         raise DataError(f"{table} names the file {cell!r}: {STAY}, write its path from there, with / and without ..")
     return root / cell

@@ -76,9 +76,7 @@ def decode(packed: Any, where: str) -> Runs:
         fits = min(height, width) > 0 and max(height, width) <= LARGEST
         whole = bool(lengths.ndim == 1 and fits and (lengths >= 0).all() and lengths.sum() == height * width)
     except (TypeError, KeyError, ValueError, OverflowError) as error:
-        raise DataError(
-            f"{where} is no run-length mask with size and counts ({type(error).__name__}: {error})"
-        ) from error
+        raise DataError(f"{where} is no mask of size and run lengths ({type(error).__name__}: {error})") from error
     if not whole:
         raise DataError(f"{where}: its runs do not fill the {height}x{width} image; get the file again")
     return _cut_at_columns((height, width), lengths)

@@ -38,9 +38,7 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
             warnings.simplefilter("always", ParserWarning)  # its only one: cells beyond the heading, which it drops
             table = pd.read_csv(path, **AS_TEXT, index_col=False)
         if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
-            raise DataError(
-                f"{path} has rows of more cells than its heading: is there a comma within a number or a name?"
-            )
+            raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
     except UnicodeDecodeError as error:
         raise DataError(
             f"{path} is no text in UTF-8 ({error.object[error.start : error.end]!r}; is it Latin-1?): {AS_CSV}"
@@ -70,9 +68,7 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
     if b"\0" in start:
         raise DataError(f"{path} is no table in UTF-8 text: {AS_CSV}")
     if not start.strip():
-        raise DataError(
-            f"{path} is empty: its first line names the columns ({', '.join(needed)} …), each further line is a row"
-        )
+        raise DataError(f"{path} is empty: its first line names the columns ({', '.join(needed)} …), then rows follow")
     heading = start.splitlines()[0]
     if others := [word for mark, word in OTHERS.items() if mark in heading and b"," not in heading]:
         raise DataError(f"{path} parts its cells by {others[0]}: {AS_CSV}")

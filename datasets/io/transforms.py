@@ -84,9 +84,7 @@ def _amounts(augment: str) -> Augment:
     amounts: Augment = construct(Augment, "augmentation", augment, asdict(AUGMENTS[name]))
     for option, value in asdict(amounts).items():
         if not isinstance(value, int | float) or value < 0:
-            raise BadValueError(
-                f"the augmentation {augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)"
-            )
+            raise BadValueError(f"{augment!r} has {option}={value}: write a number of 0 or more (flip: True or False)")
     return amounts
 
 

@@ -27,11 +27,8 @@ def read_images(root: Path) -> pd.DataFrame:
         raise DataError(
             f"{path} has {len(unknown)} images whose study {root / STUDIES} lacks, such as {examples(unknown)}"
         )
-    columns = {
-        "study": raw["StudyInstanceUID"],
-        "appearance": raw["StudyInstanceUID"].map(studies),
-        "boxes": raw["boxes"],
-    }
+    study = raw["StudyInstanceUID"]
+    columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
 
@@ -43,9 +40,7 @@ def _appearances(path: Path) -> pd.Series:
     marks = raw[list(CLASSES)]
     wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
     if wrong.any():
-        raise DataError(
-            f"{path} has {int(wrong.sum())} studies without exactly one appearance: {examples(names[wrong])}"
-        )
+        raise DataError(f"{path} has {int(wrong.sum())} studies without just one appearance: {examples(names[wrong])}")
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 

@@ -1,7 +1,9 @@
 """``python -m benchmark.run`` as a user types it, and what a kill leaves behind."""
 
+import os
 import re
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -147,6 +149,48 @@ def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, d
     done = door("benchmark.run", "--suite", "small", *flags(tmp_path))
     assert done.returncode == 0, done.stderr
     assert recorded(tmp_path, "small") == recorded(small, "small")
+
+
+def children(running):
+    """The processes in which a running command makes its steps."""
+    pids = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+    return [int(pid) for pid in pids if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+
+
+def two_jobs(started, words, folder):
+    """A run of two jobs at a time, both of which are at work."""
+    running = started("benchmark.run", *words, "--jobs", "2")
+    while len(list(folder.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
+        time.sleep(0.005)
+    return running
+
+
+def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_records_of_one(started, door, sentence, flags, small, tmp_path):
+    words = ["--suite", "small", *flags(tmp_path)]
+    running = two_jobs(started, words, tmp_path)
+    os.kill(children(running)[0], signal.SIGKILL)
+    assert re.search(r"1 models .*(train|explain|score) small/custom-\S+ was killed \(SIGKILL\)", sentence(running.done()))
+    assert {record["status"] for record in recorded(tmp_path, "small").values()} == {"ok", "failed"}
+    done = door("benchmark.run", *words, "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert recorded(tmp_path, "small") == recorded(small, "small")
+
+
+def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
+    running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
+    jobs = children(running)
+    running.send_signal(signal.SIGINT)
+    done = running.done()
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted")
+    assert len(jobs) == 2
+    assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
+
+
+def test_several_jobs_need_a_stated_number_of_threads(door, sentence, flags, tmp_path):
+    (tmp_path / "free.yaml").write_text(SMALL.replace("threads: 1, ", ""))
+    words = [word for word in flags(tmp_path) if word not in ("--threads", "1")]
+    done = door("benchmark.run", "--suite", "free", *words, "--suites", tmp_path, "--jobs", "2", "--dry_run")
+    assert "--threads" in sentence(done)
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(door, flags, tmp_path):

@@ -3,9 +3,7 @@
 import pytest
 
 from core import cli
-from tools.speed.methods.config import SpeedConfig
 from tools.speed.methods.subject import SUBJECT as METHODS
-from tools.speed.subject import quick
 from tools.speed.training.flags import FLAGS
 from tools.speed.training.subject import SUBJECT as TRAINING
 
@@ -24,7 +22,7 @@ def test_an_unknown_subject_is_one_sentence(door, sentence):
 
 
 def test_quick_keeps_what_was_typed():
-    config = quick(*cli.parse(SpeedConfig, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"), METHODS.tiny)
+    config = METHODS.quick(*cli.parse(METHODS.config, ["--quick", "--sizes", "32", "--findings", "1", "3"], "speed"))
     assert (config.sizes, config.findings, config.backbones) == ((32,), (1, 3), ("custom",))
     assert config.records.startswith("runs/")
 
@@ -37,7 +35,7 @@ def test_quick_measures_everything_once_and_writes_record_and_page(door, tmp_pat
     assert {group: len(record.of(group)) for group in ("decoding", "stages", "epoch", "flags")} == {
         "decoding": 3, "stages": 6, "epoch": 2, "flags": len(FLAGS),
     }  # fmt: skip
-    assert all(row.reason or row.wall_ms > 0 for row in record.rows)
-    assert record.long is not None
-    assert len(record.long.training) == 10
+    assert all(row.reason or (row.figures.get("wall_ms") or row.figures["mib"]) > 0 for row in record.rows)
+    assert len(record.of("long")) == 13
+    assert "No GPU was measured" in record.note
     assert (tmp_path / "training_speed.md").read_text().startswith("# How fast is training?")

@@ -1,59 +1,168 @@
-"""A promise, and its verdict by what was measured: the worst figure counts."""
+"""What was promised of each subject, and the verdict by what was measured: always the worst figure counts."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import exp, log
+from typing import NamedTuple
 
-from tools.speed.record import R
+from tools.speed import names
+from tools.speed.record import Record, figure, quotient
+
+Figures = dict[str, float | None]
+Read = Callable[[Record], Figures]
 
 
-@dataclass(frozen=True)
-class Goal(Generic[R]):
-    """A promise and how it is read from a record."""
+class Goal(NamedTuple):
+    """A limit, and how what it limits is read from a record."""
 
-    text: str
     limit: float
-    at_most: bool
-    """Whether the figure may not exceed the limit, or must reach it."""
-    read: Callable[[R], dict[str, float | None]]
+    read: Read
     """Where -> the figure there; None where it was not measured."""
     unit: str = "×"
+    at_most: bool = False
+    """Whether the figure may not exceed the limit, or must reach it."""
 
 
-@dataclass(frozen=True)
-class GoalVerdict:
+class GoalVerdict(NamedTuple):
     """What a record says of a goal."""
 
-    goal: Goal[Any]
-    worst: float | None
-    where: str
-    met: bool | None
+    text: str
+    goal: Goal
+    worst: float | None = None
+    where: str = ""
+    met: bool | None = None
     """None where nothing, or not everything, was measured and what was measured keeps the promise."""
 
 
-def judge(goal: Goal[Any], figures: dict[str, float | None]) -> GoalVerdict:
-    """The worst of the ``figures`` decides; one that is missing can't keep a promise, but one that fails breaks it.
-
-    >>> goal = Goal("fast", 80, at_most=False, read=lambda record: {})
-    >>> verdict = judge(goal, {"here": 95.0, "there": 81.0})
-    >>> verdict.worst, verdict.where, verdict.met
-    (81.0, 'there', True)
-    >>> judge(goal, {"here": 95.0, "there": None}).met is None
-    True
-    """
-    known = {where: value for where, value in figures.items() if value is not None}
+def judge(text: str, goal: Goal, record: Record) -> GoalVerdict:
+    """The worst figure decides; one that is missing can't keep a promise, but one that fails breaks it."""
+    all_figures = goal.read(record)
+    known = {where: value for where, value in all_figures.items() if value is not None}
     if not known:
-        return GoalVerdict(goal, None, "", None)
+        return GoalVerdict(text, goal)
     where = (max if goal.at_most else min)(known, key=known.__getitem__)
     kept = known[where] <= goal.limit if goal.at_most else known[where] >= goal.limit
-    return GoalVerdict(goal, known[where], where, None if kept and len(known) < len(figures) else kept)
+    return GoalVerdict(text, goal, known[where], where, None if kept and len(known) < len(all_figures) else kept)
 
 
-def verdicts(goals: Iterable[Goal[R]], record: R) -> list[GoalVerdict]:
-    """The verdict on every goal, in order."""
-    return [judge(goal, goal.read(record)) for goal in goals]
+def verdicts(subject: str, record: Record) -> list[GoalVerdict]:
+    """The verdict on every goal of a subject, in order."""
+    return [judge(text, goal, record) for text, goal in GOALS[subject].items()]
 
 
-def ratio(above: float | None, below: float | None) -> float | None:
-    """Their quotient where both were measured."""
-    return above / below if above is not None and below else None
+def times(
+    group: str,
+    *contenders: str,
+    below: str = "",
+    changed: Mapping[str, int] | None = None,
+    name: str = "wall_ms",
+    where: str = "{backbone} at {size}",
+    **on: str | int,
+) -> Read:
+    """The time of ``contenders`` under the conditions ``on`` against that of ``below`` (of ours where it is not named).
+
+    ``changed`` are the conditions that are others there; ``where`` says in words which row it is.
+    """
+
+    def read(record: Record) -> Figures:
+        rows = record.of(group, *contenders, **on)
+        others = [record.beside(row, below or names.OURS[row.contender], **(changed or {})) for row in rows]
+        return {record.words(where, row): quotient(row, other, name) for row, other in zip(rows, others, strict=True)}
+
+    return read
+
+
+def on_map(side: int, *contenders: str) -> Read:
+    """Times of peers on a small map against the surface's."""
+    return times("surface", *contenders, name="least_ms", where="{contender}, {thresholds}", side=side)
+
+
+def original(**on: str) -> Read:
+    """Times of the original evaluator's way against ours."""
+    known = {"name": "least_ms", "where": "{map}", "side": 224, "thresholds": 1000}
+    return times("original", names.ORIGINAL_LARGEST, **known, **on)  # type: ignore[arg-type]
+
+
+def geometric_mean(read: Read) -> Read:
+    """Of the figures that were measured."""
+
+    def mean(record: Record) -> Figures:
+        known = [value for value in read(record).values() if value]
+        return {f"geometric mean over {len(known)} maps": exp(sum(map(log, known)) / len(known))} if known else {}
+
+    return mean
+
+
+def share(where: str) -> Read:
+    """The rate of training epochs against the network alone."""
+    return times("epoch", names.ALONE, below=names.TRAINING, where="{backbone}, --augment {augment}", device=where)
+
+
+def figures(group: str, *contenders: str, name: str, where: str, **on: str | int) -> Read:
+    """A figure as it was measured."""
+    return lambda record: {record.words(where, row): figure(row, name) for row in record.of(group, *contenders, **on)}
+
+
+def growth(record: Record) -> Figures:
+    """MiB by which the memory in the last tenth of the long run exceeds that in its first."""
+    ends = figures("long", names.FIRST_TENTH, names.LAST_TENTH, name="mib", where="{contender}")(record).values()
+    known = [mib for mib in ends if mib is not None]
+    return {f"{record.settings['long']:,} images": known[1] - known[0] if len(known) > 1 else None}
+
+
+def most(limit: float, read: Read, unit: str = "×") -> Goal:
+    """No figure may exceed the limit."""
+    return Goal(limit, read, unit, at_most=True)
+
+
+ONE_MAP, ALL_NIH = "one map in a frame of 1024 px", "all of NIH's boxes, 10 methods"
+LABELS = (names.SKIMAGE, names.SCIPY)
+SEVEN = partial(times, "methods", names.SEVEN)
+WHOLE = partial(figures, "whole", where="{side}×{side} maps", name="seconds", methods=10)
+GOALS: Mapping[str, Mapping[str, Goal]] = {
+    "methods": {
+        "seven methods for 8 findings against the bare forward pass": most(
+            1.15, SEVEN(below=names.BARE, changed={"findings": 0}, findings=8)
+        ),
+        "grad-cam's six methods against our seven, 8 findings": Goal(
+            80, times("methods", names.PACKAGE_SIX, findings=8)
+        ),
+        "captum's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.CAPTUM, findings=8)),
+        "torchcam's Grad-CAM against ours, 8 findings": Goal(8, times("methods", names.TORCHCAM, findings=8)),
+        "seven methods for 14 findings against the same for one": most(
+            1.3, SEVEN(below=names.SEVEN, changed={"findings": 1}, findings=14)
+        ),
+        "grad-cam's Score-CAM against ours, 8 findings": Goal(8, times("scorecam", names.PACKAGE_SCORECAM, findings=8)),
+        "peak memory of Score-CAM above the bare model, 8 findings": most(
+            300, figures("memory", names.SCORECAM, name="mib", where="{backbone} at {size}, {batch} images"), " MiB"
+        ),
+    },
+    "scoring": {
+        f"contour search per threshold against the surface, {ONE_MAP}, 7×7": Goal(300, on_map(7, names.CONTOURS)),
+        "the same, 14×14": Goal(80, on_map(14, names.CONTOURS)),
+        "the same, 32×32": Goal(20, on_map(32, names.CONTOURS)),
+        f"component labelling per threshold against the surface, {ONE_MAP}, 7×7": Goal(5000, on_map(7, *LABELS)),
+        "the same labelling, 14×14": Goal(2000, on_map(14, *LABELS)),
+        "the same labelling, 32×32": Goal(500, on_map(32, *LABELS)),
+        "the original evaluator's way against ours, 224 px, 1000 thresholds": Goal(60, geometric_mean(original())),
+        "the same, pixel noise": Goal(100, original(map=names.NOISE)),
+        "a contour search per distinct level against ours, any size": Goal(
+            1, times("levels", *names.LEVELS, name="least_ms", where="{map}, {side} px, {thresholds}")
+        ),
+        f"{ALL_NIH}, all surface protocols at all origins of a threshold": most(20, WHOLE("surface"), " s"),
+        f"{ALL_NIH}, maxbox and pxap too, 10,000 resamples of everything": most(
+            180, WHOLE("surface, maxbox and pxap"), " s"
+        ),
+        "peak memory of these processes": most(
+            2048, figures("whole", name="mib", where="{contender}, {side}×{side} maps"), " MiB"
+        ),
+    },
+    "training": {
+        "a training epoch's rate against the network alone, on the CPU": Goal(0.95, share(names.CPU)),
+        "the same on a GPU": Goal(0.9, share(names.GPU)),
+        "the cache's decoding rate against all cores decoding at once, nothing kept": Goal(
+            0.9, times("decoding", names.ALL_CORES, below=names.CACHE, where="{cores} cores")
+        ),
+        "memory that a long epoch gains from its first tenth to its last": most(50, growth, " MiB"),
+    },
+}

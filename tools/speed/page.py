@@ -1,13 +1,37 @@
-"""What the pages of speeds have in common: the machine, the goals, three digits."""
+"""A subject's page: a pure function of its records, a table for each of its sections."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from benchmark.report.table import NOTHING, Table
+from tools.speed import names
 from tools.speed.goals import GoalVerdict
-from tools.speed.record import Run
+from tools.speed.record import Record, Row, figure, quotient
+
+Cell = Callable[[Record, Row], float | str | None]
 
 
-def machine(record: Run) -> str:
+class Section(NamedTuple):
+    """The rows of a group as a table, or several: title and intro have conditions of the rows in braces."""
+
+    group: str
+    title: str
+    intro: str
+    columns: Mapping[str, Cell]
+    contenders: tuple[str, ...] = ()
+    """Whose rows are shown; empty: all of the group."""
+
+    def tables(self, record: Record) -> Iterator[Table]:
+        """A table for each title that the rows give."""
+        groups: dict[tuple[str, str], list[Row]] = {}
+        for row in record.of(self.group, *self.contenders):
+            groups.setdefault((record.words(self.title, row), record.words(self.intro, row)), []).append(row)
+        for (title, intro), rows in groups.items():
+            cells = (tuple(short(cell(record, row)) for cell in self.columns.values()) for row in rows)
+            yield Table(title, intro, tuple(self.columns), tuple(cells))
+
+
+def machine(record: Record) -> str:
     """Where and when a record was made."""
     m = record.machine
     gpu = f"{m.gpu}; " if m.gpu else ""
@@ -19,9 +43,10 @@ def machine(record: Run) -> str:
     )
 
 
-def goals(verdicts: Iterable[GoalVerdict], intro: str) -> Table:
-    """A row per promise."""
-    return Table("Goals", intro, ("goal", "limit", "measured", "where", "met"), tuple(map(_verdict, verdicts)))
+def goals(verdicts: Iterable[GoalVerdict], worst: str) -> Table:
+    """A row per promise; the ``worst`` of what decides, in words."""
+    header = ("goal", "limit", "measured", "where", "met")
+    return Table("Goals", f"The worst of all {worst} counts.", header, tuple(map(_verdict, verdicts)))
 
 
 def _verdict(verdict: GoalVerdict) -> tuple[str, ...]:
@@ -30,15 +55,63 @@ def _verdict(verdict: GoalVerdict) -> tuple[str, ...]:
     unknown = "not measured" if verdict.worst is None else "as far as measured"
     met = {True: "yes", False: "**no**", None: unknown}[verdict.met]
     limit = f"{'at most' if goal.at_most else 'at least'} {goal.limit:g}{goal.unit}"
-    return goal.text, limit, measured, verdict.where or NOTHING, met
+    return verdict.text, limit, measured, verdict.where or NOTHING, met
 
 
-def short(value: float | None) -> str:
-    """Three digits are what a time is good for.
+def short(value: float | str | None) -> str:
+    """Three digits are what a time is good for; a count is shown whole, and so are words.
 
-    >>> short(1.0449), short(12.34), short(512.4), short(None)
-    ('1.04', '12.3', '512', '–')
+    >>> short(1.0449), short(12.34), short(512.4), short(7), short("cpu"), short(None)
+    ('1.04', '12.3', '512', '7', 'cpu', '–')
     """
     if value is None:
         return NOTHING
+    if isinstance(value, int | str):
+        return str(value)
     return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+
+
+def on(condition: str) -> Cell:
+    """A condition; nothing where it is 0."""
+    return lambda record, row: row.on[condition] or None
+
+
+def in_words(template: str) -> Cell:
+    """Conditions in the template's braces."""
+    return lambda record, row: record.words(template, row)
+
+
+def contender(record: Record, row: Row) -> str:
+    """Who was measured."""
+    return row.contender
+
+
+def measured(name: str) -> Cell:
+    """A figure of the row."""
+    return lambda record, row: figure(row, name)
+
+
+def rounds(record: Record, row: Row) -> float | str | None:
+    """How often it was timed, or why it was not."""
+    return row.reason or figure(row, "rounds")
+
+
+def per_second(record: Record, row: Row | None) -> float | None:
+    """Images per second."""
+    time = figure(row, "wall_ms")
+    return 1000 / time if time else None
+
+
+def ours(name: str) -> Cell:
+    """How many times as long as ours it took, by the figure of that ``name``; nothing for ours."""
+
+    def cell(record: Record, row: Row) -> float | None:
+        beside = names.OURS.get(row.contender)
+        return quotient(row, record.beside(row, beside), name) if beside else None
+
+    return cell
+
+
+def rate_of(other: str, name: str = "wall_ms") -> Cell:
+    """The row's rate as a multiple of another contender's."""
+    return lambda record, row: quotient(record.beside(row, other), row, name)

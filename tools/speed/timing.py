@@ -4,10 +4,15 @@ A disturbance (another process, a warmer processor) meets all contenders alike i
 and the minimum is the round that was disturbed least. The first round also warms up.
 """
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from tools.speed.record import On, Row
+
+log = logging.getLogger(__name__)
 
 SHORT = 0.01
 """Seconds. A shorter call is repeated, since one alone mostly waits for code and data to come back into caches."""
@@ -39,7 +44,7 @@ class Times:
         self.cpu.append((time.process_time() - cpu) / calls)
 
 
-def finished(call: Callable[[], object], device: str) -> Callable[[], object]:
+def until_done(call: Callable[[], object], device: str) -> Callable[[], object]:
     """The call until its ``device`` (``cpu`` or ``cuda``) has done all that it was told."""
     if device == "cpu":
         return call
@@ -86,3 +91,12 @@ def expected(task: Task, measured: Mapping[Task, Times]) -> float:
         if other.contender == task.contender and t.wall and other.amount
     ]
     return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)
+
+
+def row(group: str, on: On, contender: str, times: Times, per: int = 1, reason: str = "", **figures: float) -> Row:
+    """The minimum of the rounds as a row, in milliseconds for each of the ``per`` images of a call."""
+    if times.wall:
+        wall, cpu = (round(1000 * min(seconds) / per, 5) for seconds in (times.wall, times.cpu))
+        figures = {"wall_ms": wall, "cpu_ms": cpu, "rounds": len(times.wall), **figures}
+    log.info("  %s %s: %s", contender, on, reason or figures)
+    return Row(group=group, on=on, contender=contender, figures=figures, reason=reason)

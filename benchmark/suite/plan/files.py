@@ -63,9 +63,11 @@ def _problems(suite: Suite) -> Iterator[str]:
         yield "has a check, which scores by itself: leave protocols and conventional out"
     if suite.check is None and suite.images is not None:
         yield "has images, which only a check can draw: write slow_images, or a check"
-    for field in ("protocols", "conventional", "folds"):
+    for field in ("protocols", "conventional", "folds", "seeds"):
         if twice := _twice(map(str, getattr(suite, field) or [])):
             yield f"has {twice} twice in {field}: leave one out"
+    if suite.seeds is not None and "seed" in suite.train:
+        yield "has seed in train beside seeds: leave one of the two out"
     for flag in NOT_HERE:
         if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
             yield f"has the flag {flag}, which is no part of a training: leave it out"

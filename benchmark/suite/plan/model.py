@@ -5,18 +5,23 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmark.suite.plan import checkpoints
 from benchmark.suite.plan.suite import Suite
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError
-from core.files import key
+from core.files import key, stem
 
-NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map")
-"""Flags that say which network learns: a start of another network would not fit."""
-NO_KEY = (WHERE - {"precision"}) | {"data_root_dir", "init_from"}
-"""Flags of a training that are in no key: where it is made, and paths."""
+if TYPE_CHECKING:
+    from benchmark.maps.finished import FinishedModel
+
+SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
+"""Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
+NO_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
+"""Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
+"""
 FIRST = frozenset({
     "dataset", "num_classes", "partition", "folds", "fold", "data_seed", "train_on", "img_size", "max_bad_images",
     "backbone", "global_pool", "lse_gamma", "attention_map", "pretrained", "dropout", "multi_label", "loss",
@@ -26,7 +31,7 @@ FIRST = frozenset({
 """Flags that are in every key.
 
 One that came later is in it only where it is not at its default, which therefore never changes: so the keys of recorded
-trainings stand, and a new flag is entered nowhere.
+trainings stand, and a new flag is loaded nowhere.
 """
 
 
@@ -41,8 +46,10 @@ class ModelPlan:
     """How many images slow methods explain; None: all."""
     other_data: TrainConfig | None = None
     """The data set of ``test_on``; None: the trainings' own."""
-    entry: Entry | None = None
-    """The finished network that it is, which is not trained; None: the suite trains it."""
+    full: bool = True
+    """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
+    finished: "FinishedModel | None" = None
+    """What it is where it was trained elsewhere; None: the suite trains it."""
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -52,6 +59,8 @@ class ModelPlan:
     @property
     def maps(self) -> str:
         """The folder of its maps: another for other images."""
+        if self.finished is not None:
+            return f"{self.id}-{self.finished.digest[:8]}"
         return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
 
     @property
@@ -59,9 +68,10 @@ class ModelPlan:
         """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
-        if self.entry is not None:
-            declared = {"trained_on": self.entry.trained_on} if self.entry.trained_on else {}
-            return {**flags, **declared, "fold": folds, "weights": self.entry.digest, "entry": self.entry.name}
+        if self.finished is not None:
+            shown = {name: flags[name] for name in flags if name in checkpoints.DATA or name == "img_size"}
+            declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
+            return {**shown, **declared, "fold": folds, "weights": self.finished.digest}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
 
 
@@ -73,15 +83,23 @@ def identity(config: TrainConfig) -> dict[str, Any]:
 
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
-    """The suite's models; ``overrides`` are flags from the command line (data root, threads …)."""
+    """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    return [_model(suite, {**suite.train, **flags}, given) for entry in suite.models for flags in _product(entry)]
+    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
+    plans = []
+    for entry in suite.models:
+        if checkpoints.CHECKPOINT in entry:
+            plans += [ModelPlan(**parts) for parts in checkpoints.plans(suite, entry, given)]
+        else:
+            entry = entry if "seed" in entry else {**entry, **seeds}
+            plans += [_model(suite, {**suite.train, **flags}, given) for flags in _product(entry)]
+    return plans
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
     """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
-    network = {name: flags[name] for name in NETWORK if name in flags}
-    return _config({**network, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
+    shared = {name: flags[name] for name in SHARED if name in flags}
+    return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -98,7 +116,8 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     attention = first.attention_map if first.attention_map not in (None, "none") else ""
     words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
     name = "-".join(word.replace(":", "_") for word in words if word)
-    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings))
+    full = suite.full_seeds is None or first.seed in suite.full_seeds
+    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings), full)
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
@@ -135,3 +154,8 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     """Name of the run folder of one training of a suite: readable, and another for other weights."""
     what = {**identity(config), "init": identity(start) if start else None}
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")
+
+
+def finished_folder_name(finished: "FinishedModel", fold: int) -> str:
+    """Name of the folder of a finished model's predictions, and of its copy."""
+    return f"{stem(finished.name)}-fold{fold}-{finished.digest[:8]}"

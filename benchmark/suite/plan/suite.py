@@ -29,6 +29,9 @@ class Suite(pydantic.BaseModel):
     model's."""
     models: Annotated[list[dict[str, Any]], pydantic.Field(min_length=1)]
     """Flags per model; a list of values makes one model each."""
+    seeds: Annotated[list[Annotated[int, pydantic.Field(ge=0)]], pydantic.Field(min_length=1)] | None = None
+    """Training seeds: each model is trained once per seed, on the same images (``data_seed`` stays); none: seed 0. A
+    model that states its own ``seed`` keeps to it."""
     folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
     methods: list[str] | str = "all"
@@ -36,6 +39,9 @@ class Suite(pydantic.BaseModel):
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
     """How many of the boxed images, drawn by patient, the methods that are not fast explain; none: all. A model may
     state its own."""
+    full_seeds: list[int] | None = None
+    """Seeds that have all cells; on the others the fast methods alone are scored, by ``locus`` (or the check) on the
+    aligned grid, which is what a leaderboard of several seeds rests on. None: all seeds."""
     protocols: list[str] | None = None
     """Words of protocols; none: all in ``benchmark/protocols``."""
     conventional: list[str] = []

@@ -16,8 +16,11 @@ from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
-from benchmark.suite.model import run_model
-from benchmark.suite.train import train
+from benchmark.suite.model import score
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import trainings
+from benchmark.suite.train import finished
+from benchmark.training import fit
 from config import EngineFlags
 from core.errors import LocusError, NotAvailableError
 from core.frames import Grid
@@ -47,7 +50,9 @@ def suite(**fields):
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     (model,) = plan.models(suite(), {"cache_dir": str(folder / "cache")})
-    return train(model, folder / "runs")
+    for run, config in trainings(model, folder / "runs").items():
+        fit(config, run)
+    return finished(model, folder / "runs")
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +191,8 @@ def test_a_method_that_breaks_has_failed_records_and_the_others_keep_theirs(trai
     chosen, place = cells.cells(small, model), tmp_path / "results"
     for cell in chosen:
         records.write(records.Record(cell=cell, reason="old"), place)
-    run_model(model, [cell for cell in chosen if cell.method in ("cam", word)], trained[0].folder.parent, place, FLAGS)
+    job = ModelJob(model, tuple(cell for cell in chosen if cell.method in ("cam", word)))
+    score(job, trained[0].folder.parent, place, FLAGS)
     found = {record.cell.method: record for record in records.load(place)}
     assert {name: record.status for name, record in found.items() if record.status != "ok"} == {word: "failed"}
     assert "out of luck" in found[word].reason
@@ -252,7 +258,7 @@ def test_a_cell_of_some_images_says_so_in_its_data_and_in_what_it_rests_on(train
     tiny = suite(methods=["cam", "ablationcam"], slow_images=6)
     (model,) = plan.models(tiny, {"cache_dir": trained[0].config.cache_dir})
     chosen = [c for c in cells.cells(tiny, model) if c.protocol == "locus" and c.method in ("cam", "ablationcam")]
-    run_model(model, chosen, trained[0].folder.parent, tmp_path / "results", FLAGS)
+    score(ModelJob(model, tuple(chosen)), trained[0].folder.parent, tmp_path / "results", FLAGS)
     found = [record.model_dump(mode="json") for record in records.load(tmp_path / "results")]
     n = {(r["cell"]["method"], r["cell"]["data"].get("images")): r for r in found}
     assert set(n) == {("cam", None), ("cam", 6), ("ablationcam", 6)}

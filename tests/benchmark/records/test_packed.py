@@ -137,3 +137,33 @@ def test_an_earlier_layout_is_read_and_packed(tmp_path):
 def test_records_at_work_of_published_results_lie_below_runs_and_never_beside_them(tmp_path):
     assert write(RECORDS[0], tmp_path / "results" / "tiny").parent == tmp_path / "runs" / "records" / "tiny"
     assert write(RECORDS[0], tmp_path / "runs" / "results" / "tiny").parent == tmp_path / "runs" / "results" / "tiny" / "records"
+
+
+def test_each_seed_has_a_file_of_rows_and_another_seed_touches_none_of_the_others(tmp_path):
+    seeds = [Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),)) for seed in (0, 1, 2)]
+    for record in seeds[:2]:
+        write(record, tmp_path)
+        cases.write(ROWS, record.cell, tmp_path)
+    pack(tmp_path)
+    before = {name: content for name, content in files(tmp_path).items() if name.startswith("cases")}
+    assert set(before) == {"cases.parquet", "cases-seed1.parquet"}
+    write(seeds[2], tmp_path)
+    cases.write(ROWS, seeds[2].cell, tmp_path)
+    pack(tmp_path)
+    assert before.items() <= files(tmp_path).items()
+    table = cases.read_columns([record.cell for record in seeds], tmp_path, ["image", "hit@iou.3"])
+    assert sorted(table["key"]) == sorted(record.key for record in seeds)
+    pack(tmp_path, seeds[:1])
+    assert [file.name for file in tmp_path.glob("cases*")] == ["cases.parquet"]
+
+
+def test_rows_of_another_seed_in_the_file_of_all_move_to_their_own(tmp_path):
+    record = Record(cell=cell().model_copy(update={"seed": 3}), scores=(hit(0.5),))
+    write(record, tmp_path)
+    cases.write(ROWS, record.cell, tmp_path)
+    pack(tmp_path)
+    (tmp_path / "cases-seed3.parquet").rename(tmp_path / "cases.parquet")
+    assert cases.read(record.cell, tmp_path)["iou"].tolist() == [0.25]
+    pack(tmp_path)
+    assert sorted(file.name for file in tmp_path.glob("cases*.parquet")) == ["cases-seed3.parquet"]
+    assert cases.read(record.cell, tmp_path)["iou"].tolist() == [0.25]

@@ -8,6 +8,8 @@ from scipy import stats
 
 from benchmark.statistics import mrmc
 from core.errors import BadValueError
+from tools.coverage.measure import measure
+from tools.coverage.worlds import Setting
 
 READERS, CASES = 5, 114
 
@@ -112,19 +114,8 @@ def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
         mrmc.interval(theta, jackknife)
 
 
-def worlds(seeds, sd, patients=120, count=200):
-    """Shares of hits in simulated worlds: a logit with patient and training terms; the truth is its mean over both."""
-    random = np.random.default_rng(seeds)
-    for _ in range(count):
-        patient, training = random.normal(0, 1, patients), random.normal(0, sd, (seeds, 1))
-        hits = random.random((seeds, patients)) < 1 / (1 + np.exp(-(0.4 + patient + training)))
-        yield hits.mean(1), (hits.sum(1, keepdims=True) - hits) / (patients - 1)
-
-
 @pytest.mark.planted
-@pytest.mark.parametrize(("seeds", "sd"), [(3, 0.15), (5, 0.15), (5, 0.3)])
-def test_the_interval_holds_the_recipes_truth_in_about_95_of_100_worlds(seeds, sd):
-    random = np.random.default_rng(1)
-    truth = (1 / (1 + np.exp(-(0.4 + random.normal(0, 1, 10**6) + random.normal(0, sd, 10**6))))).mean()
-    held = [found.low <= truth <= found.high for found in (mrmc.interval(*world) for world in worlds(seeds, sd))]
-    assert 0.91 <= np.mean(held) <= 0.985
+@pytest.mark.parametrize("setting", [Setting(5, 120, 0.025), Setting(5, 300, 0.05), Setting(3, 120, 0.05, 8, "cross-fitted")])
+def test_intervals_of_rows_and_differences_hold_the_recipes_truth_in_about_95_of_100_worlds(setting):
+    shares = {row["statistic"]: row["coverage"] for row in measure(setting, 200)}
+    assert all(0.91 <= share <= 0.985 for share in shares.values()), shares

@@ -5,6 +5,7 @@ import yaml
 
 import methods
 from benchmark import protocols, records, validity
+from benchmark.executors.local import Local
 from benchmark.records import Record
 from benchmark.suite import cells, plan, selection
 from benchmark.suite import run as hall
@@ -95,6 +96,16 @@ def test_a_model_may_state_its_own_number_of_images(suite):
         plan.models(with_models(small, {"slow_images": "few"}))
 
 
+def test_seeds_that_are_not_full_have_the_cells_of_the_leaderboard_alone(suite):
+    small = suite("methods: [cam, scorecam]\nslow_images: 9\nseeds: [0, 1]\nfull_seeds: [0]")
+    assert "scorecam" in words(of(small, 0), images=9)
+    assert words(of(small, 1)) == words(of(small, 0)) - {"scorecam"}
+    assert {(c.protocol, c.alignment, c.images) for c in of(small, 1)} == {
+        ("locus", "aligned", None),
+        ("classification", "aligned", None),
+    }
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "facts"),
     [
@@ -142,7 +153,7 @@ def test_a_protocol_that_the_suite_does_not_list_is_told_before_anything_runs(su
     suite("protocols: [locus]")
     config = RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), protocol=("wang",))
     with pytest.raises(BadValueError, match=r"'small'.*'wang'.*locus, classification, paired"):
-        hall.run("small", config, print)
+        hall.run("small", config, print, Local(1))
 
 
 def test_the_flags_take_every_word_that_a_suite_can_have():
@@ -165,7 +176,7 @@ def run(suite, tmp_path, *method):
     for model in plan.models(suite):
         for cell in cells.cells(suite, model, method):
             records.write(Record(cell=cell), place)
-    hall.run("small", config, lambda line: None)
+    hall.run("small", config, lambda line: None, Local(1))
     return {(record.cell.method, record.cell.protocol) for record in records.load(place)}
 
 
@@ -189,7 +200,7 @@ def test_the_records_of_an_added_method_stay_and_those_of_a_dropped_protocol_go(
 def test_an_unknown_method_is_told_before_anything_runs(suite, tmp_path, word, kind, facts):
     suite()
     with pytest.raises(kind, match=facts):
-        hall.run("small", RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), method=(word,)), print)
+        hall.run("small", RunConfig(suite=("small",), suites=str(tmp_path), results=str(tmp_path / "r"), method=(word,)), print, Local(1))
     assert not (tmp_path / "r").exists()
 
 
@@ -202,6 +213,6 @@ def test_a_wrong_data_folder_costs_no_result(suite, tmp_path):
     config = RunConfig(
         suite=("small",), suites=str(tmp_path), results=str(place.parent), data_root_dir=str(tmp_path / "typo"), overwrite="always"
     )
-    hall.run("small", config, print)
+    hall.run("small", config, print, Local(1))
     status = {record.key: record.status for record in records.load(place)}
     assert status == {first.key: "ok", **{cell.key: "n/a" for cell in rest}}

@@ -87,3 +87,44 @@ def test_a_model_starts_from_its_own_network_unless_the_start_states_another(tmp
     starts = [model.init for model in plan.models(plan.load("own", tmp_path))]
     assert [start.global_pool for start in starts] == wanted
     assert {start.backbone for start in starts} == {"custom"}
+
+
+def planned(folder, **fields):
+    """The models of a suite with one small network and ``fields``."""
+    suite = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], **fields}
+    (folder / "small.yaml").write_text(yaml.safe_dump(suite))
+    return plan.models(plan.load("small", folder))
+
+
+def folders(models):
+    return [plan.folder_name(training, model.init) for model in models for training in model.trainings]
+
+
+def test_each_seed_is_a_model_of_the_same_images_and_a_model_that_states_its_own_keeps_it(tmp_path):
+    models = planned(tmp_path, seeds=[0, 1], models=[{"backbone": "custom"}, {"backbone": "resnet18", "seed": 4}])
+    assert [model.id for model in models] == ["custom-PCAM-128px-seed0", "custom-PCAM-128px-seed1", "resnet18-PCAM-128px-seed4"]
+    assert [(model.trainings[0].seed, model.trainings[0].data_seed) for model in models] == [(0, 0), (1, 0), (4, 0)]
+    alone = planned(tmp_path)
+    assert (key(models[0].recipe), folders(models[:1])) == (key(alone[0].recipe), folders(alone))
+    assert len(set(folders(models))) == 3
+
+
+def test_pinned_threads_and_precision_name_another_training_and_its_start_is_pinned_too(tmp_path):
+    start = {"dataset": "phantom:train=64"}
+    (free,) = planned(tmp_path, init=start)
+    (pinned,) = planned(tmp_path, init=start, train={"dataset": "phantom", "threads": 1, "precision": "32"})
+    assert (pinned.init.threads, pinned.init.precision) == (1, "32")
+    assert {"threads": 1, "precision": "32"}.items() <= pinned.recipe.items()
+    assert "threads" not in free.recipe
+    assert folders([pinned]) != folders([free])
+
+
+def test_a_start_has_the_seed_of_its_model_unless_it_states_its_own(tmp_path):
+    for stated, seeds in ({}, [0, 1]), ({"seed": 0}, [0, 0]):
+        models = planned(tmp_path, init={"dataset": "phantom:train=64", **stated}, seeds=[0, 1])
+        assert [model.init.seed for model in models] == seeds
+
+
+def test_seeds_beside_a_seed_for_all_are_refused(tmp_path):
+    with pytest.raises(BadValueError, match=r"'small'.*seed in train"):
+        planned(tmp_path, train={"dataset": "phantom", "seed": 3}, seeds=[0, 1])

@@ -3,7 +3,9 @@
 import pytest
 
 from benchmark.suite import plan
-from benchmark.suite.train import train
+from benchmark.suite.steps import trainings
+from benchmark.suite.train import finished
+from benchmark.training import fit
 
 TRAIN = {
     "dataset": "phantom:train=32,val=16,test=40,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
@@ -16,4 +18,6 @@ def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("validity")
     suite = plan.Suite(name="s", title="S", about="A.", train=TRAIN, models=[{"global_pool": "AVG"}])
     (model,) = plan.models(suite, {"cache_dir": str(folder / "cache")})
-    return train(model, folder / "runs")
+    for run, config in trainings(model, folder / "runs").items():
+        fit(config, run)
+    return finished(model, folder / "runs")

@@ -7,58 +7,45 @@ from benchmark import protocols
 from core.errors import DataError, LocusError
 from tools.speed import record
 from tools.speed.goals import verdicts
-from tools.speed.scoring import goals, maps, suite, surfaces, sweeps
-from tools.speed.scoring.config import ScoringSpeedConfig
-from tools.speed.scoring.record import (
-    CONTOURS,
-    LEVELS_ONE,
-    ONE,
-    ORIGINAL_ONE,
-    SCIPY,
-    SKIMAGE,
-    SURFACE,
-    ScoringRecord,
-    ScoringRow,
-    Whole,
-)
-from tools.speed.scoring.run import call_sets, timed
-from tools.speed.scoring.subject import SUBJECT
-from tools.speed.scoring.truth import BOXES, FRAME, Share, boxes, cases
-from tools.speed.subject import quick
+from tools.speed.names import CONTOURS, LARGEST, LEVELS_LARGEST, NOISE, ORIGINAL_LARGEST, SCIPY, SKIMAGE, SURFACE
+from tools.speed.scoring import maps, suite, surfaces, sweeps
+from tools.speed.scoring.run import timed
+from tools.speed.scoring.subject import SUBJECT, ScoringSpeedConfig
+from tools.speed.scoring.truth import BOXES, FRAME, boxes, cases
 
-TINY = quick(ScoringSpeedConfig(), (), SUBJECT.tiny)
+TINY = SUBJECT.quick(ScoringSpeedConfig(), ())
 
 
 def row(group, kind, side, thresholds, contender, wall):
-    known = {"group": group, "map": kind, "side": side, "thresholds": thresholds, "contender": contender}
-    return ScoringRow(**known, wall_ms=wall, cpu_ms=wall, rounds=7)
+    on = {"map": kind, "side": side, "thresholds": thresholds}
+    return record.Row(group=group, on=on, contender=contender, figures={"wall_ms": wall, "cpu_ms": wall, "rounds": 7})
 
 
 def by_hand():
     small = {SURFACE: 0.1, CONTOURS: 31.0, SKIMAGE: 600.0, SCIPY: 490.0}
     rows = [row("surface", "7×7", 7, 100, word, wall) for word, wall in small.items()]
-    for kind, wall in (("spots", 40.0), (maps.NOISE, 160.0)):
-        rows += [row("original", kind, 224, 1000, ONE, 1.0), row("original", kind, 224, 1000, ORIGINAL_ONE, wall)]
-    rows += [row("levels", "spots", 512, 100, ONE, 2.0), row("levels", "spots", 512, 100, LEVELS_ONE, 1.9)]
-    whole = Whole(name="surface", side=16, methods=10, boxes=984, maps=7040, seconds={"wang": 5.0, "locus": 8.0}, cpu=14.0, mib=400.0)
+    for kind, wall in (("spots", 40.0), (NOISE, 160.0)):
+        rows += [row("original", kind, 224, 1000, LARGEST, 1.0), row("original", kind, 224, 1000, ORIGINAL_LARGEST, wall)]
+    rows += [row("levels", "spots", 512, 100, LARGEST, 2.0), row("levels", "spots", 512, 100, LEVELS_LARGEST, 1.9)]
+    seconds = {"seconds": 13.0, "cpu_seconds": 14.0, "mib": 400.0, "wang": 5.0, "locus": 8.0}
+    on = {"side": 16, "methods": 10, "boxes": 984, "maps": 7040}
+    rows.append(record.Row(group="whole", on=on, contender="surface", figures=seconds))
     machine = record.Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"numpy": "2"})
-    settings = {"rounds": 7}
-    return ScoringRecord(
-        created="2026-01-02T03:04:05+00:00", seconds=600, machine=machine, settings=settings, rows=tuple(rows), wholes=(whole,)
-    )
+    known = {"created": "2026-01-02T03:04:05+00:00", "seconds": 600, "settings": {"rounds": 7}}
+    return record.Record(schema_version=2, machine=machine, rows=tuple(rows), **known)
 
 
 @pytest.fixture(scope="module")
 def measured():
     pytest.importorskip("skimage")
-    return [row for call_set in call_sets(TINY) for row in timed(call_set, TINY)]
+    return list(timed(TINY))
 
 
 @pytest.mark.contract
 def test_every_contender_is_timed(measured):
     assert {r.contender for r in measured} == {*surfaces.CONTENDERS, *sweeps.CONTENDERS}
-    assert {r.map for r in measured if r.group == "original"} == set(maps.KINDS)
-    assert all(r.wall_ms > 0 and r.rounds == 1 for r in measured)
+    assert {r.on["map"] for r in measured if r.group == "original"} == set(maps.KINDS)
+    assert all(r.figures["wall_ms"] > 0 and r.figures["rounds"] == 1 for r in measured)
 
 
 @pytest.mark.oracle
@@ -69,16 +56,15 @@ def test_the_original_evaluators_way_gives_the_same_ious_to_the_last_bit(kind):
 
 def test_contenders_that_do_not_agree_are_not_timed():
     pytest.importorskip("skimage")
-    with pytest.raises(LocusError, match=ORIGINAL_ONE):
-        sweeps.check(maps.picture("spots", 40), 0.1, {**sweeps.CONTENDERS, ORIGINAL_ONE: lambda values, step: np.zeros(10)})
+    with pytest.raises(LocusError, match=ORIGINAL_LARGEST):
+        sweeps.check(maps.picture("spots", 40), 0.1, {**sweeps.CONTENDERS, ORIGINAL_LARGEST: lambda values, step: np.zeros(10)})
     with pytest.raises(LocusError, match=f"{CONTOURS}.* 0\\.01"):
         surfaces.check(maps.smooth(7, 0), {**surfaces.CONTENDERS, CONTOURS: lambda values, thresholds: np.ones(len(thresholds))})
 
 
 @pytest.mark.byhand
 def test_goals_are_read_from_the_worst_figure():
-    found = {v.goal.text: (round(v.worst, 3), v.met) for v in verdicts(goals.GOALS, by_hand()) if v.worst is not None}
-    assert list(found.values()) == [
+    assert [(round(v.worst, 3), v.met) for v in verdicts("scoring", by_hand()) if v.worst is not None] == [
         (310.0, True),  # contours
         (4900.0, False),  # labels: the faster of the two
         (80.0, True),  # the geometric mean of 40 and 160
@@ -99,9 +85,9 @@ def test_the_page_shows_ratios_goals_and_seconds():
 
 def test_a_record_is_read_as_it_was_written_and_a_missing_one_names_the_door(tmp_path):
     record.write(by_hand(), tmp_path / "record.json")
-    assert record.read(ScoringRecord, tmp_path / "record.json", SUBJECT.command) == by_hand()
+    assert record.read(tmp_path / "record.json", SUBJECT.command) == by_hand()
     with pytest.raises(DataError, match=r"absent\.json.*python -m tools\.speed scoring"):
-        record.read(ScoringRecord, tmp_path / "absent.json", SUBJECT.command)
+        record.read(tmp_path / "absent.json", SUBJECT.command)
 
 
 @pytest.mark.planted
@@ -117,15 +103,15 @@ def test_the_truth_has_the_published_numbers_of_boxes():
 
 @pytest.mark.contract
 def test_a_method_is_scored_by_all_protocols_on_the_same_cases():
-    seconds, held_out = {}, cases(Share(images=20), 7, 0)
-    suite._scored(suite.NAMES["surface"], held_out, cases(Share(validation=20), 7, 0, validation=True), seconds)
+    seconds, held_out = {}, cases(20, 7, 0)
+    suite._scored(suite.NAMES["surface"], held_out, cases(20, 7, 0, validation=True), seconds)
     assert set(seconds) == {name for name in protocols.names() if protocols.get(name).geometry == "surface"}
     assert len(held_out) == 20 * len(BOXES)
 
 
 @pytest.mark.slow
 def test_a_whole_data_set_is_scored_in_a_process_of_its_own():
-    found = suite.whole("surface", 7, 1, Share(images=30, validation=10))
-    assert found.maps == 30 * len(BOXES)
-    assert found.total > 0
-    assert found.mib is None or found.mib > 50
+    whole = suite.whole("surface", 7, 1, (30, 10))
+    assert whole.on["maps"] == 30 * len(BOXES)
+    assert whole.figures["seconds"] > 0
+    assert whole.figures["mib"] is None or whole.figures["mib"] > 50

@@ -8,8 +8,8 @@ from torch.nn.functional import interpolate
 
 from benchmark.explain import explain
 from core.errors import LocusError
+from tools.speed import names
 from tools.speed.methods import contenders
-from tools.speed.methods.record import CAPTUM, TORCHCAM
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -28,8 +28,8 @@ def check(model: "Classifier", images: Tensor) -> dict[str, float]:
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # the one whose map is empty for no image, if any
     makers = {
         "grad-cam, Grad-CAM": contenders.package("GradCAM"),
-        CAPTUM: contenders.captum,
-        TORCHCAM: contenders.torchcam,
+        names.CAPTUM: contenders.captum,
+        names.TORCHCAM: contenders.torchcam,
     }
     differences = {}
     for name, prepare in makers.items():

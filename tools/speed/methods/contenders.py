@@ -15,19 +15,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from benchmark.explain import explain
-from tools.speed.methods.record import (
-    ALONE,
-    CAPTUM,
-    CHANNELS_LAST,
-    FORWARD,
-    LAYER,
-    PACKAGE_SCORE,
-    PACKAGE_SIX,
-    SCORE,
-    SEVEN,
-    TORCHCAM,
-    UPSAMPLING,
-)
+from tools.speed import names
+from tools.speed.record import On
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -37,6 +26,24 @@ Contender = Callable[["Classifier", Tensor, Sequence[int]], Call]
 
 METHODS = ("cam", "gradcam", "gradcampp", "xgradcam", "hirescam", "layercam", "eigencam")
 SIX = ("GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM")
+
+
+def network(on: On, findings: int, device: str = "cpu") -> "tuple[Classifier, Tensor]":
+    """A model with so many ``findings`` in evaluation mode, and (N,3,H,W) images, the same for the same conditions.
+
+    Parameters require gradients, as those of a model that was just loaded do. It is random, but its batch norms have
+    seen one batch: without that it is numerically dead, and maps are empty or flat.
+    """
+    import backbones
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = backbones.build(str(on["backbone"]), findings)
+        torch.nn.init.normal_(model.weight)
+        with torch.no_grad():
+            model.train()(torch.randn(8, 3, 96, 96))
+        images = torch.randn(int(on["batch"]), 3, int(on["size"]), int(on["size"]))
+        return model.eval().to(device), images.to(device)
 
 
 def forward(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Call:
@@ -121,16 +128,16 @@ def torchcam(model: "Classifier", images: Tensor, findings: Sequence[int]) -> Ca
 
 
 CONTENDERS: dict[str, Contender] = {
-    FORWARD: forward,
-    CHANNELS_LAST: channels_last,
-    SEVEN: locus(*METHODS),
-    ALONE: locus("gradcam"),
-    SCORE: locus("scorecam"),
-    LAYER: earlier,
-    UPSAMPLING: upsampling,
-    PACKAGE_SIX: package(*SIX),
-    PACKAGE_SCORE: package_score,
-    CAPTUM: captum,
-    TORCHCAM: torchcam,
+    names.BARE: forward,
+    names.CHANNELS_LAST: channels_last,
+    names.SEVEN: locus(*METHODS),
+    names.GRADCAM: locus("gradcam"),
+    names.SCORECAM: locus("scorecam"),
+    names.EARLIER: earlier,
+    names.UPSAMPLING: upsampling,
+    names.PACKAGE_SIX: package(*SIX),
+    names.PACKAGE_SCORECAM: package_score,
+    names.CAPTUM: captum,
+    names.TORCHCAM: torchcam,
 }
 """The record's word of each."""

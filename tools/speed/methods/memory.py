@@ -8,8 +8,7 @@ import logging
 from concurrent.futures.process import BrokenProcessPool
 
 from tools.speed import memory
-from tools.speed.methods.record import Peak
-from tools.speed.record import Setting
+from tools.speed.record import On, Row
 from tools.speed.timing import Task
 
 log = logging.getLogger(__name__)
@@ -17,26 +16,26 @@ TINY = 64
 """Side of the image that warms up."""
 
 
-def peak(setting: Setting, task: Task, threads: int, device: str = "cpu") -> Peak:
+def peak(on: On, task: Task, threads: int, device: str = "cpu") -> Row:
     """MiB of one call of ``task`` in a fresh process; None where there is no ``/proc`` or the process was killed."""
     mib = None
     if memory.CLEAR.exists():
         try:
-            mib = memory.fresh(_measured, setting, task, threads, device)
+            mib = memory.fresh(_measured, on, task, threads, device)
         except BrokenProcessPool:
-            log.warning("%s at %s: its process was killed, most likely for want of memory", task.contender, setting)
-    return Peak(setting=setting, contender=task.contender, findings=task.amount, mib=mib)
+            log.warning("%s on %s: its process was killed, most likely for want of memory", task.contender, on)
+    log.info("memory, %s: %s: %s MiB", on, task.contender, mib)
+    return Row(group="memory", on=on | {"findings": task.amount}, contender=task.contender, figures={"mib": mib})
 
 
-def _measured(setting: Setting, task: Task, threads: int, device: str) -> float:
+def _measured(on: On, task: Task, threads: int, device: str) -> float:
     """Runs in the fresh process."""
     import torch
 
-    from tools.speed.methods.contenders import CONTENDERS
-    from tools.speed.methods.network import network
+    from tools.speed.methods.contenders import CONTENDERS, network
 
     torch.set_num_threads(threads)
-    model, images = network(setting, max(task.amount, 1), device)
+    model, images = network(on, max(task.amount, 1), device)
     prepare = CONTENDERS[task.contender]
     prepare(model, images[:1, :, :TINY, :TINY].contiguous(), [0])()
     call = prepare(model, images, range(task.amount))

@@ -2,86 +2,99 @@
 
 import logging
 import time
+from collections.abc import Iterator, Sequence
 
 import torch
 
 from benchmark.training import devices
 from benchmark.training.machine import configure_torch
 from core.errors import BadValueError
-from tools.speed import machine, subject
-from tools.speed.methods import agreement, memory, plan
-from tools.speed.methods.config import SpeedConfig
-from tools.speed.methods.contenders import CONTENDERS
-from tools.speed.methods.network import network
-from tools.speed.methods.plan import TaskSet
-from tools.speed.methods.record import MethodRow, Peak, SpeedRecord
-from tools.speed.timing import Times, finished, interleaved
+from tools.speed import machine, names
+from tools.speed.methods import agreement, memory
+from tools.speed.methods.contenders import CONTENDERS, network
+from tools.speed.methods.subject import MethodsSpeedConfig
+from tools.speed.record import On, Record, Row
+from tools.speed.subject import finished
+from tools.speed.timing import Task, interleaved, row, until_done
 
 log = logging.getLogger(__name__)
-MEASURED = ("backbones", "sizes", "batches", "findings", "sweep", "images", "rounds", "budget", "patience")
-"""Flags that decide what is measured."""
 PACKAGES = ("torch", "timm", "numpy", "grad-cam", "torchcam", "captum")
+METHODS = (names.SEVEN, names.GRADCAM, names.PACKAGE_SIX, names.CAPTUM, names.TORCHCAM)
+BARE = Task(names.BARE, 0)
 
 
-def run(config: SpeedConfig) -> SpeedRecord:
+def run(config: MethodsSpeedConfig) -> Record:
     """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, maps that do not agree."""
     begun = time.perf_counter()
     configure_torch(config.threads)
-    where = machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config))
-    rows = [row for task_set in plan.task_sets(config) for row in timed(task_set, config)]
-    peaks = measured_peaks(config) if config.memory else []
-    return SpeedRecord(**subject.stated(config, MEASURED, where, begun), rows=tuple(rows), peaks=tuple(peaks))
+    return finished(config, begun, machine.describe(torch.get_num_threads(), PACKAGES, _gpu(config)), rows(config))
 
 
-def timed(task_set: TaskSet, config: SpeedConfig) -> list[MethodRow]:
-    """The rows of one course, after a check that packages which make the same map do."""
-    log.info("%s: %s", task_set.group, _words(task_set))
-    findings = max(*config.findings, *(task.amount for task in task_set.tasks))
-    model, images = network(task_set.setting, findings, config.device)
-    if task_set.group == "methods":
+def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
+    """All rows, the most important first; fewer findings before more, so that a hopeless call is seen in time."""
+    settings, usual = networks(config), usual_findings(config)
+    for on in settings:
+        tasks = [Task(word, k) for k in sorted(config.findings) for word in METHODS]
+        everyone = (BARE, Task(names.CHANNELS_LAST, 0), *tasks, Task(names.UPSAMPLING, usual))
+        yield from timed("methods", on, everyone, config)
+    first = settings[0]
+    scorecam = (BARE, Task(names.SCORECAM, 1), Task(names.SCORECAM, usual), Task(names.PACKAGE_SCORECAM, usual))
+    yield from timed("scorecam", first | {"batch": 1}, scorecam, config)
+    for on in (on for on in settings if on["size"] == first["size"]):
+        earlier = (Task(names.EARLIER, k) for k in sorted({1, usual}))
+        yield from timed("layer", on, (BARE, Task(names.GRADCAM, usual), *earlier), config)
+        for batch in config.sweep:
+            yield from timed("batch", on | {"batch": batch}, (BARE, Task(names.SEVEN, usual)), config)
+    for on, task in memory_tasks(config) if config.memory else ():
+        yield memory.peak(on, task, torch.get_num_threads(), config.device)
+
+
+def networks(config: MethodsSpeedConfig) -> list[On]:
+    """Every backbone at every size. Raises ``BadValueError`` unless each size has its batch."""
+    if len(config.sizes) != len(config.batches):
+        raise BadValueError(
+            f"--batches {config.batches} does not fit --sizes {config.sizes}: give one batch size for each size"
+        )
+    pairs = list(zip(config.sizes, config.batches, strict=True))
+    return [
+        {"backbone": backbone, "size": size, "batch": batch} for backbone in config.backbones for size, batch in pairs
+    ]
+
+
+def memory_tasks(config: MethodsSpeedConfig) -> Iterator[tuple[On, Task]]:
+    """What is run for its peak memory: loops with one finding, whose peak is that of all; this engine with all."""
+    for on in networks(config):
+        yield on, BARE
+        yield from ((on, Task(word, 1 if word in names.LOOPS else max(config.findings))) for word in METHODS)
+    for count in config.images:
+        on = networks(config)[0] | {"batch": count}
+        yield on, Task(names.SCORECAM, usual_findings(config))
+        yield on, Task(names.PACKAGE_SCORECAM, 1)
+
+
+def usual_findings(config: MethodsSpeedConfig) -> int:
+    """The number of findings that everything but the first table uses: 8 where it is among those asked for."""
+    return 8 if 8 in config.findings else max(config.findings)
+
+
+def timed(group: str, on: On, tasks: Sequence[Task], config: MethodsSpeedConfig) -> Iterator[Row]:
+    """Rows of ``tasks`` that are timed interleaved, after a check that packages which make the same map do."""
+    log.info("%s: %s", group, on)
+    model, images = network(on, max(*config.findings, *(task.amount for task in tasks)), config.device)
+    if group == "methods":
         agreement.check(model, images)
     calls = {
-        task: finished(CONTENDERS[task.contender](model, images, range(task.amount)), config.device)
-        for task in task_set.tasks
+        task: until_done(CONTENDERS[task.contender](model, images, range(task.amount)), config.device) for task in tasks
     }
-    measured = interleaved(calls, config.rounds, config.budget, config.patience)
-    return [row(task_set, task.contender, task.amount, times, config) for task, times in measured.items()]
+    for task, times in interleaved(calls, config.rounds, config.budget, config.patience).items():
+        reason = "" if times.wall else f"one call would take more than {config.patience:g} s"
+        yield row(group, on | {"findings": task.amount}, task.contender, times, len(images), reason)
 
 
-def row(task_set: TaskSet, contender: str, findings: int, times: Times, config: SpeedConfig) -> MethodRow:
-    """The times of one task as a row of the record; says why where there are none."""
-    wall, cpu = ([round(1000 * min(t) / task_set.setting.batch, 3)] if t else [None] for t in (times.wall, times.cpu))
-    log.info("  %s (findings: %d): %s ms per image, %d rounds", contender, findings, wall[0], len(times.wall))
-    return MethodRow(
-        group=task_set.group,
-        setting=task_set.setting,
-        contender=contender,
-        findings=findings,
-        wall_ms=wall[0],
-        cpu_ms=cpu[0],
-        rounds=len(times.wall),
-        reason="" if times.wall else f"one call would take more than {config.patience:g} s",
-    )
-
-
-def measured_peaks(config: SpeedConfig) -> list[Peak]:
-    """The peak memory of every contender, each in a process of its own."""
-    peaks = []
-    for setting, task in plan.memory_tasks(config):
-        peaks.append(memory.peak(setting, task, torch.get_num_threads(), config.device))
-        where = f"{setting.backbone} {setting.size} px x {setting.batch}"
-        log.info("memory, %s: %s: %s MiB", where, task.contender, peaks[-1].mib)
-    return peaks
-
-
-def _gpu(config: SpeedConfig) -> str:
+def _gpu(config: MethodsSpeedConfig) -> str:
     """The GPU's name where it is timed. Raises ``BadValueError`` where there is none."""
     if config.device == "cpu":
         return ""
     if not devices.gpus():
         raise BadValueError("--device cuda, but there is no GPU here: leave it out, or run it where there is one")
     return torch.cuda.get_device_name()
-
-
-def _words(task_set: TaskSet) -> str:
-    return f"{task_set.setting.backbone}, {task_set.setting.size} px, {task_set.setting.batch} images per call"

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from benchmark.pixels import painted
 from core.seeds import generator
+from tools.speed import names
 
 Map = NDArray[np.float32]
 
@@ -72,7 +73,6 @@ KINDS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "checkerboard": lambda y, x: ((np.floor(y * len(y) / 8) + np.floor(x * len(x) / 8)) % 2) * 1.0,
     "low range": lambda y, x: 0.05 * _spots((0.4, 0.6, 0.2))(y, x),
     "blurred noise": lambda y, x: scaled(cv2.GaussianBlur(generator(0, "noise").random(y.shape), (0, 0), 2)),
-    "pixel noise": lambda y, x: generator(0, "noise").random(y.shape, dtype=np.float32),
+    names.NOISE: lambda y, x: generator(0, "noise").random(y.shape, dtype=np.float32),
 }
 """Kind -> its values at the pixel centres y, x in [0,1]: class activation maps, and what may upset a contour search."""
-NOISE = "pixel noise"

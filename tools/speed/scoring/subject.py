@@ -1,34 +1,123 @@
 """What ``python -m tools.speed scoring`` measures and shows."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
-from tools.speed.scoring import goals, page
-from tools.speed.scoring.config import ScoringSpeedConfig
-from tools.speed.scoring.record import ScoringRecord
-from tools.speed.subject import Subject
+from core.cli import AtLeast, AtMost
+from tools.speed.page import Section, contender, in_words, measured, on, ours, rounds, short
+from tools.speed.record import Record, Row
+from tools.speed.scoring.truth import BOXES, IMAGES, PATIENTS, VALIDATION
+from tools.speed.subject import SpeedConfig, Subject
 
-QUICK: Mapping[str, Any] = {
-    "positions": (7,),
-    "thresholds": (10,),
-    "levels": (10, 20),
-    "sizes": (32,),
-    "methods": 1,
-    "images": 80,
-    "rounds": 1,
-    "records": "runs/speed",
-    "output": "runs/speed/scoring_speed.md",
+
+@dataclass(frozen=True)
+class ScoringSpeedConfig(SpeedConfig):
+    """Time scoring beside contour searches and component labelling, on one machine in one run.
+
+    ``python -m tools.speed scoring``.
+    """
+
+    positions: Annotated[tuple[int, ...], AtLeast(2)] = (7, 14, 32)
+    """Sides of the small maps that are scored in a frame of 1024 pixels."""
+    thresholds: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
+    """How many score thresholds they are tried at."""
+    sizes: Annotated[tuple[int, ...], AtLeast(8)] = (224, 28, 112, 512, 1024)
+    """Sides in pixels of the maps that live on pixels; the original evaluator's way is timed at the first."""
+    levels: Annotated[tuple[int, ...], AtLeast(1)] = (100, 1000)
+    """Score thresholds there: few and many."""
+    grids: Annotated[tuple[int, ...], AtLeast(2)] = (7, 16)
+    """Sides of the maps with which a whole data set is scored."""
+    methods: Annotated[int, AtLeast(1)] = 10
+    """How many methods are scored on it."""
+    images: Annotated[int, AtLeast(20), AtMost(880)] = 880
+    """How many of its images there are."""
+    rounds: Annotated[int, AtLeast(1)] = 7
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    budget: Annotated[float, AtLeast(0)] = 2.0
+    """Seconds after which a contender has no further round; everyone has one."""
+
+
+TIMES = {
+    "map": on("map"),
+    "side": on("side"),
+    "thresholds": on("thresholds"),
+    "contender": contender,
+    "ms": measured("wall_ms"),
+    "CPU ms": measured("cpu_ms"),
+    "× ours": ours("least_ms"),
+    "rounds": rounds,
 }
 
 
+def each_protocol(record: Record, row: Row) -> str:
+    """The seconds of each protocol of a row."""
+    totals = ("seconds", "cpu_seconds", "mib")
+    return ", ".join(f"{name} {short(seconds)}" for name, seconds in row.figures.items() if name not in totals)
+
+
+SECTIONS = (
+    Section(
+        "surface",
+        "Small maps in a frame of 1024 px",
+        "A random map like a class activation map (noise, blurred over a tenth of its side), its components' boxes at "
+        "each threshold and their best IoU with a truth box. Ours works on the h×w positions; the others resize the "
+        "map to 1024×1024 pixels, binarise at each threshold, and take the box of each outer contour (`findContours`) "
+        "or of each label.",
+        TIMES,
+    ),
+    Section(
+        "original",
+        "Maps on pixels: the original evaluator's way",
+        "MaxBoxAcc's curve of one map with one truth box. The original binarises and searches contours at every "
+        "threshold. Both begin with the map at this size in [0,1] and give the same IoUs, to the last bit.",
+        TIMES,
+    ),
+    Section(
+        "levels",
+        "Maps on pixels: a search per distinct level",
+        "The best that a loop over contour searches can do: one for each integer level that a threshold means.",
+        TIMES,
+    ),
+    Section(
+        "whole",
+        "A whole data set",
+        f"Truth of the shape of NIH's: {sum(BOXES.values())} boxes of {len(BOXES)} findings on {IMAGES} images of "
+        f"{PATIENTS} patients, drawn at random, with the published number per finding; a random smooth map for each "
+        f"image and finding, and for those of {VALIDATION} validation images, where thresholds are chosen, too. Each "
+        "row is a process of its own, which scores one method after the other as a suite does, at all origins of a "
+        "threshold, with intervals from 10,000 resamples of patients; its memory is that of the whole process.",
+        {
+            "protocols": contender,
+            "maps": in_words("{maps} of {side}×{side}"),
+            "methods": on("methods"),
+            "boxes": on("boxes"),
+            "seconds": measured("seconds"),
+            "CPU seconds": measured("cpu_seconds"),
+            "peak MiB": measured("mib"),
+            "seconds of each protocol": each_protocol,
+        },
+    ),
+)
 SUBJECT = Subject(
     name="scoring",
     config=ScoringSpeedConfig,
-    tiny=QUICK,
-    record=ScoringRecord,
+    tiny={
+        "positions": (7,),
+        "thresholds": (10,),
+        "levels": (10, 20),
+        "sizes": (32,),
+        "methods": 1,
+        "images": 80,
+        "rounds": 1,
+    },
+    file="scoring_speed.md",
     title="How fast is scoring?",
-    about=page.ABOUT,
-    goals=goals.GOALS,
+    about="""
+Everything below was timed in one run, each contender in turn with all others on the same map, the minimum of
+several rounds; before they are timed, all contenders are asked for the same numbers, which must agree. A call of less
+than 10 ms is repeated for so long and the mean counts: who scores one map scores the next. What is compared (× ours) is
+the smaller of wall and processor time: on a machine that others use, too, a long call waits for a core and a short one
+does not. How long the maps take is in [speed.md](speed.md).""",
     worst="that a goal speaks of",
-    tables=page.tables,
+    sections=SECTIONS,
 )

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from benchmark import protocols
 from benchmark.protocols.base import Case
 from tools.speed import memory
-from tools.speed.scoring.record import Whole
-from tools.speed.scoring.truth import BOXES, Share, cases
+from tools.speed.record import On, Row
+from tools.speed.scoring.truth import BOXES, cases
 
 SURFACE = tuple(name for name in protocols.names() if protocols.get(name).geometry == "surface")
 NAMES: Mapping[str, tuple[str, ...]] = {
@@ -16,36 +16,32 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "chexlocalize": ("chexlocalize",),
 }
 """What the page calls them -> the protocols."""
-WARM = Share(images=20, validation=20)
 
 
-def whole(name: str, side: int, methods: int, share: Share) -> Whole:
-    """Score ``methods`` methods whose maps have ``side``×``side`` positions by the protocols of ``name``."""
-    return memory.fresh(_measured, name, side, methods, share)
+def whole(name: str, side: int, methods: int, counts: tuple[int, int]) -> Row:
+    """Score ``methods`` methods whose maps have ``side``×``side`` positions by the protocols of ``name``.
+
+    ``counts``: how many images, and how many for validation.
+    """
+    return memory.fresh(_measured, name, side, methods, counts)
 
 
-def _measured(name: str, side: int, methods: int, share: Share) -> Whole:
+def _measured(name: str, side: int, methods: int, counts: tuple[int, int]) -> Row:
     """Runs in the fresh process; compiling and drawing the maps are not timed, but their memory counts."""
-    _scored(NAMES[name], cases(WARM, side, 0), cases(WARM, side, 0, validation=True), {})
+    _scored(NAMES[name], cases(20, side, 0), cases(20, side, 0, validation=True), {})
     memory.reset_peak()
     seconds: dict[str, float] = {}
-    boxes, maps, used = 0, 0, 0.0
+    on: On = {"side": side, "methods": methods}
+    used = 0.0
     for method in range(methods):
-        held_out, validation = cases(share, side, method), cases(share, side, method, validation=True)
+        held_out, validation = cases(counts[0], side, method), cases(counts[1], side, method, validation=True)
         begun = time.process_time()
         _scored(NAMES[name], held_out, validation, seconds)
         used += time.process_time() - begun
-        boxes, maps = sum(len(case.boxes) for case in held_out), len(held_out)
-    return Whole(
-        name=name,
-        side=side,
-        methods=methods,
-        boxes=boxes,
-        maps=maps,
-        seconds={word: round(total, 3) for word, total in seconds.items()},
-        cpu=round(used, 3),
-        mib=memory.peak(),
-    )
+        on |= {"boxes": sum(len(case.boxes) for case in held_out), "maps": len(held_out)}
+    totals = {"seconds": round(sum(seconds.values()), 3), "cpu_seconds": round(used, 3), "mib": memory.peak()}
+    each = {protocol: round(total, 3) for protocol, total in seconds.items()}
+    return Row(group="whole", on=on, contender=name, figures=totals | each)
 
 
 def _scored(

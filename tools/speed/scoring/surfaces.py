@@ -14,8 +14,8 @@ from benchmark.surface import all_boxes, surface
 from core.boxes import iou
 from core.errors import LocusError
 from core.types import FloatArray
+from tools.speed import names
 from tools.speed.scoring.maps import Map, scaled
-from tools.speed.scoring.record import CONTOURS, SCIPY, SKIMAGE, SURFACE
 
 SIDE = 1024
 TRUTH = (300, 350, 650, 700)
@@ -77,10 +77,10 @@ def overlap(x0: float, y0: float, x1: float, y1: float) -> float:
 
 
 CONTENDERS: Mapping[str, Score] = {
-    SURFACE: on_surface,
-    CONTOURS: partial(on_pixels, boxes=by_contours),
-    SKIMAGE: partial(on_pixels, boxes=by_skimage),
-    SCIPY: partial(on_pixels, boxes=by_scipy),
+    names.SURFACE: on_surface,
+    names.CONTOURS: partial(on_pixels, boxes=by_contours),
+    names.SKIMAGE: partial(on_pixels, boxes=by_skimage),
+    names.SCIPY: partial(on_pixels, boxes=by_scipy),
 }
 
 

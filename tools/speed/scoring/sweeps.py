@@ -18,8 +18,8 @@ from benchmark.protocols.maxbox import sweep
 from core.boxes import iou
 from core.errors import LocusError
 from core.types import FloatArray
+from tools.speed import names
 from tools.speed.scoring.maps import Map
-from tools.speed.scoring.record import ALL, LEVELS_ALL, LEVELS_ONE, ONE, ORIGINAL_ALL, ORIGINAL_ONE
 
 Which = Literal["largest", "all"]
 Corners = list[tuple[int, int, int, int]]
@@ -69,19 +69,17 @@ def _boxes(binary: MatLike, which: Which) -> Corners:
 
 
 CONTENDERS: Mapping[str, Score] = {
-    ONE: partial(ours, which="largest"),
-    ALL: partial(ours, which="all"),
-    ORIGINAL_ONE: partial(original, which="largest"),
-    ORIGINAL_ALL: partial(original, which="all"),
-    LEVELS_ONE: partial(per_level, which="largest"),
-    LEVELS_ALL: partial(per_level, which="all"),
+    names.LARGEST: partial(ours, which="largest"),
+    names.ALL: partial(ours, which="all"),
+    names.ORIGINAL_LARGEST: partial(original, which="largest"),
+    names.ORIGINAL_ALL: partial(original, which="all"),
+    names.LEVELS_LARGEST: partial(per_level, which="largest"),
+    names.LEVELS_ALL: partial(per_level, which="all"),
 }
-BESIDE = {ORIGINAL_ONE: ONE, ORIGINAL_ALL: ALL, LEVELS_ONE: ONE, LEVELS_ALL: ALL}
-"""What of ours a peer is compared with."""
 
 
 def check(values: Map, step: float, contenders: Mapping[str, Score] = CONTENDERS) -> None:
     """Raise ``LocusError`` where a contender says anything else than ours: here every number is exact."""
-    for peer, reference in BESIDE.items():
+    for peer, reference in names.PIXELS.items():
         if not np.array_equal(contenders[peer](values, step), contenders[reference](values, step)):
             raise LocusError(f"{peer} and {reference} give other IoUs for the same map: their times are not compared")

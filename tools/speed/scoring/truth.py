@@ -5,7 +5,6 @@ published boxes; no image has two boxes of a finding.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,14 +31,6 @@ FRAME = (1024, 1024)
 Boxes = Mapping[str, FloatArray]
 
 
-@dataclass(frozen=True)
-class Share:
-    """How much of NIH there is: all of it, or a part that shows that everything works."""
-
-    images: int = IMAGES
-    validation: int = VALIDATION
-
-
 def boxes(seed: int = 0) -> list[Boxes]:
     """Finding -> (1,4) box, for each of the images."""
     random = generator(seed, "boxes")
@@ -52,9 +43,9 @@ def boxes(seed: int = 0) -> list[Boxes]:
     return out
 
 
-def cases(share: Share, side: int, seed: int, validation: bool = False) -> list[Case]:
-    """Every image × finding with a map of ``side``×``side`` positions, drawn anew for each ``seed``: one method's."""
-    truth = boxes(1 if validation else 0)[: share.validation if validation else share.images]
+def cases(images: int, side: int, seed: int, validation: bool = False) -> list[Case]:
+    """Each image × finding with a map of ``side``×``side`` positions: one method's, drawn anew for each ``seed``."""
+    truth = boxes(1 if validation else 0)[:images]
     maps, grid = _maps(len(truth) * len(BOXES), side, seed), Grid((8 * side, 8 * side), (8, 8), (0, 0))
     return [
         Case(

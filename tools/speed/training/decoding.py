@@ -16,16 +16,15 @@ from core.frames import resize_image
 from core.types import Sample
 from datasets.io import cache, images, limits
 from datasets.io.decoding import FEW
-from tools.speed.record import Setting
-from tools.speed.timing import Task, interleaved
-from tools.speed.training import timed
-from tools.speed.training.config import TrainingSpeedConfig
-from tools.speed.training.record import ALL, CACHE, CPU, ONE, Rate
+from tools.speed import names
+from tools.speed.record import On, Row
+from tools.speed.timing import Task, interleaved, row
+from tools.speed.training.subject import TrainingSpeedConfig
 
 log = logging.getLogger(__name__)
 
 
-def rates(config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
+def rates(config: TrainingSpeedConfig, folder: Path) -> list[Row]:
     """The rows of decoding. One process gets a share of the images, since it takes so many times as long for each."""
     cores = limits.cpus()
     files = written(folder, config.files, config.file_side)
@@ -34,16 +33,18 @@ def rates(config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
     log.info("decoding: %d files of %d px", len(files), config.file_side)
     size = config.size
     calls = {
-        Task(ONE, len(few)): partial(alone, few, size),
-        Task(ALL, len(few) * cores): partial(together, few, size, cores),
-        Task(CACHE, len(many)): partial(cached, many, size),
+        Task(names.ONE_PROCESS, len(few)): partial(alone, few, size),
+        Task(names.ALL_CORES, len(few) * cores): partial(together, few, size, cores),
+        Task(names.CACHE, len(many)): partial(cached, many, size),
     }
     threads = cv2.getNumThreads()
     cv2.setNumThreads(0)  # one process is one core
     measured = interleaved(calls, config.rounds)
     cv2.setNumThreads(threads)
-    setting = Setting(backbone="", size=size, batch=1)
-    return [timed.row("decoding", CPU, setting, task.contender, task.amount, times) for task, times in measured.items()]
+    on: On = {"device": names.CPU, "size": size, "cores": cores}
+    return [
+        row("decoding", on, task.contender, times, task.amount, images=task.amount) for task, times in measured.items()
+    ]
 
 
 def written(folder: Path, count: int, side: int) -> list[Sample]:

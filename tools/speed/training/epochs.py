@@ -8,23 +8,22 @@ from typing import Any
 import lightning.pytorch as lightning
 
 from benchmark.training import run
-from tools.speed.record import Setting
-from tools.speed.timing import Times
-from tools.speed.training import timed
-from tools.speed.training.config import TrainingSpeedConfig
-from tools.speed.training.record import PURE, TRAINING, Rate
+from tools.speed import names
+from tools.speed.record import On, Row
+from tools.speed.timing import Times, row, until_done
+from tools.speed.training.subject import TrainingSpeedConfig
 from tools.speed.training.trainings import Training, step, training
 
 
-def rates(setting: Setting, where: str, augment: str, config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
+def rates(on: On, augment: str, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
     """The rows of one network: training epochs as main.py makes them, with ``augment``, and its steps alone."""
-    images = setting.batch * config.steps
-    one = training(setting, where, images, folder, epochs=config.rounds + 1, augment=augment)
+    images = int(on["batch"]) * config.steps
+    one = training(on, images, folder, epochs=config.rounds + 1, augment=augment)
     clock = Clock(one, config.steps)
     run.epochs(one.module, one.splits, one.folder, None, clock)
     return [
-        timed.row("epoch", where, setting, contender, images, times, augment=augment)
-        for contender, times in ((PURE, clock.pure), (TRAINING, clock.training))
+        row("epoch", on | {"augment": augment}, contender, times, images, images=images)
+        for contender, times in ((names.ALONE, clock.alone), (names.TRAINING, clock.training))
     ]
 
 
@@ -36,13 +35,14 @@ class Clock(lightning.Callback):
 
     def __init__(self, one: Training, steps: int) -> None:
         self.one, self.steps = one, steps
-        self.training, self.pure = Times(), Times()
+        self.training, self.alone = Times(), Times()
         self._begun = (0.0, 0.0)
         self._step: Callable[[], None] = lambda: None
+        self._finish: Callable[[], object] = lambda: None
 
     def on_train_start(self, *_: Any) -> None:
         """The network is on its device now."""
-        self._step = step(self.one)
+        self._step, self._finish = step(self.one), until_done(lambda: None, self.one.where)
 
     def on_train_epoch_start(self, *_: Any) -> None:
         """Start the clock."""
@@ -61,14 +61,14 @@ class Clock(lightning.Callback):
         self._begin()
         for _ in range(self.steps):
             self._step()
-        self._end(self.pure, trainer.current_epoch)
+        self._end(self.alone, trainer.current_epoch)
 
     def _begin(self) -> None:
-        timed.finish(self.one.where)
+        self._finish()
         self._begun = time.perf_counter(), time.process_time()
 
     def _end(self, times: Times, epoch: int) -> None:
-        timed.finish(self.one.where)
+        self._finish()
         if epoch:
             times.wall.append(time.perf_counter() - self._begun[0])
             times.cpu.append(time.process_time() - self._begun[1])

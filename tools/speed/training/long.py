@@ -14,8 +14,7 @@ import torch
 
 from benchmark.training import run
 from tools.speed import memory
-from tools.speed.record import Setting
-from tools.speed.training.record import CPU, Long
+from tools.speed.record import On, Row
 from tools.speed.training.trainings import training
 
 TENTHS = 10
@@ -23,33 +22,32 @@ EACH = 0.2
 """Seconds from look to look."""
 
 
-def watched(setting: Setting, images: int) -> Long:
-    """Cache and train so many ``images`` in a process of its own."""
-    return memory.fresh(_measured, setting, images, torch.get_num_threads())
+def watched(on: On, images: int) -> list[Row]:
+    """Cache and train so many ``images`` in a process of its own; rows of MiB that no file holds."""
+    return memory.fresh(_measured, on, images, torch.get_num_threads())
 
 
-def _measured(setting: Setting, images: int, threads: int) -> Long:
+def _measured(on: On, images: int, threads: int) -> list[Row]:
     """Runs in the fresh process."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
-        warm = training(setting, CPU, setting.batch, Path(folder), epochs=1, precision="32")
+        warm = training(on, int(on["batch"]), Path(folder), epochs=1, precision="32")
         run.epochs(warm.module, warm.splits, warm.folder, None)
         loaded, begun = private(), time.perf_counter()
         with PeakWatch() as caching:
-            one = training(setting, CPU, images, Path(folder), epochs=1, precision="32")
+            one = training(on, images, Path(folder), epochs=1, precision="32")
         parts = MemoryPerTenth()
         with PeakWatch() as peak:
             run.epochs(one.module, one.splits, one.folder, None, parts)
-        return Long(
-            setting=setting,
-            images=images,
-            array=round(one.train.images.nbytes / 2**20, 1),
-            loaded=loaded,
-            caching=caching.mib,
-            training=tuple(parts.medians),
-            peak=peak.mib,
-            seconds=round(time.perf_counter() - begun, 1),
-        )
+        array, seconds = one.train.images.nbytes / 2**20, time.perf_counter() - begun
+    on |= {"images": images, "array": round(array, 1), "seconds": round(seconds, 1)}
+    figures = {
+        "packages and network, one epoch of one batch done": loaded,
+        "peak while caching, all processes together": caching.mib,
+        **{f"from {10 * n} to {10 * (n + 1)} % of the epoch": mib for n, mib in enumerate(parts.medians)},
+        "peak while training": peak.mib,
+    }
+    return [Row(group="long", on=on, contender=when, figures={"mib": mib}) for when, mib in figures.items()]
 
 
 class MemoryPerTenth(lightning.Callback):
@@ -59,9 +57,9 @@ class MemoryPerTenth(lightning.Callback):
         self._looks: list[list[float]] = [[] for _ in range(TENTHS)]
 
     @property
-    def medians(self) -> list[float]:
-        """MiB of each tenth; nothing where the system does not tell."""
-        return [round(statistics.median(looks), 1) for looks in self._looks if looks]
+    def medians(self) -> list[float | None]:
+        """MiB of each tenth; None where the system does not tell."""
+        return [round(statistics.median(looks), 1) if looks else None for looks in self._looks]
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int

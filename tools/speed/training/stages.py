@@ -9,21 +9,22 @@ import torch
 
 from benchmark.training.data import Batches, loader
 from datasets.io import transforms
-from tools.speed.record import Setting
-from tools.speed.timing import Task, finished, interleaved
-from tools.speed.training import timed
-from tools.speed.training.config import TrainingSpeedConfig
-from tools.speed.training.record import AUGMENT, FORWARD, LOADER, PLAIN, READ, STEP, Rate
+from tools.speed import names
+from tools.speed.record import On, Row
+from tools.speed.timing import Task, interleaved, row, until_done
+from tools.speed.training.subject import TrainingSpeedConfig
 from tools.speed.training.trainings import Training, precision, resident, step, training
 
 
-def rates(setting: Setting, where: str, config: TrainingSpeedConfig, folder: Path) -> list[Rate]:
+def rates(on: On, config: TrainingSpeedConfig, folder: Path) -> list[Row]:
     """The rows of one network."""
-    one = training(setting, where, setting.batch * config.steps, folder)
-    one.module.to(where).train()
-    calls = {Task(word, amount): finished(call, where) for word, (amount, call) in _calls(one).items()}
+    one = training(on, int(on["batch"]) * config.steps, folder)
+    one.module.to(one.where).train()
+    calls = {Task(word, images): until_done(call, one.where) for word, (images, call) in _calls(one).items()}
     measured = interleaved(calls, config.rounds)
-    return [timed.row("stages", where, setting, task.contender, task.amount, times) for task, times in measured.items()]
+    return [
+        row("stages", on, task.contender, times, task.amount, images=task.amount) for task, times in measured.items()
+    ]
 
 
 def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:
@@ -32,12 +33,12 @@ def _calls(one: Training) -> dict[str, tuple[int, Callable[[], object]]]:
     pixels, images = one.train[np.arange(size)][0].to(one.where), resident(one)[0]
     batches = Batches(everything, size, seed=0)
     return {
-        READ: (everything, lambda: [one.train[index] for index in batches]),
-        LOADER: (everything, lambda: [None for _ in loader(one.train, batches)]),
-        PLAIN: (size, partial(transforms.evaluation(), pixels)),
-        AUGMENT: (size, partial(transforms.training("light", torch.Generator().manual_seed(0)), pixels)),
-        FORWARD: (size, lambda: _forward(one, images)),
-        STEP: (size, step(one)),
+        names.READ: (everything, lambda: [one.train[index] for index in batches]),
+        names.LOADER: (everything, lambda: [None for _ in loader(one.train, batches)]),
+        names.NORMALISED: (size, partial(transforms.evaluation(), pixels)),
+        names.AUGMENTED: (size, partial(transforms.training("light", torch.Generator().manual_seed(0)), pixels)),
+        names.FORWARD: (size, lambda: _forward(one, images)),
+        names.STEP: (size, step(one)),
     }
 
 

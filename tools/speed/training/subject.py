@@ -1,41 +1,155 @@
 """What ``python -m tools.speed training`` measures and shows."""
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
-from tools.speed.subject import Subject
-from tools.speed.training import goals, page
-from tools.speed.training.config import TrainingSpeedConfig
-from tools.speed.training.record import TrainingRecord
-
-QUICK: Mapping[str, Any] = {
-    "backbones": ("custom",),
-    "size": 64,
-    "batch": 4,
-    "steps": 2,
-    "augments": ("light",),
-    "files": 2,
-    "file_side": 128,
-    "decoded": 8,
-    "long": 80,
-    "long_batch": 8,
-    "long_backbone": "custom",
-    "rounds": 1,
-    "compiled": False,
-    "records": "runs/speed",
-    "output": "runs/speed/training_speed.md",
-}
+from core.cli import AtLeast
+from tools.speed import names
+from tools.speed.page import Section, contender, measured, on, per_second, rate_of, rounds
+from tools.speed.record import Record, Row
+from tools.speed.subject import SpeedConfig, Subject
 
 
+@dataclass(frozen=True)
+class TrainingSpeedConfig(SpeedConfig):
+    """Time training stage by stage, beside its network alone, on one machine in one run.
+
+    ``python -m tools.speed training``.
+    """
+
+    backbones: tuple[str, ...] = ("resnet18", "densenet121")
+    """Networks to train; what flags change is measured with the first."""
+    size: Annotated[int, AtLeast(32)] = 224
+    """Side in pixels of the square images."""
+    batch: Annotated[int, AtLeast(2)] = 16
+    """Images per step on the CPU."""
+    gpu_batch: Annotated[int, AtLeast(2)] = 64
+    """Images per step on a GPU."""
+    steps: Annotated[int, AtLeast(1)] = 4
+    """Steps of an epoch."""
+    augments: tuple[str, ...] = ("none", "light")
+    """Augmentations with which whole epochs are timed."""
+    files: Annotated[int, AtLeast(1)] = 24
+    """Image files that are decoded, again and again."""
+    file_side: Annotated[int, AtLeast(32)] = 1024
+    """Their side in pixels."""
+    decoded: Annotated[int, AtLeast(1)] = 400
+    """How many images the cache is given; more where there are many cores."""
+    long: Annotated[int, AtLeast(0)] = 20_000
+    """Images of the run whose memory is watched; 0: none."""
+    long_backbone: str = "lcnet_035"
+    """Its network: a fast one, since memory is what is asked."""
+    long_batch: Annotated[int, AtLeast(1)] = 32
+    """Its images per step."""
+    compiled: bool = True
+    """Also time --compile, which takes a minute before its first step."""
+    rounds: Annotated[int, AtLeast(1)] = 4
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    threads: Annotated[int | None, AtLeast(1)] = None
+    """CPU threads of torch; null is as many as the process may run on."""
+
+
+NETWORK = {"device": on("device"), "network": on("backbone"), "px": on("size"), "batch": on("batch")}
+COUNTS = {"images": measured("images"), "rounds": rounds}
+ALL_NIH = 112_120
+"""Images of the whole data set."""
+
+
+def of_all_cores(record: Record, row: Row) -> float | None:
+    """A row's rate as a share of the cores' number times the rate of one process."""
+    share = rate_of(names.ONE_PROCESS)(record, row)
+    return share / record.machine.cores if isinstance(share, float) else None
+
+
+SECTIONS = (
+    Section(
+        "epoch",
+        "A training epoch",
+        "An epoch through Lightning, the loader, augmentation and all callbacks, from its start to the end of its last "
+        "step, beside as many steps of the same network on one batch that stays on the device. Validation and "
+        "checkpoints count for neither. The share of CPU time is the same of processor time, all threads together, "
+        "which other users of the machine disturb less.",
+        {
+            **NETWORK,
+            "--augment": on("augment"),
+            "images": measured("images"),
+            "network alone, images/s": lambda record, row: per_second(record, record.beside(row, names.ALONE)),
+            "training, images/s": per_second,
+            "share": rate_of(names.ALONE),
+            "share of CPU time": rate_of(names.ALONE, "cpu_ms"),
+            "rounds": rounds,
+        },
+        (names.TRAINING,),
+    ),
+    Section(
+        "stages",
+        "Stages",
+        "Each stage alone. Reading and loading run in a thread while the network "
+        "computes: they cost time only where they are slower.",
+        {
+            **NETWORK,
+            "stage": contender,
+            "images/s": per_second,
+            "CPU ms per image": measured("cpu_ms"),
+            "× step's rate": rate_of(names.STEP),
+            **COUNTS,
+        },
+    ),
+    Section(
+        "decoding",
+        "Decoding",
+        "PNG files of {file_side}×{file_side} pixels, area-averaged. The first share is of {cores} (the cores) times "
+        "the rate of one process; the second row says what is left of that when all cores are busy, and the second "
+        "share is of that.",
+        {
+            "contender": contender,
+            "px": on("size"),
+            "images/s": per_second,
+            "share of all cores": of_all_cores,
+            "share of all at once": rate_of(names.ALL_CORES),
+            **COUNTS,
+        },
+    ),
+    Section(
+        "flags",
+        "What flags change",
+        "Steps of the network alone; a rate above 1 is faster than single precision without the flag.",
+        {**NETWORK, "flags": contender, "images/s": per_second, "× the first": rate_of(names.SINGLE), "rounds": rounds},
+    ),
+    Section(
+        "long",
+        "Memory of a long run",
+        "{images:,} images of {size}×{size} pixels, cached and trained for one epoch ({backbone}, batches of {batch}) "
+        "in a process of its own, {seconds:.0f} s. Counted is memory that is no file's: the array of {array:.0f} MiB "
+        "is a file, its pages go when others need the room. All "
+        f"{ALL_NIH:,} images of NIH, not measured here, would be a file of {ALL_NIH * 224**2 / 1e9:.1f} GB at 224 px; "
+        "what is counted here does not depend on it as long as these figures are flat.",
+        {"when": contender, "MiB": measured("mib")},
+    ),
+)
 SUBJECT = Subject(
     name="training",
     config=TrainingSpeedConfig,
-    tiny=QUICK,
-    record=TrainingRecord,
+    tiny={
+        "backbones": ("custom",),
+        "size": 64,
+        "batch": 4,
+        "steps": 2,
+        "augments": ("light",),
+        "files": 2,
+        "file_side": 128,
+        "decoded": 8,
+        "long": 80,
+        "long_batch": 8,
+        "long_backbone": "custom",
+        "rounds": 1,
+        "compiled": False,
+    },
+    file="training_speed.md",
     title="How fast is training?",
-    about=page.ABOUT,
-    goals=goals.GOALS,
+    about="""Everything below was measured in one run; what stands in one table for one network was timed in turn, round
+by round, and the minimum of the rounds counts, so ratios hold within a table. The images are drawn (the phantom), the
+training is main.py's own.""",
     worst="networks",
-    tables=page.tables,
-    note=page.devices,
+    sections=SECTIONS,
 )

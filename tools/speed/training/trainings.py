@@ -16,8 +16,8 @@ from benchmark.training.module import ClassifierModule, layout
 from benchmark.training.prepare import prepare
 from config import TrainConfig
 from datasets.io import transforms
-from tools.speed.record import Setting
-from tools.speed.training.record import CPU
+from tools.speed.names import CPU
+from tools.speed.record import On
 
 FOLDERS = itertools.count()
 
@@ -38,15 +38,16 @@ class Training:
         return self.splits["train"]
 
 
-def training(setting: Setting, where: str, images: int, folder: Path, **flags: Any) -> Training:
+def training(on: On, images: int, folder: Path, **flags: Any) -> Training:
     """A training of so many ``images`` below ``folder``; ``flags`` are further ones of main.py."""
+    where = str(on["device"])
     run_folder = folder / f"run{next(FOLDERS)}"
     config = replace(
         TrainConfig(),
-        dataset=f"phantom:train={images},val={setting.batch},test=1",
-        backbone=setting.backbone,
-        img_size=setting.size,
-        batch_size=setting.batch,
+        dataset=f"phantom:train={images},val={on['batch']},test=1",
+        backbone=str(on["backbone"]),
+        img_size=int(on["size"]),
+        batch_size=int(on["batch"]),
         pretrained=False,
         num_GPU=0 if where == CPU else 1,
         threads=torch.get_num_threads(),

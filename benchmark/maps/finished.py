@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Entry:
+class FinishedModel:
     """A network that is scored and not trained."""
 
     name: str
@@ -36,25 +36,25 @@ class Entry:
     """The data of its training, where it is known which they are."""
 
 
-def images_of(config: TrainConfig, split: str, entry: Entry) -> Dataset:
+def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Dataset:
     """The images of a suite's split, their truth by the entry's findings, without those of patients that it has seen.
 
     Whose training is not known, or lies elsewhere, is not looked for among them: a warning says so.
     """
     data = source.load(config, split)
     kept, counts = list(range(len(data))), {}
-    if entry.trained is not None and not _same_images(entry.trained, config):
-        if _at_hand(entry.trained):
-            kept, counts = unseen(entry.trained, config, data)
+    if finished.trained is not None and not _same_images(finished.trained, config):
+        if _at_hand(finished.trained):
+            kept, counts = unseen(finished.trained, config, data)
         else:
             log.warning(
                 "%s: the files of %s are not here: its training images are not looked for among those of %s",
-                *(entry.name, entry.trained.dataset, config.dataset),
+                *(finished.name, finished.trained.dataset, config.dataset),
             )
-    if entry.findings == data.findings and len(kept) == len(data):
+    if finished.findings == data.findings and len(kept) == len(data):
         return data
-    shared = Shared(data, entry.findings, kept)
-    shared.describe |= {"trained_on": entry.trained_on, **counts}
+    shared = Shared(data, finished.findings, kept)
+    shared.describe |= {"trained_on": finished.trained_on, **counts}
     return shared
 
 

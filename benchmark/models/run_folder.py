@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmark.entries.network import Entered, load
+from benchmark.models.load import Loaded, load
 from benchmark.training import checkpoints, fitting, runs
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError
@@ -18,7 +18,7 @@ FOLDER = "models"
 
 
 def enter(flags: NetworkFlags, runs_dir: Path, usual: Sequence[str] = (), side: int | None = None) -> Path:
-    """The run folder below ``runs_dir`` of the network of ``flags``: see ``benchmark.entries.network.load``.
+    """The run folder below ``runs_dir`` of the network of ``flags``: see ``benchmark.models.load.load``.
 
     Another network, other weights or another reading of it have another folder; the same have the same.
     """
@@ -38,12 +38,12 @@ def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
     return replace(config, checkpoint=str(folder), model=None, findings=())
 
 
-def write(entered: Entered, flags: NetworkFlags, runs_dir: Path) -> Path:
+def write(loaded: Loaded, flags: NetworkFlags, runs_dir: Path) -> Path:
     """Write ``best.ckpt`` and ``config.yaml`` of a network. Raises ``WriteError`` when the disk refuses."""
-    state = {fitting.PREFIX + name: value for name, value in entered.model.state_dict().items()}
-    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=entered.img_size)
+    state = {fitting.PREFIX + name: value for name, value in loaded.model.state_dict().items()}
+    config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
     stated = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
-    stamp = {**checkpoints.stamp(config, entered.model, entered.findings), **stated}
+    stamp = {**checkpoints.stamp(config, loaded.model, loaded.findings), **stated}
     name = f"{stem(Path(str(stated['entry'])).name)}-{key([stamp, checkpoints.digest(state)])[:8]}"
     folder = runs_dir / FOLDER / name
     if not (folder / "best.ckpt").is_file():

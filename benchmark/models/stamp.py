@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-from benchmark.maps.entry import Entry
+from benchmark.maps.finished import FinishedModel
 from benchmark.training import checkpoints
 from config import TrainConfig
 from core import cli
@@ -15,7 +15,7 @@ NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map"
 """Flags of a finished training that hold wherever its network is scored."""
 
 
-def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[Entry, dict[str, Any]]:
+def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
     """The entry of a run folder or checkpoint, called ``name`` in tables, and its flags of ``NETWORK``.
 
     What it was ``trained_on`` is declared, else what its run says. Raises ``DataError`` for what is no run.
@@ -27,7 +27,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     wiring = stamp["model"].get("wiring")
     by_us = bool(content.get("history"))  # a converted run, or somebody's network, has none
     declared = trained_on or stamp.get("trained_on") or (config.dataset if by_us else "")
-    entry = Entry(
+    finished = FinishedModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
         digest=checkpoints.digest_of(content),
@@ -37,7 +37,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
         trained_on=declared,
         trained=config if by_us and not trained_on else _known(declared),
     )
-    return entry, {name: getattr(config, name) for name in NETWORK}
+    return finished, {name: getattr(config, name) for name in NETWORK}
 
 
 def _known(declared: str) -> TrainConfig | None:

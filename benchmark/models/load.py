@@ -23,7 +23,7 @@ SIDE = 224
 
 
 @dataclass(frozen=True, eq=False)
-class Entered:
+class Loaded:
     """A network that can be explained."""
 
     model: Classifier
@@ -38,7 +38,7 @@ class Entered:
     """Mean and deviation of its images, in words, and who says so."""
 
 
-def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None) -> Entered:
+def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None) -> Loaded:
     """The network of ``flags.model``; ``usual`` are the findings of the data set at hand, ``side`` its images' size.
 
     What the flags leave open is taken from the network's project, or found, and logged. Raises ``LocusError`` for what
@@ -57,7 +57,7 @@ def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None
     findings = _findings(flags, network, outputs, usual)
     model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
-    return Entered(model, network, findings, size, wiring, weights, normalisation)
+    return Loaded(model, network, findings, size, wiring, weights, normalisation)
 
 
 def _outputs(network: Network, channels: int, size: int) -> int:

@@ -1,0 +1,64 @@
+"""A step, and what an executor does with one: start it, and wait for the next that ends."""
+
+import importlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
+
+from core.errors import LocusError, WriteError
+
+
+@dataclass(frozen=True)
+class Step:
+    """A call of one function; picklable, so that any process of any machine that sees the folders can make it."""
+
+    id: str
+    """Its name in messages. Steps of one name are one step."""
+    kind: Literal["train", "explain", "score"]
+    function: str
+    """Dotted name; what it returns is not kept: results lie on disk."""
+    arguments: tuple[Any, ...] = ()
+    needs: tuple[str, ...] = ()
+    """Names of the steps that must be done before."""
+    threads: int = 1
+    """CPU threads that it computes with."""
+
+    def __call__(self) -> LocusError | None:
+        """Make the call; the error that ended it, as an exception that any process can read."""
+        module, _, name = self.function.rpartition(".")
+        try:
+            getattr(importlib.import_module(module), name)(*self.arguments)
+        except WriteError as error:
+            return WriteError(str(error))
+        except LocusError as error:
+            return LocusError(str(error))
+        return None
+
+
+class Executor(ABC):
+    """Runs up to ``jobs`` steps at a time. A subclass sets ``name`` and says how one is started and awaited.
+
+    As a context it leaves nothing running behind it, however the block ends.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, jobs: int) -> None:
+        """``jobs``: how many steps at a time."""
+        self.jobs = jobs
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    @abstractmethod
+    def __exit__(self, *_: object) -> None:
+        """Stop what still runs: it must be able to go on from what lies on disk."""
+
+    @abstractmethod
+    def start(self, step: Step) -> None:
+        """Begin a step; fewer than ``jobs`` run."""
+
+    @abstractmethod
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """The next step that ends, and the error that ended it; a process that died of something else is one too."""

@@ -1,0 +1,73 @@
+"""Steps on this machine: one after the other in this process, or each in one of several processes."""
+
+import signal
+import sys
+import threading
+from multiprocessing.connection import wait
+from typing import Any, ClassVar, Self
+
+from benchmark.executors.base import Executor, Step
+from benchmark.executors.processes import StepProcess
+from core.errors import LocusError
+
+
+class Local(Executor):
+    """One job runs in this process; several have a process each, which take step after step.
+
+    A process that dies fails its step alone, and another takes its place.
+    """
+
+    name: ClassVar[str] = "local"
+
+    def __init__(self, jobs: int) -> None:
+        """Processes start when they have something to do."""
+        super().__init__(jobs)
+        self._ended: list[tuple[Step, LocusError | None]] = []
+        self._processes: list[StepProcess] = []
+
+    def __enter__(self) -> Self:
+        """SIGTERM ends several jobs as Ctrl-C does: trainings save, the others are made again next time."""
+        self._before: Any = None
+        if self.jobs > 1 and threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the processes; a second Ctrl-C kills them at once."""
+        try:
+            for process in self._processes:
+                process.stop()
+            for process in self._processes:
+                process.process.join()
+        finally:
+            for process in self._processes:
+                process.kill()
+            if self._before is not None:
+                signal.signal(signal.SIGTERM, self._before)
+
+    def start(self, step: Step) -> None:
+        """Call it, or send it to a process with nothing to do and of as many threads."""
+        if self.jobs == 1:
+            self._ended.append((step, step()))
+            return
+        idle = [process for process in self._processes if process.step is None]
+        fitting = [process for process in idle if process.threads == step.threads]
+        for process in idle if not fitting else []:
+            process.kill()  # of other threads
+            self._processes.remove(process)
+        if not fitting:
+            fitting = [StepProcess.started(step.threads)]
+            self._processes += fitting
+        fitting[0].give(step)
+
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """The next step that ends."""
+        if self.jobs == 1:
+            return self._ended.pop()
+        busy = [process for process in self._processes if process.step is not None]
+        ended = wait([end for process in busy for end in (process.pipe, process.process.sentinel)])
+        process = next(each for each in busy if each.pipe in ended or each.process.sentinel in ended)
+        step, error = process.answer()
+        if not process.process.is_alive():
+            self._processes.remove(process)
+        return step, error

@@ -1,0 +1,77 @@
+"""One view of all steps: what runs, waits, is done and failed, and how long the rest will last."""
+
+import datetime
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, field
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from benchmark.executors.base import Executor, Step
+from benchmark.executors.graph import Event, run
+
+BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
+
+
+def shown(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
+    """Run ``steps`` and pass on what happens: on a terminal under a bar, elsewhere with a line for each event."""
+    state, terminal = StepCounts({step.id: step for step in steps}, executor.jobs), sys.stderr.isatty()
+    bar = tqdm(total=len(state.left), bar_format=BAR, leave=False, disable=not terminal)
+    with closing(bar), logging_redirect_tqdm() if terminal else nullcontext():
+        for event in run(steps, executor):
+            state.take(event)
+            line = f"  {event.kind}: {event.step.id}" + (f": {event.reason}" if event.reason else "")
+            if not terminal:
+                report(f"{line} ({state})")
+            elif event.reason:
+                bar.write(line)
+            bar.n = state.ended.total()
+            bar.set_postfix_str("; ".join([*state.began, str(state)]))
+            yield event
+
+
+@dataclass
+class StepCounts:
+    """How many steps run, wait and have ended."""
+
+    left: dict[str, Step]
+    """Name -> a step that has not ended."""
+    jobs: int
+    began: dict[str, float] = field(default_factory=dict)
+    """Name of a step that runs -> when it began."""
+    ended: Counter[str] = field(default_factory=Counter)
+    """done, failed or cancelled -> how many."""
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    """train, explain or score -> how long each one that is done took."""
+
+    def take(self, event: Event) -> None:
+        """Count what happened to a step."""
+        name, now = event.step.id, time.perf_counter()
+        if event.kind == "started":
+            self.began[name] = now
+            return
+        self.left.pop(name)
+        took = now - self.began.pop(name, now)
+        self.ended[event.kind] += 1
+        if event.kind == "done":
+            self.seconds.setdefault(event.step.kind, []).append(took)
+
+    def __str__(self) -> str:
+        """``1 runs, 2 wait, 3 done, about 0:01:00 left``."""
+        waiting = len(self.left) - len(self.began)
+        counts = [f"{len(self.began)} run, {waiting} wait", *(f"{n} {kind}" for kind, n in sorted(self.ended.items()))]
+        return ", ".join([*counts, *([] if self.rest is None else [f"about {self.rest} left"])])
+
+    @property
+    def rest(self) -> datetime.timedelta | None:
+        """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
+        if not self.left or not {step.kind for step in self.left.values()} <= self.seconds.keys():
+            return None
+        means = {kind: sum(took) / len(took) for kind, took in self.seconds.items()}
+        passed = sum(time.perf_counter() - began for began in self.began.values())
+        seconds = sum(means[step.kind] for step in self.left.values()) - passed
+        return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

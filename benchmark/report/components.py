@@ -1,0 +1,114 @@
+"""What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables and a picture."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from benchmark.report.diagram import BAR, INK, SAME_BYTES
+from benchmark.report.table import NOTHING, Table
+from benchmark.statistics.components import WITHIN, BalancedScores, Term, components
+from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
+from core.errors import BadValueError
+from core.files import atomic
+
+PICTURE = "components.svg"
+DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)
+ABOUT = (
+    "Method of moments on a balanced design, every factor taken as random, negative estimates set to 0 (Searle, "
+    "Casella and McCulloch 1992). `sd`: of the component; where a patient is part of it, of one patient. `in a score`: "
+    "its standard deviation in the score of one training on these patients; `share`: of the whole variance of such "
+    "scores. A training (seed) belongs to its network. With few levels a component is uncertain."
+)
+POWER_ABOUT = (
+    f"Patients that are needed to tell two rows apart (power {POWER:g}, two-sided, α {ALPHA:g}), by the number of "
+    "trainings of each; simulated from the components above, patients with as many cases as these. Paired: two methods "
+    "on the same trainings; nested: two networks with trainings of their own. One comparison, without Holm's "
+    "correction."
+)
+
+
+def components_table(part: BalancedScores, dataset: str) -> Table:
+    """A row per component of variance."""
+    parts, in_score = components(part.values), in_a_score(part)
+    whole = sum(value**2 for value in in_score.values())
+    rows = [
+        (
+            name_of(term),
+            *(f"{sd:.3f}" for sd in (np.sqrt(parts[term]), in_score[term])),
+            f"{_share(in_score[term], whole)} %",
+        )
+        for term in parts
+    ]
+    header = ("component", "sd", "in a score", "share")
+    return Table(f"{dataset}: components of variance", f"{ABOUT}\n{basis(part)}", header, tuple(rows))
+
+
+def power_table(part: BalancedScores, dataset: str) -> Table:
+    """A row per kind and size of a difference: the patients that are needed, and the power of the suite as it is."""
+    parts, (trainings, patients) = components(part.values), part.values.shape[-2:]
+    rows = [_needed(parts, kind, gap, trainings, patients) for kind in get_args(Pairing) for gap in DIFFERENCES]
+    heads = (f"{count} trainings" for count in TRAININGS)
+    header = ("rows", "differ by", *heads, f"power with {trainings} trainings, {patients} patients")
+    return Table(f"{dataset}: trainings and patients that tell rows apart", POWER_ABOUT, header, tuple(rows))
+
+
+def in_a_score(part: BalancedScores) -> dict[Term, float]:
+    """The standard deviation that each component has in the score of one training, a mean over its patients."""
+    patients = part.values.shape[-1]
+    parts = components(part.values)
+    return {term: float(np.sqrt(value / (patients if "patient" in term else 1))) for term, value in parts.items()}
+
+
+def name_of(term: Term) -> str:
+    """A component in words: a training's network is not said again.
+
+    >>> name_of(("backbone", "pooling", "method", "seed"))
+    'method × seed'
+    """
+    inside = {outer for name in term for outer in WITHIN.get(name, ())}
+    return " × ".join(name for name in term if name not in inside)
+
+
+def basis(part: BalancedScores) -> str:
+    """What the components rest on, in words."""
+    _, _, _, trainings, patients = part.values.shape
+    names = (f"{len(words)} {name} ({', '.join(words)})" for name, words in part.levels.items())
+    left_out = f"; {part.left_out} trainings that have no counterpart are left out" if part.left_out else ""
+    return f"{'; '.join(names)}; {trainings} trainings of each network; {patients} patients{left_out}."
+
+
+def save(parts: Iterable[tuple[str, BalancedScores]], path: Path) -> None:
+    """A panel of bars per (title, scores): what each component contributes to a score; written atomically."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    panels = [(title, in_a_score(part)) for title, part in parts]
+    heights = [len(values) + 3 for _, values in panels]
+    figure = Figure(figsize=(7, 0.24 * sum(heights)), facecolor="white", layout="constrained")
+    with mpl.rc_context(SAME_BYTES):
+        axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
+        for panel, (title, values) in zip(axes, panels, strict=True):
+            panel.barh([name_of(term) for term in values], list(values.values()), color=BAR)
+            panel.invert_yaxis()
+            panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
+            panel.set_xlabel("standard deviation in the score of one training", fontsize=8.5)
+            panel.tick_params(labelsize=8.5)
+            panel.spines[["top", "right"]].set_visible(False)
+        with atomic(path) as temporary:
+            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
+
+
+def _share(sd: float, whole: float) -> str:
+    return f"{100 * sd**2 / whole:.0f}" if whole else NOTHING
+
+
+def _needed(parts: Mapping[Term, float], kind: Pairing, gap: float, trainings: int, patients: int) -> tuple[str, ...]:
+    try:
+        variance = variance_of(parts, kind)
+    except BadValueError:  # one method, or one network: nothing of that kind can be compared
+        return (kind, f"{gap:.2f}", *[NOTHING] * (len(TRAININGS) + 1))
+    counts = (patients_needed(gap, variance, count) for count in TRAININGS)
+    words = (f"> {PATIENTS[-1]:,}" if count is None else f"{count:,}" for count in counts)
+    return kind, f"{gap:.2f}", *words, f"{power(gap, variance, trainings, patients):.2f}"

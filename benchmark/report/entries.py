@@ -1,0 +1,68 @@
+"""Rows of the leaderboard: an entry is one method on all trainings of a recipe, which differ by their seed alone."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from benchmark.records import Cell, Record, Score
+from benchmark.report import select
+from core.names import MAIN, PAIRED
+
+ENTRY = "entry"
+"""The protocol of what ``benchmark.report.compared`` says of a row; no file has such a record."""
+
+
+def collapsed(records: Iterable[Record]) -> list[Record]:
+    """One record per entry: of one training its own, of several their mean."""
+    return [as_one(group) for group in trainings(records)]
+
+
+def trainings(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each entry, by seed."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        groups.setdefault((record.source, _without_seed(record.cell).key), []).append(record)
+    return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
+
+
+def as_one(group: Sequence[Record]) -> Record:
+    """The mean of several trainings; a figure that is the same for all keeps its interval, others have none here."""
+    first = group[0]
+    if len(group) == 1:
+        return first
+    known = [{(s.finding, s.metric, s.threshold_origin): s for s in record.scores} for record in group]
+    shown = (name for name in known[0] if name[0] == "mean" or name[1] == MAIN)
+    scores = tuple(_mean([scores.get(name) for scores in known], known[0][name]) for name in shown)
+    digests = tuple(digest for record in group for digest in record.checkpoints)
+    changed = {"cell": _without_seed(first.cell), "scores": scores, "strata": (), "checkpoints": digests}
+    return first.model_copy(update=changed)
+
+
+def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
+    """Row -> what is known of it beside its own scores: as an entry, else how the methods of its training compare."""
+    of_part = [record for record in records if record.cell.images == images]
+    return {
+        select.row_of(record): record
+        for protocol in (PAIRED, ENTRY)
+        for record in of_part
+        if record.cell.protocol == protocol
+    }
+
+
+def _without_seed(cell: Cell) -> Cell:
+    """What the cells of all seeds share."""
+    recipe = {name: value for name, value in cell.recipe.items() if name not in ("seed", "weights")}
+    if recipe.get("init"):
+        recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
+    model = cell.model_id.removesuffix(f"-seed{cell.seed}")
+    return cell.model_copy(update={"seed": None, "model_id": model, "recipe": recipe})
+
+
+def _mean(scores: Sequence[Score | None], first: Score) -> Score:
+    if all(score == first for score in scores):
+        return first
+    values = select.known(scores)
+    lacking = len(scores) - len(values)
+    reason = f"{lacking} of {len(scores)} trainings have none" if lacking else ""
+    value = None if lacking else round(float(np.mean(values)), 6)
+    return first.model_copy(update={"value": value, "low": None, "high": None, "reason": reason})

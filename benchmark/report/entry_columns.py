@@ -1,0 +1,72 @@
+"""The columns of a leaderboard that say what its rows are worth over trainings and patients."""
+
+from collections.abc import Callable, Mapping
+
+from benchmark.records.record import Record, Score
+from benchmark.report import select
+from benchmark.report.columns import BLIND, TableColumn
+from benchmark.report.table import NOTHING, number, share, with_interval
+from core.names import MAIN
+
+Known = Mapping[tuple[object, ...], Record]
+"""Row -> what is known of it beside its own scores."""
+HEADINGS = SINGLE, SPREAD, FOLLOWING, TRAININGS, TIED, AMONG = (
+    *("of this network [95 %]", "sd over trainings", "one more training [95 %]", "trainings"),
+    *("tied with first", "among these networks"),
+)
+
+
+def of_row(known: Known, metric: str) -> Callable[[Record], Score | None]:
+    """What is known of a record's row by the name of ``metric``."""
+
+    def pick(record: Record) -> Score | None:
+        row = select.row_of(record)
+        return known[row].find(metric) if row in known else None
+
+    return pick
+
+
+def main_of(known: Known) -> Callable[[Record], Score | None]:
+    """The main column of a row, with its interval: over trainings where there are several."""
+    over_trainings = of_row(known, MAIN)
+    return lambda record: over_trainings(record) or select.main_score(record)
+
+
+def of_entries(known: Known) -> list[TableColumn]:
+    """The main column and what stands beside it."""
+    spread, following = of_row(known, "seed_sd"), of_row(known, "one_more")
+
+    def main(record: Record) -> str:
+        score = main_of(known)(record)
+        return f"{share(score)} (1 training)" if is_single(record) and score is not None else with_interval(score)
+
+    return [
+        TableColumn(f"{MAIN} [95 %]", main, pick=main_of(known)),
+        TableColumn(SINGLE, lambda r: _ends(select.main_score(r)) if is_single(r) else NOTHING, "optional"),
+        TableColumn(SPREAD, lambda r: share(spread(r)), "optional"),
+        TableColumn(FOLLOWING, lambda r: _ends(following(r)), "optional"),
+        TableColumn(TRAININGS, lambda r: _count(of_row(known, "trainings")(r)), "model"),
+        TableColumn(TIED, lambda r: _verdict(known, r, alone=False), "optional"),
+        TableColumn(AMONG, lambda r: _verdict(known, r, alone=True), "optional"),
+    ]
+
+
+def is_single(record: Record) -> bool:
+    """Whether a row is of one training, which another would contradict; what sees no network has no such doubt."""
+    return record.cell.seed is not None and record.cell.method not in BLIND
+
+
+def _ends(score: Score | None) -> str:
+    known = score is not None and score.low is not None
+    return f"[{number(score.low)}, {number(score.high)}]" if score is not None and known else NOTHING
+
+
+def _count(score: Score | None) -> str:
+    return NOTHING if score is None or score.value is None else str(int(score.value))
+
+
+def _verdict(known: Known, record: Record, alone: bool) -> str:
+    tied, among = (of_row(known, metric)(record) for metric in ("tied", "among"))
+    if tied is None or among is None or bool(among.value) != alone:
+        return NOTHING
+    return "tied" if tied.value else "behind"

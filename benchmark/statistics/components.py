@@ -1,0 +1,173 @@
+"""Components of variance: how much of what moves a score is the network, the method, the training, the patient.
+
+Analysis of variance by the method of moments: mean squares are set equal to their expectations, every factor taken as
+random, E[MS of T] = Σ over terms U that contain T of σ²(U) · (number of values that share one level of U); negative
+estimates are set to 0. Cornfield and Tukey, Ann. Math. Stat. 27 (1956); Searle, Casella and McCulloch, "Variance
+components" (1992), chapter 4. The design is balanced: ``balanced`` takes the part of a suite that is.
+"""
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from core.errors import BadValueError
+from core.types import FloatArray
+
+Term = tuple[str, ...]
+"""Factors whose interaction it is, in the order of the axes; one factor alone is its main effect."""
+FACTORS: Term = ("backbone", "pooling", "method", "seed", "patient")
+WITHIN: Mapping[str, Term] = {"seed": ("backbone", "pooling")}
+"""A training belongs to one network: seed 0 of two networks have nothing in common."""
+Network = tuple[str, str]
+"""Backbone and pooling."""
+Row = tuple[str, str, str, int]
+"""Backbone, pooling, method and seed."""
+
+
+@dataclass(frozen=True)
+class Squares:
+    """The squares of one term of a balanced design."""
+
+    total: float
+    df: int
+
+    @property
+    def mean(self) -> float:
+        """The mean square; 0 for a term without degrees of freedom."""
+        return self.total / self.df if self.df else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class BalancedScores:
+    """The part of a suite's scores in which all networks have the same methods and as many trainings."""
+
+    values: FloatArray
+    """(B,G,M,S,P) of backbones, poolings, methods, trainings of each network, patients."""
+    levels: Mapping[str, tuple[str, ...]]
+    """The names of backbones, poolings and methods."""
+    left_out: int
+    """Trainings of the suite that are not in it."""
+
+
+def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:
+    """(...) scores, (...,P) the same without each patient -> (...,P) each patient's share: their mean is the score.
+
+    The jackknife's pseudo-values, moved so that their mean is the score itself.
+
+    >>> patient_values(0.5, [1.0, 0.0]).tolist()
+    [0.0, 1.0]
+    """
+    left_out = np.asarray(jackknife, dtype=np.float64)
+    spread = (left_out.shape[-1] - 1) * (left_out.mean(-1, keepdims=True) - left_out)
+    return np.asarray(np.asarray(theta, dtype=np.float64)[..., None] + spread)
+
+
+def squares(values: FloatArray, factors: Term, within: Mapping[str, Term] | None = None) -> dict[Term, Squares]:
+    """Values with an axis per factor -> the squares of each term, by number of factors; they add up to the whole.
+
+    >>> both = squares(np.array([[0.5, 0.5], [0.3, 0.3]]), ("method", "convention"))
+    >>> [round(one.total, 12) for one in both.values()]
+    [0.04, 0.0, 0.0]
+    """
+    effects: dict[Term, FloatArray] = {(): values.mean(keepdims=True)}
+    out: dict[Term, Squares] = {(): Squares(0.0, 1)}
+    for term in _terms(factors, within or {}):
+        lower = [other for other in effects if set(other) < set(term)]
+        over = tuple(axis for axis, name in enumerate(factors) if name not in term)
+        effects[term] = values.mean(over, keepdims=True) - sum(effects[other] for other in lower)
+        df = effects[term].size - sum(out[other].df for other in lower)
+        out[term] = Squares(float((effects[term] ** 2).sum() * values.size / effects[term].size), df)
+    return {term: square for term, square in out.items() if term}
+
+
+def components(values: FloatArray, factors: Term = FACTORS, within: Mapping[str, Term] = WITHIN) -> dict[Term, float]:
+    """Values with an axis per factor -> the variance of each term; the last one is the rest.
+
+    A factor of one level has no variance to be seen and is in no term. Raises ``BadValueError`` for fewer than two
+    trainings of a network, or two patients: nothing says then what another would give.
+    """
+    sizes = dict(zip(factors, values.shape, strict=True))
+    for name in ("seed", "patient"):
+        if sizes.get(name, 2) < 2:
+            raise BadValueError(f"one {name} says nothing of another: components of variance take two or more")
+    kept = tuple(name for name in factors if sizes[name] > 1)
+    inner = {name: tuple(outer for outer in outers if outer in kept) for name, outers in within.items()}
+    shown = squares(values.squeeze(), kept, inner)
+    out: dict[Term, float] = {}
+    for term in reversed(shown):
+        shared = {other: math.prod(sizes[name] for name in kept if name not in other) for other in (*out, term)}
+        above = sum(shared[other] * out[other] for other in out if set(term) < set(other))
+        out[term] = (shown[term].mean - above) / shared[term]
+    return {term: max(out[term], 0.0) for term in shown}
+
+
+def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores:
+    """(P,) values by training and method -> the largest balanced part.
+
+    First the one with most of backbone and pooling as factors, then the one with most trainings. A network gives its
+    first seeds; methods that lack one of them are left out. Raises ``BadValueError`` where no network has two trainings
+    with a common method.
+    """
+    seeds = {
+        network: sorted({key[3] for key in scores if key[:2] == network}) for network in {key[:2] for key in scores}
+    }
+    parts = [part for grid in _grids(seeds) if (part := _part(scores, seeds, *grid)) is not None]
+    if not parts:
+        raise BadValueError(
+            "no network has two trainings with a common method: train with two seeds or more, "
+            "`seeds: [0, 1]` in the suite"
+        )
+    trainings = sum(map(len, seeds.values()))
+    best = max(parts, key=lambda part: (sum(n > 1 for n in part[0].shape[:2]), _trainings(part[0]), part[0].shape[2]))
+    return BalancedScores(*best, trainings - _trainings(best[0]))
+
+
+def _terms(factors: Term, within: Mapping[str, Term]) -> Iterator[Term]:
+    """All sets of factors, small ones first, with each nested factor those that it is nested in."""
+    for size in range(1, len(factors) + 1):
+        for term in itertools.combinations(factors, size):
+            if all(set(within.get(name, ())) <= set(term) for name in term):
+                yield term
+
+
+def _grids(networks: Collection[Network]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Sets of backbones × poolings that are networks, all of them."""
+    sides = [sorted({network[axis] for network in networks}) for axis in (0, 1)]
+    subsets = [[c for n in range(1, len(side) + 1) for c in itertools.combinations(side, n)] for side in sides]
+    for backbones, poolings in itertools.product(*subsets):
+        if set(itertools.product(backbones, poolings)) <= set(networks):
+            yield backbones, poolings
+
+
+def _part(
+    scores: Mapping[Row, FloatArray],
+    seeds: Mapping[Network, Sequence[int]],
+    backbones: tuple[str, ...],
+    poolings: tuple[str, ...],
+) -> tuple[FloatArray, dict[str, tuple[str, ...]]] | None:
+    """(B,G,M,S,P) values of a grid of networks, with as many trainings of each as all have, and the names.
+
+    None for fewer than two trainings and without a common method.
+    """
+    networks = list(itertools.product(backbones, poolings))
+    count = min(len(seeds[network]) for network in networks)
+    trainings = [(*network, seed) for network in networks for seed in seeds[network][:count]]
+    methods = tuple(
+        method
+        for method in sorted({key[2] for key in scores})
+        if all((backbone, pooling, method, seed) in scores for backbone, pooling, seed in trainings)
+    )
+    if count < 2 or not methods:
+        return None
+    rows = [[scores[b, g, method, seed] for method in methods] for b, g, seed in trainings]
+    values = np.array(rows).reshape(len(backbones), len(poolings), count, len(methods), -1).swapaxes(2, 3)
+    return values, {"backbone": backbones, "pooling": poolings, "method": methods}
+
+
+def _trainings(values: FloatArray) -> int:
+    backbones, poolings, _, seeds, _ = values.shape
+    return int(backbones * poolings * seeds)

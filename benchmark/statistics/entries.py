@@ -1,0 +1,100 @@
+"""Entries of a leaderboard: one recipe and method on one or several trainings, compared on the same patients."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from benchmark.statistics import mrmc
+from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.intervals import LEVEL, SMALLEST
+from benchmark.statistics.mrmc import MrmcEstimate
+from benchmark.statistics.patients import Sums
+from benchmark.statistics.ranks import first
+from benchmark.statistics.signflip import holm
+from core.seeds import generator
+from core.types import FloatArray
+
+ALPHA = 1 - LEVEL
+"""The level at which two entries differ, after Holm's correction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """The scores of S trainings on P patients, which are the same for all entries of a table."""
+
+    trainings: tuple[str, ...]
+    """(S,) what each training is called: the same name, the same network."""
+    theta: FloatArray
+    """(S,) the score of each."""
+    jackknife: FloatArray
+    """(S,P) the same with one patient left out."""
+
+    def restrict(self, trainings: Sequence[str]) -> "Entry":
+        """The same on some of its trainings, in their order."""
+        index = [self.trainings.index(name) for name in trainings]
+        return Entry(tuple(trainings), self.theta[index], self.jackknife[index])
+
+    @property
+    def interval(self) -> MrmcEstimate | None:
+        """The mean with its interval over trainings and patients; None for one training or below 10 patients."""
+        enough = len(self.theta) > 1 and self.jackknife.shape[1] >= SMALLEST
+        return mrmc.interval(self.theta, self.jackknife) if enough else None
+
+
+def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
+    """(P,F,M) sums -> (M,) their mean over findings, and (M,P) the same with each patient left out.
+
+    Nothing is chosen again: a finding that a left-out patient empties drops out of that mean.
+    """
+    return mean(sums.value, 0), mean(sums.without, 1).T
+
+
+def difference(one: Entry, other: Entry) -> MrmcEstimate:
+    """One − other: paired on the trainings that both have, else nested; by patients alone where a side has only one."""
+    if common := [name for name in one.trainings if name in other.trainings]:
+        one, other = one.restrict(common), other.restrict(common)
+    arrays = one.theta, one.jackknife, other.theta, other.jackknife
+    if 1 in (len(one.theta), len(other.theta)):
+        return mrmc.difference_of_networks(*arrays)
+    return mrmc.difference(*arrays) if common else mrmc.difference_nested(*arrays)
+
+
+def tied(best: Entry, others: Sequence[Entry]) -> list[bool]:
+    """Whether each of the ``others`` does not differ from the ``best``, Holm over all these comparisons.
+
+    Below 10 patients nobody can tell, and all are tied.
+    """
+    few = best.jackknife.shape[1] < SMALLEST
+    p = np.array([np.nan if few else difference(best, other).p for other in others])
+    return [not value <= ALPHA for value in holm(p)]
+
+
+def one_more(theta: FloatArray) -> tuple[float, float]:
+    """(S,) scores -> where one more training will score on the same images, with 95 %: mean ± t(S − 1)·sd·√(1 + 1/S).
+
+    Cut at 0 and 1; nan for one training.
+
+    >>> [round(end, 3) for end in one_more(np.array([0.5, 0.6, 0.7]))]
+    [0.103, 1.0]
+    """
+    size = len(theta)
+    if size < 2:
+        return np.nan, np.nan
+    reach = stats.t.ppf((1 + LEVEL) / 2, size - 1) * theta.std(ddof=1) * np.sqrt(1 + 1 / size)
+    low, high = np.clip([theta.mean() - reach, theta.mean() + reach], 0, 1)
+    return float(low), float(high)
+
+
+def first_of_entries(sums: Sums, methods: int, seed: int = 0) -> FloatArray:
+    """(P,F,K·S) sums of K ``methods``, each on the same S trainings in turn -> (K,) probability of being first.
+
+    Patients are drawn, and trainings: for all methods the same.
+    """
+    samples: NDArray[np.float32] = mean(resample(sums, seed).samples, -2)  # (R, K·S)
+    samples = samples.reshape(len(samples), methods, -1)
+    trainings = samples.shape[-1]
+    drawn = generator(seed, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(samples))
+    return first((samples * drawn[:, None]).sum(-1) / trainings)

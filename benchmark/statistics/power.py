@@ -1,0 +1,93 @@
+"""How many trainings and patients tell two rows apart: by simulation from components of variance.
+
+Of two normal rows the estimates of ``benchmark.statistics.mrmc`` have known laws: the mean difference is normal, the
+variance between trainings and the patients' covariances are chi-squares. So a simulated analysis is a few draws, of
+whatever many patients. Mean scores are near normal unless patients are few or shares near 0 or 1.
+"""
+
+import bisect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from benchmark.statistics.components import Term
+from core.errors import BadValueError
+from core.seeds import generator
+from core.types import FloatArray
+
+Pairing = Literal["paired", "nested"]
+"""Two methods on the same trainings, or one method on two networks with trainings of their own."""
+ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
+PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
+"""Numbers of patients that are tried."""
+
+
+@dataclass(frozen=True)
+class DifferenceVariance:
+    """What moves the difference of two rows."""
+
+    trainings: float
+    """Of one training of one side; paired: of the difference on one training."""
+    patients: float
+    """Of the difference on one patient, the same in all trainings."""
+    rest: float
+    """Of one patient in one training of one side; paired: of the difference there."""
+    sides: int
+    """How many sides have trainings of their own: 1 paired, 2 nested."""
+
+
+def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVariance:
+    """The components of a suite -> what moves a difference of two rows.
+
+    Raises ``BadValueError`` where they cannot say: one method for paired rows, one network for nested ones.
+    """
+    differ = {"method"} if pairing == "paired" else {"backbone", "pooling"}
+    if not any(differ & set(term) for term in parts):
+        what = "method on the same trainings" if pairing == "paired" else "network with two trainings"
+        raise BadValueError(f"the suite has one {what}: a second one is missing to tell {pairing} rows apart")
+    of_training = [term for term in parts if "seed" in term and (pairing == "nested" or "method" in term)]
+    of_patient = [term for term in parts if "patient" in term and "seed" not in term and differ & set(term)]
+    both = 2 if pairing == "paired" else 1
+    rest = both * sum(parts[term] for term in of_training if "patient" in term)
+    trainings = both * sum(parts[term] for term in of_training if "patient" not in term)
+    return DifferenceVariance(trainings, 2 * sum(parts[term] for term in of_patient), rest, 3 - both)
+
+
+def power(
+    difference: float, variance: DifferenceVariance, trainings: int, patients: int, alpha: float = ALPHA, seed: int = 0
+) -> float:
+    """The probability that rows which differ by ``difference`` are told apart.
+
+    ``trainings`` are those of each side, ``patients`` are shared.
+    """
+    S, P, sides = trainings, patients, variance.sides
+    random = generator(seed, "power")
+
+    def squares(scale: float, df: int) -> FloatArray:
+        return scale * random.chisquare(df, DRAWS) / df
+
+    of_seeds = variance.trainings + variance.rest / P
+    seeds = [squares(of_seeds, S - 1) / S for _ in range(sides)]
+    # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
+    spread = squares(variance.patients + sides * variance.rest / S, P - 1)
+    covariance = (spread - sum(squares(variance.rest, (S - 1) * (P - 1)) / S for _ in range(sides))) / P
+    total = sum(seeds) + np.maximum(covariance, 0)
+    deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
+    value = random.normal(difference, deviation, DRAWS)
+    df = total**2 / np.maximum(sum(term**2 for term in seeds) / (S - 1), 1e-300)
+    return float((np.abs(value) > stats.t.ppf(1 - alpha / 2, df) * np.sqrt(total)).mean())
+
+
+def patients_needed(
+    difference: float, variance: DifferenceVariance, trainings: int, patients: Sequence[int] = PATIENTS
+) -> int | None:
+    """The first of some numbers of ``patients``, ascending, with a power of .8; None where none has."""
+
+    def power_of(count: int) -> float:
+        return power(difference, variance, trainings, count)
+
+    index = bisect.bisect_left(patients, POWER, key=power_of)
+    return patients[index] if index < len(patients) else None

@@ -1,0 +1,63 @@
+"""The cells whose records are still to come, while their steps run: what fails is recorded, what is whole is packed."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmark import records
+from benchmark.executors import Event, Step
+from benchmark.records import Record
+from benchmark.records.record import Status
+from benchmark.suite import selection
+from benchmark.suite.selection import ModelJob
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Pending:
+    """What the steps of a suite have still to write below its ``folder``.
+
+    Steps leave records at work. They are packed here alone, after each model, and while no step writes any.
+    """
+
+    folder: Path
+    cells: dict[str, ModelJob]
+    """Step -> the cells whose records it writes."""
+    stopped: dict[str, str] = field(default_factory=dict)
+    """Model -> why it, or a part of it, could not run."""
+    _writing: set[str] = field(default_factory=set)
+    _whole: bool = False
+
+    @classmethod
+    def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
+        """Of ``steps`` that ``benchmark.suite.steps`` made: those that score have their cells as first argument."""
+        return cls(folder, {step.id: step.arguments[0] for step in steps if step.kind == "score"})
+
+    def take(self, event: Event) -> None:
+        """Follow what happened to a step."""
+        if event.step.id not in self.cells:
+            return
+        if event.kind == "started":
+            self._writing.add(event.step.id)
+            return
+        job = self.cells.pop(event.step.id)
+        self._writing.discard(event.step.id)
+        if event.reason:
+            record_failure(job, "failed", event.reason, self.folder)
+            self.stopped[job.model.id] = event.reason
+        self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
+        if self._whole and self.cells and not self._writing:
+            records.pack(self.folder)  # the last model's stay at work until what follows from them is packed too
+            self._whole = False
+
+
+def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:
+    """Write a record with the reason for each cell without a result; what was measured stays."""
+    measured = {record.key for record in selection.existing_records(folder) if record.status == "ok"}
+    missing = [cell for cell in job.cells if cell.key not in measured]
+    for cell in missing:
+        records.write(Record(cell=cell, status=status, reason=reason), folder)
+    if kept := len(job.cells) - len(missing):
+        log.warning("%s: %d records of earlier runs stay as they are: %s", job.model.id, kept, reason)

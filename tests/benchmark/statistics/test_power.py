@@ -1,0 +1,59 @@
+"""The power that components of variance promise is that of whole simulated analyses."""
+
+import numpy as np
+import pytest
+
+from benchmark.statistics import mrmc
+from benchmark.statistics.components import components, patient_values
+from benchmark.statistics.power import DifferenceVariance, patients_needed, power, variance_of
+from core.errors import BadValueError
+from tests.benchmark.statistics.test_components import SD, drawn
+from tools.coverage.worlds import Setting, worlds
+
+ANALYSIS = {"paired": mrmc.difference, "nested": mrmc.difference_nested}
+S, P = 3, 100
+
+
+def rejected(pairing, difference, count=400):
+    """The share of whole case tables whose analysis excludes 0."""
+    random, p = np.random.default_rng(1), []
+    for _ in range(count):
+        values = drawn(random, (2, 1, 2, S, P), {term: sd for term, sd in SD.items() if {"seed", "patient"} & set(term)})
+        first, second = (values[0, 0, 0], values[0, 0, 1] if pairing == "paired" else values[1, 0, 0])
+        sides = [(rows.mean(1), (rows.sum(1, keepdims=True) - rows) / (P - 1)) for rows in (first + difference, second)]
+        p.append(ANALYSIS[pairing](*sides[0], *sides[1]).p)
+    return np.mean(np.array(p) < 0.05)
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(("pairing", "difference"), [("paired", 0.0), ("paired", 0.2), ("nested", 0.0), ("nested", 0.25)])
+def test_power_is_that_of_whole_case_tables(pairing, difference):
+    known = {term: sd**2 for term, sd in SD.items()}
+    promised = power(difference, variance_of(known, pairing), S, P)
+    assert promised == pytest.approx(rejected(pairing, difference), abs=0.06)
+
+
+@pytest.mark.planted
+def test_power_of_hits_in_simulated_worlds_follows_from_the_components_of_one_large_world():
+    one = worlds(Setting(150, 400, 0.03), 1)
+    table = patient_values(one.theta, one.jackknife)[:2, 0]  # two methods on the same trainings
+    parts = components(table[None, None])
+    many = worlds(Setting(5, 300, 0.03), 300, seed=1)
+    ends = [mrmc.difference(many.theta[0, w], many.jackknife[0, w], many.theta[1, w], many.jackknife[1, w]) for w in range(300)]
+    difference = np.mean([e.value for e in ends])
+    assert power(difference, variance_of(parts, "paired"), 5, 300) == pytest.approx(np.mean([e.p < 0.05 for e in ends]), abs=0.1)
+
+
+@pytest.mark.byhand
+def test_more_patients_do_not_help_where_trainings_alone_are_too_different():
+    variance = DifferenceVariance(trainings=0.05**2, patients=0.1, rest=0.1, sides=2)
+    assert patients_needed(0.02, variance, 2) is None
+    assert patients_needed(0.2, variance, 10) is not None
+
+
+@pytest.mark.byhand
+def test_what_a_suite_does_not_have_is_said():
+    values = np.random.default_rng(0).random((1, 1, 1, 2, 9))
+    for pairing in ANALYSIS:
+        with pytest.raises(BadValueError, match=pairing):
+            variance_of(components(values), pairing)

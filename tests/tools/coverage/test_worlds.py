@@ -1,0 +1,47 @@
+"""The simulated worlds are scored as the product scores: thresholds, left-out patients, the seed's spread."""
+
+import numpy as np
+import pytest
+
+from benchmark.thresholds.origins import FOLDS
+from benchmark.thresholds.sampled import SampledThresholds
+from tools.coverage import worlds as simulated
+from tools.coverage.worlds import STEPS, Setting, worlds
+
+
+@pytest.mark.oracle
+def test_cross_fitted_hits_are_those_of_the_products_thresholds():
+    random, patients = np.random.default_rng(0), 40
+    logits, findings = random.normal(0, 5, (1, 1, patients, 2)), np.tile([0, 1], (1, patients, 1))
+    begin, end = simulated.reach(logits, random.normal(0.5, 0.15, logits.shape))
+    hits = simulated.cross_fitted_hits(begin, end, findings, 2)
+    fold = np.arange(patients) % FOLDS
+    for finding in (0, 1):
+        table = (np.arange(STEPS) >= begin[0, 0, :, [finding]].T) & (np.arange(STEPS) < end[0, 0, :, [finding]].T)
+        selector = SampledThresholds(table, np.zeros(table.shape))
+        best = [int(selector.best(np.flatnonzero(fold != number))) for number in fold]
+        assert hits[0, 0, :, finding].tolist() == table[np.arange(patients), best].tolist()
+
+
+@pytest.mark.byhand
+def test_a_case_hits_between_its_first_and_last_threshold():
+    """A logit of 2 falls to 0 at .1 from the best threshold, .5: thresholds .4 to .6 of 64 steps."""
+    begin, end = simulated.reach(np.array([2.0, -1.0]), np.array([0.5, 0.5]))
+    assert (begin.tolist(), end.tolist()) == ([26, 32], [39, 32])
+
+
+@pytest.mark.byhand
+def test_the_jackknife_leaves_whole_patients_out():
+    hits = np.array([[1, 0], [1, 1], [0, 0], [1, 0]], dtype=bool)[None, None]
+    findings = np.array([[0, 1], [0, 1], [1, 0], [0, 1]])[None]
+    theta, jackknife = simulated._scored(hits, findings, 2)
+    assert theta.item() == pytest.approx((3 / 4 + 1 / 4) / 2)
+    assert jackknife.ravel() == pytest.approx([(2 / 3 + 1 / 3) / 2, (2 / 3 + 0) / 2, (1 + 1 / 3) / 2, (2 / 3 + 1 / 3) / 2])
+
+
+@pytest.mark.planted
+@pytest.mark.parametrize(("findings", "thresholds"), [(1, "fixed"), (8, "cross-fitted")])
+def test_rows_vary_over_trainings_as_the_setting_says(findings, thresholds):
+    """With many patients, less what patients leave of it: the spread without any seed's sd."""
+    with_seeds, without = (worlds(Setting(60, 1500, sd, findings, thresholds), 4).theta.var(2, ddof=1).mean() for sd in (0.05, 0.0))
+    assert np.sqrt(with_seeds - without) == pytest.approx(0.05, rel=0.12)

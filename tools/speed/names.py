@@ -1,0 +1,48 @@
+"""What records and pages call the contenders, and what each of others is compared with."""
+
+BARE = "bare forward"
+CHANNELS_LAST = "bare forward, images channels last"
+SEVEN = "Locus, seven methods"
+GRADCAM = "Locus, Grad-CAM"
+EARLIER = "Locus, Grad-CAM one level earlier"
+SCORECAM = "Locus, Score-CAM"
+UPSAMPLING = "upsampling the seven methods' maps"
+PACKAGE_SIX = "grad-cam, six methods"
+PACKAGE_SCORECAM = "grad-cam, Score-CAM"
+CAPTUM = "captum, Grad-CAM"
+TORCHCAM = "torchcam, Grad-CAM"
+
+SURFACE = "Locus, surface"
+CONTOURS = "OpenCV, contours per threshold"
+SKIMAGE = "scikit-image, labels per threshold"
+SCIPY = "SciPy, labels per threshold"
+LARGEST = "Locus, largest contour"
+ALL = "Locus, all contours"
+ORIGINAL_LARGEST = "original evaluator's way, largest contour"
+ORIGINAL_ALL = "original evaluator's way, all contours"
+LEVELS_LARGEST = "OpenCV, contours per distinct level, largest"
+LEVELS_ALL = "OpenCV, contours per distinct level, all"
+LEVELS = (LEVELS_LARGEST, LEVELS_ALL)
+NOISE = "pixel noise"
+"""The map that is hardest for a contour search."""
+
+ONE_PROCESS = "one process, images decoded and resized, nothing kept"
+ALL_CORES = "the same in as many processes as cores, each alone"
+CACHE = "the cache: all cores, into the array on disk"
+READ = "cache read: batches gathered from the array"
+LOADER = "loader: the same, by the thread that reads ahead"
+NORMALISED = "normalised: uint8 to the network's input"
+AUGMENTED = "augmented (light) and normalised"
+FORWARD = "forward"
+STEP = "step: forward, backward, optimizer"
+ALONE = "the network alone, on one batch that stays on the device"
+TRAINING = "training epoch"
+SINGLE = "--precision 32"
+FIRST_TENTH, LAST_TENTH = "from 0 to 10 % of the epoch", "from 90 to 100 % of the epoch"
+CPU, GPU = "cpu", "cuda"
+
+LOOPS = {PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM}
+"""What explains one finding after the other -> what of ours it is compared with."""
+PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST, LEVELS_ALL: ALL}
+OURS = LOOPS | PIXELS | dict.fromkeys((CONTOURS, SKIMAGE, SCIPY), SURFACE)
+"""A peer -> what of ours it is compared with."""
