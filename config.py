@@ -11,7 +11,7 @@ from core.flags.data import DataFlags, ReadingFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
-from core.flags.network import NetworkFlags, WiringFlags
+from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "DoctorConfig",
     "EngineFlags",
     "HeatmapConfig",
+    "ModelCheckConfig",
     "RunConfig",
     "TrainConfig",
 ]
@@ -75,6 +76,14 @@ class CheckConfig(MethodCheckFlags):
     """Hold methods against what every method keeps to, on small networks with random weights.
 
     ``python -m benchmark.check method NAME``.
+    """
+
+
+@dataclass(frozen=True)
+class ModelCheckConfig(ModelCheckFlags):
+    """Ask a network whether it is loaded, wired, prepared and named as it should be.
+
+    ``python -m benchmark.check model NAME``.
     """
 
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -27,11 +28,13 @@ class Loaded:
     """A network that can be explained."""
 
     model: Classifier
-    network: Network
+    network: Network | None
+    """As its project builds it; None for a run of ours."""
     findings: tuple[str, ...]
     """What its outputs stand for, in their order."""
     img_size: int
-    wiring: Wiring
+    wiring: Wiring | None
+    """None for a network of ours."""
     weights: str
     """Which weights it has, in words, and how many."""
     normalisation: str
@@ -96,3 +99,14 @@ def _normalisation(
 def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
     numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
     return "mean {}, std {} ({})".format(*numbers, who)
+
+
+def of_run(path: Path) -> Loaded:
+    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises ``DataError``."""
+    content = checkpoints.read(path)
+    model, config = checkpoints.rebuilt(content, path), checkpoints.configuration(content, path)
+    names = checkpoints.findings(content, path)
+    weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
+    wiring = (model.config or {}).get("wiring")
+    said = "as its run says" if wiring else "ImageNet's"
+    return Loaded(model, None, names, config.img_size, Wiring(**wiring) if wiring else None, weights, said)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast
 from core.errors import BadValueError
+from core.flags.data import DataSet
 
 SOURCES = ("timm", "torchvision", "xrv", "hf")
 """Projects whose networks have names: ``timm:NAME``."""
@@ -46,6 +47,21 @@ class NetworkFlags(WiringFlags):
     trained_on: str | None = None
     """What it was trained on, shown in the tables; a data set's word has its training images looked for in the test
     set."""
+
+
+@dataclass(frozen=True)
+class ModelCheckFlags(NetworkFlags):
+    """Network to check: --model may be a run folder or best.ckpt too."""
+
+    data: Annotated[str | None, DataSet("datasets", "dataset")] = None
+    """Data set (NIH, phantom …) whose labelled test images tell whether outputs and images are as said; null asks
+    nothing of that."""
+    data_root_dir: str | None = None
+    """Folder of its files; null is data/<data>, or $LOCUS_DATA/<data>."""
+    images: Annotated[int, AtLeast(10)] = 200
+    """At most so many of its images."""
+    threads: Annotated[int | None, AtLeast(1)] = None
+    """CPU threads of torch; null is as many as the process may run on."""
 
 
 def is_network(word: str | None) -> bool:

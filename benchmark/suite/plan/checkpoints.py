@@ -28,7 +28,8 @@ def plans(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[di
     """
     if unknown := [key for key in entry if key not in KEYS]:
         raise BadValueError(
-            f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}: beside it stand {', '.join(KEYS[1:])}"
+            f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}: beside it stand "
+            f"{', '.join(KEYS[1:])}"
         )
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
