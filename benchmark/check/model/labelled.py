@@ -21,6 +21,8 @@ CLEARLY = 0.1
 """By so much AUROC another finding must fit an output better to be told."""
 BETTER = 0.03
 """By so much mean AUROC another normalisation must be better to be told."""
+RANKS = 0.65
+"""An AUROC below this says nothing: chance on few images, or a network that was never trained."""
 USUAL = {
     "ImageNet's": (MEAN, STD),
     "[0, 1]": ((0.0,), (1.0,)),
@@ -55,7 +57,8 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
 def _order(table: FloatArray, names: list[str]) -> ModelAnswer:
     """``table``: (outputs, findings) AUROC. Outputs that fit another finding clearly better are told."""
     rows, columns = linear_sum_assignment(table, maximize=True)
-    moved = [(k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > table[k, k] + CLEARLY]
+    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > RANKS)
+    moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + CLEARLY]
     if not moved:
         return ModelAnswer("order", "pass", f"no output fits another of {len(names)} findings clearly better")
     told = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
@@ -69,7 +72,7 @@ def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int],
         rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
         means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
-    if means[best] <= mean + BETTER:
+    if means[best] <= max(mean + BETTER, RANKS):
         return ModelAnswer("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
     centre, spread = (" ".join(f"{value:.4g}" for value in values) for values in USUAL[best])
     return ModelAnswer(

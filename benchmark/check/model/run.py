@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from tabulate import tabulate
 
 import datasets
 from benchmark.check.model import labelled, questions
 from benchmark.models.load import Loaded, load, of_run
+from benchmark.training import machine
 from config import ModelCheckConfig
 from core.flags.network import network_of
 from datasets.base import Dataset
@@ -19,7 +19,7 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
 
     Raises ``LocusError`` for a network that cannot be built, given its weights or wired.
     """
-    torch.set_num_threads(config.threads)
+    machine.configure_torch(config.threads)
     data = _data(config)
     network = network_of(config)
     usual = () if data is None else data.findings
