@@ -10,6 +10,7 @@ from benchmark.records import Record
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import RunConfig
+from core.cli import CONFIGS
 from core.names import BASELINES_AND_LIMIT
 
 RESULTS = Path("results")
@@ -27,8 +28,9 @@ class ResultsFolder:
     @property
     def published(self) -> list[Record]:
         """The published records of the suite, to stand beside others; none for the published folder itself."""
-        folder = RESULTS / self.path.name
-        if self.path.parent != UNPUBLISHED or folder not in records.suites(RESULTS):
+        home = RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS  # a user may stand in any folder
+        folder = home / self.path.name
+        if self.path.parent != UNPUBLISHED or folder not in records.suites(home):
             return []
         runs = (record for record in records.load(folder) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
