@@ -1,5 +1,7 @@
 """Questions to a network about labelled images: the order of its outputs, and the normalisation of its images."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -21,6 +23,8 @@ CLEARLY = 0.1
 """By so much AUROC another finding must fit an output better to be told."""
 BETTER = 0.03
 """By so much mean AUROC another normalisation must be better to be told."""
+SURE = 4
+"""So many standard errors are no chance, whatever finding is compared."""
 RANKS = 0.65
 """An AUROC below this says nothing: chance on few images, or a network that was never trained."""
 USUAL = {
@@ -51,18 +55,31 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
     each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own, strict=True))
     seen = ModelAnswer("auroc", "info", f"mean {own.mean():.3f} on {len(samples)} images: {each}")
     asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(own.mean()))]
-    return [seen, _order(table, names), *asked]
+    return [seen, order(table, names, _errors(labels[:, judged])), *asked]
 
 
-def _order(table: FloatArray, names: list[str]) -> ModelAnswer:
-    """``table``: (outputs, findings) AUROC. Outputs that fit another finding clearly better are told."""
+def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> ModelAnswer:
+    """Whether an output fits another finding clearly better: (J,J) AUROC of each output (row) for each finding.
+
+    ``errors``: (J,) standard error of a finding's AUROC by chance; of hundreds of comparisons some pass two of them.
+
+    >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
+    'wrong'
+    """
     rows, columns = linear_sum_assignment(table, maximize=True)
-    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > RANKS)
-    moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + CLEARLY]
+    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + SURE * errors[f])
+    moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + max(CLEARLY, SURE * errors[f])]
     if not moved:
         return ModelAnswer("order", "pass", f"no output fits another of {len(names)} findings clearly better")
     told = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
     return ModelAnswer("order", "wrong", f"outputs fit other findings better: {examples(told, 9)}; look at --findings")
+
+
+def _errors(labels: FloatArray) -> FloatArray:
+    """The standard error that the AUROC of a finding has by chance alone (Mann-Whitney)."""
+    present, absent = (labels == 1).sum(0), (labels == 0).sum(0)
+    errors: FloatArray = np.sqrt((present + absent + 1) / (12 * present * absent))
+    return errors
 
 
 def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> ModelAnswer:
