@@ -9,7 +9,7 @@ from torch import nn
 import backbones
 from backbones import networks
 from backbones.classifier import Classifier
-from backbones.networks import Network
+from backbones.networks import GivenNetwork
 from backbones.rescaled import normalised
 from backbones.wiring import Wiring, connect
 from core.errors import DataError
@@ -18,7 +18,7 @@ from core.files import file_hash
 
 def assemble(
     word: str,
-    network: Network,
+    network: GivenNetwork,
     wiring: Wiring,
     outputs: int,
     channels: int,

@@ -20,7 +20,7 @@ Numbers = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Network:
+class GivenNetwork:
     """A network, and what its own project says of the images and of the outputs; None or nothing where it does not."""
 
     module: nn.Module
@@ -37,7 +37,7 @@ class Network:
     """What builds it again where its word alone does not (transformers)."""
 
 
-def build(word: str, outputs: int | None, channels: int | None = None) -> Network:
+def build(word: str, outputs: int | None, channels: int | None = None) -> GivenNetwork:
     """The network of a word with ``outputs`` logits; None: as many as its project says, or as its ``build`` gives.
 
     Random weights are the same in every call. Raises ``LocusError`` for a word of no network, a missing library, and
@@ -51,7 +51,7 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Networ
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if ".py:" in word:
-            return Network(_from_file(word, outputs), "those that its build gives")
+            return GivenNetwork(_from_file(word, outputs), "those that its build gives")
         return SOURCES[source](name, outputs, channels)
 
 
@@ -68,7 +68,7 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     return module
 
 
-def _timm(name: str, outputs: int | None, channels: int | None) -> Network:
+def _timm(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
     import timm
 
     if not timm.is_model(name):
@@ -77,19 +77,19 @@ def _timm(name: str, outputs: int | None, channels: int | None) -> Network:
     module: Any = timm.create_model(name, num_classes=_counted(name, outputs), **given)
     stated = module.pretrained_cfg
     mean, std = (tuple(stated[word]) if channels != 1 else None for word in ("mean", "std"))
-    return Network(module, "random", stated["input_size"][-1], channels or 3, mean, std)
+    return GivenNetwork(module, "random", stated["input_size"][-1], channels or 3, mean, std)
 
 
-def _torchvision(name: str, outputs: int | None, channels: int | None) -> Network:
+def _torchvision(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
     if name not in known:
         raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, known, n=5))
-    return Network(torchvision.models.get_model(name, weights=None, num_classes=_counted(name, outputs)), "random")
+    return GivenNetwork(torchvision.models.get_model(name, weights=None, num_classes=_counted(name, outputs)), "random")
 
 
-def _xrv(name: str, outputs: int | None, channels: int | None) -> Network:
+def _xrv(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
     """By an architecture (densenet121, resnet50) with random weights, or by the name of its weights."""
     library = xray_weights.library(name)
     gray: dict[str, Any] = {
@@ -102,13 +102,13 @@ def _xrv(name: str, outputs: int | None, channels: int | None) -> Network:
         findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
         module = library.models.DenseNet(weights=None, num_classes=len(findings))
         module.load_state_dict(xray_weights.state(name), strict=False)  # its operating points take no part in logits
-        return Network(module, name, findings=findings, **gray)
+        return GivenNetwork(module, name, findings=findings, **gray)
     if name != "densenet121":
         raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *xray_weights.NAMES))
-    return Network(library.models.DenseNet(weights=None, num_classes=_counted(name, outputs)), "random", **gray)
+    return GivenNetwork(library.models.DenseNet(weights=None, num_classes=_counted(name, outputs)), "random", **gray)
 
 
-def _hf(name: str, outputs: int | None, channels: int | None) -> Network:
+def _hf(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
     """An image classifier of transformers: a name on the hub, or a local folder."""
     auto = _transformers(name)
     try:
@@ -121,7 +121,7 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> Network:
     stated, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
     size = getattr(stated, "image_size", None)
-    return Network(
+    return GivenNetwork(
         module.eval(),
         f"{name}'s",
         int(size[0] if isinstance(size, list | tuple) else size) if size else None,
@@ -167,7 +167,7 @@ def _counted(name: str, outputs: int | None) -> int:
     return outputs
 
 
-SOURCES: dict[str, Callable[[str, int | None, int | None], Network]] = {
+SOURCES: dict[str, Callable[[str, int | None, int | None], GivenNetwork]] = {
     "timm": _timm,
     "torchvision": _torchvision,
     "xrv": _xrv,

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from backbones import Classifier, assembled, networks
-from backbones.networks import Network
+from backbones.networks import GivenNetwork
 from backbones.rescaled import MEAN, STD
 from backbones.traced import find
 from backbones.wiring import Wiring
@@ -28,7 +28,7 @@ class Loaded:
     """A network that can be explained."""
 
     model: Classifier
-    network: Network | None
+    network: GivenNetwork | None
     """As its project builds it; None for a run of ours."""
     findings: tuple[str, ...]
     """What its outputs stand for, in their order."""
@@ -63,14 +63,14 @@ def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None
     return Loaded(model, network, findings, size, wiring, weights, normalisation)
 
 
-def _outputs(network: Network, channels: int, size: int) -> int:
+def _outputs(network: GivenNetwork, channels: int, size: int) -> int:
     from backbones.whole import logits_of, noise
 
     with torch.no_grad():
         return logits_of(network.module.eval()(noise(network.module, channels, size))).shape[1]
 
 
-def _findings(flags: NetworkFlags, network: Network, outputs: int, usual: Sequence[str]) -> tuple[str, ...]:
+def _findings(flags: NetworkFlags, network: GivenNetwork, outputs: int, usual: Sequence[str]) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else as the network's project says, else the data set's."""
     findings = flags.findings or network.findings or tuple(usual)
     if len(findings) != outputs:
@@ -84,7 +84,7 @@ def _findings(flags: NetworkFlags, network: Network, outputs: int, usual: Sequen
 
 
 def _normalisation(
-    flags: NetworkFlags, network: Network, channels: int
+    flags: NetworkFlags, network: GivenNetwork, channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...], str]:
     if bool(flags.mean) != bool(flags.std):
         raise BadValueError("--mean and --std go together: write both, or leave both out")

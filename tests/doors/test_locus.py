@@ -17,14 +17,15 @@ def elsewhere(folder, *words):
 def test_the_module_has_what_a_user_needs_wherever_the_user_stands(tmp_path):
     code = f"""
 import sys; sys.path.append({str(ROOT)!r})
-import locus, torch
+import locus, numpy, torch
 model = locus.build("custom", 2, pretrained=False)
 maps = locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"])
-print(locus.boxes(maps["gradcam"][0, 0].numpy() + [[1]], 0.5, (32, 32), maps.grids["gradcam"]).shape, locus.Grid.__name__)
+grid = locus.Grid((32, 32), (16, 16), (7.5, 7.5))
+print(*maps, locus.boxes(numpy.eye(2), 0.5, (32, 32), grid).shape)
 import datasets; print(datasets.names()[0])
 """
     done = elsewhere(tmp_path, "-c", code)
-    assert done.stdout.splitlines() == ["(1, 4) Grid", "CheXpert"], done.stderr
+    assert done.stdout.splitlines() == ["gradcam (2, 4)", "CheXpert"], done.stderr
 
 
 def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):

@@ -128,7 +128,8 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     [
         (["--weights", "half.pt"], "1 of 4 weights are missing.*1 are unexpected"),
         (["--features", "bod"], "'body'"),
-        (["--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
+        (["--findings", "Mass", "Nodule"], "of another shape.*fc.weight"),
+        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
         (["--findings", *["Mass"] * 8], "Mass twice"),
         (["--mean", "0.5"], "--mean and --std go together"),
         (["--channels", "3"], "takes no image of 3x64x64.*channels"),
@@ -136,7 +137,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
     ],
 )
 def test_what_does_not_fit_a_network_is_one_sentence(folder, capsys, more, facts):
-    paths = [str(folder / word) if word.endswith(".pt") else word for word in more]
+    paths = [str(folder / word) if ".p" in word else word for word in more]
     assert suite(folder, *flags(folder), *paths) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert re.search(facts, error), error

@@ -51,10 +51,10 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)
     names = [loaded.findings[k] for k in judged]
-    own = np.diag(table)
-    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own, strict=True))
-    seen = ModelAnswer("auroc", "info", f"mean {own.mean():.3f} on {len(samples)} images: {each}")
-    asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(own.mean()))]
+    fitting = np.diag(table)
+    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, fitting, strict=True))
+    seen = ModelAnswer("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
+    asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(fitting.mean()))]
     return [seen, order(table, names, _errors(labels[:, judged])), *asked]
 
 
@@ -71,8 +71,10 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> ModelA
     moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + max(CLEARLY, SURE * errors[f])]
     if not moved:
         return ModelAnswer("order", "pass", f"no output fits another of {len(names)} findings clearly better")
-    told = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
-    return ModelAnswer("order", "wrong", f"outputs fit other findings better: {examples(told, 9)}; look at --findings")
+    outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
+    return ModelAnswer(
+        "order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings"
+    )
 
 
 def _errors(labels: FloatArray) -> FloatArray:

@@ -32,8 +32,8 @@ def answers(loaded: Loaded) -> list[ModelAnswer]:
         ModelAnswer("wiring", "info", str(loaded.wiring or "a network of ours")),
         ModelAnswer("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
     ]
-    own = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
-    return [*said, *own, _grid(loaded), *_methods(loaded)]
+    compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
+    return [*said, *compared, _grid(loaded), *_methods(loaded)]
 
 
 def pixels(loaded: Loaded, count: int = 2) -> Tensor:
