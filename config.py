@@ -6,8 +6,9 @@
 from dataclasses import dataclass, fields
 
 from core.errors import BadValueError
-from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, SuiteFlags
+from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, PowerFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
+from core.flags.external import ExternalFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
@@ -23,7 +24,9 @@ __all__ = [
     "EngineFlags",
     "HeatmapConfig",
     "ModelCheckConfig",
+    "PowerConfig",
     "RunConfig",
+    "ScoreConfig",
     "TrainConfig",
 ]
 
@@ -69,6 +72,16 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 @dataclass(frozen=True)
 class RunConfig(ThreadFlags, EngineFlags, NetworkFlags, SuiteFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
+
+
+@dataclass(frozen=True)
+class PowerConfig(PowerFlags):
+    """How many trainings and patients tell the rows of a suite apart: ``python -m benchmark.power --suite NAME``."""
+
+
+@dataclass(frozen=True)
+class ScoreConfig(ExternalFlags):
+    """Score maps or boxes that others made, beside the baselines: ``python -m benchmark.score``."""
 
 
 @dataclass(frozen=True)

@@ -49,8 +49,10 @@ def assemble(
 
 
 def require_weights(name: str, pretrained: bool | str) -> None:
-    """Raise ``NotAvailableError`` where ImageNet weights of timm are wanted, not here and out of reach."""
+    """Raise ``NotAvailableError`` where weights of timm or torchxrayvision are wanted, not here and out of reach."""
     name, weights = xray_weights.resolve(name, pretrained)
+    if isinstance(weights, str):
+        xray_weights.require(weights)
     word = resolve(name.partition(":")[0])[1].removesuffix("_signed")
     if weights is not True:
         return

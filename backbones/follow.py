@@ -3,7 +3,6 @@
 from collections.abc import Callable, MutableMapping, Set
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
@@ -39,9 +38,9 @@ class Follow(TorchFunctionMode):
         known = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
         inputs, shapes = {self.grids[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
         name = getattr(func, "__name__", "")
-        # batch norm's arithmetic moves nothing, and is slow
-        out = torch.empty_like(args[0]) if name == "batch_norm" else func(*args, **kwargs)
         step = _STEPS.get(name)
+        shape = _SHAPES.get(name)
+        out = args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
         for tensor in _tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
                 self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
@@ -79,6 +78,18 @@ def _convolution(
     return SlidingWindow(kernel, stride, 0 if padding == "valid" else padding, dilation)
 
 
+def _convolved(
+    x: Tensor, weight: Tensor, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> tuple[int, ...]:
+    """The shape behind a convolution."""
+    window = _convolution(x, weight, bias, stride, padding, dilation)
+    sides = [
+        side if padding == "same" else (side + 2 * before - dilation * (kernel - 1) - 1) // step + 1
+        for side, kernel, step, before, dilation in zip(x.shape[-2:], *map(_pair, window), strict=True)
+    ]
+    return (*x.shape[:-3], weight.shape[0], *sides)
+
+
 def _maximum(
     x: Tensor, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, *_: Any, **__: Any
 ) -> SlidingWindow:
@@ -100,6 +111,12 @@ _STEPS: dict[str, Callable[..., SlidingWindow]] = {
     "avg_pool2d": _average,
     "pad": _pad,
 }
+
+_SHAPES: dict[str, Callable[..., tuple[int, ...]]] = {
+    "conv2d": _convolved,
+    **dict.fromkeys(("batch_norm", "relu"), lambda x, *_, **__: tuple(x.shape)),
+}
+"""The shape behind the operations whose shapes alone torch would take a second to say: it imports its compiler."""
 
 
 def _pair(value: Any) -> tuple[int, int]:

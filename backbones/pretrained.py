@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import constants, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -18,8 +17,8 @@ from core.errors import NotAvailableError
 
 FILE = "model.safetensors"
 """What the hub calls a network's weights."""
-PATIENCE = 5
-"""Seconds that the hub has to answer."""
+PATIENCE = 4
+"""Seconds that a server of weights has to answer."""
 
 
 class MapsOf(nn.Module):
@@ -67,21 +66,26 @@ def require(name: str) -> None:
 
     Said in seconds: the hub's own retries take a minute.
     """
+    from huggingface_hub import constants, try_to_load_from_cache  # slow: networks without such weights do without
+
     path, source = weights_file(name), _source(name)
     if source is None or path.is_file() or isinstance(try_to_load_from_cache(_config(name).hf_hub_id, FILE), str):
         return
-    replies: list[bool] = []
-    asking = threading.Thread(target=lambda: replies.append(answers(constants.ENDPOINT)), daemon=True)
-    asking.start()
-    asking.join(PATIENCE)  # looking up a name has no limit of its own
-    if replies != [True]:
+    if constants.HF_HUB_OFFLINE or not reachable(constants.ENDPOINT):
         raise _not_available(name, source, path, f"{constants.ENDPOINT} does not answer")
+
+
+def reachable(address: str) -> bool:
+    """Whether a server answers within ``PATIENCE``, the search for its name included, which has no limit of its own."""
+    replies: list[bool] = []
+    asking = threading.Thread(target=lambda: replies.append(answers(address)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return replies == [True]
 
 
 def answers(address: str) -> bool:
     """Whether a server is there, whatever it says, by the proxy that the environment names."""
-    if constants.HF_HUB_OFFLINE:
-        return False
     try:
         urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=PATIENCE).close()
     except urllib.error.HTTPError:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backbones.classifier import Classifier
-from backbones.pretrained import folder
+from backbones.pretrained import folder, reachable
 from backbones.published import translate
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 
@@ -61,6 +61,14 @@ def load(model: Classifier, word: str) -> None:
     )
 
 
+def require(word: str) -> None:
+    """Raise ``NotAvailableError`` where the weights ``word`` are neither here nor within reach; said in seconds."""
+    xrv = library(word)
+    source, paths = _source(xrv, word), _paths(xrv, word)
+    if not any(map(Path.is_file, paths)) and not reachable(source):
+        raise _not_available(word, source, paths[0])
+
+
 def state(word: str) -> dict[str, Tensor]:
     """The weights ``word`` by torchxrayvision's names for them. No code that a file might bring is run."""
     xrv = library(word)
@@ -109,18 +117,30 @@ def library(word: str) -> ModuleType:
 
 
 def _file(xrv: ModuleType, word: str) -> Path:
-    """Where the weights lie, among torch's checkpoints or torchxrayvision's own; they are fetched where they do not."""
-    source = xrv.models.model_urls[word]["weights_url"]
-    paths = [base / Path(source).name for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
-    for path in paths:
-        if path.is_file():
-            return path
+    """Where the weights lie; they are fetched where they do not."""
+    source, paths = _source(xrv, word), _paths(xrv, word)
+    for path in filter(Path.is_file, paths):
+        return path
     try:
         paths[0].parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(source, str(paths[0]), progress=False)
     except (OSError, RuntimeError) as error:
-        raise NotAvailableError(f"no weights {word}: lay {source} at {paths[0]}, or use --pretrained False") from error
+        raise _not_available(word, source, paths[0]) from error
     return paths[0]
+
+
+def _source(xrv: ModuleType, word: str) -> str:
+    return str(xrv.models.model_urls[word]["weights_url"])
+
+
+def _paths(xrv: ModuleType, word: str) -> list[Path]:
+    """Where the weights may lie: among torch's checkpoints or torchxrayvision's own."""
+    folders = (folder(), Path(xrv.utils.get_cache_dir()).expanduser())
+    return [base / Path(_source(xrv, word)).name for base in folders]
+
+
+def _not_available(word: str, source: str, path: Path) -> NotAvailableError:
+    return NotAvailableError(f"no weights {word}: lay {source} at {path}, or use --pretrained False")
 
 
 def _classes(xrv: ModuleType) -> set[type]:

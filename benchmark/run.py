@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stopped += outcome.stopped
             folders.append(outcome.folder.path.parent)
             if not config.dry_run and not config.all:
-                say(tables.headline(outcome.folder.path, outcome.records))
+                say(tables.headline(outcome.folder.path, outcome.records, outcome.folder.beside))
                 say(beside.text(outcome.records, outcome.folder.published))
     for folder in dict.fromkeys(folders if not config.dry_run else []):
         say(f"results: {tables.index(folder)} ({', '.join(f'{n} {status}' for status, n in sorted(counts.items()))})")

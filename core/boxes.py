@@ -1,7 +1,7 @@
 """Areas and overlaps of boxes: (M,4) xyxy, half-open, float64, all in one frame."""
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from core.types import FloatArray
 
@@ -50,6 +50,16 @@ def iobb(first: ArrayLike, second: ArrayLike) -> FloatArray:
     """
     overlap = intersection(first, second)
     return _share(overlap, np.broadcast_to(area(first)[:, None], overlap.shape))
+
+
+def holds(boxes: ArrayLike, points: ArrayLike) -> NDArray[np.bool_]:
+    """(M,4) boxes, (N,2) points (x, y) -> (M,N) whether a box holds a point, its edges included.
+
+    >>> holds([[0, 0, 2, 2]], [[2, 1], [3, 1]]).tolist()
+    [[True, False]]
+    """
+    b, p = as_boxes(boxes)[:, None], np.asarray(points, dtype=np.float64)[None]
+    return np.asarray(((b[..., :2] <= p) & (p <= b[..., 2:])).all(-1))
 
 
 def clip(boxes: ArrayLike, frame: tuple[int, int]) -> FloatArray:

@@ -231,6 +231,13 @@ def _classes(path: Path) -> list[ast.ClassDef]:
 
 
 def _body(path: Path) -> list[ast.stmt]:
+    """The statements of a file, parsed once as long as it does not change."""
+    state = path.stat()
+    return _parsed(path, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(path: Path, *state: int) -> list[ast.stmt]:
     return ast.parse(path.read_text(encoding="utf-8")).body
 
 

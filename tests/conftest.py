@@ -1,19 +1,39 @@
 """Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from hypothesis import settings
 
 PATH = [*sys.path]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-torch.set_num_threads(1)
-settings.register_profile("same", derandomize=True)  # the same examples in every run
-settings.load_profile("same")
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
+    """Readies the processes that run tests, not the one that only deals them out; what they import is no garbage."""
+    if session.config.getoption("dist", "no") == "no":
+        _ready()
+        gc.disable()
+    result = yield
+    gc.freeze()
+    gc.enable()
+    return result
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()
+
+
+def _ready() -> None:
+    import torch
+    from hypothesis import settings
+
+    torch.set_num_threads(1)
+    settings.register_profile("same", derandomize=True)  # the same examples in every run
+    settings.load_profile("same")
 
 
 @pytest.fixture(autouse=True)

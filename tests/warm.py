@@ -34,6 +34,9 @@ LIBRARIES = [
     "docstring_parser",
     "huggingface_hub",
     "captum.attr",
+    "tabulate",
+    "pyarrow.dataset",
+    "tests.ready",
 ]
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(LIBRARIES)

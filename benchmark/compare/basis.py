@@ -13,8 +13,13 @@ from benchmark.statistics.signflip import FLIPS
 SEED = 0
 """Seed of the resamples and of the coins."""
 INTERVALS = (
-    f"intervals: BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), thresholds held fixed; "
-    "none below 10 patients"
+    f"intervals of this network (1 training): BCa 95 %, {RESAMPLES:,} resamples of patients (seed {SEED}), "
+    "thresholds held fixed; none below 10 patients"
+)
+OVER_TRAININGS = (
+    "intervals and p over trainings and patients (Obuchowski and Rockette, Hillis): paired on the same trainings, "
+    "nested on others, of patients alone where a side has one training; thresholds held fixed; Holm over all "
+    "comparisons of a metric"
 )
 TESTS = (
     f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
@@ -34,8 +39,10 @@ def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[
     if other := _other_data(pairing.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
     patients = _span(row.patients for row in rows)
-    seeds = sorted({str(record.cell.seed) for pair in pairing.pairs for record in (pair.first, pair.second)})
-    lines += [f"patients {patients}; training seeds {', '.join(seeds)}; `mean` is over findings", INTERVALS, TESTS]
+    seeds = sorted({str(record.cell.seed) for pair in pairing.pairs for side in pair.sides for record in side})
+    lines.append(f"patients {patients}; training seeds {', '.join(seeds)}; `mean` is over findings")
+    several = [pair.several for pair in pairing.pairs]
+    lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
     return "\n".join(lines)
 
 

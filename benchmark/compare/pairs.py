@@ -7,7 +7,7 @@ against each other method on the same model. Baselines and ``truth`` take part w
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.compare.selector import Selection
+from benchmark.compare.selector import Selection, model_of, without_seed
 from benchmark.records import Record
 from core.errors import BadValueError, examples
 from core.names import UNRANKED_METHODS
@@ -18,15 +18,30 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two cells."""
+    """Two cells, or the cells of several trainings against those of others."""
 
-    first: Record
-    second: Record
+    sides: tuple[tuple[Record, ...], tuple[Record, ...]]
+    """The trainings of either, by seed."""
+
+    @property
+    def first(self) -> Record:
+        """The first training of A."""
+        return self.sides[0][0]
+
+    @property
+    def second(self) -> Record:
+        """The first training of B."""
+        return self.sides[1][0]
+
+    @property
+    def several(self) -> bool:
+        """Whether a side has more than one training."""
+        return max(map(len, self.sides)) > 1
 
     @property
     def names(self) -> tuple[str, str]:
         """Model and method; where the two differ, both."""
-        one, other = _name(self.first), _name(self.second)
+        one, other = map(shown, self.sides)
         return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
@@ -45,30 +60,54 @@ def pairing(first: Selection, second: Selection) -> Pairing:
     free = [first.model is None and second.model is None, first.method is None and second.method is None]
     bound = [n for n, is_free in enumerate(free) if is_free]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
-    pairs = [Pair(*_alike(one[a], other[b])) for a, b in joined]
-    kept = tuple(pair for pair in pairs if first.folder != second.folder or pair.first.key != pair.second.key)
+    pairs = [Pair(_common(*_alike(one[a], other[b]))) for a, b in joined]
+    kept = tuple(
+        pair for pair in pairs if first.folder != second.folder or _keys(pair.sides[0]) != _keys(pair.sides[1])
+    )
     if not kept:
         raise BadValueError(_nothing(first, second, bool(pairs)))
     return Pairing(kept, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined})))
 
 
-def _records_by_name(side: Selection) -> dict[Name, list[Record]]:
-    """Model and method -> the records on all images and on parts, the former first."""
-    by_name: dict[Name, list[Record]] = {}
-    for record in sorted(side.records, key=lambda r: (_name(r), r.cell.images is not None, -(r.cell.images or 0))):
+def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
+    """Model and method -> the records on all images and on parts, the former first; those of all trainings together."""
+    by_name: dict[Name, dict[int | None, list[Record]]] = {}
+    for record in sorted(
+        side.records, key=lambda r: (r.cell.images is not None, -(r.cell.images or 0), r.cell.seed or 0)
+    ):
         if side.method is not None or record.cell.method not in UNRANKED_METHODS:
-            by_name.setdefault(_name(record), []).append(record)
-    return by_name
+            parts = by_name.setdefault((model_of(record, side.model), record.cell.method), {})
+            parts.setdefault(record.cell.images, []).append(record)
+    return {name: [tuple(group) for group in by_name[name].values()] for name in sorted(by_name)}
 
 
-def _name(record: Record) -> Name:
-    return record.cell.model_id, record.cell.method
+def shown(trainings: Sequence[Record]) -> Name:
+    """Model and method of one training, or of several without their seed."""
+    cell = trainings[0].cell
+    return (cell.model_id if len(trainings) == 1 else without_seed(trainings[0])), cell.method
 
 
-def _alike(first: Sequence[Record], second: Sequence[Record]) -> tuple[Record, Record]:
+def _keys(trainings: Sequence[Record]) -> set[str]:
+    return {record.key for record in trainings}
+
+
+def _alike(first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]) -> tuple[tuple[Record, ...], ...]:
     """Of two cells' records those on the same images, all of them before a part; else the largest of each."""
-    same = ((a, b) for a in first for b in second if a.cell.images == b.cell.images)
+    same = ((a, b) for a in first for b in second if a[0].cell.images == b[0].cell.images)
     return next(same, (first[0], second[0]))
+
+
+def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
+    """Where the two share trainings, as two methods of one network do, those alone: the two are then paired."""
+    both = {*map(training, first)} & {*map(training, second)}
+    if not both:
+        return first, second
+    return tuple(r for r in first if training(r) in both), tuple(r for r in second if training(r) in both)
+
+
+def training(record: Record) -> str:
+    """The same for two records of the same network: of the same weights, else of the same model."""
+    return " ".join(record.checkpoints) or record.cell.model_id
 
 
 def _nothing(first: Selection, second: Selection, themselves: bool) -> str:
@@ -77,13 +116,13 @@ def _nothing(first: Selection, second: Selection, themselves: bool) -> str:
         return (
             f"{first.selector} and {second.selector} are the same cells: name two models, methods or suites that differ"
         )
-    shown = "; ".join(f"{side.selector}: {examples(_shown(side), 4)}" for side in (first, second))
+    words = "; ".join(f"{side.selector}: {examples(_free_words(side), 4)}" for side in (first, second))
     return (
-        f"{first.selector} and {second.selector} have no cell of the same model and method ({shown}): "
+        f"{first.selector} and {second.selector} have no cell of the same model and method ({words}): "
         "name a model or a method on both sides, as in suite/model or suite/model/method"
     )
 
 
-def _shown(side: Selection) -> Iterator[str]:
+def _free_words(side: Selection) -> Iterator[str]:
     free = "model_id" if side.model is None else "method"
     yield from sorted({getattr(record.cell, free) for record in side.records})

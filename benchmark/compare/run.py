@@ -7,11 +7,12 @@ from tqdm import tqdm
 
 from benchmark.compare import table
 from benchmark.compare.basis import SEED, basis
-from benchmark.compare.pairs import Pair, pairing
+from benchmark.compare.pairs import Pair, pairing, training
 from benchmark.compare.selector import Selection, resolve
 from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.aligned import align, columns, read
+from benchmark.statistics.over_trainings import compare_over_trainings
 from benchmark.statistics.paired import compare
 from config import RunConfig
 from core.errors import BadValueError
@@ -47,15 +48,21 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
     """The comparisons of one pair on its common cases; ``left_out`` gets a sentence on cases that only one has."""
-    both = align([read(pair.first, first.folder), read(pair.second, second.folder)])
+    one, other = pair.sides
+    both = align([read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]])
     if any(both.left_out):
-        one, other = both.left_out
         names = " / ".join(pair.names)
+        only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
         left_out.append(
-            f"{names}: {len(both.findings)} common cases; left out {one} that only A has, {other} that only B has"
+            f"{names}: {len(both.findings)} common cases; left out {only_a} that only A has, {only_b} that only B has"
         )
     if not both.findings:
         return []
-    ours, theirs = map(columns, both.tables)
-    comparisons = compare(ours, theirs, both.findings, both.patients, both.names, SEED)
+    each = [columns(table) for table in both.tables]
+    if pair.several:
+        ours = dict(zip(map(training, one), each[: len(one)], strict=True))
+        theirs = dict(zip(map(training, other), each[len(one) :], strict=True))
+        comparisons = compare_over_trainings(ours, theirs, both.findings, both.patients, both.names)
+    else:
+        comparisons = compare(each[0], each[1], both.findings, both.patients, both.names, SEED)
     return [ComparisonRow(pair, len(set(both.patients)), comparison) for comparison in comparisons]

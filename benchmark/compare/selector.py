@@ -1,7 +1,8 @@
 """What one side of a comparison is called: ``suite[/model][/method]``, or the path of a checkpoint or run folder.
 
-``phantom`` is all that a suite has scored, ``phantom/custom-PCAM-128px-seed0`` one of its models, ``phantom/layercam``
-one method on every model, ``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint is the model of the suite
+``phantom`` is all that a suite has scored, ``phantom/custom-PCAM-128px-seed0`` one of its trainings,
+``phantom/custom-PCAM-128px`` all seeds of it, ``phantom/layercam`` one method on every model,
+``phantom/custom-PCAM-128px-seed0/layercam`` one cell. A checkpoint is the model of the suite
 whose records state the digest of its weights.
 """
 
@@ -68,7 +69,8 @@ def _comparable_records(folder: Path) -> list[Record]:
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
     """Model and method in the rest of a selector; a method's word may hold slashes, ``path/to/file.py:Class``."""
-    models, methods = (sorted({getattr(r.cell, name) for r in all_records}) for name in ("model_id", "method"))
+    models = sorted({name for r in all_records for name in (r.cell.model_id, without_seed(r))})
+    methods = sorted({r.cell.method for r in all_records})
     if rest in (*models, ""):
         return rest or None, None
     if rest in methods:
@@ -76,7 +78,7 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
     model, _, method = rest.partition("/")
     if model not in models:
         raise UnknownNameError(f"model or method of the suite {suite!r}:", model, [*models, *methods])
-    on_model = sorted({r.cell.method for r in all_records if r.cell.model_id == model})
+    on_model = sorted({r.cell.method for r in all_records if model in (r.cell.model_id, without_seed(r))})
     if method not in on_model:
         raise UnknownNameError(f"method of {suite}/{model}:", method, on_model)
     return model, method
@@ -85,8 +87,19 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
 def _select(
     selector: str, folder: Path, all_records: Sequence[Record], model: str | None, method: str | None
 ) -> Selection:
-    selected = (r for r in all_records if model in (None, r.cell.model_id) and method in (None, r.cell.method))
+    of_model = (r for r in all_records if model in (None, r.cell.model_id, without_seed(r)))
+    selected = (r for r in of_model if method in (None, r.cell.method))
     return Selection(selector, folder, model, method, tuple(selected))
+
+
+def without_seed(record: Record) -> str:
+    """The model of a record, whatever its training seed: ``custom-PCAM-128px``."""
+    return record.cell.model_id.removesuffix(f"-seed{record.cell.seed}")
+
+
+def model_of(record: Record, named: str | None) -> str:
+    """What a side calls the model of a record: the training that its selector has ``named``, else all seeds of it."""
+    return record.cell.model_id if named == record.cell.model_id else without_seed(record)
 
 
 def is_checkpoint(selector: str) -> bool:

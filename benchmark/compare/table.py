@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.compare.pairs import Pair
+from benchmark.compare.pairs import Pair, shown
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.statistics.paired import Comparison, corrected
 from core.files import atomic
@@ -42,10 +42,10 @@ def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     pairs = list(dict.fromkeys(row.pair.names for row in rows))
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
     one_pair = len(pairs) == 1
-    shown = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
-    heads = dict.fromkeys((row.comparison.metric, row.comparison.origin) for row in shown)
+    listed = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
+    heads = dict.fromkeys((row.comparison.metric, row.comparison.origin) for row in listed)
     return [
-        _table(f"{metric} ({_origin(origin)})", [r for r in shown if r.comparison.metric == metric], varies)
+        _table(f"{metric} ({_origin(origin)})", [r for r in listed if r.comparison.metric == metric], varies)
         for metric, origin in heads
     ]
 
@@ -79,6 +79,7 @@ def write(rows: Sequence[ComparisonRow], path: Path) -> None:
 
 
 def _line(row: ComparisonRow) -> dict[str, Any]:
-    one, other = row.pair.first.cell, row.pair.second.cell
-    names = {"model_A": one.model_id, "method_A": one.method, "model_B": other.model_id, "method_B": other.method}
-    return {**names, **asdict(row.comparison), "patients": row.patients}
+    (model_a, method_a), (model_b, method_b) = map(shown, row.pair.sides)
+    names = {"model_A": model_a, "method_A": method_a, "model_B": model_b, "method_B": method_b}
+    trainings = dict(zip(("trainings_A", "trainings_B"), map(len, row.pair.sides), strict=True))
+    return {**names, **asdict(row.comparison), "patients": row.patients, **trainings}

@@ -5,8 +5,8 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
-from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -14,16 +14,17 @@ import methods
 from backbones import xray_weights
 from backbones.catalog import resolve
 from benchmark.engine import prepare
-from benchmark.heatmap import finished_runs, labels, pictures
-from benchmark.heatmap.figures import COLOURS, opacity
-from benchmark.heatmap.picture import RawMap, prepare_case, readable_images
-from benchmark.heatmap.threshold import FIXED
+from benchmark.heatmap import finished_runs
+from benchmark.heatmap.evidence import ADVICE, Methods, gather_evidence
+from benchmark.heatmap.images import readable_images
+from benchmark.heatmap.picture import RawMap, frame_of, heat_in_frame, opacity
 from benchmark.training import checkpoints, machine, memory
 from config import HeatmapConfig
 from core.cli import read_yaml
 from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.files import atomic, stem
 from datasets.io import images
+from datasets.labels import match
 
 KINDS = {
     ".png": "PNG",
@@ -52,7 +53,7 @@ class Overlay:
     checkpoint: Path
 
 
-@memory.enough(pictures.ADVICE)
+@memory.enough(ADVICE)
 def run(config: HeatmapConfig) -> Overlay:
     """Write the overlay of ``config.image_path`` to ``config.output_path``, a file or a folder that exists.
 
@@ -74,32 +75,33 @@ def run(config: HeatmapConfig) -> Overlay:
     wanted = None if config.label is None else _wanted(config.label, findings, checkpoint)
     config = replace(config, image=str(source), max_bad_images=0.0)
     ((sample, pixels),) = readable_images(config, train_config)
-    gathered = pictures.gather_evidence(prepare(model, config), pixels, train_config, config)
+    gathered = gather_evidence(prepare(model, config), pixels, train_config, config)
     k = int(np.argmax(gathered.probabilities)) if wanted is None else findings.index(wanted)
-    ((word, maps),) = pictures.Methods(config.method).maps(gathered.evidence).items()
+    ((word, maps),) = Methods(config.method).maps(gathered.evidence).items()
     raw_map = RawMap(word, maps.maps[0, k].numpy(), maps.grid, gathered.probabilities[k])
-    picture = prepare_case(config, sample, pixels, findings[k], raw_map, (FIXED, "fixed")).picture
-    if picture.flat:
+    heat = heat_in_frame(config, raw_map, frame_of(sample, pixels))
+    if not heat.any():
         log.warning(
             "flat map: %s gives every position the same value for %s; the picture is the image alone", word, findings[k]
         )
     path = target if kind else target / f"{stem(source.stem, findings[k])}.png"
     height, width = original.shape
-    _save(blend(original, picture.heat[:height, :width]), path)  # preprocessing may add pixels right and below
+    _save(blend(original, heat[:height, :width]), path)  # preprocessing may add pixels right and below
     return Overlay(path, findings[k], gathered.probabilities[k], word, checkpoint)
 
 
 def _wanted(label: str, findings: tuple[str, ...], checkpoint: Path) -> str:
     """The finding that a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
-        return labels.match(label, findings)
+        return match(label, findings)
     except UnknownNameError as error:
         raise BadValueError(f"{error} (the run {checkpoint.parent})") from error
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours."""
-    colour, share = colormaps[COLOURS](heat)[..., :3] * 255, opacity(heat)[..., None]
+    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours, those of matplotlib's turbo."""
+    levels = np.minimum(heat * 256, 255).astype(np.uint8)
+    colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
     return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)
 
 
@@ -147,7 +149,7 @@ def _knows(checkpoint: Path, label: str | None) -> bool:
     if label is None:
         return True
     with contextlib.suppress(LocusError):
-        labels.match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
+        match(label, checkpoints.findings(checkpoints.read(checkpoint), checkpoint))
         return True
     return False
 

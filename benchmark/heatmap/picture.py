@@ -1,28 +1,19 @@
-"""One case made ready for a picture: which images there are, and a map with its boxes in the frame of the truth."""
+"""One case made ready for a picture: a map with its boxes in the frame of the truth."""
 
-import logging
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from benchmark.heatmap.figures import CasePicture
 from benchmark.localize import boxes, to_frame
 from benchmark.surface import min_max
-from benchmark.training import data
-from config import HeatmapConfig, TrainConfig
+from config import HeatmapConfig
 from core.boxes import iou
-from core.errors import DataError, examples
 from core.frames import Alignment, Grid, resize_image
 from core.types import FloatArray, Sample
-from datasets.io import images as decoding
-from datasets.io import preprocess
 
-log = logging.getLogger(__name__)
+OPAQUE = 0.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +28,38 @@ class RawMap:
 
 
 @dataclass(frozen=True, eq=False)
+class CasePicture:
+    """What one figure shows; image, heat map and boxes share the frame (H, W)."""
+
+    image: NDArray[np.uint8]
+    """(H, W) gray pixels."""
+    heat: NDArray[np.float32]
+    """(H, W) heat map, min-max scaled over its positions to [0,1]; all 0 for a flat map."""
+    truth: FloatArray | None
+    """(M,4) truth boxes, (0,4) when the finding has none here, None when nobody looked."""
+    predicted: FloatArray
+    """(M,4) boxes above the threshold; the first is the one that is scored."""
+    finding: str
+    method: str
+    probability: float
+    iou: float | None
+    """Of the first predicted box with the best truth box; None without truth."""
+    threshold: float
+    image_id: str
+    origin: str = "fixed"
+    """Where the threshold comes from."""
+    flat: bool = False
+    """Whether the map has the same value everywhere."""
+
+    @property
+    def caption(self) -> str:
+        """Finding, method, probability, IoU and threshold in one line."""
+        overlap = "no truth box" if self.iou is None else f"IoU {self.iou:.2f}"
+        at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
+        return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · {at}"
+
+
+@dataclass(frozen=True, eq=False)
 class PreparedCase:
     """A case ready to be drawn and written."""
 
@@ -45,62 +68,6 @@ class PreparedCase:
     """Its line in ``boxes.json``."""
     raw: NDArray[np.float32]
     """(h, w) the method's map, neither resized nor scaled."""
-
-
-def readable_images(config: HeatmapConfig, train_config: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    """The samples to explain with their pixels; unreadable files are left out and counted in a warning.
-
-    Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
-    """
-    if config.image:
-        samples = [preprocess.one(sample, train_config.preprocess) for sample in _files(Path(config.image))]
-    else:
-        samples = _test_samples(config, train_config)
-    readable, bad = [], []
-    log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
-    # all are read once before anything is written, none is kept: a folder may be large
-    for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
-        try:
-            sample.read()
-            readable.append(sample)
-        except DataError as error:
-            bad.append(str(error))
-    if len(bad) > config.max_bad_images * len(samples):
-        raise DataError(
-            f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}"
-        )
-    if bad:
-        log.warning("%d of %d images left out: %s", len(bad), len(samples), examples(bad))
-    bar = tqdm(readable, desc="explain", unit="image", leave=False, disable=None)
-    yield from ((sample, sample.image) for sample in bar)
-
-
-def _test_samples(config: HeatmapConfig, train_config: TrainConfig) -> list[Sample]:
-    root = config.data_root_dir or train_config.data_root_dir
-    test = data.load(replace(train_config, data_root_dir=root), "test")
-    if boxed := [sample for sample in test if sample.boxes][: config.cases]:
-        return boxed
-    log.info("no test image of %s has a truth box: its first ones are explained, without truth", train_config.dataset)
-    return list(test[: config.cases])
-
-
-def _files(path: Path) -> list[Sample]:
-    """A file or all images of a folder as samples without labels and truth; the frame is the file's own."""
-    if not path.exists():
-        raise DataError(f"no image file or folder {str(path)!r}")
-    if not path.is_dir():
-        return [_file(path)]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES)
-    if not files:
-        raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
-    return [_file(file) for file in files]
-
-
-def _file(file: Path) -> Sample:
-    def read() -> NDArray[np.uint8]:
-        return decoding.decode(file)
-
-    return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))
 
 
 def prepare_case(
@@ -115,14 +82,13 @@ def prepare_case(
 
     Raises ``BadValueError`` for nan or inf.
     """
-    frame = sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
-    grid: Grid | Alignment = raw_map.grid if config.alignment == "aligned" else "conventional"
-    scaled = min_max(raw_map.values)
-    predicted = boxes(scaled, threshold[0], frame, grid)
+    frame = frame_of(sample, pixels)
+    predicted = boxes(min_max(raw_map.values), threshold[0], frame, _grid(config, raw_map))
+    heat = heat_in_frame(config, raw_map, frame)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
     picture = CasePicture(
         image=resize_image(pixels, frame),
-        heat=to_frame(scaled, frame, grid),
+        heat=heat,
         truth=truth,
         predicted=predicted,
         finding=finding,
@@ -131,10 +97,27 @@ def prepare_case(
         iou=_overlap(predicted, truth),
         threshold=threshold[0],
         origin=threshold[1],
-        flat=not scaled.any(),
+        flat=not heat.any(),
         image_id=sample.image_id,
     )
     return PreparedCase(picture, _row(picture, frame), raw_map.values)
+
+
+def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """(H, W) in which a sample's boxes lie: the image's own pixels where the data set does not say."""
+    return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
+
+
+def heat_in_frame(config: HeatmapConfig, raw_map: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
+    """(H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
+
+    Raises ``BadValueError`` for nan or inf.
+    """
+    return to_frame(min_max(raw_map.values), frame, _grid(config, raw_map))
+
+
+def _grid(config: HeatmapConfig, raw_map: RawMap) -> Grid | Alignment:
+    return raw_map.grid if config.alignment == "aligned" else "conventional"
 
 
 def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
@@ -157,3 +140,8 @@ def _row(picture: CasePicture, frame: tuple[int, int]) -> dict[str, Any]:
         "truth": None if picture.truth is None else picture.truth.tolist(),
         "iou": picture.iou,
     }
+
+
+def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How much of the heat map's colour a pixel takes: ``OPAQUE`` at the peak, and by the square of its heat."""
+    return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)

@@ -1,36 +1,27 @@
 """Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-import methods
-from backbones import Classifier
-from benchmark.engine import gather, prepare, several
-from benchmark.engine.run import MethodMaps as Maps
-from benchmark.explain import build_methods
+from benchmark.engine import prepare
 from benchmark.heatmap import figures, finished_runs
-from benchmark.heatmap.picture import PreparedCase, RawMap, prepare_case, readable_images
+from benchmark.heatmap.evidence import ADVICE, Methods, gather_evidence
+from benchmark.heatmap.images import readable_images
+from benchmark.heatmap.picture import PreparedCase, RawMap, prepare_case
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import digest_of
 from benchmark.training import checkpoints, machine, memory
-from config import HeatmapConfig, TrainConfig
-from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
+from config import HeatmapConfig
+from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, stem, write_json
-from core.frames import resize_image
 from core.types import Sample
-from datasets.io import transforms
 from methods.base import Evidence
 
 log = logging.getLogger(__name__)
-ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
-"""What to change where memory is short."""
 
 
 @dataclass(frozen=True)
@@ -83,67 +74,10 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     return HeatmapFiles(checkpoint, folder, paths, tuple(failed), parts.without_answer)
 
 
-class Methods:
-    """The methods asked for, and why some of them have no answer for the model."""
-
-    def __init__(self, words: Sequence[str]) -> None:
-        self.absent: dict[str, str] = {}
-        self.broken: dict[str, str] = {}
-        installed = []
-        for word in methods.expand(words):
-            try:
-                methods.get(word)
-                installed.append(word)
-            except NotAvailableError as error:  # somebody's library that is not installed
-                self.absent[word] = str(error)
-        self.parts = build_methods(installed)
-
-    @property
-    def without_answer(self) -> tuple[str, ...]:
-        """A sentence for each method without an answer."""
-        return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
-
-    def maps(self, evidence: Evidence) -> dict[str, Maps]:
-        """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
-        answers = several(self.parts, evidence)
-        for word, answer in answers.items():
-            if isinstance(answer, NotAvailableError):
-                self.absent[word] = str(answer)
-            elif isinstance(answer, LocusError):
-                self.broken[word] = str(answer)
-        made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
-        self.parts = {word: part for word, part in self.parts.items() if word in made}
-        if not made:
-            raise NotAvailableError(f"no map can be made; {'; '.join([*self.without_answer, *self.broken.values()])}")
-        return made
-
-
 def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
     for finding in wanted:
         if finding not in findings:
             raise UnknownNameError("finding", finding, findings)
-
-
-@dataclass(frozen=True, eq=False)
-class ImageEvidence:
-    """What the model makes of one image."""
-
-    evidence: Evidence
-    probabilities: list[float]
-    """Of each finding."""
-
-
-def gather_evidence(
-    model: Classifier, pixels: NDArray[np.uint8], train_config: TrainConfig, config: HeatmapConfig
-) -> ImageEvidence:
-    """One forward pass of the (H,W) ``pixels``, resized as in the model's training."""
-    small = resize_image(pixels, (train_config.img_size, train_config.img_size))
-    images = transforms.evaluation()(torch.from_numpy(small.copy())[None])
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        evidence = gather(model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True)
-    logits = evidence.logits[0]
-    probabilities = logits.softmax(0) if train_config.exclusive(len(logits)) else logits.sigmoid()
-    return ImageEvidence(evidence, probabilities.tolist())
 
 
 def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:

@@ -1,12 +1,14 @@
 """The stored maps of a model's methods as cases: image x finding, on the test images and on those of validation."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import expit, softmax
 
 from benchmark.maps.obtain import MethodMaps, NoMapsError
 from benchmark.maps.reader import StoredMaps
@@ -47,6 +49,22 @@ class CaseStore:
         return read_predictions(self.trained)
 
     @cached_property
+    def probabilities(self) -> dict[tuple[int, str, str], float]:
+        """(training, image, finding) -> what the classifier says; nothing where a training kept no predictions."""
+        if not all((run.folder / "predictions.csv").is_file() for run in self.trained):
+            return {}
+        logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
+        said = softmax(logits, axis=1) if self.exclusive else expit(logits)
+        rows = zip(
+            self.predictions["training"].tolist(), self.predictions["image"].tolist(), said.tolist(), strict=True
+        )
+        return {
+            (training, image, finding): value
+            for training, image, values in rows
+            for finding, value in zip(self.findings, values, strict=True)
+        }
+
+    @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
         """Variable -> (image, finding) -> the group that a case is in: see ``benchmark.statistics.strata``."""
         return strata.group_labels(select_samples(self.trained, None), self.predictions, self.findings, self.exclusive)
@@ -74,8 +92,15 @@ class CaseStore:
             self._last.clear()  # one method's cases at a time are in memory
         key = (*method, split, images)
         if key not in self._last:
-            self._last[key] = make_cases(runs, stored, cell.alignment, images)
+            self._last[key] = self._with_answers(make_cases(runs, stored, cell.alignment, images))
         return self._last[key]
+
+    def _with_answers(self, cases: Sequence[Case]) -> list[Case]:
+        """The cases with the classifier's probability of each, where its training kept predictions of the image."""
+        return [
+            replace(case, probability=self.probabilities.get((case.training, case.image_id, case.finding)))
+            for case in cases
+        ]
 
 
 def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:
@@ -87,21 +112,34 @@ def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, ima
     grid: Grid | Alignment = maps.index.grid if alignment == "aligned" else "conventional"
     number = {sample.image_id: n for n, run in enumerate(trained) for sample in run.scorable_images}
     return [
-        Case(
-            image_id=sample.image_id,
-            patient_id=sample.patient_id,
-            finding=finding,
-            map=maps.stored(sample.image_id, finding),
-            grid=grid,
-            frame=sample.frame,
-            boxes=sample.boxes.get(finding, np.zeros((0, 4))),
-            read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
-            read_lungs=outlined(sample) if label == 1 else None,
-            training=number[sample.image_id],
-        )
+        make_case(sample, finding, label, maps.stored(sample.image_id, finding), grid, training=number[sample.image_id])
         for sample in select_samples(trained, images)
         for finding, label in zip(trained[0].data.findings, sample.labels.tolist(), strict=True)
     ]
+
+
+def make_case(
+    sample: Sample,
+    finding: str,
+    label: float,
+    values: NDArray[np.floating[Any]] | None,
+    grid: Grid | Alignment,
+    **more: Any,
+) -> Case:
+    """The truth of one finding in ``sample`` with the (h,w) map that is shown for it; ``more`` fields of the case."""
+    return Case(
+        image_id=sample.image_id,
+        patient_id=sample.patient_id,
+        finding=finding,
+        map=values,
+        grid=grid,
+        frame=sample.frame,
+        boxes=sample.boxes.get(finding, np.zeros((0, 4))),
+        read_mask=None if sample.read_masks is None else partial(_mask, sample, finding),
+        read_lungs=outlined(sample) if label == 1 else None,
+        label=label,
+        **more,
+    )
 
 
 def _mask(sample: Sample, finding: str) -> NDArray[np.bool_]:

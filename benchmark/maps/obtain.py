@@ -1,7 +1,6 @@
 """The stored maps of methods for a model's images; those that are missing are generated first."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from benchmark import maps as store
@@ -53,7 +52,7 @@ def obtain_validation(
     """
     if any(run.other is not None for run in trained):
         return [], {}
-    validation_runs = [replace(run, split="val") for run in trained]
+    validation_runs = [run.validation for run in trained]
     if not any(sample.boxes for sample in select_samples(validation_runs, None)):
         return validation_runs, {}
     requests, _ = requests_of(validation_runs, method_names, folder, None)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -66,6 +66,11 @@ class Trained:
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
         """What the data at hand say of themselves otherwise than ``recorded``, in names; nothing for the same data."""
         return [name for name, value in self.data.describe.items() if recorded.get(name) != value]
+
+    @cached_property
+    def validation(self) -> "Trained":
+        """The same training with its validation images."""
+        return replace(self, split="val")
 
     @cached_property
     def scorable_images(self) -> list[Sample]:

@@ -6,7 +6,7 @@ import backbones
 from backbones import Classifier, assembled
 from benchmark.maps.trained import Trained, recast
 from benchmark.training import checkpoints
-from benchmark.training.prepare import pooling
+from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
 from core.names import UNTRAINED
 

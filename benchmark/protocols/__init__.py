@@ -12,6 +12,11 @@ def names() -> list[str]:
     return registry.names()
 
 
+def of_maps() -> list[str]:
+    """Those that judge maps alone: what a suite has that names none. The others rank boxes by their confidence."""
+    return [name for name in names() if registry.stated(name, "judges") != "confidences"]
+
+
 def get(name: str) -> type[Any]:
     """The class of a protocol. Raises ``core.errors.UnknownNameError``."""
     return registry.get(name)

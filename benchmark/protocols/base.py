@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.records.record import Origin, Score
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.surface import Surface, min_max, surface
+from benchmark.surface.given import GivenBoxes
 from core.frames import Alignment, Grid
 from core.types import FloatArray
 
@@ -42,6 +43,12 @@ class Case:
     """Why ``map`` is None, where the caller knows."""
     training: int = 0
     """Number of the training whose network made the map: thresholds from validation images hold within it alone."""
+    label: float = float("nan")
+    """Whether the image shows the finding: 1, 0, or nan where nobody knows; with a truth box it does."""
+    probability: float | None = None
+    """What the classifier says of the finding, in [0,1]; None where nobody asked it."""
+    given: FloatArray | None = None
+    """(M,5) boxes xyxy in ``frame`` and their confidence in [0,1], in place of ``map``."""
 
     @property
     def mask(self) -> NDArray[np.bool_] | None:
@@ -64,6 +71,13 @@ class Case:
             return None, reason
         scaled = surface(min_max(values), self.frame, self.grid)
         return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
+
+    @property
+    def shown(self) -> tuple[Surface | GivenBoxes | None, str]:
+        """The given boxes, or the surface of the map; or None and why it is a miss."""
+        if self.given is None:
+            return self.ready
+        return (GivenBoxes.from_rows(self.given), "") if len(self.given) else (None, NO_BOX)
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,12 @@ class Protocol(ABC):
     """What its boxes are computed on: surface or pixels."""
     chooses: ClassVar[bool] = False
     """Whether it chooses score thresholds on truth, so that validation cases matter to it."""
+    judges: ClassVar[str] = "maps"
+    """``maps``; or ``confidences``: boxes with confidences, which a suite has only where it names the protocol."""
+    counts_false_alarms: ClassVar[bool] = False
+    """Whether it looks at the maps of findings that an image does not have."""
+    takes_boxes: ClassVar[bool] = False
+    """Whether boxes can be given in place of maps."""
 
     @abstractmethod
     def evaluate(
@@ -128,9 +148,14 @@ FLAT = "flat map"
 """The reason of a miss that is the map's answer and no failure of the run."""
 
 
+NO_BOX, NOT_GIVEN = "no box", "no map was given"
+"""The same where boxes, or others' maps, were given for other images or findings."""
+
+
 def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, str, str]]:
-    """(image, finding, reason) of each case that failed; a flat map is a miss, not a failure."""
-    return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in ("", FLAT)]
+    """(image, finding, reason) of each case that failed; what was not shown is a miss, not a failure."""
+    misses = ("", FLAT, NO_BOX, NOT_GIVEN)
+    return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]
 
 
 def common_columns(case: Case, reason: str) -> Mapping[str, Any]:

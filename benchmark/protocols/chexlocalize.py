@@ -41,6 +41,7 @@ class CheXlocalize(Protocol):
     main = "mask_iou"
     geometry = "pixels"
     chooses = True
+    counts_false_alarms = True
 
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()

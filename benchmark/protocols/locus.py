@@ -15,10 +15,13 @@ from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
+from benchmark.surface.given import GivenBoxes
 from benchmark.surface.otsu import otsu
-from benchmark.surface.trace import EMPTY, trace
+from benchmark.surface.trace import EMPTY, Trace, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
+from core.boxes import holds
+from core.frames import Grid, resolve
 from core.names import MAIN
 from core.types import FloatArray
 
@@ -36,12 +39,16 @@ class Locus(Protocol):
     validation split (``validation``), on the very cases (``oracle``), by the map itself (``otsu``) or not at all
     (``fixed``: .5). Per finding; ``hit@iou.3@shared`` takes one for all findings. ``optimism`` is oracle −
     cross-fitted. ``anyhit@iou.3`` is the share of truth boxes that the box of any component hits, with
-    ``boxes_per_case`` beside it: many boxes hit by chance. A case without a box is a miss with IoU 0.
+    ``boxes_per_case`` beside it: many boxes hit by chance. ``center_inside``: the box holds the centre of a truth box;
+    ``out_of_reach``: share of cases whose truth is so small that no box of the grid's cell or larger has IoU > .3. A
+    case without a box is a miss with IoU 0. Of given boxes the one with the highest confidence counts, at every
+    threshold, and its centre is the point.
     """
 
     name = "locus"
     main = MAIN
     chooses = True
+    takes_boxes = True
 
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
@@ -57,6 +64,8 @@ class Locus(Protocol):
             column for key, each_at in at.items() for column in _columns(each_at, all_boxes.get(key), batch.truth)
         ]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
+        reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
+        columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
         oracle_counts = {MAIN: (batch.selector.hits_at_local_maxima(index.findings)[:, None], np.ones(len(scored)))}
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
@@ -70,14 +79,13 @@ class TracedCases:
     """N cases before any threshold."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [case.ready for case in cases]
-        self.surfaces: list[Surface | None] = [on for on, _ in ready]
+        ready = [case.shown for case in cases]
+        self.surfaces: list[Surface | GivenBoxes | None] = [on for on, _ in ready]
         self.reasons = [why for _, why in ready]
-        self.selector = ExactThresholds(
-            [EMPTY if on is None else trace(on) for on, _ in ready], [case.boxes for case in cases], IOU
-        )
+        self.selector = ExactThresholds([traced(on) for on, _ in ready], [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
         self._cases = cases
+        self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
 
     @cached_property
     def pointing(self) -> NDArray[np.bool_]:
@@ -91,7 +99,14 @@ class TracedCases:
     @cached_property
     def otsu(self) -> FloatArray:
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-        return np.array([DEFAULT if on is None else otsu(on) for on in self.surfaces], dtype=np.float64)
+        return np.array([otsu(on) if isinstance(on, Surface) else DEFAULT for on in self.surfaces], dtype=np.float64)
+
+
+def traced(on: Surface | GivenBoxes | None) -> Trace:
+    """The box of the highest point over thresholds; of given boxes the first, at all of them."""
+    if on is None:
+        return EMPTY
+    return trace(on) if isinstance(on, Surface) else on.trace
 
 
 class BoxesAtThreshold(AtThreshold):
@@ -101,10 +116,27 @@ class BoxesAtThreshold(AtThreshold):
         super().__init__(key, np.isfinite(thresholds))
         self.thresholds, self.boxes = thresholds, batch.selector.boxes(thresholds)
         self.iou, self.iobb = batch.truth.overlaps(self.boxes, np.arange(len(thresholds)))
+        each = zip(self.boxes, batch.centres, strict=True)
+        self.center = np.array([holds(box, centres).any() for box, centres in each], dtype=bool)
 
     def hits(self) -> dict[str, NDArray[np.bool_]]:
         """Metric -> (N,)."""
         return {f"hit@{m}.{tenth}": getattr(self, m) > tenth / 10 for m, tenths in TENTHS.items() for tenth in tenths}
+
+
+def largest_iou(case: Case) -> float:
+    """The largest IoU with a truth box of any box at least as large as a cell of the map's grid; nan without a grid.
+
+    >>> largest_iou(Case("a", "a", "mass", np.zeros((2, 2)), "conventional", (20, 20), np.array([[0.0, 0, 5, 10]])))
+    0.5
+    """
+    if case.given is not None or (case.map is None and not isinstance(case.grid, Grid)):
+        return np.nan
+    shape = (1, 1) if case.map is None else case.map.shape
+    grid = resolve(case.grid, (shape[0], shape[1]), case.frame)
+    cell = np.array(grid.stride[::-1]) * case.frame[::-1] / np.array(grid.size[::-1])
+    sides = case.boxes[:, 2:] - case.boxes[:, :2]
+    return float((sides.prod(1) / np.maximum(sides, cell).prod(1)).max())
 
 
 @dataclass(frozen=True)
@@ -131,7 +163,8 @@ def _columns(at: BoxesAtThreshold, all_boxes: AllBoxes | None, truth: TruthBoxes
     if all_boxes is None:
         return [at.column(MAIN, hits[MAIN])]
     many = [at.column("anyhit@iou.3", all_boxes.hit, truth.count), at.column("boxes_per_case", all_boxes.count)]
-    return [*(at.column(metric, hit) for metric, hit in hits.items()), at.column("mean_iou", at.iou), *many]
+    means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
+    return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
 
 
 def _row_columns(
@@ -148,4 +181,5 @@ def _row_columns(
     others = {key: one for key, one in at.items() if one is not crossed}
     ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}
     thresholds = {key: one.thresholds for key, one in others.items()}
-    return {**numbers, **crossed.hits(), "pointing": batch.pointing, **counts, **other_origins(thresholds, iou=ious)}
+    hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
+    return {**numbers, **hits, **counts, **other_origins(thresholds, iou=ious)}

@@ -19,12 +19,13 @@ class Pointing(Protocol):
     """Share of cases whose highest point lies in a truth box, and within 15·W/224 pixels of one (``pointing@15``).
 
     The maximum of a bilinear surface is a vertex, the first in row-major order on ties. A box's edge belongs to it. A
-    flat or failed map points nowhere: a miss. Zhang et al., "Top-down neural attention by excitation backprop",
-    ECCV 2016, section 4.2.
+    flat or failed map points nowhere: a miss; of given boxes the most confident points at its centre. Zhang et al.,
+    "Top-down neural attention by excitation backprop", ECCV 2016, section 4.2.
     """
 
     name = "pointing"
     main = "pointing"
+    takes_boxes = True
 
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
@@ -52,7 +53,7 @@ def distance(point: tuple[float, float], boxes: ArrayLike) -> float:
 
 
 def _row(case: Case) -> dict[str, object]:
-    on, reason = case.ready
+    on, reason = case.shown
     (x, y), away = (None, None) if on is None else on.peak, None if on is None else distance(on.peak, case.boxes)
     hit = away == 0
     near = away is not None and away <= TOLERANCE * case.frame[1] + ROUNDING

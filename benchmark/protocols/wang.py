@@ -32,6 +32,7 @@ class Wang(Protocol):
 
     name = "wang"
     main = "acc@iou.3"
+    counts_false_alarms = True
 
     def evaluate(
         self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()

@@ -5,7 +5,9 @@ n. A record without scores has one row there, with its status and reason and no 
 """
 
 import gc
+import itertools
 import json
+import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,8 +41,10 @@ SCHEMA = pyarrow.schema(
     ]
 )
 SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
-PYDANTIC = {"__pydantic_fields_set__": set(SCORE_FIELDS), "__pydantic_extra__": None, "__pydantic_private__": None}
-"""What pydantic keeps beside the fields of an object."""
+METRIC = 3 + SCORE_FIELDS.index("metric")
+"""Position of the metric in a row, behind key, variable and group."""
+FIELDS_SET = set(SCORE_FIELDS)
+_new, _set = object.__new__, object.__setattr__
 CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 """Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
 
@@ -165,26 +169,26 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     They are half a million objects at once: Python's search for cycles would take as long again.
     """
     out: dict[str, Groups] = {}
+    rows = zip(*map(_values, scores.columns), strict=True)
     collects = gc.isenabled()
     gc.disable()
     try:
-        for key, variable, group, *values in zip(*map(_values, scores.columns), strict=True):
-            _, _, metric, *_ = values
-            if metric is not None:
-                scores_of_group = out.setdefault(key, {}).setdefault((variable, group), [])
-                scores_of_group.append(_score(dict(zip(SCORE_FIELDS, values, strict=True))))
+        for (key, variable, group), same in itertools.groupby(rows, operator.itemgetter(0, 1, 2)):
+            if made := [_score(row[3:]) for row in same if row[METRIC] is not None]:
+                out.setdefault(key, {}).setdefault((variable, group), []).extend(made)
     finally:
         if collects:
             gc.enable()
     return out
 
 
-def _score(fields: dict[str, Any]) -> Score:
-    """``Score(**fields)`` in a third of the time: the fields were validated before they were packed."""
-    score = Score.__new__(Score)
-    object.__setattr__(score, "__dict__", fields)
-    for name, value in PYDANTIC.items():
-        object.__setattr__(score, name, value)
+def _score(values: tuple[Any, ...]) -> Score:
+    """The score of the values of ``SCORE_FIELDS``, which were validated before they were packed."""
+    score = _new(Score)
+    _set(score, "__dict__", dict(zip(SCORE_FIELDS, values, strict=True)))
+    _set(score, "__pydantic_fields_set__", FIELDS_SET)  # what pydantic keeps beside the fields of an object
+    _set(score, "__pydantic_extra__", None)
+    _set(score, "__pydantic_private__", None)
     return score
 
 

@@ -1,5 +1,6 @@
 """On what machine and with what software a figure was made, beside its key: another rounding is another network."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,25 +24,41 @@ class Provenance(BaseModel):
     """Software -> version."""
     data: dict[str, str] = Field(default_factory=dict)
     """Split -> fingerprint of the images and labels that a training used; empty for a scoring."""
+    others: tuple["Provenance", ...] = ()
+    """What else the same figures rest on: where a resumed training ran before, or the trainings of other folds."""
 
     def differences(self, other: "Provenance") -> list[str]:
         """What differs from ``other``'s, in words: ``threads 2 for 1``."""
         mine, theirs = self.model_dump(), other.model_dump()
-        names = [
-            name for name in type(self).model_fields if name not in ("versions", "data") and mine[name] != theirs[name]
-        ]
+        names = [name for name in ("precision", "threads", "device", "processor") if mine[name] != theirs[name]]
         changes = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
         versions = {*self.versions} & {*other.versions}
         changed = sorted(name for name in versions if self.versions[name] != other.versions[name])
         return changes + [f"{name} {self.versions[name]} for {other.versions[name]}" for name in changed]
 
 
+def join(used: Sequence[Provenance | None]) -> Provenance | None:
+    """The first of those ``used``, with all that differ among its ``others``; None where one was not recorded."""
+    each: list[Provenance] = []
+    for provenance in used:
+        if provenance is None:
+            return None
+        machines = (provenance.model_copy(update={"others": ()}), *provenance.others)
+        each += [machine for machine in machines if machine not in each]
+    return each[0].model_copy(update={"others": tuple(each[1:])}) if each else None
+
+
 def describe(provenance: Provenance | None) -> str:
-    """Precision, threads, device and processor in a line."""
-    if provenance is None:
-        return NOT_RECORDED
-    p = provenance
-    return f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, {p.device}, {p.processor}"
+    """Precision, threads, device and processor in a line, of each machine that was used."""
+    return NOT_RECORDED if provenance is None else " and ".join(_machines(provenance))
+
+
+def _machines(provenance: Provenance) -> list[str]:
+    lines = (
+        f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, {p.device}, {p.processor}"
+        for p in (provenance, *provenance.others)
+    )
+    return list(dict.fromkeys(lines))
 
 
 def why_other(published: Any, here: Any) -> str:
@@ -51,7 +68,7 @@ def why_other(published: Any, here: Any) -> str:
     )
     if published.checkpoints and published.checkpoints == here.checkpoints:
         return "Both rest on the same weights."
-    if published.training is None or here.training is None:
+    if any(used is None or len(_machines(used)) > 1 for used in (published.training, here.training)):
         return f"{rounding}. Published: {describe(published.training)}. Here: {describe(here.training)}."
     differ = here.training.differences(published.training)
     return f"{rounding}. Here: {', '.join(differ) if differ else 'the same of all of these as published'}."

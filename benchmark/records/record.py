@@ -12,7 +12,7 @@ from core import files
 SCHEMA_VERSION = 1
 
 Status = Literal["ok", "n/a", "failed"]
-Source = Literal["run", "paper", "published"]
+Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
 """The source of a published record that stands beside a user's own: no file states it."""
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
@@ -130,7 +130,7 @@ class Record(_Frozen):
     reason: str = ""
     """One sentence for ``n/a`` and ``failed``; a remark for ``ok``."""
     source: Source = "run"
-    """``paper``: numbers that were published and not run here."""
+    """``external``: maps or boxes that others made, scored here; ``paper``: numbers that were published elsewhere."""
     reference: Reference | None = None
     """Where the numbers of a paper stand and what they rest on."""
     method_name: str = ""

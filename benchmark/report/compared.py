@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmark.records import Record, Score, cases
+from benchmark.records import Cell, Record, Score, cases
 from benchmark.report import ranking, select
 from benchmark.report.entries import ENTRY, as_one, trainings
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import Entry
+from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.patients import Sums, by_patient
 from benchmark.statistics.signflip import holm
 from core.names import BASELINES, MAIN, PAIRED, PRIOR
@@ -37,7 +37,18 @@ def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Rec
     """
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
-    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, folders))]
+    frame = _rows([record.cell for _, board in boards for record in board if _is_compared(record)], folders)
+    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, frame))]
+
+
+def _rows(cells: Sequence[Cell], folders: Sequence[Path]) -> pd.DataFrame:
+    """The main column case by case: read at once for all boards."""
+    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
+
+
+def _is_compared(record: Record) -> bool:
+    return select.is_method(record) or record.cell.method in BASELINES
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +59,12 @@ class _Row:
     """Its trainings."""
     record: Record
     """These as one."""
-    entry: Entry | None
+    entry: EntryScores | None
     """Its scores case by case; None where it has no rows, or those of other cases."""
 
 
 @dataclass(frozen=True, eq=False)
-class _Hits:
+class MainColumn:
     """The main column of those records whose cases are the same, patient by patient."""
 
     columns: Mapping[str, int]
@@ -62,13 +73,13 @@ class _Hits:
     theta: FloatArray
     jackknife: FloatArray
 
-    def entry(self, group: Sequence[Record]) -> Entry | None:
+    def entry(self, group: Sequence[Record]) -> EntryScores | None:
         """The scores of the trainings of a row."""
         if any(record.key not in self.columns for record in group):
             return None
         index = [self.columns[record.key] for record in group]
         names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
-        return Entry(names, self.theta[index], self.jackknife[index])
+        return EntryScores(names, self.theta[index], self.jackknife[index])
 
     def of(self, rows: Sequence[_Row]) -> Sums:
         """The sums of all trainings of some rows, row by row."""
@@ -77,10 +88,10 @@ class _Hits:
 
 
 def _entries(
-    records: Sequence[Record], board: Sequence[Record], images: int | None, folders: Sequence[Path]
+    records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
-    hits = _hits(board, folders)
-    rows = [_Row(group, as_one(group), hits and hits.entry(group)) for group in trainings(board)]
+    hits = _main_column(board, frame)
+    rows = [_Row(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
@@ -98,12 +109,17 @@ def _record(row: _Row, scores: Sequence[Score]) -> Record:
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _hits(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | None:
-    """The rows per case of what is compared; None where nothing has any."""
-    cells = [r.cell for r in ranking.ranked(board) if select.is_method(r) or r.cell.method in BASELINES]
-    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
-    frame = pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
-    order = list(dict.fromkeys(cell.key for cell in cells if cell.key in {*frame["key"].unique()}))
+def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
+    """The main column case by case of a board's methods and baselines; None where none has rows in ``folders``."""
+    return _main_column(board, _rows([record.cell for record in board if _is_compared(record)], folders))
+
+
+def _main_column(board: Sequence[Record], frame: pd.DataFrame) -> MainColumn | None:
+    """Those whose cases are those of the best one."""
+    keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
+    frame = frame[frame["key"].isin(keys)]
+    existing = {*frame["key"].unique()}
+    order = [key for key in keys if key in existing]
     if not order:
         return None
     wide, cases_of = _wide(frame, order)
@@ -112,7 +128,7 @@ def _hits(board: Sequence[Record], folders: Sequence[Path]) -> _Hits | None:
     values, of_cases = wide[present[:, 0]][:, same], cases_of[present[:, 0]]
     findings, patients = of_cases["finding"].to_numpy(str), of_cases["patient"].to_numpy(str)
     sums = by_patient(values, np.ones_like(values), findings, patients, sorted({*findings}))
-    return _Hits({order[n]: column for column, n in enumerate(same)}, sums, *statistics.leave_one_out(sums))
+    return MainColumn({order[n]: column for column, n in enumerate(same)}, sums, *statistics.leave_one_out(sums))
 
 
 def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.DataFrame]:
@@ -120,7 +136,7 @@ def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.Data
     images, findings = pd.factorize(frame["image"])[0], pd.factorize(frame["finding"])[0]
     _, first, numbers = np.unique(images * (findings.max() + 1) + findings, return_index=True, return_inverse=True)
     wide = np.full((len(first), len(keys)), np.nan)
-    wide[numbers, pd.Categorical(frame["key"], keys).codes] = frame[MAIN]
+    wide[numbers, pd.Index(keys).get_indexer(pd.Index(frame["key"]))] = frame[MAIN]
     return wide, frame.iloc[first]
 
 
@@ -143,17 +159,19 @@ def _ties(rows: Sequence[_Row]) -> list[tuple[_Row, list[Score]]]:
     ranked = [row for row, rank in zip(rows, ranking.ranks(records), strict=True) if rank != NOTHING]
     best = ranking.best(row.record for row in ranked)
     first = next((row for row in ranked if row.record is best), None)
-    if first is None or first.entry is None:
+    if first is None:
         return []
-    others = [(row, row.entry) for row in ranked if row is not first and row.entry is not None]
-    ties = statistics.tied(first.entry, [entry for _, entry in others])
+    others = [
+        (row, row.entry) for row in ranked if row is not first and row.entry is not None and first.entry is not None
+    ]
+    ties = statistics.tied(first.entry, [entry for _, entry in others]) if first.entry is not None else []
     single = [len(row.group) == 1 or len(first.group) == 1 for row, _ in others]
     verdicts = [(first, True, len(first.group) == 1)]
     verdicts += [(row, tie, alone) for (row, _), tie, alone in zip(others, ties, single, strict=True)]
     return [(row, [_score("tied", float(tie)), _score("among", float(alone))]) for row, tie, alone in verdicts]
 
 
-def _first(network: Sequence[_Row], hits: _Hits | None) -> list[tuple[_Row, list[Score]]]:
+def _first(network: Sequence[_Row], hits: MainColumn | None) -> list[tuple[_Row, list[Score]]]:
     """The probability of being first among the methods that all trainings of a network have."""
     methods = [row for row in network if select.is_method(row.record) and row.entry is not None]
     complete = [row for row in methods if len(row.group) == max(len(other.group) for other in methods)]

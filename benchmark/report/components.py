@@ -1,12 +1,12 @@
 """What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables and a picture."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from benchmark.report.diagram import BAR, INK, SAME_BYTES
 from benchmark.report.table import NOTHING, Table
 from benchmark.statistics.components import WITHIN, BalancedScores, Term, components
 from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
@@ -29,18 +29,20 @@ POWER_ABOUT = (
 )
 
 
+def tables(part: BalancedScores, dataset: str) -> list[Table]:
+    """Both tables of a data set, the picture above the first."""
+    first = components_table(part, dataset)
+    return [replace(first, intro=f"{first.intro}\n\n![components of variance]({PICTURE})"), power_table(part, dataset)]
+
+
 def components_table(part: BalancedScores, dataset: str) -> Table:
     """A row per component of variance."""
     parts, in_score = components(part.values), in_a_score(part)
     whole = sum(value**2 for value in in_score.values())
-    rows = [
-        (
-            name_of(term),
-            *(f"{sd:.3f}" for sd in (np.sqrt(parts[term]), in_score[term])),
-            f"{_share(in_score[term], whole)} %",
-        )
-        for term in parts
-    ]
+    words = {term: name_of(term) for term in parts}
+    words[list(parts)[-1]] += ", rest"
+    sds = {term: f"{np.sqrt(value):.3f}" for term, value in parts.items()}
+    rows = [(words[term], sds[term], f"{in_score[term]:.3f}", f"{_share(in_score[term], whole)} %") for term in parts]
     header = ("component", "sd", "in a score", "share")
     return Table(f"{dataset}: components of variance", f"{ABOUT}\n{basis(part)}", header, tuple(rows))
 
@@ -79,12 +81,14 @@ def basis(part: BalancedScores) -> str:
     return f"{'; '.join(names)}; {trainings} trainings of each network; {patients} patients{left_out}."
 
 
-def save(parts: Iterable[tuple[str, BalancedScores]], path: Path) -> None:
-    """A panel of bars per (title, scores): what each component contributes to a score; written atomically."""
-    import matplotlib as mpl
+def save(parts: Mapping[str, BalancedScores], path: Path) -> None:
+    """A panel of bars per data set: what each component contributes to a score; written atomically."""
+    import matplotlib as mpl  # it takes as long to import as all tables to write
     from matplotlib.figure import Figure
 
-    panels = [(title, in_a_score(part)) for title, part in parts]
+    from benchmark.report.diagram import BAR, INK, SAME_BYTES
+
+    panels = [(title, in_a_score(part)) for title, part in parts.items()]
     heights = [len(values) + 3 for _, values in panels]
     figure = Figure(figsize=(7, 0.24 * sum(heights)), facecolor="white", layout="constrained")
     with mpl.rc_context(SAME_BYTES):

@@ -38,6 +38,12 @@ def as_one(group: Sequence[Record]) -> Record:
     return first.model_copy(update=changed)
 
 
+def network_of(record: Record) -> tuple[object, ...]:
+    """What all trainings of a network share, whatever their seed."""
+    cell = record.cell
+    return (*select.model_of(record)[:-2], cell.model_id.removesuffix(f"-seed{cell.seed}"))
+
+
 def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
     """Row -> what is known of it beside its own scores: as an entry, else how the methods of its training compare."""
     of_part = [record for record in records if record.cell.images == images]

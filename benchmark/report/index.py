@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark import records
 from benchmark.records import Record
 from benchmark.report import ranking, select
+from benchmark.report.entries import collapsed
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
@@ -26,7 +27,7 @@ def index(folder: Path | str) -> Path:
 
 def _suite(folder: Path) -> tuple[str, ...]:
     runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
-    rows = select.one_alignment(select.scored(runs, MAIN_PROTOCOL))
+    rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (
@@ -42,5 +43,5 @@ def _suite(folder: Path) -> tuple[str, ...]:
 
 
 def _best(rows: Sequence[Record], method: str) -> float | None:
-    """The highest main column of a method over all models."""
+    """The highest main column of a method over all networks."""
     return max(select.known(select.main_score(row) for row in rows if row.cell.method == method), default=None)

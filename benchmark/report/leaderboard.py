@@ -15,7 +15,8 @@ THRESHOLDS = (
     "cross-fitted by patient in 5 folds, per finding; oracle columns are chosen on the truth that they are scored on"
 )
 INTERVALS = (
-    "Intervals: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 patients. `hit@…` mean over findings."
+    "Intervals by patient are of this network alone: BCa 95 %, 10,000 resamples of patients; none for fewer than 10 "
+    "patients and for means over trainings. `hit@…` mean over findings."
 )
 PART = (
     "Slow methods explain a part of the boxed images, drawn by patient; all methods are scored on that same part "
@@ -56,7 +57,9 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
     title = f"slow methods, on {select.images_in_words(rows)} images" if part else "leaderboard"
     protocols = {r.cell.protocol for r in records}
     about = [*([ENTRIES] if ENTRY in protocols else []), *([COMPARED] if PAIRED in protocols else [])]
-    intro = "\n".join([basis_lines(rows, THRESHOLDS), INTERVALS, *about, *([PART] if part else [])])
+    intro = "\n".join(
+        [basis_lines(select.board(records, dataset, images), THRESHOLDS), INTERVALS, *about, *([PART] if part else [])]
+    )
     return tabulated(f"{dataset}: {title}", intro, columns(records, rows, images), rows)
 
 

@@ -55,10 +55,9 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
 
 
 def _entry(record: Record, known: Known) -> dict[str, Value]:
-    """What a row is worth over trainings and patients: nothing where it has no rows per case."""
+    """What a row is worth over trainings and patients."""
     of = {name: of_row(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
     main, single = main_of(known)(record), is_single(record)
-    compared = any(entry.find("tied") for entry in known.values())
     return {
         "score": _value(main),
         **_ends("", None if single else main),
@@ -66,7 +65,7 @@ def _entry(record: Record, known: Known) -> dict[str, Value]:
         "seed_sd": _value(of["seed_sd"]),
         **_ends("one_more_", of["one_more"]),
         "trainings": None if of["trainings"] is None else int(of["trainings"].value or 0),
-        "tied_with_first": bool(_value(of["tied"])) if compared else None,
+        "tied_with_first": bool(_value(of["tied"])),
         "among_these_networks": None if of["among"] is None else bool(of["among"].value),
     }
 

@@ -1,15 +1,28 @@
 """``leaderboard.md``: every table of a suite on one page, the main one first."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmark.records.record import Record
-from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
+from benchmark.report import (
+    breakdown,
+    components,
+    elsewhere,
+    leaderboard,
+    pixels,
+    ranks,
+    select,
+    sheets,
+    surfaces,
+    validity,
+)
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
 from benchmark.report.missing import missing
+from benchmark.report.one_by_one import one_by_one
 from benchmark.report.strata import strata
 from benchmark.report.table import Table, markdown
+from benchmark.statistics.components import BalancedScores
 from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
@@ -18,9 +31,15 @@ SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, CLASSIFICATION, *(sheet.protoco
 """Protocols that stand in a table of this page's own making; any other has the plain sheet."""
 
 
-def page(records: Sequence[Record], title: str, about: str = "") -> str:
-    """The text of ``leaderboard.md``: per data set the main tables first, at last the cells without a number."""
+def page(
+    records: Sequence[Record], title: str, about: str = "", parts: Mapping[str, BalancedScores] | None = None
+) -> str:
+    """The text of ``leaderboard.md``: per data set the main tables first, at last the cells without a number.
+
+    ``parts`` are the data sets' trainings whose components of variance are shown.
+    """
     tables = [table for name in select.datasets(records) for table in of_dataset(records, name)]
+    tables += [table for name, part in (parts or {}).items() for table in components.tables(part, name)]
     tables += [gaps] if (gaps := missing(records)) else []
     sections = [f"# {title}", GENERATED, *([about] if about else []), contents(tables), *map(markdown, tables)]
     return "\n\n".join(section.strip() for section in sections) + "\n"
@@ -39,7 +58,7 @@ def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
     all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in others)]
     tables = [
         *boards(records, dataset),
-        *(table(records, dataset) for table in (breakdown.per_finding, breakdown.by_threshold, strata)),
+        *(table(records, dataset) for table in (one_by_one, breakdown.per_finding, breakdown.by_threshold, strata)),
         *ranks.tables(records, dataset),
         alignment(records, dataset),
         *(sheets.filled(sheet, records, dataset) for sheet in all_sheets),

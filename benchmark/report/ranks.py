@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
 from benchmark.report import select
+from benchmark.report.entries import collapsed, network_of
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, number
@@ -26,7 +27,7 @@ class Ranking:
     """The methods that every network has, and their main column finding by finding."""
 
     records: tuple[Record, ...]
-    """What the values are means of."""
+    """What the values are means of, training by training."""
     methods: tuple[str, ...]
     findings: tuple[str, ...]
     values: tuple[tuple[float, ...], ...]
@@ -89,8 +90,9 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
 
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
-    board = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
-    names = {select.model_of(r): select.network(r) for r in board}
+    behind = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
+    board = collapsed(behind)
+    names = {network_of(r): select.network(r) for r in board}
     of = {method: [r for r in board if r.cell.method == method] for method in sorted({r.cell.method for r in board})}
     shared = {method: group for method, group in of.items() if len(group) == len(names)}
     kept = [r for group in shared.values() for r in group]
@@ -101,7 +103,8 @@ def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ran
     title = f"{dataset}, all images" if images is None else f"{dataset}, {select.images_in_words(board)} images"
     rows = tuple(tuple(float(value or 0) for value in row) for row in zip(*complete.values(), strict=True))
     absent = tuple(method for method in of if method not in shared)
-    return Ranking(tuple(kept), tuple(shared), tuple(complete), rows, tuple(names.values()), absent, title)
+    rests_on = tuple(r for r in behind if r.cell.method in shared)
+    return Ranking(rests_on, tuple(shared), tuple(complete), rows, tuple(names.values()), absent, title)
 
 
 def _findings(records: Sequence[Record]) -> list[str]:

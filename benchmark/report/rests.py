@@ -7,6 +7,8 @@ from benchmark.records import provenance
 from benchmark.records.record import Record
 from core.errors import examples
 
+COUNT_LABELS = {"trainings": "trainings per seed"}
+"""Counts of a record -> what they are called above a table, where another word says it better: folds are trainings."""
 FIELD_LABELS = {"seed": "seeds", "img_size": "image size"}
 OPTIONAL_LABELS = {"attention_map": "attention", "alignment": "alignment"}
 """Fields of a cell -> what they are called above a table."""
@@ -16,16 +18,15 @@ def basis_lines(records: Sequence[Record], thresholds: str) -> str:
     """Counts, seeds, thresholds and software behind ``records``, what differs as a range or list."""
     names = dict.fromkeys(name for record in records for name in record.rests_on)
     facts = {name: [r.rests_on[name] for r in records if name in r.rests_on] for name in names}
-    parts = [f"{name} {_summarized(values)}" for name, values in facts.items()]
+    parts = [f"{COUNT_LABELS.get(name, name)} {_summarized(values)}" for name, values in facts.items()]
     if epochs := [r.cell.recipe["epochs"] for r in records if "epochs" in r.cell.recipe]:
         parts.append(f"epochs at most {_summarized(epochs)}")
     parts += [f"{what} {_summarized(getattr(r.cell, name) for r in records)}" for name, what in FIELD_LABELS.items()]
     parts += [
         f"{what} {_summarized(words)}" for name, what in OPTIONAL_LABELS.items() if (words := _values_of(records, name))
     ]
-    versions = {
-        name: [r.versions[name] for r in records if name in r.versions] for r in records for name in sorted(r.versions)
-    }
+    software_names = dict.fromkeys(name for r in records for name in sorted(r.versions))
+    versions = {name: [r.versions[name] for r in records if name in r.versions] for name in software_names}
     trained = _summarized(provenance.describe(r.training) for r in records)
     software = ", ".join(f"{name} {_summarized(values)}" for name, values in versions.items()) or "not stated"
     return f"Rests on: {'; '.join(parts)}.\nThresholds: {thresholds}. Trained with: {trained}. Software: {software}."

@@ -1,17 +1,19 @@
 """Generates what stands in ``results/``: pure functions of records, the same bytes every time."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report import leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report import components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
 from benchmark.report.compared import with_entries
+from benchmark.report.design import design
 from benchmark.report.index import index
 from benchmark.report.missing import missing
 from benchmark.report.page import boards, page
 from benchmark.report.ranks import Ranking
 from benchmark.report.table import Table, chosen, latex, plain
+from benchmark.statistics.components import BalancedScores
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 from core.names import MAIN
@@ -19,7 +21,7 @@ from core.names import MAIN
 __all__ = ["headline", "index", "page", "write"]
 
 
-LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "− prior", "pointing")
+LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "of this network", "− prior", "pointing")
 """Columns of ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
 
@@ -33,33 +35,44 @@ def write(
 ) -> None:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
-    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical differences) and
-    ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the tables, ``records`` those of the folder
-    where they are known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that
-    stand beside. Raises ``core.errors.DataError`` for a
-    broken record and ``BadValueError`` for a column that no table has; nothing is written then.
+    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical differences),
+    ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the
+    tables, ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``;
+    ``published`` is the folder of those that stand beside. Raises ``core.errors.DataError`` for a broken record and
+    ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
-    records = with_entries(_given(folder, records), [folder, *([published] if published else [])])
+    folders = _folders(folder, published)
+    records = with_entries(_given(folder, records), folders)
     names = select.datasets(records)
+    parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
     latex_text = _latex(folder.name, [table for name in names for table in boards(records, name)], columns)
     write_text(folder / "leaderboard.csv", numbers.numbers(records))
-    write_text(folder / "leaderboard.md", page(records, title or folder.name, about))
+    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, parts))
     write_text(folder / "leaderboard.tex", latex_text)
     _ranks([ranking for name in names for ranking in ranks.rankings(records, name)], folder / ranks.PICTURE)
+    _components(parts, folder / components.PICTURE)
     _seed(
         [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],
         folder / "seed.xlsx",
     )
 
 
-def headline(folder: Path | str, records: Sequence[Record] | None = None) -> str:
-    """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored."""
-    records = with_entries(_given(Path(folder), records), [Path(folder)])
+def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
+    """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored.
+
+    ``published``: as of ``write``.
+    """
+    records = with_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)
     checks = [table for name in names for table in validity.tables(records, name)[:1]]
     shown = [leaderboard.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
     return "\n".join(map(plain, filter(None, [*checks, *shown, missing(records)])))
+
+
+def _folders(folder: Path | str, published: Path | None) -> list[Path]:
+    """Where rows per case lie."""
+    return [Path(folder), *([] if published is None else [published])]
 
 
 def _given(folder: Path, records: Sequence[Record] | None) -> list[Record]:
@@ -83,6 +96,13 @@ def _ranks(rankings: Sequence[Ranking], file: Path) -> None:
         from benchmark.report.diagram import save  # matplotlib takes as long to import as all tables to write
 
         save([(ranking.title, ranking.diagram) for ranking in rankings], file)
+    else:
+        file.unlink(missing_ok=True)
+
+
+def _components(parts: Mapping[str, BalancedScores], file: Path) -> None:
+    if parts:
+        components.save(parts, file)
     else:
         file.unlink(missing_ok=True)
 

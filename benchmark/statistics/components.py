@@ -105,22 +105,17 @@ def components(values: FloatArray, factors: Term = FACTORS, within: Mapping[str,
     return {term: max(out[term], 0.0) for term in shown}
 
 
-def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores:
-    """(P,) values by training and method -> the largest balanced part.
+def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores | None:
+    """(P,) values by training and method -> the largest balanced part; None where no network has two trainings.
 
     First the one with most of backbone and pooling as factors, then the one with most trainings. A network gives its
-    first seeds; methods that lack one of them are left out. Raises ``BadValueError`` where no network has two trainings
-    with a common method.
+    first seeds; methods that lack one of them are left out.
     """
-    seeds = {
-        network: sorted({key[3] for key in scores if key[:2] == network}) for network in {key[:2] for key in scores}
-    }
+    networks = {key[:2] for key in scores}
+    seeds = {network: sorted({key[3] for key in scores if key[:2] == network}) for network in networks}
     parts = [part for grid in _grids(seeds) if (part := _part(scores, seeds, *grid)) is not None]
     if not parts:
-        raise BadValueError(
-            "no network has two trainings with a common method: train with two seeds or more, "
-            "`seeds: [0, 1]` in the suite"
-        )
+        return None
     trainings = sum(map(len, seeds.values()))
     best = max(parts, key=lambda part: (sum(n > 1 for n in part[0].shape[:2]), _trainings(part[0]), part[0].shape[2]))
     return BalancedScores(*best, trainings - _trainings(best[0]))

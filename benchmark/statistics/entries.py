@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics import mrmc
 from benchmark.statistics.bootstrap import mean, resample
@@ -22,7 +22,7 @@ ALPHA = 1 - LEVEL
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class EntryScores:
     """The scores of S trainings on P patients, which are the same for all entries of a table."""
 
     trainings: tuple[str, ...]
@@ -32,10 +32,10 @@ class Entry:
     jackknife: FloatArray
     """(S,P) the same with one patient left out."""
 
-    def restrict(self, trainings: Sequence[str]) -> "Entry":
+    def restrict(self, trainings: Sequence[str]) -> "EntryScores":
         """The same on some of its trainings, in their order."""
         index = [self.trainings.index(name) for name in trainings]
-        return Entry(tuple(trainings), self.theta[index], self.jackknife[index])
+        return EntryScores(tuple(trainings), self.theta[index], self.jackknife[index])
 
     @property
     def interval(self) -> MrmcEstimate | None:
@@ -52,7 +52,7 @@ def leave_one_out(sums: Sums) -> tuple[FloatArray, FloatArray]:
     return mean(sums.value, 0), mean(sums.without, 1).T
 
 
-def difference(one: Entry, other: Entry) -> MrmcEstimate:
+def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     """One − other: paired on the trainings that both have, else nested; by patients alone where a side has only one."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
@@ -62,7 +62,7 @@ def difference(one: Entry, other: Entry) -> MrmcEstimate:
     return mrmc.difference(*arrays) if common else mrmc.difference_nested(*arrays)
 
 
-def tied(best: Entry, others: Sequence[Entry]) -> list[bool]:
+def tied(best: EntryScores, others: Sequence[EntryScores]) -> list[bool]:
     """Whether each of the ``others`` does not differ from the ``best``, Holm over all these comparisons.
 
     Below 10 patients nobody can tell, and all are tied.
@@ -83,7 +83,7 @@ def one_more(theta: FloatArray) -> tuple[float, float]:
     size = len(theta)
     if size < 2:
         return np.nan, np.nan
-    reach = stats.t.ppf((1 + LEVEL) / 2, size - 1) * theta.std(ddof=1) * np.sqrt(1 + 1 / size)
+    reach = special.stdtrit(size - 1, (1 + LEVEL) / 2) * theta.std(ddof=1) * np.sqrt(1 + 1 / size)
     low, high = np.clip([theta.mean() - reach, theta.mean() + reach], 0, 1)
     return float(low), float(high)
 

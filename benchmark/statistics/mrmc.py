@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.intervals import LEVEL
 from core.errors import BadValueError
@@ -121,9 +121,9 @@ def _covariances(first: FloatArray, second: FloatArray) -> FloatArray:
 
 def _student(value: float, variance: float, df: float, level: float) -> MrmcEstimate:
     error = float(np.sqrt(variance))
-    reach = float(stats.t.ppf((1 + level) / 2, df)) * error
+    reach = float(special.stdtrit(df, (1 + level) / 2)) * error
     ratio = abs(value) / error if error else (np.inf if value else 0.0)
-    return MrmcEstimate(value, value - reach, value + reach, float(df), float(2 * stats.t.sf(ratio, df)))
+    return MrmcEstimate(value, value - reach, value + reach, float(df), float(2 * special.stdtr(df, -ratio)))
 
 
 def _cut(estimate: MrmcEstimate) -> MrmcEstimate:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from benchmark.statistics.components import Term
 from core.errors import BadValueError
@@ -21,6 +21,8 @@ from core.types import FloatArray
 Pairing = Literal["paired", "nested"]
 """Two methods on the same trainings, or one method on two networks with trainings of their own."""
 ALPHA, POWER, DRAWS = 0.05, 0.8, 20_000
+MANY = 1e9
+"""Degrees of freedom where trainings do not differ."""
 PATIENTS = (50, 100, 150, 200, 300, 400, 600, 800, 1000, 1500, 2000, 3000, 5000, 10_000)
 """Numbers of patients that are tried."""
 
@@ -77,8 +79,9 @@ def power(
     total = sum(seeds) + np.maximum(covariance, 0)
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
     value = random.normal(difference, deviation, DRAWS)
-    df = total**2 / np.maximum(sum(term**2 for term in seeds) / (S - 1), 1e-300)
-    return float((np.abs(value) > stats.t.ppf(1 - alpha / 2, df) * np.sqrt(total)).mean())
+    of_df = sum(term**2 for term in seeds) / (S - 1)
+    df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
+    return float((np.abs(value) > special.stdtrit(df, 1 - alpha / 2) * np.sqrt(total)).mean())
 
 
 def patients_needed(

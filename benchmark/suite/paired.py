@@ -50,9 +50,15 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     groups: dict[str, list[Record]] = {}
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
-        if (c.protocol, c.alignment, record.source) == (MAIN_PROTOCOL, "aligned", "run") and record.scores:
+        if c.protocol == MAIN_PROTOCOL and _is_compared(record):
             groups.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
     return list(groups.values())
+
+
+def _is_compared(record: Record) -> bool:
+    """Others' maps have one alignment and are compared at it, with the baselines on their grid."""
+    ours = record.source == "run" and record.cell.alignment == "aligned"
+    return bool(record.scores) and (ours or "external" in record.cell.recipe)
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,6 +12,7 @@ from benchmark import records
 from benchmark.maps.trained import Trained
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
+from benchmark.records.provenance import join
 from benchmark.suite.scorers import Scored
 from benchmark.training import provenance
 
@@ -37,7 +38,7 @@ def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
             "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "timm", "numpy", "numba")},
         },
-        "training": provenance.read(trained[0].folder),
+        "training": join([provenance.read(run.folder) for run in trained]),
         "scoring": provenance.of_scoring(),
         "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

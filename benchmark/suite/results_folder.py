@@ -26,13 +26,18 @@ class ResultsFolder:
     """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
 
     @property
-    def published(self) -> list[Record]:
-        """The published records of the suite, to stand beside others; none for the published folder itself."""
+    def beside(self) -> Path | None:
+        """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
         home = RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS  # a user may stand in any folder
         folder = home / self.path.name
-        if self.path.parent != UNPUBLISHED or folder not in records.suites(home):
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(home) else None
+
+    @property
+    def published(self) -> list[Record]:
+        """The published records of the suite, to stand beside others."""
+        if self.beside is None:
             return []
-        runs = (record for record in records.load(folder) if record.source == "run")
+        runs = (record for record in records.load(self.beside) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
 

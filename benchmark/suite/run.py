@@ -101,7 +101,7 @@ def _finalize(
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned, current, folder.path, changed), folder.published)
-    tables.write(folder.path, title=suite.title, about=suite.about, records=shown, columns=config.columns)
+    tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
     return shown
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 from benchmark import protocols
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.obtain import NoMapsError
-from benchmark.protocols.base import Result
+from benchmark.protocols.base import Case, Result
 from benchmark.records import Cell
 from benchmark.statistics import strata
 from benchmark.suite import readers
@@ -62,11 +62,29 @@ class ByCheck:
         return _judged(_tried(lambda: self.check.evaluate(cell.method, cell.seed or 0)), self.check.geometry)
 
 
+class CaseSource(Protocol):
+    """What has cases for cells: a model's stored maps, or what others gave."""
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """In the order of the data set."""
+
+    @property
+    def groups(self) -> dict[str, dict[tuple[str, str], str]]:
+        """Variable -> (image, finding) -> the group that a case is in."""
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """The cases of a cell. Raises the error that says why there are none."""
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """The cases on which a cell's thresholds may be chosen."""
+
+
 @dataclass(frozen=True)
 class ByProtocol:
     """Scores a method's maps by the cell's protocol."""
 
-    store: CaseStore
+    store: CaseSource
 
     def score(self, cell: Cell) -> Scored:
         """The protocol's scores; rows per case carry the strata that the case is in."""

@@ -1,10 +1,11 @@
-"""The steps of a model, as data: its trainings, the explanation that needs them, the scoring that needs the maps."""
+"""The steps of a model, as data: its trainings, the explanations that need them, the scorings that need the maps."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import methods
 from benchmark import validity
 from benchmark.executors import Step
 from benchmark.records import Cell
@@ -12,7 +13,10 @@ from benchmark.suite.plan import ModelPlan, finished_folder_name, folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
-from core.names import CLASSIFICATION, READERS
+from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
+
+PORTION = 4
+"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
 
 if TYPE_CHECKING:
     from benchmark.maps.finished import FinishedModel
@@ -24,7 +28,7 @@ def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
     if model.finished is not None:
         return {runs_dir / finished_folder_name(model.finished, config.fold): config for config in configs}
     if model.init is not None:
-        start = str(_first(model.init, runs_dir) / "best.ckpt")
+        start = str(runs_dir / folder_name(model.init, None) / "best.ckpt")
         configs = [replace(config, init_from=start) for config in configs]
     return {runs_dir / folder_name(config, model.init): config for config in configs}
 
@@ -36,23 +40,25 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     """
     model, name = job.model, f"{folder.name}/{job.model.id}"
     threads = model.trainings[0].threads or flags.threads
-    first = [] if model.init is None else [_training(model.init, _first(model.init, runs_dir), threads)]
-    needs = tuple(step.id for step in first)
-    learning = [_training(config, path, threads, needs) for path, config in trainings(model, runs_dir).items()]
+    first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
+    starts = tuple(step.id for step in first)
+    learning = [_training(config, path, threads, starts) for path, config in trainings(model, runs_dir).items()]
     if model.finished is not None:
         learning = [_predicting(model.finished, step) for step in learning]
-    needs = tuple(step.id for step in learning)
-    explaining = []
-    if words := explained(job.cells):
-        arguments = (model, words, runs_dir, flags)
-        explaining = [
-            Step(f"explain {name}", "explain", "benchmark.suite.model.explain", arguments, needs, threads or 1)
-        ]
-        needs = (f"explain {name}",)
-    scoring = Step(
-        f"score {name}", "score", "benchmark.suite.model.score", (job, runs_dir, folder, flags), needs, threads or 1
-    )
-    return [*first, *learning, *explaining, scoring]
+    trained = tuple(step.id for step in learning)
+
+    def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
+        return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads or 1)
+
+    together, portions = _parts(job.cells)
+    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    maps = {word: step.id for step in explaining for word in step.arguments[1]}
+    scoring = []
+    for number, cells in enumerate(portions, start=1):
+        needs = tuple(dict.fromkeys(maps[cell.method] for cell in cells if cell.method in maps)) or trained
+        part, written = f"{number} of {len(portions)}", ModelJob(model, tuple(cells))
+        scoring.append(after(needs, "score", part, written, runs_dir, folder, flags))
+    return [*first, *learning, *explaining, *scoring]
 
 
 def check_threads(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None) -> None:
@@ -65,24 +71,28 @@ def check_threads(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None)
         )
 
 
-def explained(cells: Sequence[Cell]) -> list[str]:
-    """The methods whose maps the protocols of ``cells`` score; a check makes its own."""
-    own = (cell for cell in cells if cell.protocol != CLASSIFICATION and not validity.is_check(cell.protocol))
-    return list(dict.fromkeys(cell.method for cell in own if cell.method != READERS))
-
-
-def _first(start: TrainConfig, runs_dir: Path) -> Path:
-    return runs_dir / folder_name(start, None)
-
-
 def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:
     """A training on so many ``threads``, unless it has its own; they were no part of the folder's name."""
-    name, threads = f"train {folder.parent.name}/{folder.name}", config.threads or threads
-    return Step(
-        name, "train", "benchmark.training.fit", (replace(config, threads=threads), folder), needs, threads or 1
-    )
+    name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
+    return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
 def _predicting(finished: "FinishedModel", step: Step) -> Step:
     """The step that a finished model has in place of a training."""
     return replace(step, function="benchmark.models.scored.score_model", arguments=(finished, *step.arguments))
+
+
+def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:
+    """Name -> methods that one step explains: the fast ones, then each slow one; and the cells that one step scores.
+
+    A check makes its maps itself, for all its cells at once.
+    """
+    if any(validity.is_check(cell.protocol) for cell in cells):
+        return {}, [list(cells)]
+    words = list(dict.fromkeys(cell.method for cell in cells))
+    slow = [word for word in words if word not in (CLASSIFIER, *UNRANKED_METHODS) and not methods.is_fast(word)]
+    scored = [*(word for word in words if word not in slow), *slow]
+    fast = [word for word in scored if word not in (CLASSIFIER, READERS, *slow)]
+    together = {**({"fast methods": fast} if fast else {}), **{word: [word] for word in slow}}
+    parts = [scored[start : start + PORTION] for start in range(0, len(scored), PORTION)]
+    return together, [[cell for cell in cells if cell.method in part] for part in parts]

@@ -1,20 +1,30 @@
 """The finished trainings of a suite's model, with the images that they are explained on."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from benchmark.maps.trained import Trained
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.steps import trainings
 from core.errors import DataError
+from datasets.io.cache import content_stamp
 
 
-def finished(model: ModelPlan, runs_dir: Path) -> list[Trained]:
+def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
     """Every training of ``model`` below ``runs_dir``, all of which are done.
 
-    Raises ``DataError`` for one that saw other data than those at hand.
+    The last model's are kept, with the images that they have read: its steps follow each other. Raises ``DataError``
+    for one that saw other data than those at hand.
     """
+    stamps = (content_stamp(folder / "metrics.json") for folder in trainings(model, runs_dir))
+    return _finished(model, runs_dir, tuple(stamps))
+
+
+@lru_cache(maxsize=1)
+def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
     digest = None if model.finished is None else model.finished.digest
     folders = trainings(model, runs_dir).items()
     trained = [Trained(config, path, recorded_digest=digest, finished=model.finished) for path, config in folders]
@@ -25,4 +35,4 @@ def finished(model: ModelPlan, runs_dir: Path) -> list[Trained]:
             raise DataError(
                 f"{run.folder} was trained on other data ({differ} differ): remove the folder to train anew"
             )
-    return [replace(run, other=model.other_data) for run in trained]
+    return tuple(replace(run, other=model.other_data) for run in trained)

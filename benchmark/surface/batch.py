@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.surface import overlap
 from benchmark.surface.bilinear import Surface, all_boxes
+from benchmark.surface.given import GivenBoxes
 from benchmark.surface.trace import Trace
 from core.boxes import as_boxes
 from core.types import FloatArray
@@ -110,10 +111,10 @@ class Boxes:
     """(P,) 0 … L-1."""
 
     @classmethod
-    def from_surfaces(cls, surfaces: Sequence[Surface | None], thresholds: FloatArray) -> "Boxes":
+    def from_surfaces(cls, surfaces: Sequence[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
         """(N,L) the thresholds of each case; without a surface there is no box, nor at a threshold of nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
-        by_case = [NO_BOX if on is None else all_boxes(on, row) for on, row in zip(surfaces, finite, strict=True)]
+        by_case = [_boxes_at(on, row) for on, row in zip(surfaces, finite, strict=True)]
         case_index = np.repeat(np.arange(len(by_case)), [len(boxes) for boxes, _ in by_case])
         boxes, threshold_index = (np.concatenate([none, *(one[n] for one in by_case)]) for n, none in enumerate(NO_BOX))
         return cls(boxes, case_index, threshold_index)
@@ -130,6 +131,16 @@ class Boxes:
 
 
 NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
+
+
+def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
+    """(L,) thresholds, infinite where there is none -> (M,4) boxes and (M,) which of them each belongs to."""
+    if on is None:
+        return NO_BOX
+    if isinstance(on, Surface):
+        return all_boxes(on, thresholds)
+    finite = np.flatnonzero(np.isfinite(thresholds))
+    return np.tile(on.boxes, (len(finite), 1)), np.repeat(finite, len(on.boxes))
 
 
 def _offsets(counts: Sequence[int]) -> Index:

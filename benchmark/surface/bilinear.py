@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface import flood, linear
+from benchmark.surface import linear
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, resolve
 from core.types import FloatArray
@@ -119,11 +119,26 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
 
     Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
     """
-    levels = as_levels(thresholds)
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index = flood.all_boxes(on.values, on.y, on.x, *on.frame, levels)
+    boxes, index, _ = _flooded(on, thresholds)
     return boxes, index
+
+
+def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]:
+    """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
+    if on.flat:
+        return np.zeros((0, 4)), np.zeros(0)
+    boxes, _, peaks = _flooded(on, threshold)
+    return boxes, peaks
+
+
+def _flooded(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
+    from benchmark.surface import flood  # numba costs a second: pictures without a box do without
+
+    order = np.argsort(-on.values, axis=None, kind="stable")
+    boxes, index, peaks = flood.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds), order)
+    return boxes, index, peaks
 
 
 def as_levels(thresholds: ArrayLike) -> FloatArray:

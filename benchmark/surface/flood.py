@@ -78,12 +78,14 @@ def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noq
 
 
 @njit(cache=True, nogil=True)
-def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(M,4) boxes of all components, by level, then by highest vertex, descending; and (M,) the level's number."""
+def all_boxes(f, y, x, height, width, levels, order):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """(M,4) boxes of all components, by level, then by peak, descending; (M,) their levels' numbers, (M,) peaks.
+
+    ``order`` (h*w,): the vertices' positions, values descending; NumPy has sorted them before this is compiled.
+    """
     flat = f.ravel()
-    order = np.argsort(-flat, kind="mergesort")
     out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)
-    seen, stack = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64)
+    seen, stack, peak = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64), np.empty(levels.size * f.size)
     count = 0
     for n in range(levels.size):
         for start in order:
@@ -91,6 +93,6 @@ def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  
                 break
             if seen[start] != n:
                 flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
-                index[count] = n
+                index[count], peak[count] = n, flat[start]
                 count += 1
-    return out[:count].copy(), index[:count].copy()
+    return out[:count].copy(), index[:count].copy(), peak[:count].copy()

@@ -56,8 +56,11 @@ def matches(first, truth, boxes, offsets, measure, above, out):  # type: ignore[
                     for d in range(above.size):
                         if share > above[d]:
                             met[m - first[n], d], lone[d] = True, False
-                out[1, n, t] += lone
-            out[0, n, t] += met.sum(0)
+                for d in range(above.size):
+                    out[1, n, t, d] += lone[d]
+            for m in range(met.shape[0]):
+                for d in range(above.size):
+                    out[0, n, t, d] += met[m, d]
 
 
 @njit(cache=True, nogil=True)
@@ -73,7 +76,7 @@ def union_iobb(first, truth, boxes, offsets, out):  # type: ignore[no-untyped-de
 @njit(cache=True, nogil=True)
 def _union_iobb(boxes, truth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     both = np.concatenate((boxes, truth))
-    x, y = np.unique(both[:, 0::2].copy().ravel()), np.unique(both[:, 1::2].copy().ravel())
+    x, y = np.sort(both[:, 0::2].copy().ravel()), np.sort(both[:, 1::2].copy().ravel())
     predicted, inside = covered(boxes, x, y), covered(truth, x, y)
     box_area, overlap = 0.0, 0.0
     for i in range(y.size - 1):

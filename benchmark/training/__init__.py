@@ -3,11 +3,14 @@
 Importing it needs no torch.
 """
 
+import logging
 from collections.abc import Set
 from pathlib import Path
 
 import datasets
 from config import TrainConfig
+
+log = logging.getLogger(__name__)
 
 
 def fit(config: TrainConfig, folder: Path | None = None) -> Path:
@@ -17,6 +20,9 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     ``metrics.json`` says that it is finished. Without one it gets a new folder under ``config.model_save_dir`` (or
     goes on with the one that ``config.resume`` means). Raises ``core.errors`` types only for what a user can mend.
     """
+    if folder is not None and not config.resume and (folder / "metrics.json").is_file():
+        log.info("%s is finished already", folder)
+        return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
     from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains

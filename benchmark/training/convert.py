@@ -9,7 +9,7 @@ import torch
 import backbones
 from backbones import Classifier
 from benchmark.training import checkpoints, data, fitting, machine, runs
-from benchmark.training.prepare import pooling
+from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
 from core.files import atomic

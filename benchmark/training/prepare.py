@@ -11,6 +11,7 @@ from benchmark.training import batch_size, checkpoints, data, devices, fitting, 
 from benchmark.training.data import Batches, SplitImages
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
+from benchmark.training.pooling import pooling
 from config import TrainConfig
 from core.errors import BadValueError
 from core.registry import Registry
@@ -79,16 +80,3 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     if config.compile:
         model.compile()
     return model.to(memory_format=layout(config))
-
-
-def pooling(config: TrainConfig) -> str:
-    """LSE's word with ``--lse_gamma`` in it, any other as it is. Raises ``BadValueError`` when the word has its own."""
-    name, _, options = config.global_pool.partition(":")
-    if config.lse_gamma is None or name not in ("LSE", "AVG_MAX_LSE"):
-        return config.global_pool
-    if options:
-        raise BadValueError(
-            f"--lse_gamma {config.lse_gamma} and --global_pool "
-            f"{config.global_pool} both say it: leave one of the two out"
-        )
-    return f"{name}:gamma={config.lse_gamma}"

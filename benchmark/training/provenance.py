@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import yaml
 
-from benchmark.records.provenance import Provenance
+from benchmark.records.provenance import Provenance, describe, join
 from benchmark.training import checkpoints, devices, machine
 from benchmark.training.data import SplitImages
 from config import TrainConfig
@@ -39,13 +39,20 @@ def _used(precision: str, device: str) -> Provenance:
     return Provenance(precision=precision, threads=threads, device=device, processor=processor, versions=versions)
 
 
-def write(config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages]) -> None:
-    """Write ``config.yaml`` (which ``--config`` takes) and ``provenance.json``; comments say what ``auto`` was."""
-    used = of_training(config).model_copy(update={"data": {name: _learnt(split) for name, split in splits.items()}})
+def write(
+    config: TrainConfig, folder: Path, splits: Mapping[str, SplitImages], earlier: Provenance | None = None
+) -> None:
+    """Write ``config.yaml`` (which ``--config`` takes) and ``provenance.json``; comments say what ``auto`` was.
+
+    ``earlier``: where a training that goes on has run before, if that was elsewhere it is stated too.
+    """
+    here = of_training(config).model_copy(update={"data": {name: _learnt(split) for name, split in splits.items()}})
+    used = join([here, *([earlier] if earlier else [])]) or here
     software = ", ".join(f"{name} {number}" for name, number in used.versions.items())
     device = f"device {used.device}, {used.processor}"
     facts = (f"precision {used.precision}", f"threads {used.threads}", device, software)
     comments = "".join(f"# used: {fact}\n" for fact in facts)
+    comments += "".join(f"# before it was resumed: {describe(machine)}\n" for machine in used.others)
     write_json(folder / FILE, used.model_dump())
     write_text(folder / "config.yaml", comments + yaml.safe_dump(checkpoints.plain(config), sort_keys=False))
 

@@ -72,7 +72,7 @@ def _train(
     try:
         if history:
             (folder / "metrics.json").unlink(missing_ok=True)  # the run was finished and goes on
-        provenance.write(config, folder, splits)
+        provenance.write(config, folder, splits, provenance.read(folder) if last.exists() else None)
         with memory.enough(ADVICE):
             epochs(module, splits, folder, last if last.exists() else None, *watching)
     except (LocusError, KeyboardInterrupt):

@@ -80,9 +80,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``configs/<dataset>.yaml``, where there is one, states for the ``chosen`` data set (or the class's own)."""
+    """What ``configs/<dataset>.yaml``, where there is one, states for the ``chosen`` data set (or the class's own).
+
+    Presets are of trainings; of a class with ``trains = False`` only the flags that it has.
+    """
     path = CONFIGS / f"{_data_set(kind, chosen)}.yaml"
-    return read_yaml(path) if path.is_file() else {}
+    stated = read_yaml(path) if path.is_file() else {}
+    known = [field.name for field in dataclasses.fields(kind)]
+    return {name: value for name, value in stated.items() if name in known or getattr(kind, "trains", True)}
 
 
 def _data_set(kind: type[Any], chosen: Mapping[str, Any]) -> str:

@@ -47,9 +47,14 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
     return Registry(package, kind, group).names()
 
 
+@functools.cache
+def _annotations(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
 def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
     """The limits and names in the annotation of the field ``name`` of ``kind``."""
-    return getattr(get_type_hints(kind, include_extras=True)[name], "__metadata__", ())
+    return getattr(_annotations(kind)[name], "__metadata__", ())
 
 
 def spelled(kind: type[Any], name: str, value: Any) -> Any:

@@ -61,6 +61,16 @@ class SuiteFlags:
 
 
 @dataclass(frozen=True)
+class PowerFlags:
+    """Power."""
+
+    suite: str = ""
+    """Name of a suite that ran with two seeds or more."""
+    results: str = "results"
+    """Folder of records and tables, one per suite."""
+
+
+@dataclass(frozen=True)
 class MethodCheckFlags:
     """Methods to check."""
 

@@ -22,11 +22,18 @@ def widths():
     return sorted({features.width for features in built})
 
 
+@functools.cache
+def attended(attention, width):
+    """The same attention for all poolings: large ones take longer to draw than to use."""
+    torch.manual_seed(0)
+    return None if attention == "none" else attentions.build(attention, channels=width).eval()
+
+
 def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
     """A classifier over synthetic maps: nothing in front of the attention."""
+    extra = attended(attention, width)
     torch.manual_seed(0)
     pooling = poolings.build(pooling)
-    extra = None if attention == "none" else attentions.build(attention, channels=width)
     return Classifier(nn.Identity(), Head(pooling, nn.Linear(pooling.groups * width, findings), dropout), extra, channels=width).eval()
 
 

@@ -5,6 +5,7 @@ import torch
 
 import backbones
 from backbones import xray_weights
+from backbones.catalog import require_weights
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError
 from datasets.io import transforms
 
@@ -66,10 +67,17 @@ def test_a_file_that_would_run_code_is_refused(net, xrv, tmp_path):
     assert not (tmp_path / "harm").exists()
 
 
-def test_weights_that_cannot_be_had_name_their_file_and_its_place(xrv, tmp_path):
+def test_weights_that_cannot_be_had_name_their_file_and_its_place_before_the_data_are_read_too(xrv, tmp_path):
     facts = rf"{WORD}.*https://github\.com/.*-best\.pt .*{tmp_path}/checkpoints/.*--pretrained False"
     with pytest.raises(NotAvailableError, match=facts):
         backbones.build("densenet121", 2, pretrained=WORD)
+    with pytest.raises(NotAvailableError, match=facts):
+        require_weights(WORD, True)
+
+
+def test_weights_that_are_here_need_no_network(net):
+    require_weights("densenet121", WORD)
+    require_weights(WORD, True)
 
 
 @pytest.mark.parametrize(

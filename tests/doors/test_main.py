@@ -126,8 +126,12 @@ def test_a_finished_run_takes_no_other_network_and_more_epochs(typed, tmp_path, 
     run = next((tmp_path / "train").iterdir())
     assert typed(f"--resume {run}/last.ckpt --backbone resnet18") == 2
     assert re.search("--resume.*--backbone custom.*resnet18", capsys.readouterr().err)
+    file = run / "provenance.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "processor": "another chip"}))
     assert typed(f"--resume {run} --epochs 2 --threads 1") == 0
     assert json.loads((run / "metrics.json").read_text())["epochs"] == 2
+    assert [machine["processor"] for machine in json.loads(file.read_text())["others"]] == ["another chip"]
+    assert re.search("# before it was resumed: .*, another chip\n", (run / "config.yaml").read_text())
 
 
 @pytest.mark.parametrize("limit", [100_000, 1_000_000], ids=["cache", "checkpoint"])

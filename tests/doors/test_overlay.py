@@ -154,7 +154,7 @@ def test_heat_is_laid_over_the_gray_of_the_image_and_nothing_where_there_is_none
     mixed = blend(np.array([[90, 200]], np.uint8), np.array([[0.0, 1.0]], np.float32))
     assert mixed.shape == (1, 2, 3)
     assert mixed[0, 0].tolist() == [90, 90, 90]
-    assert mixed[0, 1, 0] == round(0.3 * 200 + 0.7 * 255 * colormaps["turbo"](1.0)[0])
+    assert mixed[0, 1, 0] == round(0.3 * 200 + 0.7 * round(255 * colormaps["turbo"](1.0)[0]))
 
 
 def test_of_two_runs_of_a_backbone_the_one_that_knows_the_label_is_taken_however_old(typed, trained, tmp_path):

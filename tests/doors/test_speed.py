@@ -10,7 +10,7 @@ from tools.speed.training.subject import SUBJECT as TRAINING
 pytestmark = pytest.mark.doors
 
 
-@pytest.mark.parametrize("subject", ["methods", "scoring", "training"])
+@pytest.mark.parametrize("subject", ["methods", "scoring", "training", "jobs"])
 def test_a_page_without_a_record_is_one_sentence(subject, door, sentence, tmp_path):
     done = door("tools.speed", subject, "--page", "--records", tmp_path / "absent", "--output", tmp_path / "page.md", cwd=tmp_path)
     assert f"{tmp_path}/absent" in sentence(done)
@@ -18,7 +18,7 @@ def test_a_page_without_a_record_is_one_sentence(subject, door, sentence, tmp_pa
 
 
 def test_an_unknown_subject_is_one_sentence(door, sentence):
-    assert "methods, scoring, training" in sentence(door("tools.speed", "maps"))
+    assert "methods, scoring, training, jobs" in sentence(door("tools.speed", "maps"))
 
 
 def test_quick_keeps_what_was_typed():

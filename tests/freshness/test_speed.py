@@ -10,7 +10,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.freshness
-@pytest.mark.parametrize(("subject", "page"), [("methods", "speed.md"), ("scoring", "scoring_speed.md"), ("training", "training_speed.md")])
+@pytest.mark.parametrize(
+    ("subject", "page"),
+    [("methods", "speed.md"), ("scoring", "scoring_speed.md"), ("training", "training_speed.md"), ("jobs", "jobs_speed.md")],
+)
 def test_the_committed_page_is_what_the_records_give(subject, page, tmp_path):
     code = (
         "import sys; sys.modules['torch'] = None; from tools.speed import __main__ as door; "

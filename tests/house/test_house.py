@@ -20,7 +20,7 @@ TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output
 WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
          "benchmark.protocols": "protocol", "benchmark.training.losses": "loss"}  # fmt: skip
 DOORS = (
-    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert",
+    "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.power", "benchmark.score",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.house

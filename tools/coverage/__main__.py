@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from core import cli
 from core.files import write_text
 from tools.coverage.measure import measure
 from tools.coverage.page import page
-from tools.coverage.worlds import Setting
+from tools.coverage.worlds import Simulation
 
 TRAININGS, PATIENTS, SEED_SD = (2, 3, 5, 10), (100, 300, 600), (0.0, 0.025, 0.05)
 KINDS = ((1, "fixed"), (1, "cross-fitted"), (8, "cross-fitted"))
@@ -23,7 +24,7 @@ KINDS = ((1, "fixed"), (1, "cross-fitted"), (8, "cross-fitted"))
 class CoverageConfig:
     """How often intervals over trainings and patients hold the truth: ``python -m tools.coverage``."""
 
-    worlds: int = 2000
+    worlds: Annotated[int, cli.AtLeast(2)] = 2000
     """Simulated worlds per setting."""
     table: str = "tools/coverage/coverage.csv"
     """Table to go on from: a setting that it has is not simulated again."""
@@ -47,10 +48,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{config.output} shows {config.table}")
 
 
-def settings() -> list[Setting]:
+def settings() -> list[Simulation]:
     """Every setting of the page."""
     grid = itertools.product(KINDS, SEED_SD, PATIENTS, TRAININGS)
-    return [Setting(trainings, patients, sd, *kind) for kind, sd, patients, trainings in grid]
+    return [Simulation(trainings, patients, sd, *kind) for kind, sd, patients, trainings in grid]
 
 
 def _measured(path: Path) -> set[tuple[object, ...]]:

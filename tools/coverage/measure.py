@@ -7,14 +7,14 @@ import numpy as np
 from benchmark.statistics import mrmc
 from benchmark.statistics.mrmc import MrmcEstimate
 from core.types import FloatArray
-from tools.coverage.worlds import CASES, Setting, Worlds, worlds
+from tools.coverage.worlds import CASES, Simulation, Worlds, worlds
 
 STATISTICS = ("row", "paired", "nested")
 BLOCK = 400_000
 """Cases of one row that are in memory at a time."""
 
 
-def measure(setting: Setting, count: int, seed: int = 0) -> list[dict[str, float | str]]:
+def measure(setting: Simulation, count: int, seed: int = 0) -> list[dict[str, float | str]]:
     """A row per statistic: the truth, the share of ``count`` worlds whose interval holds it, half of its mean width.
 
     The truth is the expectation over trainings and patients, of a row that is scored as here: the mean over all worlds.

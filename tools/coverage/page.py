@@ -8,6 +8,9 @@ LOWEST, HIGHEST = 0.93, 0.97
 """Shares of worlds that may be called 95 %."""
 ABOUT = """# Do the intervals hold what they promise?
 
+With five trainings or more they do. With three, nested differences do, rows and paired differences fall short by up to
+four in 100. With two, only nested ones do: read the others as nine in ten.
+
 A row's 95 % interval speaks of the recipe: of a new training and new patients. Whether it holds the truth in 95 of 100
 cases can only be seen where the truth is known, in simulated worlds. Made by `python -m tools.coverage` (minutes on one
 core; what its table `tools/coverage/coverage.csv` has is not simulated again); the worlds are described in
@@ -15,8 +18,8 @@ core; what its table `tools/coverage/coverage.csv` has is not simulated again); 
 
 `row`: the score of one entry; `paired`: two methods on the same trainings; `nested`: two networks, each with trainings
 of its own, on the same patients. Seed's sd: of a row over trainings. Truth: the expectation over trainings and patients
-of a row that is scored in the same way. In per cent; what lies outside 93 to 97 is **bold**. {worlds:,} worlds per
-figure: its own standard error is .5.
+of a row that is scored in the same way, thresholds chosen from as many patients (column `truth`). In per cent; what
+lies outside 93 to 97 is **bold**. {worlds:,} worlds per figure: its own standard error is .5.
 """
 HEADINGS = {
     (1, "fixed"): "One finding, a score without threshold",
@@ -31,7 +34,18 @@ def page(table: pd.DataFrame) -> str:
         markdown(_section(title, table[(table.findings == findings) & (table.thresholds == origin)]))
         for (findings, origin), title in HEADINGS.items()
     ]
-    return "\n".join([ABOUT.format(worlds=int(table.worlds.min())), *shown])
+    return "\n".join([ABOUT.format(worlds=int(table.worlds.min())), markdown(_summary(table)), *shown])
+
+
+def _summary(table: pd.DataFrame) -> Table:
+    """A row per number of trainings: the lowest and the highest coverage over all settings, per statistic."""
+    statistics = list(dict.fromkeys(table.statistic))
+    ends = table.groupby(["trainings", "statistic"]).coverage.agg(["min", "max"])
+    counts = sorted(set(table.trainings))
+    rows = [(str(n), *(" to ".join(map(_cell, ends.loc[(n, name)])) for name in statistics)) for n in counts]
+    return Table(
+        "In short", "The lowest and the highest figure of all tables below.", ("trainings", *statistics), tuple(rows)
+    )
 
 
 def _section(title: str, table: pd.DataFrame) -> Table:

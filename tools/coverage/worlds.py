@@ -5,7 +5,7 @@ patient × training effects, all normal, plus logistic noise. With a threshold, 
 distance to the case's best one, so a case hits within an interval of thresholds, as in ``benchmark.thresholds.exact``.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -35,7 +35,7 @@ CASES = 2
 
 
 @dataclass(frozen=True)
-class Setting:
+class Simulation:
     """What is simulated."""
 
     trainings: int
@@ -57,7 +57,7 @@ class Worlds:
     """(R,W,S,P) the same without one patient, thresholds held."""
 
 
-def worlds(setting: Setting, count: int, seed: int = 0) -> Worlds:
+def worlds(setting: Simulation, count: int, seed: int = 0) -> Worlds:
     """``count`` worlds of a setting; the same ``seed``, the same worlds."""
     return _worlds(setting, count, seed, setting.seed_sd / _slope(setting.findings, setting.thresholds))
 
@@ -65,14 +65,15 @@ def worlds(setting: Setting, count: int, seed: int = 0) -> Worlds:
 @lru_cache
 def _slope(findings: int, thresholds: str) -> float:
     """By how much a score rises with one logit: what makes logits of a standard deviation on the score's scale."""
-    pilot = Setting(1, 2000, 0.0, findings, thresholds)
+    pilot = Simulation(1, 2000, 0.0, findings, thresholds)
     high, low = (_worlds(pilot, 60, 0, 0.0, shift).theta.mean() for shift in (0.2, -0.2))
     return float((high - low) / 0.4)
 
 
-def _worlds(setting: Setting, count: int, seed: int, sd: float, shift: float = 0.0) -> Worlds:
+def _worlds(setting: Simulation, count: int, seed: int, sd: float, shift: float = 0.0) -> Worlds:
     S, P, K = setting.trainings, setting.patients, min(CASES, setting.findings)
-    random = generator(seed, "worlds", str(setting))
+    name = ", ".join(f"{field}={value!r}" for field, value in asdict(setting).items())
+    random = generator(seed, "worlds", f"Setting({name})")
 
     def normal(deviation: float, *shape: int) -> NDArray[np.float32]:
         return np.float32(deviation) * random.standard_normal((count, *shape), dtype=np.float32)

@@ -43,7 +43,7 @@ class Suite(pydantic.BaseModel):
     """Seeds that have all cells; on the others the fast methods alone are scored, by ``locus`` (or the check) on the
     aligned grid, which is what a leaderboard of several seeds rests on. None: all seeds."""
     protocols: list[str] | None = None
-    """Words of protocols; none: all in ``benchmark/protocols``."""
+    """Words of protocols; none: all in ``benchmark/protocols`` that judge maps alone."""
     conventional: list[str] = []
     """Protocols that score the maps a second time as if their grid were the conventional one."""
     published: list[str] = []
@@ -68,7 +68,7 @@ class Suite(pydantic.BaseModel):
     @property
     def scored_by(self) -> list[str]:
         """Its protocols."""
-        return [self.check] if self.check is not None else self.protocols or protocols.names()
+        return [self.check] if self.check is not None else self.protocols or protocols.of_maps()
 
     @property
     def recorded(self) -> list[str]:

@@ -31,7 +31,8 @@ def write(tmp_path):
 
     def one(suite, model, method, iou, first=0, recipe="a", **fields):
         data = {"images": len(iou) // 2} if fields.pop("part", False) else {}
-        cell = Cell(dataset="phantom", model_id=model, method=method, alignment="aligned", protocol="locus", seed=0, img_size=64, data=data)
+        words = {"dataset": "phantom", "method": method, "alignment": "aligned", "protocol": "locus", "img_size": 64, "data": data}
+        cell = Cell(model_id=model, seed=fields.pop("seed", 0), **words)
         score = Score(finding="mean", metric="hit@iou.3", value=float(np.mean(iou > 0.3)), n=len(iou), threshold_origin="cross-fitted")
         record = Record(
             cell=cell, scores=(score,), data={"drawing": recipe, "counts": len(iou)}, created="2026-01-01", seconds=1.0, **fields

@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmark.heatmap.labels import match
 from core.errors import UnknownNameError
+from datasets.labels import match
 
 COVID = ("COVID-19", "Lung Opacity", "Normal", "Viral Pneumonia")
 NIH = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")

@@ -143,3 +143,14 @@ def test_several_truth_boxes_the_best_counts_for_the_case_and_each_for_anyhit():
     assert score("locus", cases, "hit@iou.3", origin="oracle").value == 1
     half = score("locus", cases, "anyhit@iou.3", origin="oracle")
     assert (half.value, half.n) == (0.5, 20)
+
+
+def test_the_centre_of_the_truth_lies_in_the_box_or_not():
+    cases = [case("a", [[14, 14, 18, 18]]), case("b", [[21, 21, 29, 29]]), case("c", [[0, 0, 2, 2], [14, 14, 15, 15]])]
+    assert score("locus", cases, "center_inside", origin="fixed").value == pytest.approx(2 / 3, abs=1e-6)  # the box is 10 … 20
+
+
+def test_a_truth_far_smaller_than_a_cell_is_out_of_reach():
+    cases = [case("a", [[0, 0, 5, 5]]), case("b", [[0, 0, 10, 4]]), case("c", [[0, 0, 30, 30]])]  # cells of 10 × 10
+    reach = score("locus", cases, "out_of_reach")
+    assert (reach.value, reach.n) == (pytest.approx(1 / 3, abs=1e-6), 3)  # .25, .4 and 1

@@ -34,7 +34,8 @@ def _image(number: int, rng: np.random.Generator) -> list[Case]:
     blob = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * 150**2))
     maps = {f: (blob + rng.normal(0, 0.1, (7, 7))).astype(np.float32) for f in FINDINGS}
     boxes = {f: truth if f == there else np.zeros((0, 4)) for f in FINDINGS}
-    return [Case(f"i{number}", f"p{number // 2}", f, maps[f], GRID, (1024, 1024), boxes[f]) for f in FINDINGS]
+    said = {f: {"label": float(f == there), "probability": rng.uniform(0.2, 0.9)} for f in FINDINGS}
+    return [Case(f"i{number}", f"p{number // 2}", f, maps[f], GRID, (1024, 1024), boxes[f], **said[f]) for f in FINDINGS]
 
 
 def evaluate(name: str, cases: list[Case]):
@@ -52,7 +53,7 @@ def test_every_metric_has_a_score_per_finding_and_a_mean(name):
 
 @every
 def test_an_undefined_score_is_none_with_its_n_and_zero_by_zero_is_never_zero(name):
-    alarms = ("afp", "mask_iou_all")  # they count what is found where there is nothing
+    alarms = ("afp", "mask_iou_all", "left_out")  # they count what is found where there is nothing
     scores = [s for s in evaluate(name, planted()).scores if s.finding == "effusion" and not s.metric.startswith(alarms)]
     assert scores
     assert all(s.value is None and s.n == 0 and s.reason for s in scores)
@@ -99,6 +100,7 @@ def test_one_failing_image_changes_no_other_images_score(name, broken):
 def _of_the_case(row: dict) -> dict:
     """A row without what other patients choose for it, a cross-fitted threshold and all that follows from it."""
     chosen = ("threshold", "x0", "y0", "x1", "y1", "iou", "iobb", "hit@", "any@") if "iou_oracle" in row else ()
+    chosen = ("boxes", "hits") if "confidence" in row else chosen
     return {key: value for key, value in row.items() if not key.startswith(chosen)}
 
 
@@ -122,7 +124,7 @@ def test_a_flat_map_divided_by_its_range_gives_no_nan_but_a_miss(name, constant)
     result = evaluate(name, cases)
     assert {row["reason"] for row in result.rows} == {"flat map"}
     assert not result.failed
-    shares = ("hit", "acc", "pointing", "mean_iou", "anyhit", "maxbox")
+    shares = ("hit", "acc", "pointing", "mean_iou", "anyhit", "maxbox", "ap", "froc", "lroc")
     hits = [s.value for s in result.scores if s.finding == "mean" and s.metric.startswith(shares)]
     assert set(hits) == (set() if name in ("energy", "pxap") else {0.0})
 

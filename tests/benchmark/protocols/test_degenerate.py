@@ -15,7 +15,7 @@ SPOT = np.zeros((7, 7), dtype=np.float32)
 SPOT[3, 3] = 1  # at (112, 112); {> t} is the square 112 ± 32·(1 - t)
 BOX = (94, 94, 130, 130)
 """The spot's box at .4375: of IoU > .3 with those at all thresholds that are asked for here."""
-every = pytest.mark.parametrize("name", protocols.names())
+every = pytest.mark.parametrize("name", protocols.of_maps())
 pytestmark = pytest.mark.byhand
 
 

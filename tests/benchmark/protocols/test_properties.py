@@ -15,8 +15,8 @@ from core.frames import Grid
 from tests.oracles.areas import all_areas
 
 FINDINGS = ("mass", "nodule")
-every = pytest.mark.parametrize("name", protocols.names())
-on_the_surface = pytest.mark.parametrize("name", [n for n in protocols.names() if protocols.get(n).geometry == "surface"])
+every = pytest.mark.parametrize("name", protocols.of_maps())
+on_the_surface = pytest.mark.parametrize("name", [n for n in protocols.of_maps() if protocols.get(n).geometry == "surface"])
 pytestmark = pytest.mark.planted
 
 
@@ -77,7 +77,9 @@ def test_a_positive_factor_on_a_map_changes_nothing(name, cases, power):
     assert values(name, scaled) == values(name, cases)
 
 
-@pytest.mark.parametrize("name", [n for n in protocols.names() if n != "maxbox"])  # its boxes reach a pixel further to the right and below
+@pytest.mark.parametrize(
+    "name", [n for n in protocols.of_maps() if n != "maxbox"]
+)  # its boxes reach a pixel further to the right and below
 @pytest.mark.parametrize("axis", [0, 1])
 @settings(max_examples=8, deadline=None)
 @given(worlds())

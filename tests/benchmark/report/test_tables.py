@@ -61,7 +61,7 @@ def records() -> list[Record]:
     return [
         *(record(method, "locus") for method in METHODS),
         record("gradcampp", "locus", "conventional"),
-        *(record("cam", name) for name in protocols.names() if name != "locus"),
+        *(record("cam", name) for name in protocols.of_maps() if name != "locus"),
         Record(
             cell=cell(method="classifier", protocol="classification"),
             scores=(auroc, auroc.model_copy(update={"metric": "auroc@boxed", "value": 0.8})),

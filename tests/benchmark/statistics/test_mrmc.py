@@ -9,7 +9,7 @@ from scipy import stats
 from benchmark.statistics import mrmc
 from core.errors import BadValueError
 from tools.coverage.measure import measure
-from tools.coverage.worlds import Setting
+from tools.coverage.worlds import Simulation
 
 READERS, CASES = 5, 114
 
@@ -115,7 +115,7 @@ def test_arrays_that_do_not_fit_are_refused(theta, jackknife):
 
 
 @pytest.mark.planted
-@pytest.mark.parametrize("setting", [Setting(5, 120, 0.025), Setting(5, 300, 0.05), Setting(3, 120, 0.05, 8, "cross-fitted")])
+@pytest.mark.parametrize("setting", [Simulation(5, 120, 0.025), Simulation(5, 300, 0.05), Simulation(3, 120, 0.05, 8, "cross-fitted")])
 def test_intervals_of_rows_and_differences_hold_the_recipes_truth_in_about_95_of_100_worlds(setting):
     shares = {row["statistic"]: row["coverage"] for row in measure(setting, 200)}
     assert all(0.91 <= share <= 0.985 for share in shares.values()), shares

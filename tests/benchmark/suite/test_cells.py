@@ -75,7 +75,7 @@ def test_slow_methods_are_compared_with_all_others_on_their_images_and_stand_now
     assert slow
     assert {(c.protocol, c.images) for c in found if c.method in slow} == {("locus", 9)}
     assert words(found, images=9) == words(found) - {"classifier"}
-    assert {c.protocol for c in found if c.method == "cam" and c.images is None} == set(protocols.names())
+    assert {c.protocol for c in found if c.method == "cam" and c.images is None} == set(protocols.of_maps())
     assert {c.data["images"] for c in found if c.images} == {9}
 
 

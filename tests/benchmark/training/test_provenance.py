@@ -9,7 +9,7 @@ import yaml
 
 import datasets
 from benchmark.records import Cell, Record
-from benchmark.records.provenance import describe
+from benchmark.records.provenance import Provenance, describe, join
 from benchmark.training import data, provenance
 from config import TrainConfig
 from core import cli
@@ -36,6 +36,23 @@ def test_the_run_s_folder_says_what_auto_stood_for_and_its_config_is_still_one(t
 def test_a_run_that_recorded_nothing_says_so(tmp_path):
     assert provenance.read(tmp_path) is None
     assert describe(None) == "not recorded"
+
+
+def used(threads, train="a"):
+    return Provenance(precision="32", threads=threads, device="cpu", processor="a chip", data={"train": train})
+
+
+def test_trainings_of_several_folds_state_each_machine_and_what_each_learnt_from():
+    joined = join([used(1, "a"), used(1, "b"), join([used(2, "c"), used(1, "c")])])
+    assert joined == used(1, "a").model_copy(update={"others": (used(1, "b"), used(2, "c"), used(1, "c"))})
+    assert describe(joined) == "32, 1 thread, cpu, a chip and 32, 2 threads, cpu, a chip"
+    assert join([used(1), used(1)]) == used(1)
+    assert join([used(1), None]) is None
+
+
+def test_what_was_recorded_of_one_machine_is_still_read():
+    old = used(1).model_dump(exclude={"others"})
+    assert Provenance.model_validate(old) == used(1)
 
 
 def test_provenance_is_beside_the_key_not_in_it():

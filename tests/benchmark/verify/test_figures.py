@@ -68,3 +68,11 @@ def test_rows_are_held_against_each_other_column_by_column():
     assert (other.what, other.stated, other.measured) == ("per-case row 2 hit", 0.0, 1.0)
     assert [each.what for each in row_differences(rows, rows.drop(columns="iou"))] == ["per-case row 1 iou"]
     assert [each.what for each in row_differences(rows, rows[:1])] == ["number of per-case rows"]
+
+
+def test_a_metric_that_came_after_the_record_says_nothing_against_it():
+    more = (Score(finding="mean", metric="center_inside", value=0.5, n=3, threshold_origin="oracle"),)
+    assert named(record(), record(more=more)) == []
+    assert named(record(more=more), record()) != []
+    rows = pd.DataFrame({"image": ["a"]})
+    assert row_differences(rows, rows.assign(center_inside=[True])) == []

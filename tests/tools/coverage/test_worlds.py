@@ -6,7 +6,7 @@ import pytest
 from benchmark.thresholds.origins import FOLDS
 from benchmark.thresholds.sampled import SampledThresholds
 from tools.coverage import worlds as simulated
-from tools.coverage.worlds import STEPS, Setting, worlds
+from tools.coverage.worlds import STEPS, Simulation, worlds
 
 
 @pytest.mark.oracle
@@ -43,5 +43,5 @@ def test_the_jackknife_leaves_whole_patients_out():
 @pytest.mark.parametrize(("findings", "thresholds"), [(1, "fixed"), (8, "cross-fitted")])
 def test_rows_vary_over_trainings_as_the_setting_says(findings, thresholds):
     """With many patients, less what patients leave of it: the spread without any seed's sd."""
-    with_seeds, without = (worlds(Setting(60, 1500, sd, findings, thresholds), 4).theta.var(2, ddof=1).mean() for sd in (0.05, 0.0))
+    with_seeds, without = (worlds(Simulation(60, 1500, sd, findings, thresholds), 4).theta.var(2, ddof=1).mean() for sd in (0.05, 0.0))
     assert np.sqrt(with_seeds - without) == pytest.approx(0.05, rel=0.12)

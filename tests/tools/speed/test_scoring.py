@@ -105,7 +105,7 @@ def test_the_truth_has_the_published_numbers_of_boxes():
 def test_a_method_is_scored_by_all_protocols_on_the_same_cases():
     seconds, held_out = {}, cases(20, 7, 0)
     suite._scored(suite.NAMES["surface"], held_out, cases(20, 7, 0, validation=True), seconds)
-    assert set(seconds) == {name for name in protocols.names() if protocols.get(name).geometry == "surface"}
+    assert set(seconds) == {name for name in protocols.of_maps() if protocols.get(name).geometry == "surface"}
     assert len(held_out) == 20 * len(BOXES)
 
 

@@ -9,7 +9,7 @@ from tools.speed import memory
 from tools.speed.record import On, Row
 from tools.speed.scoring.truth import BOXES, cases
 
-SURFACE = tuple(name for name in protocols.names() if protocols.get(name).geometry == "surface")
+SURFACE = tuple(name for name in protocols.of_maps() if protocols.get(name).geometry == "surface")
 NAMES: Mapping[str, tuple[str, ...]] = {
     "surface": SURFACE,
     "surface, maxbox and pxap": (*SURFACE, "maxbox", "pxap"),

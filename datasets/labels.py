@@ -7,6 +7,8 @@ from core.errors import UnknownNameError
 
 SHORTEST = 4
 """Letters that a part of a finding's name must have to stand for it."""
+FORMER = {"infiltrate": "infiltration"}
+"""What a table of boxes once called a finding (NIH's) -> what its labels call it."""
 NOT = frozenset({"no", "non", "not", "negative", "without"})
 """Words that turn a name into its opposite, of which no part stands for it."""
 
@@ -20,7 +22,7 @@ def match(label: str, findings: Sequence[str]) -> str:
     >>> match("covid_19", ["COVID", "Normal"]), match("pneumonia", ["Lung Opacity", "Viral Pneumonia"])
     ('COVID', 'Viral Pneumonia')
     """
-    word = _plain(label)
+    word = FORMER.get(_plain(label), _plain(label))
     parts = findings if len(word) >= SHORTEST else ()
     for same in (
         [finding for finding in findings if _plain(finding) == word],

@@ -1,0 +1,1 @@
+"""Others' maps and boxes: read with care, scored by the protocols that fit, recorded beside the baselines."""

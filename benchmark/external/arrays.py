@@ -1,0 +1,86 @@
+"""Arrays from files that anybody may have made: sizes are read before contents, and nothing is ever unpickled."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.errors import DataError
+
+LARGEST = 2**30
+"""Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
+GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
+"""Pillow's modes of pictures with one channel."""
+Array = NDArray[np.generic]
+
+
+def read(file: Path) -> dict[str, Array]:
+    """The arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError`` in a sentence."""
+    try:
+        if file.suffix == ".npz":
+            return _zipped(file)
+        return {"": _picture(file) if file.suffix == ".png" else mapped(file, LARGEST)}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+
+
+def mapped(file: Path, most: int | None = None) -> Array:
+    """The array of a .npy file, memory-mapped; no larger than ``most`` bytes."""
+    with file.open("rb") as stream:
+        length = _declared(stream, str(file))
+        if most is not None and length > most:
+            raise DataError(f"{file} declares {length:,} bytes: more than the {most:,} that are read of one image")
+        if stream.tell() + length != os.fstat(stream.fileno()).st_size:
+            raise DataError(f"{file} is not as long as its header declares: write it again")
+    return np.asarray(np.load(file, mmap_mode="r", allow_pickle=False))
+
+
+def _zipped(file: Path) -> dict[str, Array]:
+    with zipfile.ZipFile(file) as archive:
+        declared = sum(member.file_size for member in archive.infolist())
+        if declared > LARGEST:
+            raise DataError(
+                f"{file} would unpack to {declared:,} bytes: more than the {LARGEST:,} that are read of one image"
+            )
+        for member in archive.infolist():
+            with archive.open(member) as stream:
+                if _declared(stream, f"{member.filename} in {file}") > member.file_size:
+                    raise DataError(f"{member.filename} in {file} is shorter than its header declares: write it again")
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _declared(stream: IO[bytes], where: str) -> int:
+    """Bytes of the array whose header ``stream`` begins with. Raises ``DataError`` for what only pickle could read."""
+    version = np.lib.format.read_magic(stream)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    if header is None:
+        raise DataError(f"{where} is an array file of version {version}: save it by numpy.save")
+    shape, _, dtype = header(stream)
+    if dtype.hasobject:
+        raise DataError(f"{where} holds pickled objects, which are not read: save numbers, by numpy.save")
+    return int(np.prod([1, *shape], dtype=object)) * dtype.itemsize
+
+
+def _picture(file: Path) -> Array:
+    with Image.open(file) as image:
+        if image.mode not in GRAY:
+            raise DataError(f"{file} is a picture of mode {image.mode}: a heat map or a mask is gray")
+        return np.asarray(image)
+
+
+def plane(array: Array, where: str) -> NDArray[np.float32]:
+    """(h,w) float32 of a map or mask, without its axes of length 1. Raises ``DataError`` for anything else."""
+    kept = array.squeeze() if array.ndim > 2 else array
+    if kept.ndim != 2 or 0 in kept.shape:
+        raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")
+    if kept.dtype.kind not in "buif":
+        raise DataError(f"{where} holds {kept.dtype}: a map holds real numbers")
+    values = np.asarray(kept, dtype=np.float32)
+    if not np.isfinite(values).all():
+        raise DataError(f"{where} has {int((~np.isfinite(values)).sum())} of {values.size} values nan or inf: no map")
+    return values

@@ -1,0 +1,34 @@
+"""The baselines on the grid of others' maps, ``center``, ``noise``, ``prior`` and ``truth``: none sees an image."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.maps.baselines import BASELINES, FloatMap
+from core.frames import Grid
+from core.names import CENTER, LIMIT, NOISE, PRIOR
+from core.seeds import generator
+from core.types import Sample
+
+NAMES = (CENTER, PRIOR, NOISE, LIMIT)
+SIGMA = 0.25
+"""Of the centre's Gaussian, in shares of the image's side: that of the method ``center``."""
+
+
+def maps(
+    name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
+) -> tuple[FloatMap, Grid]:
+    """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w)."""
+    if name == CENTER:
+        y, x = grid.centres(shape, (1, 1))
+        gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)
+        return np.broadcast_to(gaussian, (len(samples), len(findings), *shape)), grid
+    if name == NOISE:
+        draws = [[_noise(sample, finding, shape) for finding in findings] for sample in samples]
+        return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape), grid
+    return BASELINES[name]().maps(samples, findings, grid, shape)
+
+
+def _noise(sample: Sample, finding: str, shape: tuple[int, int]) -> FloatMap:
+    """Uniform in [0,1), keyed by the image's name and the finding."""
+    return generator(0, "noise", sample.image_id, finding).random(shape, dtype=np.float32)

@@ -1,0 +1,141 @@
+"""Boxes with confidences from a file: CSV or COCO's JSON; whatever is wrong with one is a sentence."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from benchmark.external.names import Names
+from core.errors import BadValueError, DataError
+from core.types import FloatArray
+from datasets.io.tables import read_csv
+
+BoxFormat = Literal["xyxy", "xywh"]
+EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
+    "xyxy": [("x0", "y0", "x1", "y1"), ("x1", "y1", "x2", "y2"), ("x_min", "y_min", "x_max", "y_max")],
+    "xywh": [("x", "y", "w", "h"), ("x", "y", "width", "height")],
+}
+"""Names of the columns of a box."""
+NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y1 (xyxy) or x, y, w, h (xywh)"
+PIXELS = ": give pixels of the image as published"
+SLACK = 1.0
+"""Pixels by which a box may pass the image's edge, where it is cut."""
+Given = dict[tuple[str, str], FloatArray]
+"""(image, finding) -> (M,5) boxes xyxy in the frame of the image as published, and confidences."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Boxes as a file states them."""
+
+    images: list[str]
+    findings: list[str]
+    numbers: FloatArray
+    """(M,5) four numbers of a box and its confidence."""
+    box_format: BoxFormat
+
+
+def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> Given:
+    """The boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
+
+    Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``.
+    """
+    rows = _from_json(file) if file.suffix == ".json" else _from_csv(file, box_format)
+    known = names.known(rows.images, "boxes")
+    words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
+    size = np.array([frames[image][::-1] for image in known], dtype=np.float64).reshape(-1, 2)
+    boxes = _checked(rows, size, file)
+    _refuse_repeated([(*pair, *box) for *pair, box in zip(known, rows.findings, boxes.tolist(), strict=True)], file)
+    out: dict[tuple[str, str], list[FloatArray]] = {}
+    for image, finding, box in zip(known, rows.findings, boxes, strict=True):
+        out.setdefault((image, words[finding]), []).append(box)
+    return {key: np.stack(each) for key, each in out.items()}
+
+
+def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
+    if box_format is None:
+        raise BadValueError("--boxes as CSV needs --box_format: xyxy (corners) or xywh (a corner, width and height)")
+    table = read_csv(file, ("image", "finding", "score"), NEED)
+    edges = next((names for names in EDGES[box_format] if set(names) <= set(table.columns)), None)
+    if edges is None:
+        raise DataError(f"{file} has the columns {', '.join(table.columns)}, --box_format is {box_format}: {NEED}")
+    numbers = table[[*edges, "score"]].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
+    return Rows(table["image"].tolist(), table["finding"].tolist(), numbers, box_format)
+
+
+def _from_json(file: Path) -> Rows:
+    """``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
+
+    A bare list of such annotations has names in place of the numbers.
+    """
+    try:
+        stated: Any = json.loads(file.read_text(encoding="utf-8"))
+        listed = isinstance(stated, list)
+        images = {} if listed else {one["id"]: str(one["file_name"]) for one in stated["images"]}
+        words = {} if listed else {one["id"]: str(one["name"]) for one in stated["categories"]}
+        each = stated if listed else stated["annotations"]
+        return Rows(
+            [images.get(one["image_id"], str(one["image_id"])) for one in each],
+            [words.get(one["category_id"], str(one["category_id"])) for one in each],
+            np.array([[*one["bbox"], one["score"]] for one in each], dtype=np.float64).reshape(-1, 5),
+            "xywh",
+        )
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        raise DataError(
+            f"{file} is no COCO JSON of boxes ({type(error).__name__}: {error}): give images, categories and "
+            "annotations with image_id, category_id, bbox (xywh) and score"
+        ) from error
+
+
+def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
+    """(M,5) xyxy, cut at the edges of the images of ``size`` (M,2), and confidences."""
+    boxes, score = to_xyxy(rows.numbers[:, :4], rows.box_format), rows.numbers[:, 4]
+    _refuse(file, rows, ~np.isfinite(rows.numbers[:, :4]).all(1), "is no box of four numbers")
+    _refuse(file, rows, ~((score >= 0) & (score <= 1)), "has a score that is no number from 0 to 1")
+    sides, other = boxes[:, 2:] - boxes[:, :2], "xywh" if rows.box_format == "xyxy" else "xyxy"
+    advice = f": is it {other}? write --box_format {other}" if _fits(rows.numbers[:, :4], other, size) else ""
+    _refuse(file, rows, (sides <= 0).any(1), f"is empty or turned around as {rows.box_format}{advice}")
+    outside = (boxes < -SLACK).any(1) | (boxes > np.tile(size, 2) + SLACK).any(1)
+    _refuse(
+        file,
+        rows,
+        outside,
+        f"passes the edge of its image as {rows.box_format}{advice or PIXELS}",
+    )
+    cut = np.clip(boxes, 0, np.tile(size, 2))
+    small = (cut[:, 2:] - cut[:, :2] < 1).any(1)
+    _refuse(file, rows, small, f"is below a pixel{PIXELS}, no shares of it")
+    return np.column_stack([cut, score])
+
+
+def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
+    """(M,4) boxes of either format -> xyxy."""
+    return numbers if box_format == "xyxy" else np.column_stack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
+
+
+def _fits(numbers: FloatArray, box_format: str, size: FloatArray) -> bool:
+    """Whether all boxes could be of this format."""
+    boxes = to_xyxy(numbers, box_format)
+    inside = (boxes >= -SLACK).all() and (boxes <= np.tile(size, 2) + SLACK).all()
+    return bool(inside and (boxes[:, 2:] > boxes[:, :2]).all())
+
+
+def _refuse(file: Path, rows: Rows, wrong: Any, what: str) -> None:
+    if wrong.any():
+        n = int(wrong.argmax())
+        stated = ", ".join(f"{number:g}" for number in rows.numbers[n])
+        raise DataError(
+            f"{file}: {int(wrong.sum())} of {len(wrong)} boxes cannot be; the first, number {n + 1} "
+            f"({rows.images[n]}, {rows.findings[n]}: {stated}), {what}"
+        )
+
+
+def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
+    first: dict[tuple[Any, ...], int] = {}
+    for n, row in enumerate(rows, 1):
+        if first.setdefault(row, n) != n:
+            raise DataError(f"{file}: box {n} repeats box {first[row]} ({row[0]}, {row[1]}): each is given once")

@@ -1,0 +1,121 @@
+"""An entry's cases and those of the baselines beside it, as protocols score them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from benchmark import protocols
+from benchmark.external import baselines
+from benchmark.external.entry import ExternalEntry
+from benchmark.maps.cases import make_case
+from benchmark.protocols.base import NOT_GIVEN, Case
+from benchmark.records import Cell
+from benchmark.statistics import strata
+from core.errors import NotAvailableError
+from core.types import Sample
+from datasets.lungs import outlined
+
+SIDE = 32
+"""Of the baselines' maps beside boxes, which have no grid: that of ``prior``."""
+
+
+@dataclass
+class EntryCases:
+    """The cases of an entry and its baselines; one method's are in memory at a time."""
+
+    entry: ExternalEntry
+    _last: dict[str, list[Case]] = field(default_factory=dict, repr=False)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """In the order of the data set."""
+        return self.entry.data.findings
+
+    @cached_property
+    def groups(self) -> dict[str, dict[tuple[str, str], str]]:
+        """The strata of the cases that need no classifier."""
+        columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
+        return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
+
+    def methods(self) -> list[str]:
+        """The entry, then the baselines."""
+        return [self.entry.name, *baselines.NAMES]
+
+    def cases(self, cell: Cell) -> list[Case]:
+        """The cases of a cell. Raises ``NotAvailableError`` where the entry lacks what its protocol looks at."""
+        if cell.method == self.entry.name:
+            self._check(cell.protocol)
+        if cell.method not in self._last:
+            made = self._entered() if cell.method == self.entry.name else self._baseline(cell.method)
+            self._last = {cell.method: made}
+        return self._last[cell.method]
+
+    def validation(self, cell: Cell) -> list[Case]:
+        """None: others' maps are of test images alone."""
+        return []
+
+    @property
+    def absent(self) -> int:
+        """How many maps of cases with truth are not there."""
+        pairs = ((sample.image_id, finding) for sample in self.entry.samples for finding in sample.boxes)
+        return 0 if self.entry.boxes is not None else sum(pair not in self.entry.values for pair in pairs)
+
+    def _check(self, protocol: str) -> None:
+        part, entry = protocols.get(protocol), self.entry
+        if entry.boxes is not None and not part.takes_boxes:
+            raise NotAvailableError(f"{protocol} scores maps, and boxes were given")
+        pairs = len(entry.samples) * len(self.findings)
+        if entry.boxes is None and part.counts_false_alarms and len(entry.values) < pairs:
+            raise NotAvailableError(
+                f"{protocol} also looks at findings that an image does not have, and {pairs - len(entry.values)} of "
+                f"{pairs} maps of the boxed images were not given"
+            )
+        if entry.boxes is None and part.judges == "confidences" and not entry.probabilities:
+            raise NotAvailableError(f"{protocol} ranks boxes by confidence: give --predictions FILE")
+
+    def _entered(self) -> list[Case]:
+        cases = [self._case(*pair) for pair in _pairs(self.entry.samples, self.findings)]
+        return [case for case in cases if case is not None]
+
+    def _case(self, sample: Sample, finding: str, label: float) -> Case | None:
+        entry, pair = self.entry, (sample.image_id, finding)
+        if entry.boxes is not None:
+            return make_case(
+                sample, finding, label, None, "conventional", given=entry.boxes.get(pair, np.zeros((0, 5)))
+            )
+        values = entry.values.get(pair)
+        if values is None and (finding not in sample.boxes or self._is_skipped(pair)):
+            return None
+        more = {"probability": entry.probabilities.get(pair), "reason": NOT_GIVEN}
+        return make_case(sample, finding, label, values, entry.geometry.grid, **more)
+
+    def _baseline(self, name: str) -> list[Case]:
+        samples = [sample for sample in self.entry.samples if sample.boxes or outlined(sample) is not None]
+        shape = self._shape
+        made, grid = baselines.maps(name, samples, self.findings, self.entry.geometry.on(shape), shape)
+        pairs, said = _pairs(samples, self.findings), self.entry.probabilities
+        return [
+            make_case(sample, finding, label, values, grid, probability=said.get((sample.image_id, finding)))
+            for (sample, finding, label), values in zip(pairs, made.reshape(-1, *made.shape[2:]), strict=True)
+            if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
+        ]
+
+    def _is_skipped(self, pair: tuple[str, str]) -> bool:
+        """Whether a case with truth is left out of all rows, since it has no map."""
+        entry = self.entry
+        return entry.boxes is None and entry.missing == "skip" and pair not in entry.values
+
+    @cached_property
+    def _shape(self) -> tuple[int, int]:
+        """(h, w) that most of the maps have."""
+        shapes = Counter(values.shape for values in self.entry.values.values())
+        return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
+
+
+def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
+    """Every image × finding with its label."""
+    return [(s, f, label) for s in samples for f, label in zip(findings, s.labels.tolist(), strict=True)]

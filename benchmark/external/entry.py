@@ -1,0 +1,119 @@
+"""What somebody gave for a data set, checked as a whole before anything is scored or written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import datasets
+from benchmark.external import boxes, geometry, maps, probabilities, values
+from benchmark.external.names import Names
+from config import ScoreConfig
+from core import files
+from core.errors import BadValueError, DataError
+from core.names import UNRANKED_METHODS
+from core.types import Sample
+from datasets.base import Dataset
+from datasets.lungs import outlined
+
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class ExternalEntry:
+    """Maps or boxes of others, and the data set whose test images they are of."""
+
+    name: str
+    data: Dataset
+    values: Mapping[Pair, maps.Map]
+    """(image, finding) -> (h,w) map; empty for boxes."""
+    boxes: boxes.Given | None
+    """(image, finding) -> (M,5) boxes and confidences; None for maps."""
+    probabilities: Mapping[Pair, float]
+    geometry: geometry.Geometry
+    missing: str
+    """What becomes of a case without a map: ``miss`` or ``skip``; nothing is missing with ``error``."""
+    hashes: dict[str, str]
+    """File -> first 16 hex digits of the SHA-256 of its bytes."""
+    trained_on: str
+
+    @cached_property
+    def samples(self) -> list[Sample]:
+        """The images that are scored: those on which a map can be; for boxes all, negatives among them."""
+        return [s for s in self.data if self.boxes is not None or s.boxes or outlined(s) is not None]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """What the numbers depend on beside the data: it keys the records."""
+        kind = "maps" if self.boxes is None else "boxes"
+        read_as = {"geometry": self.geometry.stated, "missing": self.missing}
+        return {"external": {"entry": self.name, "kind": kind, "files": files.key(self.hashes), **read_as}}
+
+    @property
+    def about(self) -> str:
+        """A paragraph above the tables."""
+        kind = f"maps, {self.geometry.words}" if self.boxes is None else "boxes"
+        trained = self.trained_on or "not stated"
+        return (
+            f"Made by others and scored here: {self.name} ({kind}; {len(self.hashes)} files, hashes in sources.csv). "
+            f"Trained on (declared): {trained}. Cases without a map: {self.missing}."
+        )
+
+
+def read(config: ScoreConfig) -> ExternalEntry:
+    """The entry that the flags describe. Raises ``LocusError`` for whatever cannot be scored."""
+    name = _name(config)
+    data = _data(config)
+    names = Names([sample.image_id for sample in data], data.findings)
+    where = geometry.of(config.alignment) if config.maps else geometry.NONE
+    given = _boxes(config, data, names) if config.boxes else None
+    listed = maps.find(Path(config.maps), names, config.findings, _path(config.index)) if config.maps else {}
+    shown = values.read(listed, data, where, config.missing) if config.maps else {}
+    said = probabilities.read(Path(config.predictions), names) if config.predictions else {}
+    sources = {one.file for one in listed.values()} | {
+        Path(file) for file in (config.boxes, config.predictions, config.index) if file
+    }
+    root = Path(config.maps or ".")
+    hashes = {_relative(file, root): files.file_hash(file) for file in sorted(sources)}
+    return ExternalEntry(name, data, shown, given, said, where, config.missing, hashes, config.trained_on)
+
+
+def _name(config: ScoreConfig) -> str:
+    if not config.entry.strip():
+        raise BadValueError("no name given: --entry NAME is what the table calls these maps or boxes")
+    if config.entry in UNRANKED_METHODS:
+        raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: give another")
+    if (config.maps is None) == (config.boxes is None):
+        raise BadValueError("give either --maps FOLDER or --boxes FILE")
+    return config.entry
+
+
+def _data(config: ScoreConfig) -> Dataset:
+    data = datasets.load(
+        config.dataset,
+        root=config.data_root_dir,
+        split="test",
+        partition=config.partition,
+        folds=config.folds,
+        fold=config.fold,
+        findings=config.num_classes,
+        seed=config.data_seed,
+        img_size=config.img_size,
+    )
+    if not any(sample.boxes for sample in data):
+        raise DataError(f"no test image of {config.dataset} has a truth box: nothing can be scored")
+    return data
+
+
+def _boxes(config: ScoreConfig, data: Dataset, names: Names) -> boxes.Given:
+    frames = {sample.image_id: sample.frame for sample in data}
+    return boxes.read(Path(str(config.boxes)), config.box_format, names, frames)
+
+
+def _path(word: str | None) -> Path | None:
+    return None if word is None else Path(word)
+
+
+def _relative(file: Path, root: Path) -> str:
+    return file.relative_to(root).as_posix() if root in file.parents else file.name

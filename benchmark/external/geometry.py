@@ -1,0 +1,58 @@
+"""Where the positions of others' maps look: said by whoever gives them, never guessed."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadValueError
+from core.frames import Alignment, Grid, conventional
+
+SAY = (
+    "say where the maps' positions look: --alignment conventional (as plain interpolation assumes), pixels (each value "
+    "is a pixel of the image or of a resized copy), or a JSON file with size, stride and offset, (y, x) each"
+)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The word or the grid that was given."""
+
+    stated: Any
+    """As it stands in a record."""
+    grid: Grid | Alignment
+
+    @property
+    def alignment(self) -> Alignment:
+        """The word of a record's cell."""
+        return "conventional" if self.stated == "conventional" else "aligned"
+
+    @property
+    def words(self) -> str:
+        """Of a sentence."""
+        return f"alignment {self.stated}" if isinstance(self.stated, str) else f"grid {json.dumps(self.stated)}"
+
+    def on(self, shape: tuple[int, int]) -> Grid:
+        """The grid for maps of ``shape`` (h, w) on frames of any size."""
+        return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
+
+
+NONE = Geometry("none", "conventional")
+"""Of boxes."""
+
+
+def of(word: str | None) -> Geometry:
+    """The geometry that ``--alignment`` gives. Raises ``BadValueError`` for none and for a broken file."""
+    if word is None:
+        raise BadValueError(SAY)
+    if word in ("conventional", "pixels"):
+        return Geometry(word, "conventional")  # a picture's pixel is a position in the middle of its part of the frame
+    try:
+        stated = json.loads(Path(word).read_text(encoding="utf-8"))
+        pairs = {name: (float(stated[name][0]), float(stated[name][1])) for name in ("size", "stride", "offset")}
+        if min(*pairs["size"], *pairs["stride"]) <= 0:
+            raise ValueError("size and stride are above 0")
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        raise BadValueError(f"--alignment {word!r} gives no grid ({type(error).__name__}: {error}): {SAY}") from error
+    size = (int(pairs["size"][0]), int(pairs["size"][1]))
+    return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

@@ -1,0 +1,148 @@
+"""Others' maps in a folder or a file: which image and finding each shows, and their values, read when asked for."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.external import arrays
+from benchmark.external.names import Names, refuse_unknown
+from core.errors import BadValueError, DataError, examples
+from datasets.io import rle
+from datasets.io.tables import read_csv
+
+Map = NDArray[np.float32]
+SUFFIXES = (".npy", ".npz", ".png")
+NAMED = "<image>_<finding>.npy, .npz or .png, or <image>.npy and .npz with --findings"
+
+
+@dataclass(frozen=True)
+class Given:
+    """One map: where it lies and how it is read."""
+
+    file: Path
+    where: str
+    """What an error calls it."""
+    read: Callable[[], Map]
+
+
+Pair = tuple[str, str]
+"""Image and finding."""
+
+
+def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) -> dict[Pair, Given]:
+    """(image, finding) -> the map of each file below ``path``, or of each row of one array or JSON of masks.
+
+    ``findings``: of the K maps in one file, in their order; ``index``: CSV of an array's images and findings. Raises
+    ``DataError`` for files of other images, findings or numbers, and ``BadValueError`` for flags that are missing.
+    """
+    if not path.exists():
+        raise DataError(f"there is no {path}: --maps is a folder of {NAMED}, a .npy with --index, or a .json of masks")
+    words = [names.finding(word, "--findings") for word in findings]
+    if path.is_file():
+        pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
+    else:
+        pairs = _files(path, names, words)
+    twice = [" ".join(pair) for pair, count in Counter(pair for pair, _ in pairs).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; leave one map of each")
+    return dict(pairs)
+
+
+def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair, Given]]:
+    files = sorted(file for file in folder.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not files:
+        raise DataError(f"no map in {folder}: it takes {NAMED}")
+    out, unknown = [], []
+    for file in files:
+        if (image := names.image(file.stem)) is not None:
+            out += list(_several(file, image, words, names))
+        elif (split := names.split(file.stem)) is not None:
+            out.append(((split[0], names.finding(split[1], str(file))), _single(file)))
+        else:
+            unknown.append(file.name)
+    refuse_unknown(unknown, len(files), "files")
+    return out
+
+
+def _single(file: Path) -> Given:
+    def read() -> Map:
+        content = arrays.read(file)
+        if len(content) != 1:
+            raise DataError(f"{file} holds {len(content)} arrays: the file of one finding holds one")
+        return arrays.plane(next(iter(content.values())), str(file))
+
+    return Given(file, str(file), read)
+
+
+def _several(file: Path, image: str, words: Sequence[str], names: Names) -> Iterator[tuple[Pair, Given]]:
+    """The maps of one image: K×h×w in the order of ``words``, or arrays named by their findings."""
+    content = arrays.read(file)
+    if len(content) == 1 and next(iter(content.values())).ndim == 3:
+        if not words:
+            raise BadValueError(f"{file} holds the maps of several findings: say which by --findings, in their order")
+        count = len(next(iter(content.values())))
+        if count != len(words):
+            raise DataError(f"{file} holds {count} maps, --findings names {len(words)}")
+        yield from (((image, word), _part(file, n)) for n, word in enumerate(words))
+    elif file.suffix == ".npz":
+        yield from (((image, names.finding(name, str(file))), _named(file, name)) for name in content)
+    else:
+        raise DataError(f"{file} names no finding: its name is to be {NAMED}")
+
+
+def _part(file: Path, n: int) -> Given:
+    where = f"map {n + 1} of {file}"
+    return Given(file, where, lambda: arrays.plane(next(iter(arrays.read(file).values()))[n], where))
+
+
+def _named(file: Path, name: str) -> Given:
+    where = f"{name} in {file}"
+    return Given(file, where, lambda: arrays.plane(arrays.read(file)[name], where))
+
+
+def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Given]]:
+    if index is None or file.suffix != ".npy":
+        raise BadValueError(
+            f"{file} is one file: a .npy of all maps needs --index, a CSV with the columns image, finding"
+        )
+    table, values = read_csv(index, ("image", "finding")), _array(file)
+    if values.ndim != 3 or len(values) != len(table):
+        raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a map (h, w) per row")
+    images = names.known(table["image"].tolist(), "rows")
+    words = [names.finding(word, str(index)) for word in table["finding"]]
+    return [((image, word), _row(file, values, n)) for n, (image, word) in enumerate(zip(images, words, strict=True))]
+
+
+def _array(file: Path) -> arrays.Array:
+    try:
+        return arrays.mapped(file)
+    except (ValueError, OSError, EOFError) as error:
+        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+
+
+def _row(file: Path, values: arrays.Array, n: int) -> Given:
+    where = f"map {n + 1} of {file}"
+    return Given(file, where, lambda: arrays.plane(values[n], where))
+
+
+def _masks(file: Path, names: Names) -> list[tuple[Pair, Given]]:
+    """``{image: {finding: {"size": [H, W], "counts": …}}}``, as CheXlocalize and pycocotools write masks."""
+    try:
+        stated = json.loads(file.read_text(encoding="utf-8"))
+        pairs = [(image, finding, mask) for image, each in stated.items() for finding, mask in each.items()]
+    except (ValueError, AttributeError, OSError) as error:
+        raise DataError(f"{file} is no JSON of image -> finding -> run-length mask: {error}") from error
+    images = names.known([image for image, _, _ in pairs], "masks")
+    return [
+        ((image, names.finding(word, str(file))), _mask(file, f"{image} {word} in {file}", mask))
+        for image, (_, word, mask) in zip(images, pairs, strict=True)
+    ]
+
+
+def _mask(file: Path, where: str, packed: object) -> Given:
+    return Given(file, where, lambda: rle.decode(packed, where).mask().astype(np.float32))

@@ -1,0 +1,57 @@
+"""Names of images and findings as others write them, matched to those of a data set."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from core.errors import DataError, UnknownNameError, examples
+from datasets.labels import match
+
+
+class Names:
+    """The images and findings of a data set's split."""
+
+    def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
+        """``images`` may be written without their ending."""
+        self.images = {name: image for image in images for name in (Path(image).stem, image)}
+        self.findings = tuple(findings)
+
+    def finding(self, word: str, where: str) -> str:
+        """The finding that ``word`` means. Raises ``DataError`` for one of another data set, naming ``where``."""
+        try:
+            return match(word, self.findings)
+        except UnknownNameError as error:
+            known = examples(self.findings, 20)
+            raise DataError(f"{where}: the data set has no finding {word!r}; it has: {known}") from error
+
+    def known(self, names: Sequence[str], what: str) -> list[str]:
+        """The image of each name. Raises ``DataError`` where ``what`` it is belongs to no image of the split."""
+        images = [self.image(name) for name in names]
+        refuse_unknown([name for name, image in zip(names, images, strict=True) if image is None], len(names), what)
+        return [str(image) for image in images]
+
+    def image(self, name: str) -> str | None:
+        """The image that ``name`` means, with or without folder and ending; None for none of the split."""
+        bare = Path(name).name
+        return self.images.get(bare, self.images.get(Path(bare).stem))
+
+    def split(self, stem: str) -> tuple[str, str] | None:
+        """Image and rest of ``<image>_<finding>``, the longest image that fits; None where none does.
+
+        >>> Names(["a_1.png"], ["Mass"]).split("a_1_Mass")
+        ('a_1.png', 'Mass')
+        """
+        parts = stem.split("_")
+        for n in range(len(parts) - 1, 0, -1):
+            image = self.images.get("_".join(parts[:n]))
+            if image is not None:
+                return image, "_".join(parts[n:])
+        return None
+
+
+def refuse_unknown(unknown: Sequence[str], total: int, what: str) -> None:
+    """Raise ``DataError`` where some names belong to no image of the split."""
+    if unknown:
+        raise DataError(
+            f"{len(unknown)} of {total} {what} belong to no image of the test split: {examples(unknown)}; "
+            "is this another data set or partition?"
+        )

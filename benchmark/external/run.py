@@ -1,0 +1,151 @@
+"""Scores an entry beside the baselines: records, tables, and the same again for ``--verify``."""
+
+import datetime
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from benchmark import protocols, records
+from benchmark.external import entry as entries
+from benchmark.external.baselines import NAMES
+from benchmark.external.cases import EntryCases
+from benchmark.external.entry import ExternalEntry
+from benchmark.records import Cell, Record
+from benchmark.records.cases import write as write_cases
+from benchmark.report import tables
+from benchmark.suite import paired
+from benchmark.suite.scorers import ByProtocol
+from benchmark.training import provenance
+from benchmark.verify.figures import differences
+from config import ScoreConfig
+from core.errors import BadValueError, DataError
+from core.files import write_text
+
+MODEL = "external"
+"""The model of all records of an entry: there is none that we know."""
+SOURCES = "sources.csv"
+"""First 16 hex digits of the SHA-256 of every file; the hash of them all is in the records' cells."""
+
+
+def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
+    """Score what the flags describe and write its folder, or ``--verify`` it; 1 where cases failed or figures differ.
+
+    Nothing is written before all is scored. Raises ``LocusError``.
+    """
+    entry = entries.read(config)
+    folder = _folder(config, entry)
+    store = EntryCases(entry)
+    if store.absent:
+        report(f"{store.absent} cases have no map: {'left out' if entry.missing == 'skip' else 'counted as misses'}")
+    scored = list(_scored(entry, store))
+    if config.verify:
+        return _verified(folder, [record for record, _ in scored], report)
+    all_records = _write(folder, entry, scored)
+    report(tables.headline(folder, all_records))
+    for record in all_records:
+        if record.source == MODEL and record.status != "ok":
+            report(f"{record.cell.protocol}: {record.status}: {record.reason}")
+    report(f"results: {folder / 'leaderboard.md'}")
+    return 1 if any(record.status == "failed" for record in all_records) else 0
+
+
+def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
+    name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
+    if not name:
+        raise BadValueError(f"--entry {entry.name!r} has no letter that a folder could be named by: give another")
+    folder = Path(config.results) / name
+    others = [r for r in records.load(folder) if r.cell.model_id != MODEL] if folder.is_dir() else []
+    if others:
+        raise BadValueError(f"{folder} holds the results of a suite: give another --entry or --results")
+    return folder
+
+
+def _scored(entry: ExternalEntry, store: EntryCases) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
+    """A record and its rows per case of each method and protocol, method by method."""
+    scorer, shared = ByProtocol(store), _shared(entry, store)
+    cells = [_cell(entry, method, word) for method in store.methods() for word in _words(entry, method)]
+    for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
+        start = time.perf_counter()
+        fields, rows = scorer.score(cell)
+        seconds = round(time.perf_counter() - start, 3)
+        source = "run" if cell.method in NAMES else MODEL
+        yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
+
+
+def _words(entry: ExternalEntry, method: str) -> list[str]:
+    """The protocols of a method: baselines have those that the entry can have."""
+    if entry.boxes is not None:
+        fit = [word for word in protocols.names() if protocols.get(word).takes_boxes]
+        return fit if method == entry.name else [word for word in fit if word in protocols.of_maps()]
+    return protocols.names() if entry.probabilities else protocols.of_maps()
+
+
+def _cell(entry: ExternalEntry, method: str, protocol: str) -> Cell:
+    data = entry.data
+    return Cell(
+        dataset=data.name,
+        partition=str(data.describe.get("partition", "")),
+        split="test",
+        model_id=MODEL,
+        method=method,
+        alignment=entry.geometry.alignment,
+        protocol=protocol,
+        data={"findings": len(data.findings)},
+        recipe=entry.recipe,
+    )
+
+
+def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
+    boxed = [sample for sample in entry.samples if sample.boxes]
+    counts: dict[str, Any] = {
+        "test images": len(entry.data),
+        "boxed images": len(boxed),
+        "patients": len({sample.patient_id for sample in boxed}),
+        "cases": sum(len(sample.boxes) for sample in boxed),
+        "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
+        "cases without a map": store.absent,
+    }
+    if entry.trained_on:
+        counts["trained on (declared)"] = entry.trained_on
+    used = provenance.of_scoring()
+    return {
+        "versions": used.versions,
+        "scoring": used,
+        "fingerprint": provenance.fingerprint(entry.data),
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "rests_on": counts,
+        "data": entry.data.describe,
+    }
+
+
+def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
+    """The folder of an entry: records, paired ones, hashes, tables."""
+    for record, rows in scored:
+        if rows:
+            write_cases(rows, record.cell, folder)
+    measured = [record for record, _ in scored]
+    all_records = records.ordered([*measured, *paired.paired_records(folder, measured)])
+    records.pack(folder, all_records)
+    table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
+    write_text(folder / SOURCES, table.to_csv(index=False))
+    tables.write(folder, title=entry.name, about=entry.about, records=all_records)
+    return all_records
+
+
+def _verified(folder: Path, measured: list[Record], report: Callable[[str], None]) -> int:
+    """Hold the folder's records against those that are measured now; 0 where all hold."""
+    stated = {record.key: record for record in records.load(folder)}
+    if any(record.key not in stated for record in measured):
+        raise DataError(f"{folder} has no record of these files: they are others than those that were scored")
+    wrong = [(record.cell, differences(stated[record.key], record)) for record in measured]
+    for cell, each in wrong:
+        for one in each[:1]:
+            report(f"{cell.method}, {cell.protocol}: {one.what} is stated {one.stated}, measured {one.measured}")
+    differ = sum(bool(each) for _, each in wrong)
+    report(f"{folder}: {len(wrong) - differ} records hold, {differ} differ")
+    return 1 if differ else 0

@@ -1,0 +1,76 @@
+"""The values of others' maps, all read and checked once: numbers, shapes, constant sets, swapped axes."""
+
+import logging
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from benchmark.external.geometry import Geometry
+from benchmark.external.maps import Given, Map
+from core.errors import DataError, examples
+from core.frames import box_mask
+from core.types import FloatArray
+from datasets.base import Dataset
+from datasets.lungs import outlined
+
+log = logging.getLogger(__name__)
+Pair = tuple[str, str]
+MEAN_ERRORS, GAIN = 3.0, 1.2
+"""A set fits better transposed when it does so by so many standard errors, and by such a factor."""
+
+
+def read(
+    given: Mapping[Pair, Given], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+) -> dict[Pair, Map]:
+    """(image, finding) -> (h,w) of every map that can be scored.
+
+    Raises ``DataError`` for a map that is none, for a set of constant maps, and with ``missing`` error for absent ones.
+    """
+    scorable = [s for s in data if s.boxes or outlined(s) is not None]
+    truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
+    _refuse_missing(truth, given, missing)
+    wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
+    asked = [pair for pair in wanted if pair in given]
+    bar = tqdm(asked, desc="read maps", unit="map", leave=False, disable=None)
+    out = {pair: given[pair].read() for pair in bar}
+    flat = [given[pair].where for pair, values in out.items() if values.min() == values.max()]
+    if flat and len(flat) == len(out):
+        raise DataError(f"all {len(out)} maps are constant ({examples(flat)}): there is nothing to see in them")
+    if flat:
+        log.warning("%d of %d maps are constant, and misses: %s", len(flat), len(out), examples(flat))
+    if isinstance(where.grid, str) and _is_transposed(out, truth):
+        log.warning("the maps fit the truth clearly better with their axes swapped: are they (w, h) for (h, w)?")
+    return out
+
+
+def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, Given], missing: str) -> None:
+    absent = [pair for pair in truth if pair not in given]
+    if len(absent) == len(truth):
+        raise DataError(f"none of the {len(truth)} cases with a truth box has a map: are they of another data set?")
+    if absent and missing == "error":
+        raise DataError(
+            f"{len(absent)} of {len(truth)} cases with a truth box have no map ({examples(map(' '.join, absent))}): "
+            "give them, or write --missing miss (they count as misses) or --missing skip (they are left out)"
+        )
+
+
+def _is_transposed(maps: Mapping[Pair, Map], truth: Mapping[Pair, tuple[FloatArray, tuple[int, int]]]) -> bool:
+    """Whether clearly more of the heat lies in the truth when each map is transposed."""
+    inside = np.array([[_inside(m, *truth[p]) for m in (maps[p], maps[p].T)] for p in truth if p in maps])
+    gain = inside[:, 1] - inside[:, 0]
+    gain = gain[np.isfinite(gain)]
+    if len(gain) < 2:
+        return False
+    error = gain.std(ddof=1) / np.sqrt(len(gain))
+    as_given, swapped = np.nanmean(inside, axis=0)
+    return bool(gain.mean() > MEAN_ERRORS * error and swapped > GAIN * as_given)
+
+
+def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
+    """Share of a min-max scaled map that lies in the truth boxes; nan for a constant one."""
+    scaled = values - values.min()
+    total = float(scaled.sum())
+    shape = (values.shape[0], values.shape[1])
+    return float((scaled * box_mask(boxes, frame, shape)).sum()) / total if total > 0 else np.nan

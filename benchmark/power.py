@@ -1,0 +1,20 @@
+"""Door: how many trainings and patients tell rows apart, ``python -m benchmark.power --suite NAME``."""
+
+import sys
+from collections.abc import Sequence
+
+from config import PowerConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Print a suite's components of variance and what they promise of other numbers of trainings and patients."""
+    config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
+    from benchmark.report import power  # SciPy is imported when the flags are right
+
+    print(power.text(config.suite, config.results))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

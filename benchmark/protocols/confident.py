@@ -1,0 +1,145 @@
+"""Boxes with confidences over the images that show a finding and those that do not: what detection protocols count.
+
+Truth boxes make an image a positive of their finding; its negatives are the images whose label says that it is absent.
+An image that is labelled positive without a box, or not labelled, is left out for that finding and counted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.protocols.base import Case, case_index
+from benchmark.protocols.locus import DEFAULT, IOU, traced
+from benchmark.records.record import Origin
+from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.patients import Sums
+from benchmark.statistics.summary import Column
+from benchmark.surface import Surface, peaked_boxes
+from benchmark.surface.given import GivenBoxes
+from benchmark.surface.trace import EMPTY
+from benchmark.thresholds.exact import ExactThresholds
+from benchmark.thresholds.origins import cross_fitted
+from core.errors import NotAvailableError
+from core.types import FloatArray
+
+Index = NDArray[np.int64]
+NO_NEGATIVE = "no image without the finding"
+
+
+def populations(cases: Sequence[Case], findings: Sequence[str]) -> tuple[list[Case], Column]:
+    """The positives and negatives of the ``findings``, and of all their images the share that is neither.
+
+    Raises ``NotAvailableError`` where a map comes without the classifier's probability.
+    """
+    asked = [case for case in cases if case.finding in findings]
+    kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
+    chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
+    if any(case.given is None and case.map is not None and case.probability is None for case in chosen):
+        raise NotAvailableError(
+            "maps without the classifier's probabilities rank no box: give them by --predictions FILE"
+        )
+    return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
+
+
+@dataclass(frozen=True, eq=False)
+class BoxCases:
+    """N positives and negatives with all their boxes."""
+
+    cases: Sequence[Case]
+    seed: int
+
+    @cached_property
+    def reasons(self) -> list[str]:
+        """(N,) why there is no box."""
+        return [case.shown[1] for case in self.cases]
+
+    @cached_property
+    def positive(self) -> NDArray[np.bool_]:
+        """(N,) whether there is a truth box."""
+        return np.array([len(case.boxes) > 0 for case in self.cases], dtype=bool)
+
+    @property
+    def origin(self) -> Origin:
+        """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
+        return "none" if any(case.given is not None for case in self.cases) else "cross-fitted"
+
+    @cached_property
+    def thresholds(self) -> FloatArray:
+        """(N,) the score threshold of each map: that of ``locus``, chosen on other patients' hits."""
+        surfaces = [case.shown[0] if len(case.boxes) else None for case in self.cases]
+        traces = [EMPTY if on is None else traced(on) for on in surfaces]
+        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
+        return cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
+
+    @cached_property
+    def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
+        """(M,4) boxes and (M,) confidences of each case, highest first."""
+        return [_boxes(case, threshold) for case, threshold in zip(self.cases, self.thresholds.tolist(), strict=True)]
+
+    def of_finding(self, finding: str) -> Index:
+        """The numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
+        numbers = [n for n, case in enumerate(self.cases) if case.finding == finding]
+        return np.array(sorted(numbers, key=lambda n: self.cases[n].image_id), dtype=np.int64)
+
+    @cached_property
+    def patients(self) -> Index:
+        """(N,) the number of each case's patient."""
+        names = [case.patient_id for case in self.cases]
+        return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].reshape(-1)
+
+    def truths(self, finding: str) -> int:
+        """How many truth boxes there are of a finding."""
+        return sum(len(case.boxes) for case in self.cases if case.finding == finding)
+
+    @cached_property
+    def row_columns(self) -> dict[str, NDArray[Any]]:
+        """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
+        best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
+        counts = (
+            np.array(each, dtype=np.int64)
+            for each in ([len(case.boxes) for case in self.cases], [len(boxes) for boxes, _ in self.boxes])
+        )
+        return dict(zip(("truths", "boxes", "confidence"), (*counts, np.where(best < 0, np.nan, best)), strict=True))
+
+    def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
+        """(P,M) ``blocks`` of columns by patient, of the cases ``numbers`` -> sums of which ratios can be resampled."""
+        columns = np.concatenate(blocks, 1)
+        counts = np.bincount(self.patients[numbers], minlength=len(columns)).astype(np.float64)
+        whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that no ratio of columns sees
+        return Sums(columns[:, None], whole[:, None])
+
+    def per_patient(self, numbers: Index, values: FloatArray) -> FloatArray:
+        """(n,) values of the cases ``numbers`` -> (P,1) their sums by patient."""
+        sums = np.zeros(self.patients.max(initial=-1) + 1)
+        np.add.at(sums, self.patients[numbers], values)
+        return sums[:, None]
+
+    def cumulative(
+        self, cases: Index, keys: FloatArray, at: FloatArray, side: Literal["left", "right"] = "left"
+    ) -> FloatArray:
+        """(D,) ``keys`` of the (D,) ``cases``, (T,) ascending -> (P,T) how many of each patient are <= each of ``at``.
+
+        With ``side`` right, how many are below it.
+        """
+        out = np.zeros((self.patients.max(initial=-1) + 1, len(at) + 1))
+        np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
+        return out[:, :-1].cumsum(1)
+
+
+def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
+    on, _ = case.shown
+    if isinstance(on, GivenBoxes):
+        return on.boxes, on.confidence
+    if not isinstance(on, Surface):
+        return np.zeros((0, 4)), np.zeros(0)
+    boxes, peaks = peaked_boxes(on, threshold)
+    return boxes, peaks * (case.probability or 0.0)
+
+
+def resampled(each: Sequence[Sums], statistic: Callable[[Any], Any], seed: int) -> Resampled:
+    """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
+    return Resampled.joined([resample(sums, seed).over(statistic)[0] for sums in each])

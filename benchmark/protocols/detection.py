@@ -1,0 +1,153 @@
+"""Average precision of boxes with confidences, as object detectors are scored."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
+from benchmark.protocols.chosen import rows
+from benchmark.protocols.confident import BoxCases, Index, populations, resampled
+from benchmark.statistics.patients import Sums, ratio
+from benchmark.statistics.summary import Estimate, estimate, scores
+from core.boxes import iou
+from core.types import FloatArray
+
+IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
+MAIN = 0.4
+RECALLS = np.linspace(0, 1, 101)
+MOST = 100
+"""Boxes of an image and finding that COCO's convention looks at."""
+Match = Callable[[FloatArray, float], NDArray[np.bool_]]
+
+
+class Detection(Protocol):
+    """Area under precision and recall over all boxes of a finding, best confidence first, in two conventions.
+
+    ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box that it overlaps most and is
+    true when IoU > t and that truth is not taken yet. ``ap101@iou.4`` and others: COCO, precision at 101 recalls; a box
+    takes the free truth box that it overlaps most when IoU >= t, and an image gives at most 100 boxes. Boxes on
+    negatives are false. Equal confidences count by the image's name. ``left_out``: share of the images that are neither
+    positive nor negative. Boxes of a map are those of all components at the threshold of ``locus``, their confidence
+    the classifier's probability times the component's highest value. Everingham et al., "The PASCAL visual object
+    classes challenge", IJCV 2010 and its development kit; Lin et al., "Microsoft COCO", ECCV 2014. VinDr-CXR's
+    challenge scores by VOC at .4. Intervals: the main metric's.
+    """
+
+    name = "detection"
+    main = "ap@iou.4"
+    judges = "confidences"
+    takes_boxes = True
+
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
+        """``ap@iou.1`` …, ``ap101@iou.1`` … and ``left_out``; a row per positive and negative."""
+        kept, left_out = populations(cases, findings)
+        batch = BoxCases(kept, seed)
+        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
+        estimates += [e for above in IOU for e in _estimates(batch, findings, above)]
+        table = rows(kept, batch.reasons, _row_columns(batch))
+        return Result(scores(estimates, findings), table, {}, failures(kept, batch.reasons))
+
+
+def _estimates(batch: BoxCases, findings: Sequence[str], above: float) -> list[Estimate]:
+    """VOC's and COCO's at one IoU threshold."""
+    numbers, word = [batch.of_finding(finding) for finding in findings], f"{above:g}".removeprefix("0")
+    n = np.array([batch.truths(finding) for finding in findings], dtype=np.int64)
+    voc = [_sums(batch, each, above) for each in numbers]
+    samples = resampled(voc, average_precision, batch.seed) if above == MAIN and batch.cases else None
+    value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
+    coco = np.array([_ap101(batch, each, above) for each in numbers], dtype=np.float64)
+    return [
+        Estimate(f"ap@iou{word}", batch.origin, value, n, samples),
+        Estimate(f"ap101@iou{word}", batch.origin, coco, n, None),
+    ]
+
+
+def voc_matches(overlap: FloatArray, above: float) -> NDArray[np.bool_]:
+    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as VOC 2010 decides.
+
+    >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most what is taken
+    [True, False]
+    """
+    true = np.zeros(len(overlap), dtype=bool)
+    if overlap.shape[1]:
+        best = overlap.argmax(1)
+        above_it = np.flatnonzero(overlap[np.arange(len(best)), best] > above)
+        true[above_it[np.unique(best[above_it], return_index=True)[1]]] = True
+    return true
+
+
+def coco_matches(overlap: FloatArray, at_least: float) -> NDArray[np.bool_]:
+    """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as COCO decides.
+
+    >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes what is left
+    [True, True]
+    """
+    free, true = np.ones(overlap.shape[1], dtype=bool), np.zeros(len(overlap), dtype=bool)
+    for n, row in enumerate(overlap):
+        candidates = np.flatnonzero(free & (row >= min(at_least, 1 - 1e-10)))
+        if len(candidates):
+            best = candidates[row[candidates] == row[candidates].max()][-1]  # of equal ones its source takes the last
+            free[best], true[n] = False, True
+    return true
+
+
+def average_precision(columns: Any) -> Any:
+    """(..., 2·T+1) true and false boxes up to each true one, and truth boxes -> (...) area; nan without a truth box.
+
+    >>> average_precision(np.array([1.0, 2, 0, 1, 2])).round(3).item()  # true, false, true; two truth boxes
+    0.833
+    """
+    size = (columns.shape[-1] - 1) // 2
+    true, false, truths = columns[..., :size], columns[..., size:-1], columns[..., -1]
+    precision = np.nan_to_num(ratio(true, true + false))
+    envelope = np.maximum.accumulate(precision[..., ::-1], -1)[..., ::-1]
+    gained = np.diff(true, axis=-1, prepend=0)
+    return ratio((gained * envelope).sum(-1), truths)
+
+
+def ranked(
+    batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
+) -> tuple[Index, NDArray[np.bool_]]:
+    """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
+    cases, true, confidences = [], [], []
+    for n in numbers.tolist():
+        boxes, confidence = (values[:most] for values in batch.boxes[n])
+        truth = batch.cases[n].boxes
+        cases.append(np.full(len(boxes), n))
+        true.append(matches(np.nan_to_num(iou(boxes, truth)), at) if len(truth) else np.zeros(len(boxes), dtype=bool))
+        confidences.append(confidence)
+    order = np.argsort(-np.concatenate([np.zeros(0), *confidences]), kind="stable")
+    case_of = np.concatenate([np.zeros(0, dtype=np.int64), *cases])
+    return case_of[order], np.concatenate([np.zeros(0, dtype=bool), *true])[order]
+
+
+def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
+    case_of, true = ranked(batch, numbers, voc_matches, above)
+    rank, at = np.arange(len(true), dtype=np.float64), np.flatnonzero(true).astype(np.float64)
+    counted = [batch.cumulative(case_of[which], rank[which], at) for which in (true, ~true)]
+    truths = batch.per_patient(numbers, np.array([float(len(batch.cases[n].boxes)) for n in numbers]))
+    return batch.sums(numbers, [*counted, truths])
+
+
+def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
+    """COCO's area, operation by operation as its source computes it."""
+    truths = sum(len(batch.cases[n].boxes) for n in numbers)
+    if not truths:
+        return np.nan
+    _, true = ranked(batch, numbers, coco_matches, at_least, MOST)
+    hits = true.cumsum().astype(np.float64)
+    precision = hits / (np.arange(1, len(hits) + 1) + np.spacing(1))
+    envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    return float(envelope[np.searchsorted(hits / truths, RECALLS, side="left")].mean())
+
+
+def _row_columns(batch: BoxCases) -> dict[str, Any]:
+    hits = [
+        int(voc_matches(np.nan_to_num(iou(boxes, case.boxes)), MAIN).sum())
+        for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)
+    ]
+    return {**batch.row_columns, "hits": np.array(hits, dtype=np.int64)}

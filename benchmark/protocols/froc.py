@@ -1,0 +1,130 @@
+"""FROC: how many truth boxes are hit at how many false boxes an image."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
+from benchmark.protocols.chosen import rows
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, Index, populations, resampled
+from benchmark.statistics.patients import Sums, ratio
+from benchmark.statistics.summary import NOTHING, Estimate, estimate, scores
+from core.boxes import holds, iobb, iou
+from core.types import FloatArray
+
+RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
+"""False boxes an image."""
+MAIN = "froc@iou.3"
+ROUNDING = 1 + 1e-6
+"""A rate that is exactly met is met, whichever way sums were rounded."""
+ALL = "@all"
+"""How a metric ends whose false boxes are those of all images."""
+HITS: Mapping[str, Callable[[FloatArray, FloatArray], NDArray[np.bool_]]] = {
+    "iou.3": lambda boxes, truth: np.nan_to_num(iou(boxes, truth)) > 0.3,
+    "iobb.25": lambda boxes, truth: np.nan_to_num(iobb(boxes, truth)) > 0.25,
+    "center": lambda boxes, truth: holds(boxes, (truth[:, :2] + truth[:, 2:]) / 2),
+}
+"""Word -> (M,4) boxes, (N,4) truth boxes -> (M,N) which box hits which truth box."""
+Hits = NDArray[np.bool_]
+
+
+class Froc(Protocol):
+    """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes an image, and the mean of the seven.
+
+    A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or when it holds its centre
+    (``froc@center``); a box that hits none is false, and further ones on a hit truth box are not. At a rate the
+    sensitivity is the largest with at most so many false boxes, among the negatives alone; with ``@all`` behind it,
+    among all images. ``froc@iou.3@.5``: at 1/2. The curve is constant beyond its end. Confidences and populations as in
+    ``detection``. Bunch et al., "A free response approach to the measurement and characterization of radiographic
+    observer performance", Proc. SPIE 127 (1977); the seven rates are LUNA16's. Intervals: the main metric's.
+    """
+
+    name = "froc"
+    main = MAIN
+    judges = "confidences"
+    takes_boxes = True
+
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
+        """``froc@iou.3`` …, their seven rates and ``left_out``; a row per positive and negative."""
+        kept, left_out = populations(cases, findings)
+        batch = BoxCases(kept, seed)
+        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
+        hits = [_hits(case, boxes) for case, (boxes, _) in zip(kept, batch.boxes, strict=True)]
+        for word in HITS:
+            of_word = [hit[word] for hit in hits]
+            estimates += [e for suffix in ("", ALL) for e in _estimates(batch, findings, of_word, word, suffix)]
+        table = rows(kept, batch.reasons, _row_columns(batch, hits))
+        return Result(scores(estimates, findings), table, {}, failures(kept, batch.reasons))
+
+
+def _estimates(
+    batch: BoxCases, findings: Sequence[str], hits: Sequence[Hits], word: str, suffix: str
+) -> list[Estimate]:
+    """The mean of the seven rates, then each of them."""
+    metric, reason = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE
+    sums = [_sums(batch, batch.of_finding(finding), hits, suffix) for finding in findings]
+    n = np.array([batch.truths(finding) for finding in findings], dtype=np.int64)
+    curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(findings), len(RATES))
+    samples = resampled(sums, _mean, batch.seed) if metric + suffix == MAIN and batch.cases else None
+    names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
+    by_rate = [
+        Estimate(name, batch.origin, at, n, None, reason=reason) for name, at in zip(names, curve.T, strict=True)
+    ]
+    return [Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason), *by_rate]
+
+
+def sensitivities(columns: Any) -> Any:
+    """(..., 2·T+2) truth boxes hit and false boxes down to each of T confidences; all truth boxes, images -> (...,7).
+
+    nan without a truth box or an image.
+
+    >>> sensitivities(np.array([1.0, 2, 0, 3, 2, 4])).tolist()  # the second hit comes after 3 false boxes in 4 images
+    [0.5, 0.5, 0.5, 1.0, 1.0, 1.0, 1.0]
+    """
+    size = (columns.shape[-1] - 2) // 2
+    hit, false, truths, images = columns[..., :size], columns[..., size:-2], columns[..., -2:-1], columns[..., -1:]
+    allowed = false[..., None, :] <= np.array(RATES, dtype=columns.dtype)[:, None] * images[..., None, :] * ROUNDING
+    most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
+    known = np.broadcast_to(images > 0, most.shape)
+    return np.where(known, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
+
+
+def _mean(columns: Any) -> Any:
+    return sensitivities(columns).mean(-1)
+
+
+def _hits(case: Case, boxes: FloatArray) -> dict[str, Hits]:
+    return {word: hit(boxes, case.boxes) for word, hit in HITS.items()}
+
+
+def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
+    """A finding's columns by patient; keys are confidences, negated so that they ascend."""
+    true, false = [], []
+    for n in numbers.tolist():
+        keys = -batch.boxes[n][1]
+        first = np.where(hits[n], keys[:, None], np.inf).min(0, initial=np.inf)
+        true.append(_keyed(n, first[np.isfinite(first)]))
+        false.append(_keyed(n, keys[~hits[n].any(1)] if suffix or not batch.positive[n] else keys[:0]))
+    (true_cases, true_keys), (false_cases, false_keys) = _joined(true), _joined(false)
+    at = np.unique(true_keys)
+    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(false_cases, false_keys, at)]
+    truths = np.array([float(len(batch.cases[n].boxes)) for n in numbers])
+    images = np.array([float(suffix == ALL or not batch.positive[n]) for n in numbers])
+    return batch.sums(numbers, [*counted, batch.per_patient(numbers, truths), batch.per_patient(numbers, images)])
+
+
+def _keyed(case: int, keys: FloatArray) -> tuple[Index, FloatArray]:
+    return np.full(len(keys), case), keys
+
+
+def _joined(pairs: Sequence[tuple[Index, FloatArray]]) -> tuple[Index, FloatArray]:
+    cases, keys = zip(_keyed(0, np.zeros(0)), *pairs, strict=True)
+    return np.concatenate(cases), np.concatenate(keys)
+
+
+def _row_columns(batch: BoxCases, hits: Sequence[Mapping[str, Hits]]) -> dict[str, Any]:
+    return {**batch.row_columns, "hits": np.array([hit["iou.3"].any(0).sum() for hit in hits], dtype=np.int64)}

@@ -1,0 +1,85 @@
+"""LROC: whether an image with the finding is rated above one without it, and the finding located."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
+from benchmark.protocols.chosen import rows
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, Index, populations, resampled
+from benchmark.protocols.pointing import distance
+from benchmark.statistics.patients import Sums, ratio
+from benchmark.statistics.summary import Estimate, estimate, scores
+from benchmark.surface.given import GivenBoxes
+
+
+class Lroc(Protocol):
+    """Area under correct localizations against false positives: a positive rated above a negative, and its place right.
+
+    An image's rating is the classifier's probability, its location the map's highest point, correct inside a truth
+    box. Of given boxes: the highest confidence, 0 without a box, and the centre of that box. Equal ratings count half.
+    Positives and negatives as in ``detection``. Swensson, "Unified measurement of observer performance in detecting and
+    localizing target objects on images", Medical Physics 23 (1996).
+    """
+
+    name = "lroc"
+    main = "lroc"
+    judges = "confidences"
+    takes_boxes = True
+
+    def evaluate(
+        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
+    ) -> Result:
+        """``lroc`` and ``left_out``; a row per positive and negative. n is the number of positives."""
+        kept, left_out = populations(cases, findings)
+        batch = BoxCases(kept, seed)
+        numbers = [batch.of_finding(finding) for finding in findings]
+        ratings = np.array([_rating(case) for case in kept], dtype=np.float64)
+        right = np.array([_located(case) for case in kept], dtype=bool)
+        sums = [_sums(batch, each, ratings, right) for each in numbers]
+        value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
+        n = np.array([batch.positive[each].sum() for each in numbers], dtype=np.int64)
+        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
+        samples = resampled(sums, area, seed) if kept else None
+        estimates.append(Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE))
+        columns = {"truths": batch.row_columns["truths"], "rating": ratings, "located": right}
+        return Result(
+            scores(estimates, findings), rows(kept, batch.reasons, columns), {}, failures(kept, batch.reasons)
+        )
+
+
+def area(columns: Any) -> Any:
+    """(..., 2·T+2) located positives at each of T ratings, negatives below it; all positives, negatives -> (...) area.
+
+    >>> area(np.array([1.0, 1, 1, 2, 2, 2])).item()  # one of the two above 1 of 2 negatives, the other above both
+    0.75
+    """
+    size = (columns.shape[-1] - 2) // 2
+    located, below = columns[..., :size], columns[..., size:-2]
+    return ratio((located * below).sum(-1), columns[..., -2] * columns[..., -1])
+
+
+def _rating(case: Case) -> float:
+    """0 for a case of which nobody said anything."""
+    on, _ = case.shown
+    if case.given is None:
+        return case.probability or 0.0
+    return float(on.confidence[0]) if isinstance(on, GivenBoxes) else 0.0
+
+
+def _located(case: Case) -> bool:
+    on, _ = case.shown
+    return on is not None and len(case.boxes) > 0 and distance(on.peak, case.boxes) == 0
+
+
+def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:
+    positive = batch.positive[numbers]
+    located, negative = numbers[right[numbers]], numbers[~positive]
+    at = np.unique(ratings[located])
+    gained = np.diff(batch.cumulative(located, ratings[located], at), axis=1, prepend=0)
+    below = batch.cumulative(negative, ratings[negative], at) + batch.cumulative(
+        negative, ratings[negative], at, "right"
+    )
+    totals = [batch.per_patient(numbers, side.astype(np.float64)) for side in (positive, ~positive)]
+    return batch.sums(numbers, [gained, below / 2, *totals])

@@ -1,0 +1,21 @@
+"""Door: others' maps or boxes, ``python -m benchmark.score --dataset NIH --maps FOLDER --entry "NAME"``."""
+
+import functools
+import sys
+from collections.abc import Sequence
+
+from config import ScoreConfig
+from core import cli
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> int:
+    """Score them beside the baselines and say where the tables lie; 1 when a case failed, 2 for bad input."""
+    config, _ = cli.parse(ScoreConfig, argv, "python -m benchmark.score")
+    from benchmark.external.run import run  # heavy libraries are imported when the flags are right
+
+    return run(config, functools.partial(print, flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

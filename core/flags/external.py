@@ -1,0 +1,53 @@
+"""Flags of others' maps and boxes."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from core.cli import AtLeast
+from core.flags.data import DataSet, SplitFlags
+from core.names import spelled_data_set
+
+
+@dataclass(frozen=True)
+class ExternalFlags(SplitFlags):
+    """Others' maps or boxes."""
+
+    trains = False
+    """Whether a data set's preset is of this door as a whole."""
+    dataset: Annotated[str, DataSet("datasets", "dataset")] = "phantom"
+    """Name of the data set whose test images they are of, options in the word."""
+    data_root_dir: str | None = None
+    """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
+    img_size: Annotated[int, AtLeast(32)] = 224
+    """Side of images that are drawn (the phantom's), and so of their truth; files are read as they are."""
+    entry: str = ""
+    """What the table calls them."""
+    maps: str | None = None
+    """Folder of <image>_<finding>.npy, .npz or .png (h×w), or of <image>.npy and .npz (K×h×w, with --findings); or one
+    .npy with --index; or a .json of run-length masks."""
+    boxes: str | None = None
+    """Boxes with confidences: a CSV (image, finding, four numbers, score) or COCO's JSON, in pixels of the image as
+    published."""
+    box_format: Literal["xyxy", "xywh"] | None = None
+    """What the four numbers of a CSV are."""
+    alignment: str | None = None
+    """Where the maps' positions look: conventional (as plain interpolation assumes), pixels, or a JSON file with size,
+    stride and offset."""
+    findings: tuple[str, ...] = ()
+    """What the K maps of an image's file show, in their order."""
+    index: str | None = None
+    """CSV with the columns image and finding: what each map of one .npy file shows."""
+    missing: Literal["error", "miss", "skip"] = "error"
+    """What becomes of a case with truth that has no map: an error, a miss, or it is left out (and counted)."""
+    predictions: str | None = None
+    """CSV of the classifier's probabilities, a row per image, a column per finding: with them maps are also scored as
+    boxes with confidences."""
+    trained_on: str = ""
+    """What the model was trained on, as declared; it stands above the table."""
+    verify: bool = False
+    """Write nothing: score again and say which records hold; status 1 unless every one does."""
+    results: str = "runs/results"
+    """Folder of records and tables, one folder per entry."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "dataset", spelled_data_set(self.dataset))

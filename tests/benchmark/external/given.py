@@ -1,0 +1,34 @@
+"""What somebody might give for a small phantom."""
+
+from pathlib import Path
+
+import numpy as np
+
+import datasets
+from config import ScoreConfig
+from core.frames import box_mask
+
+WORD, SIZE = "phantom:train=4,val=4,test=24", 64
+DATA = datasets.load(WORD, img_size=SIZE)
+PAIRS = [(sample, finding) for sample in DATA if sample.boxes for finding in DATA.findings]
+
+
+def shown(sample, finding, shape=(8, 8)) -> np.ndarray:
+    """(h,w) float32: the truth, not quite."""
+    noise = np.random.default_rng(len(sample.image_id) + DATA.findings.index(finding)).random(shape)
+    return (box_mask(sample.boxes.get(finding, []), sample.frame, shape) + 0.3 * noise).astype(np.float32)
+
+
+def write(folder: Path, change=lambda values: values, every: bool = True) -> Path:
+    """A folder of ``<image>_<finding>.npy``; those with truth alone unless ``every``."""
+    folder.mkdir(exist_ok=True)
+    for sample, finding in PAIRS:
+        if every or finding in sample.boxes:
+            np.save(folder / f"{sample.image_id}_{finding}.npy", change(shown(sample, finding)))
+    return folder
+
+
+def config(**flags) -> ScoreConfig:
+    """The flags of a user who scores conventional maps of the small phantom."""
+    kind = {} if "boxes" in flags else {"alignment": "conventional"}
+    return ScoreConfig(**{"dataset": WORD, "img_size": SIZE, "entry": "mine", **kind, **flags})

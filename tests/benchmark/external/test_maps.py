@@ -1,0 +1,171 @@
+"""Others' maps: all layouts show the same, and a sentence for each set that cannot be scored."""
+
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmark.external import entry
+from core.errors import BadValueError, DataError, LocusError
+from core.frames import Grid
+from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
+
+BOXED = [sample for sample in DATA if sample.boxes]
+pytestmark = pytest.mark.byhand
+
+
+def stacked(sample):
+    return np.stack([shown(sample, finding) for finding in DATA.findings])
+
+
+def as_arrays(folder):
+    for sample in BOXED:
+        np.save(folder / f"{sample.image_id}.npy", stacked(sample))
+    return {"maps": str(folder), "findings": DATA.findings}
+
+
+def as_archives(folder):
+    for sample in BOXED:
+        np.savez_compressed(folder / sample.image_id, **dict(zip(DATA.findings, stacked(sample), strict=True)))
+    return {"maps": str(folder)}
+
+
+def as_one_array(folder):
+    np.save(folder / "all.npy", np.stack([shown(*pair) for pair in PAIRS]))
+    (folder / "all.csv").write_text("image,finding\n" + "".join(f"{sample.image_id},{finding}\n" for sample, finding in PAIRS))
+    return {"maps": str(folder / "all.npy"), "index": str(folder / "all.csv")}
+
+
+@pytest.mark.parametrize("layout", [as_arrays, as_archives, as_one_array])
+def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding(tmp_path, layout):
+    single = entry.read(config(maps=str(write(tmp_path / "single"))))
+    (tmp_path / "other").mkdir()
+    other = entry.read(config(**layout(tmp_path / "other")))
+    assert other.values.keys() == single.values.keys() == {(sample.image_id, finding) for sample, finding in PAIRS}
+    for pair, values in single.values.items():
+        np.testing.assert_array_equal(other.values[pair], values)
+
+
+def test_masks_as_pictures_and_as_runs_are_the_same(tmp_path):
+    runs: dict = {}
+    for sample, finding in PAIRS:
+        mask = np.zeros((4, 4), dtype=bool)
+        mask[1:3, DATA.findings.index(finding) % 4] = True
+        Image.fromarray(mask.astype(np.uint8) * 255).save(tmp_path / f"{sample.image_id}_{finding}.png")
+        column = 4 * (DATA.findings.index(finding) % 4) + 1
+        runs.setdefault(sample.image_id, {})[finding] = {"size": [4, 4], "counts": [column, 2, 13 - column + 1]}
+    (tmp_path / "masks.json").write_text(json.dumps(runs))
+    pictures, masks = (entry.read(config(maps=str(path))) for path in (tmp_path, tmp_path / "masks.json"))
+    for pair, values in pictures.values.items():
+        np.testing.assert_array_equal(masks.values[pair], values / 255)
+
+
+def test_a_grid_is_read_from_json_and_hashes_name_each_file(tmp_path):
+    (tmp_path / "grid.json").write_text('{"size": [224, 224], "stride": [32, 32], "offset": [0, 0]}')
+    given = entry.read(config(maps=str(write(tmp_path / "maps")), alignment=str(tmp_path / "grid.json")))
+    assert given.geometry.grid == Grid((224, 224), (32, 32), (0, 0))
+    assert len(given.hashes) == len(PAIRS)
+    assert given.recipe["external"]["geometry"] == {"size": [224, 224], "stride": [32, 32], "offset": [0, 0]}
+
+
+def broken(change):
+    return lambda folder: write(folder, change)
+
+
+def another(name):
+    def made(folder):
+        np.save(write(folder) / name, np.eye(8))
+        return folder
+
+    return made
+
+
+def bomb(folder):
+    write(folder)
+    with zipfile.ZipFile(folder / f"{BOXED[0].image_id}.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("Mass.npy", "w") as file:
+        for _ in range(1100):
+            file.write(bytes(2**20))
+    return folder
+
+
+def pickled(folder):
+    write(folder)
+    name = folder / f"{PAIRS[0][0].image_id}_{PAIRS[0][1]}.npy"
+    np.save(name, np.array([[{}]], dtype=object), allow_pickle=True)
+    return folder
+
+
+def bare_pickle(folder):
+    write(folder)
+    (folder / f"{PAIRS[0][0].image_id}_{PAIRS[0][1]}.npy").write_bytes(pickle.dumps([1]))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (broken(lambda values: values * np.nan), "nan or inf"),
+        (broken(lambda values: values * 0), "constant"),
+        (broken(lambda values: values[0]), "shape"),
+        (broken(lambda values: values.astype(complex)), "complex"),
+        (another("nobody_Mass.npy"), "nobody_Mass"),
+        (another(f"{BOXED[0].image_id}_Fracture.npy"), "Fracture"),
+        (another(f"{BOXED[0].image_id}_mass.npy"), "more than once"),
+        (lambda folder: write(folder, every=False).parent / "absent", "there is no"),
+        (bomb, "would unpack to"),
+        (pickled, "pickled"),
+        (bare_pickle, "cannot read"),
+    ],
+)
+def test_a_set_that_cannot_be_scored_is_told_in_a_sentence(tmp_path, made, said):
+    with pytest.raises(DataError, match=said):
+        entry.read(config(maps=str(made(tmp_path / "maps"))))
+
+
+def test_an_array_that_declares_more_than_it_holds_is_refused(tmp_path):
+    file = write(tmp_path / "maps") / f"{PAIRS[0][0].image_id}_{PAIRS[0][1]}.npy"
+    file.write_bytes(file.read_bytes()[:-8])
+    with pytest.raises(DataError, match="not as long"):
+        entry.read(config(maps=str(tmp_path / "maps")))
+
+
+def test_a_missing_map_is_an_error_a_miss_or_left_out(tmp_path):
+    folder = write(tmp_path / "maps", every=False)
+    next(folder.iterdir()).unlink()
+    with pytest.raises(DataError, match="--missing"):
+        entry.read(config(maps=str(folder)))
+    for missing in ("miss", "skip"):
+        assert len(entry.read(config(maps=str(folder), missing=missing)).values) == sum(len(s.boxes) for s in BOXED) - 1
+
+
+def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
+    entry.read(config(maps=str(write(tmp_path / "right"))))
+    assert "axes swapped" not in caplog.text
+    entry.read(config(maps=str(write(tmp_path / "wrong", np.transpose))))
+    assert "axes swapped" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"entry": " "}, "--entry"),
+        ({"entry": "prior"}, "baseline"),
+        ({"maps": None}, "--maps"),
+        ({"alignment": None}, "--alignment"),
+        ({"alignment": "guess"}, "--alignment"),
+    ],
+)
+def test_a_flag_that_is_missing_or_wrong_is_named(tmp_path, flags, said):
+    with pytest.raises(LocusError, match=said):
+        entry.read(config(**{"maps": str(write(tmp_path / "maps")), **flags}))
+
+
+def test_a_file_of_several_maps_needs_the_names_of_as_many_findings(tmp_path):
+    flags = as_arrays(tmp_path)
+    with pytest.raises(BadValueError, match="--findings"):
+        entry.read(config(**{**flags, "findings": ()}))
+    with pytest.raises(DataError, match="8 maps, --findings names 2"):
+        entry.read(config(**{**flags, "findings": ("Mass", "Nodule")}))

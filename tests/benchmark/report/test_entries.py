@@ -1,0 +1,134 @@
+"""Rows of the leaderboard over several trainings: means, intervals, ties and what a row of one training says."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from benchmark.records import Cell, Record, Score, cases, pack, write
+from benchmark.report import entries, tables
+from benchmark.statistics import mrmc
+
+PATIENTS = 20
+LEVELS = {"cam": (16, 15, 17), "layercam": (15, 16, 16), "gradcam": (6, 7, 6), "prior": (3, 3, 3)}
+"""Method -> hits of each of three trainings: the first so many patients, shifted by the seed."""
+
+
+def cell(method, seed, pooling="PCAM", protocol="locus"):
+    known = {"dataset": "phantom", "partition": "official", "split": "test", "backbone": "custom", "attention_map": "none"}
+    recipe = {"epochs": 2, "seed": seed, "fold": [0], "init": {"seed": seed}}
+    return Cell(
+        **known, img_size=64, global_pool=pooling, seed=seed, model_id=f"custom-{pooling}-64px-seed{seed}",
+        method=method, alignment="aligned", protocol=protocol, recipe=recipe,
+    )  # fmt: skip
+
+
+def hits(count, seed):
+    """(PATIENTS,) the first ``count`` are hits, in an order of the seed's own that leaves most where they are."""
+    row = np.arange(PATIENTS) < count
+    return np.roll(row, seed)
+
+
+def training(folder, method, seed, count, pooling="PCAM"):
+    """One record with its rows per case: a patient has one image and one mass."""
+    row = hits(count, seed if method != "prior" else 0)
+    share = Score(finding="mean", metric="hit@iou.3", value=row.mean(), low=0.01, high=0.99, n=PATIENTS, threshold_origin="cross-fitted")
+    record = Record(
+        cell=cell(method, seed, pooling), scores=(share, share.model_copy(update={"finding": "Mass"})), checkpoints=(f"{pooling}{seed}",)
+    )
+    cases.write(
+        [{"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass", "hit@iou.3": bool(hit)} for n, hit in enumerate(row)],
+        record.cell,
+        folder,
+    )
+    write(record, folder)
+    return record
+
+
+def lines(folder):
+    tables.write(folder)
+    with (folder / "leaderboard.csv").open(newline="") as file:
+        return {(line["global_pool"], line["method"]): line for line in csv.DictReader(file)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Four methods of a network on three seeds, and one method of another network on one."""
+    for method, counts in LEVELS.items():
+        for seed, count in enumerate(counts):
+            training(tmp_path, method, seed, count)
+    training(tmp_path, "cam", 0, 14, "AVG")
+    pack(tmp_path)
+    return tmp_path
+
+
+def expected(method):
+    """The interval by the formulas, with every patient left out by hand."""
+    rows = np.array([hits(count, seed if method != "prior" else 0) for seed, count in enumerate(LEVELS[method])], dtype=float)
+    left_out = np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
+    return rows.mean(1), left_out
+
+
+@pytest.mark.byhand
+def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formulas(folder):
+    line = lines(folder)["PCAM", "cam"]
+    theta, left_out = expected("cam")
+    wanted = mrmc.interval(theta, left_out)
+    assert (float(line["score"]), line["trainings"], line["seed"], line["model_id"]) == (0.8, "3", "", "custom-PCAM-64px")
+    assert float(line["seed_sd"]) == pytest.approx(0.05, abs=1e-6)  # of .80, .75, .85
+    assert [float(line["low"]), float(line["high"])] == pytest.approx([wanted.low, wanted.high], abs=1e-6)
+    reach = 4.30265 * 0.05 * np.sqrt(4 / 3)  # t of 2 degrees of freedom
+    assert [float(line["one_more_low"]), float(line["one_more_high"])] == pytest.approx([0.8 - reach, min(0.8 + reach, 1)], abs=1e-5)
+    assert line["of_this_network_low"] == ""
+
+
+def test_rows_that_do_not_differ_from_the_first_share_its_rank_and_baselines_have_none(folder):
+    board = lines(folder)
+    assert {name: line["rank"] for (_, name), line in board.items() if line["trainings"] == "3"} == {
+        "cam": "1", "layercam": "1", "gradcam": "4", "prior": "",
+    }  # fmt: skip
+    assert {name: line["tied_with_first"] for (_, name), line in board.items() if line["trainings"] == "3"} == {
+        "cam": "True", "layercam": "True", "gradcam": "False", "prior": "False",
+    }  # fmt: skip
+
+
+def test_a_row_of_one_training_has_the_interval_of_this_network_and_patients_alone_decide(folder):
+    line = lines(folder)["AVG", "cam"]
+    assert (line["trainings"], line["low"], line["high"], line["seed_sd"], line["one_more_low"]) == ("1", "", "", "", "")
+    assert (line["of_this_network_low"], line["of_this_network_high"]) == ("0.01", "0.99")
+    assert (line["among_these_networks"], line["tied_with_first"]) == ("True", "True")
+    text = (folder / "leaderboard.md").read_text()
+    assert "0.700 (1 training) | [0.010, 0.990]" in text
+    assert "| of this network [95 %] |" in text
+
+
+def test_the_trainings_stand_one_by_one_in_a_table_of_their_own(folder):
+    lines(folder)
+    section = (folder / "leaderboard.md").read_text().split("## phantom: trainings one by one")[1].split("\n## ")[0]
+    shown = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
+    assert [(row[2], row[3], row[4][:5]) for row in shown[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
+    assert len(shown) == 10  # prior sees no network: its three are one row
+
+
+def test_the_chance_to_be_first_draws_trainings_too(folder):
+    board = lines(folder)
+    shares = [float(board["PCAM", name]["p_first"]) for name in ("cam", "layercam", "gradcam")]
+    assert sum(shares) == pytest.approx(1)
+    assert 0.2 < shares[1] < 0.5
+    assert shares[2] < 0.01
+
+
+def test_without_rows_per_case_there_is_a_mean_but_no_interval_and_no_tie(tmp_path):
+    for method in ("cam", "layercam"):
+        for seed, count in enumerate(LEVELS[method]):
+            record = training(tmp_path, method, seed, count - (method == "layercam"))
+            cases.path(tmp_path, record.cell).unlink()
+    board = lines(tmp_path)
+    assert [board["PCAM", "cam"][name] for name in ("score", "low", "rank")] == ["0.8", "", "1"]
+    assert [board["PCAM", "layercam"][name] for name in ("tied_with_first", "rank")] == ["False", "2"]
+
+
+def test_trainings_of_another_recipe_are_another_entry():
+    one, other, further = (Record(cell=cell("cam", seed)) for seed in range(3))
+    pinned = further.model_copy(update={"cell": further.cell.model_copy(update={"recipe": {**further.cell.recipe, "threads": 1}})})
+    assert [len(group) for group in entries.trainings([other, one, pinned])] == [2, 1]

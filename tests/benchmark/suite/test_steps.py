@@ -1,0 +1,59 @@
+"""From the cells of a model to steps: nothing is done twice, and all that a step needs comes before it."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmark.executors import Step
+from benchmark.suite import cells, plan
+from benchmark.suite.pending import Pending
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import model_steps
+from config import RunConfig
+
+SUITE = {
+    "name": "small", "title": "S", "about": "A.", "train": {"dataset": "phantom", "partition": "kfold", "pretrained": False},
+    "models": [{"backbone": "custom", "img_size": [64, 96]}], "folds": [0, 1],
+    "init": {"dataset": "phantom", "backbone": "custom", "img_size": 64, "pretrained": False}, "methods": ["cam", "occlusion"],
+}  # fmt: skip
+
+
+def jobs(**fields):
+    suite = plan.Suite(**{**SUITE, **fields})
+    return [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+
+
+def steps(job) -> list[Step]:
+    return model_steps(job, Path("runs/small"), Path("results/small"), RunConfig())
+
+
+def test_two_models_that_start_from_one_training_share_its_step():
+    one, other = ({step.id for step in steps(job) if step.kind == "train"} for job in jobs())
+    (first,) = one & other
+    assert (len(one), len(other)) == (3, 3)
+    assert all(step.needs == (first,) for job in jobs() for step in steps(job) if step.kind == "train" and step.id != first)
+
+
+@pytest.mark.parametrize("fields", [{}, {"folds": None, "init": None}, {"check": "alignment", "protocols": None}])
+def test_what_a_step_needs_comes_before_it_and_the_steps_that_score_have_each_cell_once(fields):
+    for job in jobs(**fields):
+        names: set[str] = set()
+        for step in steps(job):
+            assert names.issuperset(step.needs)
+            names.add(step.id)
+        pending = Pending.of(steps(job), Path("results/small"))
+        scored = [cell.key for part in pending.cells.values() for cell in part.cells]
+        assert sorted(scored) == sorted(cell.key for cell in job.cells)
+
+
+def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for():
+    job = jobs()[0]
+    explained = {tuple(step.arguments[1]): step.id for step in steps(job) if step.kind == "explain"}
+    assert sorted(map(len, explained)) == [1, 6]
+    waiting = [step for step in steps(job) if explained["occlusion",] in step.needs]
+    assert ["occlusion" in {cell.method for cell in step.arguments[0].cells} for step in waiting] == [True]
+
+
+def test_a_check_makes_its_maps_itself_in_one_step():
+    kinds = [step.kind for step in steps(jobs(check="alignment", folds=None, init=None)[0])]
+    assert kinds == ["train", "score"]

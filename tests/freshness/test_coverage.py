@@ -1,0 +1,19 @@
+"""The page of coverage is what its table gives."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tools.coverage.__main__ import settings
+from tools.coverage.page import page
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "tools" / "coverage" / "coverage.csv"
+
+
+@pytest.mark.freshness
+def test_the_committed_page_is_what_the_table_gives_for_all_settings():
+    table = pd.read_csv(TABLE)
+    assert len(table) == 3 * len(settings())
+    assert (ROOT / "docs" / "coverage.md").read_text() == page(table), "docs/coverage.md is stale: python -m tools.coverage"

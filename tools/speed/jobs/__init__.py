@@ -1,0 +1,1 @@
+"""One job at a time beside several: a suite is explained and scored."""

@@ -1,0 +1,74 @@
+"""A run: one suite, explained and scored from nothing again and again, by other numbers of jobs in turn."""
+
+import logging
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark import executors
+from benchmark.executors import Step
+from benchmark.executors.local import Local
+from benchmark.suite import cells, plan
+from benchmark.suite.pending import Pending
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import model_steps
+from config import RunConfig
+from tools.speed import machine, subject
+from tools.speed.jobs.config import JobsSpeedConfig
+from tools.speed.jobs.record import JobsRecord, JobsRow
+
+log = logging.getLogger(__name__)
+MEASURED = ("models", "images", "slow_images", "methods", "protocols", "jobs", "rounds")
+"""Flags that decide what is measured."""
+PACKAGES = ("torch", "numpy", "numba")
+THREADS = 1
+
+
+def run(config: JobsSpeedConfig) -> JobsRecord:
+    """Measure all that the flags ask for. Raises ``core.errors`` types."""
+    begun, where = time.perf_counter(), machine.describe(THREADS, PACKAGES)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        steps = _steps(config, folder)
+        for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
+            pass
+        rows = [_timed(steps, jobs, folder) for _ in range(config.rounds) for jobs in config.jobs]
+    count = sum(step.kind != "train" for step in steps)
+    return JobsRecord(**subject.stated(config, MEASURED, where, begun), steps=count, rows=tuple(rows))
+
+
+def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
+    train = {
+        "dataset": f"phantom:train=64,val=64,test={config.images}", "backbone": "custom", "img_size": 128, "epochs": 1,
+        "pretrained": False, "threads": THREADS, "cache_dir": str(folder / "cache"), "plots": False, "logger": ["csv"],
+    }  # fmt: skip
+    suite = plan.Suite(
+        name="speed", title="Speed", about="To be timed.", train=train, models=[{"seed": list(range(config.models))}],
+        methods=list(config.methods), protocols=list(config.protocols), slow_images=config.slow_images,
+    )  # fmt: skip
+    jobs = [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
+
+
+def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> JobsRow:
+    for made in (folder / "runs/maps", folder / "made"):
+        shutil.rmtree(made, ignore_errors=True)
+    begun, used, pending = 0.0, _used(), Pending.of(steps, folder / "made/speed")
+    with Local(jobs) as local:
+        for event in executors.run(steps, local):
+            begun = begun or (time.perf_counter() if event.step.kind != "train" else 0.0)
+            pending.take(event)
+        wall = time.perf_counter() - begun
+    row = JobsRow(jobs=jobs, wall_s=round(wall, 2), cpu_s=round(_used() - used, 2), load=round(os.getloadavg()[0], 2))
+    log.info("%d at a time: %.1f s, %.1f s of processor time, load %.1f", jobs, row.wall_s, row.cpu_s, row.load)
+    return row
+
+
+def _used() -> float:
+    """Seconds of processor time of this process and of those that have ended."""
+    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
