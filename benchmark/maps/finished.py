@@ -42,7 +42,8 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     Whose training is not known, or lies elsewhere, is not looked for among them: a warning says so.
     """
     data = source.load(config, split)
-    kept, counts = list(range(len(data))), {}
+    kept = list(range(len(data)))
+    counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
         if _at_hand(finished.trained):
             kept, counts = unseen(finished.trained, config, data)

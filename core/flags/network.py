@@ -81,7 +81,7 @@ def network_of(config: Any) -> NetworkFlags | None:
     """
     if is_network(config.model):
         return NetworkFlags(
-            **{field.name: getattr(config, field.name, field.default) for field in fields(NetworkFlags)}
+            **{field.name: getattr(config, field.name) for field in fields(NetworkFlags) if hasattr(config, field.name)}
         )
     if extra := [field.name for field in fields(WiringFlags) if getattr(config, field.name) != field.default]:
         sources = ", ".join(f"{source}:NAME" for source in SOURCES)

@@ -43,7 +43,7 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
     Raises ``DataError`` where no finding has images with and without it.
     """
     samples = Shared(data, loaded.findings, range(min(count, len(data))))[:]
-    labels = np.stack([sample.labels for sample in samples])
+    labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
     judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
     if not judged:
         raise DataError(f"no finding of {data.name} is there and absent among {len(samples)} images: raise --images")
@@ -93,10 +93,11 @@ def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int],
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + BETTER, RANKS):
         return ModelAnswer("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
-    centre, spread = (" ".join(f"{value:.4g}" for value in values) for values in USUAL[best])
-    return ModelAnswer(
-        "preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: --mean {centre} --std {spread}"
+    flags = " ".join(
+        f"--{word} {' '.join(f'{value:.4g}' for value in values)}"
+        for word, values in zip(("mean", "std"), USUAL[best], strict=True)
     )
+    return ModelAnswer("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 
 @torch.inference_mode()
@@ -105,7 +106,7 @@ def _logits(loaded: Loaded, gray: Tensor, *rescale: torch.nn.Module | None) -> T
     model, kept = loaded.model, loaded.model.rescale
     try:
         model.rescale = rescale[0] if rescale else kept
-        return torch.cat([model(transforms.evaluation()(part)) for part in gray.split(BATCH)]).float()
+        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(gray, BATCH)]).float()
     finally:
         model.rescale = kept
 

@@ -7,7 +7,7 @@ from tabulate import tabulate
 
 import datasets
 from benchmark.check.model import labelled, questions
-from benchmark.models.load import Loaded, load, of_run
+from benchmark.models.load import SIDE, Loaded, load, of_run
 from benchmark.training import machine
 from config import ModelCheckConfig
 from core.flags.network import network_of
@@ -36,5 +36,4 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
 def _data(config: ModelCheckConfig) -> Dataset | None:
     if config.data is None:
         return None
-    size = {"img_size": config.img_size} if config.img_size else {}
-    return datasets.load(config.data, root=config.data_root_dir, split="test", **size)
+    return datasets.load(config.data, root=config.data_root_dir, split="test", img_size=config.img_size or SIDE)
