@@ -12,11 +12,12 @@ from core.flags.external import ExternalFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
+from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig", "PowerConfig",
-    "RunConfig", "ScoreConfig", "TrainConfig",
+    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig",
+    "ModelCheckConfig", "PowerConfig", "RunConfig", "ScoreConfig", "TrainConfig",
 ]  # fmt: skip
 
 
@@ -43,7 +44,7 @@ WHERE = frozenset(
 
 
 @dataclass(frozen=True)
-class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, OneImageFlags):
+class HeatmapConfig(ThreadFlags, EngineFlags, ReadingFlags, ImagesFlags, WiringFlags, OneImageFlags):
     """Explain images with a trained model: pictures, boxes and raw maps, one per image, finding and method.
 
     ``python heatmap.py``.
@@ -59,7 +60,7 @@ class ConvertConfig(TrainConfig, ConvertFlags):
 
 
 @dataclass(frozen=True)
-class RunConfig(ThreadFlags, EngineFlags, SuiteFlags):
+class RunConfig(ThreadFlags, EngineFlags, NetworkFlags, SuiteFlags):
     """Run benchmark suites, cell by cell, and write their tables: ``python -m benchmark.run``."""
 
 
@@ -78,6 +79,14 @@ class CheckConfig(MethodCheckFlags):
     """Hold methods against what every method keeps to, on small networks with random weights.
 
     ``python -m benchmark.check method NAME``.
+    """
+
+
+@dataclass(frozen=True)
+class ModelCheckConfig(ModelCheckFlags):
+    """Ask a network whether it is loaded, wired, prepared and named as it should be.
+
+    ``python -m benchmark.check model NAME``.
     """
 
 

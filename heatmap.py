@@ -11,6 +11,7 @@ from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError
+from core.flags.network import network_of
 
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
@@ -20,12 +21,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
-    alone = sorted(typed & {"label", "model", "output_path"})
+    network = network_of(config)
+    alone = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if alone and config.image_path is None:
         raise BadValueError(
             f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
-    if config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
+    if network is not None:
+        from benchmark.models import run_folder  # torch is imported when the flags are right
+
+        config = run_folder.of_pictures(config, network)
+    elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
         from benchmark.heatmap import overlay

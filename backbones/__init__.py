@@ -38,16 +38,17 @@ def build(
 
 def wrap(
     module: nn.Module,
-    features: str | Callable[[Tensor], Tensor],
-    head: str | Callable[[Tensor], Tensor],
+    features: str | Callable[[Tensor], Tensor] | None = None,
+    head: str | Callable[[Tensor], Tensor] | None = None,
     num_classes: int | None = None,
     channels: int | None = None,
     grid: Callable[[tuple[int, int]], Grid] | None = None,
+    img_size: int | None = None,
 ) -> Classifier:
     """Anyone's network as a :class:`Classifier`; see :func:`backbones.wrapped.wrap`."""
     from backbones.wrapped import wrap as wrap_module
 
-    return wrap_module(module, features, head, num_classes, channels, grid)
+    return wrap_module(module, features, head, num_classes, channels, grid, img_size)
 
 
 def names() -> list[str]:

@@ -19,6 +19,9 @@ class Classifier(parts.Network):
     Letters: N images, K findings, C channels, h w positions of the feature map, H W pixels of the network's input.
     """
 
+    layer: str | None = None
+    """The level at which the network is explained where nobody names one; None: the pooled map."""
+
     def __init__(
         self,
         extractor: nn.Module,
@@ -109,6 +112,8 @@ class Classifier(parts.Network):
     def _as_input(self, images: Tensor) -> Tensor:
         if images.ndim == 4 and images.shape[1] == 1 and self.channels == 3:
             images = images.expand(-1, 3, -1, -1)
+        if images.ndim == 4 and images.shape[1] == 3 and self.channels == 1 and self.rescale is not None:
+            images = images[:, :1]  # three equal channels, each normalised by its own numbers
         if images.ndim != 4 or images.shape[1] != self.channels:
             raise BadValueError(f"images of shape {tuple(images.shape)} do not fit: give (N, {self.channels}, H, W)")
         return images if self.rescale is None else self.rescale(images)

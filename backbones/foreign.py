@@ -12,19 +12,19 @@ Step = Callable[[Tensor], Tensor]
 
 
 class Extractor(nn.Module):
-    """The part of a foreign network that ends in A."""
+    """The part of a foreign network that ends in A; ``rectified``: behind a ReLU that is no submodule."""
 
-    def __init__(self, module: nn.Module, features: str | Step) -> None:
+    def __init__(self, module: nn.Module, features: str | Step, rectified: bool = False) -> None:
         super().__init__()
         self.module = module
-        self.features = features
+        self.features, self.rectified = features, rectified
         if isinstance(features, str):
             submodule(module, features)  # a typo is told now
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,channels,H,W) -> (N,C,h,w)."""
         take = until(self.module, self.features) if isinstance(self.features, str) else self.features
-        return take(images)
+        return take(images).relu() if self.rectified else take(images)
 
 
 class ForeignHead(nn.Module):

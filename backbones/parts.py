@@ -29,7 +29,7 @@ class Network(nn.Module):
 
 def levels(model: Network, declared: tuple[str, ...]) -> tuple[str, ...]:
     """The ``declared`` levels without the one whose output is pooled as it is."""
-    if model.attention is not None:
+    if model.attention is not None or not declared:
         return declared
     outputs: dict[str, Any] = {}
     with ExitStack() as hooks:

@@ -1,5 +1,7 @@
 """Images as a network of other gray values wants them, made from images as all of ours are given."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -29,9 +31,36 @@ class Rescale(nn.Module):
             raise BadValueError(f"a backbone has mean={mean}, std={std}: give gray values of 0 to 255, std above 0")
         scale = torch.tensor(STD, dtype=torch.float64) * 255 / std
         shift = (torch.tensor(MEAN, dtype=torch.float64) * 255 - mean) / std
-        self.register_buffer("scale", scale.float().reshape(3, 1, 1), persistent=False)
-        self.register_buffer("shift", shift.float().reshape(3, 1, 1), persistent=False)
+        self.set(scale, shift)
+
+    def set(self, scale: Tensor, shift: Tensor) -> None:
+        """Each channel of the images is multiplied by its ``scale``, then its ``shift`` is added."""
+        self.register_buffer("scale", scale.float().reshape(-1, 1, 1), persistent=False)
+        self.register_buffer("shift", shift.float().reshape(-1, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N,3,H,W) normalised by ImageNet -> the same images normalised by ``mean`` and ``std``."""
         return images * self.scale.to(images.dtype) + self.shift.to(images.dtype)
+
+
+def normalised(mean: Sequence[float], std: Sequence[float], channels: int) -> Rescale | None:
+    """Gives (p - mean) / std of the gray values p in [0, 1], a number for all ``channels`` or one each; None: as ours.
+
+    Raises ``BadValueError`` for another number of numbers, or a deviation that is not above 0.
+
+    >>> normalised(MEAN, STD, 3) is None, normalised((0.5,), (0.5,), 1)(torch.zeros(1, 1, 1, 1)).shape
+    (True, torch.Size([1, 1, 1, 1]))
+    """
+    for word, values in (("mean", mean), ("std", std)):
+        if len(values) not in (1, channels) or (word == "std" and not min(values) > 0):
+            raise BadValueError(
+                f"--{word} {' '.join(map(str, values))}: write one number, or one for each of {channels} channels, of "
+                "gray values in [0, 1]; a std is above 0"
+            )
+    if channels == 3 and (tuple(mean), tuple(std)) == (MEAN, STD):
+        return None
+    wanted = [torch.tensor(values, dtype=torch.float64).expand(channels) for values in (mean, std)]
+    rescale = Rescale()
+    ours, spread = (torch.tensor(values[:channels], dtype=torch.float64) for values in (MEAN, STD))
+    rescale.set(spread / wanted[1], (ours - wanted[0]) / wanted[1])
+    return rescale

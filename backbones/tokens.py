@@ -40,6 +40,7 @@ class TokensOf(nn.Module):
         """(H, W) that the network was made for."""
         self.patch: int = net.patch_embed.patch_size[0]
         self.prefix: int = getattr(net, "num_prefix_tokens", 0)
+        self.stages = len(getattr(net, "layers", [None]))
 
     @staticmethod
     def serves(net: Any) -> bool:
@@ -84,7 +85,7 @@ class TokensOf(nn.Module):
                 f"give a multiple of {self.patch}, such as {near[0]}x{near[1]}"
             )
         h, w, strides = size[0] // self.patch, size[1] // self.patch, {}
-        for stage in range(len(getattr(self.net, "layers", [None]))):
+        for stage in range(self.stages):
             strides[h, w] = self.patch * 2**stage
             h, w = (h + 1) // 2, (w + 1) // 2
         return strides

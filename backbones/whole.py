@@ -10,7 +10,7 @@ from core.errors import BadValueError
 
 SIDE = 224
 """Pixels of the image on which both ways are compared."""
-_UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
+UNABLE = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError, ArithmeticError)
 """What a network answers that does not take such an image."""
 
 
@@ -22,7 +22,7 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
     does not count.
     """
     with evaluating(module):
-        pair = _both_ways(module, model, head, _noise(module, channels))
+        pair = _both_ways(module, model, head, noise(module, channels))
     if pair is None:
         return
     theirs, ours = pair
@@ -31,7 +31,7 @@ def require_whole(module: nn.Module, model: nn.Module, head: nn.Module, channels
         raise BadValueError(
             "features, mean over positions and head are not this whole network "
             f"(logits of {scale:.2g} differ by {gap:.2g}): give features as a callable that does all that stands "
-            "before the mean, like lambda x: net.features(x).relu()"
+            "before the mean, like lambda x: net.features(x).relu(), or none, to have it found"
         )
 
 
@@ -45,7 +45,7 @@ def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tens
             module(image)
             hook.remove()
             ours = model(image)
-    except _UNABLE:
+    except UNABLE:
         return None
     finally:
         hook.remove()
@@ -53,8 +53,22 @@ def _both_ways(module: nn.Module, model: nn.Module, head: nn.Module, image: Tens
     return (seen[0], ours) if comparable else None
 
 
-def _noise(module: nn.Module, channels: int) -> Tensor:
-    """The same for every network: (1,channels,SIDE,SIDE) of its own type and device, without touching torch's seed."""
+def logits_of(output: Any) -> Tensor:
+    """The logits (N,K) in what a network gives: a tensor, or an object with ``logits`` (transformers).
+
+    Raises ``BadValueError`` for a tuple, a dict or a tensor of another shape.
+    """
+    logits = getattr(output, "logits", output)
+    if isinstance(logits, Tensor) and logits.ndim == 2:
+        return logits
+    kind = f"a tensor of shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else f"a {type(output).__name__}"
+    raise BadValueError(
+        f"the network's forward gives {kind}: give one that returns its logits alone, one tensor (N, K)"
+    )
+
+
+def noise(module: nn.Module, channels: int, side: int = SIDE) -> Tensor:
+    """The same for every network: (1,channels,side,side) of its own type and device, without touching torch's seed."""
     weight = next(module.parameters(), torch.empty(0))
-    image = torch.randn(1, channels, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    image = torch.randn(1, channels, side, side, generator=torch.Generator().manual_seed(0))
     return image.to(weight.device, weight.dtype)

@@ -59,7 +59,7 @@ def load(model: Classifier, word: str) -> None:
 
 def require(word: str) -> None:
     """Raise ``NotAvailableError`` where the weights ``word`` are neither here nor within reach; said in seconds."""
-    xrv = _library(word)
+    xrv = library(word)
     source, paths = _source(xrv, word), _paths(xrv, word)
     if not any(map(Path.is_file, paths)) and not reachable(source):
         raise _not_available(word, source, paths[0])
@@ -67,7 +67,7 @@ def require(word: str) -> None:
 
 def state(word: str) -> dict[str, Tensor]:
     """The weights ``word`` by torchxrayvision's names for them. No code that a file might bring is run."""
-    xrv = _library(word)
+    xrv = library(word)
     path = _file(xrv, word)
     try:
         with torch.serialization.safe_globals(list(_classes(xrv))):
@@ -93,7 +93,7 @@ def _broken(path: Path) -> DataError:
     return DataError(f"{path} holds no weights of torchxrayvision (truncated?): delete it, or use --pretrained False")
 
 
-def _library(word: str) -> ModuleType:
+def library(word: str) -> ModuleType:
     """torchxrayvision, imported without the folders it leaves on ``sys.path``, where a ``config`` of its own lies."""
     path = [*sys.path]
     try:
@@ -101,12 +101,12 @@ def _library(word: str) -> ModuleType:
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
-        sentence = f"--pretrained {word} needs torchxrayvision: pip install '.[xrv]', or --pretrained False"
+        sentence = f"{word} needs torchxrayvision: pip install '.[xrv]', or leave it out (--pretrained False)"
         raise NotAvailableError(sentence) from error
     finally:
         sys.path[:] = path
-    library: ModuleType = torchxrayvision
-    return library
+    package: ModuleType = torchxrayvision
+    return package
 
 
 def _file(xrv: ModuleType, word: str) -> Path:

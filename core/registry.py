@@ -163,9 +163,20 @@ def _bare(name: str) -> str:
 
 def from_file(word: str, kind: str) -> type[Any]:
     """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
+    part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
+    return part
+
+
+def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
+    """The function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
+    part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
+    return part
+
+
+def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
     path, _, name = word.rpartition(":")
     if not Path(path).is_file():
-        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:Class")
+        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:{what.split()[-1]}")
     label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
     spec = importlib.util.spec_from_file_location(label, path)
     if spec is None or spec.loader is None:
@@ -176,11 +187,10 @@ def from_file(word: str, kind: str) -> type[Any]:
     except BROKEN as error:
         del sys.modules[label]
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {_reason(error)}") from error
-    if not inspect.isclass(getattr(module, name, None)):
-        classes = [n for n, o in vars(module).items() if inspect.isclass(o) and o.__module__ == module.__name__]
-        raise UnknownNameError(f"class in {path}", name, classes)
-    part: type[Any] = getattr(module, name)
-    return part
+    if not fits(getattr(module, name, None)):
+        declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
+        raise UnknownNameError(f"{what} in {path}", name, declared)
+    return getattr(module, name)
 
 
 def _reason(error: Exception) -> str:

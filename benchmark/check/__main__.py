@@ -1,25 +1,26 @@
-"""Command line: check a method or a data set.
+"""Command line: check a method, a network or a data set.
 
-``python -m benchmark.check method mycam``, ``... dataset NAME --root PATH``; ``... methods`` lists all methods.
+``python -m benchmark.check method mycam``, ``... model net.py:build``, ``... dataset NAME --root PATH``;
+``... methods`` lists all methods.
 """
 
 import functools
 import sys
 from collections.abc import Sequence
 
-from config import CheckConfig, DoctorConfig
+from config import CheckConfig, DoctorConfig, ModelCheckConfig
 from core import cli
 from core.errors import BadValueError
 
 USAGE = (
     "write `method NAME` or `method path/to/file.py:Class`, several if you like; `methods` lists them all; "
-    "`dataset NAME --root PATH` examines data"
+    "`dataset NAME --root PATH` examines data, `model file.py:build` a network"
 )
 
 
 @cli.door
 def main(argv: Sequence[str] | None = None) -> int:
-    """Ask a data set or each method all questions and print the tables; 1 when an answer is wrong, 2 for bad input."""
+    """Ask a data set, a network or each method all questions; 1 when an answer is wrong, 2 for bad input."""
     args = list(sys.argv[1:] if argv is None else argv)
     if args == ["methods"]:
         from benchmark.check.method import page
@@ -28,6 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args[:1] == ["dataset"]:
         return _dataset(args[1:])
+    if args[:1] == ["model"]:
+        return _model(args[1:])
     config, _ = cli.parse(CheckConfig, _flags(args), "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
@@ -52,6 +55,17 @@ def _dataset(args: Sequence[str]) -> int:
     from benchmark.check import dataset
 
     return 1 if dataset.run(config, functools.partial(print, flush=True)) else 0
+
+
+def _model(args: Sequence[str]) -> int:
+    """Examine the network NAME, the first argument unless it is a flag."""
+    flags = list(args) if not args or args[0].startswith("-") else ["--model", *args]
+    config, _ = cli.parse(ModelCheckConfig, flags, "python -m benchmark.check model NAME")
+    if config.model is None:
+        raise BadValueError(f"no network given: {USAGE}")
+    from benchmark.check import model
+
+    return 1 if model.run(config, functools.partial(print, flush=True)) else 0
 
 
 def _flags(args: Sequence[str]) -> list[str]:

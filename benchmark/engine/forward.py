@@ -43,5 +43,6 @@ def _check(model: "Classifier", images: Tensor) -> None:
 
 
 def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:
+    layer = request.model.layer if layer is None else layer
     with plain():
         return pooled.compute_evidence(request) if layer is None else level.compute_evidence(request, layer)

@@ -23,7 +23,19 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
     as ``images_not_traced``. Raises ``LeakError`` when no image is left.
     """
-    samples, patient_of_image = source.load(other, "test"), _patient_of_image(config)
+    samples = source.load(other, "test")
+    kept, counts = unseen(config, other, samples)
+    shared = Shared(samples, source.load(config, "test").findings, kept)
+    shared.describe |= {"trained_on": config.dataset, **counts}
+    return shared
+
+
+def unseen(config: TrainConfig, other: TrainConfig, samples: Dataset) -> tuple[list[int], dict[str, int]]:
+    """Positions of the ``samples`` of ``other`` whose patients the training of ``config`` has not seen, and counts.
+
+    Raises ``LeakError`` when no image is left.
+    """
+    patient_of_image = _patient_of_image(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
     hashed = zip(samples, _pixel_hashes(other, samples), strict=True)
     patients = [_patient(sample.meta.get(NIH_IMAGE_KEY), pixel_hash, patient_of_image) for sample, pixel_hash in hashed]
@@ -31,16 +43,14 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     if not kept:
         all_images = f"all {len(samples)} images of {samples.name}"
         raise LeakError(f"{all_images} are of patients that the model was trained on ({config.dataset})")
-    shared = Shared(samples, source.load(config, "test").findings, kept)
     counts = {"images_seen_in_training": len(samples) - len(kept), "images_not_traced": patients.count("")}
-    shared.describe |= {"trained_on": config.dataset, **counts}
     log.log(
         logging.WARNING if counts["images_seen_in_training"] else logging.INFO,
         "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known "
         "whose they are",
         *(samples.name, counts["images_seen_in_training"], len(samples), config.dataset, counts["images_not_traced"]),
     )
-    return shared
+    return kept, counts
 
 
 @functools.lru_cache(maxsize=1)

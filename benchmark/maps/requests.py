@@ -15,7 +15,6 @@ from benchmark.engine import VERSION
 from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
 from benchmark.maps.trained import Trained, select_samples
-from benchmark.maps.untrained import Untrained
 from core import registry
 from core.errors import LocusError
 from core.files import key
@@ -64,8 +63,7 @@ def make_request(
     """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
     fast = not isinstance(part, Method) or part.is_fast()
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
-    again = (Untrained(run.config, run.folder, run.split, other=run.other) for run in trained)
-    runs = tuple(again) if word == untrained.WORD else tuple(trained)
+    runs = tuple(untrained.of(run) for run in trained) if word == untrained.WORD else tuple(trained)
     array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
     return MapRequest(word, runs, part, fast, images, array, key_)
 

@@ -2,17 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from backbones import Classifier
 from benchmark.maps import other_dataset
+from benchmark.maps.finished import FinishedModel, images_of
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -34,6 +34,8 @@ class Trained:
     """Which images: the held-out ones that are scored, or those that thresholds may be chosen on."""
     recorded_digest: str | None = None
     """The digest of the weights where a record states it and no checkpoint is to be read."""
+    finished: FinishedModel | None = None
+    """The finished network that this is, where the suite did not train it."""
     other: TrainConfig | None = None
     """Another data set whose images are explained in place of the training's own; see
     ``benchmark.maps.other_dataset``."""
@@ -57,6 +59,8 @@ class Trained:
         """The split, or the other data set's test images."""
         if self.other is not None:
             return other_dataset.external_test_set(self.config, self.other)
+        if self.finished is not None:
+            return images_of(self.config, self.split, self.finished)
         return source.load(self.config, self.split)
 
     def unlike(self, recorded: Mapping[str, Any]) -> list[str]:
@@ -91,12 +95,21 @@ class Trained:
         return hashlib.sha256(self.pixels.tobytes()).hexdigest()[:16]
 
 
+K = TypeVar("K", bound=Trained)
+
+
+def recast(run: Trained, kind: type[K], **more: Any) -> K:
+    """The same training as another ``kind`` of one, with what ``more`` that kind has."""
+    given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(Trained)}
+    return kind(**given, **more)
+
+
 def digest_of(checkpoint: Path) -> str:
-    """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(checkpoints.weights(checkpoint).items()):
-        digest.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:16]
+    """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name.
+
+    Of somebody else's network also of how it is read.
+    """
+    return checkpoints.digest_of(checkpoints.read(checkpoint))
 
 
 def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:

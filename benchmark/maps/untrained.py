@@ -3,9 +3,11 @@
 import torch
 
 import backbones
-from backbones import Classifier
-from benchmark.maps.trained import Trained
+from backbones import Classifier, assembled
+from benchmark.maps.trained import Trained, recast
+from benchmark.training import checkpoints
 from benchmark.training.pooling import pooling
+from core.errors import NotAvailableError
 from core.names import UNTRAINED
 
 WORD = UNTRAINED
@@ -33,5 +35,16 @@ class Untrained(Trained):
         c = self.config
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
-            model = backbones.build(c.backbone, len(self.data.findings), pooling(c), c.attention_map, pretrained=False)
+            if self.finished is not None:
+                model = assembled.rebuild(checkpoints.described(self.checkpoint))
+            else:
+                words = pooling(c), c.attention_map
+                model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)
         return model.to(device).eval()
+
+
+def of(run: Trained) -> Untrained:
+    """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins."""
+    if run.finished is not None and run.finished.network:
+        raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")
+    return recast(run, Untrained)

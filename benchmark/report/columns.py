@@ -19,9 +19,9 @@ class TableColumn:
 
     heading: str
     cell: Callable[[Record], str]
-    kind: Literal["", "model", "varying", "optional"] = ""
-    """``model``: names the network. ``varying``: so too, left out where all rows agree. ``optional``: left out where no
-    row has it."""
+    kind: Literal["", "model", "varying", "declared", "optional"] = ""
+    """``model``: names the network. ``varying``: so too, left out where all rows agree. ``declared``: so too, left out
+    where no row has it. ``optional``: only that."""
     pick: Callable[[Record], Score | None] | None = None
     """The score behind the words, where there is one: what ``leaderboard.csv`` states as numbers."""
     counts: bool = False
@@ -34,6 +34,7 @@ MODEL = (
     TableColumn("attention", lambda r: r.cell.attention_map or NOTHING, "varying"),
     TableColumn("size", lambda r: str(r.cell.img_size or NOTHING), "varying"),
     TableColumn("seed", lambda r: NOTHING if r.cell.seed is None else str(r.cell.seed), "varying"),
+    TableColumn("trained on", lambda r: str(r.cell.recipe.get("trained_on", NOTHING)), "declared"),
 )
 NAMES = (
     *MODEL,
@@ -102,7 +103,9 @@ def _merged(
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
         blind = record.cell.method in BLIND
         numbers = tuple(
-            cell for cell, column in zip(row, columns, strict=True) if column.kind not in ("model", "varying")
+            cell
+            for cell, column in zip(row, columns, strict=True)
+            if column.kind not in ("model", "varying", "declared")
         )
         groups.setdefault(numbers if blind else (str(n),), []).append(n)
     return [_joined([rows[n] for n in members], columns) for members in groups.values()]
@@ -116,4 +119,4 @@ def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn]) -> 
 def _says(kind: str, cells: Sequence[str]) -> bool:
     if kind == "varying":
         return len({*cells} - {NOTHING}) > 1
-    return kind != "optional" or any(cell not in ("", NOTHING) for cell in cells)
+    return kind not in ("optional", "declared") or any(cell not in ("", NOTHING) for cell in cells)

@@ -57,7 +57,7 @@ def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[o
 
 def _without_seed(cell: Cell) -> Cell:
     """What the cells of all seeds share."""
-    recipe = {name: value for name, value in cell.recipe.items() if name != "seed"}
+    recipe = {name: value for name, value in cell.recipe.items() if name not in ("seed", "weights")}
     if recipe.get("init"):
         recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
     model = cell.model_id.removesuffix(f"-seed{cell.seed}")

@@ -38,7 +38,7 @@ ENTRIES = (
     "training. Tied rows share rank 1; the rank of any other is one more than there are rows above it."
 )
 SHORT = (
-    *("rank", "backbone", "pooling", "size", "seed", "method", "same map as"),
+    *("rank", "backbone", "pooling", "size", "seed", "trained on", "method", "same map as"),
     *(MAIN, "of this network", "trainings", "tied with first", "among these networks"),
     *("− prior", "n cases", "pointing", "auroc", "note"),
 )

@@ -83,7 +83,7 @@ def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: 
         partition=scored_on.partition,
         split="test",
         backbone=training.backbone,
-        global_pool=training.global_pool,
+        global_pool=training.global_pool if model.finished is None else model.finished.pooling,
         attention_map=training.attention_map or "none",
         img_size=training.img_size,
         seed=training.seed,

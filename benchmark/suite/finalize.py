@@ -40,11 +40,13 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
     """
     wanted, keys_without_method = {cell.key for cell in planned}, {_key_without_method(cell) for cell in planned}
-    listed = {cell.method for cell in planned}
+    listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
     kept, extra_methods = [], set()
     for record in records_now:
         if record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted:
             kept.append(record)
+        elif "weights" in record.cell.recipe and record.cell.model_id not in models:
+            kept.append(record)  # a finished model that somebody entered by --checkpoint or --model
         elif record.cell.method not in listed and _key_without_method(record.cell) in keys_without_method:
             kept.append(record)
             extra_methods.add(record.cell.method)

@@ -10,6 +10,7 @@ from benchmark.records import Record
 from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import RunConfig
+from core.cli import CONFIGS
 from core.names import BASELINES_AND_LIMIT
 
 RESULTS = Path("results")
@@ -27,8 +28,9 @@ class ResultsFolder:
     @property
     def beside(self) -> Path | None:
         """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
-        folder = RESULTS / self.path.name
-        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(RESULTS) else None
+        home = RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS  # a user may stand in any folder
+        folder = home / self.path.name
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(home) else None
 
     @property
     def published(self) -> list[Record]:
@@ -58,6 +60,8 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return "a suite from another folder"
     if RESULTS / suite.name not in records.suites(RESULTS):
         return f"nothing is published of the suite {suite.name}"
+    if config.checkpoint or config.model:
+        return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
     if extra := _extra(suite, config.method):
         return f"the published plan has no {', '.join(extra)}"
     return "the published table has other columns" if config.columns else ""

@@ -16,6 +16,7 @@ from benchmark.executors.view import shown
 from benchmark.records import Record
 from benchmark.report import tables
 from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
@@ -50,6 +51,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     suite = plan.load(name, selection.suites(config))
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
+    suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     existing = selection.existing_records(folder.path)

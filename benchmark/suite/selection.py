@@ -79,12 +79,14 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     """The cells that have to run, model by model.
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
-    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols.
+    those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
+    ``--checkpoint`` or ``--model`` those of finished models.
     """
     record_by_key = {record.key: record for record in existing}
     asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
-    for job in planned_cells(suite, config):
+    entering = bool(config.checkpoint or config.model)
+    for job in (job for job in planned_cells(suite, config) if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
         chosen = (
             c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import methods
 from benchmark import validity
 from benchmark.executors import Step
 from benchmark.records import Cell
-from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan import ModelPlan, finished_folder_name, folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
@@ -18,10 +18,15 @@ from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
 PORTION = 4
 """Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
 
+if TYPE_CHECKING:
+    from benchmark.maps.finished import FinishedModel
+
 
 def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
     """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from."""
     configs = list(model.trainings)
+    if model.finished is not None:
+        return {runs_dir / finished_folder_name(model.finished, config.fold): config for config in configs}
     if model.init is not None:
         start = str(runs_dir / folder_name(model.init, None) / "best.ckpt")
         configs = [replace(config, init_from=start) for config in configs]
@@ -38,6 +43,8 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     first = [] if model.init is None else [_training(model.init, runs_dir / folder_name(model.init, None), threads)]
     starts = tuple(step.id for step in first)
     learning = [_training(config, path, threads, starts) for path, config in trainings(model, runs_dir).items()]
+    if model.finished is not None:
+        learning = [_predicting(model.finished, step) for step in learning]
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
@@ -75,6 +82,11 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     """A training on so many ``threads``, unless it has its own; they were no part of the folder's name."""
     name, config = f"train {folder.parent.name}/{folder.name}", replace(config, threads=config.threads or threads)
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
+
+
+def _predicting(finished: "FinishedModel", step: Step) -> Step:
+    """The step that a finished model has in place of a training."""
+    return replace(step, function="benchmark.models.scored.score_model", arguments=(finished, *step.arguments))
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -25,7 +25,9 @@ def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
 
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
-    trained = [Trained(config, folder) for folder, config in trainings(model, runs_dir).items()]
+    digest = None if model.finished is None else model.finished.digest
+    folders = trainings(model, runs_dir).items()
+    trained = [Trained(config, path, recorded_digest=digest, finished=model.finished) for path, config in folders]
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):

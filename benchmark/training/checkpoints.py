@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import hashlib
 import pickle
 import re
 import struct
@@ -12,13 +13,12 @@ import numpy as np
 import safetensors.torch
 import torch
 
-import backbones
-from backbones import Classifier
+from backbones import Classifier, assembled
 from benchmark.training import fitting
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError
-from core.files import writing
+from core.files import key, writing
 
 if TYPE_CHECKING:
     import lightning.pytorch as lightning
@@ -114,9 +114,15 @@ def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig
 
 def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
     """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
-    model = backbones.build(**_locus(content, path)["model"])
+    model = assembled.rebuild(_locus(content, path)["model"])
     fitting.load_exact(model, fitting.weights(content), path)
     return model.eval()
+
+
+def described(path: Path | str) -> dict[str, Any]:
+    """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
+    model: dict[str, Any] = _locus(read(path), path)["model"]
+    return model
 
 
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:
@@ -136,6 +142,21 @@ def weights(path: Path | str) -> dict[str, torch.Tensor]:
     Raises ``DataError`` as ``read``.
     """
     return fitting.weights(read(path))
+
+
+def digest(state: dict[str, torch.Tensor]) -> str:
+    """First 16 hex digits of the SHA-256 of weights by name: the same however they are written."""
+    sha = hashlib.sha256()
+    for name, value in sorted(state.items()):
+        sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return sha.hexdigest()[:16]
+
+
+def digest_of(content: dict[str, Any]) -> str:
+    """The digest of a checkpoint's ``content``: of its weights, of somebody else's network also how it is read."""
+    weights = digest(fitting.weights(content))
+    model = content.get("locus", {}).get("model") or {}
+    return key([weights, model]) if "network" in model else weights
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:

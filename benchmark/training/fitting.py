@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from backbones import Classifier
 from backbones.published import translate
@@ -77,6 +78,27 @@ def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
     log.info("--init_from %s: %d of %d weights taken over%s", path, len(expected) - len(left), len(expected), new)
 
 
+def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path | str, word: str) -> str:
+    """Give somebody else's ``module``, the network ``word``, the weights of its own file; how many, in words.
+
+    What frameworks put before all names (``module.``, ``model.``) is left out. Raises ``DataError`` with the numbers of
+    missing and unexpected weights: a part of them would be another network.
+    """
+    expected = module.state_dict()
+    starts = {"", *(name[: i + 1] for name in state for i, letter in enumerate(name) if letter == ".")}
+    counts = {
+        start: sum(name.startswith(start) and name[len(start) :] in expected for name in state) for start in starts
+    }
+    start = max(sorted(starts, key=len), key=counts.__getitem__)
+    named = {name.removeprefix(start): value for name, value in state.items() if name.startswith(start)}
+    missing = [name for name in _unlike(expected, named) if not name.endswith("num_batches_tracked")]
+    unexpected = [name for name in state if name.removeprefix(start) not in expected]
+    if reason := _differences(missing, unexpected, len(expected)):
+        raise DataError(f"the weights in {path} are not those of {word}: {reason}")
+    module.load_state_dict({name: named[name] for name in expected if name in named}, strict=False)
+    return f"{len(named)} of {path}, none missing, none unexpected"
+
+
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
     """The ``expected`` names that ``state`` lacks or has with another shape."""
     return [name for name, value in expected.items() if name not in state or state[name].shape != value.shape]
@@ -95,4 +117,5 @@ def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) 
 def described(model: Classifier) -> str:
     """A model in a few words, for error sentences."""
     config = model.config or {}
-    return f"{config.get('name')} with {config.get('global_pool')} and {config.get('num_classes')} findings"
+    name = config.get("name") or config.get("network")
+    return f"{name} with {config.get('global_pool')} and {config.get('num_classes')} findings"

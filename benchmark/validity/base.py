@@ -10,7 +10,7 @@ from typing import ClassVar
 from benchmark.maps import StoredMaps
 from benchmark.maps.cases import make_cases
 from benchmark.maps.obtain import MethodMaps, obtain
-from benchmark.maps.trained import Trained, select_samples
+from benchmark.maps.trained import Trained, recast, select_samples
 from benchmark.protocols.base import Case, Result
 from config import EngineFlags
 from core.errors import LocusError
@@ -91,9 +91,4 @@ class Check(ABC):
 def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
     """The trainings, each explained on those of its images that are among ``samples``."""
     kept = frozenset(sample.image_id for sample in samples)
-    return [
-        TrainedSubset(
-            run.config, run.folder, run.split, recorded_digest=run.recorded_digest, other=run.other, kept=kept
-        )
-        for run in trained
-    ]
+    return [recast(run, TrainedSubset, kept=kept) for run in trained]

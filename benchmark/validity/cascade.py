@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 
 from backbones import Classifier
 from backbones.parts import path
+from benchmark.maps import untrained
 from benchmark.maps.untrained import Untrained
 from benchmark.validity.base import TrainedSubset
 
@@ -37,7 +38,7 @@ class Randomised(TrainedSubset):
 
 def fresh(run: TrainedSubset) -> Untrained:
     """The network of a training with random weights that are not those it began with."""
-    return Untrained(run.config, run.folder, run.split)
+    return untrained.of(run)
 
 
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:

@@ -27,6 +27,9 @@ class SuiteFlags:
     ] = ()
     """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""
+    checkpoint: tuple[str, ...] = ()
+    """Score finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted):
+    several are trainings of one entry. Their rows stand beside the published ones."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
     anew."""

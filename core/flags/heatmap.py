@@ -17,8 +17,9 @@ class OneImageFlags:
     label: str | None = None
     """The finding, short -l, in any spelling (covid_19, lung-opacity); null is the one with the highest score."""
     model: str | None = None
-    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; null is the
-    newest run."""
+    """A backbone, short -m: the newest finished run below --runs that has it; or a checkpoint's path; or somebody's
+    network (path/to/file.py:build, which runs that file's code, timm:NAME, torchvision:NAME, xrv:NAME, hf:NAME); null
+    is the newest run."""
     output_path: str = "runs/heatmaps/overlay.png"
     """The picture (.png, .jpg …) or a folder that exists, short -o."""
 
@@ -39,7 +40,8 @@ class ImagesFlags:
     data_root_dir: str | None = None
     """Folder of the data set's files; null is the one that the checkpoint was trained on."""
     findings: tuple[str, ...] = ()
-    """Findings to explain; none: those with a truth box, for --image the one with the highest score."""
+    """Findings to explain; none: those with a truth box, for --image the one with the highest score. Of a network of
+    --model they say what its outputs stand for, in their order."""
     method: Annotated[tuple[str, ...], METHOD] = ("gradcam",)
     """Methods, by name or as path/to/file.py:Class; fast are all that cost about one forward pass together, slow the
     rest."""

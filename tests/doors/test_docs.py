@@ -13,7 +13,7 @@ from tests.warm import Running
 
 pytestmark = pytest.mark.doors
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "main.py")
+PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "locus.py", "main.py")
 BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
 DEMO = """
 title: The demo, smaller
@@ -68,6 +68,17 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
     assert "mycam" in table
     assert "| published |" in table
     assert "hole" in table
+
+
+def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(checkout):
+    blocks = BLOCK.findall((ROOT / "docs" / "score_your_own.md").read_text())
+    (checkout / "net.py").write_text(next(text for kind, text in blocks if kind == "python"))
+    lines = sorted((line for kind, text in blocks if kind == "sh" for line in text.splitlines()), key=lambda line: "RUN" in line)
+    for line in lines:
+        run = next((checkout / "runs" / "models").glob("*"), "")
+        done = typed(checkout, line.replace("RUN", str(run)))
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+    assert "mynet" in (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
 
 
 def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):

@@ -14,7 +14,7 @@ from core.registry import Registry, module_name
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")
 FILES = sorted(path for room in (*ROOMS, "tools") for path in (ROOT / room).rglob("*.py")) + [
-    ROOT / d for d in ("main.py", "heatmap.py", "config.py")
+    ROOT / d for d in ("main.py", "heatmap.py", "locus.py", "config.py")
 ]
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",

@@ -5,13 +5,17 @@ import itertools
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from benchmark.suite.plan import checkpoints
 from benchmark.suite.plan.suite import Suite
 from config import WHERE, TrainConfig
 from core import cli
 from core.errors import BadValueError
-from core.files import key
+from core.files import key, stem
+
+if TYPE_CHECKING:
+    from benchmark.maps.finished import FinishedModel
 
 SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
 """Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
@@ -27,7 +31,7 @@ FIRST = frozenset({
 """Flags that are in every key.
 
 One that came later is in it only where it is not at its default, which therefore never changes: so the keys of recorded
-trainings stand, and a new flag is entered nowhere.
+trainings stand, and a new flag is loaded nowhere.
 """
 
 
@@ -44,6 +48,8 @@ class ModelPlan:
     """The data set of ``test_on``; None: the trainings' own."""
     full: bool = True
     """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
+    finished: "FinishedModel | None" = None
+    """What it is where it was trained elsewhere; None: the suite trains it."""
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -53,6 +59,8 @@ class ModelPlan:
     @property
     def maps(self) -> str:
         """The folder of its maps: another for other images."""
+        if self.finished is not None:
+            return f"{self.id}-{self.finished.digest[:8]}"
         return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
 
     @property
@@ -60,6 +68,10 @@ class ModelPlan:
         """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
+        if self.finished is not None:
+            shown = {name: flags[name] for name in flags if name in checkpoints.DATA or name == "img_size"}
+            declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
+            return {**shown, **declared, "fold": folds, "weights": self.finished.digest}
         return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
 
 
@@ -74,8 +86,14 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
     """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
-    entries = (entry if "seed" in entry else {**entry, **seeds} for entry in suite.models)
-    return [_model(suite, {**suite.train, **flags}, given) for entry in entries for flags in _product(entry)]
+    plans = []
+    for entry in suite.models:
+        if checkpoints.CHECKPOINT in entry:
+            plans += [ModelPlan(**parts) for parts in checkpoints.plans(suite, entry, given)]
+        else:
+            entry = entry if "seed" in entry else {**entry, **seeds}
+            plans += [_model(suite, {**suite.train, **flags}, given) for flags in _product(entry)]
+    return plans
 
 
 def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
@@ -136,3 +154,8 @@ def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
     """Name of the run folder of one training of a suite: readable, and another for other weights."""
     what = {**identity(config), "init": identity(start) if start else None}
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")
+
+
+def finished_folder_name(finished: "FinishedModel", fold: int) -> str:
+    """Name of the folder of a finished model's predictions, and of its copy."""
+    return f"{stem(finished.name)}-fold{fold}-{finished.digest[:8]}"

@@ -1,0 +1,67 @@
+"""Somebody else's network as a classifier that a checkpoint can describe and build again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from torch import nn
+
+import backbones
+from backbones import networks
+from backbones.classifier import Classifier
+from backbones.networks import GivenNetwork
+from backbones.rescaled import normalised
+from backbones.wiring import Wiring, connect
+from core.errors import DataError
+from core.files import file_hash
+
+
+def assemble(
+    word: str,
+    network: GivenNetwork,
+    wiring: Wiring,
+    outputs: int,
+    channels: int,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Classifier:
+    """The ``network`` of a word, wired; ``mean`` and ``std`` as its images want them. Its config is JSON-able."""
+    config = {
+        "network": word,
+        "outputs": outputs,
+        "channels": channels,
+        "mean": list(mean),
+        "std": list(std),
+        "wiring": asdict(wiring),
+        "architecture": network.architecture,
+        "code": _code(word),
+    }
+    return _connected(network.module, config)
+
+
+def rebuild(config: Mapping[str, Any]) -> Classifier:
+    """The classifier of a ``Classifier.config``, ours or somebody else's, its weights left to be loaded.
+
+    Raises ``DataError`` where the file of a network has changed since.
+    """
+    if "network" not in config:
+        return backbones.build(**config)
+    word = config["network"]
+    if config["code"] != _code(word):
+        raise DataError(
+            f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"
+        )
+    module = networks.rebuilt(word, config["outputs"], config["channels"], config["architecture"])
+    return _connected(module, config)
+
+
+def _connected(module: nn.Module, config: Mapping[str, Any]) -> Classifier:
+    rescale = normalised(config["mean"], config["std"], config["channels"])
+    model = connect(module, Wiring(**config["wiring"]), config["channels"], rescale)
+    model.config = dict(config)
+    return model
+
+
+def _code(word: str) -> str | None:
+    file = networks.file_of(word)
+    return file_hash(file) if file is not None and file.is_file() else None

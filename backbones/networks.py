@@ -1,0 +1,181 @@
+"""Somebody else's network by a word: ``net.py:build``, ``timm:…``, ``torchvision:…``, ``xrv:…``, ``hf:…``."""
+
+import difflib
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from backbones import tokens, xray_weights
+from core import registry
+from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
+
+log = logging.getLogger(__name__)
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class GivenNetwork:
+    """A network, and what its own project says of the images and of the outputs; None or nothing where it does not."""
+
+    module: nn.Module
+    weights: str
+    """Which weights it has, in words."""
+    img_size: int | None = None
+    channels: int | None = None
+    mean: Numbers | None = None
+    """Of the gray values in [0, 1], one for all channels or one each."""
+    std: Numbers | None = None
+    findings: tuple[str, ...] = ()
+    """What its outputs stand for."""
+    architecture: dict[str, Any] | None = None
+    """What builds it again where its word alone does not (transformers)."""
+
+
+def build(word: str, outputs: int | None, channels: int | None = None) -> GivenNetwork:
+    """The network of a word with ``outputs`` logits; None: as many as its project says, or as its ``build`` gives.
+
+    Random weights are the same in every call. Raises ``LocusError`` for a word of no network, a missing library, and
+    what a user's own file does wrong.
+    """
+    source, _, name = word.partition(":")
+    if ".py:" not in word and source not in SOURCES:
+        raise BadValueError(
+            f"no network {word!r}: write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        if ".py:" in word:
+            return GivenNetwork(_from_file(word, outputs), "those that its build gives")
+        return SOURCES[source](name, outputs, channels)
+
+
+def _from_file(word: str, outputs: int | None) -> nn.Module:
+    """What ``build`` gives; it is told ``num_classes`` where it asks for it."""
+    make = registry.callable_from_file(word, "network")
+    try:
+        asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
+        module = make(num_classes=outputs) if asks else make()
+    except (*registry.BROKEN, SystemExit) as error:
+        raise LocusError(f"{word} raised {type(error).__name__}: {error}; it is called without arguments") from error
+    if not isinstance(module, nn.Module):
+        raise BadValueError(f"{word} gives a {type(module).__name__}: return an nn.Module")
+    return module
+
+
+def _timm(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+    import timm
+
+    if not timm.is_model(name):
+        raise UnknownNameError("timm network", name, difflib.get_close_matches(name, timm.list_models(), n=5))
+    given = {"in_chans": channels or 3, **tokens.options(name)}
+    module: Any = timm.create_model(name, num_classes=_counted(name, outputs), **given)
+    stated = module.pretrained_cfg
+    mean, std = (tuple(stated[word]) if channels != 1 else None for word in ("mean", "std"))
+    return GivenNetwork(module, "random", stated["input_size"][-1], channels or 3, mean, std)
+
+
+def _torchvision(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+    import torchvision
+
+    known = torchvision.models.list_models(module=torchvision.models)
+    if name not in known:
+        raise UnknownNameError("torchvision network", name, difflib.get_close_matches(name, known, n=5))
+    return GivenNetwork(torchvision.models.get_model(name, weights=None, num_classes=_counted(name, outputs)), "random")
+
+
+def _xrv(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+    """By an architecture (densenet121, resnet50) with random weights, or by the name of its weights."""
+    library = xray_weights.library(name)
+    gray: dict[str, Any] = {
+        "img_size": 512 if "512" in name else 224,
+        "channels": 1,
+        "mean": (0.5,),
+        "std": (1 / 2048,),
+    }
+    if name in xray_weights.NAMES and "densenet" in name:
+        findings = tuple(f or f"output {n}" for n, f in enumerate(library.models.model_urls[name]["labels"]))
+        module = library.models.DenseNet(weights=None, num_classes=len(findings))
+        module.load_state_dict(xray_weights.state(name), strict=False)  # its operating points take no part in logits
+        return GivenNetwork(module, name, findings=findings, **gray)
+    if name != "densenet121":
+        raise UnknownNameError("network of torchxrayvision", name, ("densenet121", *xray_weights.NAMES))
+    return GivenNetwork(library.models.DenseNet(weights=None, num_classes=_counted(name, outputs)), "random", **gray)
+
+
+def _hf(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
+    """An image classifier of transformers: a name on the hub, or a local folder."""
+    auto = _transformers(name)
+    try:
+        module = auto.AutoModelForImageClassification.from_pretrained(name)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise NotAvailableError(
+            f"no image classifier hf:{name}: give a local folder, or a name on the hub ({reason})"
+        ) from error
+    stated, labels = module.config, module.config.id2label
+    named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
+    size = getattr(stated, "image_size", None)
+    return GivenNetwork(
+        module.eval(),
+        f"{name}'s",
+        int(size[0] if isinstance(size, list | tuple) else size) if size else None,
+        getattr(stated, "num_channels", None),
+        *_statistics(auto, name),
+        findings=named,
+        architecture=stated.to_dict(),
+    )
+
+
+def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
+    """Mean and deviation that the images of a network of transformers are prepared with."""
+    try:
+        processor = auto.AutoImageProcessor.from_pretrained(name)
+        return tuple(processor.image_mean), tuple(processor.image_std)
+    except (OSError, ValueError, ImportError, AttributeError, TypeError):
+        return None, None
+
+
+def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
+    """The same network again, its weights left to be loaded."""
+    if architecture is None:
+        plain = "xrv:densenet121" if word.startswith("xrv:") else word
+        return build(plain, outputs, channels).module
+    auto = _transformers(word)
+    config = auto.AutoConfig.for_model(**architecture)
+    module: nn.Module = auto.AutoModelForImageClassification.from_config(config)
+    return module
+
+
+def _transformers(name: str) -> Any:
+    try:
+        import transformers
+    except ImportError as error:
+        raise NotAvailableError(f"hf:{name} needs transformers: pip install '.[hf]'") from error
+    transformers.logging.set_verbosity_error()
+    return transformers
+
+
+def _counted(name: str, outputs: int | None) -> int:
+    if outputs is None:
+        raise BadValueError(f"how many outputs has {name}? Name what they stand for with --findings, in their order")
+    return outputs
+
+
+SOURCES: dict[str, Callable[[str, int | None, int | None], GivenNetwork]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "xrv": _xrv,
+    "hf": _hf,
+}
+"""The project in front of the colon -> what builds its network of a name."""
+
+
+def file_of(word: str) -> Path | None:
+    """The Python file in a word ``path/to/file.py:build``; None for the others."""
+    return Path(word.rpartition(":")[0]) if ".py:" in word else None

@@ -1,0 +1,216 @@
+"""Finds the features and the head of somebody else's network: one image runs through it, and what parts give is held.
+
+First a linear layer that gives the logits, and a map whose mean or maximum over positions is exactly what it takes:
+then the head is open (class maps). Else the last map on which the logits depend at every position, closed behind.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from backbones.catalog import poolings
+from backbones.foreign import submodule
+from backbones.patches import Patches
+from backbones.probe import evaluating
+from backbones.whole import UNABLE, logits_of, noise
+from backbones.wiring import POOLINGS, Wiring
+from core.errors import BadValueError, NotAvailableError
+
+NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
+"""What is no feature level of its own, whatever its shape."""
+MOST_PREFIX = 16
+"""More tokens than that in front of the patches are no class and registers."""
+REACHED = 0.9
+"""Share of the positions of a map that must have a say."""
+
+
+@dataclass
+class Passage:
+    """What the parts of a network gave for one image."""
+
+    size: tuple[int, int]
+    outputs: dict[str, Tensor] = field(default_factory=dict)
+    """Submodule -> what it gave, in the order in which they ended."""
+    linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """Linear layer -> what it took and gave."""
+    patch: int = 0
+    """Side of the patches that the first convolution cuts; 0 where it cuts none."""
+    logits: Tensor = field(default_factory=lambda: torch.empty(0))
+
+
+def find(
+    module: nn.Module, channels: int, features: str | None = None, head: str | None = None, side: int = 224
+) -> Wiring:
+    """How ``module`` is wired, as far as ``features`` and ``head`` (a linear layer) do not say it.
+
+    Nothing of it is changed. Raises ``BadValueError`` where it takes no image of (channels, side, side) or gives no
+    logits, ``NotAvailableError`` where no map is found, ``UnknownNameError`` for a name that is no submodule.
+    """
+    for name in filter(None, (features, head)):
+        submodule(module, name)
+    passage = observe(module, channels, side)
+    candidates = list(_maps(module, passage, features))
+    if wiring := _pooled(passage, candidates, head):
+        return wiring
+    if head is not None:
+        raise BadValueError(
+            f"the layer {head!r} does not take the mean of {f'the map of {features!r}' if features else 'any map'} "
+            f"alone{_where(passage)}: leave head out, so that all behind the features is the head"
+        )
+    return _deciding(passage, candidates, features)
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def observe(module: nn.Module, channels: int, side: int) -> Passage:
+    """One image of noise through ``module`` in evaluation mode, with the graph of its gradients."""
+    passage = Passage((side, side))
+    image = noise(module, channels, side).requires_grad_()
+    with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
+        for name, part in module.named_modules():
+            if name:
+                hooks.callback(part.register_forward_hook(_recorder(passage, name)).remove)
+        try:
+            output = module(image)
+        except UNABLE as error:
+            raise BadValueError(
+                f"the network takes no image of {channels}x{side}x{side}: {type(error).__name__}: {error}; "
+                "say its channels and img_size"
+            ) from error
+    passage.logits = logits_of(output)
+    return passage
+
+
+def _recorder(passage: Passage, name: str) -> Any:
+    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
+        if isinstance(part, nn.Conv2d) and not passage.outputs and part.kernel_size == part.stride:
+            passage.patch = part.kernel_size[0]
+        if not isinstance(output, Tensor):
+            return None
+        if isinstance(part, nn.Linear) and output.ndim == 2:
+            passage.linear[name] = inputs[0].clone(), output.clone()
+        passage.outputs.pop(name, None)
+        passage.outputs[name] = output
+        return output.clone()  # what follows in place leaves the recorded one as it is
+
+    return record
+
+
+def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator[tuple[Wiring, Tensor]]:
+    """The maps (1,C,h,w) of more than one position among the outputs, the last first."""
+    names = [features] if features else list(reversed(passage.outputs))
+    for name in names:
+        if name not in passage.outputs:
+            raise NotAvailableError(f"the submodule {name!r} gives no tensor in the forward pass: name another one")
+        output = passage.outputs[name]
+        if features is None and isinstance(module.get_submodule(name), NO_MAPS):
+            continue
+        if output.ndim == 4 and not is_tokens(output, passage):
+            if output.shape[-1] * output.shape[-2] > 1:
+                yield _plain(module, name, output, passage), output
+        elif (wiring := _tokens(name, output, passage)) and (A := _as_map(output, wiring, passage)) is not None:
+            yield wiring, A
+
+
+def _plain(module: nn.Module, name: str, output: Tensor, passage: Passage) -> Wiring:
+    """A map (1,C,h,w): of convolutions, or of tokens that attention has mixed, of which only the patch is known."""
+    shape = (output.shape[-2], output.shape[-1])
+    mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
+    if not passage.patch or not mixed or shape not in _shapes(passage):
+        return Wiring(name, None)
+    return Wiring(name, None, patch=passage.patch, stages=_shapes(passage).index(shape) + 1)
+
+
+def is_tokens(output: Tensor, passage: Passage) -> bool:
+    """Whether a tensor is (1,T,C), or (1,h,w,C) as a Swin's."""
+    if output.ndim != 4:
+        return output.ndim == 3
+    return bool(passage.patch) and any(tuple(output.shape[1:3]) == shape for shape in _shapes(passage))
+
+
+def _shapes(passage: Passage) -> list[tuple[int, int]]:
+    """(h, w) of the patches at each stage."""
+    shapes = [(passage.size[0] // passage.patch, passage.size[1] // passage.patch)]
+    while min(shapes[-1]) > 1:
+        shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
+    return shapes
+
+
+def _tokens(name: str, output: Tensor, passage: Passage) -> Wiring | None:
+    """The tokens (1, prefix + h*w, C) or (1,h,w,C) of a submodule; None for what are none."""
+    if not passage.patch or output.ndim not in (3, 4):
+        return None
+    for stages, (h, w) in enumerate(_shapes(passage), start=1):
+        prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
+        fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
+        if fits and h * w > 1:
+            return Wiring(name, None, patch=passage.patch, prefix=prefix, stages=stages)
+    return None
+
+
+def _pooled(passage: Passage, candidates: list[tuple[Wiring, Tensor]], head: str | None) -> Wiring | None:
+    """The linear layer that gives the logits and the map behind whose pooling it stands; the shortest name of it."""
+    names = [head] if head else list(passage.linear)[-1:]
+    for name in (name for name in names if name in passage.linear):
+        taken = passage.linear[name][0]
+        for wiring, A in sorted(candidates, key=lambda item: item[0].features.count(".")):
+            for rectified in (False, True):
+                shown = A.relu() if rectified else A
+                if A.shape[1] == taken.shape[1] and (word := _pooling(shown, taken)):
+                    return Wiring(wiring.features, name, word, rectified, wiring.patch, wiring.prefix, wiring.stages)
+    return None
+
+
+def _pooling(A: Tensor, taken: Tensor) -> str | None:
+    """The pooling of A that gives what the linear layer took, to rounding."""
+    A, taken = A.detach(), taken.detach()
+    scale = 1e-5 * float(taken.abs().max())
+    return next((word for word in POOLINGS if float((poolings.build(word)(A) - taken).abs().max()) <= scale), None)
+
+
+def _deciding(passage: Passage, candidates: list[tuple[Wiring, Tensor]], features: str | None) -> Wiring:
+    """The last map with a say at every position, which is the head's input; the one that is named, if it is one."""
+    _refuse_probabilities(passage)
+    parts = [passage.outputs[wiring.features] for wiring, _ in candidates]
+    gradients = torch.autograd.grad(passage.logits.sum(), parts, allow_unused=True) if parts else ()
+    for (wiring, _), gradient in zip(candidates, gradients, strict=True):
+        if gradient is not None and _reached(gradient, wiring, passage) >= REACHED:
+            return wiring
+    if features is not None:
+        raise NotAvailableError(
+            f"the logits do not depend on the positions of {features!r}, or it is no map{_where(passage)}: "
+            "name an earlier part, or leave features out, to have one found"
+        )
+    raise NotAvailableError(
+        "no part of this network gives a map (N, C, h, w), or tokens of patches, on which its logits depend: "
+        "name it as features, or give backbones.wrap callables"
+    )
+
+
+def _reached(gradient: Tensor, wiring: Wiring, passage: Passage) -> float:
+    """Share of the positions at which the logits depend on an output of this gradient."""
+    shown = _as_map(gradient, wiring, passage) if wiring.patch else gradient
+    return 0.0 if shown is None else float((shown.abs().sum(1) > 0).float().mean())
+
+
+def _as_map(output: Tensor, wiring: Wiring, passage: Passage) -> Tensor | None:
+    return Patches(nn.Identity(), "", wiring.patch, wiring.prefix, wiring.stages).as_map(output, passage.size)
+
+
+def _where(passage: Passage) -> str:
+    """What a user may be looking for, in brackets."""
+    return " (a class token reads the others before the last block's end)" if passage.patch else ""
+
+
+def _refuse_probabilities(passage: Passage) -> None:
+    if not passage.linear:
+        return
+    last = next(reversed(passage.linear.values()))[1]
+    if last.shape == passage.logits.shape:
+        for word, same in (("sigmoid", last.sigmoid()), ("softmax", last.softmax(1))):
+            if torch.allclose(passage.logits, same, atol=1e-6) and not torch.allclose(last, same, atol=1e-6):
+                raise BadValueError(f"the network ends in a {word}: give one that returns its logits")

@@ -1,0 +1,118 @@
+"""Questions to a network about labelled images: the order of its outputs, and the normalisation of its images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from backbones.rescaled import MEAN, STD, normalised
+from benchmark.check.model.questions import ModelAnswer
+from benchmark.models.load import Loaded
+from benchmark.training.metrics.auroc import scores
+from core.errors import DataError, examples
+from core.frames import resize_image
+from core.types import FloatArray
+from datasets.base import Dataset
+from datasets.io import transforms
+from datasets.shared import Shared
+
+BATCH = 32
+CLEARLY = 0.1
+"""By so much AUROC another finding must fit an output better to be told."""
+BETTER = 0.03
+"""By so much mean AUROC another normalisation must be better to be told."""
+SURE = 4
+"""So many standard errors are no chance, whatever finding is compared."""
+RANKS = 0.65
+"""An AUROC below this says nothing: chance on few images, or a network that was never trained."""
+USUAL = {
+    "ImageNet's": (MEAN, STD),
+    "[0, 1]": ((0.0,), (1.0,)),
+    "[-1, 1]": ((0.5,), (0.5,)),
+    "[0, 255]": ((0.0,), (1 / 255,)),
+    "[-1024, 1024]": ((0.5,), (1 / 2048,)),
+}
+"""Normalisations that projects use, as mean and std of gray values in [0, 1]."""
+
+
+def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
+    """AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
+
+    Raises ``DataError`` where no finding has images with and without it.
+    """
+    samples = Shared(data, loaded.findings, range(min(count, len(data))))[:]
+    labels = np.stack([sample.labels for sample in samples]).astype(np.float64)
+    judged = [k for k, column in enumerate(labels.T) if {0, 1} <= {*column[~np.isnan(column)].tolist()}]
+    if not judged:
+        raise DataError(f"no finding of {data.name} is there and absent among {len(samples)} images: raise --images")
+    side = (loaded.img_size, loaded.img_size)
+    gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
+    table = _table(_logits(loaded, gray), labels, judged)
+    names = [loaded.findings[k] for k in judged]
+    fitting = np.diag(table)
+    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, fitting, strict=True))
+    seen = ModelAnswer("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
+    asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(fitting.mean()))]
+    return [seen, order(table, names, _errors(labels[:, judged])), *asked]
+
+
+def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> ModelAnswer:
+    """Whether an output fits another finding clearly better: (J,J) AUROC of each output (row) for each finding.
+
+    ``errors``: (J,) standard error of a finding's AUROC by chance; of hundreds of comparisons some pass two of them.
+
+    >>> order(np.array([[0.5, 0.9], [0.9, 0.5]]), ["Mass", "Nodule"], np.array([0.05, 0.05])).verdict
+    'wrong'
+    """
+    rows, columns = linear_sum_assignment(table, maximize=True)
+    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + SURE * errors[f])
+    moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + max(CLEARLY, SURE * errors[f])]
+    if not moved:
+        return ModelAnswer("order", "pass", f"no output fits another of {len(names)} findings clearly better")
+    outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
+    return ModelAnswer(
+        "order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings"
+    )
+
+
+def _errors(labels: FloatArray) -> FloatArray:
+    """The standard error that the AUROC of a finding has by chance alone (Mann-Whitney)."""
+    present, absent = (labels == 1).sum(0), (labels == 0).sum(0)
+    errors: FloatArray = np.sqrt((present + absent + 1) / (12 * present * absent))
+    return errors
+
+
+def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> ModelAnswer:
+    """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
+    means = {}
+    for name, (centre, spread) in USUAL.items():
+        rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
+        means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
+    best = max(means, key=means.__getitem__)
+    if means[best] <= max(mean + BETTER, RANKS):
+        return ModelAnswer("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
+    flags = " ".join(
+        f"--{word} {' '.join(f'{value:.4g}' for value in values)}"
+        for word, values in zip(("mean", "std"), USUAL[best], strict=True)
+    )
+    return ModelAnswer("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
+
+
+@torch.inference_mode()
+def _logits(loaded: Loaded, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+    """(n,K) logits of (n,S,S) pixels, by another ``rescale`` where one is given."""
+    model, kept = loaded.model, loaded.model.rescale
+    try:
+        model.rescale = rescale[0] if rescale else kept
+        return torch.cat([model(transforms.evaluation()(part)) for part in torch.split(gray, BATCH)]).float()
+    finally:
+        model.rescale = kept
+
+
+def _table(logits: Tensor, labels: FloatArray, judged: list[int]) -> FloatArray:
+    """(J,J) AUROC of each judged output for each judged finding, over the images where the finding is known."""
+    names, truth = tuple(map(str, judged)), torch.from_numpy(labels[:, judged])
+    rows = (scores(logits[:, [k]].expand(-1, len(judged)), truth, names)["findings"] for k in judged)
+    return np.array([[row[name]["auroc"] for name in names] for row in rows])

@@ -1,0 +1,86 @@
+"""Questions to a network that need no labelled image."""
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+import methods
+from backbones.whole import logits_of
+from benchmark.explain import explain
+from benchmark.models.load import Loaded
+from core.errors import LocusError
+from core.seeds import generator
+from datasets.io import transforms
+
+TOLERANCE = 1e-5
+"""Of the logits, relative to the largest."""
+
+
+class ModelAnswer(NamedTuple):
+    """One row of the table."""
+
+    question: str
+    verdict: Literal["pass", "info", "wrong"]
+    seen: str
+
+
+def answers(loaded: Loaded) -> list[ModelAnswer]:
+    """Weights, wiring, preprocessing, logits, grid and methods."""
+    said = [
+        ModelAnswer("weights", "info", loaded.weights),
+        ModelAnswer("wiring", "info", str(loaded.wiring or "a network of ours")),
+        ModelAnswer("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
+    ]
+    compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
+    return [*said, *compared, _grid(loaded), *_methods(loaded)]
+
+
+def pixels(loaded: Loaded, count: int = 2) -> Tensor:
+    """(count,S,S) uint8 of noise, the same for every network."""
+    values = generator(0, "check a model").integers(0, 256, (count, loaded.img_size, loaded.img_size), dtype="uint8")
+    return torch.from_numpy(values)
+
+
+@torch.no_grad()
+def _logits(loaded: Loaded, module: nn.Module) -> ModelAnswer:
+    """Whether gray values give the logits that the network's own forward gives for them, normalised by hand."""
+    config = loaded.model.config or {}
+    gray = pixels(loaded)
+    mean, std = (torch.tensor(config[word], dtype=torch.float64).reshape(-1, 1, 1) for word in ("mean", "std"))
+    images = (gray[:, None].double() / 255 - mean) / std
+    theirs = logits_of(module(images.expand(-1, config["channels"], -1, -1).float()))
+    ours = loaded.model(transforms.evaluation()(gray))
+    gap = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
+    if gap <= TOLERANCE:
+        return ModelAnswer("logits", "pass", f"those of its own forward (largest relative difference {gap:.1g})")
+    for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
+        if torch.allclose(after, theirs, atol=1e-5):
+            return ModelAnswer("logits", "pass", f"those of its own forward before its {word}")
+    return ModelAnswer("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
+
+
+def _grid(loaded: Loaded) -> ModelAnswer:
+    side = loaded.img_size
+    try:
+        grid = loaded.model.grid((side, side))
+    except LocusError as error:
+        return ModelAnswer("grid", "wrong", str(error))
+    how = "of its modules' arithmetic"
+    if loaded.wiring is not None:
+        how = (
+            f"of patches of {loaded.wiring.patch} pixels" if loaded.wiring.patch else "found by probing with gradients"
+        )
+    return ModelAnswer("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
+
+
+def _methods(loaded: Loaded) -> list[ModelAnswer]:
+    """Which methods serve: the fast ones are tried on one image, what the slow ones need every network has."""
+    images = transforms.evaluation()(pixels(loaded, 1))
+    try:
+        maps = explain(loaded.model, images, methods="fast")
+    except LocusError as error:
+        return [ModelAnswer("methods", "wrong", str(error))]
+    slow = ", ".join(methods.expand(["slow"]))
+    none = [ModelAnswer(f"method {word}", "info", f"n/a: {reason}") for word, reason in maps.absent.items()]
+    return [ModelAnswer("methods", "pass", f"{', '.join(maps)}; slow ones, not tried: {slow}"), *none]

@@ -1,0 +1,39 @@
+"""Examines one network and reports the table."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tabulate import tabulate
+
+import datasets
+from benchmark.check.model import labelled, questions
+from benchmark.models.load import SIDE, Loaded, load, of_run
+from benchmark.training import machine
+from config import ModelCheckConfig
+from core.flags.network import network_of
+from datasets.base import Dataset
+
+
+def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
+    """Ask the network that ``config`` names every question and ``report`` the table; the questions answered wrong.
+
+    Raises ``LocusError`` for a network that cannot be built, given its weights or wired.
+    """
+    machine.configure_torch(config.threads)
+    data = _data(config)
+    network = network_of(config)
+    usual = () if data is None else data.findings
+    loaded: Loaded = of_run(Path(str(config.model))) if network is None else load(network, usual)
+    answers = questions.answers(loaded)
+    answers += [] if data is None else labelled.answers(loaded, data, config.images)
+    report(tabulate(answers, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
+    verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
+    report(f"\n{config.model}: {verdict}")
+    return wrong
+
+
+def _data(config: ModelCheckConfig) -> Dataset | None:
+    if config.data is None:
+        return None
+    return datasets.load(config.data, root=config.data_root_dir, split="test", img_size=config.img_size or SIDE)

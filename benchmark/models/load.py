@@ -1,0 +1,112 @@
+"""Somebody else's network from the flags that name it: built, given its weights, wired, its outputs named."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from backbones import Classifier, assembled, networks
+from backbones.networks import GivenNetwork
+from backbones.rescaled import MEAN, STD
+from backbones.traced import find
+from backbones.wiring import Wiring
+from backbones.wrapped import channels_of
+from benchmark.training import checkpoints, fitting
+from core.errors import BadValueError
+from core.flags.network import NetworkFlags
+
+log = logging.getLogger(__name__)
+GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
+"""ImageNet's for one channel, as timm takes them."""
+SIDE = 224
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """A network that can be explained."""
+
+    model: Classifier
+    network: GivenNetwork | None
+    """As its project builds it; None for a run of ours."""
+    findings: tuple[str, ...]
+    """What its outputs stand for, in their order."""
+    img_size: int
+    wiring: Wiring | None
+    """None for a network of ours."""
+    weights: str
+    """Which weights it has, in words, and how many."""
+    normalisation: str
+    """Mean and deviation of its images, in words, and who says so."""
+
+
+def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None) -> Loaded:
+    """The network of ``flags.model``; ``usual`` are the findings of the data set at hand, ``side`` its images' size.
+
+    What the flags leave open is taken from the network's project, or found, and logged. Raises ``LocusError`` for what
+    does not fit, with what to give.
+    """
+    word = str(flags.model)
+    network = networks.build(word, len(flags.findings) or len(usual) or None, flags.channels)
+    weights = network.weights
+    if flags.weights:
+        weights = fitting.load_foreign(network.module, checkpoints.weights(flags.weights), flags.weights, word)
+    channels = flags.channels or network.channels or channels_of(network.module)
+    size = flags.img_size or network.img_size or side or SIDE
+    wiring = find(network.module, channels, flags.features, flags.head, size)
+    mean, std, normalisation = _normalisation(flags, network, channels)
+    outputs = _outputs(network, channels, size)
+    findings = _findings(flags, network, outputs, usual)
+    model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
+    log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
+    return Loaded(model, network, findings, size, wiring, weights, normalisation)
+
+
+def _outputs(network: GivenNetwork, channels: int, size: int) -> int:
+    from backbones.whole import logits_of, noise
+
+    with torch.no_grad():
+        return logits_of(network.module.eval()(noise(network.module, channels, size))).shape[1]
+
+
+def _findings(flags: NetworkFlags, network: GivenNetwork, outputs: int, usual: Sequence[str]) -> tuple[str, ...]:
+    """What the outputs stand for: as typed, else as the network's project says, else the data set's."""
+    findings = flags.findings or network.findings or tuple(usual)
+    if len(findings) != outputs:
+        named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
+        raise BadValueError(
+            f"{flags.model} has {outputs} outputs, {named}: write --findings with a name for each, in their order"
+        )
+    if twice := sorted({name for name in findings if findings.count(name) > 1}):
+        raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
+    return findings
+
+
+def _normalisation(
+    flags: NetworkFlags, network: GivenNetwork, channels: int
+) -> tuple[tuple[float, ...], tuple[float, ...], str]:
+    if bool(flags.mean) != bool(flags.std):
+        raise BadValueError("--mean and --std go together: write both, or leave both out")
+    if flags.mean:
+        return flags.mean, flags.std, _said(flags.mean, flags.std, "as typed")
+    if network.mean and network.std:
+        return network.mean, network.std, _said(network.mean, network.std, "as its project says")
+    mean, std = (MEAN, STD) if channels == 3 else (GRAY_MEAN, GRAY_STD)
+    return mean, std, _said(mean, std, "ImageNet's; --mean and --std say others")
+
+
+def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
+    numbers = (" ".join(f"{value:.4g}" for value in values) for values in (mean, std))
+    return "mean {}, std {} ({})".format(*numbers, who)
+
+
+def of_run(path: Path) -> Loaded:
+    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises ``DataError``."""
+    content = checkpoints.read(path)
+    model, config = checkpoints.rebuilt(content, path), checkpoints.configuration(content, path)
+    names = checkpoints.findings(content, path)
+    weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
+    wiring = (model.config or {}).get("wiring")
+    said = "as its run says" if wiring else "ImageNet's"
+    return Loaded(model, None, names, config.img_size, Wiring(**wiring) if wiring else None, weights, said)

@@ -1,0 +1,25 @@
+"""A finished network on a suite's images: what a training would have left there, without a training."""
+
+import shutil
+from pathlib import Path
+
+from benchmark.maps.finished import FinishedModel, images_of
+from benchmark.training import data, machine, memory, runs
+from benchmark.training.evaluate import HELD_OUT, evaluate
+from config import TrainConfig
+from core.files import atomic
+
+
+def score_model(finished: FinishedModel, config: TrainConfig, folder: Path) -> None:
+    """Leave in ``folder`` a copy of ``finished`` and its predictions for the held-out images of ``config``, once.
+
+    Raises ``core.errors`` types for what the data lack, or know of none of its findings.
+    """
+    if runs.done(folder):
+        return
+    machine.configure_torch(config.threads)
+    splits = {name: data.decode(config, images_of(config, name, finished)) for name in HELD_OUT}
+    with atomic(folder / "best.ckpt") as temporary:
+        shutil.copyfile(finished.checkpoint, temporary)
+    with memory.enough("lower --batch_size"):
+        evaluate(folder, config, splits, {})

@@ -1,0 +1,49 @@
+"""What a finished run says of itself: the entry of a suite, and the flags that its tables name."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import datasets
+from benchmark.maps.finished import FinishedModel
+from benchmark.training import checkpoints
+from config import TrainConfig
+from core import cli
+from core.flags.data import SplitFlags
+
+NETWORK = ("img_size", "preprocess", "global_pool", "lse_gamma", "attention_map", "multi_label", "seed")
+"""Flags of a finished training that hold wherever its network is scored."""
+
+
+def read(path: Path, name: str | None = None, trained_on: str | None = None) -> tuple[FinishedModel, dict[str, Any]]:
+    """The entry of a run folder or checkpoint, called ``name`` in tables, and its flags of ``NETWORK``.
+
+    What it was ``trained_on`` is declared, else what its run says. Raises ``DataError`` for what is no run.
+    """
+    content = checkpoints.read(path)
+    config, findings = checkpoints.configuration(content, path), checkpoints.findings(content, path)
+    stamp = content["locus"]
+    network = str(stamp["model"].get("network", ""))
+    wiring = stamp["model"].get("wiring")
+    by_us = bool(content.get("history"))  # a converted run, or somebody's network, has none
+    declared = trained_on or stamp.get("trained_on") or (config.dataset if by_us else "")
+    finished = FinishedModel(
+        name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
+        checkpoint=path / "best.ckpt" if path.is_dir() else path,
+        digest=checkpoints.digest_of(content),
+        findings=findings,
+        pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
+        network=network,
+        trained_on=declared,
+        trained=config if by_us and not trained_on else _known(declared),
+    )
+    return finished, {name: getattr(config, name) for name in NETWORK}
+
+
+def _known(declared: str) -> TrainConfig | None:
+    """The data behind a declared word, as they are dealt out by default; None where it is no data set's."""
+    if declared.split(":")[0] not in datasets.names():
+        return None
+    names = {"dataset", "data_root_dir", "cache_dir", *(field.name for field in fields(SplitFlags))}
+    values = {**cli.defaults_of(TrainConfig, {"dataset": declared}), "dataset": declared}
+    return cli.build(TrainConfig, {name: value for name, value in values.items() if name in names})

@@ -1,0 +1,40 @@
+"""Finished models that the flags enter in a suite: ``--checkpoint PATH`` and ``--model file.py:build``."""
+
+from pathlib import Path
+
+from benchmark.suite import plan
+from benchmark.suite.plan import Suite
+from config import RunConfig
+from core.errors import BadValueError
+from core.flags.network import network_of
+
+
+def with_models(suite: Suite, config: RunConfig) -> Suite:
+    """``suite`` with the finished models of the flags behind its own; the suite itself where there are none.
+
+    Raises ``LocusError`` for a network that cannot be built, read or named.
+    """
+    network = network_of(config)
+    if config.model is not None and network is None:
+        raise BadValueError(f"--model {config.model} is no network: write path/to/file.py:build, timm:NAME …")
+    if network is None and not config.checkpoint:
+        if config.entry or config.trained_on or config.findings:
+            raise BadValueError(
+                "--entry, --trained_on and --findings are of --checkpoint or --model: write one of these"
+            )
+        return suite
+    if network is not None and config.checkpoint:
+        raise BadValueError("--model and --checkpoint are two entries: write one of them")
+    paths = list(config.checkpoint)
+    if network is not None:
+        from benchmark.models import run_folder  # torch is imported when the flags are right
+        from benchmark.training import data
+
+        scored = plan.models(suite)[0].scored_on
+        folder = run_folder.enter(
+            network, Path(config.runs).parent, data.load(scored, "test").findings, scored.img_size
+        )
+        paths = [str(folder)]
+    stated = {"entry": config.entry, "trained_on": config.trained_on}
+    entry = {"checkpoint": paths, **{name: value for name, value in stated.items() if value}}
+    return suite.model_copy(update={"models": [*suite.models, entry]})

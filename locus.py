@@ -1,0 +1,93 @@
+"""One command and one module that work from any folder: ``locus train …``, ``import locus``.
+
+Installed by ``pip install -e .``; both find the checkout. Import it before Hugging Face's ``datasets``: ours has that
+name too, and stands in front from then on.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+CHECKOUT = Path(__file__).resolve().parent
+if str(CHECKOUT) not in sys.path[:1]:
+    sys.path.insert(0, str(CHECKOUT))
+if (other := sys.modules.get("datasets")) and CHECKOUT not in Path(str(other.__file__)).resolve().parents:
+    raise ImportError("another package named datasets is imported already: import locus before it")
+
+if TYPE_CHECKING:
+    from backbones import Classifier, build, wrap
+    from benchmark.explain import explain
+    from benchmark.localize import boxes
+    from benchmark.protocols.base import Case, Result
+    from core.frames import Grid
+
+__all__ = ["Case", "Grid", "boxes", "build", "explain", "load", "main", "score", "wrap"]
+FROM = {
+    "build": "backbones",
+    "wrap": "backbones",
+    "explain": "benchmark.explain",
+    "boxes": "benchmark.localize",
+    "Case": "benchmark.protocols.base",
+    "Grid": "core.frames",
+}
+"""What a user needs from Python -> the module that has it, imported when it is asked for."""
+DOORS = {
+    "train": "main",
+    "heatmap": "heatmap",
+    "run": "benchmark.run",
+    "score": "benchmark.score",
+    "check": "benchmark.check",
+    "convert": "benchmark.convert",
+    "submit": "benchmark.submit",
+    "power": "benchmark.power",
+}
+"""Word of the command -> the module whose ``main`` it calls; those that are there."""
+
+
+def load(run: Path | str) -> "Classifier":
+    """The classifier of a run folder or its best.ckpt, in evaluation mode on the CPU. Raises ``DataError``."""
+    from benchmark.training import checkpoints
+
+    return checkpoints.load(run)[0]
+
+
+def score(cases: "Sequence[Case]", findings: Sequence[str], protocol: str = "locus") -> "Result":
+    """What a protocol says of ``cases`` (an image, a finding, its map, its truth boxes): scores, and a row per case."""
+    from benchmark import protocols
+
+    result: Result = protocols.get(protocol)().evaluate(cases, tuple(findings))
+    return result
+
+
+def __getattr__(name: str) -> Any:
+    if name in FROM:
+        return getattr(importlib.import_module(FROM[name]), name)
+    raise AttributeError(f"module 'locus' has no attribute {name!r}")
+
+
+def doors() -> list[str]:
+    """The words of the command whose door is there."""
+    paths = {word: CHECKOUT / module.replace(".", "/") for word, module in DOORS.items()}
+    return [word for word, path in paths.items() if path.with_suffix(".py").is_file() or path.is_dir()]
+
+
+def main() -> int:
+    """``locus WORD --flags``: the door of a word with its flags; its exit status."""
+    word = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    usage = f"locus {'|'.join(doors())} [--flag value ...]; `locus WORD --help` lists the flags"
+    if word in ("-h", "--help"):
+        print(f"usage: {usage}")
+        return 0
+    if word not in doors():
+        print(f"error: unknown command {word!r}: {usage}", file=sys.stderr)
+        return 2
+    package = (CHECKOUT / DOORS[word].replace(".", "/")).is_dir()
+    module = importlib.import_module(f"{DOORS[word]}.__main__" if package else DOORS[word])
+    door: Callable[[Sequence[str]], int] = module.main
+    return door(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

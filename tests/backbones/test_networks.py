@@ -1,0 +1,129 @@
+import importlib.util
+
+import pytest
+import torch
+from torch import nn
+
+from backbones import assembled, networks
+from backbones.rescaled import MEAN, STD, normalised
+from backbones.traced import find
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
+from core.flags.network import SOURCES
+from datasets.io import transforms
+
+FILE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.body = nn.Conv2d(1, 4, 4, stride=4)
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, images):
+        return self.fc(self.body(images).relu().mean((2, 3)))
+
+def broken():
+    raise ValueError("no such file")
+
+def fixed():
+    return Net()
+
+def number():
+    return 7
+
+def left():
+    raise SystemExit(3)
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    (tmp_path / "net.py").write_text(FILE)
+    return tmp_path / "net.py"
+
+
+def test_the_words_of_the_command_line_are_the_projects_there_are():
+    assert tuple(networks.SOURCES) == SOURCES
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [("broken", "ValueError: no such file"), ("number", "int.*nn.Module"), ("left", "SystemExit"), ("nets", "'Net'")],
+)
+def test_a_build_that_gives_no_network_is_a_sentence(file, name, facts):
+    with pytest.raises(LocusError, match=facts):
+        networks.build(f"{file}:{name}", 3)
+
+
+@pytest.mark.parametrize("word", ["timm:resnet181", "torchvision:resnet181", "xrv:densenet12"])
+def test_an_unknown_network_of_a_project_names_the_nearest(word):
+    pytest.importorskip("torchxrayvision")
+    with pytest.raises(UnknownNameError, match=r"resnet18'|densenet121"):
+        networks.build(word, 3)
+
+
+def test_a_network_without_a_number_of_outputs_asks_for_their_names():
+    with pytest.raises(BadValueError, match="--findings"):
+        networks.build("timm:test_vit", None)
+
+
+def gray(side):
+    return torch.randint(0, 256, (2, side, side), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def assembled_of(word, outputs, channels, side, mean, std):
+    network = networks.build(word, outputs, channels)
+    return network.module.eval(), assembled.assemble(word, network, find(network.module, channels, side=side), outputs, channels, mean, std)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "channels"), [((0.5,), (1 / 2048,), 1), ((0.1, 0.2, 0.3), (0.4, 0.5, 0.6), 3), (MEAN, STD, 3), ((0.0,), (1.0,), 3)]
+)
+def test_images_reach_a_network_as_its_mean_and_deviation_say(mean, std, channels):
+    rescale = normalised(mean, std, channels) or nn.Identity()
+    images = transforms.evaluation()(gray(8))[:, :channels]
+    expected = (gray(8)[:, None] / 255 - torch.tensor(mean).reshape(1, -1, 1, 1)) / torch.tensor(std).reshape(1, -1, 1, 1)
+    assert torch.allclose(rescale(images), expected.expand(-1, channels, -1, -1), rtol=1e-5, atol=1e-5 / min(std))
+
+
+@pytest.mark.parametrize(("mean", "std"), [((0.5, 0.5), (1.0,)), ((0.5,), (0.0,))])
+def test_a_normalisation_that_does_not_fit_is_a_sentence(mean, std):
+    with pytest.raises(BadValueError, match=r"--(mean|std).*channels"):
+        normalised(mean, std, 3)
+
+
+def test_a_network_is_built_again_from_what_a_checkpoint_keeps_and_not_from_a_changed_file(file):
+    module, model = assembled_of(f"{file}:Net", 3, 1, 32, (0.5,), (0.25,))
+    again = assembled.rebuild(model.config)
+    again.load_state_dict(model.state_dict())
+    images = transforms.evaluation()(gray(32))
+    assert torch.equal(again.eval()(images), model.eval()(images))
+    assert torch.allclose(model(images), module((gray(32)[:, None] / 255 - 0.5) / 0.25), atol=1e-6)
+    file.write_text(FILE + "\n# changed")
+    with pytest.raises(DataError, match=r"net\.py has changed"):
+        assembled.rebuild(model.config)
+
+
+def test_a_network_of_transformers_is_read_from_its_folder(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.ViTConfig(**size, image_size=32, patch_size=8, id2label={0: "Mass", 1: "Nodule"})
+    own = transformers.ViTForImageClassification(config).eval()
+    own.save_pretrained(tmp_path)
+    _, model = assembled_of(f"hf:{tmp_path}", None, 3, 32, (0.5,), (0.5,))
+    assert networks.build(f"hf:{tmp_path}", None).findings == ("Mass", "Nodule")
+    images = ((gray(32)[:, None] / 255 - 0.5) / 0.5).expand(-1, 3, -1, -1)
+    assert torch.allclose(model.eval()(transforms.evaluation()(gray(32))), own(images).logits, atol=1e-5)
+    again = assembled.rebuild(model.config)
+    again.load_state_dict(model.state_dict())
+    assert torch.equal(again.eval()(transforms.evaluation()(gray(32))), model(transforms.evaluation()(gray(32))))
+
+
+def test_transformers_that_is_not_installed_is_a_sentence():
+    if importlib.util.find_spec("transformers"):
+        pytest.skip("transformers is installed")
+    with pytest.raises(NotAvailableError, match=r"transformers.*\[hf\]"):
+        networks.build("hf:x", None)

@@ -1,0 +1,129 @@
+import pytest
+import timm
+import torch
+import torchvision
+from torch import nn
+
+import backbones
+from backbones.traced import find
+from backbones.wiring import Wiring
+from benchmark.explain import explain
+from core.errors import BadValueError, NotAvailableError
+from core.frames import Grid
+
+
+def image(channels=3, side=64):
+    return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(1))
+
+
+class Tail(nn.Module):
+    """Two convolutions, and whatever stands behind them."""
+
+    def __init__(self, tail, channels=3):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(channels, 8, 4, stride=4), nn.ReLU(), nn.Conv2d(8, 8, 3, padding=1))
+        self.fc = nn.Linear(8, 5)
+        self.tail = tail
+
+    def forward(self, images):
+        return self.tail(self, self.body(images))
+
+
+def net(tail, channels=3):
+    torch.manual_seed(0)
+    return Tail(tail, channels).eval()
+
+
+@pytest.mark.parametrize(
+    ("tail", "wiring"),
+    [
+        (lambda net, A: net.fc(A.mean((2, 3))), Wiring("body", "fc")),
+        (lambda net, A: net.fc(torch.relu_(A).mean((2, 3))), Wiring("body", "fc", rectified=True)),
+        (lambda net, A: net.fc(A.amax((2, 3))), Wiring("body", "fc", "MAX")),
+        (lambda net, A: net.fc(A.mean((2, 3)).tanh()), Wiring("body", None)),
+        (lambda net, A: net.fc(A.mean((2, 3))).sigmoid(), Wiring("body", "fc")),
+    ],
+)
+def test_the_head_is_open_only_where_one_linear_layer_takes_a_pooled_map_and_nothing_else(tail, wiring):
+    assert find(net(tail), 3, side=64) == wiring
+
+
+@pytest.mark.parametrize("build", [torchvision.models.resnet18, torchvision.models.squeezenet1_1])
+def test_what_is_found_gives_the_networks_own_logits_to_the_bit(build):
+    torch.manual_seed(0)
+    network = build(num_classes=3).eval()
+    model = backbones.wrap(network, img_size=64)
+    assert torch.equal(model(image()), network(image()))
+
+
+def test_a_head_that_is_no_linear_layer_over_a_map_stays_closed_and_says_why():
+    network = net(lambda net, A: net.fc(A.mean((2, 3)).tanh()))
+    model = backbones.wrap(network, img_size=64)
+    maps = explain(model, image(), methods=["gradcam", "hirescam"])
+    A = network.body(image()).detach().requires_grad_()
+    logits = network.fc(A.mean((2, 3)).tanh())
+    (G,) = torch.autograd.grad(logits[:, 2].sum(), A)
+    assert torch.allclose(maps["hirescam"][:, 2], (G * A).sum(1), atol=1e-6)
+    assert torch.allclose(maps["gradcam"][:, 2], (G.mean((2, 3), keepdim=True) * A).sum(1).relu(), atol=1e-6)
+    for ask in (lambda: explain(model, image(), methods=["cam"]), lambda: model.head(model.features(image()))):
+        with pytest.raises(NotAvailableError):
+            ask()
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit3"])
+def test_a_transformers_tokens_are_its_map(name):
+    torch.manual_seed(0)
+    network = timm.create_model(name, num_classes=3, img_size=64).eval()
+    model = backbones.wrap(network, img_size=64)
+    assert torch.equal(model(image()), network(image()))
+    maps = explain(model, image(), methods=["gradcam", "layercam"])
+    assert maps.grids["gradcam"] == Grid((64, 64), (16, 16), (7.5, 7.5))
+    assert maps["gradcam"].shape == (2, 3, 4, 4)
+
+
+def test_a_swins_mean_over_tokens_opens_the_class_maps():
+    torch.manual_seed(0)
+    network = timm.create_model("swin_tiny_patch4_window7_224", num_classes=3, img_size=64, depths=(1, 1, 1, 1)).eval()
+    model = backbones.wrap(network, img_size=64)
+    assert torch.allclose(model(image()), network(image()), atol=1e-6)
+    A = model.features(image())
+    assert torch.allclose(model.class_maps(A).mean((2, 3)) + model.bias, network(image()), atol=1e-6)
+    assert model.grid((64, 64)) == Grid((64, 64), (32, 32), (15.5, 15.5))
+
+
+def test_a_part_that_no_logit_reads_names_what_to_give():
+    network = timm.create_model("test_vit", num_classes=3, img_size=64, global_pool="token").eval()
+    with pytest.raises(NotAvailableError, match=r"'blocks'.*class token.*leave features out"):
+        backbones.wrap(network, features="blocks", img_size=64)
+    with pytest.raises(BadValueError, match=r"'head'.*mean.*'blocks'.*leave head out"):
+        backbones.wrap(network, features="blocks", head="head", img_size=64)
+
+
+@pytest.mark.parametrize(
+    ("tail", "facts"),
+    [
+        (lambda net, A: (net.fc(A.mean((2, 3))), A), "a tuple"),
+        (lambda net, A: {"out": net.fc(A.mean((2, 3)))}, "a dict"),
+        (lambda net, A: A, r"shape \(1, 8, 16, 16\)"),
+        (lambda net, A: net.fc(A), "takes no image of 3x64x64"),
+        (lambda net, A: net.fc(A.mean((2, 3)).tanh()).softmax(1), "ends in a softmax"),
+    ],
+)
+def test_a_network_that_gives_no_logits_is_a_sentence(tail, facts):
+    with pytest.raises(BadValueError, match=facts):
+        backbones.wrap(net(tail), img_size=64)
+
+
+def test_a_network_that_knows_no_map_is_a_sentence():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(3 * 64 * 64, 3))
+    with pytest.raises(NotAvailableError, match=r"no part.*features.*callables"):
+        backbones.wrap(network, img_size=64)
+
+
+def test_tracing_leaves_the_network_as_it_was():
+    network = net(lambda net, A: net.fc(A.mean((2, 3)))).train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    backbones.wrap(network, img_size=64)
+    assert network.training
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert not any(part._forward_hooks for part in network.modules())

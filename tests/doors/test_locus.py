@@ -1,0 +1,47 @@
+"""``locus`` and ``import locus`` from a folder that is not the checkout."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.doors
+
+
+def elsewhere(folder, *words):
+    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_module_has_what_a_user_needs_wherever_the_user_stands(tmp_path):
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+import locus, numpy, torch
+model = locus.build("custom", 2, pretrained=False)
+maps = locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"])
+grid = locus.Grid((32, 32), (16, 16), (7.5, 7.5))
+print(*maps, locus.boxes(numpy.eye(2), 0.5, (32, 32), grid).shape)
+import datasets; print(datasets.names()[0])
+"""
+    done = elsewhere(tmp_path, "-c", code)
+    assert done.stdout.splitlines() == ["gradcam (2, 4)", "CheXpert"], done.stderr
+
+
+def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):
+    (tmp_path / "datasets.py").write_text("")
+    done = elsewhere(tmp_path, "-c", f"import sys, datasets; sys.path.append({str(ROOT)!r}); import locus")
+    assert "import locus before it" in done.stderr
+
+
+def test_the_command_is_the_doors_and_leaves_what_it_writes_where_the_user_stands(tmp_path):
+    usage = elsewhere(tmp_path, ROOT / "locus.py").stdout
+    assert usage.startswith("usage: locus train|heatmap|run|")
+    done = elsewhere(tmp_path, ROOT / "locus.py", "run", "--suite", "demo", "--dry_run")
+    assert "runs/results/demo" in done.stdout, done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_an_unknown_word_names_those_there_are(tmp_path):
+    done = elsewhere(tmp_path, ROOT / "locus.py", "trian")
+    assert (done.returncode, "train|heatmap" in done.stderr) == (2, True)

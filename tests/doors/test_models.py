@@ -1,0 +1,148 @@
+"""Anyone's network as a user scores it: ``--model``, ``--weights``, ``--checkpoint``, in pictures, suites and the check."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+import datasets
+import heatmap
+from benchmark import records, run
+from benchmark.check import __main__ as check
+from core import registry
+from datasets.phantom.recipe import FINDINGS
+from tests.backbones.test_networks import FILE
+
+pytestmark = pytest.mark.doors
+DATA = "phantom:train=8,val=24,test=24"
+SUITE = {
+    "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
+    "models": [{"backbone": "custom"}], "methods": ["cam", "gradcam"], "protocols": ["locus"],
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A file of a network, weights for it as DataParallel saves them, a suite, an image."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "net.py").write_text(FILE.replace("num_classes=3", "num_classes=8"))
+    torch.manual_seed(4)
+    state = registry.callable_from_file(f"{folder / 'net.py'}:Net", "network")().state_dict()
+    torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, folder / "w.pt")
+    torch.save({**{n: v for n, v in state.items() if n != "fc.bias"}, "extra": torch.zeros(1)}, folder / "half.pt")
+    (folder / "small.yaml").write_text(yaml.safe_dump(SUITE))
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 80), dtype=np.uint8)).save(folder / "a.png")
+    return folder
+
+
+def flags(folder, *more):
+    network = ["--model", f"{folder / 'net.py'}:Net", "--weights", folder / "w.pt", "--threads", "1"]
+    return [*map(str, [*network, *more])]
+
+
+def suite(folder, *more):
+    where = ["--suites", folder, "--results", folder / "results", "--runs", folder / "runs/suites", "--cache_dir", folder / "cache"]
+    return run.main([*map(str, ["--suite", "small", "--threads", "1", *where, *more])])
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    """The records of the network in the suite, by method and protocol; twice, so that the second finds all done."""
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *about)) == 0
+    return {(r.cell.method, r.cell.protocol): r for r in records.load(folder / "results/small")}
+
+
+def test_a_network_has_its_rows_in_a_suite_under_its_name(folder, rows):
+    cell = rows["gradcam", "locus"].cell
+    assert (cell.backbone, cell.global_pool, cell.recipe["trained_on"]) == ("My net", "AVG", "Hospital X")
+    assert {rows[word, "locus"].status for word in ("cam", "gradcam", "center", "prior", "noise", "truth")} == {"ok"}
+    assert rows["untrained", "locus"].status == "n/a"
+    text = (folder / "results/small/leaderboard.md").read_text()
+    assert "My net" in text
+    assert "Hospital X" in text
+    assert "custom" not in text
+
+
+def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(folder, rows):
+    (written,) = (folder / "runs/suites/small").glob("*/predictions.csv")
+    table = pd.read_csv(written, dtype={"image": str}).query("split == 'test'").set_index("image")
+    data = datasets.load(DATA, split="test", img_size=64)
+    net = registry.callable_from_file(f"{folder / 'net.py'}:Net", "network")()
+    net.load_state_dict({n.removeprefix("module."): v for n, v in torch.load(folder / "w.pt")["state_dict"].items()})
+    images = torch.from_numpy(np.stack([sample.image for sample in data]))[:, None] / 255
+    logits = net((images - 0.5) / 0.25).detach().numpy()
+    shown = table.loc[[sample.image_id for sample in data], [f"logit_{finding}" for finding in FINDINGS]]
+    assert np.allclose(shown, logits, atol=1e-6)
+
+
+def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):
+    (made,) = (folder / "runs/models").glob("*")
+    assert suite(folder, "--checkpoint", made, "--entry", "Again") == 0
+    both = {r.cell.backbone: r for r in records.load(folder / "results/small") if r.cell.method == "gradcam"}
+    assert {"My net", "Again"} <= set(both)
+    assert both["Again"].find("hit@iou.3") == both["My net"].find("hit@iou.3")
+    assert both["Again"].checkpoints == both["My net"].checkpoints
+
+
+def test_outputs_go_by_their_names_in_any_usual_spelling_and_order(folder):
+    turned = ["Pulmonary mass", *reversed(FINDINGS[:7])]
+    more = ["--findings", *turned, "--entry", "Turned", "--method", "cam", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *more)) == 0
+    (record,) = (
+        r for r in records.load(folder / "results/small") if (r.cell.backbone, r.cell.method, r.cell.protocol) == ("Turned", "cam", "locus")
+    )
+    assert {s.finding for s in record.scores if s.value is not None} - {"mean"} == set(FINDINGS[:7])
+
+
+def test_pictures_of_anyones_network(folder, tmp_path, caplog):
+    named = ["--findings", *FINDINGS, "--img_size", "64", "--runs", tmp_path / "runs"]
+    assert heatmap.main(flags(folder, "--image", folder / "a.png", "--output_dir", tmp_path / "maps", *named)) == 0
+    assert "features 'body', rectified, and head 'fc'" in caplog.text
+    assert "ImageNet's" in caplog.text
+    (case,) = json.loads((tmp_path / "maps/boxes.json").read_text())["cases"]
+    assert case["finding"] in FINDINGS
+
+
+def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
+    assert check.main(["model", *flags(folder, "--img_size", "64", "--data", DATA, "--images", "24")[1:]]) == 0
+    shown = capsys.readouterr().out
+    for fact in (
+        "none missing, none unexpected",
+        "those of its own forward",
+        "stride (4.0, 4.0)",
+        "hirescam",
+        "method pcam",
+        "nothing is wrong",
+    ):
+        assert fact in shown
+
+
+@pytest.mark.parametrize(
+    ("more", "facts"),
+    [
+        (["--weights", "half.pt"], "1 of 4 weights are missing.*1 are unexpected"),
+        (["--features", "bod"], "'body'"),
+        (["--findings", "Mass", "Nodule"], "of another shape.*fc.weight"),
+        (["--model", "net.py:fixed", "--findings", "Mass", "Nodule"], "8 outputs.*names 2"),
+        (["--findings", *["Mass"] * 8], "Mass twice"),
+        (["--mean", "0.5"], "--mean and --std go together"),
+        (["--channels", "3"], "takes no image of 3x64x64.*channels"),
+        (["--checkpoint", "x.ckpt"], "--checkpoint"),
+    ],
+)
+def test_what_does_not_fit_a_network_is_one_sentence(folder, capsys, more, facts):
+    paths = [str(folder / word) if ".p" in word else word for word in more]
+    assert suite(folder, *flags(folder), *paths) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert re.search(facts, error), error
+
+
+def test_how_a_network_is_read_needs_a_network(folder, capsys):
+    assert suite(folder, "--features", "layer4") == 2
+    assert "--model" in capsys.readouterr().err
