@@ -68,8 +68,10 @@ def _cells(c: Comparison) -> tuple[str, ...]:
 
 
 def _p(value: float | None) -> str:
-    """Four decimals: the smallest p of 10,000 throws is .0001."""
-    return NOTHING if value is None else f"{value:.4f}"
+    """Four decimals, as many as 10,000 throws have; those below as such."""
+    if value is None:
+        return NOTHING
+    return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 def write(rows: Sequence[ComparisonRow], path: Path) -> None:

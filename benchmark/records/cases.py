@@ -133,9 +133,9 @@ def pack(seeds: Mapping[str, int | None], folder: Path, in_brief: Collection[int
 def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
     """Whether the file of a seed holds all rows of ``keys`` that are packed, no others, and no more than is wanted."""
     where = packed_file(folder, seed)
-    own, names = _keys(where), _packed(where).column_names if where.is_file() else []
-    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - own
-    return own <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
+    kept, names = _keys(where), _packed(where).column_names if where.is_file() else []
+    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - kept
+    return kept <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
 
 
 def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:

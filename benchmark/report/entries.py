@@ -30,9 +30,8 @@ def as_one(group: Sequence[Record]) -> Record:
     first = group[0]
     if len(group) == 1:
         return first
-    known = [{(s.finding, s.metric, s.threshold_origin): s for s in record.scores} for record in group]
-    shown = (name for name in known[0] if name[0] == "mean" or name[1] == MAIN)
-    scores = tuple(_mean([scores.get(name) for scores in known], known[0][name]) for name in shown)
+    known = [{(s.finding, s.metric, s.threshold_origin): s for s in _shown(record)} for record in group]
+    scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
     changed = {"cell": _without_seed(first.cell), "scores": scores, "strata": (), "checkpoints": digests}
     return first.model_copy(update=changed)
@@ -42,6 +41,11 @@ def network_of(record: Record) -> tuple[object, ...]:
     """What all trainings of a network share, whatever their seed."""
     cell = record.cell
     return (*select.model_of(record)[:-2], cell.model_id.removesuffix(f"-seed{cell.seed}"))
+
+
+def _shown(record: Record) -> list[Score]:
+    """What a table of entries shows of a record."""
+    return [score for score in record.scores if score.finding == "mean" or score.metric == MAIN]
 
 
 def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
