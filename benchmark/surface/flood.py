@@ -13,24 +13,19 @@ U = np.uint64
 
 @njit(cache=True, nogil=True)
 def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write the box of the component of {f > t} that holds vertex ``start`` and stamp its vertices in ``seen``.
-
-    Gives its highest vertex, the first in row-major order on ties.
-    """
+    """Write the box of the component of {f > t} that holds vertex ``start`` and stamp its vertices in ``seen``."""
     h, w = f.shape
     flat = f.ravel()
     box[0], box[1], box[2], box[3] = width, height, 0.0, 0.0
     seen[start] = stamp
     stack[0] = start
-    count, peak = 1, start
+    count = 1
     while count > 0:
         count -= 1
         at = stack[U(count)]
         i, j = at // w, at % w
         here = flat[U(at)]
         above = here - t
-        if here > flat[U(peak)] or (here == flat[U(peak)] and at < peak):
-            peak = at
         up, down, left, right = i > 0, i < h - 1, j > 0, j < w - 1
         north = flat[U(at - w)] if up else -np.inf
         south = flat[U(at + w)] if down else -np.inf
@@ -62,7 +57,6 @@ def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: i
             count = _across(flat[U(at + w - 1)], at + w - 1, above, south, west, t, stamp, seen, stack, count)
         if down and right and not (south > t or east > t):
             count = _across(flat[U(at + w + 1)], at + w + 1, above, south, east, t, stamp, seen, stack, count)
-    return peak
 
 
 @njit(cache=True, nogil=True)
@@ -86,17 +80,17 @@ def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noq
 @njit(cache=True, nogil=True)
 def all_boxes(f, y, x, height, width, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(M,4) boxes of all components, by level, then by peak, descending; (M,) their levels' numbers, (M,) peaks."""
-    flat, total = f.ravel(), levels.size * f.size
-    out, index, peak = np.empty((total, 4)), np.empty(total, np.int64), np.empty(total, np.int64)
-    seen, stack, order = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64), np.empty(total, np.int64)
+    flat = f.ravel()
+    order = np.argsort(-flat, kind="mergesort")
+    out, index = np.empty((levels.size * f.size, 4)), np.empty(levels.size * f.size, np.int64)
+    seen, stack, peak = np.full(f.size, -1, np.int64), np.empty(f.size, np.int64), np.empty(levels.size * f.size)
     count = 0
     for n in range(levels.size):
-        first = count
-        for start in range(f.size):
-            if flat[U(start)] > levels[n] and seen[U(start)] != n:
-                peak[count] = flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
-                index[count] = n
+        for start in order:
+            if flat[start] <= levels[n]:
+                break
+            if seen[start] != n:
+                flood(f, y, x, height, width, levels[n], start, n, seen, stack, out[count])
+                index[count], peak[count] = n, flat[start]
                 count += 1
-        by_place = first + np.argsort(peak[first:count], kind="mergesort")
-        order[first:count] = by_place[np.argsort(-flat[peak[by_place]], kind="mergesort")]
-    return out[order[:count]], index[:count].copy(), flat[peak[order[:count]]]
+    return out[:count].copy(), index[:count].copy(), peak[:count].copy()
