@@ -13,7 +13,7 @@ from benchmark.statistics.intervals import exact, interval
 from benchmark.statistics.patients import Sums, by_patient
 from core.types import FloatArray
 
-SHARES = ("hit@", "anyhit@", "pointing", "acc@")
+SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")
 """How the names of metrics begin that are shares of cases or boxes: at 0 and 1 they have the exact binomial bound."""
 NOTHING = "nothing to divide by"
 """Why there is no value, usually."""

@@ -23,8 +23,8 @@ def otsu(on: Surface) -> float:
     """
     height, width = on.frame
     weights = linear.whole(on.y, height).T * linear.whole(on.x, width)
-    order = np.argsort(on.values, axis=None, kind="stable")
-    return float(_split(on.values.flat[order], weights.flat[order]))
+    order = np.argsort(on.values, axis=None)
+    return float(_split(on.values.ravel()[order], weights.ravel()[order]))
 
 
 @njit(cache=True, nogil=True)

@@ -3,8 +3,6 @@
 Arrays only, as in ``benchmark.surface.flood``: ``f`` (h,w) values, float64.
 """
 
-import heapq
-
 import numpy as np
 from numba import njit
 
@@ -22,44 +20,62 @@ def _bridge(f, i, j, k, m):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN
 
 @njit(cache=True, nogil=True)
 def joins(f):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path."""
+    """(h,w) -> (h,w) threshold below which each vertex belongs to the component of the highest: the widest path.
+
+    Vertices wait in buckets of like thresholds, from the highest down; one that finds a wider path waits again. The
+    answer is a minimum of values on the path, so it does not depend on the order within a bucket.
+    """
     h, w = f.shape
-    out = np.full((h, w), -np.inf)
-    peak = f.argmax()
-    heap = [(-f[peak // w, peak % w], peak)]
-    while len(heap) > 0:
-        level, at = heapq.heappop(heap)
-        i, j = at // w, at % w
-        if out[i, j] > -np.inf:
-            continue
-        out[i, j] = -level
-        for k in range(max(i - 1, 0), min(i + 2, h)):
-            for m in range(max(j - 1, 0), min(j + 2, w)):
-                if out[k, m] == -np.inf:
-                    heapq.heappush(heap, (-min(-level, _bridge(f, i, j, k, m)), k * w + m))
+    out, done = np.full((h, w), -np.inf), np.full((h, w), -np.inf)
+    low, high, peak = f.min(), f.max(), f.argmax()
+    head = np.full(min(f.size, 2**20) + 1, -1, np.int32)
+    scale = (head.size - 1) / (high - low) if high > low else 0.0
+    waiting, after = np.empty(2 * f.size + 8, np.int32), np.empty(2 * f.size + 8, np.int32)
+    out[peak // w, peak % w] = high
+    waiting[0], after[0], head[-1], count = peak, -1, 0, 1
+    for bucket in range(head.size - 1, -1, -1):
+        while head[bucket] >= 0:
+            at = waiting[head[bucket]]
+            head[bucket] = after[head[bucket]]
+            i, j = at // w, at % w
+            level = out[i, j]
+            if done[i, j] == level:
+                continue
+            done[i, j] = level
+            if count + 8 > waiting.size:
+                waiting, after = np.append(waiting, waiting), np.append(after, after)
+            for k in range(max(i - 1, 0), min(i + 2, h)):
+                for m in range(max(j - 1, 0), min(j + 2, w)):
+                    if out[k, m] < min(level, f[k, m]):
+                        reached = min(level, _bridge(f, i, j, k, m))
+                        if reached > out[k, m]:
+                            out[k, m] = reached
+                            where = int((reached - low) * scale)
+                            waiting[count], after[count], head[where] = k * w + m, head[where], count
+                            count += 1
     return out
 
 
 @njit(cache=True, nogil=True)
-def left(f, x, joined, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def left(lines, x, joined, highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(n,4) pieces of the component's left edge as a function of the threshold, from the top down to ``low``.
 
     A piece is linear: upper and lower threshold, edge at the upper and at the lower. While column j is the leftmost,
-    the edge is the lower envelope of the lines on which the surface falls from it to column j - 1; ``x`` (w,) columns,
-    ``joined`` as ``joins`` gives it.
+    the edge is the lower envelope of the lines on which the surface falls from it to column j - 1. ``lines`` (w,h):
+    columns of values at ``x`` (w,); ``joined`` (w,h) as ``joins`` gives it, ``highest`` (w,) the most of each column.
     """
-    w = f.shape[1]
+    w = lines.shape[0]
     out = [(0.0, 0.0, 0.0, 0.0) for _ in range(0)]  # empty, and typed for the compiler
     reach = np.full(w + 1, low)  # reach[j + 1]: below it the component holds a vertex of columns 0 … j
     for j in range(w):
-        reach[j + 1] = max(reach[j], joined[:, j].max())
+        reach[j + 1] = max(reach[j], highest[j])
     for j in range(w - 1, -1, -1):
         top = reach[j + 1]
         while top > reach[j]:
             if j == 0:
                 bottom, edge, end = reach[0], 0.0, 0.0
             else:
-                bottom, edge, end = _next(f[:, j], f[:, j - 1], joined[:, j], x[j], x[j] - x[j - 1], top, reach[j])
+                bottom, edge, end = _next(lines[j], lines[j - 1], joined[j], x[j], x[j] - x[j - 1], top, reach[j])
             out.append((top, bottom, edge, end))
             top = bottom
     return np.array(out)

@@ -70,7 +70,7 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
 
 def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> FloatArray:
     """(n,4) pieces of the left edge with ascending thresholds: lower, upper, edge at the lower, edge at the upper."""
-    pieces = peak_trace.left(np.ascontiguousarray(f), np.ascontiguousarray(x), np.ascontiguousarray(joined), low)
+    pieces = peak_trace.left(f.T, np.ascontiguousarray(x), joined.T, joined.max(0), low)
     return np.asarray(pieces[::-1][:, [1, 0, 3, 2]])
 
 

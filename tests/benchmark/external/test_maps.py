@@ -9,6 +9,10 @@ import pytest
 from PIL import Image
 
 from benchmark.external import entry
+from benchmark.external.cases import EntryCases
+from benchmark.maps.cases import make_case
+from benchmark.protocols.locus import Locus
+from benchmark.records import Cell
 from core.errors import BadValueError, DataError, LocusError
 from core.frames import Grid
 from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
@@ -169,3 +173,34 @@ def test_a_file_of_several_maps_needs_the_names_of_as_many_findings(tmp_path):
         entry.read(config(**{**flags, "findings": ()}))
     with pytest.raises(DataError, match="8 maps, --findings names 2"):
         entry.read(config(**{**flags, "findings": ("Mass", "Nodule")}))
+
+
+@pytest.mark.oracle
+def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_the_same(tmp_path):
+    given = entry.read(config(maps=str(write(tmp_path / "maps"))))
+    cases = EntryCases(given).cases(Cell(dataset="phantom", method="mine", protocol="locus"))
+    direct = [make_case(s, f, 1.0, shown(s, f), "conventional") for s, f in PAIRS]
+    result, expected = (Locus().evaluate(some, DATA.findings) for some in (cases, direct))
+    assert result.scores == expected.scores
+    boxes = [
+        {
+            "image_id": row["image"],
+            "category_id": row["finding"],
+            "score": 1,
+            "bbox": xywh(*(row[e] for e in ("x0", "y0", "x1", "y1"))),
+        }
+        for row in result.rows
+        if row["x0"] is not None
+    ]
+    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    boxed = EntryCases(entry.read(config(boxes=str(tmp_path / "boxes.json"))))
+    again = Locus().evaluate(boxed.cases(Cell(dataset="phantom", method="mine", protocol="locus")), DATA.findings)
+    assert values(again) == values(result)
+
+
+def values(result):
+    return {s.finding: s.value for s in result.scores if (s.metric, s.threshold_origin) == ("hit@iou.3", "cross-fitted")}
+
+
+def xywh(x0, y0, x1, y1):
+    return [x0, y0, x1 - x0, y1 - y0]
