@@ -16,19 +16,9 @@ from core.flags.network import ModelCheckFlags, NetworkFlags, WiringFlags
 from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
-    "WHERE",
-    "CheckConfig",
-    "ConvertConfig",
-    "DataFlags",
-    "DoctorConfig",
-    "EngineFlags",
-    "HeatmapConfig",
-    "ModelCheckConfig",
-    "PowerConfig",
-    "RunConfig",
-    "ScoreConfig",
-    "TrainConfig",
-]
+    "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig",
+    "ModelCheckConfig", "PowerConfig", "RunConfig", "ScoreConfig", "TrainConfig",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -34,15 +34,10 @@ def assemble(
     extractor, width, levels = family.build(word, weights is True)
     attention = attentions.build(attention_map, channels=width) if attention_map else None
     head = Head(pooling, nn.Linear(pooling.groups * width, num_classes), dropout)
-    config = {
-        "name": word + colon + given,
-        "num_classes": num_classes,
-        "global_pool": global_pool,
-        "attention_map": attention_map,
-    }
-    model = Classifier(
-        extractor, head, attention, {**config, "pretrained": False, "dropout": dropout}, levels=levels, rescale=rescale
-    )
+    config = {"name": word + colon + given, "num_classes": num_classes}
+    config |= {"global_pool": global_pool, "attention_map": attention_map}
+    config |= {"pretrained": False, "dropout": dropout}
+    model = Classifier(extractor, head, attention, config, levels=levels, rescale=rescale)
     if isinstance(weights, str):
         xray_weights.load(model, weights)
     return model

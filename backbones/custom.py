@@ -31,10 +31,7 @@ class SmallCNN(nn.Sequential):
     """(N,3,H,W) -> (N,128,H/8,W/8), ends in a ReLU that is not in place."""
 
     def __init__(self) -> None:
-        halving = [
-            _stage(nn.Conv2d(narrow, wide, 4, stride=2, padding=1, bias=False))
-            for narrow, wide in pairwise(WIDTHS[:-1])
-        ]
+        halving = [_stage(nn.Conv2d(n, wide, 4, stride=2, padding=1, bias=False)) for n, wide in pairwise(WIDTHS[:-1])]
         super().__init__(*halving, _stage(nn.Conv2d(*WIDTHS[-2:], 3, padding=1, bias=False)))
 
 

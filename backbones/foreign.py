@@ -84,9 +84,7 @@ def until(module: nn.Module, name: str) -> Step:
             return reached.A
         finally:
             hook.remove()
-        raise NotAvailableError(
-            f"the submodule {name!r} takes no part in the network's forward pass: name another one as features"
-        )
+        raise NotAvailableError(f"the submodule {name!r} takes no part in the forward pass: name another as features")
 
     return run
 
@@ -110,14 +108,10 @@ class _ReachedError(Exception):
 
 def _misfit(A: Tensor, reason: str) -> BadValueError:
     shape = tuple(A.shape)
-    return BadValueError(
-        f"the wrapped head does not turn {shape} into (N,K): {reason}; give "
-        "a callable such as lambda A: fc(A.mean((2, 3)))"
-    )
+    advice = "give a callable such as lambda A: fc(A.mean((2, 3)))"
+    return BadValueError(f"the wrapped head does not turn {shape} into (N,K): {reason}; {advice}")
 
 
 def _closed() -> NotAvailableError:
-    return NotAvailableError(
-        "this wrapped head is a callable whose weights are not known: name its "
-        "nn.Linear as head, or use a method of gradients"
-    )
+    advice = "name its nn.Linear as head, or use a method of gradients"
+    return NotAvailableError(f"this wrapped head is a callable whose weights are not known: {advice}")

@@ -40,9 +40,9 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
     return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
 
-def output_shape(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -> tuple[int, ...]:
+def output_shape(extractor: nn.Module, size: tuple[int, int]) -> tuple[int, ...]:
     """The shape of the features of two images of ``size`` (H, W); empty where they are no single tensor."""
-    maps = features(extractor, size, channels)
+    maps = features(extractor, size)
     return tuple(maps.shape) if isinstance(maps, Tensor) else ()
 
 

@@ -81,9 +81,7 @@ def _replaced(model: Network, images: Tensor, layer: str, replace: Callable[[Ten
 
     def hook(part: Any, inputs: Any, output: Any) -> Tensor:
         if calls:
-            raise NotAvailableError(
-                f"the layer {layer!r} is used more than once in a forward pass: name a part that is used once"
-            )
+            raise NotAvailableError(f"the layer {layer!r} is used several times in a forward pass: name one used once")
         calls.append(True)
         A = replace(_map(model, layer, output, (images.shape[-2], images.shape[-1])))
         return _as_before(model, A, output).to(output.dtype)

@@ -16,13 +16,9 @@ from backbones.classifier import Classifier
 from core.errors import DataError
 
 EXPANDED = {
-    "_expand_conv": "conv_pw",
-    "_bn0": "bn1",
-    "_depthwise_conv": "conv_dw",
-    "_bn1": "bn2",
-    "_project_conv": "conv_pwl",
+    "_expand_conv": "conv_pw", "_bn0": "bn1", "_depthwise_conv": "conv_dw", "_bn1": "bn2", "_project_conv": "conv_pwl",
     "_bn2": "bn3",
-}
+}  # fmt: skip
 PLAIN = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 GATE = {"_se_reduce": "se.conv_reduce", "_se_expand": "se.conv_expand"}
 OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2"}
@@ -43,9 +39,7 @@ def load(model: Classifier, path: Path | str) -> Classifier:
     try:
         model.load_state_dict(converted)
     except RuntimeError as error:
-        raise DataError(
-            f"{path} holds another network than {(model.config or {}).get('name')!r}: build the same size"
-        ) from error
+        raise DataError(f"{path} holds another network than {(model.config or {}).get('name')!r}") from error
     return model
 
 
@@ -58,9 +52,7 @@ def convert(state: Mapping[str, Tensor], target: Iterable[str]) -> dict[str, Ten
     blocks = sorted({(int(s), int(i)) for s, i in re.findall(r"net\.blocks\.(\d+)\.(\d+)\.", "\n".join(target))})
     count = len({key.split(".")[1] for key in state if key.startswith("_blocks.")})
     if not count or count != len(blocks):
-        raise DataError(
-            f"not the efficientnet-pytorch checkpoint of this model: it has {count} blocks, the model {len(blocks)}"
-        )
+        raise DataError(f"no efficientnet-pytorch checkpoint of this model: it has {count} blocks, not {len(blocks)}")
     return {_key(key, state, blocks): value for key, value in state.items()}
 
 

@@ -128,11 +128,7 @@ def _source(name: str) -> str | None:
 
 def _not_available(name: str, source: str | None, path: Path, error: object) -> NotAvailableError:
     if source is None:
-        return NotAvailableError(
-            f"nobody published ImageNet weights for {name!r}: choose another backbone or --pretrained False"
-        )
+        return NotAvailableError(f"{name!r} has no published ImageNet weights: choose another or --pretrained False")
     if path.is_file():
-        return NotAvailableError(
-            f"the weights in {path} do not fit {name!r}: delete the file or use --pretrained False ({error})"
-        )
+        return NotAvailableError(f"{path} does not fit {name!r}: delete it or use --pretrained False ({error})")
     return NotAvailableError(f"no ImageNet weights for {name!r}: lay {source} at {path}, or use --pretrained False")

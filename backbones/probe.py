@@ -17,6 +17,8 @@ from torch.overrides import TorchFunctionMode
 from core.errors import NotAvailableError
 from core.frames import Grid
 
+ADVICE = "give backbones.wrap grid=lambda size: Grid(…)"
+
 
 def grid(module: nn.Module, features: Callable[[Tensor], Tensor], size: tuple[int, int], channels: int = 3) -> Grid:
     """The grid of ``features`` (a part of ``module``) for inputs of ``size`` (H, W).
@@ -65,14 +67,9 @@ def _centroids(
 def _centroid(gradient: Tensor | None) -> list[float]:
     total = 0.0 if gradient is None else float(gradient.sum())
     if gradient is None or not 0 < total < float("inf"):
-        raise NotAvailableError(
-            "gradients do not tell where the positions of this network look: "
-            "give backbones.wrap grid=lambda size: Grid(…)"
-        )
+        raise NotAvailableError(f"gradients do not tell where the positions of this network look: {ADVICE}")
     mass = gradient.double().sum((0, 1)) / total
-    return [
-        float((mass.sum(1 - axis) * torch.arange(n, device=mass.device)).sum()) for axis, n in enumerate(mass.shape)
-    ]
+    return [float((mass.sum(1 - d) * torch.arange(n, device=mass.device)).sum()) for d, n in enumerate(mass.shape)]
 
 
 def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
@@ -80,9 +77,7 @@ def _line(seen: dict[int, float], side: int) -> tuple[float, float]:
     last = max(seen)
     stride = seen[last] - seen[last - 1] if len(seen) > 1 else side
     if not stride > 0:
-        raise NotAvailableError(
-            "the positions of this network look at no regular grid: give backbones.wrap grid=lambda size: Grid(…)"
-        )
+        raise NotAvailableError(f"the positions of this network look at no regular grid: {ADVICE}")
     return round(seen[last] - stride * last, 3) + 0.0, round(stride, 3)  # + 0.0 makes -0.0 plain
 
 

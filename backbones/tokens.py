@@ -13,11 +13,9 @@ from core.errors import BadValueError
 from core.frames import Grid
 
 OPTIONS: dict[str, dict[str, Any]] = {
-    "vision_transformer": {"dynamic_img_size": True},
-    "deit": {"dynamic_img_size": True},
-    "swin_transformer": {"strict_img_size": False},
-    "swin_transformer_v2": {"strict_img_size": False},
-}
+    "vision_transformer": {"dynamic_img_size": True}, "deit": {"dynamic_img_size": True},
+    "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
+}  # fmt: skip
 """timm's module -> what makes its networks take other image sizes than the one that they were made for."""
 
 

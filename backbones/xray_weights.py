@@ -53,12 +53,8 @@ def load(model: Classifier, word: str) -> None:
     weights, ours = translate(state(word), model).state, model.state_dict()
     missing = [name for name in ours if name.startswith("extractor.") and name not in weights]
     if missing:
-        raise DataError(
-            f"the weights {word} lack {len(missing)} of those of {NAMES[word]} ({examples(missing)}): delete the file"
-        )
-    model.load_state_dict(
-        {name: value for name, value in weights.items() if name.startswith("extractor.")}, strict=False
-    )
+        raise DataError(f"{word} lacks {len(missing)} weights of {NAMES[word]} ({examples(missing)}): delete the file")
+    model.load_state_dict({name: weights[name] for name in weights if name.startswith("extractor.")}, strict=False)
 
 
 def require(word: str) -> None:
@@ -94,9 +90,7 @@ def state(word: str) -> dict[str, Tensor]:
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(
-        f"{path} holds no weights of torchxrayvision (truncated, or other things): delete it, or use --pretrained False"
-    )
+    return DataError(f"{path} holds no weights of torchxrayvision (truncated?): delete it, or use --pretrained False")
 
 
 def library(word: str) -> ModuleType:
@@ -107,9 +101,8 @@ def library(word: str) -> ModuleType:
             warnings.simplefilter("ignore")
             import torchxrayvision
     except ImportError as error:
-        raise NotAvailableError(
-            f"{word} needs torchxrayvision: pip install '.[xrv]', or leave it out (--pretrained False)"
-        ) from error
+        sentence = f"{word} needs torchxrayvision: pip install '.[xrv]', or leave it out (--pretrained False)"
+        raise NotAvailableError(sentence) from error
     finally:
         sys.path[:] = path
     package: ModuleType = torchxrayvision

@@ -73,10 +73,8 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
         return line
     pad = "\n" + " " * (indent + 1)
     if isinstance(value, dict):
-        items = [
-            f"{json.dumps(str(name), ensure_ascii=False)}: {pretty(item, indent + 1, width)}"
-            for name, item in value.items()
-        ]
+        words = {json.dumps(str(name), ensure_ascii=False): item for name, item in value.items()}
+        items = [f"{word}: {pretty(item, indent + 1, width)}" for word, item in words.items()]
         return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
     return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
 

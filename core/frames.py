@@ -36,10 +36,8 @@ class Grid:
 
     def centres(self, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[FloatArray, FloatArray]:
         """(y, x) box coordinates of the rows and columns of a map of ``shape`` (h, w), in the ``frame`` (H, W)."""
-        y, x = (
-            np.asarray((offset + stride * np.arange(n) + 0.5) * (side / size), dtype=np.float64)
-            for n, side, size, stride, offset in zip(shape, frame, self.size, self.stride, self.offset, strict=True)
-        )
+        axes = zip(shape, frame, self.size, self.stride, self.offset, strict=True)
+        y, x = ((at + step * np.arange(n, dtype=np.float64) + 0.5) * (side / size) for n, side, size, step, at in axes)
         return y, x
 
 
@@ -80,12 +78,8 @@ def interpolation(
     >>> rows[:, 1].tolist()
     [0.0, 0.5, 1.0, 1.0]
     """
-    rows, columns = (
-        _weights(n, (centres - 0.5 - offset) / stride)
-        for n, centres, offset, stride in zip(
-            shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True
-        )
-    )
+    axes = zip(shape, target.centres(target_shape, grid.size), grid.offset, grid.stride, strict=True)
+    rows, columns = (_weights(n, (centres - 0.5 - offset) / stride) for n, centres, offset, stride in axes)
     return rows, columns
 
 

@@ -23,18 +23,9 @@ from core.errors import BadValueError, DataError, LocusError, NotAvailableError,
 from core.files import key
 
 BROKEN = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    ImportError,
-    LookupError,
-    NameError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-)
+    ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
+    SyntaxError, TypeError, ValueError,
+)  # fmt: skip
 """What goes wrong when somebody's file is imported or run."""
 
 
@@ -113,16 +104,13 @@ class Registry:
             raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {_reason(error)}") from error
 
     def _plugged(self, point: EntryPoint) -> type[Any]:
+        named = f"the {self.kind} {point.name!r} of {_origin(point)}"
         try:
             part: type[Any] = point.load()
         except BROKEN as error:
-            raise NotAvailableError(
-                f"the {self.kind} {point.name!r} of {_origin(point)} cannot be imported: {_reason(error)}"
-            ) from error
+            raise NotAvailableError(f"{named} cannot be imported: {_reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
-            raise NotAvailableError(
-                f"the {self.kind} {point.name!r} of {_origin(point)} is no class with name = {point.name!r}"
-            )
+            raise NotAvailableError(f"{named} is no class with name = {point.name!r}")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
@@ -137,14 +125,12 @@ def module_name(path: Path) -> str:
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
     """Call ``part`` with the options of ``word`` over the ``given`` ones. ``BadValueError``: it has no such option."""
     values = {**given, **options(word)}
-    allowed = [
-        p.name for p in inspect.signature(part).parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
-    ]
+    parameters = inspect.signature(part).parameters.values()
+    allowed = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     for name in values:
         if name not in allowed:
-            raise BadValueError(
-                f"the {kind} {word.split(':')[0]!r} has no option {name!r}; it has: {examples(allowed, 9) or 'none'}"
-            )
+            known, part_name = examples(allowed, 9) or "none", word.split(":")[0]
+            raise BadValueError(f"the {kind} {part_name!r} has no option {name!r}; it has: {known}")
     return part(**values)
 
 
@@ -157,9 +143,7 @@ def options(word: str) -> dict[str, Any]:
     pairs = [pair.partition("=") for pair in word.partition(":")[2].split(",") if pair]
     for name, equals, value in pairs:
         if not equals or not name or not value:
-            raise BadValueError(
-                f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=value"
-            )
+            raise BadValueError(f"bad option {name + equals + value!r} in {word!r}: write NAME:option=value,option=…")
     return {name: _literal(value) for name, _, value in pairs}
 
 

@@ -62,9 +62,8 @@ class FileDataset(Dataset):
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
         frame = row.frame or self._frame(row.path)
-        return Sample(
-            row.image, row.patient, frame, row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks
-        )
+        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks)
+        return Sample(row.image, row.patient, frame, *about)
 
     @functools.cached_property
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
@@ -81,10 +80,8 @@ def split_names(
     """
     if whole:
         if request.split != "test":
-            raise DataError(
-                "with whole=True all images are test, there is no "
-                f"{request.split} split: leave the option out to train here"
-            )
+            whole_test = f"with whole=True all images are test, there is no {request.split} split"
+            raise DataError(f"{whole_test}: leave the option out to train here")
         return np.full(len(patients), "test")
     if request.partition != "official":
         return splits.assign(patients, request)
@@ -159,10 +156,8 @@ def boxes_by_image(
     outside = np.flatnonzero(~(area(inside) > 0)).tolist()  # not a number among them
     if outside:
         listing = examples(f"{images[rows[i]]} {findings[rows[i]]} {edges[rows[i]].round(1).tolist()}" for i in outside)
-        raise DataError(
-            f"{path} has {len(outside)} boxes that are empty or wholly "
-            f"outside their image: {listing}; correct or remove them"
-        )
+        empty = f"{len(outside)} boxes that are empty or wholly outside their image"
+        raise DataError(f"{path} has {empty}: {listing}; correct or remove them")
     cut = int((inside != edges[rows]).any(axis=1).sum())
     if cut:
         log.warning("%s: %d boxes reach past the image's edge and were clipped", path, cut)

@@ -63,9 +63,8 @@ class RsnaPneumonia(FileDataset):
         images = with_file(root, target, files, LAYOUT)
         nih = _nih(root / MAPPING)
         patients = [nih.get(image, image).split("_")[0] for image in images]
-        truth, clipped = boxes_by_image(
-            root / LABELS, boxed, ["Pneumonia"] * len(boxed), edges, dict.fromkeys(images, FRAME)
-        )
+        findings = ["Pneumonia"] * len(boxed)
+        truth, clipped = boxes_by_image(root / LABELS, boxed, findings, edges, dict.fromkeys(images, FRAME))
         names = split_names(patients, request, whole=whole)
         listed = _rows(root, images, patients, target, truth, files, nih)
         self.rows = _described([row for row, at in zip(listed, names, strict=True) if at == self.split], root, request)
@@ -94,11 +93,8 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
         raise DataError(f"{path} has boxes where Target is 0: {listing}")
     corner = np.stack([numbers(path, raw.loc[positive, side]).to_numpy() for side in SIDES], axis=1)
     edges = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    return (
-        dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True)),
-        raw.loc[positive, "patientId"].tolist(),
-        edges,
-    )
+    targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
+    return targets, raw.loc[positive, "patientId"].tolist(), edges
 
 
 def _nih(path: Path) -> dict[str, str]:

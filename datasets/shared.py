@@ -38,10 +38,8 @@ class Shared(Dataset):
         theirs = {alike(finding): finding for finding in data.findings}
         self.names = {theirs[alike(finding)]: finding for finding in findings if alike(finding) in theirs}
         if not self.names:
-            raise DataError(
-                f"{data.name} has none of the model's findings "
-                f"({', '.join(findings)}): it has {', '.join(data.findings)}"
-            )
+            wanted, existing = ", ".join(findings), ", ".join(data.findings)
+            raise DataError(f"{data.name} has none of the model's findings ({wanted}): it has {existing}")
         object.__setattr__(self, "name", data.name)
         self.data, self.findings, self.split, self.kept = data, tuple(findings), data.split, list(kept)
         self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]

@@ -64,11 +64,8 @@ def doubt(count: int) -> str:
 def check_patients(patients: Iterable[str], names: Iterable[str]) -> None:
     """Raise ``LeakError`` when a patient is in more than one split, with the count and three examples."""
     seen: dict[str, str] = {}
-    both = {
-        patient: (seen[patient], name)
-        for patient, name in zip(patients, names, strict=True)
-        if seen.setdefault(patient, name) != name
-    }
+    pairs = zip(patients, names, strict=True)
+    both = {patient: (seen[patient], name) for patient, name in pairs if seen.setdefault(patient, name) != name}
     if both:
         listing = examples(f"{patient} ({a} and {b})" for patient, (a, b) in both.items())
         raise LeakError(

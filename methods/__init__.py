@@ -19,19 +19,9 @@ if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
 
 __all__ = [
-    "GROUPS",
-    "Evidence",
-    "GradientMethod",
-    "Method",
-    "build",
-    "expand",
-    "get",
-    "is_fast",
-    "is_path",
-    "names",
-    "registry",
-    "spelled",
-]
+    "GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_fast", "is_path", "names",
+    "registry", "spelled",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
@@ -96,18 +86,15 @@ def build(word: str) -> "Method":
     try:
         return part() if is_path(word) else construct(part, "method", word, {})
     except BROKEN as error:
-        raise BadValueError(
-            f"the method {word!r} cannot be made: {type(error).__name__}: {error}; its options need defaults"
-        ) from error
+        broken = f"the method {word!r} cannot be made: {type(error).__name__}: {error}"
+        raise BadValueError(f"{broken}; its options need defaults") from error
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":
     from methods.base import NEEDS, Method
 
     if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
-        raise BadValueError(
-            f"{word} is no method: derive it from methods.Method or methods.GradientMethod and give it a name"
-        )
+        raise BadValueError(f"{word} is no method: derive it from methods.Method or GradientMethod and give it a name")
     if not isinstance(part.needs, set | frozenset):
         raise BadValueError(f"{word} needs {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
     return part

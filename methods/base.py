@@ -167,9 +167,8 @@ class Method:
         maps = self.maps(evidence).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
-            raise BadValueError(
-                f"the method {self.name!r} gave maps of shape {tuple(maps.shape)}, not {(*expected, 'h', 'w')}"
-            )
+            given = tuple(maps.shape)
+            raise BadValueError(f"the method {self.name!r} gave maps of shape {given}, not {(*expected, 'h', 'w')}")
         return maps.clamp(min=0) if self.rectified else maps
 
 

@@ -30,7 +30,6 @@ def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
 def _moved(maps: Tensor, level: Evidence, target: Evidence) -> Tensor:
     """Maps of ``level`` at the positions of ``target``: bilinear, constant outside the outermost positions."""
     (h, w), (rows, columns) = level.A.shape[-2:], target.A.shape[-2:]
-    vertical, horizontal = (
-        torch.from_numpy(matrix).to(maps) for matrix in interpolation(level.grid, (h, w), target.grid, (rows, columns))
-    )
+    matrices = interpolation(level.grid, (h, w), target.grid, (rows, columns))
+    vertical, horizontal = (torch.from_numpy(matrix).to(maps) for matrix in matrices)
     return vertical @ maps @ horizontal.T

@@ -18,9 +18,8 @@ ROUNDING = 1e-6
 def on_the_grid(evidence: Evidence) -> Masks:
     """Scaled at the positions, then brought to the pixels where they look; flat channels make no mask."""
     A, pixels = evidence.A, evidence.pixel_grid
-    rows, columns = (
-        torch.from_numpy(m).to(A) for m in interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size)
-    )
+    matrices = interpolation(evidence.grid, (A.shape[-2], A.shape[-1]), pixels, pixels.size)
+    rows, columns = (torch.from_numpy(matrix).to(A) for matrix in matrices)
     return lambda channels: rows @ _unit(channels) @ columns.T, ~flat(A)
 
 

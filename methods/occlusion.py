@@ -36,10 +36,8 @@ class Occlusion(PixelMethod):
         window = self.window or max(1, side // 4)
         stride = self.stride or max(1, window // 2)
         if not stride <= window <= side:
-            raise BadValueError(
-                f"occlusion by window={window},stride={stride}: needs stride <= "
-                f"window <= {side}, the image's shorter side"
-            )
+            needs = f"needs stride <= window <= {side}, the image's shorter side"
+            raise BadValueError(f"occlusion by window={window},stride={stride}: {needs}")
         cover = CaptumOcclusion(lambda planes: evidence.sweep(len(planes), lambda part: image * planes[part]))
         squares = {
             "sliding_window_shapes": (1, window, window),

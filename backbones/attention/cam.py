@@ -16,9 +16,7 @@ class CAM(nn.Module):
     def __init__(self, channels: int, ratio: int = 2) -> None:
         super().__init__()
         if not 1 <= ratio <= channels:
-            raise BadValueError(
-                f"CAM has ratio={ratio}: give a whole number from 1 to the number of channels, {channels}"
-            )
+            raise BadValueError(f"CAM has ratio={ratio}: give a whole number from 1 to {channels}, the channels")
         narrow = channels // ratio
         self.gate = nn.Sequential(nn.Linear(channels, narrow), nn.ReLU(), nn.Linear(narrow, channels), nn.Sigmoid())
 

@@ -59,9 +59,8 @@ class SteadyBatchNorm(nn.BatchNorm2d):
 
 
 def _block(channels: int, out: int, kernel: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False), SteadyBatchNorm(out), nn.ReLU()
-    )
+    conv = nn.Conv2d(channels, out, kernel, padding=kernel // 2, bias=False)
+    return nn.Sequential(conv, SteadyBatchNorm(out), nn.ReLU())
 
 
 def _resize(x: Tensor, size: Any) -> Tensor:

@@ -49,8 +49,5 @@ def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
 
 def _counters(model: Classifier) -> dict[str, Tensor]:
     """Batch norm's counters, which files of before 2018 lack and which change no logit."""
-    return {
-        name: torch.zeros_like(value)
-        for name, value in model.state_dict().items()
-        if name.endswith("num_batches_tracked")
-    }
+    state = model.state_dict()
+    return {name: torch.zeros_like(state[name]) for name in state if name.endswith("num_batches_tracked")}

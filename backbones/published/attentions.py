@@ -9,7 +9,8 @@ from torch import Tensor
 from backbones.classifier import Classifier
 from core.errors import NotAvailableError
 
-NAMES = {
+Names = Mapping[str, str]
+NAMES: dict[str, Names] = {
     "CAM": {"channel_attention.fc1": "gate.0", "channel_attention.fc2": "gate.2"},
     "SAM": {
         "spatial_attention.conv1": "query",
@@ -43,19 +44,13 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
         unused = any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left)
         return Attended({}, frozenset()), list(names) if unused else []
     if word not in NAMES:
-        raise NotAvailableError(
-            f"these weights have another {word} than --attention_map {word}: only CAM and SAM can be taken over"
-        )
+        raise NotAvailableError(f"these weights' {word} is not --attention_map {word}: CAM and SAM can be taken over")
     if len([name for name in head if name.endswith("weight")]) > 1:
-        raise NotAvailableError(
-            f"these weights apply {word} once more for each finding, ours once: their logits cannot be had"
-        )
+        raise NotAvailableError(f"these weights apply {word} anew for each finding, ours once: no way to their logits")
     return _renamed(left, names, NAMES[word])
 
 
-def _renamed(
-    left: Mapping[str, Tensor], names: Mapping[str, str], ours: Mapping[str, str]
-) -> tuple[Attended, list[str]]:
+def _renamed(left: Mapping[str, Tensor], names: Names, ours: Names) -> tuple[Attended, list[str]]:
     state, used = {}, set()
     for name, inner in names.items():
         for theirs, word in ours.items():

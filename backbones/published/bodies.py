@@ -59,10 +59,8 @@ def _dialect(state: Mapping[str, Tensor], model: Classifier) -> dict[str, Tensor
         return {_of_torchvision(name, wrapped[1]): _as_ours(name, value, model) for name, value in state.items()}
     if wrapped := _found(r"(.*?)7\.1\.conv2\.weight", state):
         pattern = re.compile(rf"{re.escape(wrapped[1])}([014567])\.(.*)")
-        return {
-            pattern.sub(lambda match: f"{wrapped[1]}{STAGES[match[1]]}.{match[2]}", name): value
-            for name, value in state.items()
-        }
+        names = {name: pattern.sub(lambda match: f"{wrapped[1]}{STAGES[match[1]]}.{match[2]}", name) for name in state}
+        return {names[name]: value for name, value in state.items()}
     return dict(state)
 
 
@@ -76,9 +74,8 @@ def _of_package(state: Mapping[str, Tensor], prefix: str, model: Classifier) -> 
     inner = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
     package = {name: value for name, value in inner.items() if name.startswith("_")}
     converted = package_weights.convert(package, model.state_dict())
-    renamed = {
-        name.removeprefix("extractor.net.").replace("head.linear", "_fc"): value for name, value in converted.items()
-    }
+    names = {name: name.removeprefix("extractor.net.").replace("head.linear", "_fc") for name in converted}
+    renamed = {names[name]: value for name, value in converted.items()}
     outer = {name: value for name, value in state.items() if name.removeprefix(prefix) not in package}
     return {**outer, **{prefix + name: value for name, value in renamed.items()}}
 

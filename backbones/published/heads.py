@@ -12,18 +12,9 @@ from backbones.pretrained import MapsOf
 from core.errors import NotAvailableError
 
 WORDS = (
-    "fc_\\d+",
-    "FF\\.0",
-    "fc\\.1",
-    "fc\\.0",
-    "fc",
-    "classifier\\.1",
-    "classifier\\.0",
-    "classifier",
-    "head\\.fc",
-    "head",
-    "_fc",
-)
+    "fc_\\d+", "FF\\.0", "fc\\.1", "fc\\.0", "fc", "classifier\\.1", "classifier\\.0", "classifier", "head\\.fc",
+    "head", "_fc",
+)  # fmt: skip
 """What projects call the layer that gives the logits; of a file that has several, the first of this list does."""
 FIRST_OF_SEVERAL = ("fc\\.0", "classifier\\.0")
 """Layers that give the logits only where no other follows them (CheXNet's, before its sigmoid; VGG has three)."""
@@ -88,10 +79,8 @@ def _folded(left: Mapping[str, Tensor], name: str, pooling: str) -> tuple[Tensor
     if norm == name or not _was_used(left, norm) or bias is None:
         return weight, bias
     if pooling == "PCAM":
-        raise NotAvailableError(
-            "these weights have a batch norm before the PCAM head (fc_bn), "
-            "which ours has not: other poolings take it in"
-        )
+        foreign = "these weights have a batch norm before the PCAM head (fc_bn), which ours has not"
+        raise NotAvailableError(f"{foreign}: other poolings take it in")
     scale = left[f"{norm}weight"] / (left[f"{norm}running_var"] + EPS).sqrt()
     shift = left[f"{norm}bias"] - left[f"{norm}running_mean"] * scale
     return weight * scale, bias + weight @ shift

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise BadValueError(f"no method given: {USAGE}")
     from benchmark.check import method  # torch is imported when the arguments are right
 
-    return 1 if method.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if method.run(config.method, config.threads, functools.partial(print, flush=True)) else 0
 
 
 def _dataset(args: Sequence[str]) -> int:

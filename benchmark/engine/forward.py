@@ -39,9 +39,7 @@ def _check(model: "Classifier", images: Tensor) -> None:
         raise BadValueError(f"images must be (N,3,H,W) with at least one image, got shape {tuple(images.shape)}")
     weights = {weight.dtype for weight in model.parameters()} or {images.dtype}
     if images.dtype not in weights:
-        raise BadValueError(
-            f"images are {images.dtype}, the model's weights {weights.pop()}: give both the same, normalised"
-        )
+        raise BadValueError(f"images are {images.dtype}, the model's weights {weights.pop()}: give the same to both")
 
 
 def _evidence(request: ExplainRequest, layer: str | None) -> Evidence:

@@ -76,9 +76,7 @@ class LayerEngine(BaseEngine):
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""
-        raise NotAvailableError(
-            f"the layer {self.layer!r} is not what is pooled, so the classifier's weights do not fit it"
-        )
+        raise NotAvailableError(f"the layer {self.layer!r} is not what is pooled: the classifier's weights do not fit")
 
     def bias(self) -> Tensor:
         """See ``class_maps``."""
@@ -105,9 +103,8 @@ class ChunkedLayerEngine(LayerEngine):
     def gradients(self) -> Gradients:
         """Those of the chunks, one after the other."""
         request = replace(self.request, findings=self.findings)
-        return Dense(
-            torch.cat([_recorded(chunk, self.layer).gradients.full() for chunk in _chunks(request, self.step)])
-        )
+        recordings = (_recorded(chunk, self.layer) for chunk in _chunks(request, self.step))
+        return Dense(torch.cat([recording.gradients.full() for recording in recordings]))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """As for each chunk by itself."""

@@ -67,14 +67,8 @@ class BaseEngine:
         request = self.request
         step = memory.sweep_at_once(request.images, request.memory_gib)
         batches = [torch.empty(0, len(self.findings), device=request.images.device)]
-        bar = tqdm(
-            total=count,
-            desc="forward passes",
-            unit="image",
-            leave=False,
-            delay=2,
-            disable=None if request.progress else True,
-        )
+        hidden = None if request.progress else True
+        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
         with bar, plain(), evaluating(request.model):
             for start in range(0, count, step):
                 images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))

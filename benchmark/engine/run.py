@@ -47,10 +47,8 @@ def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, M
     for images, part in evidence.engine.parts(evidence) if methods else ():
         for name, method in methods.items():
             rows[name].setdefault(images.start, []).append(_call(method, part))
-    return {
-        name: _explained(method, [_joined(pieces) for pieces in rows[name].values()], evidence)
-        for name, method in methods.items()
-    }
+    joined = {name: [_joined(pieces) for pieces in rows[name].values()] for name in methods}
+    return {name: _explained(method, joined[name], evidence) for name, method in methods.items()}
 
 
 def _joined(pieces: Sequence[Tensor | LocusError]) -> Tensor | LocusError:
@@ -62,9 +60,8 @@ def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: 
     error = _first_error(pieces)
     if error is not None:
         return error
-    return MethodMaps(
-        torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float(), method.grid(evidence)
-    )
+    maps = torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float()
+    return MethodMaps(maps, method.grid(evidence))
 
 
 def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:

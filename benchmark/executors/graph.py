@@ -1,6 +1,7 @@
 """The order of steps: each once, when all that it needs is done; what needs a failed one is cancelled."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,28 +22,57 @@ class Event:
 def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
     """Run ``steps``, the first of those that are ready first, and say what happens as it happens.
 
-    Raises ``WriteError`` as soon as the disk refuses, for no other step would fare better.
+    Raises ``WriteError`` as soon as the disk refuses, for no other step would fare better, and ``ValueError`` where
+    steps need each other or one that is not among them.
     """
-    waiting, running, done = {step.id: step for step in steps}, 0, set[str]()
-    while waiting or running:
-        ready = [step for step in waiting.values() if done.issuperset(step.needs)]
-        for step in ready[: executor.jobs - running]:
-            yield Event("started", waiting.pop(step.id))
-            executor.start(step)
+    waiting, running = Waiting(steps), 0
+    while waiting.steps or running:
+        while running < executor.jobs and (ready := waiting.first()):
+            yield Event("started", ready)
+            executor.start(ready)
             running += 1
+        if not running:
+            raise ValueError(f"steps that need others than those given: {', '.join(waiting.steps)}")
         step, error = executor.wait()
         running -= 1
         if isinstance(error, WriteError):
             raise error
         if error is None:
-            done.add(step.id)
+            waiting.done(step.id)
             yield Event("done", step)
         else:
             yield Event("failed", step, str(error))
-            yield from (Event("cancelled", waiting.pop(name), str(error)) for name in _depending(step.id, waiting))
+            yield from (Event("cancelled", other, str(error)) for other in waiting.without(step.id))
 
 
-def _depending(name: str, waiting: Mapping[str, Step]) -> list[str]:
-    """The waiting steps that need ``name``, or one that needs it, and so on."""
-    direct = [step.id for step in waiting.values() if name in step.needs]
-    return list(dict.fromkeys(direct + [other for each in direct for other in _depending(each, waiting)]))
+class Waiting:
+    """The steps that have not begun, and what each one still waits for; thousands cost no more each than a few."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        """Steps of one name are one."""
+        self.steps = {step.id: step for step in steps}
+        self._number = {name: number for number, name in enumerate(self.steps)}
+        self._needs = {name: set(step.needs) for name, step in self.steps.items()}
+        self._needed_by: dict[str, list[str]] = {}
+        for name, needs in self._needs.items():
+            for other in needs:
+                self._needed_by.setdefault(other, []).append(name)
+        self._ready = [(number, name) for name, number in self._number.items() if not self._needs[name]]
+
+    def first(self) -> Step | None:
+        """The first listed of those that wait for nothing, which does not wait any more; None where there is none."""
+        return self.steps.pop(heapq.heappop(self._ready)[1]) if self._ready else None
+
+    def done(self, name: str) -> None:
+        """The steps that need ``name`` wait for it no more."""
+        for other in self._needed_by.get(name, ()):
+            self._needs[other].discard(name)
+            if not self._needs[other]:
+                heapq.heappush(self._ready, (self._number[other], other))
+
+    def without(self, name: str) -> Iterator[Step]:
+        """Take out and give the steps that need ``name``, or one that needs it, and so on."""
+        for other in self._needed_by.get(name, ()):
+            if other in self.steps:
+                yield self.steps.pop(other)
+                yield from self.without(other)

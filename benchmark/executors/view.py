@@ -19,8 +19,9 @@ BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
 def shown(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
     """Run ``steps`` and pass on what happens: on a terminal under a bar, elsewhere with a line for each event."""
-    state, terminal = StepCounts({step.id: step for step in steps}, executor.jobs), sys.stderr.isatty()
-    bar = tqdm(total=len(state.left), bar_format=BAR, leave=False, disable=not terminal)
+    kinds = {step.id: step.kind for step in steps}
+    state, terminal = StepCounts(Counter(kinds.values()), executor.jobs), sys.stderr.isatty()
+    bar = tqdm(total=len(kinds), bar_format=BAR, leave=False, disable=not terminal)
     with closing(bar), logging_redirect_tqdm() if terminal else nullcontext():
         for event in run(steps, executor):
             state.take(event)
@@ -38,15 +39,17 @@ def shown(steps: Sequence[Step], executor: Executor, report: Callable[[str], Non
 class StepCounts:
     """How many steps run, wait and have ended."""
 
-    left: dict[str, Step]
-    """Name -> a step that has not ended."""
+    left: Counter[str]
+    """train, explain or score -> how many have not ended."""
     jobs: int
     began: dict[str, float] = field(default_factory=dict)
     """Name of a step that runs -> when it began."""
     ended: Counter[str] = field(default_factory=Counter)
     """done, failed or cancelled -> how many."""
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    """train, explain or score -> how long each one that is done took."""
+    done: Counter[str] = field(default_factory=Counter)
+    """train, explain or score -> how many are done."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """train, explain or score -> how long those took together."""
 
     def take(self, event: Event) -> None:
         """Count what happened to a step."""
@@ -54,24 +57,25 @@ class StepCounts:
         if event.kind == "started":
             self.began[name] = now
             return
-        self.left.pop(name)
-        took = now - self.began.pop(name, now)
+        took, kind = now - self.began.pop(name, now), event.step.kind
+        self.left[kind] -= 1
         self.ended[event.kind] += 1
         if event.kind == "done":
-            self.seconds.setdefault(event.step.kind, []).append(took)
+            self.done[kind] += 1
+            self.seconds[kind] = self.seconds.get(kind, 0.0) + took
 
     def __str__(self) -> str:
-        """``1 runs, 2 wait, 3 done, about 0:01:00 left``."""
-        waiting = len(self.left) - len(self.began)
+        """``1 run, 2 wait, 3 done, about 0:01:00 left``."""
+        waiting = self.left.total() - len(self.began)
         counts = [f"{len(self.began)} run, {waiting} wait", *(f"{n} {kind}" for kind, n in sorted(self.ended.items()))]
         return ", ".join([*counts, *([] if self.rest is None else [f"about {self.rest} left"])])
 
     @property
     def rest(self) -> datetime.timedelta | None:
         """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
-        if not self.left or not {step.kind for step in self.left.values()} <= self.seconds.keys():
+        if not self.left.total() or any(n and not self.done[kind] for kind, n in self.left.items()):
             return None
-        means = {kind: sum(took) / len(took) for kind, took in self.seconds.items()}
+        means = {kind: self.seconds[kind] / self.done[kind] for kind in self.done}
         passed = sum(time.perf_counter() - began for began in self.began.values())
-        seconds = sum(means[step.kind] for step in self.left.values()) - passed
+        seconds = sum(means.get(kind, 0) * n for kind, n in self.left.items()) - passed
         return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

@@ -35,9 +35,7 @@ def obtain(
     box.
     """
     if not select_samples(trained, None):
-        raise DataError(
-            f"no test image of {trained[0].config.dataset} has a truth box: nothing can be explained and scored"
-        )
+        raise DataError(f"no test image of {trained[0].config.dataset} has a truth box: there is nothing to score")
     requests, broken = requests_of(trained, method_names, folder, slow_images)
     return broken | _stored(requests, flags)
 
@@ -93,7 +91,5 @@ def _missing_error(request: MapRequest) -> NoMapsError:
 
 
 def _replaced_error(request: MapRequest) -> DataError:
-    return DataError(
-        f"the maps in {request.array} were replaced by those of another run with other code: "
-        "run it again when that one is done"
-    )
+    replaced = f"the maps in {request.array} were replaced by those of another run with other code"
+    return DataError(f"{replaced}: run it again when that one is done")

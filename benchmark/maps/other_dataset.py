@@ -3,10 +3,9 @@
 import functools
 import hashlib
 import logging
-from pathlib import Path
 
 from benchmark.training import data as source
-from config import TrainConfig
+from config import DataFlags, TrainConfig
 from core.errors import LeakError
 from datasets.base import SPLITS, Dataset
 from datasets.io import cache
@@ -65,9 +64,9 @@ def _patient_of_image(config: TrainConfig) -> dict[str, str]:
     return patients
 
 
-def _pixel_hashes(config: TrainConfig, data: Dataset) -> list[str]:
+def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
     """A hash of the pixels of each image at the network's input; the image's name where it cannot be read."""
-    pixels = cache.pixels(data, config.img_size, Path(config.cache_dir), config.max_bad_images)
+    pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
     pixel_hashes = [sample.image_id for sample in data]
     for row, n in zip(pixels.images, pixels.kept.tolist(), strict=True):
         pixel_hashes[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()

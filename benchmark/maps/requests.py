@@ -53,9 +53,8 @@ def build_method(word: str) -> Method | Prior | Truth:
         return methods.build(untrained.METHOD if word == untrained.WORD else word)
     except registry.BROKEN as error:
         reason = " ".join(str(error).split())
-        raise LocusError(
-            f"the method {word!r} broke before it was asked anything: {type(error).__name__}: {reason}"
-        ) from error
+        broke = f"the method {word!r} broke before it was asked anything"
+        raise LocusError(f"{broke}: {type(error).__name__}: {reason}") from error
 
 
 def make_request(

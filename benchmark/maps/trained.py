@@ -85,10 +85,8 @@ class Trained:
         rows = {self.data[int(i)].image_id: n for n, i in enumerate(decoded.kept)}
         missing = [sample.image_id for sample in self.scorable_images if sample.image_id not in rows]
         if missing:
-            raise DataError(
-                f"{len(missing)} images with a truth box or lungs cannot be decoded: {examples(missing)}; "
-                "mend or remove them"
-            )
+            broken = f"{len(missing)} images with a truth box or lungs cannot be decoded"
+            raise DataError(f"{broken}: {examples(missing)}; mend or remove them")
         return decoded.images[[rows[sample.image_id] for sample in self.scorable_images]]
 
     @cached_property

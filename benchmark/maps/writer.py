@@ -35,9 +35,8 @@ class Writer:
             about = {"descr": "<f2", "fortran_order": False, "shape": (self.cases, *shape)}
             np.lib.format.write_array_header_1_0(self.file, about)
         if (shape, grid) != (self.shape, self.grid):
-            raise BadValueError(
-                f"maps of shape {shape} on {grid} follow maps of shape {self.shape} on {self.grid}: they must be alike"
-            )
+            before = f"maps of shape {self.shape} on {self.grid}"
+            raise BadValueError(f"maps of shape {shape} on {grid} follow {before}: they must be alike")
         scaled, peaks = compress(maps)
         self.file.write(scaled.tobytes())
         self.peaks += [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks]
@@ -62,9 +61,7 @@ def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str
         writer = Writer(file, len(images) * len(findings))
         yield writer
         if len(writer.peaks) != len(images):
-            raise BadValueError(
-                f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all of them need one"
-            )
+            raise BadValueError(f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all need one")
         file.write(key.encode())
         file.flush()
         length = os.fstat(file.fileno()).st_size

@@ -29,9 +29,7 @@ PIXEL = np.array([0, 0, 1, 1])
 def score_thresholds(step: float) -> FloatArray:
     """(T,) i·step below 1, in float64: i/100 is not always i·.01. Raises ``BadValueError`` for a step outside (0,1]."""
     if not 0 < step <= 1:
-        raise BadValueError(
-            f"the step between score thresholds is {step}: give a number above 0 and at most 1, such as .01"
-        )
+        raise BadValueError(f"the step between score thresholds is {step}: give one above 0 and at most 1, such as .01")
     values = np.arange(0, 1, step)
     return values[values < 1]
 
@@ -66,9 +64,8 @@ class Contours:
         new = np.diff(asked, prepend=-1) > 0
         distinct, self._at = asked[new], new.cumsum() - 1
         if len(distinct) < image.max():  # levels that nobody asks for are no work
-            image = np.asarray(
-                cv2.LUT(image, np.searchsorted(distinct, np.arange(256)).astype(np.uint8)), dtype=np.uint8
-            )
+            ranks = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)
+            image = np.asarray(cv2.LUT(image, ranks), dtype=np.uint8)
         self._image = image
         self._search = searched.cheaper(image) if search is None else search
 

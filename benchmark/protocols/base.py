@@ -80,6 +80,9 @@ class Case:
         return (GivenBoxes.from_rows(self.given), "") if len(self.given) else (None, NO_BOX)
 
 
+Cases = Sequence[Case]
+
+
 @dataclass(frozen=True)
 class Result:
     """What a protocol says about one method."""
@@ -112,26 +115,24 @@ class Protocol(ABC):
     """Whether boxes can be given in place of maps."""
 
     @abstractmethod
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """Score the ``cases`` of one method: every image with any truth box × all ``findings``.
 
         ``validation`` holds the same method's cases on the validation split; none where that has no truth box.
         """
 
 
-def with_truth(cases: Sequence[Case]) -> list[Case]:
+def with_truth(cases: Cases) -> list[Case]:
     """The localization cases: image × finding pairs with at least one truth box."""
     return [case for case in cases if len(case.boxes)]
 
 
-def of_findings(cases: Sequence[Case], findings: Sequence[str]) -> list[Case]:
+def of_findings(cases: Cases, findings: Sequence[str]) -> list[Case]:
     """The cases with truth of the ``findings``: what is scored, and who can choose a threshold."""
     return [case for case in with_truth(cases) if case.finding in findings]
 
 
-def case_index(cases: Sequence[Case]) -> CaseIndex:
+def case_index(cases: Cases) -> CaseIndex:
     """Finding, patient and training of the cases."""
     return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
@@ -152,7 +153,7 @@ NO_BOX, NOT_GIVEN = "no box", "no map was given"
 """The same where boxes, or others' maps, were given for other images or findings."""
 
 
-def failures(cases: Sequence[Case], reasons: Sequence[str]) -> list[tuple[str, str, str]]:
+def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:
     """(image, finding, reason) of each case that failed; what was not shown is a miss, not a failure."""
     misses = ("", FLAT, NO_BOX, NOT_GIVEN)
     return [(c.image_id, c.finding, why) for c, why in zip(cases, reasons, strict=True) if why not in misses]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.segment import Segmented, interior, segment
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.optimism import OracleCounts, scores_with_optimism
@@ -43,9 +43,7 @@ class CheXlocalize(Protocol):
     chooses = True
     counts_false_alarms = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``mask_iou`` and ``mask_iou_all`` at each origin, ``hit_rate``, ``optimism``; a row per case with truth."""
         true, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
@@ -54,11 +52,8 @@ class CheXlocalize(Protocol):
         chosen = choose(batch.selector(len(true)), index, DEFAULT, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
-        columns = [
-            column
-            for key, indices in chosen.items()
-            for column in _columns(batch, AtThreshold(key, _known(key, indices, all_index)), indices, word)
-        ]
+        each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
+        columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
         main, oracle_counts = f"mask_iou{word}", _oracle_counts(batch)
         return Result(
@@ -74,19 +69,16 @@ class SegmentedCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         ready = [case.ready for case in cases]
-        segmented = [
-            _segment(case) if on is not None and len(case.boxes) else None
-            for (on, _), case in zip(ready, cases, strict=True)
-        ]
+        usable = [on is not None and len(case.boxes) > 0 for (on, _), case in zip(ready, cases, strict=True)]
+        segmented = [_segment(case) if known else None for known, case in zip(usable, cases, strict=True)]
         self.reasons = [why for _, why in ready]
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
         """1 where there is truth."""
         self.drawn = np.array([float(on is not None) for on, _ in ready])
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
         nothing = np.zeros(OTSU + 1)
-        self.iou = np.array([nothing if one is None else np.nan_to_num(one.iou) for one in segmented]).reshape(
-            len(cases), OTSU + 1
-        )
+        ious = [nothing if one is None else np.nan_to_num(one.iou) for one in segmented]
+        self.iou = np.array(ious).reshape(len(cases), OTSU + 1)
         """(N,T+1); 0 where either mask is empty."""
         self.otsu = np.array([np.nan if one is None else one.otsu for one in segmented])
         self.hit = np.array([one is not None and one.hit for one in segmented], dtype=bool)
@@ -128,12 +120,8 @@ def _oracle_counts(batch: SegmentedCases) -> OracleCounts:
 def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
-    levels, overlaps = (
-        {key: at_index(table[:n], indices) for key, indices in chosen.items()} for table in (thresholds, batch.iou)
-    )
+    tables = (thresholds[:n], batch.iou[:n])
+    levels, overlaps = ({key: at_index(table, indices) for key, indices in chosen.items()} for table in tables)
     columns = {"threshold": levels.pop(CROSS_FITTED), "iou": overlaps.pop(CROSS_FITTED), "hit_rate": batch.hit[:n]}
-    return {
-        "truth": ["box" if case.read_mask is None else "mask" for case in true],
-        **columns,
-        **other_origins(levels, iou=overlaps),
-    }
+    kinds = ["box" if case.read_mask is None else "mask" for case in true]
+    return {"truth": kinds, **columns, **other_origins(levels, iou=overlaps)}

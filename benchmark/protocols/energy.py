@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Protocol, Result, case_index, common_columns, failures, usable
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, common_columns, failures, usable
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
 from benchmark.surface.overlap import covered
@@ -27,9 +27,7 @@ class Energy(Protocol):
     name = "energy"
     main = "energy"
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``energy``, ``no_energy`` and, with lung masks, the same in the lungs; a row per case with truth or lungs."""
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
         ready = [_rectified(case) for case in kept]
@@ -92,7 +90,5 @@ def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.boo
     missing = np.array([row[name] is None for row in rows], dtype=bool)
     whole = (asked & ~missing).astype(np.float64)
     values = np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
-    return [
-        Column(name, "none", values * whole, whole),
-        Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64)),
-    ]
+    absent = Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64))
+    return [Column(name, "none", values * whole, whole), absent]

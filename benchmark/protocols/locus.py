@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.case_index import SHARED_SUFFIX
@@ -50,9 +50,7 @@ class Locus(Protocol):
     chooses = True
     takes_boxes = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = TracedCases(scored), case_index(scored)
@@ -60,9 +58,8 @@ class Locus(Protocol):
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         all_boxes = _all_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
-        columns = [
-            column for key, each_at in at.items() for column in _columns(each_at, all_boxes.get(key), batch.truth)
-        ]
+        pairs = [(each_at, all_boxes.get(key)) for key, each_at in at.items()]
+        columns = [column for each_at, boxes in pairs for column in _columns(each_at, boxes, batch.truth)]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
         columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
@@ -90,10 +87,8 @@ class TracedCases:
     @cached_property
     def pointing(self) -> NDArray[np.bool_]:
         """(N,) whether the highest vertex lies in a truth box."""
-        each = [
-            on is not None and distance(on.peak, case.boxes) == 0
-            for on, case in zip(self.surfaces, self._cases, strict=True)
-        ]
+        pairs = zip(self.surfaces, self._cases, strict=True)
+        each = [on is not None and distance(on.peak, case.boxes) == 0 for on, case in pairs]
         return np.array(each, dtype=bool)
 
     @cached_property
@@ -173,11 +168,8 @@ def _row_columns(
     crossed = at[CROSS_FITTED]
     edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
     numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    counts = {
-        "boxes": all_boxes.count.astype(np.int64),
-        "truths": batch.truth.count,
-        "anyhits": all_boxes.hit.astype(np.int64),
-    }
+    boxes, anyhits = all_boxes.count.astype(np.int64), all_boxes.hit.astype(np.int64)
+    counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
     others = {key: one for key, one in at.items() if one is not crossed}
     ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}
     thresholds = {key: one.thresholds for key, one in others.items()}

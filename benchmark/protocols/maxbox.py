@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.record import Origin
@@ -48,9 +48,7 @@ class MaxBox(Protocol):
     geometry = "pixels"
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
@@ -127,17 +125,12 @@ def _distinct_by_part(
 def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> dict[str, ArrayLike]:
     """MaxBoxAcc's box at its cross-fitted threshold; whether any box hits at V2's."""
     main = chosen["maxboxacc"]
-    edges = {
-        name: at_index(edge, main[CROSS_FITTED])
-        for name, edge in zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
-    }
+    sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
+    edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    overlaps, levels = (
-        {key: at_index(table, at) for key, at in main.items()} for table in (batch.overlap["largest"], thresholds)
-    )
+    tables = (batch.overlap["largest"], thresholds)
+    overlaps, levels = ({key: at_index(table, at) for key, at in main.items()} for table in tables)
     columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
-    any_box = {
-        part.replace("maxboxaccv2", "any"): at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0
-        for part in V2
-    }
+    hits = {part: at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
+    any_box = {part.replace("maxboxaccv2", "any"): hit for part, hit in hits.items()}
     return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, common_columns, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes
 
@@ -27,16 +27,12 @@ class Pointing(Protocol):
     main = "pointing"
     takes_boxes = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``pointing`` and ``pointing@15``; rows with the point and its distance to the nearest truth box."""
         scored = of_findings(cases, findings)
         rows = [_row(case) for case in scored]
-        columns = [
-            Column(metric, "none", np.array([row[metric] for row in rows]), np.ones(len(rows)))
-            for metric in ("pointing", "pointing@15")
-        ]
+        hits = {metric: np.array([row[metric] for row in rows]) for metric in ("pointing", "pointing@15")}
+        columns = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
         estimates = estimate(columns, case_index(scored), findings, seed)
         return Result(scores(estimates, findings), rows, {}, failures(scored, [str(row["reason"]) for row in rows]))
 

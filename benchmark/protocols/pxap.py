@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
-from benchmark.protocols.base import Case, Protocol, Result, case_index, common_columns, failures, of_findings
+from benchmark.protocols.base import Cases, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.case_index import CaseIndex
@@ -34,9 +34,7 @@ class PxAP(Protocol):
     main = "pxap"
     geometry = "pixels"
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         scored = of_findings(cases, findings)
         pictures = [picture(case) for case in scored]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
@@ -41,9 +41,7 @@ class Seed(Protocol):
     main = MAIN
     chooses = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``hit@iou.1`` …, ``hit@iobb.1`` …, ``no_overlap`` and means at each origin; a row per case, ``fixed``."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = RuleCases(scored), case_index(scored)
@@ -52,11 +50,8 @@ class Seed(Protocol):
             ("fixed", ""): np.full(len(scored), len(GRID), dtype=np.float64),
             **choose(batch.selector, index, DEFAULT_INDEX, seed, validation_selector),
         }
-        columns = [
-            column
-            for key, indices in chosen_rules.items()
-            for column in _columns(AtThreshold(key, np.isfinite(indices)), batch, indices)
-        ]
+        each = [(AtThreshold(key, np.isfinite(indices)), indices) for key, indices in chosen_rules.items()]
+        columns = [column for at, indices in each for column in _columns(at, batch, indices)]
         oracle_counts = {MAIN: (batch.selector.hits[:, None], np.ones(len(scored)))}
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
@@ -114,9 +109,8 @@ def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[
         "iou": batch.iou[:, fixed],
     }
     not_fixed = {key: indices for key, indices in chosen_rules.items() if key[0] != "fixed"}
-    thresholds, overlaps = (
-        {key: at_index(table, at) for key, at in not_fixed.items()} for table in (batch.threshold, batch.iou)
-    )
+    tables = (batch.threshold, batch.iou)
+    thresholds, overlaps = ({key: at_index(table, at) for key, at in not_fixed.items()} for table in tables)
     return {
         **rule,
         **columns,

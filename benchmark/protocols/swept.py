@@ -38,9 +38,8 @@ class SweptCases:
         n, t = len(each), len(LEVELS)
         self.boxes = np.array([one.boxes for one in each]).reshape(n, t, 4)
         """(N,T,4) of the largest contour, in the case's frame."""
-        self.overlap = {
-            kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in ("largest", "best")
-        }
+        kinds = ("largest", "best")
+        self.overlap = {kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in kinds}
         """(N,T) the best IoU with a truth box of the largest contour's box, and of any contour's."""
         self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
         """(N,) the index of each map's own threshold."""
@@ -66,13 +65,8 @@ def _curves(case: Case) -> _Curves:
         return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason)
     contours, truth = source.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + source.PIXEL
     boxes = contours.largest()
-    return _Curves(
-        scale_boxes(boxes, (SIDE, SIDE), case.frame),
-        iou(boxes, truth).max(1),
-        contours.best_overlap(truth),
-        _otsu(values),
-        reason,
-    )
+    largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
+    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason)
 
 
 def _otsu(values: NDArray[np.float32]) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
+from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface.batch import Boxes, TruthBoxes
@@ -34,9 +34,7 @@ class Wang(Protocol):
     main = "acc@iou.3"
     counts_false_alarms = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``acc@iou.1`` …, ``acc@iobb.1`` …, ``afp@…``, origin ``fixed``; a row per image × finding."""
         scored = [case for case in cases if case.finding in findings]
         truths = Counter({case.image_id: 0 for case in scored})
@@ -49,9 +47,8 @@ class Wang(Protocol):
         counts, truth_counts = count(boxes, truth), truth.count.astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
-        columns += [
-            Column(f"afp@{m}", "fixed", counts[1, :, i], image_truths, shared=True) for i, m in enumerate(METRICS)
-        ]
+        false = {f"afp@{m}": counts[1, :, i] for i, m in enumerate(METRICS)}
+        columns += [Column(metric, "fixed", part, image_truths, shared=True) for metric, part in false.items()]
         estimates = estimate(columns, index, findings, seed)
         reasons = [why for _, why in ready]
         box_counts = np.bincount(boxes.case_index, minlength=len(scored))
@@ -67,9 +64,8 @@ def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:
     [[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0]]
     """
     pooled = Boxes(boxes.boxes, boxes.case_index, np.zeros_like(boxes.case_index))
-    return np.concatenate(
-        [truth.match_counts(pooled, measure, above, 1)[:, :, 0] for measure, above in enumerate((IOU, IOBB))], -1
-    )
+    counts = [truth.match_counts(pooled, measure, above, 1) for measure, above in enumerate((IOU, IOBB))]
+    return np.concatenate([each[:, :, 0] for each in counts], -1)
 
 
 def _best(boxes: Boxes, truth: TruthBoxes) -> dict[str, FloatArray]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
+BOX = ("x0", "y0", "x1", "y1", "iobb")
+OTHER_ORIGINS = ("threshold_", "iou_")
 AGAIN = "run the suite again with --overwrite always"
 
 
@@ -56,6 +58,15 @@ def table(rows: Sequence[Mapping[str, Any]], cell: Cell) -> "pd.DataFrame":
     for position, (name, value) in enumerate([("key", cell.key), *((name, getattr(cell, name)) for name in CELL)]):
         frame.insert(position, name, value)
     return frame
+
+
+def brief(names: Sequence[str]) -> list[str]:
+    """The columns that a leaderboard of several trainings rests on: without boxes and other origins of thresholds.
+
+    >>> brief(["image", "x0", "iou", "iou_oracle", "hit@iou.3"])
+    ['image', 'iou', 'hit@iou.3']
+    """
+    return [name for name in names if name not in BOX and not name.startswith(OTHER_ORIGINS)]
 
 
 def packed_file(folder: Path | str, seed: int | None) -> Path:
@@ -97,10 +108,11 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     return (pyarrow.concat_tables(tables, promote_options="permissive") if tables else empty).to_pandas()
 
 
-def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
+def pack(seeds: Mapping[str, int | None], folder: Path, in_brief: Collection[int] = ()) -> None:
     """Add the rows at work of the main protocol to the packed ones; ``seeds``: key of a cell -> its training seed.
 
-    Those of other cells are dropped. Raises ``DataError`` for a broken file, ``WriteError`` when the disk refuses.
+    Those of other cells are dropped; of the seeds ``in_brief`` the ``brief`` columns are kept. Raises ``DataError``
+    for a broken file, ``WriteError`` when the disk refuses.
     """
     parents = unpacked_folder(folder), folder  # the latter in an earlier layout
     folders = [parent / "cases" / MAIN_PROTOCOL for parent in parents]
@@ -108,29 +120,40 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     numbers = {key: seed or 0 for key, seed in seeds.items()}
     for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too
         of_seed = {key for key, number in numbers.items() if number == seed}
-        _pack(of_seed, {key: file for key, file in files.items() if key in of_seed}, seed, folder)
+        at_work = {key: file for key, file in files.items() if key in of_seed}
+        if at_work or not _is_packed(of_seed, seed, folder, seed in in_brief):
+            rows = _joined(of_seed, at_work, seed, folder)
+            _save(rows.select(brief(rows.column_names)) if seed in in_brief else rows, packed_file(folder, seed))
     current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
     for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
         with writing(file):
             file.unlink(missing_ok=True)
 
 
-def _pack(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> None:
-    """The rows of one seed: those at work in ``files`` (key -> file), and packed ones of other ``keys``."""
+def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
+    """Whether the file of a seed holds all rows of ``keys`` that are packed, no others, and no more than is wanted."""
     where = packed_file(folder, seed)
-    kept, rest = dict[Path, set[str]](), {*keys} - files.keys()
+    own, names = _keys(where), _packed(where).column_names if where.is_file() else []
+    elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - own
+    return own <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
+
+
+def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:
+    """The rows of one seed: packed ones of ``keys``, and those at work in ``files`` (key -> file)."""
+    tables, rest = [], {*keys} - files.keys()
     for file in _packed_files(seed, folder):
-        kept[file] = _keys(file) & rest
-        rest -= kept[file]
-    unchanged = {file: names for file, names in kept.items() if names or file == where} == {where: _keys(where)}
-    if unchanged and not files:
-        return
-    tables = [_rows_of(file, names) for file, names in kept.items() if names]
+        tables.append(_rows_of(file, _keys(file) & rest))
+        rest -= _keys(file)
     tables += [packed.table(file, mend=AGAIN) for _, file in sorted(files.items())]
-    if tables:
-        rows = pyarrow.concat_tables(tables, promote_options="permissive")
-        rows = rows.sort_by([(name, "ascending") for name in (*CELL, "key")])
-        packed.save(_dictionaries(rows), where)
+    return pyarrow.concat_tables(
+        [table for table in tables if len(table)] or [pyarrow.table({})], promote_options="permissive"
+    )
+
+
+def _save(rows: pyarrow.Table, where: Path) -> None:
+    """Write the rows of a seed in their order, or remove the file of one that has none."""
+    if len(rows):
+        packed.save(_dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
     else:
         with writing(where):
             where.unlink(missing_ok=True)

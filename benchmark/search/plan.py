@@ -69,10 +69,8 @@ def read(path: Path) -> Plan:
         raise DataError(f"the search {path}, {where}: {first['msg']}; fields: {fields}") from error
     for name in (*plan.flags, *(word.split(".")[0] for word in plan.space)):
         if name not in FLAGS:
-            raise BadValueError(
-                f"the search {path} has the unknown flag {name!r}: "
-                f"{hint(name, FLAGS)}python main.py --help lists all of them"
-            )
+            unknown = f"the search {path} has the unknown flag {name!r}"
+            raise BadValueError(f"{unknown}: {hint(name, FLAGS)}python main.py --help lists all of them")
     if both := sorted(set(plan.flags) & set(plan.space)):
         raise BadValueError(f"the search {path} has {', '.join(both)} in flags and in space: leave one of them out")
     for name, values in plan.space.items():

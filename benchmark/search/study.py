@@ -71,9 +71,8 @@ def _study(plan: Plan, url: str) -> optuna.Study:
             grace_period=MISSED_HEARTBEATS * plan.heartbeat,
             heartbeat_stale_trial_callback=retry,
         )
-    return optuna.create_study(
-        storage=storage, study_name=plan.study, direction=plan.direction, pruner=_pruner(plan), load_if_exists=True
-    )
+    named: dict[str, Any] = {"study_name": plan.study, "direction": plan.direction, "load_if_exists": True}
+    return optuna.create_study(storage=storage, pruner=_pruner(plan), **named)
 
 
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
@@ -101,14 +100,11 @@ def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any
     if before is None:
         study.set_user_attr("search", asked)
     elif before != asked:
-        old, new = (
-            {**stated, **{f"--{name}": value for name, value in stated["flags"].items()}, "flags": 0}
-            for stated in (before, asked)
-        )
+        typed = ({f"--{name}": value for name, value in stated["flags"].items()} for stated in (before, asked))
+        old, new = ({**stated, **flags, "flags": 0} for stated, flags in zip((before, asked), typed, strict=True))
         other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        raise BadValueError(
-            f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}: give study another name"
-        )
+        begun = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
+        raise BadValueError(f"{begun}: give study another name")
 
 
 def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> bool:
@@ -148,8 +144,6 @@ def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], fold
     ):
         reasons = [trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs]
         reason = reasons[0] if reasons else "they were killed"
-        raise LocusError(
-            f"none of {plan.trials} trials came to an end, see {folder}/trials.md: {reason}; "
-            "repair that and give study another name"
-        )
+        none = f"none of {plan.trials} trials came to an end, see {folder}/trials.md"
+        raise LocusError(f"{none}: {reason}; repair that and give study another name")
     return folder

@@ -55,9 +55,7 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
     try:
         config = trial_config(fixed_flags, chosen)
         if devices.world(config) > 1:
-            raise BadValueError(
-                "a trial trains on one device: write --devices 1, and start the search once per GPU on one storage"
-            )
+            raise BadValueError("a trial trains on one device: write --devices 1, and start a search for each GPU")
         score = best_so_far(train(config, run, Pruning(trial, plan)), plan)
     except KeyboardInterrupt:
         retry(trial.study, trial.study.get_trials(deepcopy=False)[trial.number])

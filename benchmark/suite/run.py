@@ -21,7 +21,7 @@ from benchmark.suite.pending import Pending, record_failure
 from benchmark.suite.plan import Suite
 from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.steps import check_threads, model_steps
+from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
 from core.names import PAIRED
 
@@ -56,7 +56,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     existing = selection.existing_records(folder.path)
     todo = selection.missing_cells(suite, config, existing)
-    check_threads(todo, executor.jobs, config.threads)
+    check_jobs(todo, executor.jobs, config.threads)
     total = sum(len(job.cells) for job in todo)
     report(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmark import validity
 from benchmark.maps.trained import Trained, select_samples
@@ -37,15 +36,9 @@ def make_score_function(
 
     def score(cell: Cell) -> Scored:
         fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
-        return {"rests_on": sample_counts(trained, cell), **fields}, rows if model.full else _leaderboard_alone(rows)
+        return {"rests_on": sample_counts(trained, cell), **fields}, rows
 
     return score
-
-
-def _leaderboard_alone(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows per case without what they say of other origins than the leaderboard's: half of their size."""
-    others = ("threshold_", "iou_")
-    return [{name: value for name, value in row.items() if not name.startswith(others)} for row in rows]
 
 
 def _checks(

@@ -61,14 +61,21 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_threads(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None) -> None:
-    """Raise ``BadValueError`` where several jobs share the CPUs and nothing says how many threads each one has."""
+def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None) -> None:
+    """Raise ``BadValueError`` where the models of ``jobs`` cannot share this machine."""
     starts = [job.model.init for job in jobs if job.model.init is not None]
-    configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
-    if at_a_time > 1 and threads is None and any(config.threads is None for config in configs):
+    configs = [*starts, *(config for job in jobs for config in job.model.trainings)] if at_a_time > 1 else []
+    if threads is None and any(config.threads is None for config in configs):
         raise BadValueError(
             f"--jobs {at_a_time} needs the threads of each job, on which the last digits depend: write --threads 1 too"
         )
+    if any(map(_takes_several_devices, configs)):
+        raise BadValueError(f"--jobs {at_a_time} is for trainings on one device each: write --jobs 1 for this suite")
+
+
+def _takes_several_devices(config: TrainConfig) -> bool:
+    words = config.devices, str(config.num_GPU or 0), "2" if "," in (config.device_ids or "") else "1"
+    return config.num_nodes > 1 or not {"auto", "0", "1"}.issuperset(words)
 
 
 def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tuple[str, ...] = ()) -> Step:

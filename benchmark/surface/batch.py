@@ -38,9 +38,8 @@ class Traces:
     def from_traces(cls, traces: Sequence[Trace]) -> "Traces":
         """Cases in the order of ``traces``."""
         none, zero = np.zeros((0, 4)), np.zeros(0)
-        low, high = (
-            np.concatenate([zero, *(t.thresholds[end] for t in traces)]) for end in (slice(None, -1), slice(1, None))
-        )
+        ends = (slice(None, -1), slice(1, None))
+        low, high = (np.concatenate([zero, *(t.thresholds[end] for t in traces)]) for end in ends)
         start, stop = (np.concatenate([none, *(getattr(t, end) for t in traces)]) for end in ("start", "stop"))
         return cls(_offsets([len(t.start) for t in traces]), low, high, start, stop)
 
@@ -51,9 +50,8 @@ class Traces:
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
         """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
         out = np.full((*thresholds.shape, 4), np.nan)
-        overlap.follow(
-            self.offsets, self.low, self.high, self.start, self.stop, case_index, np.ascontiguousarray(thresholds), out
-        )
+        pieces = (self.offsets, self.low, self.high, self.start, self.stop)
+        overlap.follow(*pieces, case_index, np.ascontiguousarray(thresholds), out)
         return out
 
 

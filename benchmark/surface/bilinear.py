@@ -102,15 +102,12 @@ def checked(values: ArrayLike) -> FloatArray:
         values = values.detach().cpu().float().numpy()
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 2 or 0 in array.shape:
-        raise BadValueError(
-            f"a heat map has the shape (h, w), this one has {array.shape}: pass one finding of one image"
-        )
+        raise BadValueError(f"a heat map has the shape (h, w), this one {array.shape}: pass one finding of one image")
     bad = ~np.isfinite(array)
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        raise BadValueError(
-            f"the heat map has {bad.sum()} values that are nan or inf, the first at ({row}, {column}): it has no score"
-        )
+        first = f"the first at ({row}, {column})"
+        raise BadValueError(f"the heat map has {bad.sum()} values that are nan or inf, {first}: it has no score")
     return array
 
 

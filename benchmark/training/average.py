@@ -28,6 +28,5 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     inner = f"{AVERAGE}module."
     mean = {MODEL + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
     if mean and "optimizer_states" not in checkpoint:
-        checkpoint["state_dict"] = {
-            name: mean.get(name, value) for name, value in state.items() if not name.startswith(AVERAGE)
-        }
+        kept = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
+        checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in kept.items()}

@@ -2,10 +2,10 @@
 
 import contextlib
 import copy
-import dataclasses
 import itertools
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -18,6 +18,7 @@ from benchmark.training.losses.base import Loss
 from config import TrainConfig
 from core.cli import read_yaml
 from core.errors import NotAvailableError
+from core.flags.training import RecipeFlags
 
 log = logging.getLogger(__name__)
 MAX_BATCH_SIZE = {"cuda": 256, "cpu": 32}
@@ -29,24 +30,49 @@ MEMORY_FRACTION = {"cuda": 0.9, "cpu": 0.5}
 AUTOCAST = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
-def resolve_batch_size(
-    config: TrainConfig, precision: str, folder: Path, model: Classifier, loss: Loss, labels: Tensor
-) -> TrainConfig:
-    """``config`` with a number for ``--batch_size auto``.
+@dataclass(frozen=True, eq=False)
+class TrialStep:
+    """What is tried: a training step of these flags and parts."""
 
-    It is that of the run in ``folder`` where there is one, else found by trying and logged. ``labels``: (n,K) of the
-    training images. Raises ``NotAvailableError`` where not even one image fits.
+    recipe: RecipeFlags
+    img_size: int
+    precision: str
+    model: Classifier
+    loss: Loss
+    labels: Tensor
+    """(1,K) of a training image."""
+
+    def on(self, device: torch.device) -> "TrialStep":
+        """A copy on ``device``."""
+        model, loss = copy.deepcopy(self.model).to(device), copy.deepcopy(self.loss).to(device)
+        return replace(self, model=model, loss=loss, labels=self.labels.to(device))
+
+    def forward(self, size: int) -> Tensor:
+        """The loss of ``size`` black images."""
+        dtype, device = torch.float64 if self.precision == "64" else torch.float32, self.labels.device
+        self.model.train().to(dtype)
+        images = torch.zeros((size, 3, self.img_size, self.img_size), dtype=dtype, device=device)
+        with torch.autocast(device.type, AUTOCAST.get(self.precision), enabled=self.precision in AUTOCAST):
+            logits = self.model(images.contiguous(memory_format=torch.channels_last))
+            return self.loss(logits, self.labels.expand(size, -1).nan_to_num().to(dtype))
+
+
+def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, images: int) -> TrainConfig:
+    """``config`` with a number for ``--batch_size auto`` in a training of so many ``images``.
+
+    It is that of the run in ``folder`` where there is one, else found by trying the ``step`` and logged. Raises
+    ``NotAvailableError`` where not even one image fits.
     """
     if config.batch_size != "auto":
         return config
     size = of_run(folder)
     if size is None:
         device = devices.first(config, devices.gpus())
-        most = max(min(MAX_BATCH_SIZE[device.type], len(labels) // MIN_STEPS_PER_EPOCH), 1)
-        size = largest(most, _fits_on(device, config, precision, model, loss, labels[:1]))
+        most = max(min(MAX_BATCH_SIZE[device.type], images // MIN_STEPS_PER_EPOCH), 1)
+        size = largest(most, _fits_on(device, step))
         text = "batch size %d: the largest power of two up to %d that the memory holds; --batch_size %d is the same run"
         log.info(text, size, most, size)
-    return dataclasses.replace(config, batch_size=size)
+    return replace(config, batch_size=size)
 
 
 def of_run(folder: Path) -> int | None:
@@ -64,36 +90,29 @@ def largest(most: int, does_fit: Callable[[int], bool]) -> int:
     powers = itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count()))
     fitting = list(itertools.takewhile(does_fit, powers))
     if not fitting:
-        raise NotAvailableError(
-            "out of memory with a single image per step: lower --img_size, or choose a smaller --backbone"
-        )
+        raise NotAvailableError("out of memory with one image per step: lower --img_size, or take a smaller --backbone")
     return fitting[-1]
 
 
-def _fits_on(
-    device: torch.device, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
-) -> Callable[[int], bool]:
+def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
     """The question whether so many images fit.
 
     A GPU answers by a real step, a CPU (where a step too large may end other programs) by counting bytes.
     """
     if device.type == "cpu":
-        needed = memory_estimator(config, precision, model, loss, labels)
+        needed = memory_estimator(step)
         return lambda size: needed(size) <= MEMORY_FRACTION["cpu"] * memory.available()
-    return lambda size: fits(size, config, precision, model, loss, labels, device)
+    return lambda size: fits(size, step, device)
 
 
-def fits(
-    size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor, device: torch.device
-) -> bool:
+def fits(size: int, step: TrialStep, device: torch.device) -> bool:
     """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state."""
     try:
         with torch.random.fork_rng(), _limited(device):
-            twin = copy.deepcopy(model).to(device)
-            optimizer = optimizers.build(config, twin.parameters())
+            twin = step.on(device)
+            optimizer = optimizers.build(step.recipe, twin.model.parameters())
             for _ in range(2):
-                value = _forward(size, config, precision, twin, copy.deepcopy(loss).to(device), labels.to(device))
-                value.backward()  # type: ignore[no-untyped-call]
+                twin.forward(size).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
                 optimizer.zero_grad()
     except (RuntimeError, MemoryError) as error:
@@ -105,32 +124,21 @@ def fits(
     return True
 
 
-def memory_estimator(
-    config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor
-) -> Callable[[int], float]:
+def memory_estimator(step: TrialStep) -> Callable[[int], float]:
     """Bytes of a step of so many images on the CPU: twice what the backward pass keeps, and four times the weights."""
     kept: dict[int, int] = {}
-    weights = {value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in model.parameters()}
+    storages = [value.untyped_storage() for value in step.model.parameters()]
+    weights = {storage.data_ptr(): storage.nbytes() for storage in storages}
 
     def note(value: Tensor) -> Tensor:
         kept[value.untyped_storage().data_ptr()] = value.untyped_storage().nbytes()
         return value
 
     with torch.random.fork_rng(), torch.autograd.graph.saved_tensors_hooks(note, lambda value: value):
-        result = _forward(2, config, precision, copy.deepcopy(model), copy.deepcopy(loss), labels)
+        result = step.on(torch.device("cpu")).forward(2)
     del result
     of_two = sum(size for pointer, size in kept.items() if pointer not in weights)
     return lambda size: size * of_two + 4 * sum(weights.values())
-
-
-def _forward(size: int, config: TrainConfig, precision: str, model: Classifier, loss: Loss, labels: Tensor) -> Tensor:
-    """The loss of ``size`` black images."""
-    dtype = torch.float64 if precision == "64" else torch.float32
-    model.train().to(dtype)
-    shape = (size, 3, config.img_size, config.img_size)
-    images = torch.zeros(shape, dtype=dtype, device=labels.device).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(labels.device.type, AUTOCAST.get(precision), enabled=precision in AUTOCAST):
-        return loss(model(images), labels.expand(size, -1).nan_to_num().to(dtype))
 
 
 @contextlib.contextmanager

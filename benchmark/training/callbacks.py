@@ -5,7 +5,7 @@ import io
 import math
 from pathlib import Path
 
-import lightning.pytorch as lightning
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmark.training import checkpoints
 from benchmark.training.module import ClassifierModule
@@ -41,7 +41,7 @@ def _merit(row: dict[str, float]) -> float:
     return -row["val_loss"] if math.isnan(row["val_auroc"]) else row["val_auroc"]
 
 
-class CheckpointWriter(lightning.Callback):
+class CheckpointWriter(Callback):
     """After each epoch: ``best.ckpt`` if it is the one to keep so far, ``metrics.csv``, and ``last.ckpt``.
 
     ``last.ckpt`` comes last, so that a run killed in between repeats the epoch.
@@ -51,7 +51,7 @@ class CheckpointWriter(lightning.Callback):
         """Keeps ``module`` in ``folder``."""
         self.module, self.folder = module, folder
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write them; stop the run when it has not improved for long enough."""
         history, config = self.module.history, self.module.config
         if kept_epoch(history, config.keep) == len(history):

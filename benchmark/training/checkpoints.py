@@ -76,9 +76,7 @@ def read(path: Path | str) -> dict[str, Any]:
     try:
         content = _content(path)
     except PermissionError as error:
-        raise DataError(
-            f"cannot read {path}: {error.strerror}; change its permissions or choose another checkpoint"
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror}; change its permissions or take another") from error
     except _BROKEN as error:
         raise DataError(f"{path} is no checkpoint that can be read ({_reason(path, error)}") from error
     if not isinstance(content, dict):

@@ -22,9 +22,7 @@ def run(config: ConvertConfig) -> Path:
     ones.
     """
     if config.checkpoint is None or config.output_dir is None:
-        raise BadValueError(
-            "write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, the run to make of them"
-        )
+        raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, their run")
     if (folder := Path(config.output_dir)).is_dir() and any(
         (folder / name).exists() for name in ("best.ckpt", "last.ckpt")
     ):
@@ -32,26 +30,24 @@ def run(config: ConvertConfig) -> Path:
     machine.configure_torch(config.threads)
     given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
     recipe = TrainConfig(**given)
-    findings = _findings(config, recipe)
-    model = backbones.build(
-        recipe.backbone, len(findings), pooling(recipe), recipe.attention_map, dropout=recipe.dropout
-    )
+    findings = _findings(config.findings, recipe)
+    parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
+    model = backbones.build(*parts, dropout=recipe.dropout)
     fitting.load_translated(model, checkpoints.weights(config.checkpoint), config.checkpoint)
     runs.write_config(recipe, folder)
     _write(folder / "best.ckpt", recipe, model, findings)
     return folder
 
 
-def _findings(config: ConvertConfig, recipe: TrainConfig) -> tuple[str, ...]:
+def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
     """What the outputs stand for: as typed, else those of the data set."""
-    if config.findings:
-        if twice := sorted({name for name in config.findings if config.findings.count(name) > 1}):
+    if named:
+        if twice := sorted({name for name in named if named.count(name) > 1}):
             raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
-        if recipe.num_classes not in (None, len(config.findings)):
-            raise BadValueError(
-                f"--findings names {len(config.findings)}, --num_classes is {recipe.num_classes}: leave one of them out"
-            )
-        return config.findings
+        if recipe.num_classes not in (None, len(named)):
+            counts = f"--findings names {len(named)}, --num_classes is {recipe.num_classes}"
+            raise BadValueError(f"{counts}: leave one of them out")
+        return named
     try:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:

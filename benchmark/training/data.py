@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from benchmark.training import devices, loading
+import datasets
+from benchmark.training import devices
 from benchmark.training.prefetch import PrefetchLoader
 from config import TrainConfig
 from core import seeds
 from core.errors import DataError
+from core.flags.data import DataFlags
 from datasets.base import Dataset as DataSource
 from datasets.io import cache, preprocess
 
@@ -52,34 +53,29 @@ class SplitImages(Dataset[Batch]):
 
 def load(config: TrainConfig, split: str) -> DataSource:
     """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack."""
-    return preprocess.of(loading.load(config, config.dataset, config.data_root_dir, split), config.preprocess)
+    named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
+    return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
-def decode(config: TrainConfig, data: DataSource) -> SplitImages:
+def decode(flags: DataFlags, data: DataSource) -> SplitImages:
     """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
-    pixels = cache.pixels(
-        data, config.img_size, Path(config.cache_dir), max_bad=config.max_bad_images, workers=devices.workers(config)
-    )
+    workers = devices.workers(flags.num_workers)
+    pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
     samples = [data[int(i)] for i in pixels.kept]
     boxed = np.array([bool(sample.boxes) for sample in samples], dtype=bool)
-    train_on = "all" if data.split == "test" else config.train_on
+    train_on = "all" if data.split == "test" else flags.train_on
     rows = np.flatnonzero({"all": np.ones_like(boxed), "boxed": boxed, "unboxed": ~boxed}[train_on])
     if not len(rows):
-        raise DataError(
-            f"no {data.split} image of {config.dataset} is left (--train_on "
-            f"{config.train_on}, --partition {config.partition})"
-        )
+        chosen = f"--train_on {flags.train_on}, --partition {flags.partition}"
+        raise DataError(f"no {data.split} image of {flags.dataset} is left ({chosen})")
     labels = np.stack([samples[i].labels for i in rows])
     if data.split == "train" and np.isnan(labels).all():
-        raise DataError(
-            f"no {data.split} image of {config.dataset} has a known label: {len(rows)} images, all empty or unknown"
-        )
+        raise DataError(f"no {data.split} image of {flags.dataset} has a known label: {len(rows)} images, all unknown")
     ids = [(samples[i].image_id, samples[i].patient_id, bool(boxed[i])) for i in rows]
     describe = {**data.describe, "used": len(rows), "unreadable": len(pixels.bad)}
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
-    if len(studies) < len(rows):
-        studies = []
+    studies = studies if len(studies) == len(rows) else []
     return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies)
 
 
@@ -109,14 +105,11 @@ class Batches(Sampler[NDArray[np.int64]]):
         each image has; one without it. Raises ``DataError`` for fewer images than one step needs.
         """
         if world <= n < world * accumulate:
-            raise DataError(
-                f"{n} images are too few for --accumulate {accumulate}: each of a step's batches needs one; lower it"
-            )
+            short = f"{n} images are too few for --accumulate {accumulate}, one for each of a step's batches"
+            raise DataError(f"{short}: lower it")
         if n < world:
-            raise DataError(
-                f"{n} images are too few for {world} processes: each needs one "
-                "in every step; lower --devices or --num_nodes"
-            )
+            short = f"{n} images are too few for {world} processes, one for each in every step"
+            raise DataError(f"{short}: lower --devices or --num_nodes")
         self.n, self.size, self.seed, self.rank, self.world, self.start = n, size, seed, rank, world, start
         self.epoch, self.accumulate, self.shares = 0, accumulate, shares
         self.counted = np.ones(n, np.int64) if counted is None else counted

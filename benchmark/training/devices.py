@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from config import TrainConfig
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
+from core.flags.machine import MachineFlags
 from datasets.io import limits
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -17,52 +17,49 @@ def gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def device(config: TrainConfig, gpu_count: int) -> str:
+def device(flags: MachineFlags, gpu_count: int) -> str:
     """``cuda`` where there are GPUs and neither ``--num_GPU 0`` nor ``--devices 0`` forbids them, else ``cpu``."""
-    return "cuda" if gpu_count and config.num_GPU != 0 and config.devices != "0" else "cpu"
+    return "cuda" if gpu_count and flags.num_GPU != 0 and flags.devices != "0" else "cpu"
 
 
-def check(config: TrainConfig, gpu_count: int) -> None:
+def check(flags: MachineFlags, batch_size: int | str, gpu_count: int) -> None:
     """Raise what :func:`devices` raises, and what else of the machine's flags cannot be.
 
     ``UnknownNameError`` for a strategy that Lightning has not, ``BadValueError`` for half precision on
     the CPU and for ``--batch_size auto`` on several machines.
     """
-    devices(config, gpu_count)
-    if config.precision == "16-mixed" and device(config, gpu_count) == "cpu":
+    devices(flags, gpu_count)
+    if flags.precision == "16-mixed" and device(flags, gpu_count) == "cpu":
         raise BadValueError("--precision 16-mixed needs a GPU: write bf16-mixed, 32 or auto for the CPU")
-    if config.num_nodes > 1 and config.batch_size == "auto":
+    if flags.num_nodes > 1 and batch_size == "auto":
         raise BadValueError("--batch_size auto tries the memory of one machine: write a number for --num_nodes above 1")
     from lightning.pytorch.strategies import StrategyRegistry  # who only explains needs none of Lightning
 
     known = ["auto", *StrategyRegistry.available_strategies()]
-    if config.strategy not in known:
-        raise UnknownNameError("value of --strategy", config.strategy, known)
+    if flags.strategy not in known:
+        raise UnknownNameError("value of --strategy", flags.strategy, known)
 
 
-def devices(config: TrainConfig, gpu_count: int) -> int | list[int]:
+def devices(flags: MachineFlags, gpu_count: int) -> int | list[int]:
     """How many devices, or which of the ``gpu_count`` GPUs; on the CPU it is one process, or ``--devices``.
 
     Raises ``BadValueError`` for words that are no numbers and ``NotAvailableError`` for more GPUs than there are.
     """
-    if config.num_GPU == 0 or config.devices == "0":
+    if flags.num_GPU == 0 or flags.devices == "0":
         return 1
-    asked = config.device_ids or config.num_GPU  # the flags that mean GPUs and nothing else
+    asked = flags.device_ids or flags.num_GPU  # the flags that mean GPUs and nothing else
     if asked and not gpu_count:
-        flag = "device_ids" if config.device_ids else "num_GPU"
-        raise NotAvailableError(
-            f"--{flag} {asked} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0"
-        )
-    if not asked and config.devices == "auto":
+        flag = "device_ids" if flags.device_ids else "num_GPU"
+        needs = f"--{flag} {asked} needs a GPU, and torch finds none here"
+        raise NotAvailableError(f"{needs}: leave it out or write --num_GPU 0")
+    if not asked and flags.devices == "auto":
         return 1
-    which = _numbers(str(asked or config.devices))
-    wanted = max(which) + 1 if config.device_ids else which[0]
+    which = _numbers(str(asked or flags.devices))
+    wanted = max(which) + 1 if flags.device_ids else which[0]
     if gpu_count and wanted > gpu_count:
-        raise NotAvailableError(
-            f"{str(asked or config.devices)!r} needs {wanted} GPUs, there are {gpu_count}: "
-            "lower --devices or --device_ids"
-        )
-    return which if config.device_ids else which[0]
+        needs = f"{str(asked or flags.devices)!r} needs {wanted} GPUs, there are {gpu_count}"
+        raise NotAvailableError(f"{needs}: lower --devices or --device_ids")
+    return which if flags.device_ids else which[0]
 
 
 def _numbers(chosen: str) -> list[int]:
@@ -72,28 +69,26 @@ def _numbers(chosen: str) -> list[int]:
     return [int(number) for number in numbers]
 
 
-def processes(config: TrainConfig) -> int:
+def processes(flags: MachineFlags) -> int:
     """How many processes this machine runs for a training."""
-    count = devices(config, gpus())
+    count = devices(flags, gpus())
     return count if isinstance(count, int) else len(count)
 
 
-def world(config: TrainConfig) -> int:
+def world(flags: MachineFlags) -> int:
     """How many processes share the training images."""
-    return config.num_nodes * processes(config)
+    return flags.num_nodes * processes(flags)
 
 
-def workers(config: TrainConfig) -> int:
+def workers(asked: int | None) -> int:
     """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear."""
-    if config.num_workers is None:
-        return limits.cpus()
-    return max(limits.check_count(config.num_workers, "--num_workers"), 1)
+    return limits.cpus() if asked is None else max(limits.check_count(asked, "--num_workers"), 1)
 
 
-def first(config: TrainConfig, gpu_count: int) -> torch.device:
+def first(flags: MachineFlags, gpu_count: int) -> torch.device:
     """The device of the first process."""
-    which = devices(config, gpu_count)
-    if device(config, gpu_count) == "cpu":
+    which = devices(flags, gpu_count)
+    if device(flags, gpu_count) == "cpu":
         return torch.device("cpu")
     return torch.device("cuda", which[0] if isinstance(which, list) else 0)
 
@@ -111,9 +106,9 @@ def cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
-def reason(config: TrainConfig, gpu_count: int) -> str:
+def reason(flags: MachineFlags, gpu_count: int) -> str:
     """Why a run computes where it does."""
-    flag = "--device_ids" if config.device_ids else "--num_GPU" if config.num_GPU is not None else "--devices"
-    if config.device_ids or config.num_GPU is not None or (gpu_count and config.devices != "auto"):
+    flag = "--device_ids" if flags.device_ids else "--num_GPU" if flags.num_GPU is not None else "--devices"
+    if flags.device_ids or flags.num_GPU is not None or (gpu_count and flags.devices != "auto"):
         return flag
     return f"the first of {gpu_count}" if gpu_count else "torch finds no GPU"

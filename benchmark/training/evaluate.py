@@ -25,6 +25,7 @@ from datasets.io import transforms
 
 log = logging.getLogger(__name__)
 Splits = Mapping[str, SplitImages]
+Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats: whose numbers these are."""
@@ -33,7 +34,7 @@ MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "se
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any]) -> None:
     """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json."""
     model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
-    model.to(memory_format=layout(config))
+    model.to(memory_format=layout(config.channels_last))
     held_out = {name: splits[name] for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}
     write(folder, held_out, logits, config, facts)
@@ -50,9 +51,7 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
     return torch.cat([model(normalise(pixels.to(device))).float().cpu() for pixels, _ in bar])
 
 
-def write(
-    folder: Path, splits: Splits, logits: Mapping[str, Tensor], config: TrainConfig, facts: dict[str, Any]
-) -> None:
+def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
     """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done."""
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
@@ -73,7 +72,7 @@ def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predict
     return Predictions(split.findings, logits.double(), split.labels, patients, exclusive)
 
 
-def predictions_csv(splits: Splits, logits: Mapping[str, Tensor]) -> str:
+def predictions_csv(splits: Splits, logits: Logits) -> str:
     """A row per image: split, image, patient, boxed, logit and label of each finding, the study where there is one.
 
     An unknown label is empty.

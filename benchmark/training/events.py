@@ -52,9 +52,8 @@ class Events(Logger):
         try:
             with writing(self.path), self.path.open("ab") as file:
                 if not before:
-                    RecordWriter(file).write(
-                        Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString()
-                    )
+                    heading = Event(wall_time=time.time(), file_version="brain.Event:2")
+                    RecordWriter(file).write(heading.SerializeToString())
                 RecordWriter(file).write(event.SerializeToString())
         except DataError:
             if before:

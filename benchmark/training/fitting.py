@@ -28,11 +28,8 @@ def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
-    return {
-        name: value
-        for name, value in state.items()
-        if isinstance(value, torch.Tensor) and not name.startswith(OF_THE_LOSS)
-    }
+    kept = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    return {name: value for name, value in kept.items() if not name.startswith(OF_THE_LOSS)}
 
 
 def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:

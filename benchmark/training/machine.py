@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 
 from benchmark.training import devices
-from config import TrainConfig
 from core.files import writing
+from core.flags.machine import MachineFlags
+from core.flags.training import OutputFlags
 from datasets.io import limits
 
 log = logging.getLogger(__name__)
@@ -32,16 +33,14 @@ def configure_torch(threads: int | None, processes: int = 1) -> None:
     warnings.filterwarnings("ignore", category=FutureWarning)
 
 
-def precision(config: TrainConfig, fast_bfloat16: bool) -> str:
+def precision(asked: str, fast_bfloat16: bool) -> str:
     """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32."""
-    if config.precision != "auto":
-        return config.precision
-    return "bf16-mixed" if fast_bfloat16 else "32"
+    return asked if asked != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
 
 
-def precision_here(config: TrainConfig) -> str:
-    """That precision on the device that ``config`` runs on."""
-    return precision(config, has_fast_bfloat16(devices.device(config, devices.gpus())))
+def precision_here(flags: MachineFlags) -> str:
+    """That precision on the device that a run of ``flags`` computes on."""
+    return precision(flags.precision, has_fast_bfloat16(devices.device(flags, devices.gpus())))
 
 
 def has_fast_bfloat16(device: str) -> bool:
@@ -52,28 +51,28 @@ def has_fast_bfloat16(device: str) -> bool:
     return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
-def summary(config: TrainConfig) -> str:
-    """What a run of ``config`` computes on and why, in one line: device, precision, threads, decoding processes."""
-    device, count = devices.first(config, devices.gpus()), devices.world(config)
+def summary(flags: MachineFlags, num_workers: int | None) -> str:
+    """What a run computes on and why, in one line: device, precision, threads, decoding processes."""
+    device, count = devices.first(flags, devices.gpus()), devices.world(flags)
     fast = "fast bfloat16" if has_fast_bfloat16(device.type) else "no fast bfloat16"
     free = "the CPUs that may be used"
     parts = {
-        "device": f"{devices.name(device)} ({devices.reason(config, devices.gpus())})",
-        "precision": f"{precision_here(config)} ({fast if config.precision == 'auto' else '--precision'})",
-        "threads": f"{torch.get_num_threads()} ({'--threads' if config.threads else free})",
-        "decoding processes": f"{devices.workers(config)} ({free if config.num_workers is None else '--num_workers'})",
+        "device": f"{devices.name(device)} ({devices.reason(flags, devices.gpus())})",
+        "precision": f"{precision_here(flags)} ({fast if flags.precision == 'auto' else '--precision'})",
+        "threads": f"{torch.get_num_threads()} ({'--threads' if flags.threads else free})",
+        "decoding processes": f"{devices.workers(num_workers)} ({free if num_workers is None else '--num_workers'})",
     }
     several = {"processes": f"{count} (--devices, --num_nodes)"} if count > 1 else {}
     return "; ".join(f"{name}: {text}" for name, text in {**parts, **several}.items())
 
 
 @contextlib.contextmanager
-def log_file(config: TrainConfig, folder: Path) -> Iterator[None]:
+def log_file(flags: OutputFlags, folder: Path) -> Iterator[None]:
     """Inside the block the log also goes to ``<log_dir>/<run>.log``, where ``--logtofile`` asks for it."""
-    if not config.logtofile:
+    if not flags.logtofile:
         yield
         return
-    path = Path(config.log_dir) / f"{folder.name}.log"
+    path = Path(flags.log_dir) / f"{folder.name}.log"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(path, encoding="utf-8")

@@ -1,6 +1,7 @@
 """The LightningModule of a classifier: randomness derives from (seed, epoch, step), so a resumed run repeats it."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import lightning.pytorch as lightning
@@ -18,6 +19,9 @@ from core import seeds
 from core.errors import LocusError
 from datasets.io import transforms
 
+CALMER = "lower --lr or set --gradient_clip"
+"""What to do about a loss that grows without end."""
+
 
 class ClassifierModule(lightning.LightningModule):
     """A classifier, its loss and what happens at each step; ``history`` has one row per epoch.
@@ -26,12 +30,10 @@ class ClassifierModule(lightning.LightningModule):
     a moving average of the weights (``--ema``), that is what is validated and what ``best.ckpt`` holds.
     """
 
-    def __init__(
-        self, model: Classifier, config: TrainConfig, loss: Loss, findings: tuple[str, ...], steps: int
-    ) -> None:
+    def __init__(self, model: Classifier, config: TrainConfig, loss: Loss, findings: Sequence[str], steps: int) -> None:
         """``steps`` is the number of the optimizer's steps per epoch."""
         super().__init__()
-        self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, findings, steps
+        self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
         self.average = average.build(model, config.ema)
         self.history: list[dict[str, float]] = []
         self.seen = 0
@@ -79,17 +81,13 @@ class ClassifierModule(lightning.LightningModule):
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
         logits, labels = (torch.cat(parts) for parts in zip(*processes.gather(self._outputs), strict=True))
         self._outputs = []
-        train = float(processes.mean(torch.stack(self._losses).mean()))
+        train = float(self._mean(torch.stack(self._losses).mean()))
         self._losses = []
         loss = float(self.loss(logits.to(self.device), labels.to(self.device)))
         if not math.isfinite(train):
-            raise LocusError(
-                f"the training loss is {train} in epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip"
-            )
+            raise LocusError(f"the training loss is {train} in epoch {self.current_epoch + 1}: {CALMER}")
         if not torch.isfinite(logits).all():
-            raise LocusError(
-                f"the outputs are no numbers after epoch {self.current_epoch + 1}: lower --lr or set --gradient_clip"
-            )
+            raise LocusError(f"the outputs are no numbers after epoch {self.current_epoch + 1}: {CALMER}")
         metrics = scores(logits, labels, self.findings, self.loss.exclusive)
         rate = float(self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         row = {"train_loss": train, "val_loss": loss}
@@ -113,7 +111,7 @@ class ClassifierModule(lightning.LightningModule):
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
         # of an epoch that is under way
-        checkpoint["losses"] = processes.mean(torch.stack(self._losses)).cpu() if self._losses else None
+        checkpoint["losses"] = self._mean(torch.stack(self._losses)).cpu() if self._losses else None
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take back the history, the scheduler's state and the losses of an epoch that was under way."""
@@ -128,8 +126,12 @@ class ClassifierModule(lightning.LightningModule):
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
 
+    def _mean(self, values: Tensor) -> Tensor:
+        """The mean over the processes, element by element."""
+        return self.trainer.strategy.reduce(values, reduce_op="mean")
+
     def _to_memory_format(self, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=layout(self.config))
+        return images.contiguous(memory_format=layout(self.config.channels_last))
 
 
 def _seed(number: int, device: torch.device) -> None:
@@ -139,6 +141,6 @@ def _seed(number: int, device: torch.device) -> None:
         torch.get_device_module(device).manual_seed(number)
 
 
-def layout(config: TrainConfig) -> torch.memory_format:
-    """How images and weights lie in memory: channels last, the fastest for convolutions, unless flags forbid it."""
-    return torch.channels_last if config.channels_last else torch.contiguous_format
+def layout(channels_last: bool) -> torch.memory_format:
+    """How images and weights lie in memory: by channels, the fastest for convolutions, unless flags forbid it."""
+    return torch.channels_last if channels_last else torch.contiguous_format

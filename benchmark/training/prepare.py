@@ -14,6 +14,7 @@ from benchmark.training.module import ClassifierModule, layout
 from benchmark.training.pooling import pooling
 from config import TrainConfig
 from core.errors import BadValueError
+from core.flags.training import RecipeFlags
 from core.registry import Registry
 from datasets.io import transforms
 from datasets.splits import doubt
@@ -26,10 +27,10 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
 
     What can be wrong is asked cheapest first: images are decoded last.
     """
-    devices.check(config, devices.gpus())
-    loggers.check(config)
+    devices.check(config, config.batch_size, devices.gpus())
+    loggers.check(config.logger)
     machine.configure_torch(config.threads, devices.processes(config))
-    log.info("%s", machine.summary(config))
+    log.info("%s", machine.summary(config, config.num_workers))
     transforms.training(config.augment)
     loaded = {name: data.load(config, name) for name in ("train", "val", "test")}
     findings = loaded["train"].findings
@@ -40,7 +41,8 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     labels = splits["train"].labels
     loss.prepare(labels)
     precision = machine.precision_here(config)
-    config = batch_size.resolve_batch_size(config, precision, folder, model, loss, labels)
+    step = batch_size.TrialStep(config, config.img_size, precision, model, loss, labels[:1])
+    config = batch_size.resolve_batch_size(config, folder, step, len(labels))
     if precision == "64":
         model.double()  # Lightning would do it after it has read a checkpoint into 32 bits
     batches = Batches(len(labels), config.batch, world=devices.world(config), accumulate=config.accumulate)
@@ -48,12 +50,12 @@ def prepare(config: TrainConfig, folder: Path) -> tuple[ClassifierModule, dict[s
     return ClassifierModule(model, config, loss, findings, steps), splits
 
 
-def _loss(config: TrainConfig, findings: int) -> Loss:
+def _loss(recipe: RecipeFlags, findings: int) -> Loss:
     """The loss that the flags mean: of a softmax it is ce, and ``--weighted_loss True`` is weighted_bce alone."""
-    if config.weighted_loss and config.loss not in ("bce", "weighted_bce"):
-        raise BadValueError(f"--weighted_loss True is --loss weighted_bce, not {config.loss}: leave one of the two out")
-    exclusive = config.exclusive(findings)
-    word = "weighted_bce" if config.weighted_loss else "ce" if exclusive and config.loss == "bce" else config.loss
+    if recipe.weighted_loss and recipe.loss not in ("bce", "weighted_bce"):
+        raise BadValueError(f"--weighted_loss True is --loss weighted_bce, not {recipe.loss}: leave one of the two out")
+    exclusive = recipe.exclusive(findings)
+    word = "weighted_bce" if recipe.weighted_loss else "ce" if exclusive and recipe.loss == "bce" else recipe.loss
     losses = Registry("benchmark.training.losses", "loss")
     loss: Loss = losses.build(word)
     if loss.exclusive != exclusive:
@@ -70,13 +72,11 @@ def _model(config: TrainConfig, findings: int, folder: Path) -> Classifier:
     log.info("network: %s, pooling %s, attention %s", config.backbone, pooling(config), config.attention_map)
     name, start = xray_weights.resolve(config.backbone, config.pretrained)
     start = start if not config.init_from and not last.exists() else False
-    model = backbones.build(
-        name, findings, pooling(config), config.attention_map, pretrained=start, dropout=config.dropout
-    )
+    model = backbones.build(name, findings, pooling(config), config.attention_map, start, config.dropout)
     if last.exists():
         fitting.load_exact(model, checkpoints.weights(last), last)
     elif config.init_from:
         fitting.start_from(model, checkpoints.weights(config.init_from), config.init_from)
     if config.compile:
         model.compile()
-    return model.to(memory_format=layout(config))
+    return model.to(memory_format=layout(config.channels_last))

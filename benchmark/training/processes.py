@@ -1,8 +1,8 @@
-"""Gathers and averages values over the processes of a distributed run: each image counts once."""
+"""Gathers values over the processes of a distributed run: each image counts once."""
 
 from typing import TypeVar
 
-from torch import Tensor, distributed
+from torch import distributed
 
 T = TypeVar("T")
 
@@ -13,21 +13,8 @@ def gather(parts: list[T]) -> list[T]:
     A single process gets its own. Batches that ``benchmark.training.data.Batches`` dealt out come back in the order of
     the data.
     """
-    if not _several():
+    if not (distributed.is_available() and distributed.is_initialized()):
         return parts
     each: list[list[T]] = [[]] * distributed.get_world_size()
     distributed.all_gather_object(each, parts)
     return [part for row in zip(*each, strict=True) for part in row]
-
-
-def mean(values: Tensor) -> Tensor:
-    """The mean over the processes, element by element."""
-    if not _several():
-        return values
-    summed = values.clone()
-    distributed.all_reduce(summed)
-    return summed / distributed.get_world_size()
-
-
-def _several() -> bool:
-    return distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1

@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Any
 
-import lightning.pytorch as lightning
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 
 from benchmark.training.module import ClassifierModule
@@ -13,7 +13,7 @@ from benchmark.training.module import ClassifierModule
 log = logging.getLogger(__name__)
 
 
-class Pace(lightning.Callback):
+class Pace(Callback):
     """Says after each epoch what it came to, how many images per second, and how long the run will last.
 
     Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
@@ -25,19 +25,19 @@ class Pace(lightning.Callback):
         self.module = module
         self._epoch = self._validation = 0.0
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock, also where a run goes on in the middle of an epoch."""
         self._epoch = time.perf_counter()
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start it anew."""
         self._epoch = time.perf_counter()
 
-    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """The training part is over."""
         self._validation = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log a line on the epoch."""
         if not trainer.is_global_zero:
             return
@@ -51,22 +51,22 @@ class Pace(lightning.Callback):
 class Bar(TQDMProgressBar):
     """Lightning's bar with the images per second of all processes and the time left of the run."""
 
-    def on_train_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_start(self, trainer: Trainer, *_: Any) -> None:
         """Start the clock, also where a run goes on in the middle of an epoch."""
         super().on_train_start(trainer)
         self._began, self._steps = time.perf_counter(), 0
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, *_: Any) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         """Start it anew."""
         super().on_train_epoch_start(trainer)
         self._began, self._steps = time.perf_counter(), 0
 
-    def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any, **named: Any) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **named: Any) -> None:
         """Count the step."""
         self._steps += 1
         super().on_train_batch_end(trainer, *args, **named)
 
-    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Any]:
         """What stands behind the bar."""
         shown = dict(super().get_metrics(trainer, pl_module))
         shown.pop("v_num", None)

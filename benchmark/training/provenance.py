@@ -16,15 +16,16 @@ from benchmark.training.data import SplitImages
 from config import TrainConfig
 from core.errors import DataError
 from core.files import write_json, write_text
+from core.flags.machine import MachineFlags
 from core.types import Sample
 
 PACKAGES = ("torch", "torchvision", "timm", "lightning", "numpy")
 FILE = "provenance.json"
 
 
-def of_training(config: TrainConfig) -> Provenance:
+def of_training(flags: MachineFlags) -> Provenance:
     """The machine of a training that begins now."""
-    return _used(machine.precision_here(config), devices.name(devices.first(config, devices.gpus())))
+    return _used(machine.precision_here(flags), devices.name(devices.first(flags, devices.gpus())))
 
 
 def of_scoring() -> Provenance:

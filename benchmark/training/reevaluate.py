@@ -29,34 +29,28 @@ def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
     best = folder / "best.ckpt"
     trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes best.ckpt alone
     if trained and not runs.done(folder):
-        raise DataError(
-            f"--evaluate {given}: no finished run is there (no metrics.json); "
-            "give the folder of one, or --resume it first"
-        )
+        raise DataError(f"--evaluate {given}: no finished run (no metrics.json); give one, or --resume it first")
     content = checkpoints.read(best)
     stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
     if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
-        raise BadValueError(
-            f"--evaluate {given} takes the run's own flags: leave out {examples([f'--{name}' for name in other])}"
-        )
+        typed_flags = examples([f"--{name}" for name in other])
+        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {typed_flags}")
     flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
     stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
     machine.configure_torch(flags.threads)
-    splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags) for name in HELD_OUT}
+    splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags.dataset) for name in HELD_OUT}
     with memory.enough("lower --batch_size"):
         evaluate(folder, flags, splits, {name: stated[name] for name in FACTS if name in stated})
     return folder
 
 
-def _labelled(split: SplitImages, findings: tuple[str, ...], config: TrainConfig) -> SplitImages:
-    """``split`` with its labels in the order of the network's ``findings``.
+def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> SplitImages:
+    """``split`` of the data set ``name`` with its labels in the order of the network's ``findings``.
 
     Raises ``DataError`` for one that the data lack.
     """
-    if unknown := [name for name in findings if name not in split.findings]:
+    if unknown := [finding for finding in findings if finding not in split.findings]:
         existing = examples(split.findings, len(split.findings))
-        raise DataError(
-            f"{config.dataset} has no labels for {examples(unknown)}, which the network looks for; it has {existing}"
-        )
-    order = [split.findings.index(name) for name in findings]
+        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network finds; it has {existing}")
+    order = [split.findings.index(finding) for finding in findings]
     return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])

@@ -10,6 +10,7 @@ from benchmark.training.callbacks import stopped_early
 from benchmark.training.runs import done
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
+from core.flags.training import RecipeFlags
 
 MAY_DIFFER = WHERE | {"max_bad_images"}
 """Flags in which a resumed run may differ from its start."""
@@ -52,9 +53,8 @@ def goes_on(config: TrainConfig, folder: Path) -> bool:
 def _given(path: Path) -> Path:
     last = path / "last.ckpt" if path.is_dir() else path
     if last.is_file() and last.name != "last.ckpt":
-        raise DataError(
-            f"--resume {path}: only a last.ckpt can go on; give {path.parent}, or write --init_from for these weights"
-        )
+        instead = f"give {path.parent}, or write --init_from for these weights"
+        raise DataError(f"--resume {path}: only a last.ckpt can go on; {instead}")
     if not last.is_file():
         raise DataError(f"--resume {path}: there is no last.ckpt; give a run folder, its last.ckpt, True or False")
     return last
@@ -66,9 +66,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
         begun = checkpoints.configuration(checkpoints.read(path), path)
         if not done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
             return path.parent
-    raise DataError(
-        f"--resume True: no unfinished run of these flags in {config.model_save_dir}; leave --resume out to start one"
-    )
+    raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
@@ -79,21 +77,15 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
         other.pop("data_root_dir", None)  # the data have moved
     if other:
         others = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
-        raise BadValueError(
-            f"--resume {last}: that run has {others}; leave such flags out, or leave --resume out to start another run"
-        )
+        raise BadValueError(f"--resume {last}: that run has {others}; leave such flags out, or --resume")
 
 
-def _require_length(config: TrainConfig, begun: TrainConfig, last: Path, trained: int) -> None:
-    """Raise ``BadValueError`` where the run cannot last as long as ``config`` says."""
-    if config.epochs != begun.epochs and begun.scheduler in FIXED:
-        raise BadValueError(
-            f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}; keep that number"
-        )
-    if config.epochs < trained:
-        raise BadValueError(
-            f"--resume {last}: that run has trained {trained} epochs already; write --epochs {trained} or more"
-        )
+def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:
+    """Raise ``BadValueError`` where the run cannot last as long as ``recipe`` says."""
+    if recipe.epochs != begun.epochs and begun.scheduler in FIXED:
+        raise BadValueError(f"--resume {last}: --scheduler {begun.scheduler} is laid out over --epochs {begun.epochs}")
+    if recipe.epochs < trained:
+        raise BadValueError(f"--resume {last}: that run has trained {trained} epochs; write --epochs {trained} or more")
 
 
 def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:

@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
+from lightning.pytorch import Callback
 
 from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
-from benchmark.training.data import Batches, SplitImages, loader
+from benchmark.training.data import Batches, loader
+from benchmark.training.evaluate import Splits
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
@@ -21,9 +22,7 @@ from config import TrainConfig
 from core.errors import LocusError
 
 log = logging.getLogger(__name__)
-ADVICE = (
-    "lower --batch_size (half of it with --accumulate 2 learns the same) or --img_size, or write --precision bf16-mixed"
-)
+ADVICE = "lower --batch_size (half with --accumulate 2 learns the same) or --img_size, or take --precision bf16-mixed"
 """What to change where memory is short."""
 
 
@@ -43,7 +42,7 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     return folder
 
 
-def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> list[dict[str, float]]:
+def train(config: TrainConfig, folder: Path, *watching: Callback) -> list[dict[str, float]]:
     """Train in ``folder``, from its ``last.ckpt`` where there is one, and return the history, a row per epoch.
 
     Nothing is evaluated. ``watching`` are callbacks beside the run's own, which may end it by an error.
@@ -54,9 +53,7 @@ def train(config: TrainConfig, folder: Path, *watching: lightning.Callback) -> l
     return module.history
 
 
-def _train(
-    module: ClassifierModule, splits: dict[str, SplitImages], folder: Path, *watching: lightning.Callback
-) -> None:
+def _train(module: ClassifierModule, splits: Splits, folder: Path, *watching: Callback) -> None:
     """Train to the end, from ``last.ckpt`` where there is one.
 
     A run that fails before its first checkpoint leaves nothing.
@@ -81,31 +78,22 @@ def _train(
         raise
 
 
-def epochs(
-    module: ClassifierModule,
-    splits: dict[str, SplitImages],
-    folder: Path,
-    last: Path | None,
-    *watching: lightning.Callback,
-) -> None:
+def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | None, *watching: Callback) -> None:
     """All epochs of a run, from the checkpoint ``last`` where there is one.
 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    trainer = trainer_of(
-        config, folder, callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder), *watching
-    )
+    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
+    trainer = trainer_of(config, folder, *ours, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares, counted = image_shares(config, labels), module.loss.counted(labels).numpy()
-    train = Batches(
-        len(labels), config.batch, config.seed, rank, world, _behind(last), config.accumulate, shares, counted
-    )
+    shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
+    shared = (config.accumulate, shares, counted)
+    train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world=world)
     try:
-        trainer.fit(
-            module, loader(splits["train"], train), loader(splits["val"], val), ckpt_path=last, weights_only=True
-        )
+        loaders = loader(splits["train"], train), loader(splits["val"], val)
+        trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
     except Stopped as stop:
@@ -123,14 +111,11 @@ def _behind(last: Path | None) -> tuple[int, int]:
     return len(content["history"]), 0 if losses is None else len(losses)
 
 
-def _evaluate(module: ClassifierModule, splits: dict[str, SplitImages], folder: Path, began: float) -> None:
+def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: float) -> None:
     kept = callbacks.kept_epoch(module.history, module.config.keep)
-    facts: dict[str, Any] = {
-        "best_epoch": kept,
-        "epochs": len(module.history),
-        "train": {"n": len(splits["train"]), "data": splits["train"].describe},
-        "process_seconds": round(time.process_time() - began, 1),
-    }
+    trained, seconds = splits["train"], round(time.process_time() - began, 1)
+    facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
+    facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
     if module.config.plots:
         curves.draw(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)

@@ -4,12 +4,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from config import TrainConfig
 
-
-def image_shares(config: TrainConfig, labels: Tensor) -> NDArray[np.float64] | None:
+def image_shares(sampler: str, labels: Tensor) -> NDArray[np.float64] | None:
     """(n,) probability of each training image with (n,K) ``labels``; None where every image is seen once an epoch."""
-    return balanced(labels.numpy()) if config.sampler == "weighted" else None
+    return balanced(labels.numpy()) if sampler == "weighted" else None
 
 
 def balanced(labels: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -24,18 +24,15 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
     Raises ``BadValueError`` for flags that do not go together on this machine.
     """
     if config.num_nodes > 1:
-        message = (
-            "waiting for %d machines: start this command on each, with "
-            "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
-        )
+        variables = "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
+        message = f"waiting for %d machines: start this command on each, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
     try:
         return _trainer(config, folder, callbacks)
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise BadValueError(
-            f"--strategy {config.strategy} does not work with these devices: {reason}; write --strategy auto"
-        ) from error
+        refused = f"--strategy {config.strategy} does not work with these devices: {reason}"
+        raise BadValueError(f"{refused}; write --strategy auto") from error
 
 
 def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:

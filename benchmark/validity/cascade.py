@@ -31,9 +31,8 @@ class Randomised(TrainedSubset):
         """The network, in evaluation mode on ``device``."""
         trained, drawn = super().model(device), fresh(self).model(device).state_dict()
         anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
-        trained.load_state_dict(
-            {key: drawn[key] if key in anew else value for key, value in trained.state_dict().items()}
-        )
+        state = trained.state_dict()
+        trained.load_state_dict({key: drawn[key] if key in anew else value for key, value in state.items()})
         return trained
 
 

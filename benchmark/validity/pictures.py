@@ -97,9 +97,8 @@ CONVENTIONS: dict[str, Convention] = {
 def _cv2(values: NDArray[np.floating[Any]], grid: Grid, how: int) -> Picture:
     """Half-pixel centres, as ``interpolate(align_corners=False)``."""
     height, width = grid.size
-    return np.asarray(
-        cv2.resize(np.asarray(values, dtype=np.float32), (width, height), interpolation=how), dtype=np.float32
-    )
+    small = np.asarray(values, dtype=np.float32)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=how), dtype=np.float32)
 
 
 def _nearest(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:

@@ -30,9 +30,8 @@ class Cascade(Check):
         variants = {TRAINED: self.cases(method)}
         for depth, part in enumerate(steps(self.runs[0]), start=1):
             variants[part] = self.cases(method, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
-        correlations = [
-            column for part in list(variants)[1:] for column in _columns(part, variants[TRAINED], variants[part])
-        ]
+        drawn = list(variants)[1:]
+        correlations = [column for part in drawn for column in _columns(part, variants[TRAINED], variants[part])]
         return compare(variants, self.findings, seed, correlations).result(self.findings)
 
 
@@ -40,10 +39,8 @@ def _columns(part: str, first: Sequence[Case], second: Sequence[Case]) -> list[C
     pairs = [(_values(one), _values(two)) for one, two in zip(with_truth(first), with_truth(second), strict=True)]
     plain = np.array([spearman(one, two) for one, two in pairs])
     sizes = np.array([spearman(np.abs(one), np.abs(two)) for one, two in pairs])
-    return [
-        Column(f"{metric}@{part}", "none", np.nan_to_num(rho), np.isfinite(rho).astype(np.float64))
-        for metric, rho in (("rho", plain), ("rho_abs", sizes))
-    ]
+    known = {f"rho@{part}": plain, f"rho_abs@{part}": sizes}
+    return [Column(m, "none", np.nan_to_num(rho), np.isfinite(rho).astype(np.float64)) for m, rho in known.items()]
 
 
 def _values(case: Case) -> FloatArray:

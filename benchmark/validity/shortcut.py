@@ -56,14 +56,11 @@ class Tokens(Check):
 
     def _tokened(self, finding: str) -> list[TrainedSubset]:
         """The trainings with the images that have both. Raises ``DataError`` where there is none."""
-        both = [
-            s for run in self.runs for s in run.scorable_images if finding in s.boxes and s.meta["token"] is not None
-        ]
+        scorable = (sample for run in self.runs for sample in run.scorable_images)
+        both = [sample for sample in scorable if finding in sample.boxes and sample.meta["token"] is not None]
         if not both:
-            raise DataError(
-                f"no test image of {self.trained[0].config.dataset} has both "
-                f"{finding} and the token: ask for more test images"
-            )
+            name = self.trained[0].config.dataset
+            raise DataError(f"no test image of {name} has both {finding} and the token: ask for more test images")
         return restrict(self.trained, both)
 
 
@@ -88,10 +85,8 @@ def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    peaks = [
-        Column(f"peak@{name}", "none", np.array([row[f"peak@{name}"] for row in rows]), np.ones(len(rows)))
-        for name in PLACES
-    ]
+    hits = {f"peak@{name}": np.array([row[f"peak@{name}"] for row in rows]) for name in PLACES}
+    peaks = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
     return [*peaks, *(_share(rows, f"energy@{name}") for name in PLACES)]
 
 

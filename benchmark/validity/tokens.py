@@ -39,10 +39,8 @@ def shortcut(config: TrainConfig) -> Shortcut:
     """The shortcut of a training's data. Raises ``BadValueError`` for data without one."""
     description = load(config, "test").describe
     if description.get("shortcut") is None:
-        raise BadValueError(
-            f"{config.dataset} has no shortcut: write "
-            "phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
-        )
+        advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
+        raise BadValueError(f"{config.dataset} has no shortcut: {advice}")
     return Shortcut(description["shortcut"], description["shortcut_present"], description["shortcut_absent"])
 
 
@@ -70,9 +68,7 @@ def load_or_predict_logits(run: Trained, folder: Path) -> tuple[dict[str, FloatA
         patients[name] != patients[DRAWN] or not np.array_equal(labels[name], labels[DRAWN], equal_nan=True)
         for name in parts
     ):
-        raise DataError(
-            f"{run.config.dataset}: with other tokens the patients are others too, so nothing can be compared"
-        )
+        raise DataError(f"{run.config.dataset}: with other tokens the patients are others, too: not comparable")
     return {name: _columns(part, "logit", findings) for name, part in parts.items()}, labels[DRAWN], patients[DRAWN]
 
 

@@ -57,11 +57,8 @@ def compare(
     ]
     estimates = estimate([*columns, *more], case_index(with_boxes[first]), findings, seed)
     by_key = {(e.metric, e.origin): e for e in estimates}
-    changes = [
-        difference(by_key[f"{metric}@{name}", origin], by_key[f"{metric}@{first}", origin], f"change@{metric}@{name}")
-        for metric, origin in MEASURES
-        for name in others
-    ]
+    pairs = [(f"{metric}@{name}", f"{metric}@{first}", origin) for metric, origin in MEASURES for name in others]
+    changes = [difference(by_key[other, at], by_key[start, at], f"change@{other}") for other, start, at in pairs]
     failed = [one for result in results.values() for one in result.failed]
     together = [row for part in rows.values() for row in part]
     return Compared([*estimates, *changes], together, list(dict.fromkeys(failed)))

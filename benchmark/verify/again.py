@@ -33,7 +33,7 @@ def rescore(
         else:
             same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
             for record in same_weights:
-                yield record, _verify(record, score_cell, folder)
+                yield record, _verify(record, score_cell, folder, in_brief=not model.full)
 
 
 def _score_function(
@@ -41,10 +41,8 @@ def _score_function(
 ) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
     if len(digests) != len(model.trainings):
-        raise DataError(
-            f"the record states {len(digests)} checkpoints, the suite has {len(model.trainings)} trainings of "
-            f"{model.id}"
-        )
+        stated = f"the record states {len(digests)} checkpoints"
+        raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
     folders = [runs_dir / folder_name(config, model.init) for config in model.trainings]
     parts = zip(model.trainings, folders, digests, strict=True)
     trained = [
@@ -57,14 +55,15 @@ def _score_function(
     return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 
 
-def _verify(record: Record, score_cell: Callable[[Cell], Scored], folder: Path) -> VerificationResult:
+def _verify(record: Record, score_cell: Callable[[Cell], Scored], folder: Path, in_brief: bool) -> VerificationResult:
     try:
         fields, rows = score_cell(record.cell)
         if "scores" not in fields:
             return DataError(f"today there is no figure: {fields['reason']}")
         wrong = differences(record, Record(cell=record.cell, **fields))
         if cases.exist(record.cell, folder):
-            wrong += row_differences(cases.read(record.cell, folder), cases.table(rows, record.cell))
+            tables = cases.read(record.cell, folder), cases.table(rows, record.cell)
+            wrong += row_differences(*(table[cases.brief([*table])] if in_brief else table for table in tables))
     except LocusError as error:
         return error
     return wrong

@@ -57,7 +57,7 @@ def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verd
     suite, verdict = plan.load(name, selection.suites(config)), Verdict()
     selection.check_protocols(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)
-    chosen = _chosen(existing, config)
+    chosen = _chosen(existing, config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
     report(f"{name}: {len(stated)} records to verify")
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
@@ -78,9 +78,9 @@ def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verd
     return verdict
 
 
-def _chosen(existing: Sequence[Record], config: RunConfig) -> list[Record]:
+def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:
     """Those of the methods and protocols that the flags name; all of them without such flags."""
-    words, by = methods.expand(config.method), config.protocol if "all" not in config.protocol else ()
+    words, by = methods.expand(method), protocol if "all" not in protocol else ()
     return [r for r in existing if (not words or r.cell.method in words) and (not by or r.cell.protocol in by)]
 
 

@@ -35,9 +35,8 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
     ``argv`` None is ``sys.argv``. Raises ``LocusError`` (one sentence) for an unknown flag, file, name or value;
     ``--help`` prints the help and exits.
     """
-    typed = dict(
-        vars(parser_of(kind, prog).parse_args(joined(kind, sys.argv[1:] if argv is None else argv), defaults=False))
-    )
+    words = joined(kind, sys.argv[1:] if argv is None else argv)
+    typed = dict(vars(parser_of(kind, prog).parse_args(words, defaults=False)))
     path = typed.pop("config", None)
     chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
     defaults = defaults_of(kind, chosen)
@@ -66,10 +65,8 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ``DataError`` when it is absent, broken or no mapping."""
     if not path.is_file():
-        raise DataError(
-            f"no file {str(path)!r}: presets lie in configs/ "
-            f"({', '.join(sorted(p.name for p in CONFIGS.glob('*.yaml')))})"
-        )
+        presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
+        raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({presets})")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -1,7 +1,8 @@
 """What rides in the annotation of a flag: limits of numbers, names of registered parts."""
 
 import functools
-from typing import Any, NamedTuple, get_args, get_type_hints
+from collections.abc import Hashable
+from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
 from core.registry import Registry
@@ -48,13 +49,13 @@ def _words(package: str, kind: str, group: str | None) -> list[str]:
 
 
 @functools.cache
-def _annotations(kind: type[Any]) -> dict[str, Any]:
+def _annotations(kind: Any) -> dict[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def marks(kind: type[Any], name: str) -> tuple[Any, ...]:
+def marks(kind: Any, name: str) -> tuple[Any, ...]:
     """The limits and names in the annotation of the field ``name`` of ``kind``."""
-    return getattr(_annotations(kind)[name], "__metadata__", ())
+    return getattr(_annotations(cast("Hashable", kind))[name], "__metadata__", ())
 
 
 def spelled(kind: type[Any], name: str, value: Any) -> Any:

@@ -47,13 +47,8 @@ def _made(kind: type[Any], prog: str) -> Parser:
         for field in fields:
             text = texts[field.name] + choices(kind, field.name)
             several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            section.add_argument(
-                f"--{field.name}",
-                type=hints[field.name],
-                default=field.default,
-                help=text.replace("%", "%%"),
-                **several,
-            )
+            about = {"type": hints[field.name], "default": field.default, "help": text.replace("%", "%%"), **several}
+            section.add_argument(f"--{field.name}", **about)
     return parser
 
 
@@ -74,9 +69,8 @@ def _is_list(hint: Any) -> bool:
 def listed(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The ``values`` with a bare word of a list's flag as a list of that word, as in YAML's ``logger: csv``."""
     hints = get_type_hints(kind)
-    return {
-        name: [value] if isinstance(value, str) and _is_list(hints[name]) else value for name, value in values.items()
-    }
+    alone = {name: [value] for name, value in values.items() if isinstance(value, str) and _is_list(hints[name])}
+    return {**values, **alone}
 
 
 def joined(kind: type[Any], argv: Sequence[str]) -> list[str]:

@@ -1,7 +1,7 @@
 """Flags that name a data set, its splits and how its files are read."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from core.cli import AtLeast, AtMost, Named
 from core.names import SPELLED, spelled_data_set
@@ -30,6 +30,11 @@ class SplitFlags:
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same
     images."""
+
+    def request(self) -> dict[str, Any]:
+        """The same as keywords of ``datasets.load``."""
+        known = {"partition": self.partition, "folds": self.folds, "fold": self.fold}
+        return {**known, "findings": self.num_classes, "seed": self.data_seed}
 
 
 @dataclass(frozen=True)

@@ -66,12 +66,8 @@ class ChestXDet(FileDataset):
         }
 
     def _built(self, table: Path, entries: dict[str, Entry], files: dict[str, Path]) -> tuple[list[ImageRow], int]:
-        flat = [
-            (image, finding, box)
-            for image, entry in entries.items()
-            for finding, box in entry.boxes
-            if finding in self.findings
-        ]
+        marked = [(image, *mark) for image, entry in entries.items() for mark in entry.boxes]
+        flat = [mark for mark in marked if mark[1] in self.findings]
         owners, findings, boxes = zip(*flat, strict=True) if flat else ((), (), ())
         truth, clipped = boxes_by_image(table, owners, findings, list(boxes), dict.fromkeys(entries, FRAME))
         rows = []

@@ -21,6 +21,7 @@ FINDINGS = (
     "Fibrosis", "Fracture", "Mass", "Nodule", "Pleural Thickening", "Pneumothorax",
 )  # fmt: skip
 TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening"))
+EXPECTED = "entries with file_name, syms, boxes and polygons are expected"
 FILES = {"train": ("ChestX_Det_train.json", "train.json"), "test": ("ChestX_Det_test.json", "test.json")}
 
 
@@ -38,9 +39,8 @@ class Entry:
         if len(boxes) != len(self.findings) or (outlines and len(outlines) != len(self.findings)):
             counts = f"{len(self.findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
             raise DataError(f"{path}: {raw['file_name']} has {counts}: all need the same number")
-        self.boxes: list[tuple[str, FloatArray]] = list(
-            zip(self.findings, [np.array(box, np.float64).reshape(4) for box in boxes], strict=True)
-        )
+        edges = [np.array(box, np.float64).reshape(4) for box in boxes]
+        self.boxes: list[tuple[str, FloatArray]] = list(zip(self.findings, edges, strict=True))
         self.polygons: dict[str, list[FloatArray]] = {}
         for finding, points in zip(self.findings, outlines, strict=bool(outlines)):
             self.polygons.setdefault(finding, []).append(points)
@@ -54,12 +54,9 @@ def read_entries(paths: dict[str, Path]) -> tuple[dict[str, Entry], dict[str, st
         try:
             read = [(str(raw["file_name"]), Entry(path, raw)) for raw in _listed(path)]
         except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            reason = str(error)[:200]
-            raise DataError(
-                f"cannot read {path}: entries with file_name, syms, boxes and polygons are expected ({reason})"
-            ) from error
+            raise DataError(f"cannot read {path}: {EXPECTED} ({str(error)[:200]})") from error
         if not read:
-            raise DataError(f"{path} lists no image: entries with file_name, syms, boxes and polygons are expected")
+            raise DataError(f"{path} lists no image: {EXPECTED}")
         names = [name for name, _ in read]
         twice = sorted(name for name, count in Counter(names).items() if count > 1 or name in entries)
         if twice:

@@ -13,10 +13,8 @@ SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "vali
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
     """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders."""
-    folders = {
-        side: [base / name for base in bases(root) for name in names if (base / name).is_dir()]
-        for side, names in SIDES.items()
-    }
+    paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
+    folders = {side: [path for path in each if path.is_dir()] for side, each in paths.items()}
     files: dict[str, Path] = {}
     for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
         path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)

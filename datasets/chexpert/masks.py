@@ -25,12 +25,8 @@ class Drawings:
     def __init__(self, root: Path, findings: Sequence[str]) -> None:
         """Read the files that lie in ``root``, in its folders of CheXpert's names, or in its folder CheXlocalize."""
         self.findings = tuple(findings)
-        self.files = [
-            path
-            for name in FILES
-            for path in [first_in([*bases(root), root / "CheXlocalize"], (name,))]
-            if path is not None
-        ]
+        present = [first_in([*bases(root), root / "CheXlocalize"], (name,)) for name in FILES]
+        self.files = [path for path in present if path is not None]
         refuse_links(self.files, root)
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
@@ -69,10 +65,8 @@ class Drawings:
 def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
     runs = {RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}") for word, mask in packed.items()}
     if len({one.size for one in runs.values()}) > 1:
-        raise DataError(
-            f"the masks on {image} have different sizes: "
-            f"{sorted({one.size for one in runs.values()})}; get the file again"
-        )
+        sizes = sorted({one.size for one in runs.values()})
+        raise DataError(f"the masks on {image} have different sizes: {sizes}; get the file again")
     return runs
 
 

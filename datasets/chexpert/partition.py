@@ -24,7 +24,8 @@ def assign(tables: Mapping[str, pd.DataFrame], asked: Request, val: str) -> tupl
     names = np.concatenate([np.full(len(rows), held.get(name, ""), dtype="<U5") for name, rows in tables.items()])
     if val == "train":
         training = names == "train"
-        names[training] = splits.hold_out_val(table["patient"][training], np.ones(training.sum(), bool), asked.seed)
+        patients = table["patient"][training].tolist()
+        names[training] = splits.hold_out_val(patients, np.ones(len(patients), bool), asked.seed)
     return table[names != ""], names[names != ""]
 
 

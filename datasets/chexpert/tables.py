@@ -14,18 +14,9 @@ from datasets.io.tables import first_of, read_csv, refuse_duplicates
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
 FINDINGS = (
-    *(
-        NORMAL,
-        "Enlarged Cardiomediastinum",
-        "Cardiomegaly",
-        "Lung Opacity",
-        "Lung Lesion",
-        "Edema",
-        "Consolidation",
-        "Pneumonia",
-    ),
-    *("Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES),
-)
+    NORMAL, "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation",
+    "Pneumonia", "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", DEVICES,
+)  # fmt: skip
 TASKS = {5: FIVE, 14: FINDINGS, 1: (ABNORMAL,)}
 TABLES = {"train": ("train.csv",), "valid": ("valid.csv", "val_labels.csv"), "test": ("test_labels.csv",)}
 PREFIXES = ("CheXpert-v1.0-small", "CheXpert-v1.0", "CheXpert")

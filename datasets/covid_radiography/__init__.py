@@ -49,7 +49,7 @@ class CovidRadiography(Dataset):
         self.findings = task(request, {len(CLASSES): tuple(CLASSES)}, self.name, len(CLASSES))
         for name, number in (("val", val), ("test", test)):
             if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-                raise BadValueError(f"{name} is {number!r}: give the number of images of each class, from 1")
+                raise BadValueError(f"{name} is {number!r}: give a number of images per class, 60 or another from 1")
         pictures, parted = covid_files.find_all(request.folder(LAYOUT))
         names = covid_files.splits_of(pictures, parted, request, val, test)
         self._pictures = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
@@ -99,7 +99,6 @@ class CovidRadiography(Dataset):
 def _lungs(path: Path) -> NDArray[np.bool_]:
     """(299, 299) the white of a mask's file, by the nearest pixel."""
     white = decode(path) > 127
-    rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(int) for new, old in zip(FRAME, white.shape, strict=True)
-    )
+    sides = zip(FRAME, white.shape, strict=True)
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
     return np.asarray(white[np.ix_(rows, columns)])

@@ -30,10 +30,8 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
             raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each once")
     findings = tuple(str(column) for column in raw.columns if column not in (*ABOUT, *ignored))
     if not findings or not len(raw):
-        raise DataError(
-            f"{path} has {len(raw)} images and {len(findings)} findings: one "
-            "row per image, one column per finding are needed"
-        )
+        counts = f"{len(raw)} images and {len(findings)} findings"
+        raise DataError(f"{path} has {counts}: one row per image, one column per finding are needed")
     for finding in findings:
         if finding in RESERVED or finding.startswith(("_", "@")):
             raise DataError(f"{path} has a finding {finding!r}, a word that tables use otherwise: rename or ignore it")
@@ -91,10 +89,8 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
     ages = cells.map(years).astype(float)
     wrong = cells[ages.isna() & (cells != "")]
     if len(wrong):
-        raise DataError(
-            f"{path} has {len(wrong)} ages that are none: "
-            f"{examples(map(repr, wrong.unique()))}; leave unknown ones empty"
-        )
+        named = examples(map(repr, wrong.unique()))
+        raise DataError(f"{path} has {len(wrong)} ages that are none: {named}; leave unknown ones empty")
     return ages
 
 
@@ -114,8 +110,6 @@ def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:
 def _side(path: Path, cells: pd.Series) -> pd.Series:
     values = numbers(path, cells)
     if not values.between(1, 100_000).all():
-        raise DataError(
-            f"{path} has a {cells.name} of "
-            f"{values[~values.between(1, 100_000)].iloc[0]:g}: 1 to 100000 pixels are possible"
-        )
+        wrong = values[~values.between(1, 100_000)].iloc[0]
+        raise DataError(f"{path} has a {cells.name} of {wrong:g}: 1 to 100000 pixels are possible")
     return values

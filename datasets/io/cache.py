@@ -129,6 +129,5 @@ def _require_few(bad: list[tuple[str, str]], count: int, max_bad: float) -> None
     """Raise ``DataError`` when what is left out is more than the share ``max_bad``."""
     if len(bad) > max_bad * count:
         listing = examples(reason for _, reason in bad)
-        raise DataError(
-            f"{len(bad)} of {count} images cannot be used, more than --max_bad_images {max_bad:g} allows: {listing}"
-        )
+        allowed = f"more than --max_bad_images {max_bad:g} allows"
+        raise DataError(f"{len(bad)} of {count} images cannot be used, {allowed}: {listing}")

@@ -24,9 +24,7 @@ PORTION = 16
 """Rows that a process is given at a time: few, so that all processes end together."""
 
 
-def decode_all(
-    samples: Sequence[Sample], size: int, path: Path, workers: int | None = None, most: int | None = None
-) -> Bad:
+def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None, most: int) -> Bad:
     """Fill the rows of the array file ``path``, (N, size, size) uint8; ``workers`` None takes the CPUs at hand.
 
     After a crash with more than ``most`` bad images no more are tried. Raises ``DataError`` when a process is killed
@@ -39,7 +37,7 @@ def decode_all(
     processes = [start(job) for _ in range(count)]
     try:
         with tqdm(total=len(samples), desc="decode", unit="image", leave=False, disable=None) as bar:
-            return _decoded(job, processes, portions, len(samples) if most is None else most, bar.update)
+            return _decoded(job, processes, portions, most, bar.update)
     finally:
         for worker in processes:
             worker.process.kill()  # those that are done do not mind
@@ -66,9 +64,8 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int,
                 bad[worker.row()] = worker.crash(job)
                 if len(bad) > most:
                     return bad
-                portions.extend(
-                    part for part in (range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)) if part
-                )
+                parts = range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)
+                portions.extend(part for part in parts if part)
                 workers[workers.index(worker)] = start(job)
                 portion = range(1)  # the bad one: the others come again
             count(len(portion))

@@ -105,9 +105,8 @@ def _gray(path: Path, file: Any) -> NDArray[np.uint8]:
     if pixels.ndim == 3 and pixels.dtype == np.uint8:  # pydicom has made RGB of it
         return np.asarray(cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     if kind not in ("MONOCHROME1", "MONOCHROME2") or pixels.ndim != 2:
-        raise DataError(
-            f"cannot decode {path}: its pixels are {kind}, MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
-        )
+        known = "MONOCHROME1, MONOCHROME2 and colours of 8 bits are known"
+        raise DataError(f"cannot decode {path}: its pixels are {kind}, {known}")
     values, low, high = dicom_pixels.windowed(pixels, file)
     gray = np.clip((values - low) / (high - low), 0, 1) * 255 if high != low else np.zeros_like(values)
     gray = 255 - gray if kind == "MONOCHROME1" else gray

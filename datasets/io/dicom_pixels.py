@@ -19,16 +19,9 @@ file may end the whole process there (``docs/data_setup.md``).
 """
 OTHERS, INSTALL = "pylibjpeg", "pip install '.[dicom]' (pylibjpeg-libjpeg in it is under the GPL, version 3)"
 BROKEN = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
+    ArithmeticError, AttributeError, LookupError, MemoryError, NotImplementedError, OSError, RuntimeError, TypeError,
     ValueError,
-)
+)  # fmt: skip
 """What decoding broken pixels ends in."""
 Values = tuple[NDArray[np.float64], float, float]
 """Values that are to be shown, and those that become black and white."""

@@ -80,10 +80,8 @@ def _run(program: str, origin: Kaggle, folder: Path) -> None:
     words = [origin.kind, "download", origin.name]
     status = subprocess.run([program, *words, "-p", str(folder)], stdin=subprocess.DEVNULL, check=False).returncode
     if status or not (folder / origin.archive).is_file():
-        raise NotAvailableError(
-            f"`kaggle {' '.join(words)}` brought no {origin.archive} (status "
-            f"{status}, its words are above): {_advice(origin)}"
-        )
+        failed = f"`kaggle {' '.join(words)}` brought no {origin.archive} (status {status}, its words are above)"
+        raise NotAvailableError(f"{failed}: {_advice(origin)}")
 
 
 def _advice(origin: Kaggle) -> str:
@@ -93,10 +91,8 @@ def _advice(origin: Kaggle) -> str:
             "or set KAGGLE_API_TOKEN; an older ~/.kaggle/kaggle.json, or KAGGLE_USERNAME and KAGGLE_KEY, serve too"
         )
     if origin.kind == "competitions":
-        return (
-            "accept the rules at "
-            f"https://www.kaggle.com/competitions/{origin.name}/rules with the account of your key, then call again"
-        )
+        page = f"https://www.kaggle.com/competitions/{origin.name}/rules"
+        return f"accept the rules at {page} with the account of your key, then call again"
     return f"see https://www.kaggle.com/datasets/{origin.name}, then call again"
 
 

@@ -83,9 +83,8 @@ def find(folder: Path, *patterns: str) -> dict[str, Path]:
     Raises ``DataError`` for a link that leads out of ``folder``.
     """
     subfolders = sorted({subfolder for pattern in patterns for subfolder in folder.glob(pattern) if subfolder.is_dir()})
-    files = {
-        path.name: path for subfolder in subfolders for path in subfolder.iterdir() if path.suffix.lower() in SUFFIXES
-    }
+    content = [path for subfolder in subfolders for path in subfolder.iterdir()]
+    files = {path.name: path for path in content if path.suffix.lower() in SUFFIXES}
     refuse_links([*subfolders, *files.values()], folder)
     return dict(sorted(files.items()))
 

@@ -40,9 +40,8 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
         if any(issubclass(one.category, ParserWarning) for one in said) and _is_full_beyond(path, len(table.columns)):
             raise DataError(f"{path} has rows of more cells than its heading: a comma within a number or a name?")
     except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is no text in UTF-8 ({error.object[error.start : error.end]!r}; is it Latin-1?): {AS_CSV}"
-        ) from error
+        wrong = error.object[error.start : error.end]
+        raise DataError(f"{path} is no text in UTF-8 ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     for column in needed:

@@ -52,28 +52,15 @@ AUGMENTS = {
 }
 
 
-def evaluation(mean: tuple[float, ...] = IMAGENET_MEAN, std: tuple[float, ...] = IMAGENET_STD) -> Transform:
+def evaluation() -> Transform:
     """uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised; nothing random, the size unchanged."""
-
-    def apply(images: Tensor) -> Tensor:
-        return _normalised(_scaled(images), mean, std)
-
-    return apply
+    return lambda images: _normalised(_scaled(images))
 
 
-def training(
-    augment: str = "none",
-    generator: torch.Generator | None = None,
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
-) -> Transform:
+def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
     """As ``evaluation``, after the random changes that the word ``augment`` names, drawn from ``generator``."""
     amounts = _amounts(augment)
-
-    def apply(images: Tensor) -> Tensor:
-        return _normalised(_changed(_scaled(images), amounts, generator), mean, std)
-
-    return apply
+    return lambda images: _normalised(_changed(_scaled(images), amounts, generator))
 
 
 def _amounts(augment: str) -> Augment:
@@ -94,9 +81,10 @@ def _scaled(images: Tensor) -> Tensor:
     return images.to(torch.float32) / 255
 
 
-def _normalised(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """(N,1,H,W) in [0,1] -> (N,3,H,W)."""
-    centre, spread = (_sent(torch.tensor(values).view(1, -1, 1, 1), images.device) for values in (mean, std))
+def _normalised(images: Tensor) -> Tensor:
+    """(N,1,H,W) in [0,1] -> (N,3,H,W) by ImageNet's mean and standard deviation."""
+    ends = (torch.tensor(values).view(1, -1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    centre, spread = (_sent(values, images.device) for values in ends)
     return (images - centre) / spread
 
 
@@ -123,10 +111,7 @@ def _matrices(chance: Tensor, amounts: Augment) -> Tensor:
     angle, shear = (math.radians(a) * chance[:, k] for k, a in ((0, amounts.rotation), (1, amounts.shear)))
     zoom = 1 / (1 + amounts.scale * chance[:, 2])
     mirror = torch.where((chance[:, 3] < 0) & amounts.flip, -1.0, 1.0)
-    x = torch.stack(
-        [zoom * angle.cos() * mirror, zoom * (angle + shear).sin(), 2 * amounts.translation * chance[:, 4]], 1
-    )
-    y = torch.stack(
-        [-zoom * angle.sin() * mirror, zoom * (angle + shear).cos(), 2 * amounts.translation * chance[:, 5]], 1
-    )
+    shift = 2 * amounts.translation * chance[:, 4:6]
+    x = torch.stack([zoom * angle.cos() * mirror, zoom * (angle + shear).sin(), shift[:, 0]], 1)
+    y = torch.stack([-zoom * angle.sin() * mirror, zoom * (angle + shear).cos(), shift[:, 1]], 1)
     return torch.stack([x, y], 1)

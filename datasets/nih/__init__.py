@@ -54,9 +54,8 @@ class NIH(FileDataset):
         files = find(self.root, "images", "images_*", "images_*/images")
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
-        table, names = (
-            self._listed(experts, request.seed) if request.partition == "official" else self._parted(request, files)
-        )
+        official = request.partition == "official"
+        table, names = self._listed(experts, request.seed) if official else self._parted(request, files)
         splits.check_patients(table["patient"].loc[names.index], names)
         listed = names.index[names == self.split]
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
@@ -91,8 +90,5 @@ class NIH(FileDataset):
 
 def _hashes(root: Path) -> dict[str, str]:
     """File name -> hash of the tables and lists."""
-    return {
-        path.name: file_hash(path)
-        for path in sorted(root.iterdir())
-        if path.suffix in (".csv", ".txt") and path.is_file()
-    }
+    files = (path for path in sorted(root.iterdir()) if path.suffix in (".csv", ".txt") and path.is_file())
+    return {path.name: file_hash(path) for path in files}

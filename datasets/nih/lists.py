@@ -46,9 +46,8 @@ def _for_task(root: Path, table: pd.DataFrame, findings: Sequence[str]) -> pd.Da
         return table.assign(**{ABNORMAL: table[list(FINDINGS)].max(axis=1)})
     absent = [finding for finding in findings if len(table) and table[finding].isna().all()]
     if absent:
-        raise BadValueError(
-            f"the lists in {root} have no labels of {examples(absent)}: ask for {len(findings) - len(absent)} findings"
-        )
+        count = len(findings) - len(absent)
+        raise BadValueError(f"the lists in {root} have no labels of {examples(absent)}: ask for {count} findings")
     return table
 
 

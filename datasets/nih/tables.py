@@ -41,11 +41,8 @@ def read_entries(root: Path) -> pd.DataFrame | None:
 def _about(raw: pd.DataFrame) -> dict[str, pd.Series]:
     """Age, sex and view, where the table has them; ages such as 058Y and 011M are read, those above 120 are nan."""
     nothing = pd.Series("", index=raw.index)
-    return {
-        "age": raw.get("Patient Age", nothing).map(years).astype(float),
-        "sex": raw.get("Patient Gender", nothing),
-        "view": raw.get("View Position", nothing),
-    }
+    age, sex, view = (raw.get(name, nothing) for name in ("Patient Age", "Patient Gender", "View Position"))
+    return {"age": age.map(years).astype(float), "sex": sex, "view": view}
 
 
 def read_labelled(path: Path) -> pd.DataFrame:
@@ -91,6 +88,5 @@ def read_boxes(root: Path) -> tuple[Truth, int]:
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
     corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
     boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    return boxes_by_image(
-        path, raw["Image Index"].tolist(), finding.tolist(), boxes, dict.fromkeys(raw["Image Index"], FRAME)
-    )
+    images = raw["Image Index"].tolist()
+    return boxes_by_image(path, images, finding.tolist(), boxes, dict.fromkeys(images, FRAME))

@@ -104,25 +104,13 @@ def pneumothorax(p: Pixels, q: Pixels, texture: Pixels) -> Look:
 
 
 LOOKS: dict[str, Callable[[Pixels, Pixels, Pixels], Look]] = {
-    "Atelectasis": atelectasis,
-    "Cardiomegaly": heart,
-    "Effusion": effusion,
-    "Infiltration": infiltration,
-    "Mass": mass,
-    "Nodule": nodule,
-    "Pneumonia": pneumonia,
-    "Pneumothorax": pneumothorax,
-}
+    "Atelectasis": atelectasis, "Cardiomegaly": heart, "Effusion": effusion, "Infiltration": infiltration,
+    "Mass": mass, "Nodule": nodule, "Pneumonia": pneumonia, "Pneumothorax": pneumothorax,
+}  # fmt: skip
 BOTH = {"Infiltration": infiltration_both, "Pneumonia": pneumonia_both}
 """What is drawn instead where the box reaches into both lungs."""
 STRENGTH = {
-    "Atelectasis": 0.38,
-    "Cardiomegaly": 1.0,
-    "Effusion": 0.38,
-    "Infiltration": 0.32,
-    "Mass": 0.50,
-    "Nodule": 0.44,
-    "Pneumonia": 0.38,
-    "Pneumothorax": -0.23,
-}
+    "Atelectasis": 0.38, "Cardiomegaly": 1.0, "Effusion": 0.38, "Infiltration": 0.32, "Mass": 0.50, "Nodule": 0.44,
+    "Pneumonia": 0.38, "Pneumothorax": -0.23,
+}  # fmt: skip
 """Brightness that a finding adds where its opacity is 1; the heart is drawn by the anatomy instead."""

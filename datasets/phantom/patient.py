@@ -12,20 +12,9 @@ from datasets.phantom.places import HEART, PLACES, WIDE, place_box
 from datasets.phantom.recipe import FINDINGS, Recipe
 
 PARTS = {
-    "diaphragm": 2,
-    "torso": 2,
-    "lungs": 5,
-    "ribs": 4,
-    "clavicles": 2,
-    "vessels": 12,
-    "mediastinum": 4,
-    "tube": 4,
-    "electrode 1": 3,
-    "electrode 2": 3,
-    "electrode 3": 3,
-    "marker": 3,
-    "exposure": 2,
-}
+    "diaphragm": 2, "torso": 2, "lungs": 5, "ribs": 4, "clavicles": 2, "vessels": 12, "mediastinum": 4, "tube": 4,
+    "electrode 1": 3, "electrode 2": 3, "electrode 3": 3, "marker": 3, "exposure": 2,
+}  # fmt: skip
 """How many numbers each part of the drawing takes."""
 SECOND_NODULE = 0.3
 """Share of the images with a nodule that have two."""

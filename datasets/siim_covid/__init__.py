@@ -20,7 +20,7 @@ from datasets.file_dataset import (
     task,
     with_file,
 )
-from datasets.io import dicom
+from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.siim_covid.tables import CLASSES, IMAGES, STUDIES, read_boxes, read_images
@@ -60,10 +60,8 @@ class SiimCovid(FileDataset):
         if studies not in ("single", "all"):
             raise BadValueError(f"studies is {studies!r}: give single (studies of one image) or all")
         if balanced not in ("train", "all", "none"):
-            raise BadValueError(
-                f"balanced is {balanced!r}: give train (as many of either label "
-                "in training), all (in every split) or none"
-            )
+            known = "train (as many of either label in training), all (in every split) or none"
+            raise BadValueError(f"balanced is {balanced!r}: give {known}")
         self.findings, self.split = task(request, TASKS, self.name, 1), request.split
         root = request.folder(LAYOUT)
         table = read_images(root)
@@ -77,10 +75,8 @@ class SiimCovid(FileDataset):
         chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
         kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
         boxes, clipped = _boxes(root, kept, {image: headers[files[image]].frame for image in kept.index})
-        self.rows = [
-            self._row(str(image), row, files[str(image)], headers[files[str(image)]], boxes)
-            for image, row in kept.iterrows()
-        ]
+        each = [(str(image), row, files[str(image)]) for image, row in kept.iterrows()]
+        self.rows = [self._row(image, row, path, headers[path], boxes) for image, row, path in each]
         self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
@@ -95,9 +91,7 @@ class SiimCovid(FileDataset):
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
 
-    def _row(
-        self, image: str, row: pd.Series, path: Path, head: dicom.Header, boxes: dict[str, FloatArray]
-    ) -> ImageRow:
+    def _row(self, image: str, row: pd.Series, path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]

@@ -24,9 +24,7 @@ def read_images(root: Path) -> pd.DataFrame:
     refuse_duplicates(path, names)
     unknown = names[~raw["StudyInstanceUID"].isin(studies.index)]
     if len(unknown):
-        raise DataError(
-            f"{path} has {len(unknown)} images whose study {root / STUDIES} lacks, such as {examples(unknown)}"
-        )
+        raise DataError(f"{path} has {len(unknown)} images of studies that {STUDIES} lacks: {examples(unknown)}")
     study = raw["StudyInstanceUID"]
     columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
     return pd.DataFrame(columns).set_axis(names, axis=0)

@@ -58,12 +58,8 @@ class VindrCxr(FileDataset):
         tables = [read_marks(path) for path in paths] or [MarkTable.absent(root, LAYOUT)]
         physionet = any(path.parent != root for path in paths)
         self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        test = {
-            image
-            for path, table in zip(paths, tables, strict=True)
-            if path.name == Path(CONSENSUS[0]).name
-            for image in table.images
-        }
+        agreed = [table for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name]
+        test = {image for table in agreed for image in table.images}
         listed = list(dict.fromkeys(image for table in tables for image in table.images))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, LAYOUT)

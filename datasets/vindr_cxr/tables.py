@@ -20,15 +20,9 @@ FINDINGS = (
     "Pulmonary fibrosis",
 )  # fmt: skip
 RARE = (
-    "Clavicle fracture",
-    "Edema",
-    "Emphysema",
-    "Enlarged PA",
-    "Lung cavity",
-    "Lung cyst",
-    "Mediastinal shift",
+    "Clavicle fracture", "Edema", "Emphysema", "Enlarged PA", "Lung cavity", "Lung cyst", "Mediastinal shift",
     "Rib fracture",
-)
+)  # fmt: skip
 TASKS = {14: FINDINGS, 22: (*FINDINGS, *RARE)}
 NORMAL = "No finding"
 TRAIN = ("train.csv", "annotations/annotations_train.csv")
@@ -62,9 +56,8 @@ class MarkTable:
         """Image -> reader -> finding -> (M,4), for the images in ``frames``, and how many boxes were clipped."""
         owners = list(zip(self.marks["reader"], self.marks["finding"], strict=True))
         words = [f"{finding} of {reader}" for reader, finding in owners]
-        truth, clipped = boxes_by_image(
-            self.path, self.marks["image"].tolist(), words, self.marks[list(EDGES)].to_numpy(), frames
-        )
+        images, edges = self.marks["image"].tolist(), self.marks[list(EDGES)].to_numpy()
+        truth, clipped = boxes_by_image(self.path, images, words, edges, frames)
         pairs = dict(zip(words, owners, strict=True))
         readings: dict[str, dict[str, dict[str, FloatArray]]] = {
             image: {reader: {} for reader in readers} for image, readers in self.readers.items() if image in frames

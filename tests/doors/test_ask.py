@@ -11,29 +11,20 @@ import pandas as pd
 import pytest
 
 from benchmark import records
+from tests.doors.test_run import ABSENT
 
 pytestmark = pytest.mark.doors
 
 SUITE = """
 title: Small
 about: Too small to mean anything.
-train: {dataset: "phantom:train=32,val=16,test=48", backbone: custom, img_size: 64, pretrained: false, epochs: 1,
+train: {dataset: "phantom:train=32,val=16,test=24", backbone: custom, img_size: 64, pretrained: false, epochs: 1,
     threads: 1, logger: [csv], plots: false}
 models:
   - {global_pool: [AVG, PCAM]}
 methods: [cam, layercam]
 protocols: [locus, seed, pointing]
 conventional: [pointing]
-"""
-ABSENT = """
-title: Absent
-about: Its data is nowhere.
-how_to_get: ask the clinic
-train: {dataset: NIH, data_root_dir: nowhere/at/all, num_classes: 8, pretrained: false}
-models:
-  - {backbone: custom}
-methods: [cam]
-protocols: [pointing]
 """
 AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
 
@@ -43,7 +34,7 @@ def places(tmp_path_factory):
     """places(folder): the flags that say where everything lies."""
     shared = tmp_path_factory.mktemp("shared")
     (shared / "small.yaml").write_text(SUITE)
-    (shared / "absent.yaml").write_text(ABSENT)
+    (shared / "absent.yaml").write_text(f"{ABSENT}protocols: [pointing]\n")
     return lambda at: ["--suites", shared, "--results", at / "results", "--runs", at / "runs", "--cache_dir", shared / "cache"]
 
 

@@ -18,7 +18,8 @@ FILES = sorted(path for room in (*ROOMS, "tools") for path in (ROOT / room).rglo
 ]
 TEXTS = [p for p in subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n") if p]
 WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooling", "backbones.attention": "attention",
-         "benchmark.protocols": "protocol", "benchmark.training.losses": "loss"}  # fmt: skip
+         "benchmark.protocols": "protocol", "benchmark.training.losses": "loss",
+         "benchmark.executors": "executor"}  # fmt: skip
 DOORS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.power", "benchmark.score",
 )  # fmt: skip

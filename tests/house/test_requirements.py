@@ -1,6 +1,7 @@
 """What the product imports is what pyproject.toml brings."""
 
 import ast
+import functools
 import re
 import sys
 import tomllib
@@ -13,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "benchmark", "methods", "backbones", "datasets")
 FILES = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")] + [ROOT / f"{door}.py" for door in ("config", "main", "heatmap")]
 STATED = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-INSTALLED = packages_distributions()
+installed = functools.cache(packages_distributions)
 pytestmark = pytest.mark.house
 
 
@@ -32,7 +33,7 @@ def imported(path: Path) -> set[str]:
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*ROOMS, "config", "main", "heatmap"}
-    return {plain(INSTALLED.get(top, [top])[0]) for top in tops}
+    return {plain(installed().get(top, [top])[0]) for top in tops}
 
 
 def room(path: Path) -> tuple[str, ...]:
@@ -41,17 +42,24 @@ def room(path: Path) -> tuple[str, ...]:
 
 
 EXTRAS = {extra: names(requirements) for extra, requirements in STATED["optional-dependencies"].items()}
-IMPORTS = {path: imported(path) for path in FILES}
-OPTIONAL = {(path, name) for path, found in IMPORTS.items() for name in found - names(STATED["dependencies"])}
+
+
+@functools.cache
+def imports() -> dict[Path, set[str]]:
+    return {path: imported(path) for path in FILES}
+
+
+def optional() -> set[tuple[Path, str]]:
+    return {(path, name) for path, needed in imports().items() for name in needed - names(STATED["dependencies"])}
 
 
 def test_every_import_is_of_a_dependency_or_of_an_extra():
     brought = set().union(*EXTRAS.values())
-    assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in OPTIONAL if name not in brought) == []
+    assert sorted(f"{path.relative_to(ROOT)}: {name}" for path, name in optional() if name not in brought) == []
 
 
 def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_the_extra():
-    for path, name in OPTIONAL:
+    for path, name in optional():
         text = "".join(file.read_text() for file in FILES if room(file) == room(path))
         extras = [extra for extra, brought in EXTRAS.items() if name in brought]
         assert any(f"'.[{extra}]'" in text for extra in [*extras, "{absent[0]}"]), f"{path}: {name}"
@@ -59,5 +67,5 @@ def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_t
 
 def test_every_extra_but_that_of_the_tests_has_code():
     words = {node.value for path in FILES for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
-    known = set().union(*IMPORTS.values()) | {word for word in words if isinstance(word, str)}
+    known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}
     assert [extra for extra, brought in EXTRAS.items() if extra != "test" and not brought & known] == []

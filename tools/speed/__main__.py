@@ -18,9 +18,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure, write the record and the page, and say where they lie."""
     name, *flags = (sys.argv[1:] if argv is None else argv) or [""]
     if name not in SUBJECTS:
-        raise BadValueError(
-            f"{name!r} is no subject of python -m tools.speed: give one of {', '.join(SUBJECTS)}, then its flags"
-        )
+        raise BadValueError(f"{name!r} is no subject to time: give one of {', '.join(SUBJECTS)}, then its flags")
     print(import_module(f"tools.speed.{name}.subject").SUBJECT(flags))
 
 

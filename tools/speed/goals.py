@@ -110,6 +110,12 @@ def growth(record: Record) -> Figures:
     return {f"{record.settings['long']:,} images": known[1] - known[0] if len(known) > 1 else None}
 
 
+def jobs(record: Record) -> Figures:
+    """How many times as long one job at a time takes as two."""
+    one, two = (next(iter(record.of("jobs", jobs=count)), None) for count in (1, 2))
+    return {"2 jobs": quotient(one, two, "wall_s")}
+
+
 def most(limit: float, read: Read, unit: str = "×") -> Goal:
     """No figure may exceed the limit."""
     return Goal(limit, read, unit, at_most=True)
@@ -165,4 +171,5 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         ),
         "memory that a long epoch gains from its first tenth to its last": most(50, growth, " MiB"),
     },
+    "jobs": {"explaining and scoring, two jobs against one": Goal(1.8, jobs)},
 }

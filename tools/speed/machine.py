@@ -4,8 +4,8 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
+from benchmark.training import devices
 from core.errors import NotAvailableError
 from datasets.io import limits
 from tools.speed.record import Machine
@@ -17,7 +17,7 @@ def describe(threads: int, packages: Sequence[str], gpu: str = "") -> Machine:
     Raises ``NotAvailableError`` when one of them, needed to compare with, is not installed.
     """
     return Machine(
-        cpu=_cpu(),
+        cpu=devices.cpu_model() or platform.processor() or platform.machine(),
         cores=limits.cpus(),
         memory_gib=round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         system=f"{platform.system()} {'.'.join(platform.release().split('.')[:2])}",
@@ -33,14 +33,5 @@ def _version(package: str) -> str:
     try:
         return version(package)
     except PackageNotFoundError as error:
-        raise NotAvailableError(
-            f"{package} is not installed and cannot be timed: pip install -e '.[test]' --constraint constraints.txt"
-        ) from error
-
-
-def _cpu() -> str:
-    """The processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+        install = "pip install -e '.[test]' --constraint constraints.txt"
+        raise NotAvailableError(f"{package} is not installed and cannot be timed: {install}") from error

@@ -85,11 +85,8 @@ def expected(task: Task, measured: Mapping[Task, Times]) -> float:
     >>> expected(Task("loop", 8), {Task("loop", 2): Times(wall=[3.0, 2.5])})
     10.0
     """
-    known = [
-        (other.amount, min(t.wall))
-        for other, t in measured.items()
-        if other.contender == task.contender and t.wall and other.amount
-    ]
+    same = [(other.amount, times.wall) for other, times in measured.items() if other.contender == task.contender]
+    known = [(amount, min(wall)) for amount, wall in same if wall and amount]
     return min((seconds * task.amount / amount for amount, seconds in known), default=0.0)
 
 

@@ -39,11 +39,8 @@ def _patients(scan: DatasetScan) -> DatasetAnswer:
     splits_of_patient: dict[str, set[str]] = defaultdict(set)
     for image in scan.images:
         splits_of_patient[image.sample.patient_id].add(image.split)
-    shared = [
-        f"{patient} ({', '.join(sorted(split_names))})"
-        for patient, split_names in splits_of_patient.items()
-        if len(split_names) > 1
-    ]
+    several = {patient: sorted(names) for patient, names in splits_of_patient.items() if len(names) > 1}
+    shared = [f"{patient} ({', '.join(names)})" for patient, names in several.items()]
     return _answer("patients on both sides", shared, "wrong")
 
 

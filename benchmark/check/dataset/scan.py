@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.training import loading
+import datasets
 from config import DoctorConfig
 from core.errors import DataError
 from core.types import Sample
@@ -55,16 +55,17 @@ class DatasetScan:
 def read(config: DoctorConfig) -> DatasetScan:
     """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
     parts: dict[str, Dataset] = {}
+    request = {"img_size": config.img_size, **config.request()}
     refused: dict[str, DataError] = {}
     with _collected_warnings() as warnings:
         for split in SPLITS:
             try:
-                parts[split] = loading.load(config, config.name, config.root, split)
+                parts[split] = datasets.load(config.name, config.root, split, **request)
             except DataError as error:
                 refused[split] = error
     if not parts:
         raise refused["test"]
-    images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config)]
+    images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
     left_out = max(int(data.describe.get("images_unreadable", 0)) for data in parts.values())
     labels = {split: data.labels for split, data in parts.items()}
     missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
@@ -94,9 +95,9 @@ def _collected_warnings() -> Iterator[list[str]]:
         log.removeHandler(collector)
 
 
-def _scan_images(split: str, samples: list[Sample], config: DoctorConfig) -> list[ImageScan]:
-    """One per sample; the first ``config.images`` of them (None: all) are opened, by a thread per CPU."""
-    most = len(samples) if config.images is None else min(config.images, len(samples))
+def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:
+    """One per sample; the first ``limit`` of them (None: all) are opened, by a thread per CPU."""
+    most = len(samples) if limit is None else min(limit, len(samples))
     log.info("opening %d %s images", most, split)
     with ThreadPoolExecutor(limits.cpus()) as threads:
         scans = threads.map(lambda sample: _scan_image(split, sample), samples[:most])

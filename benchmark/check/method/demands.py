@@ -4,16 +4,14 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
 from core.errors import BadValueError
-from core.frames import Grid
-from methods.base import NEEDS, Engine, Evidence, Pass
-from methods.gradients import Gradients
+from methods.base import NEEDS, Engine, Evidence
 
 SECONDS = 3.0
 """How long the price is measured at most; a slow method is measured once."""
@@ -38,7 +36,7 @@ def needs(trial: Trial) -> Observation:
         return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
     evidence = trial.evidence()
     try:
-        one(method, dataclasses.replace(evidence, engine=Guard(evidence.engine, method.needs)))
+        one(method, guarded(evidence, method.needs))
     except UndeclaredError as error:
         return Observation("fail", str(error))
     return Observation("pass", f"reads no more than {', '.join(sorted(method.needs))}")
@@ -48,6 +46,13 @@ class UndeclaredError(BadValueError):
     """A method asks the engine for what it has not declared."""
 
 
+NEEDED = {
+    "head": ("head",), "drops": ("head",), "network": ("forwards", "pixels"), "sweep": ("forwards",),
+    "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
+}  # fmt: skip
+"""What the engine gives -> one of what a method must declare for it; all else is free for all."""
+
+
 @dataclass(frozen=True)
 class Guard:
     """An engine that refuses what is not among ``needs``."""
@@ -55,59 +60,27 @@ class Guard:
     engine: Engine
     needs: frozenset[str]
 
-    def head(self, features: Tensor) -> Tensor:
-        """Needs ``head``."""
-        return self._asked("evidence.head", "head").head(features)
-
-    def drops(self) -> Tensor | None:
-        """Needs ``head``."""
-        return self._asked("evidence.drops", "head").drops()
-
-    def network(self, images: Tensor) -> Tensor:
-        """Needs ``forwards``, or ``pixels`` to differentiate it."""
-        return self._asked("evidence.network", "forwards", "pixels").network(images)
-
-    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
-        """Needs ``forwards``."""
-        return self._asked("evidence.sweep", "forwards").sweep(count, render)
-
-    def gradients(self) -> Gradients:
-        """Needs ``gradients``."""
-        return self._asked("evidence.gradients or .G", "gradients").gradients()
-
-    def class_maps(self) -> Tensor:
-        """Needs ``class_maps``."""
-        return self._asked("evidence.class_maps", "class_maps").class_maps()
-
-    def bias(self) -> Tensor:
-        """Needs ``class_maps``."""
-        return self._asked("evidence.bias", "class_maps").bias()
+    def __getattr__(self, name: str) -> Any:
+        needed = NEEDED.get(name, ())
+        if needed and not self.needs & set(needed):
+            declared = ", ".join(sorted(self.needs)) or "nothing"
+            what = {"gradients": "gradients or .G"}.get(name, name)
+            raise UndeclaredError(f"reads evidence.{what} and declares {declared}: add {' or '.join(needed)} to needs")
+        return getattr(self.engine, name)
 
     def at(self, layer: str | None) -> Evidence:
         """The other level's evidence is guarded too."""
-        return self._guarded(self.engine.at(layer))
-
-    def grid_at(self, layer: str | None) -> Grid:
-        """Free for all."""
-        return self.engine.grid_at(layer)
-
-    def at_once(self, what: Pass) -> int:
-        """Free for all."""
-        return self.engine.at_once(what)
+        return guarded(self.engine.at(layer), self.needs)
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""
         for rows, part in self.engine.parts(evidence):
-            yield rows, self._guarded(part)
+            yield rows, guarded(part, self.needs)
 
-    def _guarded(self, evidence: Evidence) -> Evidence:
-        return dataclasses.replace(evidence, engine=Guard(evidence.engine, self.needs))
 
-    def _asked(self, what: str, *needed: str) -> Engine:
-        if not self.needs & set(needed):
-            declared = ", ".join(sorted(self.needs)) or "nothing"
-            raise UndeclaredError(f"reads {what} and declares {declared}: add {' or '.join(needed)} to needs")
-        return self.engine
+def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
+    """The ``evidence`` with an engine that refuses what is not among ``needs``."""
+    return dataclasses.replace(evidence, engine=cast(Engine, Guard(evidence.engine, needs)))
 
 
 @question("")

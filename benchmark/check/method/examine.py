@@ -15,12 +15,8 @@ from core.errors import LocusError, NotAvailableError
 from core.registry import BROKEN
 
 log = logging.getLogger(__name__)
-QUESTIONS: tuple[Question, ...] = tuple(
-    part
-    for room in (values, invariance, effects, demands)
-    for part in vars(room).values()
-    if isinstance(part, Question)
-)
+_PARTS = [part for room in (values, invariance, effects, demands) for part in vars(room).values()]
+QUESTIONS: tuple[Question, ...] = tuple(part for part in _PARTS if isinstance(part, Question))
 """Every question there is, found in the files of this room."""
 SERVES = (
     "it gives no map for any of the small models: see what it says; a method serves at least one of AVG and PCAM "

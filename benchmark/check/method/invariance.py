@@ -30,9 +30,8 @@ def company(trial: Trial) -> Observation:
     plain = trial.beside(others)
     first, last = trial.beside([method, *others]), trial.beside([*others, method])
     answers = [same(first[word], plain[word], f"{word} behind the method and without it") for word in others]
-    return first_failure(
-        [*answers, same(last[method.name], first[method.name], "behind other methods and before them")]
-    )
+    words = "behind other methods and before them"
+    return first_failure([*answers, same(last[method.name], first[method.name], words)])
 
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
@@ -40,9 +39,8 @@ def findings(trial: Trial) -> Observation:
     """Some findings, in another order, and one alone."""
     whole = trial.maps()
     asked = {"two findings": [2, 0], "one finding": [1]}
-    return first_failure(
-        [same(trial.maps(findings=some), whole[:, some], f"of {what} and of all") for what, some in asked.items()]
-    )
+    maps = {what: (trial.maps(findings=some), whole[:, some]) for what, some in asked.items()}
+    return first_failure([same(*pair, f"of {what} and of all") for what, pair in maps.items()])
 
 
 @question(

@@ -7,18 +7,17 @@ from tabulate import tabulate
 
 import methods
 from benchmark.check.method.examine import Answer, examine
-from config import CheckConfig
 from core.errors import examples
 
 WIDTHS = [None, None, 60, 60]
 """Most letters per line and column."""
 
 
-def run(config: CheckConfig, report: Callable[[str], None]) -> list[str]:
-    """Examine each method that ``config`` names and ``report`` its table; the words of those that fail a question."""
-    torch.set_num_threads(config.threads)
+def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> list[str]:
+    """Examine each method of ``words`` and ``report`` its table; the words of those that fail a question."""
+    torch.set_num_threads(threads)
     failing = []
-    for word in methods.expand(config.method):
+    for word in methods.expand(words):
         answers = examine(word)
         wrong = [answer.question for answer in answers if answer.verdict == "fail"]
         report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")

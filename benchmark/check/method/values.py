@@ -71,10 +71,8 @@ def grid(trial: Trial) -> Observation:
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
     """Whether the first and last positions look into the image, within one stride of its edges."""
     axes = zip(shape, grid.size, grid.stride, grid.offset, strict=True)
-    return all(
-        -stride < offset < stride and -stride < side - 1 - (offset + stride * (n - 1)) < stride
-        for n, side, stride, offset in axes
-    )
+    ends = ((offset, side - 1 - (offset + stride * (n - 1)), stride) for n, side, stride, offset in axes)
+    return all(-stride < first < stride and -stride < last < stride for first, last, stride in ends)
 
 
 @question(
@@ -83,9 +81,8 @@ def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
 )
 def finite(trial: Trial) -> Observation:
     """Constant images, huge values, feature maps of zeros and logits of 200 and -200."""
-    cases = {
-        f"images of {value:g}": (trial.model, torch.full_like(trial.images, value)) for value in (0.0, 1.0, 1e4, -1e4)
-    }
+    values = {value: torch.full_like(trial.images, value) for value in (0.0, 1.0, 1e4, -1e4)}
+    cases = {f"images of {value:g}": (trial.model, images) for value, images in values.items()}
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
     cases["their signs swapped"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)

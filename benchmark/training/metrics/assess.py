@@ -90,9 +90,8 @@ def _finding(
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
-    reasons = _reasons(
-        values, f"{positives} of {n} images are positive: one class only", chosen[k].reason if chosen else ""
-    )
+    why = f"{positives} of {n} images are positive: one class only"
+    reasons = _reasons(values, why, chosen[k].reason if chosen else "")
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}
 

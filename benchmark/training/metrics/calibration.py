@@ -52,9 +52,8 @@ def fit(predictions: Predictions) -> Temperature:
     if not n:
         return Temperature(np.nan, 0, (np.nan, np.nan), "no validation label is known")
     ends = np.log(RANGE)
-    best = minimize_scalar(
-        lambda power: _loss(predictions, np.exp(power)), bounds=ends, method="bounded", options={"xatol": 1e-7}
-    )
+    how: dict[str, Any] = {"method": "bounded", "options": {"xatol": 1e-7}}
+    best = minimize_scalar(lambda power: _loss(predictions, np.exp(power)), bounds=ends, **how)
     at_end = min(abs(best.x - ends)) < 1e-3
     reason = f"the likelihood has no maximum between {RANGE[0]:g} and {RANGE[1]:g}" if at_end else ""
     return Temperature(float(np.exp(best.x)), n, (_loss(predictions, 1.0), float(best.fun)), reason)

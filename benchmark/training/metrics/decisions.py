@@ -76,6 +76,5 @@ def matrix(predictions: Predictions) -> NDArray[np.int64]:
     known = predictions.classes >= 0
     if not known.any():
         return np.zeros((len(predictions.findings),) * 2, dtype=np.int64)
-    return confusion_matrix(
-        predictions.classes[known], predictions.ranked.argmax(1).numpy()[known], labels=range(len(predictions.findings))
-    )
+    called, count = predictions.ranked.argmax(1).numpy()[known], len(predictions.findings)
+    return confusion_matrix(predictions.classes[known], called, labels=range(count))

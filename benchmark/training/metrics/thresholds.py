@@ -41,9 +41,8 @@ def choose(predictions: Predictions, choice: Choice = "youden") -> list[Threshol
     """One threshold per finding from the validation's ``predictions``; ``fixed`` is always a probability of .5."""
     if choice == "fixed":
         return [Threshold(0.0, "fixed", choice, 0) for _ in predictions.findings]
-    return [
-        _chosen(predictions.ranked[:, k], predictions.labels[:, k], choice) for k in range(len(predictions.findings))
-    ]
+    columns = zip(predictions.ranked.T, predictions.labels.T, strict=True)
+    return [_chosen(values, labels, choice) for values, labels in columns]
 
 
 def _chosen(values: Tensor, labels: Tensor, choice: Choice) -> Threshold:
@@ -70,12 +69,11 @@ def f1(true: FloatArray, false: FloatArray, positives: int, _: int) -> FloatArra
     return 2 * true / (true + false + positives)
 
 
-GAINS: dict[str, Callable[[FloatArray, FloatArray, int, int], FloatArray]] = {"youden": youden, "f1": f1}
+Gain = Callable[[FloatArray, FloatArray, int, int], FloatArray]
+GAINS: dict[str, Gain] = {"youden": youden, "f1": f1}
 
 
-def best(
-    values: FloatArray, truth: NDArray[np.bool_], gain: Callable[[FloatArray, FloatArray, int, int], FloatArray]
-) -> float:
+def best(values: FloatArray, truth: NDArray[np.bool_], gain: Gain) -> float:
     """(n,) scores and truth with both classes -> the score with the largest ``gain``, the highest on ties.
 
     >>> best(np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True]), youden)

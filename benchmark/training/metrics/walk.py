@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from benchmark.statistics.bootstrap import Counts
 from core.types import FloatArray
 
+Bools = NDArray[np.bool_]
 
-def descending(
-    values: FloatArray, positive: NDArray[np.bool_]
-) -> tuple[NDArray[np.intp], NDArray[np.bool_], NDArray[np.bool_]]:
+
+def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], Bools, Bools]:
     """(n,) scores and truth -> (n,) the walk's order, its truth, and where a run of equals with a positive in it ends.
 
     From the highest score down, positives first among equals.
@@ -23,9 +23,7 @@ def descending(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def areas(
-    patient: NDArray[np.intp], positive: NDArray[np.bool_], closes: NDArray[np.bool_], times: Counts
-) -> FloatArray:
+def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
     """(n,) patient, truth and end of a run of equals along a walk, (P,b) counts -> (b,2) AUROC and AP of each resample.
 
     A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.

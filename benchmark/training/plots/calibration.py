@@ -58,7 +58,6 @@ def _dots(
 ) -> None:
     """A dot per bin; a line through those of ``JOINED`` images or more, since a few images give no frequency."""
     enough, share = count >= JOINED, count / count.sum()
-    axes.plot(
-        probability[enough], true[enough], color=colour, linewidth=0.9, marker=marker, markersize=2.5, label=label
-    )
+    look: dict[str, Any] = {"color": colour, "linewidth": 0.9, "marker": marker, "markersize": 2.5}
+    axes.plot(probability[enough], true[enough], label=label, **look)
     axes.scatter(probability, true, s=6 + 150 * share, color=colour, marker=marker, alpha=0.35, linewidths=0)

@@ -29,9 +29,8 @@ def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
         if np.isnan(chosen[k]["logit"]):
             panels.write_reason(axes, chosen[k]["reason"])
             continue
-        counts = np.array(
-            [[(known & (true == t) & (called == s))[:, k].sum() for s in (False, True)] for t in (False, True)]
-        )
+        sides = (False, True)
+        counts = np.array([[(known & (true == t) & (called == s))[:, k].sum() for s in sides] for t in sides])
         _matrix(axes, counts)
     panels.axes_of(each, "called", "truth", (0, 1), ("no", "yes"))
     return panels.save(figure, path)

@@ -38,11 +38,9 @@ def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
     height = ABOVE + rows * SIDE + (rows - 1) * DOWN + BELOW
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-        corners = [
-            (LEFT + (k % columns) * (SIDE + ACROSS), height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN))
-            for k in each
-        ]
-        panels = [figure.add_axes((x / width, y / height, SIDE / width, SIDE / height)) for x, y in corners]
+        xs = [(LEFT + (k % columns) * (SIDE + ACROSS)) / width for k in each]
+        ys = [(height - ABOVE - SIDE - (k // columns) * (SIDE + DOWN)) / height for k in each]
+        panels = [figure.add_axes((xs[k], ys[k], SIDE / width, SIDE / height)) for k in each]
     figure.text(LEFT / width, 1 - 0.22 / height, title, fontsize=10, color=INK, va="center")
     for axes, finding in zip(panels, findings, strict=True):
         axes.set_title(finding.replace("_", " "), color=INK, fontsize=9, pad=4)
@@ -68,9 +66,7 @@ def shares(panels: Sequence[Axes], x: str, y: str) -> None:
 
 def legend(axes: Axes, corner: Literal["lower right", "upper right", "upper left"]) -> None:
     """A small legend on white."""
-    axes.legend(
-        loc=corner, fontsize=7, frameon=True, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2
-    )
+    axes.legend(loc=corner, fontsize=7, framealpha=0.85, edgecolor="none", handlelength=1.4, borderpad=0.2)
 
 
 def write_reason(axes: Axes, reason: str) -> None:

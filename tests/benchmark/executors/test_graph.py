@@ -1,6 +1,7 @@
 """Steps run once, in the order of what they need; a failure reaches what stands on it and nothing else."""
 
 import datetime
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,11 @@ def test_a_failed_step_cancels_what_needs_it_and_nothing_else(tmp_path):
     assert str(ABSENT) in reasons.pop()
 
 
+def test_steps_that_can_never_start_are_told_and_not_waited_for(tmp_path):
+    with pytest.raises(ValueError, match="others than those given: b, c"):
+        events([mkdir("a", tmp_path), mkdir("b", tmp_path, "c"), mkdir("c", tmp_path, "b")])
+
+
 def test_a_disk_that_refuses_ends_all(tmp_path):
     (tmp_path / "file").touch()
     full = Step("a", "score", "core.files.write_text", (tmp_path / "file/below", ""))
@@ -54,11 +60,11 @@ def test_a_disk_that_refuses_ends_all(tmp_path):
 
 def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_path):
     steps = {name: mkdir(name, tmp_path) for name in "abcd"}
-    state = StepCounts(steps, jobs=2)
+    state = StepCounts(Counter(train=4), jobs=2)
     state.take(Event("started", steps["a"]))
     assert (str(state), state.rest) == ("1 run, 3 wait", None)
     state.take(Event("done", steps["a"]))
-    state.seconds["train"] = [20.0]
+    state.seconds["train"] = 20.0
     assert state.rest == datetime.timedelta(seconds=30)
     state.take(Event("cancelled", steps["b"]))
     assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"

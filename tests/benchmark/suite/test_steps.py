@@ -8,8 +8,9 @@ from benchmark.executors import Step
 from benchmark.suite import cells, plan
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
-from benchmark.suite.steps import model_steps
+from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
+from core.errors import BadValueError
 
 SUITE = {
     "name": "small", "title": "S", "about": "A.", "train": {"dataset": "phantom", "partition": "kfold", "pretrained": False},
@@ -57,3 +58,11 @@ def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for
 def test_a_check_makes_its_maps_itself_in_one_step():
     kinds = [step.kind for step in steps(jobs(check="alignment", folds=None, init=None)[0])]
     assert kinds == ["train", "score"]
+
+
+@pytest.mark.parametrize("flags", [{"threads": None}, {"threads": 1, "devices": "2"}, {"threads": 1, "num_nodes": 2}])
+def test_several_jobs_need_the_threads_of_each_and_one_device(flags):
+    models = jobs(init=None, train={**SUITE["train"], **flags})
+    check_jobs(models, 1)
+    with pytest.raises(BadValueError, match="--jobs 2"):
+        check_jobs(models, 2)

@@ -1,5 +1,7 @@
 """Critical thresholds and the best of all: a dense grid of thresholds is the oracle."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -15,8 +17,13 @@ from core.seeds import patient_folds
 
 FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
-SPOT = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))  # the square 15 ± 10·(1 - t)
 DENSE = (np.arange(100_000) + 0.5) / 100_000
+
+
+@functools.cache
+def spot():
+    """The square 15 ± 10·(1 - t)."""
+    return trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
 
 
 def curves(pairs, above):
@@ -38,11 +45,11 @@ def planted(seed, grid="conventional", boxes=1):
 @pytest.mark.byhand
 def test_a_square_passes_a_square_at_two_roots():
     truth = [[10, 10, 20, 20]]  # the spot's square at t = .5
-    assert hit_intervals(SPOT, truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
-    assert hit_intervals(SPOT, truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
-    assert hit_intervals(SPOT, truth, 1.0).shape == (0, 2)
-    assert hit_intervals(SPOT, [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
-    assert hit_intervals(SPOT, [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
+    assert hit_intervals(spot(), truth, 0.25) == pytest.approx(np.array([[0, 0.75]]))
+    assert hit_intervals(spot(), truth, 0.5) == pytest.approx(np.array([[1 - 0.5**0.5, 1 - 0.5**1.5]]))
+    assert hit_intervals(spot(), truth, 1.0).shape == (0, 2)
+    assert hit_intervals(spot(), [[10, 10, 20, 20], [14, 14, 16, 16]], 0.25) == pytest.approx(np.array([[0, 0.75], [0.8, 0.95]]))
+    assert hit_intervals(spot(), [[10, 10, 20, 20], [14.5, 14.5, 15.5, 15.5]], 0.81) == pytest.approx(
         np.array([[0.5 - 0.5 / 9, 0.55], [1 - 0.05 / 0.9, 0.955]])
     )
 
@@ -50,7 +57,7 @@ def test_a_square_passes_a_square_at_two_roots():
 @pytest.mark.byhand
 def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
     assert hit_intervals(EMPTY, [[0, 0, 9, 9]], 0.1).shape == (0, 2)
-    assert hit_intervals(SPOT, [[0, 0, 4, 4]], 0.0).shape == (0, 2)
+    assert hit_intervals(spot(), [[0, 0, 4, 4]], 0.0).shape == (0, 2)
 
 
 @pytest.mark.oracle
@@ -90,7 +97,7 @@ def test_all_cases_at_once_are_each_case_by_itself():
 
 def fixed_ends(ends, truth):
     """Cases of the spot with one truth box and the intervals ``ends``, one per case."""
-    cases = curves([(SPOT, truth)] * len(ends), above=0.3)
+    cases = curves([(spot(), truth)] * len(ends), above=0.3)
     cases.case_index, cases.intervals = np.arange(len(ends)), np.array(ends, dtype=np.float64)
     return cases
 
@@ -119,13 +126,13 @@ def test_without_any_hit_the_largest_mean_iou_decides_and_without_a_box_nothing_
 def test_a_fold_chooses_without_its_own_patients_and_a_finding_for_itself():
     who = CaseIndex.of(["a", "b"] * 10, [f"p{n}" for n in range(20)])
     truths = {"a": [[10, 10, 20, 20]], "b": [[13, 13, 17, 17]]}
-    cases = curves([(SPOT, truths[finding]) for finding in who.findings], above=0.7)
+    cases = curves([(spot(), truths[finding]) for finding in who.findings], above=0.7)
     for chosen in (oracle(cases, who), cross_fitted(cases, who, 0.9)):
         assert chosen[0::2] == pytest.approx(np.full(10, chosen[0]))
         assert chosen[0] == pytest.approx(0.5, abs=0.1)
         assert chosen[1] == pytest.approx(0.8, abs=0.1)
     fold = patient_folds(who.patients.tolist(), 5, 0)
-    odd = curves([(SPOT, truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
+    odd = curves([(spot(), truths["a" if number == 2 else "b"]) for number in fold], above=0.7)
     assert cross_fitted(odd, CaseIndex.of(["a"] * 20, who.patients), 0.9) == pytest.approx(np.full(20, 0.8), abs=0.1)
 
 

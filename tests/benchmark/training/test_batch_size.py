@@ -17,9 +17,9 @@ from tests.warm import in_a_child
 CPU = torch.device("cpu")
 
 
-def parts(**flags):
+def step(**flags):
     config = TrainConfig(backbone="custom", img_size=128, precision="32", batch_size="auto", **flags)
-    return config, "32", backbones.build("custom", 3), BCE(), torch.zeros(1, 3)
+    return batch_size.TrialStep(config, 128, "32", backbones.build("custom", 3), BCE(), torch.zeros(1, 3))
 
 
 @pytest.mark.byhand
@@ -44,9 +44,9 @@ def test_the_largest_power_of_two_below_the_first_that_does_not_fit_is_chosen():
 
 
 def _chosen(room):
-    batch_size.fits(1, *parts(), CPU)  # what the libraries need for themselves is there
+    batch_size.fits(1, step(), CPU)  # what the libraries need for themselves is there
     limit(room)
-    return batch_size.largest(1024, lambda size: batch_size.fits(size, *parts(), CPU))
+    return batch_size.largest(1024, lambda size: batch_size.fits(size, step(), CPU))
 
 
 @pytest.mark.byhand
@@ -56,17 +56,17 @@ def test_real_steps_are_tried_until_the_memory_is_refused():
 
 @pytest.mark.byhand
 def test_a_try_leaves_the_network_and_the_chance_as_they_were():
-    config, precision, model, loss, labels = parts(dropout=0.5)
-    before, chance = {name: value.clone() for name, value in model.state_dict().items()}, torch.get_rng_state()
-    assert batch_size.fits(2, config, precision, model, loss, labels, CPU)
-    batch_size.memory_estimator(config, precision, model, loss, labels)
-    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    trial = step(dropout=0.5)
+    before, chance = {name: value.clone() for name, value in trial.model.state_dict().items()}, torch.get_rng_state()
+    assert batch_size.fits(2, trial, CPU)
+    batch_size.memory_estimator(trial)
+    assert all(torch.equal(value, before[name]) for name, value in trial.model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), chance)
 
 
 @pytest.mark.byhand
 def test_what_a_step_takes_on_the_cpu_grows_with_the_images_and_holds_at_least_the_first_layer_s_maps():
-    needed = batch_size.memory_estimator(*parts())
+    needed = batch_size.memory_estimator(step())
     assert needed(16) - needed(8) == pytest.approx(needed(8) - needed(0))
     assert needed(8) > 8 * 24 * 64 * 64 * 4
 

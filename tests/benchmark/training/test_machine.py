@@ -47,21 +47,21 @@ def test_more_gpus_than_there_are_is_a_sentence():
 def test_a_gpu_asked_for_where_there_is_none_is_a_sentence(flags, words):
     sentence = f"^{words} needs a GPU, and torch finds none here: leave it out or write --num_GPU 0$"
     with pytest.raises(NotAvailableError, match=sentence):
-        devices.check(TrainConfig(**flags), 0)
+        devices.check(TrainConfig(**flags), 32, 0)
 
 
 @pytest.mark.byhand
 def test_half_precision_on_the_cpu_is_a_sentence():
-    devices.check(TrainConfig(precision="16-mixed"), 1)
+    devices.check(TrainConfig(precision="16-mixed"), 32, 1)
     with pytest.raises(BadValueError, match=r"--precision 16-mixed.*GPU.*bf16-mixed, 32 "):
-        devices.check(TrainConfig(precision="16-mixed"), 0)
+        devices.check(TrainConfig(precision="16-mixed"), 32, 0)
 
 
 @pytest.mark.byhand
 def test_an_unknown_strategy_is_a_sentence_with_the_known_ones():
-    devices.check(TrainConfig(strategy="ddp"), 0)
+    devices.check(TrainConfig(strategy="ddp"), 32, 0)
     with pytest.raises(UnknownNameError, match=r"--strategy.*'foo'.*auto, ddp"):
-        devices.check(TrainConfig(strategy="foo"), 0)
+        devices.check(TrainConfig(strategy="foo"), 32, 0)
 
 
 @pytest.mark.byhand
@@ -86,9 +86,9 @@ def test_the_gpu_is_used_when_there_is_one_and_not_forbidden():
 
 @pytest.mark.byhand
 def test_precision_is_what_was_asked_for_and_else_bfloat16_where_that_is_fast():
-    assert machine.precision(TrainConfig(precision="64"), True) == "64"
-    assert machine.precision(TrainConfig(), True) == "bf16-mixed"
-    assert machine.precision(TrainConfig(), False) == "32"
+    assert machine.precision("64", True) == "64"
+    assert machine.precision("auto", True) == "bf16-mixed"
+    assert machine.precision("auto", False) == "32"
     assert isinstance(machine.has_fast_bfloat16("cpu"), bool)
 
 
@@ -105,5 +105,5 @@ def test_so_many_threads_or_processes_that_they_choke_the_machine_are_refused():
     with pytest.raises(BadValueError, match=rf"--threads 5000\b.* {os.cpu_count()} .* \d+ "):
         machine.configure_torch(5000)
     with pytest.raises(BadValueError, match=rf"--num_workers 5000\b.* {os.cpu_count()} .* \d+ "):
-        devices.workers(TrainConfig(num_workers=5000))
-    assert devices.workers(TrainConfig(num_workers=0)) == 1
+        devices.workers(5000)
+    assert devices.workers(0) == 1

@@ -1,5 +1,6 @@
 """The suites of the checks, as they are planned."""
 
+import functools
 import subprocess
 import sys
 
@@ -7,8 +8,15 @@ import pytest
 
 from benchmark import validity
 from benchmark.suite import cells, plan
+from core.cli import CONFIGS, read_yaml
 
-SUITES = {name: suite for name in plan.suites() if (suite := plan.load(name)).check is not None}
+NAMES = [name for name in plan.suites() if "check" in read_yaml(CONFIGS / "suites" / f"{name}.yaml")]
+
+
+@functools.cache
+def suites():
+    """The suites of the checks by name."""
+    return {name: plan.load(name) for name in NAMES}
 
 
 def folders(name):
@@ -17,22 +25,22 @@ def folders(name):
 
 @pytest.mark.contract
 def test_every_check_has_a_suite_of_its_own():
-    assert {suite.check for suite in SUITES.values()} == set(validity.names())
+    assert {suite.check for suite in suites().values()} == set(validity.names())
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("word", validity.names())
 def test_whether_a_check_judges_the_classifier_is_read_as_its_class_states_it(word):
-    check, suite = validity.get(word), next(suite for suite in SUITES.values() if suite.check == word)
+    check, suite = validity.get(word), next(suite for suite in suites().values() if suite.check == word)
     assert validity.judges_classifier(word) == check.classifier
     planned = cells.cells(suite, plan.models(suite)[0])
     assert (("classifier", word) in {(cell.method, cell.protocol) for cell in planned}) == check.classifier
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_check_is_the_only_protocol_and_baselines_are_those_it_names(name):
-    suite = SUITES[name]
+    suite = suites()[name]
     for model in plan.models(suite):
         planned = cells.cells(suite, model)
         assert {cell.protocol for cell in planned} == {"classification", suite.check}

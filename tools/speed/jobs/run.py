@@ -17,18 +17,19 @@ from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from config import RunConfig
-from tools.speed import machine, subject
-from tools.speed.jobs.config import JobsSpeedConfig
-from tools.speed.jobs.record import JobsRecord, JobsRow
+from tools.speed import machine
+from tools.speed.jobs.subject import JobsSpeedConfig
+from tools.speed.record import On, Record, Row
+from tools.speed.subject import finished
 
 log = logging.getLogger(__name__)
-MEASURED = ("models", "images", "slow_images", "methods", "protocols", "jobs", "rounds")
-"""Flags that decide what is measured."""
 PACKAGES = ("torch", "numpy", "numba")
 THREADS = 1
+Figures = dict[str, float]
+"""Seconds from the first explanation to the last record, those of all processors, and the load at the end."""
 
 
-def run(config: JobsSpeedConfig) -> JobsRecord:
+def run(config: JobsSpeedConfig) -> Record:
     """Measure all that the flags ask for. Raises ``core.errors`` types."""
     begun, where = time.perf_counter(), machine.describe(THREADS, PACKAGES)
     with tempfile.TemporaryDirectory() as name:
@@ -36,9 +37,17 @@ def run(config: JobsSpeedConfig) -> JobsRecord:
         steps = _steps(config, folder)
         for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
             pass
-        rows = [_timed(steps, jobs, folder) for _ in range(config.rounds) for jobs in config.jobs]
+        each = [{jobs: _timed(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
     count = sum(step.kind != "train" for step in steps)
-    return JobsRecord(**subject.stated(config, MEASURED, where, begun), steps=count, rows=tuple(rows))
+    rows = (_row(jobs, count, [times[jobs] for times in each]) for jobs in config.jobs)
+    return finished(config, begun, where, rows)
+
+
+def _row(jobs: int, steps: int, times: Sequence[Figures]) -> Row:
+    """The round that took least."""
+    least = min(times, key=lambda figures: figures["wall_s"])
+    on: On = {"jobs": jobs, "steps": steps}
+    return Row(group="jobs", on=on, contender="a suite", figures={**least, "rounds": len(times)})
 
 
 def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
@@ -54,7 +63,7 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
     return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
 
 
-def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> JobsRow:
+def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
     for made in (folder / "runs/maps", folder / "made"):
         shutil.rmtree(made, ignore_errors=True)
     begun, used, pending = 0.0, _used(), Pending.of(steps, folder / "made/speed")
@@ -63,9 +72,9 @@ def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> JobsRow:
             begun = begun or (time.perf_counter() if event.step.kind != "train" else 0.0)
             pending.take(event)
         wall = time.perf_counter() - begun
-    row = JobsRow(jobs=jobs, wall_s=round(wall, 2), cpu_s=round(_used() - used, 2), load=round(os.getloadavg()[0], 2))
-    log.info("%d at a time: %.1f s, %.1f s of processor time, load %.1f", jobs, row.wall_s, row.cpu_s, row.load)
-    return row
+    figures = {"wall_s": round(wall, 2), "cpu_s": round(_used() - used, 2), "load": round(os.getloadavg()[0], 2)}
+    log.info("%d at a time: %s", jobs, figures)
+    return figures
 
 
 def _used() -> float:

@@ -26,11 +26,8 @@ def check(model: "Classifier", images: Tensor) -> dict[str, float]:
     """
     ours = explain(model, images, ("gradcam",))["gradcam"].cpu()
     finding = int(ours.amax((2, 3)).amin(0).argmax())  # the one whose map is empty for no image, if any
-    makers = {
-        "grad-cam, Grad-CAM": contenders.package("GradCAM"),
-        names.CAPTUM: contenders.captum,
-        names.TORCHCAM: contenders.torchcam,
-    }
+    makers = {"grad-cam, Grad-CAM": contenders.package("GradCAM")}
+    makers |= {names.CAPTUM: contenders.captum, names.TORCHCAM: contenders.torchcam}
     differences = {}
     for name, prepare in makers.items():
         theirs = _only(prepare(model, images, [finding])()).flatten(0, -3)
@@ -54,9 +51,8 @@ def expected(ours: Tensor, theirs: Tensor) -> Tensor:
     """(N,h,w) our maps scaled to [0,1], at the size of ``theirs`` (N,·,·) where that is the images'."""
     if ours.shape == theirs.shape:
         return scaled(ours)
-    return scaled(
-        interpolate(scaled(ours).unsqueeze(1), size=theirs.shape[-2:], mode="bilinear", align_corners=False).squeeze(1)
-    )
+    maps = scaled(ours).unsqueeze(1)
+    return scaled(interpolate(maps, size=theirs.shape[-2:], mode="bilinear", align_corners=False).squeeze(1))
 
 
 def scaled(maps: Tensor) -> Tensor:

@@ -87,9 +87,8 @@ def package(*names: str) -> Contender:
             maps = []
             for name in names:
                 with getattr(pytorch_grad_cam, name)(model=model, target_layers=[model.extractor]) as cam:
-                    maps += [
-                        cam(input_tensor=images, targets=[ClassifierOutputTarget(k)] * len(images)) for k in findings
-                    ]
+                    targets = ([ClassifierOutputTarget(k)] * len(images) for k in findings)
+                    maps += [cam(input_tensor=images, targets=each) for each in targets]
             return maps
 
         return call

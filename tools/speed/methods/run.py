@@ -52,13 +52,10 @@ def rows(config: MethodsSpeedConfig) -> Iterator[Row]:
 def networks(config: MethodsSpeedConfig) -> list[On]:
     """Every backbone at every size. Raises ``BadValueError`` unless each size has its batch."""
     if len(config.sizes) != len(config.batches):
-        raise BadValueError(
-            f"--batches {config.batches} does not fit --sizes {config.sizes}: give one batch size for each size"
-        )
+        unlike = f"--batches {config.batches} does not fit --sizes {config.sizes}"
+        raise BadValueError(f"{unlike}: give one batch size for each size")
     pairs = list(zip(config.sizes, config.batches, strict=True))
-    return [
-        {"backbone": backbone, "size": size, "batch": batch} for backbone in config.backbones for size, batch in pairs
-    ]
+    return [{"backbone": name, "size": size, "batch": batch} for name in config.backbones for size, batch in pairs]
 
 
 def memory_tasks(config: MethodsSpeedConfig) -> Iterator[tuple[On, Task]]:
@@ -83,9 +80,8 @@ def timed(group: str, on: On, tasks: Sequence[Task], config: MethodsSpeedConfig)
     model, images = network(on, max(*config.findings, *(task.amount for task in tasks)), config.device)
     if group == "methods":
         agreement.check(model, images)
-    calls = {
-        task: until_done(CONTENDERS[task.contender](model, images, range(task.amount)), config.device) for task in tasks
-    }
+    prepared = {task: CONTENDERS[task.contender](model, images, range(task.amount)) for task in tasks}
+    calls = {task: until_done(call, config.device) for task, call in prepared.items()}
     for task, times in interleaved(calls, config.rounds, config.budget, config.patience).items():
         reason = "" if times.wall else f"one call would take more than {config.patience:g} s"
         yield row(group, on | {"findings": task.amount}, task.contender, times, len(images), reason)

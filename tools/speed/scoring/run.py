@@ -53,11 +53,8 @@ def timed(config: ScoringSpeedConfig) -> Iterator[Row]:
 def _surface(positions: int, config: ScoringSpeedConfig) -> Iterator[Row]:
     values = maps.smooth(positions, 0)
     surfaces.check(values)
-    calls = {
-        Task(word, count): partial(score, values, np.arange(count) / count)
-        for count in sorted(config.thresholds)
-        for word, score in surfaces.CONTENDERS.items()
-    }
+    pairs = [(count, each) for count in sorted(config.thresholds) for each in surfaces.CONTENDERS.items()]
+    calls = {Task(word, count): partial(score, values, np.arange(count) / count) for count, (word, score) in pairs}
     yield from _rows("surface", f"{positions}×{positions}", positions, calls, config)
 
 

@@ -91,7 +91,5 @@ def check(values: Map, contenders: Mapping[str, Score] = CONTENDERS) -> None:
     for name, score in contenders.items():
         difference = float(np.abs(score(values, levels) - ours).mean())
         if not difference <= TOLERANCE:
-            raise LocusError(
-                f"{name} differs from the surface by a mean IoU of "
-                f"{difference:.2g} (at most {TOLERANCE} is pixels): not timed"
-            )
+            gap = f"a mean IoU of {difference:.2g} (at most {TOLERANCE} is pixels)"
+            raise LocusError(f"{name} differs from the surface by {gap}: not timed")

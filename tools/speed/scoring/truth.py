@@ -15,15 +15,9 @@ from core.types import FloatArray
 from tools.speed.scoring.maps import blurred
 
 BOXES = {
-    "Atelectasis": 180,
-    "Cardiomegaly": 146,
-    "Effusion": 153,
-    "Infiltration": 123,
-    "Mass": 85,
-    "Nodule": 79,
-    "Pneumonia": 120,
-    "Pneumothorax": 98,
-}
+    "Atelectasis": 180, "Cardiomegaly": 146, "Effusion": 153, "Infiltration": 123, "Mass": 85, "Nodule": 79,
+    "Pneumonia": 120, "Pneumothorax": 98,
+}  # fmt: skip
 IMAGES, PATIENTS, TRAININGS = 880, 726, 5
 VALIDATION = 352
 """Images of the validation splits of five trainings, each a tenth of what the others hold out."""

@@ -56,9 +56,8 @@ def written(folder: Path, count: int, side: int) -> list[Sample]:
 def _written(sample: Sample, path: Path) -> Sample:
     path = path.with_suffix(".png")
     Image.fromarray(sample.image).save(path)
-    return Sample(
-        path.name, sample.patient_id, sample.frame, sample.labels, {}, partial(images.decode, path), str(path)
-    )
+    read = partial(images.decode, path)
+    return Sample(path.name, sample.patient_id, sample.frame, sample.labels, {}, read, str(path))
 
 
 def alone(samples: Sequence[Sample], size: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as lightning
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmark.training import run
 from tools.speed import names
@@ -27,7 +27,7 @@ def rates(on: On, augment: str, config: TrainingSpeedConfig, folder: Path) -> li
     ]
 
 
-class Clock(lightning.Callback):
+class Clock(Callback):
     """Times an epoch from its start to the end of its last step, then the same number of steps of the network alone.
 
     The first epoch warms up both. Validation and checkpoints lie between the two and count for neither.
@@ -49,13 +49,13 @@ class Clock(lightning.Callback):
         self._begin()
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Stop it after the last step."""
         if index + 1 == self.steps:
             self._end(self.training, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         """The network alone."""
         module.train()
         self._begin()

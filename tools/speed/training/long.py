@@ -9,8 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import lightning.pytorch as lightning
 import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from benchmark.training import run
 from tools.speed import memory
@@ -50,7 +50,7 @@ def _measured(on: On, images: int, threads: int) -> list[Row]:
     return [Row(group="long", on=on, contender=when, figures={"mib": mib}) for when, mib in figures.items()]
 
 
-class MemoryPerTenth(lightning.Callback):
+class MemoryPerTenth(Callback):
     """The median memory of each tenth: looks after each step, when its intermediate maps are mostly given back."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class MemoryPerTenth(lightning.Callback):
         return [round(statistics.median(looks), 1) if looks else None for looks in self._looks]
 
     def on_train_batch_end(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, outputs: Any, batch: Any, index: int
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
         """Look."""
         now = private()

@@ -10,7 +10,6 @@ import torch
 
 from benchmark.training import devices
 from benchmark.training.machine import configure_torch, has_fast_bfloat16, precision
-from config import TrainConfig
 from tools.speed import machine
 from tools.speed.names import CPU, GPU
 from tools.speed.record import On, Record, Row
@@ -53,6 +52,6 @@ def _rows(config: TrainingSpeedConfig, names: Sequence[str], folder: Path) -> It
 
 def _note(names: Mapping[str, str]) -> str:
     """Each device, and the precision there."""
-    kinds = {device: precision(TrainConfig(), has_fast_bfloat16(device)) for device in names}
+    kinds = {device: precision("auto", has_fast_bfloat16(device)) for device in names}
     known = "; ".join(f"{device}: {name}, --precision auto is {kinds[device]}" for device, name in names.items())
     return f"Devices: {known}." + ("" if GPU in names else " **No GPU was measured: there was none.**")

@@ -64,7 +64,7 @@ def resident(one: Training) -> tuple[Tensor, Tensor]:
     """The first batch, normalised and on the device: (N,3,S,S) and (N,K)."""
     pixels, labels = one.train[np.arange(one.module.config.batch)]
     images = transforms.evaluation()(pixels.to(one.where))
-    return images.contiguous(memory_format=layout(one.module.config)), labels.to(one.where)
+    return images.contiguous(memory_format=layout(one.module.config.channels_last)), labels.to(one.where)
 
 
 def step(one: Training) -> Callable[[], None]:
