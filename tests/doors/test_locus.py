@@ -45,3 +45,17 @@ def test_the_command_is_the_doors_and_leaves_what_it_writes_where_the_user_stand
 def test_an_unknown_word_names_those_there_are(tmp_path):
     done = elsewhere(tmp_path, ROOT / "locus.py", "trian")
     assert (done.returncode, "train|heatmap" in done.stderr) == (2, True)
+
+
+def test_transformers_works_beside_ours_in_one_process(tmp_path):
+    pytest.importorskip("transformers")
+    code = f"""
+import sys; sys.path.append({str(ROOT)!r})
+import locus, torch
+from transformers import ViTConfig, ViTForImageClassification
+size = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=16, image_size=32, patch_size=8)
+model = locus.wrap(ViTForImageClassification(ViTConfig(**size)).eval())
+print(model.grid((32, 32)).stride, locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"])["gradcam"].shape)
+"""
+    done = elsewhere(tmp_path, "-c", code)
+    assert done.stdout == "(8, 8) torch.Size([1, 2, 4, 4])\n", done.stderr

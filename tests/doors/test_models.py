@@ -12,6 +12,7 @@ from PIL import Image
 
 import datasets
 import heatmap
+import main
 from benchmark import records, run
 from benchmark.check import __main__ as check
 from core import registry
@@ -146,3 +147,31 @@ def test_what_does_not_fit_a_network_is_one_sentence(folder, capsys, more, facts
 def test_how_a_network_is_read_needs_a_network(folder, capsys):
     assert suite(folder, "--features", "layer4") == 2
     assert "--model" in capsys.readouterr().err
+
+
+def test_several_checkpoints_in_a_suites_yaml_are_trainings_of_one_entry(folder, rows, tmp_path):
+    (made,) = (folder / "runs/models").glob("My_net*")
+    content = torch.load(made / "best.ckpt", weights_only=True)
+    content["state_dict"] = {name: value * 1.5 for name, value in content["state_dict"].items()}
+    torch.save(content, tmp_path / "other.ckpt")
+    entry = {"checkpoint": [str(made), str(tmp_path / "other.ckpt")], "entry": "Two"}
+    (folder / "two.yaml").write_text(yaml.safe_dump({**SUITE, "models": [entry], "methods": ["cam"]}))
+    assert suite(folder, "--suite", "two") == 0
+    scored = [r for r in records.load(folder / "results/two") if (r.cell.method, r.source) == ("cam", "run")]
+    assert {(r.cell.backbone, r.cell.seed) for r in scored} == {("Two", 0), ("Two", 1)}
+    assert len({r.key for r in scored}) == len(scored)
+    row = next(line for line in (folder / "results/two/leaderboard.md").read_text().splitlines() if "| cam |" in line)
+    assert "| Two |" in row
+
+
+def test_images_that_a_run_was_trained_on_are_left_out(folder, tmp_path, caplog):
+    """Its training images are a part of the test images that another partition deals out."""
+    data = ["--dataset", DATA, "--data_seed", "0", "--img_size", "64", "--cache_dir", folder / "cache"]
+    recipe = ["--backbone", "custom", "--epochs", "1", "--batch_size", "8", "--plots", "False", "--logger", "csv"]
+    saved = ["--model_save_dir", tmp_path / "train", "--log_dir", tmp_path / "logs", "--pretrained", "False", "--threads", "1"]
+    assert main.main([*map(str, [*data, "--partition", "patient", *recipe, *saved])]) == 0
+    (made,) = (tmp_path / "train").glob("*")
+    assert suite(folder, "--checkpoint", made, "--entry", "Leaky", "--method", "center") in (0, 2)
+    left_out = re.search(r"(\d+) of \d+ images are of patients that the training on|all \d+ images", caplog.text)
+    assert left_out
+    assert left_out[1] != "0"
