@@ -29,7 +29,8 @@ def check(names: Collection[str]) -> None:
     """Raise ``NotAvailableError`` for a logger whose package is not there."""
     absent = [name for name in EXTRA if name in names and importlib.util.find_spec(name) is None]
     if absent:
-        raise NotAvailableError(f"--logger {absent[0]} needs a package that is absent: pip install '.[{absent[0]}]'")
+        install = f"pip install '.[{absent[0]}]'"
+        raise NotAvailableError(f"--logger {absent[0]} needs a package that is not installed: {install}")
 
 
 def build(flags: OutputFlags, folder: Path) -> list[Logger]:

@@ -6,10 +6,10 @@ from math import exp, log
 from typing import NamedTuple
 
 from tools.speed import names
-from tools.speed.record import Record, figure, quotient
+from tools.speed.record import SpeedRecord, figure, quotient
 
 Figures = dict[str, float | None]
-Read = Callable[[Record], Figures]
+Read = Callable[[SpeedRecord], Figures]
 
 
 class Goal(NamedTuple):
@@ -34,7 +34,7 @@ class GoalVerdict(NamedTuple):
     """None where nothing, or not everything, was measured and what was measured keeps the promise."""
 
 
-def judge(text: str, goal: Goal, record: Record) -> GoalVerdict:
+def judge(text: str, goal: Goal, record: SpeedRecord) -> GoalVerdict:
     """The worst figure decides; one that is missing can't keep a promise, but one that fails breaks it."""
     all_figures = goal.read(record)
     known = {where: value for where, value in all_figures.items() if value is not None}
@@ -45,7 +45,7 @@ def judge(text: str, goal: Goal, record: Record) -> GoalVerdict:
     return GoalVerdict(text, goal, known[where], where, None if kept and len(known) < len(all_figures) else kept)
 
 
-def verdicts(subject: str, record: Record) -> list[GoalVerdict]:
+def verdicts(subject: str, record: SpeedRecord) -> list[GoalVerdict]:
     """The verdict on every goal of a subject, in order."""
     return [judge(text, goal, record) for text, goal in GOALS[subject].items()]
 
@@ -64,7 +64,7 @@ def times(
     ``changed`` are the conditions that are others there; ``where`` says in words which row it is.
     """
 
-    def read(record: Record) -> Figures:
+    def read(record: SpeedRecord) -> Figures:
         rows = record.of(group, *contenders, **on)
         others = [record.beside(row, below or names.OURS[row.contender], **(changed or {})) for row in rows]
         return {record.words(where, row): quotient(row, other, name) for row, other in zip(rows, others, strict=True)}
@@ -86,7 +86,7 @@ def original(**on: str) -> Read:
 def geometric_mean(read: Read) -> Read:
     """Of the figures that were measured."""
 
-    def mean(record: Record) -> Figures:
+    def mean(record: SpeedRecord) -> Figures:
         known = [value for value in read(record).values() if value]
         return {f"geometric mean over {len(known)} maps": exp(sum(map(log, known)) / len(known))} if known else {}
 
@@ -103,14 +103,14 @@ def figures(group: str, *contenders: str, name: str, where: str, **on: str | int
     return lambda record: {record.words(where, row): figure(row, name) for row in record.of(group, *contenders, **on)}
 
 
-def growth(record: Record) -> Figures:
+def growth(record: SpeedRecord) -> Figures:
     """MiB by which the memory in the last tenth of the long run exceeds that in its first."""
     ends = figures("long", names.FIRST_TENTH, names.LAST_TENTH, name="mib", where="{contender}")(record).values()
     known = [mib for mib in ends if mib is not None]
     return {f"{record.settings['long']:,} images": known[1] - known[0] if len(known) > 1 else None}
 
 
-def jobs(record: Record) -> Figures:
+def jobs(record: SpeedRecord) -> Figures:
     """How many times as long one job at a time takes as two."""
     one, two = (next(iter(record.of("jobs", jobs=count)), None) for count in (1, 2))
     return {"2 jobs": quotient(one, two, "wall_s")}

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from benchmark.report.table import NOTHING, Table
 from tools.speed import names
 from tools.speed.goals import GoalVerdict
-from tools.speed.record import Record, Row, figure, quotient
+from tools.speed.record import Row, SpeedRecord, figure, quotient
 
-Cell = Callable[[Record, Row], float | str | None]
+Cell = Callable[[SpeedRecord, Row], float | str | None]
 
 
 class Section(NamedTuple):
@@ -21,7 +21,7 @@ class Section(NamedTuple):
     contenders: tuple[str, ...] = ()
     """Whose rows are shown; empty: all of the group."""
 
-    def tables(self, record: Record) -> Iterator[Table]:
+    def tables(self, record: SpeedRecord) -> Iterator[Table]:
         """A table for each title that the rows give."""
         groups: dict[tuple[str, str], list[Row]] = {}
         for row in record.of(self.group, *self.contenders):
@@ -31,7 +31,7 @@ class Section(NamedTuple):
             yield Table(title, intro, tuple(self.columns), tuple(cells))
 
 
-def machine(record: Record) -> str:
+def machine(record: SpeedRecord) -> str:
     """Where and when a record was made."""
     m = record.machine
     gpu = f"{m.gpu}; " if m.gpu else ""
@@ -81,7 +81,7 @@ def in_words(template: str) -> Cell:
     return lambda record, row: record.words(template, row)
 
 
-def contender(record: Record, row: Row) -> str:
+def contender(record: SpeedRecord, row: Row) -> str:
     """Who was measured."""
     return row.contender
 
@@ -91,12 +91,12 @@ def measured(name: str) -> Cell:
     return lambda record, row: figure(row, name)
 
 
-def rounds(record: Record, row: Row) -> float | str | None:
+def rounds(record: SpeedRecord, row: Row) -> float | str | None:
     """How often it was timed, or why it was not."""
     return row.reason or figure(row, "rounds")
 
 
-def per_second(record: Record, row: Row | None) -> float | None:
+def per_second(record: SpeedRecord, row: Row | None) -> float | None:
     """Images per second."""
     time = figure(row, "wall_ms")
     return 1000 / time if time else None
@@ -105,7 +105,7 @@ def per_second(record: Record, row: Row | None) -> float | None:
 def ours(name: str) -> Cell:
     """How many times as long as ours it took, by the figure of that ``name``; nothing for ours."""
 
-    def cell(record: Record, row: Row) -> float | None:
+    def cell(record: SpeedRecord, row: Row) -> float | None:
         beside = names.OURS.get(row.contender)
         return quotient(row, record.beside(row, beside), name) if beside else None
 

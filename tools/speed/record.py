@@ -61,7 +61,7 @@ class Row(Frozen):
     """Why it was left out."""
 
 
-class Record(Frozen):
+class SpeedRecord(Frozen):
     """One run of a subject."""
 
     schema_version: Literal[2]
@@ -107,14 +107,14 @@ def quotient(above: Row | None, below: Row | None, name: str = "wall_ms") -> flo
     return numerator / denominator if numerator is not None and denominator else None
 
 
-def write(record: Record, path: Path | str) -> None:
+def write(record: SpeedRecord, path: Path | str) -> None:
     """Write the record as JSON, a row per line, whole or not at all."""
     write_json(path, record.model_dump(mode="json", exclude_defaults=True))
 
 
-def read(path: Path | str, door: str) -> Record:
+def read(path: Path | str, door: str) -> SpeedRecord:
     """Read a record; raises ``DataError`` with the path, what is wrong, and the ``door`` that makes it."""
     try:
-        return Record.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
+        return SpeedRecord.model_validate(json.loads(Path(path).read_text(encoding="utf-8")))
     except (OSError, ValueError, ValidationError) as error:
         raise DataError(f"cannot read the record {path}: {error}; make it with {door}") from error

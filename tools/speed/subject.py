@@ -14,7 +14,7 @@ from core.errors import DataError
 from core.files import write_text
 from tools.speed import page, record
 from tools.speed.goals import verdicts
-from tools.speed.record import Machine, Record, Row
+from tools.speed.record import Machine, Row, SpeedRecord
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Subject:
         tiny = {"records": "runs/speed", "output": f"runs/speed/{self.file}", **self.tiny}
         return replace(config, **{name: value for name, value in tiny.items() if name not in typed})
 
-    def read(self, folder: Path | str) -> list[Record]:
+    def read(self, folder: Path | str) -> list[SpeedRecord]:
         """The subject's records of all machines, those without a GPU first.
 
         Raises ``DataError`` where there is none.
@@ -86,7 +86,7 @@ class Subject:
         records = [record.read(path, self.command) for path in paths]
         return sorted(records, key=lambda one: bool(one.machine.gpu))
 
-    def page(self, records: Sequence[Record]) -> str:
+    def page(self, records: Sequence[SpeedRecord]) -> str:
         """The whole page as Markdown; where there are several machines, each title names its own."""
         generated = f"<!-- Generated from tools/speed/records by `{self.command} --page`: do not edit. -->"
         parts = [f"# {self.title}", generated, self.about]
@@ -99,11 +99,11 @@ class Subject:
         return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
-def finished(config: SpeedConfig, begun: float, machine: Machine, rows: Iterable[Row], note: str = "") -> Record:
+def finished(config: SpeedConfig, begun: float, machine: Machine, rows: Iterable[Row], note: str = "") -> SpeedRecord:
     """The record of a run whose ``perf_counter`` was ``begun``, once all ``rows`` are measured."""
     measured = tuple(rows)
     flags = {name: value for name, value in asdict(config).items() if name not in SHARED}
-    return Record(
+    return SpeedRecord(
         schema_version=2,
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         seconds=round(time.perf_counter() - begun, 1),

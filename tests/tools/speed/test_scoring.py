@@ -32,7 +32,7 @@ def by_hand():
     rows.append(record.Row(group="whole", on=on, contender="surface", figures=seconds))
     machine = record.Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"numpy": "2"})
     known = {"created": "2026-01-02T03:04:05+00:00", "seconds": 600, "settings": {"rounds": 7}}
-    return record.Record(schema_version=2, machine=machine, rows=tuple(rows), **known)
+    return record.SpeedRecord(schema_version=2, machine=machine, rows=tuple(rows), **known)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from tools.speed.methods.contenders import CONTENDERS, network
 from tools.speed.methods.run import networks, run
 from tools.speed.methods.subject import SUBJECT, MethodsSpeedConfig
 from tools.speed.names import BARE, EARLIER, GRADCAM, PACKAGE_SIX, SCORECAM, SEVEN
-from tools.speed.record import Machine, Record, Row, read, write
+from tools.speed.record import Machine, Row, SpeedRecord, read, write
 from tools.speed.timing import SHORT, Task, Times, expected, interleaved
 
 SETTING = {"backbone": "resnet18", "size": 224, "batch": 8}
@@ -36,7 +36,7 @@ def by_hand(six=100.0, fourteen=1.2):
     peak = row(SCORECAM, 8, {"mib": 250.0}, group="memory")
     machine = Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"torch": "2"})
     known = {"created": "2026-01-02T03:04:05+00:00", "seconds": 600, "settings": {"rounds": 7}}
-    return Record(schema_version=2, machine=machine, rows=(*rows, left, peak), **known)
+    return SpeedRecord(schema_version=2, machine=machine, rows=(*rows, left, peak), **known)
 
 
 def row(contender, findings, figures, group="methods", reason=""):

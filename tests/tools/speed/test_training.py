@@ -36,7 +36,7 @@ def by_hand(*more, tenths=(600.0, 603.5)):
     machine = record.Machine(cpu="CPU", cores=2, memory_gib=8, system="Linux", python="3.11", threads=2, load=0, packages={"torch": "2"})
     settings = {"rounds": 4, "file_side": 1024, "long": 20_000}
     known = {"created": "2026-01-02T03:04:05+00:00", "seconds": 400, "machine": machine, "settings": settings}
-    return record.Record(schema_version=2, rows=tuple(rows), **known)
+    return record.SpeedRecord(schema_version=2, rows=tuple(rows), **known)
 
 
 @pytest.mark.byhand

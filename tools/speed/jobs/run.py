@@ -19,7 +19,7 @@ from benchmark.suite.steps import model_steps
 from config import RunConfig
 from tools.speed import machine
 from tools.speed.jobs.subject import JobsSpeedConfig
-from tools.speed.record import On, Record, Row
+from tools.speed.record import On, Row, SpeedRecord
 from tools.speed.subject import finished
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ Figures = dict[str, float]
 """Seconds from the first explanation to the last record, those of all processors, and the load at the end."""
 
 
-def run(config: JobsSpeedConfig) -> Record:
+def run(config: JobsSpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types."""
     begun, where = time.perf_counter(), machine.describe(THREADS, PACKAGES)
     with tempfile.TemporaryDirectory() as name:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from core.cli import AtLeast
 from tools.speed.page import Section, measured, on, rounds
-from tools.speed.record import Record, Row, quotient
+from tools.speed.record import Row, SpeedRecord, quotient
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -32,7 +32,7 @@ class JobsSpeedConfig(SpeedConfig):
     """How often each number of jobs is timed, in turn with the others; the minimum counts."""
 
 
-def times_one(record: Record, row: Row) -> float | None:
+def times_one(record: SpeedRecord, row: Row) -> float | None:
     """How many times as long one job at a time takes."""
     return quotient(record.beside(row, row.contender, jobs=1), row, "wall_s")
 

@@ -13,7 +13,7 @@ from tools.speed import machine, names
 from tools.speed.methods import agreement, memory
 from tools.speed.methods.contenders import CONTENDERS, network
 from tools.speed.methods.subject import MethodsSpeedConfig
-from tools.speed.record import On, Record, Row
+from tools.speed.record import On, Row, SpeedRecord
 from tools.speed.subject import finished
 from tools.speed.timing import Task, interleaved, row, until_done
 
@@ -23,7 +23,7 @@ METHODS = (names.SEVEN, names.GRADCAM, names.PACKAGE_SIX, names.CAPTUM, names.TO
 BARE = Task(names.BARE, 0)
 
 
-def run(config: MethodsSpeedConfig) -> Record:
+def run(config: MethodsSpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types: a missing package, maps that do not agree."""
     begun = time.perf_counter()
     configure_torch(config.threads)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast
 from tools.speed import names
 from tools.speed.page import Section, contender, in_words, measured, on, ours, rounds
-from tools.speed.record import Record, Row, figure, quotient
+from tools.speed.record import Row, SpeedRecord, figure, quotient
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -43,7 +43,7 @@ class MethodsSpeedConfig(SpeedConfig):
     """CPU threads of torch; null is as many as the process may run on."""
 
 
-def bare(record: Record, row: Row) -> Row | None:
+def bare(record: SpeedRecord, row: Row) -> Row | None:
     """The bare forward pass of the same network and images."""
     return record.beside(row, names.BARE, findings=0)
 
@@ -64,7 +64,7 @@ BESIDE_BARE = {
 }
 
 
-def tail(record: Record, row: Row) -> float | None:
+def tail(record: SpeedRecord, row: Row) -> float | None:
     """Milliseconds above the bare forward pass."""
     whole, forward = figure(row, "wall_ms"), figure(bare(record, row), "wall_ms")
     return None if whole is None or forward is None else whole - forward

@@ -9,7 +9,7 @@ import numpy as np
 
 from datasets.io import limits
 from tools.speed import machine, names
-from tools.speed.record import Record, Row
+from tools.speed.record import Row, SpeedRecord
 from tools.speed.scoring import maps, suite, surfaces, sweeps
 from tools.speed.scoring.subject import ScoringSpeedConfig
 from tools.speed.scoring.truth import VALIDATION
@@ -24,7 +24,7 @@ PATIENT = 512
 """Pixel noise of a larger side is left out: a search takes minutes."""
 
 
-def run(config: ScoringSpeedConfig) -> Record:
+def run(config: ScoringSpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for.
 
     Raises ``core.errors`` types: a missing package, contenders that do not agree.

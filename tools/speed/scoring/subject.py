@@ -5,7 +5,7 @@ from typing import Annotated
 
 from core.cli import AtLeast, AtMost
 from tools.speed.page import Section, contender, in_words, measured, on, ours, rounds, short
-from tools.speed.record import Record, Row
+from tools.speed.record import Row, SpeedRecord
 from tools.speed.scoring.truth import BOXES, IMAGES, PATIENTS, VALIDATION
 from tools.speed.subject import SpeedConfig, Subject
 
@@ -49,7 +49,7 @@ TIMES = {
 }
 
 
-def each_protocol(record: Record, row: Row) -> str:
+def each_protocol(record: SpeedRecord, row: Row) -> str:
     """The seconds of each protocol of a row."""
     totals = ("seconds", "cpu_seconds", "mib")
     return ", ".join(f"{name} {short(seconds)}" for name, seconds in row.figures.items() if name not in totals)

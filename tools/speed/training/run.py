@@ -12,7 +12,7 @@ from benchmark.training import devices
 from benchmark.training.machine import configure_torch, has_fast_bfloat16, precision
 from tools.speed import machine
 from tools.speed.names import CPU, GPU
-from tools.speed.record import On, Record, Row
+from tools.speed.record import On, Row, SpeedRecord
 from tools.speed.subject import finished
 from tools.speed.training import decoding, epochs, flags, long, stages
 from tools.speed.training.subject import TrainingSpeedConfig
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 PACKAGES = ("torch", "lightning", "timm", "numpy", "pillow", "opencv-python-headless")
 
 
-def run(config: TrainingSpeedConfig) -> Record:
+def run(config: TrainingSpeedConfig) -> SpeedRecord:
     """Measure all that the flags ask for. Raises ``core.errors`` types."""
     begun = time.perf_counter()
     configure_torch(config.threads)

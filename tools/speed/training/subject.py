@@ -6,7 +6,7 @@ from typing import Annotated
 from core.cli import AtLeast
 from tools.speed import names
 from tools.speed.page import Section, contender, measured, on, per_second, rate_of, rounds
-from tools.speed.record import Record, Row
+from tools.speed.record import Row, SpeedRecord
 from tools.speed.subject import SpeedConfig, Subject
 
 
@@ -55,7 +55,7 @@ ALL_NIH = 112_120
 """Images of the whole data set."""
 
 
-def of_all_cores(record: Record, row: Row) -> float | None:
+def of_all_cores(record: SpeedRecord, row: Row) -> float | None:
     """A row's rate as a share of the cores' number times the rate of one process."""
     share = rate_of(names.ONE_PROCESS)(record, row)
     return share / record.machine.cores if isinstance(share, float) else None
