@@ -22,7 +22,7 @@ demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about a qua
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 
 test: $(STAMP)  ## all tests but the slow ones, file by file on up to four processors
-	OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --durations=50
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --durations=50
 
 test-all: $(STAMP) ## the slow ones too (big networks)
 	$(BIN)/python -m pytest
