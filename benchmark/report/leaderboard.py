@@ -30,8 +30,9 @@ COMPARED = (
 )
 ENTRIES = (
     "A row is an entry: one method on all trainings of a network, which differ by their seed alone; figures are means "
-    "over them. Interval: 95 % for new trainings and new patients (Obuchowski and Rockette, Hillis); thresholds held "
-    "fixed. `1 training` stands in its place where there is no other; `of this network` is then that of patients alone "
+    "over them. Interval: for new trainings and new patients (Obuchowski and Rockette, Hillis), thresholds held fixed: "
+    "95 % from five trainings on; of two and three it holds the truth less often (docs/coverage.md). `1 training` "
+    "stands in its place where there is no other; `of this network` is then that of patients alone "
     "and says nothing of another training. `one more training`: where the next one will score on these images (95 %). "
     "`tied with first`: no difference to the first row (5 %, Holm over all rows with a rank), paired on the same "
     "trainings, nested on others; `among these networks` where patients alone decided, for one of the two has one "

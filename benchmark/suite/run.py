@@ -55,7 +55,8 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     existing = selection.existing_records(folder.path)
-    todo = selection.missing_cells(suite, config, existing)
+    planned = selection.planned_cells(suite, config)
+    todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads)
     total = sum(len(job.cells) for job in todo)
     report(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
@@ -66,7 +67,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         present = [job for job in todo if _has_data(suite, job, folder.path)]
         runs_dir = Path(config.runs) / (suite.trainings or name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report)
-        existing = _finalize(suite, config, folder, existing, bool(todo))
+        existing = _finalize(suite, planned, config, folder, existing, bool(todo))
     counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
     return Outcome(counts, tuple(f"{name}: {model}: {why}" for model, why in stopped.items()), existing, folder)
 
@@ -91,16 +92,21 @@ def _run_steps(
 
 
 def _finalize(
-    suite: Suite, config: RunConfig, folder: ResultsFolder, existing: list[Record], ran: bool
+    suite: Suite,
+    planned: Sequence[ModelJob],
+    config: RunConfig,
+    folder: ResultsFolder,
+    existing: list[Record],
+    ran: bool,
 ) -> list[Record]:
     """Finalize the suite's records and write its tables from them; the records that the tables show."""
     # its statistics would slow the start of a dry run and of every answer
     from benchmark.suite.finalize import finalize
 
-    planned = [cell for job in selection.planned_cells(suite, config) for cell in job.cells]
+    planned_cells = [cell for job in planned for cell in job.cells]
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
-    shown = _with_published(finalize(suite, planned, current, folder.path, changed), folder.published)
+    shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
     tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
     return shown
 

@@ -75,8 +75,8 @@ def planned_cells(suite: Suite, config: RunConfig) -> list[ModelJob]:
     return [ModelJob(model, tuple(cells(suite, model, named))) for model in plan.models(suite, overrides(config))]
 
 
-def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
-    """The cells that have to run, model by model.
+def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
+    """The ``planned`` cells that have to run, model by model.
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
     those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
@@ -86,7 +86,7 @@ def missing_cells(suite: Suite, config: RunConfig, existing: Sequence[Record]) -
     asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     entering = bool(config.checkpoint or config.model)
-    for job in (job for job in planned_cells(suite, config) if job.model.finished is not None or not entering):
+    for job in (job for job in planned if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
         chosen = (
             c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)

@@ -77,7 +77,8 @@ def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
         other.pop("data_root_dir", None)  # the data have moved
     if other:
         others = ", ".join(f"--{name} {value}, not {asked[name]}" for name, value in other.items())
-        raise BadValueError(f"--resume {last}: that run has {others}; leave such flags out, or --resume")
+        advice = "leave such flags out, or leave --resume out to start another run"
+        raise BadValueError(f"--resume {last}: that run has {others}; {advice}")
 
 
 def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained: int) -> None:

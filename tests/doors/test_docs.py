@@ -116,6 +116,7 @@ def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrot
         "docs/methods.md",
         "configs/suites/mine.yaml",
         "blocks.py",
+        "net.py",
         "mine/",
         "locus-theirs/",
         "site/",

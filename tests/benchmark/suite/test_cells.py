@@ -120,9 +120,9 @@ def test_a_mistake_about_methods_is_told_when_the_suite_is_read(suite, line, kin
 
 
 def asked(suite, tmp_path, *method, **flags):
-    work = selection.missing_cells(
-        suite, RunConfig(suite=("small",), method=method, **flags), selection.existing_records(tmp_path / "results/small")
-    )
+    config = RunConfig(suite=("small",), method=method, **flags)
+    existing = selection.existing_records(tmp_path / "results/small")
+    work = selection.missing_cells(selection.planned_cells(suite, config), config, existing)
     return [cell for part in work for cell in part.cells]
 
 

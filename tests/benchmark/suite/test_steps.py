@@ -63,6 +63,6 @@ def test_a_check_makes_its_maps_itself_in_one_step():
 @pytest.mark.parametrize("flags", [{"threads": None}, {"threads": 1, "devices": "2"}, {"threads": 1, "num_nodes": 2}])
 def test_several_jobs_need_the_threads_of_each_and_one_device(flags):
     models = jobs(init=None, train={**SUITE["train"], **flags})
-    check_jobs(models, 1)
+    check_jobs(models, 1, None)
     with pytest.raises(BadValueError, match="--jobs 2"):
-        check_jobs(models, 2)
+        check_jobs(models, 2, None)
