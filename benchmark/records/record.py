@@ -109,6 +109,11 @@ class Cell(_Frozen):
         """How many of the boxed images are scored, where ``data`` says that it is a drawn part of them; None: all."""
         return self.data.get("images")
 
+    @property
+    def data_seed(self) -> int:
+        """Deals the patients into folds and draws them: one for all trainings, so that baselines are equal on each."""
+        return self.recipe.get("data_seed") or 0
+
     @cached_property
     def key(self) -> str:
         """16 hex digits: the same configuration, the same key."""

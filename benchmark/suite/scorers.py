@@ -47,7 +47,7 @@ class ByReaders:
 
     def score(self, cell: Cell) -> Scored:
         """Their agreement; n/a where the data set keeps no reader's boxes."""
-        asked = self.store.trained, self.store.findings, cell.seed or 0, cell.images
+        asked = self.store.trained, self.store.findings, cell.data_seed, cell.images
         return _judged(_tried(lambda: readers.evaluate(*asked)), "none")
 
 
@@ -91,7 +91,7 @@ class ByProtocol:
         cases = _tried(lambda: self.store.cases(cell))
         if isinstance(cases, LocusError):
             return _none(cases), []
-        protocol, seed = protocols.get(cell.protocol)(), cell.seed or 0
+        protocol, seed = protocols.get(cell.protocol)(), cell.data_seed
         validation = self.store.validation(cell) if protocol.chooses else []
         result = protocol.evaluate(cases, self.store.findings, seed, validation)
         fields = _fields(result, protocol.geometry)

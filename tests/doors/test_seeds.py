@@ -46,6 +46,8 @@ def test_records_are_per_training_and_the_leaderboard_has_a_row_per_entry(run):
     assert {(line["trainings"], line["tied_with_first"] == str(line["rank"] == "1")) for line in board.values()} == {("2", True)}
     assert float(board["cam"]["low"]) <= float(board["cam"]["score"]) <= float(board["cam"]["high"])
     assert "of this network" not in done.stdout
+    for blind in ("center", "prior", "noise"):  # folds of patients are the same for all trainings
+        assert scored[0, blind] == scored[1, blind]
 
 
 def test_only_the_full_seed_has_the_other_protocols_and_each_seed_its_rows_per_case(run):
