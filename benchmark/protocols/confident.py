@@ -4,25 +4,28 @@ Truth boxes make an image a positive of their finding; its negatives are the ima
 An image that is labelled positive without a box, or not labelled, is left out for that finding and counted.
 """
 
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, case_index
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
+from benchmark.protocols.chosen import rows
 from benchmark.protocols.locus import DEFAULT, IOU, traced
 from benchmark.records.record import Origin
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import Sums
-from benchmark.statistics.summary import Column
+from benchmark.statistics.summary import Column, Estimate, estimate, scores
 from benchmark.surface import Surface, peaked_boxes
 from benchmark.surface.given import GivenBoxes
 from benchmark.surface.trace import EMPTY
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import cross_fitted
+from core.boxes import iou
 from core.errors import NotAvailableError
 from core.types import FloatArray
 
@@ -30,12 +33,32 @@ Index = NDArray[np.int64]
 NO_NEGATIVE = "no image without the finding"
 
 
-def populations(cases: Sequence[Case], findings: Sequence[str]) -> tuple[list[Case], Column]:
-    """The positives and negatives of the ``findings``, and of all their images the share that is neither.
+class ConfidenceProtocol(Protocol):
+    """Scores boxes with confidences on positives and negatives. A subclass writes ``measure``."""
+
+    judges = "confidences"
+    takes_boxes = True
+
+    def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
+        """What ``measure`` gives, and ``left_out``; a row per positive and negative."""
+        asked = [case for case in cases if case.finding in findings]
+        kept, left_out = _populations(asked)
+        batch = BoxCases(kept, seed)
+        counted = estimate([left_out], case_index(asked), findings, seed)
+        estimates, columns = self.measure(batch, findings)
+        table = rows(kept, batch.reasons, columns)
+        return Result(scores([*counted, *estimates], findings), table, {}, failures(kept, batch.reasons))
+
+    @abstractmethod
+    def measure(self, batch: "BoxCases", findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """The estimates of all metrics, and the columns of the rows per case, (N,) each."""
+
+
+def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
+    """The positives and negatives among the cases ``asked``, and the share that is neither.
 
     Raises ``NotAvailableError`` where a map comes without the classifier's probability.
     """
-    asked = [case for case in cases if case.finding in findings]
     kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
     chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
     if any(case.given is None and case.map is not None and case.probability is None for case in chosen):
@@ -58,9 +81,14 @@ class BoxCases:
         return [case.shown[1] for case in self.cases]
 
     @cached_property
+    def truths(self) -> Index:
+        """(N,) how many truth boxes there are."""
+        return np.array([len(case.boxes) for case in self.cases], dtype=np.int64)
+
+    @cached_property
     def positive(self) -> NDArray[np.bool_]:
         """(N,) whether there is a truth box."""
-        return np.array([len(case.boxes) > 0 for case in self.cases], dtype=bool)
+        return self.truths > 0
 
     @property
     def origin(self) -> Origin:
@@ -80,6 +108,12 @@ class BoxCases:
         """(M,4) boxes and (M,) confidences of each case, highest first."""
         return [_boxes(case, threshold) for case, threshold in zip(self.cases, self.thresholds.tolist(), strict=True)]
 
+    @cached_property
+    def overlaps(self) -> list[FloatArray]:
+        """(M,N) IoU of the boxes of each case with its truth boxes."""
+        pairs = zip(self.cases, self.boxes, strict=True)
+        return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
+
     def of_finding(self, finding: str) -> Index:
         """The numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
         numbers = [n for n, case in enumerate(self.cases) if case.finding == finding]
@@ -91,19 +125,12 @@ class BoxCases:
         names = [case.patient_id for case in self.cases]
         return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].reshape(-1)
 
-    def truths(self, finding: str) -> int:
-        """How many truth boxes there are of a finding."""
-        return sum(len(case.boxes) for case in self.cases if case.finding == finding)
-
     @cached_property
     def row_columns(self) -> dict[str, NDArray[Any]]:
         """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
-        counts = (
-            np.array(each, dtype=np.int64)
-            for each in ([len(case.boxes) for case in self.cases], [len(boxes) for boxes, _ in self.boxes])
-        )
-        return dict(zip(("truths", "boxes", "confidence"), (*counts, np.where(best < 0, np.nan, best)), strict=True))
+        counts = np.array([len(boxes) for boxes, _ in self.boxes], dtype=np.int64)
+        return {"truths": self.truths, "boxes": counts, "confidence": np.where(best < 0, np.nan, best)}
 
     def sums(self, numbers: Index, blocks: Sequence[FloatArray]) -> Sums:
         """(P,M) ``blocks`` of columns by patient, of the cases ``numbers`` -> sums of which ratios can be resampled."""
@@ -112,8 +139,8 @@ class BoxCases:
         whole = np.broadcast_to(counts[:, None], columns.shape)  # a scale that no ratio of columns sees
         return Sums(columns[:, None], whole[:, None])
 
-    def per_patient(self, numbers: Index, values: FloatArray) -> FloatArray:
-        """(n,) values of the cases ``numbers`` -> (P,1) their sums by patient."""
+    def per_patient(self, numbers: Index, values: NDArray[Any]) -> FloatArray:
+        """(n,) numbers or truths of the cases ``numbers`` -> (P,1) their sums by patient."""
         sums = np.zeros(self.patients.max(initial=-1) + 1)
         np.add.at(sums, self.patients[numbers], values)
         return sums[:, None]

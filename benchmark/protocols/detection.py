@@ -1,17 +1,14 @@
 """Average precision of boxes with confidences, as object detectors are scored."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
-from benchmark.protocols.chosen import rows
-from benchmark.protocols.confident import BoxCases, Index, populations, resampled
+from benchmark.protocols.confident import BoxCases, ConfidenceProtocol, Index, resampled
 from benchmark.statistics.patients import Sums, ratio
-from benchmark.statistics.summary import Estimate, estimate, scores
-from core.boxes import iou
+from benchmark.statistics.summary import Estimate
 from core.types import FloatArray
 
 IOU = (0.1, 0.3, 0.4, 0.5, 0.75)
@@ -22,7 +19,7 @@ MOST = 100
 Match = Callable[[FloatArray, float], NDArray[np.bool_]]
 
 
-class Detection(Protocol):
+class Detection(ConfidenceProtocol):
     """Area under precision and recall over all boxes of a finding, best confidence first, in two conventions.
 
     ``ap@iou.4`` and others: PASCAL VOC 2010, all points; a box belongs to the truth box that it overlaps most and is
@@ -37,25 +34,18 @@ class Detection(Protocol):
 
     name = "detection"
     main = "ap@iou.4"
-    judges = "confidences"
-    takes_boxes = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
-        """``ap@iou.1`` …, ``ap101@iou.1`` … and ``left_out``; a row per positive and negative."""
-        kept, left_out = populations(cases, findings)
-        batch = BoxCases(kept, seed)
-        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
-        estimates += [e for above in IOU for e in _estimates(batch, findings, above)]
-        table = rows(kept, batch.reasons, _row_columns(batch))
-        return Result(scores(estimates, findings), table, {}, failures(kept, batch.reasons))
+    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
+        estimates = [e for above in IOU for e in _estimates(batch, findings, above)]
+        hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
+        return estimates, {**batch.row_columns, "hits": hits}
 
 
 def _estimates(batch: BoxCases, findings: Sequence[str], above: float) -> list[Estimate]:
     """VOC's and COCO's at one IoU threshold."""
     numbers, word = [batch.of_finding(finding) for finding in findings], f"{above:g}".removeprefix("0")
-    n = np.array([batch.truths(finding) for finding in findings], dtype=np.int64)
+    n = np.array([batch.truths[each].sum() for each in numbers], dtype=np.int64)
     voc = [_sums(batch, each, above) for each in numbers]
     samples = resampled(voc, average_precision, batch.seed) if above == MAIN and batch.cases else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
@@ -115,10 +105,9 @@ def ranked(
     """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
     cases, true, confidences = [], [], []
     for n in numbers.tolist():
-        boxes, confidence = (values[:most] for values in batch.boxes[n])
-        truth = batch.cases[n].boxes
-        cases.append(np.full(len(boxes), n))
-        true.append(matches(np.nan_to_num(iou(boxes, truth)), at) if len(truth) else np.zeros(len(boxes), dtype=bool))
+        confidence = batch.boxes[n][1][:most]
+        cases.append(np.full(len(confidence), n))
+        true.append(matches(batch.overlaps[n][:most], at))
         confidences.append(confidence)
     order = np.argsort(-np.concatenate([np.zeros(0), *confidences]), kind="stable")
     case_of = np.concatenate([np.zeros(0, dtype=np.int64), *cases])
@@ -129,13 +118,12 @@ def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:
     case_of, true = ranked(batch, numbers, voc_matches, above)
     rank, at = np.arange(len(true), dtype=np.float64), np.flatnonzero(true).astype(np.float64)
     counted = [batch.cumulative(case_of[which], rank[which], at) for which in (true, ~true)]
-    truths = batch.per_patient(numbers, np.array([float(len(batch.cases[n].boxes)) for n in numbers]))
-    return batch.sums(numbers, [*counted, truths])
+    return batch.sums(numbers, [*counted, batch.per_patient(numbers, batch.truths[numbers])])
 
 
 def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
     """COCO's area, operation by operation as its source computes it."""
-    truths = sum(len(batch.cases[n].boxes) for n in numbers)
+    truths = int(batch.truths[numbers].sum())
     if not truths:
         return np.nan
     _, true = ranked(batch, numbers, coco_matches, at_least, MOST)
@@ -143,11 +131,3 @@ def _ap101(batch: BoxCases, numbers: Index, at_least: float) -> float:
     precision = hits / (np.arange(1, len(hits) + 1) + np.spacing(1))
     envelope = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
     return float(envelope[np.searchsorted(hits / truths, RECALLS, side="left")].mean())
-
-
-def _row_columns(batch: BoxCases) -> dict[str, Any]:
-    hits = [
-        int(voc_matches(np.nan_to_num(iou(boxes, case.boxes)), MAIN).sum())
-        for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)
-    ]
-    return {**batch.row_columns, "hits": np.array(hits, dtype=np.int64)}

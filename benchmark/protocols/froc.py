@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
-from benchmark.protocols.chosen import rows
-from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, Index, populations, resampled
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index, resampled
 from benchmark.statistics.patients import Sums, ratio
-from benchmark.statistics.summary import NOTHING, Estimate, estimate, scores
+from benchmark.statistics.summary import NOTHING, Estimate
 from core.boxes import holds, iobb, iou
 from core.types import FloatArray
 
@@ -30,7 +28,7 @@ HITS: Mapping[str, Callable[[FloatArray, FloatArray], NDArray[np.bool_]]] = {
 Hits = NDArray[np.bool_]
 
 
-class Froc(Protocol):
+class Froc(ConfidenceProtocol):
     """Share of truth boxes hit at 1/8, 1/4, 1/2, 1, 2, 4 and 8 false boxes an image, and the mean of the seven.
 
     A box hits a truth box by IoU > .3 (``froc@iou.3``), by IoBB > .25 (``froc@iobb.25``) or when it holds its centre
@@ -43,22 +41,15 @@ class Froc(Protocol):
 
     name = "froc"
     main = MAIN
-    judges = "confidences"
-    takes_boxes = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
-        """``froc@iou.3`` …, their seven rates and ``left_out``; a row per positive and negative."""
-        kept, left_out = populations(cases, findings)
-        batch = BoxCases(kept, seed)
-        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
-        hits = [_hits(case, boxes) for case, (boxes, _) in zip(kept, batch.boxes, strict=True)]
-        for word in HITS:
-            of_word = [hit[word] for hit in hits]
-            estimates += [e for suffix in ("", ALL) for e in _estimates(batch, findings, of_word, word, suffix)]
-        table = rows(kept, batch.reasons, _row_columns(batch, hits))
-        return Result(scores(estimates, findings), table, {}, failures(kept, batch.reasons))
+    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
+        pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
+        hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
+        ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
+        estimates = [e for word, suffix in ends for e in _estimates(batch, findings, hits[word], word, suffix)]
+        by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
+        return estimates, {**batch.row_columns, "hits": by_iou}
 
 
 def _estimates(
@@ -66,8 +57,9 @@ def _estimates(
 ) -> list[Estimate]:
     """The mean of the seven rates, then each of them."""
     metric, reason = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE
-    sums = [_sums(batch, batch.of_finding(finding), hits, suffix) for finding in findings]
-    n = np.array([batch.truths(finding) for finding in findings], dtype=np.int64)
+    numbers = [batch.of_finding(finding) for finding in findings]
+    sums = [_sums(batch, each, hits, suffix) for each in numbers]
+    n = np.array([batch.truths[each].sum() for each in numbers], dtype=np.int64)
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(findings), len(RATES))
     samples = resampled(sums, _mean, batch.seed) if metric + suffix == MAIN and batch.cases else None
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
@@ -97,10 +89,6 @@ def _mean(columns: Any) -> Any:
     return sensitivities(columns).mean(-1)
 
 
-def _hits(case: Case, boxes: FloatArray) -> dict[str, Hits]:
-    return {word: hit(boxes, case.boxes) for word, hit in HITS.items()}
-
-
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
     """A finding's columns by patient; keys are confidences, negated so that they ascend."""
     true, false = [], []
@@ -112,9 +100,9 @@ def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) ->
     (true_cases, true_keys), (false_cases, false_keys) = _joined(true), _joined(false)
     at = np.unique(true_keys)
     counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(false_cases, false_keys, at)]
-    truths = np.array([float(len(batch.cases[n].boxes)) for n in numbers])
-    images = np.array([float(suffix == ALL or not batch.positive[n]) for n in numbers])
-    return batch.sums(numbers, [*counted, batch.per_patient(numbers, truths), batch.per_patient(numbers, images)])
+    images = (suffix == ALL) | ~batch.positive[numbers]
+    totals = [batch.per_patient(numbers, each) for each in (batch.truths[numbers], images)]
+    return batch.sums(numbers, [*counted, *totals])
 
 
 def _keyed(case: int, keys: FloatArray) -> tuple[Index, FloatArray]:
@@ -124,7 +112,3 @@ def _keyed(case: int, keys: FloatArray) -> tuple[Index, FloatArray]:
 def _joined(pairs: Sequence[tuple[Index, FloatArray]]) -> tuple[Index, FloatArray]:
     cases, keys = zip(_keyed(0, np.zeros(0)), *pairs, strict=True)
     return np.concatenate(cases), np.concatenate(keys)
-
-
-def _row_columns(batch: BoxCases, hits: Sequence[Mapping[str, Hits]]) -> dict[str, Any]:
-    return {**batch.row_columns, "hits": np.array([hit["iou.3"].any(0).sum() for hit in hits], dtype=np.int64)}

@@ -1,20 +1,20 @@
 """LROC: whether an image with the finding is rated above one without it, and the finding located."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from benchmark.protocols.base import Case, Protocol, Result, case_index, failures
-from benchmark.protocols.chosen import rows
-from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, Index, populations, resampled
+from benchmark.protocols.base import Case
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index, resampled
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.patients import Sums, ratio
-from benchmark.statistics.summary import Estimate, estimate, scores
+from benchmark.statistics.summary import Estimate
 from benchmark.surface.given import GivenBoxes
 
 
-class Lroc(Protocol):
+class Lroc(ConfidenceProtocol):
     """Area under correct localizations against false positives: a positive rated above a negative, and its place right.
 
     An image's rating is the classifier's probability, its location the map's highest point, correct inside a truth
@@ -25,28 +25,18 @@ class Lroc(Protocol):
 
     name = "lroc"
     main = "lroc"
-    judges = "confidences"
-    takes_boxes = True
 
-    def evaluate(
-        self, cases: Sequence[Case], findings: Sequence[str], seed: int = 0, validation: Sequence[Case] = ()
-    ) -> Result:
-        """``lroc`` and ``left_out``; a row per positive and negative. n is the number of positives."""
-        kept, left_out = populations(cases, findings)
-        batch = BoxCases(kept, seed)
+    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+        """``lroc``, whose n is the number of positives; a row has the rating and whether its location is right."""
         numbers = [batch.of_finding(finding) for finding in findings]
-        ratings = np.array([_rating(case) for case in kept], dtype=np.float64)
-        right = np.array([_located(case) for case in kept], dtype=bool)
+        ratings = np.array([_rating(case) for case in batch.cases], dtype=np.float64)
+        right = np.array([_located(case) for case in batch.cases], dtype=bool)
         sums = [_sums(batch, each, ratings, right) for each in numbers]
         value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
         n = np.array([batch.positive[each].sum() for each in numbers], dtype=np.int64)
-        estimates = estimate([left_out], case_index([c for c in cases if c.finding in findings]), findings, seed)
-        samples = resampled(sums, area, seed) if kept else None
-        estimates.append(Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE))
-        columns = {"truths": batch.row_columns["truths"], "rating": ratings, "located": right}
-        return Result(
-            scores(estimates, findings), rows(kept, batch.reasons, columns), {}, failures(kept, batch.reasons)
-        )
+        samples = resampled(sums, area, batch.seed) if batch.cases else None
+        columns = {"truths": batch.truths, "rating": ratings, "located": right}
+        return [Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE)], columns
 
 
 def area(columns: Any) -> Any:
@@ -81,5 +71,5 @@ def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:
     below = batch.cumulative(negative, ratings[negative], at) + batch.cumulative(
         negative, ratings[negative], at, "right"
     )
-    totals = [batch.per_patient(numbers, side.astype(np.float64)) for side in (positive, ~positive)]
+    totals = [batch.per_patient(numbers, side) for side in (positive, ~positive)]
     return batch.sums(numbers, [gained, below / 2, *totals])
