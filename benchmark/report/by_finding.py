@@ -17,7 +17,7 @@ from benchmark.report.main_column import EntryRow, MainColumn
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.intervals import SMALLEST
-from core.names import MAIN, PRIOR
+from core.names import PRIOR
 
 Verdicts = list[tuple[EntryRow, list[Score]]]
 
@@ -35,8 +35,9 @@ def _verdicts(rows: Sequence[EntryRow], hits: MainColumn) -> Iterator[tuple[Entr
     entries = [(row, hits.entry(row.group)) for row in rows if row.entry is not None]
     scored = [(row, entry) for row, entry in entries if entry is not None and select.is_method(row.record)]
     for row, entry in scored:
-        if (estimate := entry.interval) is not None:
-            yield row, [_score(name, MAIN, estimate.value, estimate.low, estimate.high)]
+        main = select.main_score(row.record, name)
+        if main is not None and (estimate := entry.interval) is not None:
+            yield row, [main.model_copy(update={"low": estimate.low, "high": estimate.high})]
     ordered = sorted(scored, key=lambda pair: -float(pair[1].theta.mean()))
     if ordered:
         (first, best), *others = ordered
