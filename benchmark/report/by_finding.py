@@ -13,22 +13,22 @@ import numpy as np
 
 from benchmark.records import Score
 from benchmark.report import select
-from benchmark.report.main_column import EntryRow, MainColumn
+from benchmark.report.main_column import BoardRow, MainColumn
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.intervals import SMALLEST
 from core.names import PRIOR
 
-Verdicts = list[tuple[EntryRow, list[Score]]]
+Verdicts = list[tuple[BoardRow, list[Score]]]
 
 
-def by_finding(rows: Sequence[EntryRow], hits: MainColumn | None) -> Verdicts:
+def by_finding(rows: Sequence[BoardRow], hits: MainColumn | None) -> Verdicts:
     """What each finding says of the rows; nothing where there are no rows per case or too few patients."""
     findings = hits.findings if hits is not None else ()
     return [verdict for name in findings if hits is not None for verdict in _verdicts(rows, hits.of_finding(name))]
 
 
-def _verdicts(rows: Sequence[EntryRow], hits: MainColumn) -> Iterator[tuple[EntryRow, list[Score]]]:
+def _verdicts(rows: Sequence[BoardRow], hits: MainColumn) -> Iterator[tuple[BoardRow, list[Score]]]:
     (name,) = hits.findings
     if hits.sums.present.any(2).sum() < SMALLEST or not np.isfinite(hits.jackknife).all():
         return
@@ -47,7 +47,7 @@ def _verdicts(rows: Sequence[EntryRow], hits: MainColumn) -> Iterator[tuple[Entr
 
 
 def _above_prior(
-    name: str, first: EntryRow, best: EntryScores, entries: Sequence[tuple[EntryRow, EntryScores]]
+    name: str, first: BoardRow, best: EntryScores, entries: Sequence[tuple[BoardRow, EntryScores]]
 ) -> Verdicts:
     network = select.model_of(first.record)
     for row, entry in entries:

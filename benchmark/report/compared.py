@@ -22,7 +22,7 @@ from benchmark.records import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.by_finding import by_finding
 from benchmark.report.entries import ENTRY, as_one, trainings
-from benchmark.report.main_column import EntryRow, MainColumn, column_of, hits_of
+from benchmark.report.main_column import BoardRow, MainColumn, column_of, hits_of
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
@@ -44,7 +44,7 @@ def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
     hits = column_of(board, frame)
-    rows = [EntryRow(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
+    rows = [BoardRow(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
@@ -57,12 +57,12 @@ def _entries(
     return [_record(row, compared[row.record.key]) for row in rows]
 
 
-def _record(row: EntryRow, scores: Sequence[Score]) -> Record:
+def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
     cell = row.record.cell.model_copy(update={"protocol": ENTRY})
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def _over_trainings(row: EntryRow) -> list[Score]:
+def _over_trainings(row: BoardRow) -> list[Score]:
     """How many trainings, how they spread, and what that means for others."""
     values, main = select.known(map(select.main_score, row.group)), select.main_score(row.record)
     counted = [_score("trainings", float(len(row.group)))]
@@ -75,7 +75,7 @@ def _over_trainings(row: EntryRow) -> list[Score]:
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
 
 
-def _ties(rows: Sequence[EntryRow]) -> list[tuple[EntryRow, list[Score]]]:
+def _ties(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, list[Score]]]:
     """Which of the rows that have a rank do not differ from the first of them."""
     records = [row.record for row in rows]
     ranked = [row for row, rank in zip(rows, ranking.ranks(records), strict=True) if rank != NOTHING]
@@ -93,7 +93,7 @@ def _ties(rows: Sequence[EntryRow]) -> list[tuple[EntryRow, list[Score]]]:
     return [(row, [_score("tied", float(tie)), _score("among", float(alone))]) for row, tie, alone in verdicts]
 
 
-def _first(network: Sequence[EntryRow], hits: MainColumn | None) -> list[tuple[EntryRow, list[Score]]]:
+def _first(network: Sequence[BoardRow], hits: MainColumn | None) -> list[tuple[BoardRow, list[Score]]]:
     """The probability of being first among the methods that all trainings of a network have."""
     methods = [row for row in network if select.is_method(row.record) and row.entry is not None]
     complete = [row for row in methods if len(row.group) == max(len(other.group) for other in methods)]
@@ -104,8 +104,8 @@ def _first(network: Sequence[EntryRow], hits: MainColumn | None) -> list[tuple[E
 
 
 def _above_prior(
-    network: Sequence[EntryRow], paired: Mapping[tuple[object, ...], Sequence[Score]]
-) -> list[tuple[EntryRow, list[Score]]]:
+    network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]
+) -> list[tuple[BoardRow, list[Score]]]:
     """The difference to ``prior``: of what sees no network that of each training, of others over all trainings."""
     prior = next((row.entry for row in network if row.record.cell.method == PRIOR), None)
     if prior is None:

@@ -19,7 +19,7 @@ CASE = ["image", "patient", "finding"]
 
 
 @dataclass(frozen=True, eq=False)
-class EntryRow:
+class BoardRow:
     """A row of a leaderboard."""
 
     group: Sequence[Record]
@@ -55,7 +55,7 @@ class MainColumn:
         sums = Sums(self.sums.numerator[:, here], self.sums.denominator[:, here])
         return MainColumn(self.columns, (name,), sums, *statistics.leave_one_out(sums))
 
-    def of(self, rows: Sequence[EntryRow]) -> Sums:
+    def of(self, rows: Sequence[BoardRow]) -> Sums:
         """The sums of all trainings of some rows, row by row."""
         index = [self.columns[record.key] for row in rows for record in row.group]
         return Sums(self.sums.numerator[:, :, index], self.sums.denominator[:, :, index])

@@ -39,9 +39,9 @@ def write(
 
     ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical
     differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
-    above the tables, ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``;
-    ``published`` is the folder of those that stand beside. Raises ``core.errors.DataError`` for a broken record and
-    ``BadValueError`` for a column that no table has; nothing is written then.
+    above the tables, ``records`` those of the folder where they are known already, ``columns`` those of
+    ``leaderboard.tex``; ``published`` is the folder of those that stand beside. Raises ``core.errors.DataError`` for a
+    broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
     folders = _folders(folder, published)

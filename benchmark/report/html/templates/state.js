@@ -7,7 +7,7 @@ const valuesOf = name => unique($$("table.data").flatMap(table => {
   const index = indexOf(table, name);
   return index < 0 || !table.querySelector("tr[data-keys]") ? [] : rowsOf(table).map(row => textOf(row.cells[index]));
 })).filter(value => !["", "–", "any"].includes(value)).sort(collator.compare);
-const blocks = $$(".board");
+const blocks = $$("div.board");
 const shownBlocks = () => blocks.filter(block => !block.classList.contains("off"));
 
 function readAddress() {

@@ -51,7 +51,7 @@ for (const table of $$("table.data")) {
     const th = event.target.closest("th");
     if (!th || !event.target.closest("button")) return;
     const descending = nextOrder(th);
-    if (table.closest(".board")) setState({sort: (descending ? "-" : "") + th.dataset.name});
+    if (table.closest("div.board")) setState({sort: (descending ? "-" : "") + th.dataset.name});
     else sortBy(table, th.dataset.name, descending);
   });
 }
