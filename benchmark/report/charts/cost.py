@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.report.charts.base import Chart, ChartData
 from benchmark.report.charts.rows import entries, plain
-from benchmark.report.charts.theme import LEGEND, PALETTE
+from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
 from core.names import MAIN
 
@@ -44,7 +44,7 @@ class Cost(Chart):
                 x=alt.X("ms:Q", title=TIME, scale=alt.Scale(type="log")),
                 y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
                 size=alt.Size("mib:Q", title=MEMORY),
-                color=alt.Color("kind:N", scale=alt.Scale(range=list(PALETTE)), legend=alt.Legend(**LEGEND)),
+                color=alt.Color("kind:N", scale=alt.Scale(range=list(PALETTE))),
                 tooltip=["entry:N", "value:Q", "ms:Q", "mib:Q"],
             )
             .properties(description=about, height=300)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.report.charts.base import Chart, ChartData
 from benchmark.report.charts.rows import KINDS, TIED, count, entries, plain, shown
-from benchmark.report.charts.theme import BLUE, GREEN, GREY, LEGEND, ORANGE, SHAPES, VERMILION
+from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, SHAPES, VERMILION
 from core.names import MAIN
 
 if TYPE_CHECKING:
@@ -29,19 +29,18 @@ class Intervals(Chart):
         marks = dict(zip(KINDS, SHAPES, strict=False))
         scale = alt.Scale(domain=present, range=[colours[kind] for kind in present])
         shapes = alt.Scale(domain=present, range=[marks[kind] for kind in present])
-        legend = alt.Legend(**LEGEND)
         y = alt.Y("entry:N", sort=None, title=None)
         base = alt.Chart(alt.InlineData(values=values)).encode(y=y)
         band = base.transform_filter(alt.datum.kind == TIED).mark_rect(color=BLUE, opacity=0.13)
         bar = base.mark_rule(strokeWidth=4, strokeOpacity=0.55).encode(
-            x=alt.X("low:Q", title=f"{MAIN} with 95 % interval", scale=alt.Scale(domain=[0, 1])),
+            x=alt.X("low:Q", title=f"{MAIN} [95 %]", scale=alt.Scale(domain=[0, 1])),
             x2="high:Q",
-            color=alt.Color("kind:N", scale=scale, legend=legend),
+            color=alt.Color("kind:N", scale=scale),
         )
         point = base.mark_point(filled=True, opacity=1, size=45).encode(
             x="value:Q",
-            color=alt.Color("kind:N", scale=scale, legend=legend),
-            shape=alt.Shape("kind:N", scale=shapes, legend=legend),
+            color=alt.Color("kind:N", scale=scale),
+            shape=alt.Shape("kind:N", scale=shapes),
             tooltip=["entry:N", "kind:N", "value:Q", "low:Q", "high:Q", "interval:N", "n:Q"],
         )
         about = (

@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.records import cases
 from benchmark.report.charts.base import Chart, ChartData, Row
 from benchmark.report.charts.rows import EntryRow, leading
-from benchmark.report.charts.theme import LEGEND, PALETTE
+from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
 
 if TYPE_CHECKING:
@@ -32,23 +32,23 @@ class IoUThresholds(Chart):
         if not values:
             raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
         order = [row.label for row in rows]
-        legend = alt.Legend(**LEGEND)
         base = alt.Chart(alt.InlineData(values=values)).encode(
             x=alt.X(
                 "threshold:Q", title="IoU that makes a hit", axis=alt.Axis(format=".1f"), scale=alt.Scale(domain=[0, 1])
             ),
             y=alt.Y("value:Q", title="share of cases hit", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None, legend=legend),
+            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
         )
         dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
         line = base.mark_line(strokeWidth=2).encode(
-            strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes), legend=legend),
+            strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes)),
         )
         points = base.mark_point(filled=True, size=25, opacity=1).encode(
             tooltip=["entry:N", "threshold:Q", "value:Q"],
         )
         about = (
-            f"{data.dataset}: share of cases (mean over findings) whose box overlaps truth by more than this IoU, for the "
+            f"{data.dataset}: share of cases (mean over findings) whose "
+            "box overlaps truth by more than this IoU, for the "
             "best entry of each network "
             "and two baselines. Score thresholds were chosen for IoU .3, and stay."
         )

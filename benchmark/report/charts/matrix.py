@@ -40,8 +40,7 @@ class Matrix(Chart):
             color=alt.Color("value:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1]), title=MAIN),
             tooltip=["entry:N", "finding:N", "value:Q", "n:Q"],
         )
-        numbers = base.mark_text(opacity={"expr": f"{READABLE} ? 1 : 0"}).encode(
-            text=alt.Text("value:Q", format=".2f"),
+        numbers = base.mark_text(text={"expr": f"{READABLE} ? format(datum.value, '.2f') : ''"}).encode(
             color=alt.condition(alt.datum.value > 0.55, alt.value("black"), alt.value("white")),
         )
         about = f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} finding by finding."

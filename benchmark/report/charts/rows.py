@@ -84,9 +84,14 @@ def leading(data: ChartData) -> list[EntryRow]:
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """Method and whatever of the network differs between the records; the model's own name where that is not enough."""
+    """Method and as much of the network as tells the records apart; the model's own name where that is not enough."""
     differ = [c for c in MODEL if len({c.cell(r) for r in records if r.cell.method not in BLIND} - {NOTHING}) > 1]
-    words = [_label(record, [column.cell(record) for column in differ]) for record in records]
+    words = [_label(record, ()) for record in records]
+    for column in range(len(differ)):
+        counts = Counter(words)
+        if counts.most_common(1)[0][1] == 1:
+            break
+        words = [_label(record, [c.cell(record) for c in differ[: column + 1]]) for record in records]
     counts = Counter(words)
     return [w if counts[w] == 1 else f"{w} · {r.cell.model_id}" for w, r in zip(words, records, strict=True)]
 
@@ -100,8 +105,8 @@ def plain(row: EntryRow) -> Row:
 
 
 def _label(record: Record, network: Sequence[str]) -> str:
-    seen = [] if record.cell.method in BLIND else [word for word in network if word != NOTHING]
-    words = " · ".join([record.method, *([" ".join(seen)] if seen else [])])
+    seen = " ".join(word for word in network if word != NOTHING)
+    words = f"{record.method} · {seen}" if seen else record.method
     return f"{words} ({PUBLISHED})" if record.source == PUBLISHED else words
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row
 from benchmark.report.charts.rows import EntryRow, leading
-from benchmark.report.charts.theme import LEGEND, PALETTE, SHAPES
+from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
 
@@ -33,7 +33,6 @@ class ScoreThresholds(Chart):
         if not values:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
-        legend = alt.Legend(**LEGEND)
         colours = alt.Scale(domain=labels, range=list(PALETTE))
         shapes = alt.Scale(domain=[*ORIGINS], range=list(SHAPES))
         about = (
@@ -46,10 +45,10 @@ class ScoreThresholds(Chart):
             alt.Chart(alt.InlineData(values=values))
             .mark_point(filled=True, opacity=1, size=70)
             .encode(
-                x=alt.X("threshold:Q", title="score threshold, mean over findings", scale=alt.Scale(domain=[0, 1])),
+                x=alt.X("threshold:Q", title="score threshold", scale=alt.Scale(domain=[0, 1])),
                 y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-                color=alt.Color("entry:N", scale=colours, sort=None, legend=legend),
-                shape=alt.Shape("origin:N", scale=shapes, sort=None, legend=legend),
+                color=alt.Color("entry:N", scale=colours, sort=None),
+                shape=alt.Shape("origin:N", scale=shapes, sort=None),
                 tooltip=["entry:N", "origin:N", "threshold:Q", "value:Q"],
             )
             .properties(description=about, height=300)

@@ -6,7 +6,7 @@ from benchmark.records.record import Record, Score
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row
 from benchmark.report.charts.rows import EntryRow, leading
-from benchmark.report.charts.theme import LEGEND, PALETTE, SHAPES
+from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
 
@@ -30,16 +30,15 @@ class Strata(Chart):
         if not values:
             raise NotAvailableError(f"the records of {data.dataset} have no groups of cases")
         order = [row.label for row in rows]
-        legend = alt.Legend(**LEGEND)
         base = alt.Chart(alt.InlineData(values=values)).encode(
             y=alt.Y("group:N", sort=None, title=None),
             yOffset=alt.YOffset("entry:N", sort=order),
-            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None, legend=legend),
+            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
         )
         rule = base.mark_rule(strokeOpacity=0.6).encode(x="low:Q", x2="high:Q")
         point = base.mark_point(filled=True, size=34, opacity=1).encode(
             x=alt.X("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-            shape=alt.Shape("entry:N", scale=alt.Scale(domain=order, range=list(SHAPES)), sort=None, legend=legend),
+            shape=alt.Shape("entry:N", scale=alt.Scale(domain=order, range=list(SHAPES)), sort=None),
             tooltip=["entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q"],
         )
         about = (

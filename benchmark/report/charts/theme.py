@@ -11,9 +11,9 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
 GREY = "#8a8f98"
 """Of what is no method; to be read on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
-LEGEND: dict[str, Any] = {"title": None, "columns": {"expr": "max(1, floor(width / 135))"}}
-"""As many words beside each other as there is room for."""
 FONT = "DejaVu Sans"
+LEGEND = 230
+"""Pixels of a word of a legend with its mark."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 
@@ -37,11 +37,13 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
         "legend": {
             **letters,
             "orient": "top",
+            "title": None,
             "titleFontWeight": "normal",
             "labelLimit": 300,
             "columnPadding": 14,
             "symbolBaseFillColor": ink,
             "symbolBaseStrokeColor": ink,
+            "layout": {"top": {"anchor": "start", "bounds": "full", "direction": "vertical"}},
         },
         "text": {"color": ink, "fontSize": size - 1.5},
         "range": {"category": list(PALETTE), "symbol": list(SHAPES)},

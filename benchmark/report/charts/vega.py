@@ -4,16 +4,20 @@ import json
 from typing import Any
 
 from benchmark.report.charts.base import CHARTS, Chart, ChartData
-from benchmark.report.charts.theme import THEMES
+from benchmark.report.charts.theme import LEGEND, THEMES
 
 WIDE: dict[str, Any] = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
 """As wide as what holds it."""
 OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "tooltip": {"theme": "dark"}}
 STARTER = """window.drawCharts = () => {{
   const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
-  const options = {{...{options}, config: {themes}[dark ? "dark" : "light"]}};
-  return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) =>
-    vegaEmbed(element, JSON.parse(document.getElementById(element.dataset.chart).textContent), options)));
+  const theme = {themes}[dark ? "dark" : "light"];
+  return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) => {{
+    const columns = Math.max(1, Math.floor(element.clientWidth / {legend}));
+    const config = {{...theme, legend: {{...theme.legend, columns}}}};
+    const chart = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+    return vegaEmbed(element, chart, {{...{options}, config}});
+  }}));
 }};
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawCharts);
 for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, drawCharts);
@@ -39,4 +43,5 @@ def scripts() -> str:
     """Vega, Vega-Lite and vega-embed with what draws a page's charts, in 0.9 MB: to be inlined once."""
     import vl_convert  # it starts a browser's engine: only who writes a page waits for that
 
-    return vl_convert.javascript_bundle() + STARTER.format(options=json.dumps(OPTIONS), themes=json.dumps(THEMES))
+    words = {"options": json.dumps(OPTIONS), "themes": json.dumps(THEMES), "legend": LEGEND}
+    return vl_convert.javascript_bundle() + STARTER.format(**words)
