@@ -1,12 +1,15 @@
 """Charts as files for a paper: PDF, SVG and PNG, as wide as one column or two."""
 
+import io
 import re
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from benchmark.report.charts.base import ChartData
-from benchmark.report.charts.theme import LEGEND, PAPER
+from benchmark.report.charts.theme import LEGEND, NAMES, PAPER
 from benchmark.report.charts.vega import spec
 from core.files import atomic
 
@@ -41,13 +44,16 @@ def picture(made: dict[str, Any], kind: str, inches: float) -> bytes:
         return _sized(svg, 1 / INCH, "in").encode()
     if kind == "pdf":
         return bytes(converter.svg_to_pdf(_sized(svg, 72 / INCH, "")))
-    return bytes(converter.svg_to_png(svg, scale=DPI / INCH, ppi=72 * DPI / INCH))
+    png = io.BytesIO()
+    drawn = Image.open(io.BytesIO(converter.svg_to_png(svg, scale=DPI / INCH)))
+    drawn.convert("RGB").save(png, "PNG", dpi=(DPI, DPI), optimize=True)
+    return png.getvalue()
 
 
 def drawing(made: dict[str, Any], inches: float) -> str:
     """A ``spec`` as SVG in pixels."""
     pixels = inches * INCH
-    legend = {**PAPER["legend"], "columns": max(1, int(pixels / (LEGEND * 0.8)))}
+    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / LEGEND))}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
 
 

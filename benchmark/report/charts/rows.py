@@ -1,5 +1,6 @@
 """The leaderboard's rows as a chart names and colours them."""
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.records.record import PUBLISHED, Record, Score
 from benchmark.report import leaderboard, ranking, select
 from benchmark.report.charts.base import ChartData, Row
-from benchmark.report.columns import BLIND, MODEL
+from benchmark.report.columns import BLIND, MODEL, TableColumn
 from benchmark.report.entries import as_one, known_of_rows, network_of, trainings
 from benchmark.report.entry_columns import is_single, main_of, of_row
 from benchmark.report.table import NOTHING
@@ -84,14 +85,18 @@ def leading(data: ChartData) -> list[EntryRow]:
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """Method and as much of the network as tells the records apart; the model's own name where that is not enough."""
+    """Method and as much of the network as tells the records apart; the model's own name where that is not enough.
+
+    What sees no network is called by its method alone, where it stands once.
+    """
+    methods = Counter(record.method for record in records)
+    alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
     differ = [c for c in MODEL if len({c.cell(r) for r in records if r.cell.method not in BLIND} - {NOTHING}) > 1]
-    words = [_label(record, ()) for record in records]
-    for column in range(len(differ)):
-        counts = Counter(words)
-        if counts.most_common(1)[0][1] == 1:
-            break
-        words = [_label(record, [c.cell(record) for c in differ[: column + 1]]) for record in records]
+    words: list[str] = []
+    for columns in itertools.accumulate(([column] for column in differ), initial=list[TableColumn]()):
+        words = [_label(r, [] if one else [c.cell(r) for c in columns]) for r, one in zip(records, alone, strict=True)]
+        if len({*words}) == len(words):
+            return words
     counts = Counter(words)
     return [w if counts[w] == 1 else f"{w} · {r.cell.model_id}" for w, r in zip(words, records, strict=True)]
 

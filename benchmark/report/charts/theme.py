@@ -12,8 +12,8 @@ GREY = "#8a8f98"
 """Of what is no method; to be read on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 FONT = "DejaVu Sans"
-LEGEND = 230
-"""Pixels of a word of a legend with its mark."""
+NAMES, LEGEND = 150, 230
+"""Pixels of the names beside a chart, and of a word of its legend."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 

@@ -4,16 +4,16 @@ import json
 from typing import Any
 
 from benchmark.report.charts.base import CHARTS, Chart, ChartData
-from benchmark.report.charts.theme import LEGEND, THEMES
+from benchmark.report.charts.theme import LEGEND, NAMES, THEMES
 
 WIDE: dict[str, Any] = {"width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
 """As wide as what holds it."""
-OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "tooltip": {"theme": "dark"}}
+OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "logLevel": 1, "tooltip": {"theme": "dark"}}
 STARTER = """window.drawCharts = () => {{
   const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
   const theme = {themes}[dark ? "dark" : "light"];
   return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) => {{
-    const columns = Math.max(1, Math.floor(element.clientWidth / {legend}));
+    const columns = Math.max(1, Math.floor((element.clientWidth - {names}) / {legend}));
     const config = {{...theme, legend: {{...theme.legend, columns}}}};
     const chart = JSON.parse(document.getElementById(element.dataset.chart).textContent);
     return vegaEmbed(element, chart, {{...{options}, config}});
@@ -43,5 +43,5 @@ def scripts() -> str:
     """Vega, Vega-Lite and vega-embed with what draws a page's charts, in 0.9 MB: to be inlined once."""
     import vl_convert  # it starts a browser's engine: only who writes a page waits for that
 
-    words = {"options": json.dumps(OPTIONS), "themes": json.dumps(THEMES), "legend": LEGEND}
+    words = {"options": json.dumps(OPTIONS), "themes": json.dumps(THEMES), "legend": LEGEND, "names": NAMES}
     return vl_convert.javascript_bundle() + STARTER.format(**words)
