@@ -1,4 +1,4 @@
-"""The two questions that ``python -m benchmark.run`` answers without a run, and the flags that each one takes."""
+"""The questions that ``python -m benchmark.run`` answers without a run, and the flags that each one takes."""
 
 import importlib
 from collections.abc import Callable, Set
@@ -7,11 +7,12 @@ from typing import Literal
 from config import RunConfig
 from core.errors import BadValueError
 
-Command = Literal["run", "compare", "verify"]
+Command = Literal["run", "compare", "verify", "gallery"]
 ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "executor")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
     "compare": ("results", "output", *ANYWHERE),
+    "gallery": ("data_root_dir", "results", "output", *ANYWHERE),
     "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *ANYWHERE),
 }
 """Question -> the flags that can stand beside it."""
@@ -25,12 +26,14 @@ def command(config: RunConfig, typed: Set[str]) -> Command:
     """
     if config.compare:
         return _only("compare", typed)
+    if config.gallery is not None:
+        return _only("gallery", typed)
     if "output" in typed:
         raise BadValueError("--output is where --compare writes its table: add --compare A B or leave it out")
     return _only("verify", typed) if config.verify else "run"
 
 
-def answer(word: Literal["compare", "verify"], config: RunConfig, report: Callable[[str], None]) -> int:
+def answer(word: Literal["compare", "verify", "gallery"], config: RunConfig, report: Callable[[str], None]) -> int:
     """Answer a question in lines given to ``report``; the door's exit status. Raises ``LocusError``.
 
     Its module is imported when it is asked for: statistics would slow the start of every other run.
@@ -39,7 +42,7 @@ def answer(word: Literal["compare", "verify"], config: RunConfig, report: Callab
     return status
 
 
-def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Command:
+def _only(word: Literal["compare", "verify", "gallery"], typed: Set[str]) -> Command:
     if other := sorted(typed - {word, *TAKES[word]}):
         takes = ", ".join(f"--{name}" for name in TAKES[word])
         raise BadValueError(

@@ -1,7 +1,7 @@
 """What a chart is, and what it is drawn from."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,9 +14,11 @@ from core.registry import Registry
 if TYPE_CHECKING:
     import altair as alt
 
+    Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
+
 CHARTS = Registry("benchmark.report.charts", "chart")
 """The words of the charts; none of them is imported."""
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 """A line of a chart's data."""
 
 
@@ -44,7 +46,7 @@ class Chart(ABC):
     """Where it stands among the others: the smallest number first."""
 
     @abstractmethod
-    def draw(self, data: ChartData) -> "alt.Chart | alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """One view of free width, its ``description`` the text that stands for it and below it.
 
         Raises ``NotAvailableError`` with the reason where the records have nothing to draw.

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING
 
 from benchmark.report.charts.base import Chart, ChartData
-from benchmark.report.charts.theme import BLUE
+from benchmark.report.charts.theme import BLUE, ROW
 from benchmark.report.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 
 class Components(Chart):
@@ -18,7 +18,7 @@ class Components(Chart):
     title = "Components of variance"
     order = 6
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A bar per component."""
         import altair as alt
 
@@ -34,4 +34,4 @@ class Components(Chart):
         bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=["component:N", "value:Q"])
         numbers = base.mark_text(align="left", dx=4).encode(text=alt.Text("value:Q", format=".3f"))
         about = f"{data.dataset}: what each component of variance contributes to a score. {basis(data.design)}"
-        return alt.layer(bars, numbers).properties(description=about, height=alt.Step(18))
+        return alt.layer(bars, numbers).properties(description=about, height=ROW * len(values))

@@ -9,7 +9,7 @@ from core.errors import NotAvailableError
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 TIME, MEMORY = "ms an image", "MiB an image"
 """Words of ``Record.rests_on``."""
@@ -22,7 +22,7 @@ class Cost(Chart):
     title = "Cost against score"
     order = 7
 
-    def draw(self, data: ChartData) -> "alt.Chart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A mark per entry, its size the memory."""
         import altair as alt
 

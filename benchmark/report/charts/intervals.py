@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING
 
 from benchmark.report.charts.base import Chart, ChartData
 from benchmark.report.charts.rows import KINDS, TIED, count, entries, plain, shown
-from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, SHAPES, VERMILION
+from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 
 class Intervals(Chart):
@@ -18,7 +18,7 @@ class Intervals(Chart):
     title = "Entries with their intervals"
     order = 1
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A line per entry: interval as a bar, value as a mark; a band behind those tied with the first."""
         import altair as alt
 
@@ -48,4 +48,4 @@ class Intervals(Chart):
             "Shaded: no difference to the first (5 %, Holm). An entry of one training has the interval of that network "
             "alone, which says nothing of another training."
         )
-        return alt.layer(band, bar, point).properties(description=about, height=alt.Step(17))
+        return alt.layer(band, bar, point).properties(description=about, height=ROW * len(values))

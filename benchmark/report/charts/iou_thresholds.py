@@ -11,7 +11,7 @@ from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 
@@ -23,7 +23,7 @@ class IoUThresholds(Chart):
     title = "Hits over the IoU threshold"
     order = 3
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A line per entry over IoU thresholds from .05 to .95."""
         import altair as alt
 

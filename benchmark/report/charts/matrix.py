@@ -2,12 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from benchmark.report.charts.base import Chart, ChartData
+from benchmark.report.charts.base import Chart, ChartData, Row
 from benchmark.report.charts.rows import count, entries, shown
+from benchmark.report.charts.theme import ROW
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 READABLE = "width > 44 * 10"
 """How wide the matrix must be for numbers in its cells."""
@@ -20,12 +21,12 @@ class Matrix(Chart):
     title = "Findings and methods"
     order = 2
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A line per entry, a column per finding, the mean first; a finding without cases has an empty cell."""
         import altair as alt
 
         rows = entries(data)
-        values = [
+        values: list[Row] = [
             {"entry": row.label, "finding": score.finding, "value": score.value, "n": score.n}
             for row in shown(rows)
             for score in row.record.scores
@@ -44,4 +45,6 @@ class Matrix(Chart):
             color=alt.condition(alt.datum.value > 0.55, alt.value("black"), alt.value("white")),
         )
         about = f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} finding by finding."
-        return alt.layer(cells, numbers).properties(description=about, height=alt.Step(17))
+        return alt.layer(cells, numbers).properties(
+            description=about, height=ROW * len({value["entry"] for value in values})
+        )

@@ -12,7 +12,7 @@ from core.errors import NotAvailableError
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 
@@ -24,7 +24,7 @@ class ScoreThresholds(Chart):
     title = "Hits over the score threshold"
     order = 4
 
-    def draw(self, data: ChartData) -> "alt.Chart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A mark per entry and origin of the threshold: its mean over findings, and the hits there."""
         import altair as alt
 
@@ -57,7 +57,7 @@ class ScoreThresholds(Chart):
 
 def points(row: EntryRow) -> list[Row]:
     """The thresholds of a row's trainings, a mean for each origin, and what they score."""
-    out = []
+    out: list[Row] = []
     for origin in ORIGINS:
         chosen = [list(of[origin].values()) for r in row.group if origin in (of := r.thresholds)]
         value = select.mean(record.find(MAIN, origin=origin) for record in row.group)

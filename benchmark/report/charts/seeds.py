@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData
 from benchmark.report.charts.rows import MOST, entries
-from benchmark.report.charts.theme import BLUE, GREY
+from benchmark.report.charts.theme import BLUE, GREY, ROW
 from core.errors import NotAvailableError
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 
 class Seeds(Chart):
@@ -20,7 +20,7 @@ class Seeds(Chart):
     title = "Trainings one by one"
     order = 5
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A line per entry of several trainings: a dot each, a stroke at their mean."""
         import altair as alt
 
@@ -44,4 +44,4 @@ class Seeds(Chart):
             f"{data.dataset}: {MAIN} of each training, a dot per seed, a stroke at their mean; "
             f"the first {min(MOST, len(rows))} of {len(rows)} entries of several trainings, best first."
         )
-        return alt.layer(mean, dots).properties(description=about, height=alt.Step(17))
+        return alt.layer(mean, dots).properties(description=about, height=ROW * min(MOST, len(rows)))

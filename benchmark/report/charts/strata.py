@@ -11,7 +11,7 @@ from core.errors import NotAvailableError
 from core.names import MAIN
 
 if TYPE_CHECKING:
-    import altair as alt
+    from benchmark.report.charts.base import Drawing
 
 
 class Strata(Chart):
@@ -21,7 +21,7 @@ class Strata(Chart):
     title = "Groups of cases"
     order = 8
 
-    def draw(self, data: ChartData) -> "alt.LayerChart":
+    def draw(self, data: ChartData) -> "Drawing":
         """A line per group, a mark per entry with its interval where one training gave it."""
         import altair as alt
 
@@ -45,19 +45,21 @@ class Strata(Chart):
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
             "Groups differ in their findings, too. Intervals are of one training over its patients."
         )
-        return alt.layer(rule, point).properties(description=about, height=alt.Step(8))
+        return alt.layer(rule, point).properties(
+            description=about, height=8 * len(rows) * len({value["group"] for value in values})
+        )
 
 
 def groups(row: EntryRow) -> list[Row]:
     """A row's value in each group: that of its training with the interval, or the mean over several."""
     names = dict.fromkeys((s.variable, s.group) for record in row.group for s in record.strata)
-    out = []
+    out: list[Row] = []
     for variable, group in names:
         scores = [score for record in row.group if (score := within(record, variable, group)) is not None]
         value = select.mean(scores)
         if value is not None:
             ends = {"low": scores[0].low, "high": scores[0].high} if len(row.group) == 1 else {}
-            about = {"entry": row.label, "group": f"{variable}: {group}", "n": scores[0].n}
+            about: Row = {"entry": row.label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
 

@@ -12,6 +12,8 @@ GREY = "#8a8f98"
 """Of what is no method; to be read on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
 FONT = "DejaVu Sans"
+ROW = 17
+"""Pixels of a line of a chart with a line per entry."""
 NAMES, LEGEND = 150, 230
 """Pixels of the names beside a chart, and of a word of its legend."""
 FONTS = f"{FONT}, system-ui, sans-serif"
