@@ -271,6 +271,7 @@ def test_the_index_links_every_suite(suite):
     text = (suite.parent / "README.md").read_text()
     assert "[md](demo/leaderboard.md)" in text
     assert "| NIH, phantom |" in text
+    assert '<a href="demo/index.html">demo</a><td>NIH, phantom' in (suite.parent / "index.html").read_text()
 
 
 @pytest.mark.house
