@@ -44,7 +44,7 @@ def answer(records: Sequence[Record], dataset: str) -> Answer | None:
         _first(entered, rows, known),
         first_by_finding(entered, rows, known),
         _another(entered, known),
-        _rests(behind),
+        _rests(behind, [score for row in entered if (score := of_row(known, "trainings")(row)) is not None]),
     )
     return Answer(dataset, *sentences, limits(entered, behind))
 
@@ -66,7 +66,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
 
 
 def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
-    among = " among these networks, each trained once" if is_single(first) else ""
+    among = " among these networks" if is_single(first) else ""
     score = main_of(known)(first)
     whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings, 95 % interval)"
     if not tied:
@@ -96,8 +96,8 @@ def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
     following, spread, trainings = (of_row(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
     if is_single(first) or following is None or spread is None or trainings is None:
         return (
-            "Nobody knows yet: each network was trained once, and patients alone decide. The order is that among these "
-            "networks; small gaps may turn with another seed.",
+            "Nobody knows yet: the first row rests on one training, and patients alone decide. The order is that among "
+            "these networks; small gaps may turn with another seed.",
             "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new "
             "trainings.",
         )
@@ -109,14 +109,17 @@ def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
     )
 
 
-def _rests(behind: Sequence[Record]) -> tuple[str, ...]:
+def _rests(behind: Sequence[Record], trainings: Sequence[Score]) -> tuple[str, ...]:
     record = behind[0]
     counts = "; ".join(f"{word} {count}" for word, count in record.rests_on.items() if word != "trainings")
     seeds = sorted({r.cell.seed for r in behind if r.cell.seed is not None})
     split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
-    trainings = f"{len(seeds)} trainings of each network (seeds {', '.join(map(str, seeds))})"
+    numbers = [int(score.value or 1) for score in trainings] or [1]
+    few, many = min(numbers), max(numbers)
+    how_many = f"{many}" if few == many else f"{few} to {many}"
+    of_seeds = f"{how_many} trainings of each network (seeds {', '.join(map(str, seeds))})"
     return (
         f"{counts or 'counts not stated'}.",
-        f"{trainings if len(seeds) > 1 else 'One training of each network'}; split: {split or 'not stated'}.",
+        f"{of_seeds if many > 1 else 'One training of each network'}; split: {split or 'not stated'}.",
         "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on.",
     )

@@ -118,11 +118,13 @@ QUESTIONS = {
         select.dispatchEvent(new Event('change', {bubbles: true})); await wait();
         return [location.hash, document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off)').length]""",
     "sorted": """document.querySelector('#phantom-leaderboard th[data-name=method] button').click(); await wait();
-        return [location.hash, [...document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off) td button.open')].map(b => b.textContent)]""",
+        const buttons = document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off) td button.open');
+        return [location.hash, [...buttons].map(button => button.textContent)]""",
     "finding": """location.hash = '#dataset=phantom&finding=Nodule&method=layercam'; await wait(); await wait();
         const row = document.querySelector('#phantom-leaderboard tbody tr:not(.off)');
         return [document.querySelector('select[name=method]').value, row.dataset.entry, row.querySelector('td[data-mean]').textContent]""",
-    "help": """const button = document.querySelector('button[data-word="pointing"]'); button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
+    "help": """const button = document.querySelector('button[data-word="pointing"]');
+        button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
         const help = document.querySelector('#help'); return [help.hidden, help.textContent, button.getAttribute('aria-describedby')]""",
     "record": """document.querySelector('#phantom-leaderboard button.open').click(); await wait();
         const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
