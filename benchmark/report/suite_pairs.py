@@ -62,9 +62,8 @@ def of_networks(one: SuiteScores, other: SuiteScores) -> list[RankedTwice]:
     known = [suite.networks[name].methods for name in networks for suite in (one, other)]
     methods = [name for name in known[0] if all(name in rows for rows in known)] if known else []
     words = [*BY_ALL, *methods] if methods else []
-    return list(
-        _ranked(((word, *(_by(word, methods, networks, s) for s in (one, other))) for word in words), one, other)
-    )
+    sides = ((word, _by(word, methods, networks, one), _by(word, methods, networks, other)) for word in words)
+    return list(_ranked(sides, one, other))
 
 
 def ranking(rows: Mapping[str, EntryScores], names: Iterable[str]) -> list[str]:
@@ -81,7 +80,6 @@ def _by(word: str, methods: Sequence[str], networks: Sequence[str], suite: Suite
 
 
 def _ranked(sides: Iterable[tuple[str, Rows, Rows]], one: SuiteScores, other: SuiteScores) -> Iterator[RankedTwice]:
-    for word, *both in sides:
-        first, second = both
+    for word, first, second in sides:
         if len(first.keys() & second.keys()) > 1:
             yield RankedTwice(word, (one.name, other.name), (first, second), agreement(first, second))

@@ -23,7 +23,7 @@ SUITES = {
 }
 """Suite -> the data set that it scores, and what that is."""
 TITLE = "# Does the phantom predict real images?"
-ABOUT = f"""Ranked is the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over findings, at
+ABOUT = f"""Ranked is the main column of the leaderboards: `{MAIN}` of protocol `{MAIN_PROTOCOL}`, mean over findings,
 thresholds cross-fitted by patient. Baselines take no part, nor do slow methods, which explain a part of the images.
 
 τ: Kendall's tau-b of two rankings, 1 the same order, −1 the reverse. Its 95 % interval: {DRAWS:,} draws of patients and

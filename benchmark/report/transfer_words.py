@@ -16,10 +16,10 @@ def conclusions(
     may, may_not = [*_held(methods, chief)], [*_open(methods, chief), *_limits(one, other)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
-        ("One may conclude", may or ["nothing: no ranking holds beyond chance;"]),
-        ("One may not conclude", may_not),
+        ("One may conclude:", may or ["nothing: no ranking holds beyond chance;"]),
+        ("One may not conclude:", may_not),
     )
-    texts = ["\n".join([f"{head}", "", *(f"- {line}" for line in lines)]) for head, lines in lists]
+    texts = ["\n".join([head, "", *(f"- {line}" for line in lines)]) for head, lines in lists]
     return "\n\n".join([f"**From `{one.name}` to `{other.name}`: {answer}.**", *texts]).removesuffix(";") + "."
 
 

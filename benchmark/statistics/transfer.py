@@ -1,7 +1,7 @@
 """Does one data set rank as another does? Kendall's tau over trainings and patients, and pairs that change places.
 
-The rows are methods on one network, which share their trainings on a data set, or networks, which do not. Every data set
-has trainings and patients of its own. Kendall, Biometrika 30 (1938).
+The rows are methods on one network, which share their trainings on a data set, or networks, which do not. Every data
+set has trainings and patients of its own. Kendall, Biometrika 30 (1938).
 """
 
 import itertools

@@ -11,7 +11,7 @@ from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import RunConfig
 from core.cli import CONFIGS
-from core.names import BASELINES_AND_LIMIT
+from core.names import BASELINES_AND_LIMIT, MAIN
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -24,6 +24,8 @@ class ResultsFolder:
     path: Path
     reason: str = ""
     """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
+    predicted_by: str | None = None
+    """The suite whose published trainings say where a row should lie."""
 
     @property
     def beside(self) -> Path | None:
@@ -40,6 +42,14 @@ class ResultsFolder:
         runs = (record for record in records.load(self.beside) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
+    @property
+    def predicting(self) -> list[Record]:
+        """The published records of the suite ``predicted_by``, main column alone, where published rows stand beside."""
+        if self.beside is None or self.predicted_by is None:
+            return []
+        folder = self.beside.parent / self.predicted_by
+        return records.load_metric(folder, MAIN) if folder in records.suites(folder.parent) else []
+
 
 def base(config: RunConfig) -> Path:
     """The folder of results that ``--results`` names, or the published one."""
@@ -49,9 +59,9 @@ def base(config: RunConfig) -> Path:
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
     """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other."""
     if config.results is not None:
-        return ResultsFolder(base(config) / suite.name)
+        return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
     reason = _unlike(suite, config)
-    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason)
+    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason, suite.predicted_by)
 
 
 def _unlike(suite: Suite, config: RunConfig) -> str:
