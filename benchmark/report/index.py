@@ -1,4 +1,4 @@
-"""What stands beside the suites of a results folder: ``README.md``, each with its best method; ``transfer.md``."""
+"""What stands beside the suites of a results folder: ``README.md``, each with its first row; ``transfer.md``."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
-HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
+HEADER = ("suite", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
 KINDS = ("md", "csv", "tex")
 
 
@@ -23,7 +23,7 @@ def index(folder: Path | str) -> Path:
     """
     folder = Path(folder)
     suites = {suite: _runs(suite) for suite in records.suites(folder)}
-    about = "Each suite's page says what its numbers rest on."
+    about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
     if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Does the phantom predict real images? [{page.name}]({page.name})"
     table = Table("Suites", about, HEADER, tuple(_suite(*suite) for suite in suites.items()))
