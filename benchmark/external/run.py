@@ -124,7 +124,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
 
 
 def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
-    """The folder of an entry: records, paired ones, hashes, tables."""
+    """The folder of an entry: records, paired ones, hashes, tables; the records that the tables show."""
     for record, rows in scored:
         if rows:
             write_cases(rows, record.cell, folder)
@@ -133,8 +133,7 @@ def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[d
     records.pack(folder, all_records)
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))
-    tables.write(folder, title=entry.name, about=entry.about, records=all_records)
-    return all_records
+    return tables.write(folder, title=entry.name, about=entry.about, records=all_records)
 
 
 def _verified(folder: Path, measured: list[Record], report: Callable[[str], None]) -> int:

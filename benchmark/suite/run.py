@@ -15,6 +15,7 @@ from benchmark.executors import Executor
 from benchmark.executors.view import shown
 from benchmark.records import Record
 from benchmark.report import tables
+from benchmark.report.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
@@ -37,7 +38,7 @@ class Outcome:
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
     records: list[Record]
-    """All that the suite has now."""
+    """All that the suite has now, and the entries of its tables."""
     folder: ResultsFolder
     """Where they lie."""
 
@@ -68,7 +69,8 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         runs_dir = Path(config.runs) / (suite.trainings or name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report)
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
-    counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
+    runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
+    counts: Counter[str] = Counter(record.status for record in runs)
     return Outcome(counts, tuple(f"{name}: {model}: {why}" for model, why in stopped.items()), existing, folder)
 
 
@@ -99,7 +101,7 @@ def _finalize(
     existing: list[Record],
     ran: bool,
 ) -> list[Record]:
-    """Finalize the suite's records and write its tables from them; the records that the tables show."""
+    """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
     # its statistics would slow the start of a dry run and of every answer
     from benchmark.suite.finalize import finalize
 
@@ -107,8 +109,7 @@ def _finalize(
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
-    tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
-    return shown
+    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
 
 
 def _with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
