@@ -39,7 +39,7 @@ def write(
     ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the
     tables, ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``;
     ``published`` is the folder of those that stand beside. Returned are the records and the entries made of them.
-    Raises ``core.errors.DataError`` for a broken record and ``BadValueError`` for a column that no table has; nothing is
+    Raises ``core.errors.DataError`` for a broken record, ``BadValueError`` for a column that no table has; nothing is
     written then.
     """
     folder = Path(folder)
