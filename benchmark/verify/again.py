@@ -11,8 +11,9 @@ from pathlib import Path
 from benchmark.maps.trained import Trained
 from benchmark.records import Cell, Record, cases
 from benchmark.suite import score
-from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored
+from benchmark.suite.steps import trainings
 from benchmark.verify.figures import VerificationResult, differences, row_differences
 from core.errors import DataError, LocusError, examples
 
@@ -43,10 +44,11 @@ def _score_function(
     if len(digests) != len(model.trainings):
         stated = f"the record states {len(digests)} checkpoints"
         raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
-    folders = [runs_dir / folder_name(config, model.init) for config in model.trainings]
+    folders = list(trainings(model, runs_dir))
     parts = zip(model.trainings, folders, digests, strict=True)
     trained = [
-        Trained(config, folder, recorded_digest=digest, other=model.other_data) for config, folder, digest in parts
+        Trained(config, folder, recorded_digest=digest, finished=model.finished, other=model.other_data)
+        for config, folder, digest in parts
     ]
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
