@@ -1,4 +1,4 @@
-"""The two questions that ``python -m benchmark.run`` answers without a run, and the flags that each one takes."""
+"""The questions that ``python -m benchmark.run`` answers without a run, and the flags that each one takes."""
 
 import importlib
 from collections.abc import Callable, Set
@@ -9,13 +9,14 @@ from config import RunConfig
 from core.errors import BadValueError
 from core.flags.network import NetworkFlags
 
-Command = Literal["run", "compare", "verify"]
+Command = Literal["run", "compare", "verify", "gallery"]
 FINISHED = ("checkpoint", *(field.name for field in fields(NetworkFlags)))
 """Flags that enter a finished model: what it was run with is verified with the same."""
 ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "executor")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
     "compare": ("results", "output", *ANYWHERE),
+    "gallery": ("data_root_dir", "results", "output", *ANYWHERE),
     "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *ANYWHERE, *FINISHED),
 }
 """Question -> the flags that can stand beside it."""
@@ -29,12 +30,14 @@ def command(config: RunConfig, typed: Set[str]) -> Command:
     """
     if config.compare:
         return _only("compare", typed)
+    if config.gallery is not None:
+        return _only("gallery", typed)
     if "output" in typed:
         raise BadValueError("--output is where --compare writes its table: add --compare A B or leave it out")
     return _only("verify", typed) if config.verify else "run"
 
 
-def answer(word: Literal["compare", "verify"], config: RunConfig, report: Callable[[str], None]) -> int:
+def answer(word: Literal["compare", "verify", "gallery"], config: RunConfig, report: Callable[[str], None]) -> int:
     """Answer a question in lines given to ``report``; the door's exit status. Raises ``LocusError``.
 
     Its module is imported when it is asked for: statistics would slow the start of every other run.
@@ -43,7 +46,7 @@ def answer(word: Literal["compare", "verify"], config: RunConfig, report: Callab
     return status
 
 
-def _only(word: Literal["compare", "verify"], typed: Set[str]) -> Command:
+def _only(word: Literal["compare", "verify", "gallery"], typed: Set[str]) -> Command:
     if other := sorted(typed - {word, *TAKES[word]}):
         takes = ", ".join(f"--{name}" for name in TAKES[word] if name not in FINISHED)
         raise BadValueError(
