@@ -113,9 +113,7 @@ def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Pa
         number = len(maps)
         maps.append(packed_map(case.map, case.grid))
     threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
-    return Panel(
-        shown.record.cell.method, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"]
-    )
+    return Panel(shown.record.cell.method, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
 
 
 def _summary(record: Record) -> MethodSummary:

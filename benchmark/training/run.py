@@ -9,7 +9,18 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
+from benchmark.training import (
+    callbacks,
+    checkpoints,
+    curves,
+    evaluate,
+    heat_maps,
+    machine,
+    memory,
+    provenance,
+    resume,
+    runs,
+)
 from benchmark.training.data import Batches, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
@@ -84,7 +95,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
+    ours = [callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder)]
+    ours += heat_maps.of_run(module, splits["val"])
     trainer = trainer_of(config, folder, *ours, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()

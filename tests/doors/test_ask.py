@@ -1,4 +1,4 @@
-"""``python -m benchmark.run --compare`` and ``--verify``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.run --compare``, ``--verify`` and ``--gallery``, which run nothing, on a suite that ran."""
 
 import csv
 import re
@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from benchmark import records
+from benchmark.records import cases
+from tests.browser import dom, needs_browser
 from tests.doors.test_run import ABSENT
 
 pytestmark = pytest.mark.doors
@@ -133,6 +135,66 @@ def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, pl
     assert done.returncode == 0, done.stderr
     assert "small: 0 cells to run" in done.stdout
     assert {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture(scope="module")
+def gallery(door, places, ran, tmp_path_factory):
+    """The page of the AVG network, on which ``pcam`` would have no answer, and where it lies by itself."""
+    page = tmp_path_factory.mktemp("gallery") / "page.html"
+    done = door("benchmark.run", "--gallery", f"small/{AVG}", "--output", page, *places(ran))
+    assert done.returncode == 0, done.stderr
+    assert f"gallery: {page} (" in done.stdout
+    return page
+
+
+def stages(text):
+    """What each picture of a gallery that shows a map says of itself, and the row of its case in the records."""
+    return [dict(re.findall(r'data-(\w+)="([^"]*)"', tag)) for tag in re.findall(r'<div class="stage[^>]*data-map=[^>]*>', text)]
+
+
+@pytest.fixture(scope="module")
+def rows_of(ran):
+    """Method -> its rows per case on the AVG network."""
+    cells = [r.cell for r in records.load(ran / "results/small") if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "locus", "ok")]
+    return {cell.method: cases.read(cell, ran / "results/small") for cell in cells}
+
+
+def rows_behind(rows_of, text):
+    """(picture, rows of the records with its method, threshold and IoU) of each picture."""
+    for stage in stages(text):
+        rows = rows_of[stage["method"]]
+        yield stage, rows[(rows["iou"] == float(stage["iou"])) & (rows["threshold"] == float(stage["threshold"]))]
+
+
+def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(door, places, ran, rows_of, gallery):
+    text = gallery.read_text()
+    assert len(stages(text)) > 20
+    assert [stage for stage, rows in rows_behind(rows_of, text) if rows.empty] == []
+    scores = dict(re.findall(r'<tr data-method="(\w+)">.*?<td class="score">([^<]*)</td>', text, re.DOTALL))
+    for method, score in scores.items():
+        main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
+        assert score == f"{main.value:.3f}"
+    assert {"cam", "layercam", "noise", "truth"} <= set(scores)
+    assert door("benchmark.run", "--gallery", f"small/{AVG}", *places(ran)).returncode == 0
+    page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
+    assert page.read_bytes() == gallery.read_bytes()
+    page.unlink()
+
+
+@needs_browser
+def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
+    text = dom(gallery, "finding=")
+    for stage, rows in rows_behind(rows_of, text):
+        assert float(stage["computed"]) == pytest.approx(float(stage["iou"]), abs=1e-5)
+        box = re.findall(r"[\d.e-]+", stage["box"])
+        same = abs(rows[["x0", "y0", "x1", "y1"]].to_numpy() - [float(edge) for edge in box]).max(axis=1) if box else [0]
+        assert min(same) < 1e-3, stage
+    assert len(re.findall("data-computed", text)) == len(stages(text)) > 20
+
+
+def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
+    (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
+    assert "no maps in" in sentence(door("benchmark.run", "--gallery", f"small/{AVG}", *places(copy)))
 
 
 def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):
