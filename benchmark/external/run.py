@@ -54,7 +54,8 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     text, sentence = "", ""
     if row is not None:
         text, sentence = against.compare(_main(all_records, entry), folder, row)
-    tables.write(folder, title=entry.name, about=f"{entry.about} {sentence}".rstrip(), records=all_records)
+    about = f"{entry.about} {sentence}".rstrip()
+    all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
     report(tables.headline(folder, all_records) + text)
     for record in all_records:
         if record.source == MODEL and record.status != "ok":

@@ -19,7 +19,7 @@ Rows = dict[str, EntryScores]
 
 
 @dataclass(frozen=True, eq=False)
-class Network:
+class NetworkScores:
     """A network of a suite with the scores of its methods."""
 
     recipe: str
@@ -38,7 +38,7 @@ class SuiteScores:
     """The main column of a suite's leaderboard, case by case."""
 
     name: str
-    networks: dict[str, Network]
+    networks: dict[str, NetworkScores]
     """Backbone, pooling and attention -> the network; of several sizes or recipes the one with most trainings."""
 
     @property
@@ -56,7 +56,7 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
     by_network: dict[tuple[object, ...], list[list[Record]]] = {}
     for group in trainings(board):
         by_network.setdefault(network_of(group[0]), []).append(group)
-    networks: dict[str, Network] = {}
+    networks: dict[str, NetworkScores] = {}
     for groups in by_network.values():
         name, network = select.network(groups[0][0]), _network(groups, column)
         if network.methods and (name not in networks or network.trainings > networks[name].trainings):
@@ -70,10 +70,10 @@ def mean_over(rows: Sequence[EntryScores]) -> EntryScores:
     return EntryScores(rows[0].trainings, theta, jackknife)
 
 
-def _network(groups: Sequence[Sequence[Record]], column: MainColumn) -> Network:
+def _network(groups: Sequence[Sequence[Record]], column: MainColumn) -> NetworkScores:
     most = max(map(len, groups))
     known = {group[0].method: column.entry(group) for group in groups if len(group) == most}
-    return Network(_recipe(groups[0][0]), {name: row for name, row in sorted(known.items()) if row is not None})
+    return NetworkScores(_recipe(groups[0][0]), {name: row for name, row in sorted(known.items()) if row is not None})
 
 
 def _recipe(record: Record) -> str:
