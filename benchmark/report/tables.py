@@ -57,7 +57,8 @@ def write(
     _components(parts, folder / components.PICTURE)
     pictures = [name for name in (ranks.PICTURE, components.PICTURE) if (folder / name).is_file()]
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures))
-    suite = SuitePage(folder.name, title or folder.name, about, [folder / name for name in pictures])
+    ranked = [folder / name for name in pictures if name == ranks.PICTURE]
+    suite = SuitePage(folder.name, title or folder.name, about, ranked, folders)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
     _seed(
         [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],

@@ -71,4 +71,5 @@ def _verdict(above: Score | None, ties: int) -> str:
         return NOTHING
     if above.low <= 0:
         return "no: not above prior"
-    return f"above prior, but {ties} others may be as good" if ties else "above prior and above all others"
+    others = "one other" if ties == 1 else f"{ties} others"
+    return f"above prior, but {others} may be as good" if ties else "above prior and above all others"

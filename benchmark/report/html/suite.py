@@ -8,9 +8,10 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
-from benchmark.report.entries import known_of_rows
+from benchmark.report.entries import ENTRY, known_of_rows
 from benchmark.report.html.answer import Answer, answer
 from benchmark.report.html.details import details, keys_of_entries
+from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
@@ -19,7 +20,7 @@ from benchmark.report.missing import missing
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table
 from benchmark.statistics.components import BalancedScores
-from core.names import MAIN, MAIN_PROTOCOL
+from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 PAGE = "index.html"
 
@@ -34,6 +35,8 @@ class SuitePage:
     """The suite's own words."""
     pictures: Sequence[Path] = ()
     """SVG files that are put into the page."""
+    folders: Sequence[Path] = ()
+    """Where rows per case lie."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,7 @@ def suite_page(
     datasets = [_dataset(records, part, entries, parts.get(part.dataset)) for part in sections]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
     views = [*(each for dataset in datasets for each in dataset.all), *gaps]
+    drawn = charts(records, sections, page.folders, parts)
     shown = {key for each in views for line in each.lines for key in line.keys}
     return render(
         "suite.html",
@@ -78,10 +82,11 @@ def suite_page(
         missing=gaps,
         counts=_counts(records),
         glossary=glossary(words_of(views)),
-        pictures=[(path.stem, picture(path)) for path in page.pictures],
+        pictures=[picture(path) for path in page.pictures],
         records=details(record for record in records if record.key in shown),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
-        charts=[],
+        charts=drawn,
+        drawing=drawing() if any(chart.spec for chart in drawn) else "",
     )
 
 
@@ -139,5 +144,5 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
 
 
 def _counts(records: Sequence[Record]) -> dict[str, int]:
-    runs = [record for record in records if record.source == "run"]
+    runs = [record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, ENTRY)]
     return {status: sum(record.status == status for record in runs) for status in ("ok", "n/a", "failed")}
