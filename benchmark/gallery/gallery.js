@@ -70,7 +70,7 @@
     figure.classList.toggle("hit", shown > HIT);
     figure.querySelector(".iou").textContent = `IoU ${shown.toFixed(3)}`;
     figure.querySelector(".verdict").textContent = shown > HIT ? "hit" : "miss";
-    figure.querySelector(".at").textContent = boxes.length ? `at ${threshold.toFixed(2)}` : (on.flat ? "flat map" : "no box");
+    figure.querySelector(".at").textContent = boxes.length ? `at ${threshold.toFixed(3)}` : (on.flat ? "flat map" : "no box");
   }
 
   async function update() {

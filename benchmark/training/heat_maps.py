@@ -99,7 +99,7 @@ def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uin
     return np.asarray(small, dtype=np.uint8)
 
 
-def of_run(module: ClassifierModule, validation: SplitImages) -> Sequence[HeatMaps]:
+def heat_map_callbacks(module: ClassifierModule, validation: SplitImages) -> Sequence[HeatMaps]:
     """The callback of a run whose flags ask for it, or none."""
     asked = module.config.heat_maps and "tensorboard" in module.config.logger
     return [HeatMaps(module, validation)] if asked else []

@@ -9,20 +9,10 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from benchmark.training import (
-    callbacks,
-    checkpoints,
-    curves,
-    evaluate,
-    heat_maps,
-    machine,
-    memory,
-    provenance,
-    resume,
-    runs,
-)
+from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.data import Batches, loader
 from benchmark.training.evaluate import Splits
+from benchmark.training.heat_maps import heat_map_callbacks
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
@@ -95,9 +85,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    ours = [callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder)]
-    ours += heat_maps.of_run(module, splits["val"])
-    trainer = trainer_of(config, folder, *ours, *watching)
+    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
+    trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
     shared = (config.accumulate, shares, counted)

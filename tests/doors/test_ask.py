@@ -1,6 +1,7 @@
 """``python -m benchmark.run --compare``, ``--verify`` and ``--gallery``, which run nothing, on a suite that ran."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from benchmark import records
 from benchmark.records import cases
 from tests.browser import dom, needs_browser
 from tests.doors.test_run import ABSENT
+from tests.gallery import pictures, scores_of
 
 pytestmark = pytest.mark.doors
 
@@ -147,34 +149,26 @@ def gallery(door, places, ran, tmp_path_factory):
     return page
 
 
-def stages(text):
-    """What each picture of a gallery that shows a map says of itself, and the row of its case in the records."""
-    return [dict(re.findall(r'data-(\w+)="([^"]*)"', tag)) for tag in re.findall(r'<div class="stage[^>]*data-map=[^>]*>', text)]
-
-
 @pytest.fixture(scope="module")
 def rows_of(ran):
-    """Method -> its rows per case on the AVG network."""
-    cells = [r.cell for r in records.load(ran / "results/small") if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "locus", "ok")]
-    return {cell.method: cases.read(cell, ran / "results/small") for cell in cells}
-
-
-def rows_behind(rows_of, text):
-    """(picture, rows of the records with its method, threshold and IoU) of each picture."""
-    for stage in stages(text):
-        rows = rows_of[stage["method"]]
-        yield stage, rows[(rows["iou"] == float(stage["iou"])) & (rows["threshold"] == float(stage["threshold"]))]
+    """(method, image, finding) -> its row per case on the AVG network."""
+    folder = ran / "results/small"
+    cells = [r.cell for r in records.load(folder) if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "locus", "ok")]
+    rows = pd.concat(cases.read(cell, folder) for cell in cells)
+    return {(row["method"], row["image"], row["finding"]): row for row in rows.to_dict("records")}
 
 
 def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(door, places, ran, rows_of, gallery):
     text = gallery.read_text()
-    assert len(stages(text)) > 20
-    assert [stage for stage, rows in rows_behind(rows_of, text) if rows.empty] == []
-    scores = dict(re.findall(r'<tr data-method="(\w+)">.*?<td class="score">([^<]*)</td>', text, re.DOTALL))
+    shown = pictures(text)
+    rows = [rows_of[each["method"], each["image"], each["finding"]] for each in shown]
+    assert len(rows) > 20
+    assert [(float(each["iou"]), float(each["threshold"])) for each in shown] == [(row["iou"], row["threshold"]) for row in rows]
+    scores = scores_of(text)
+    assert {"cam", "layercam", "noise", "truth"} <= set(scores)
     for method, score in scores.items():
         main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
         assert score == f"{main.value:.3f}"
-    assert {"cam", "layercam", "noise", "truth"} <= set(scores)
     assert door("benchmark.run", "--gallery", f"small/{AVG}", *places(ran)).returncode == 0
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
     assert page.read_bytes() == gallery.read_bytes()
@@ -183,13 +177,13 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
 
 @needs_browser
 def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
-    text = dom(gallery, "finding=")
-    for stage, rows in rows_behind(rows_of, text):
-        assert float(stage["computed"]) == pytest.approx(float(stage["iou"]), abs=1e-5)
-        box = re.findall(r"[\d.e-]+", stage["box"])
-        same = abs(rows[["x0", "y0", "x1", "y1"]].to_numpy() - [float(edge) for edge in box]).max(axis=1) if box else [0]
-        assert min(same) < 1e-3, stage
-    assert len(re.findall("data-computed", text)) == len(stages(text)) > 20
+    shown = pictures(dom(gallery, "finding="))
+    assert len(shown) > 20
+    for each in shown:
+        row = rows_of[each["method"], each["image"], each["finding"]]
+        assert float(each["computed"]) == pytest.approx(row["iou"], abs=1e-5)
+        edges = [float(edge) for edge in json.loads(each["box"])] or [float("nan")] * 4
+        assert edges == pytest.approx([row[edge] for edge in ("x0", "y0", "x1", "y1")], abs=1e-3, nan_ok=True)
 
 
 def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
