@@ -1,32 +1,41 @@
-"""``results/README.md``: each suite with its best method, its cells and its files."""
+"""What stands beside the suites of a results folder: ``README.md``, each with its first row; ``transfer.md``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import ranking, select
+from benchmark.report import ranking, select, transfer
 from benchmark.report.entries import collapsed
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
-HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
+HEADER = ("suite", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
 KINDS = ("md", "csv", "tex")
 
 
 def index(folder: Path | str) -> Path:
-    """Write ``README.md`` of the results ``folder``; its path."""
+    """Write ``README.md`` of the results ``folder``, and ``transfer.md`` where it has the suites for it; its path.
+
+    Raises ``DataError`` for a broken record.
+    """
     folder = Path(folder)
-    rows = tuple(map(_suite, records.suites(folder)))
-    table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, rows)
+    suites = {suite: _runs(suite) for suite in records.suites(folder)}
+    about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
+    if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
+        about += f" Does the phantom predict real images? [{page.name}]({page.name})"
+    table = Table("Suites", about, HEADER, tuple(_suite(*suite) for suite in suites.items()))
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
     return folder / "README.md"
 
 
-def _suite(folder: Path) -> tuple[str, ...]:
-    runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+def _runs(folder: Path) -> list[Record]:
+    return [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+
+
+def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
     files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)

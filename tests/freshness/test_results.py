@@ -15,15 +15,13 @@ from core.names import PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
-PACKED = ("cells.parquet", "records.parquet", "cases.parquet")
 pytestmark = pytest.mark.freshness
 
 
 def copy(name, folder):
     (folder / name).mkdir()
-    for file in PACKED:
-        if (ROOT / "results" / name / file).exists():
-            shutil.copy(ROOT / "results" / name / file, folder / name / file)
+    for file in (ROOT / "results" / name).glob("*.parquet"):
+        shutil.copy(file, folder / name / file.name)
 
 
 @pytest.mark.parametrize("name", SUITES)
@@ -39,11 +37,12 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
         assert filecmp.cmp(one, other, shallow=False), f"{other} is stale: run python -m benchmark.run --all"
 
 
-def test_the_committed_index_is_what_the_records_give(tmp_path):
+def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(tmp_path):
     for name in SUITES:
         copy(name, tmp_path)
     tables.index(tmp_path)
-    assert (tmp_path / "README.md").read_text() == (ROOT / "results/README.md").read_text()
+    for page in ("README.md", "transfer.md"):
+        assert (tmp_path / page).read_text() == (ROOT / "results" / page).read_text()
 
 
 @pytest.mark.parametrize("name", SUITES)
