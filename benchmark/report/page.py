@@ -16,6 +16,7 @@ from benchmark.report import (
     surfaces,
     validity,
 )
+from benchmark.report.agreement import AGREEMENT
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
 from benchmark.report.missing import missing
@@ -27,7 +28,7 @@ from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
 """Protocols that stand in a table of this page's own making; any other has the plain sheet."""
 
 
