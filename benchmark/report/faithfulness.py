@@ -19,8 +19,9 @@ MEASURES = (
 )
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
-    "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and trainings "
-    "where there are several. `pairs`: of 100 pairs of methods without a tie, how many stand the same way round."
+    "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
+    "trainings where there are several. `pairs`: of 100 pairs of methods without a tie, how many stand the same way "
+    "round."
 )
 
 
