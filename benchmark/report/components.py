@@ -1,7 +1,6 @@
 """What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables and a picture."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -30,9 +29,8 @@ POWER_ABOUT = (
 
 
 def tables(part: BalancedScores, dataset: str) -> list[Table]:
-    """Both tables of a data set, the picture above the first."""
-    first = components_table(part, dataset)
-    return [replace(first, intro=f"{first.intro}\n\n![components of variance]({PICTURE})"), power_table(part, dataset)]
+    """Both tables of a data set."""
+    return [components_table(part, dataset), power_table(part, dataset)]
 
 
 def components_table(part: BalancedScores, dataset: str) -> Table:

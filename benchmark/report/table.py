@@ -1,7 +1,7 @@
 """A table of words, and how numbers become words: the same rules in every format."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
@@ -18,6 +18,8 @@ class Table:
     intro: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    keys: tuple[tuple[str, ...], ...] = ()
+    """The records behind each row, by their keys; nothing where rows are not of records."""
 
 
 def number(value: float | None) -> str:
@@ -105,7 +107,7 @@ def chosen(table: Table, columns: Sequence[str]) -> Table:
     plain = [heading.removesuffix(" [95 %]") for heading in table.header]
     kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
     header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))
-    return Table(table.title, table.intro, header, tuple(rows))
+    return replace(table, header=header, rows=tuple(rows))
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -30,9 +30,8 @@ class ResultsFolder:
     @property
     def beside(self) -> Path | None:
         """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
-        home = RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS  # a user may stand in any folder
-        folder = home / self.path.name
-        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(home) else None
+        folder = published() / self.path.name
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
@@ -51,9 +50,16 @@ class ResultsFolder:
         return records.load_metric(folder, MAIN) if folder in records.suites(folder.parent) else []
 
 
+def published() -> Path:
+    """The folder of what is published: a user may stand in any other."""
+    return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
+
+
 def base(config: RunConfig) -> Path:
-    """The folder of results that ``--results`` names, or the published one."""
-    return RESULTS if config.results is None else Path(config.results)
+    """The folder of results that ``--results`` names, or the published one; of finished models never that."""
+    if config.results is not None:
+        return Path(config.results)
+    return UNPUBLISHED if config.checkpoint or config.model else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:

@@ -1,0 +1,4 @@
+"""The gallery of a suite: best, median and worst case of each finding, all methods side by side, in one HTML file.
+
+Its boxes are computed in the page from the raw maps, by the geometry that scores (``surface.js``).
+"""
