@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.records import Record
 from benchmark.records.record import NOT_STATED
 from benchmark.report import select
-from benchmark.report.compared import MainColumn, main_column
+from benchmark.report.main_column import MainColumn, main_column
 from benchmark.report.entries import network_of, trainings
 from benchmark.report.table import NOTHING
 from benchmark.statistics.entries import EntryScores

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.records import Record, load, ordered
 from benchmark.report import components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report.agreement import with_agreement
 from benchmark.report.compared import with_entries
 from benchmark.report.design import design
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
@@ -46,7 +47,7 @@ def write(
     """
     folder = Path(folder)
     folders = _folders(folder, published)
-    records = with_entries(_given(folder, records), folders)
+    records = with_agreement(with_entries(_given(folder, records), folders), folders)
     names = select.datasets(records)
     parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
     sections = [tables_of(records, name) for name in names]
