@@ -94,9 +94,10 @@ def a_record(model="net-seed0", method="cam", value=0.5, images=None):
 
 
 def test_the_leader_is_shown_unless_a_model_is_named():
-    records = [a_record(), a_record("other", value=0.6), a_record("other", "gradcam", 0.1)]
-    assert [r.cell.method for r in of_model(records, "tiny", "")] == ["cam", "gradcam"]
-    assert [r.cell.model_id for r in of_model(records, "tiny", "net-seed0")] == ["net-seed0"]
+    records = [a_record(), a_record(method="gradcam"), a_record("other", value=0.6), a_record("other", "gradcam", 0.1)]
+    records.append(a_record("net-seed1", value=0.9))  # a further seed with fewer methods
+    assert [(r.cell.model_id, r.cell.method) for r in of_model(records, "tiny", "")] == [("other", "cam"), ("other", "gradcam")]
+    assert [r.cell.model_id for r in of_model(records, "tiny", "net-seed1")] == ["net-seed1"]
 
 
 def test_methods_stand_on_the_images_that_slow_ones_explain():
