@@ -2,19 +2,23 @@
 
 import importlib
 from collections.abc import Callable, Set
+from dataclasses import fields
 from typing import Literal
 
 from config import RunConfig
 from core.errors import BadValueError
+from core.flags.network import NetworkFlags
 
 Command = Literal["run", "compare", "verify", "gallery", "figures"]
+FINISHED = ("checkpoint", *(field.name for field in fields(NetworkFlags)))
+"""Flags that enter a finished model: what it was run with is verified with the same."""
 ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "executor")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
     "compare": ("results", "output", *ANYWHERE),
     "gallery": ("data_root_dir", "results", "output", *ANYWHERE),
     "figures": ("data_root_dir", "results", "output", *ANYWHERE),
-    "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *ANYWHERE),
+    "verify": ("all", "suite", "method", "protocol", "data_root_dir", "results", *ANYWHERE, *FINISHED),
 }
 """Question -> the flags that can stand beside it."""
 MODULES = {"figures": "benchmark.gallery.figures"}
@@ -49,7 +53,7 @@ def answer(word: Command, config: RunConfig, report: Callable[[str], None]) -> i
 
 def _only(word: Command, typed: Set[str]) -> Command:
     if other := sorted(typed - {word, *TAKES[word]}):
-        takes = ", ".join(f"--{name}" for name in TAKES[word])
+        takes = ", ".join(f"--{name}" for name in TAKES[word] if name not in FINISHED)
         raise BadValueError(
             f"--{word} runs nothing and cannot be asked with --{other[0]}: beside it stand only {takes}"
         )

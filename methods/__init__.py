@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 registry = Registry("methods", "method", "locus.methods")
 GROUPS = ("all", "fast", "slow")
 """Words for several methods: ``fast`` are those that cost about one forward pass together, ``slow`` the rest."""
-FAST = frozenset({"features", "gradients", "class_maps"})
+FAST = frozenset({"features", "gradients", "class_maps", "others"})
 """Needs that come at the price of the one forward pass."""
 
 

@@ -4,10 +4,10 @@ Letters of the papers: ``A`` is the feature map that is pooled, (N,C,h,w), after
 logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes where a model is sure.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
@@ -16,9 +16,12 @@ from core.frames import Grid
 from methods import FAST
 from methods.gradients import Gradients, weighted
 
-NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
+if TYPE_CHECKING:
+    from methods.attention import Attention
+
+NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "others"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
-the pixels."""
+the pixels; a transformer's attention; the findings that were not asked for."""
 Pass = Literal["head", "forward", "backward"]
 
 
@@ -45,6 +48,12 @@ class Engine(Protocol):
 
     def drops(self) -> Tensor | None:
         """See ``Evidence.drops``."""
+
+    def attention(self) -> "Sequence[Attention]":
+        """See ``Evidence.attention``."""
+
+    def others(self) -> "tuple[Tensor, tuple[int, ...], Engine]":
+        """Logits (N, all findings), the position of each, and an engine for all of them."""
 
     def at(self, layer: str | None) -> "Evidence":
         """See ``Evidence.at``."""
@@ -102,6 +111,20 @@ class Evidence:
         """(N,K,C) S_k - S_k with A_c = 0, in closed form; None where only the head itself can tell."""
         return self.engine.drops()
 
+    @cached_property
+    def attention(self) -> "Sequence[Attention]":
+        """A transformer's attention and its gradients, for as many of the images at a time as fit in memory.
+
+        Raises ``NotAvailableError``, with the reason, for a network without rows to follow (:mod:`methods.attention`).
+        """
+        return self.engine.attention()
+
+    @cached_property
+    def others(self) -> "Evidence":
+        """The same evidence about all findings of the model, in its order, those that were not asked for too."""
+        logits, findings, engine = self.engine.others()
+        return replace(self, logits=logits, findings=findings, engine=engine)
+
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w), any M -> (M,K) logits, differentiable. At another layer the network's tail from there on."""
         return self.engine.head(features)
@@ -145,6 +168,12 @@ class Method:
     """True where the paper's formula ends in max(0, ·)."""
     source: ClassVar[str] = ""
     """Paper and equation."""
+    serves: ClassVar[str] = ""
+    """The networks that it has maps for, in words; nothing for all. For others it raises ``NotAvailableError``."""
+    price: ClassVar[str] = ""
+    """What it costs beyond the one forward pass, in words; nothing where the needs tell."""
+    differs: ClassVar[str] = ""
+    """What packages compute otherwise than the paper, and how much that changes the map."""
 
     @classmethod
     def is_fast(cls) -> bool:

@@ -19,6 +19,11 @@ class GradCAMpp(GradientMethod):
     name = "gradcampp"
     rectified = True
     source = "Chattopadhay et al., WACV 2018, eq. 19"
+    differs = (
+        "grad-cam adds 1e-6 to the denominator, which is not small against G^2 of an averaged head: at .5 its masks "
+        "overlap the exact ones by .77 to .84, and at 512 px the peak agrees in a third of the maps. torchcam divides "
+        "in place on a copy: its weights are sums of ReLU(G)^3."
+    )
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
         """(N,K,C,1,1) sums of alpha * ReLU(G); where G <= 0 alpha does not matter."""

@@ -36,7 +36,8 @@ class SuiteFlags:
     jobs: Annotated[int, AtLeast(1)] = 1
     """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
-    """Where they run; local is this machine."""
+    """Where they run: local is this machine, slurm and ray are clusters; options in the word
+    (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
     dry_run: bool = False
     """Say what would run and stop."""
     compare: tuple[str, ...] = ()

@@ -38,8 +38,9 @@ def load(name: str, folder: Path = SUITES) -> Suite:
         raise DataError(
             f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}"
         ) from error
-    if suite.trainings is not None and suite.trainings not in suites(folder):
-        raise UnknownNameError("suite", suite.trainings, suites(folder))
+    for other in (suite.trainings, suite.predicted_by):
+        if other is not None and other not in suites(folder):
+            raise UnknownNameError("suite", other, suites(folder))
     _check(suite)
     return suite
 
