@@ -12,7 +12,7 @@ from core.names import MAIN
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 DECIDE = (
     *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method"),
-    *(MAIN, "of this network", "trainings", "tied with first", "among these networks", "− prior", "pointing", "auroc"),
+    *(MAIN, "of this network", "tied with first", "among these networks", "− prior", "pointing", "auroc"),
     "note",
 )
 """The columns that decide; those that are the same in all rows or say nothing are left out."""

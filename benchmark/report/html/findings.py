@@ -23,7 +23,7 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: K
     """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
     names = dict.fromkeys(s.finding for row in entered for s in row.scores if s.metric == MAIN and s.finding != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
-    return Table("First by finding", ABOUT, HEADER, tuple(lines)) if lines else None
+    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, HEADER, tuple(lines)) if lines else None
 
 
 def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:

@@ -18,11 +18,11 @@ function svg(name, attributes) {
 }
 
 function bar([value, low, high], prior, top) {
-  const at = number => `${100 * number / top}%`, picture = svg("svg", {class: "bar", role: "img"});
+  const at = number => `${Math.min(100, 100 * number / top)}%`, picture = svg("svg", {class: "bar", role: "img"});
   picture.setAttribute("aria-label", low === null ? three(value) : `${three(value)}, from ${three(low)} to ${three(high)}`);
   if (low !== null) picture.append(svg("line", {class: "ends", x1: at(low), x2: at(high), y1: 9, y2: 9}));
   if (prior !== null) picture.append(svg("line", {class: "prior", x1: at(prior), x2: at(prior), y1: 1, y2: 17}));
-  picture.append(svg("circle", {cx: at(value), cy: 9, r: 3.5}));
+  picture.append(svg("circle", {cx: at(value), cy: 9, r: 2.5}));
   return picture;
 }
 
@@ -37,7 +37,8 @@ function showFinding(table, finding) {
   const column = indexOf(table, MAIN), bars = indexOf(table, BARS);
   if (column < 0) return;
   const scores = rowsOf(table).map(row => scoreOf(row, finding));
-  const top = Math.max(.1, ...scores.flatMap(score => score && score[0] !== null ? [score[2] ?? score[0]] : []));
+  const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
+  const top = Math.min(1, 1.05 * Math.max(.1, ...rowsOf(table).flatMap((row, i) => reach(scores[i], row))));
   const best = Math.max(...scores.flatMap(score => score && score[4] ? [score[0]] : []));
   headings(table)[bars].querySelector(".scale").replaceChildren(...[0, top / 2, top].map(value => Object.assign(document.createElement("span"), {textContent: value.toFixed(2)})));
   rowsOf(table).forEach((row, i) => {
