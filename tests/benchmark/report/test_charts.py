@@ -122,8 +122,8 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
 @pytest.mark.parametrize(("name", "inches"), figures.WIDTHS.items())
 def test_figures_are_as_wide_as_their_columns(demo, name, inches):
     made = charts.spec("iou_thresholds", demo)
-    png = Image.open(io.BytesIO(figures.picture(made, "png", inches)))
+    png = Image.open(io.BytesIO(figures.picture(figures.drawing(made, inches), "png")))
     assert png.width / png.info["dpi"][0] == pytest.approx(inches, abs=0.01)
-    box = re.search(rb"MediaBox \[0 0 ([\d.]+)", figures.picture(made, "pdf", inches))
+    box = re.search(rb"MediaBox \[0 0 ([\d.]+)", figures.picture(figures.drawing(made, inches), "pdf"))
     assert float(box[1]) == pytest.approx(inches * 72, abs=0.1)
-    assert f'width="{inches:.4g}in"'.encode() in figures.picture(made, "svg", inches)
+    assert f'width="{inches:.4g}in"'.encode() in figures.picture(figures.drawing(made, inches), "svg")
