@@ -41,7 +41,10 @@ def other_host(folder, age):
 
 
 def test_the_second_is_told_who_holds_it_and_since_when(holder, tmp_path):
-    with pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} of .+ on .+, since 20\d\d-"), only_writer(tmp_path):
+    with (
+        pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} of .+ on .+, since 20\d\d-"),
+        only_writer(tmp_path),
+    ):
         pass
 
 
