@@ -69,11 +69,12 @@ class Slurm(Executor):
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:
         """The jobs of the suite before end; so do those of a run of this suite that was killed."""
         self._end()
-        before = StepQueue((folder / ".slurm").absolute())
-        before.close()
-        _wait_for_steps(before)
-        shutil.rmtree(before.folder, ignore_errors=True)
-        self.queue, self._steps = before, steps
+        base = (folder / ".slurm").absolute()
+        for before in map(StepQueue, base.glob("*")):
+            before.close()
+            _wait_for_steps(before)
+            shutil.rmtree(before.folder, ignore_errors=True)
+        self.queue, self._steps = StepQueue(base / f"{time.time_ns()}"), steps
         self._number = {step.id: number for number, step in reversed([*enumerate(steps)])}
         self.queue.open()
         self._alive.enter_context(beating(self.queue.alive))
