@@ -20,8 +20,7 @@ MEASURES = (
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
     "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
-    "trainings where there are several. `pairs`: of 100 pairs of methods without a tie, how many stand the same way "
-    "round."
+    "trainings where there are several; chance pulls tau towards 0. `so`: what the interval says of the two rankings."
 )
 
 
@@ -58,7 +57,7 @@ def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
     networks = [r for r in records if r.cell.dataset == dataset and r.cell.protocol == AGREEMENT]
     if not networks:
         return []
-    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "pairs", "so", "n methods")
+    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "so", "n methods")
     rows = [_row(record, pair) for record in networks for pair in PAIRS]
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))
@@ -70,8 +69,7 @@ def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
 def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
     tau = record.find(f"tau@{'~'.join(pair)}")
     names = (column.cell(record) for column in MODEL[:2])
-    same = NOTHING if tau is None or tau.value is None else f"{50 * (1 + tau.value):.0f}"
-    return (*names, " ~ ".join(pair), signed(tau), same, verdict(tau), str(tau.n if tau else 0))
+    return (*names, " ~ ".join(pair), signed(tau), verdict(tau), str(tau.n if tau else 0))
 
 
 def verdict(tau: Score | None) -> str:
