@@ -1,6 +1,7 @@
 """Finer-CAM."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -43,10 +44,18 @@ class FinerCAM(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) before rectification. Raises ``NotAvailableError`` for a model of one finding."""
+        return self.base.maps(self._contrasted(evidence))
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """The base's."""
+        return self.base.terms(self._contrasted(evidence))
+
+    def _contrasted(self, evidence: Evidence) -> Evidence:
+        """Evidence whose gradients are those of the differences."""
         whole_model = evidence.others
         contrast = self.contrast(whole_model.logits)[:, list(evidence.findings)]
         engine = _Contrasted(evidence.engine, whole_model.gradients, contrast)
-        return self.base.maps(dataclasses.replace(evidence, engine=cast(Engine, engine)))
+        return dataclasses.replace(evidence, engine=cast(Engine, engine))
 
     def contrast(self, logits: Tensor) -> Tensor:
         """(N,F) logits of all findings -> (N,F,F): 1 for the finding itself, -alpha / count for those near it."""
