@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.gallery import select
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render
+from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render_page
 from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
@@ -37,7 +37,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     cell = opened.records[0].cell
     default = (opened.folder if cell.dataset == DRAWN else opened.runs_dir) / NAME
     path = default if config.output is None else Path(config.output)
-    write_text(path, render(page))
+    write_text(path, render_page(page))
     report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
     return 0
 

@@ -60,7 +60,7 @@ def curve(data: ChartData, row: EntryRow) -> list[Row]:
     cells = [record.cell for record in row.group]
     frames = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in data.folders]
     overlaps = next((frame for frame in frames if len(frame)), None)
-    if overlaps is None:
+    if overlaps is None or "iou" not in overlaps:
         return []
     findings = [part.to_numpy() for _, part in overlaps.groupby("finding")["iou"]]
     return [

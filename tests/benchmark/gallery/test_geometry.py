@@ -3,20 +3,19 @@
 import base64
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import benchmark.gallery
 from benchmark.localize import boxes, to_frame
+from benchmark.report.html.render import file
 from benchmark.surface import min_max
 from core.boxes import iou
 from core.frames import Grid
 from tests.browser import dom, needs_browser
 
 pytestmark = [pytest.mark.oracle, needs_browser]
-SCRIPT = (Path(benchmark.gallery.__file__).parent / "surface.js").read_text()
+SCRIPT = str(file("surface.js"))
 SHAPES = [(1, 1), (1, 6), (5, 1), (2, 2), (3, 4), (5, 5), (7, 7), (16, 16), (12, 19)]
 FRAMES = [(128, 128), (1024, 1024), (300, 470)]
 ASK = """

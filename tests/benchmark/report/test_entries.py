@@ -8,6 +8,7 @@ import pytest
 from benchmark.records import Record, cases, pack
 from benchmark.report import entries, tables
 from benchmark.statistics import mrmc
+from tests.benchmark.report.given import texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
 
 LEVELS = {"cam": (16, 15, 17), "layercam": (15, 16, 16), "gradcam": (6, 7, 6), "prior": (3, 3, 3)}
@@ -73,7 +74,7 @@ def test_a_row_of_one_training_has_the_interval_of_this_network_and_patients_alo
 
 def test_the_trainings_stand_one_by_one_in_a_table_of_their_own(folder):
     lines(folder)
-    section = (folder / "leaderboard.md").read_text().split("## phantom: trainings one by one")[1].split("\n## ")[0]
+    section = texts(folder)["phantom: trainings one by one"]
     shown = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
     assert [(row[2], row[3], row[4][:5]) for row in shown[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
     assert len(shown) == 10  # prior sees no network: its three are one row

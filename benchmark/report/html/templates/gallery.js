@@ -94,6 +94,6 @@
   if (asked.has("t")) [slider.value, recorded.checked] = [asked.get("t"), false];
   slider.addEventListener("input", () => { recorded.checked = false; update(); });
   [finding, recorded, heat].forEach((one) => one.addEventListener("change", update));
-  control("controls").addEventListener("submit", (event) => event.preventDefault());
+  control("settings").addEventListener("submit", (event) => event.preventDefault());
   update();
 })();
