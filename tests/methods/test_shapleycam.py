@@ -30,7 +30,11 @@ def test_a_square_loses_its_whole_first_order():
     from core.frames import Grid
 
     model = backbones.wrap(
-        torch.nn.Identity(), lambda x: x, lambda A: A.square().sum((1, 2, 3))[:, None] / 2, channels=1, grid=lambda size: Grid(size, (1, 1), (0, 0))
+        torch.nn.Identity(),
+        lambda x: x,
+        lambda A: A.square().sum((1, 2, 3))[:, None] / 2,
+        channels=1,
+        grid=lambda size: Grid(size, (1, 1), (0, 0)),
     )
     A = torch.tensor([[[[1.0, 3.0]]]])
     assert explain(model, A, ["shapleycam"])["shapleycam"].flatten().tolist() == pytest.approx([1, 3])
