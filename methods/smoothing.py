@@ -53,7 +53,7 @@ class Eigen:
 
 def get(word: str) -> Aug | Eigen:
     """The smoothing of a word. Raises ``BadValueError`` for another."""
-    known = {"aug": Aug, "eigen": Eigen}
+    known: dict[str, type[Aug] | type[Eigen]] = {"aug": Aug, "eigen": Eigen}
     if word not in known:
         raise BadValueError(f"smooth is {word!r}: write one of {', '.join(known)}")
     return known[word]()
