@@ -1,6 +1,5 @@
 """``--figures SUITE[/MODEL]``: every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from benchmark.report.compared import with_entries
 from benchmark.suite import plan, results_folder, selection
 from config import RunConfig
 from core.errors import DataError, NotAvailableError
+from core.files import write_text
 
 FOLDER = Path("runs/figures")
 TABLES = "leaderboard.tex"
@@ -38,7 +38,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
             except NotAvailableError as error:
                 report(f"{word}: n/a: {error}")
     if (source / TABLES).is_file():
-        shutil.copyfile(source / TABLES, target / TABLES)
+        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
     report(f"figures: {target} ({len(list(target.iterdir()))} files)")
     return 0
 
