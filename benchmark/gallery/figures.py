@@ -1,6 +1,5 @@
 """``--figures SUITE[/MODEL]``: every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,8 @@ from benchmark.report.charts import figures
 from benchmark.report.compared import with_entries
 from benchmark.suite import plan, results_folder, selection
 from config import RunConfig
-from core.errors import DataError, LocusError, NotAvailableError
+from core.errors import DataError, NotAvailableError
+from core.files import write_text
 
 FOLDER = Path("runs/figures")
 TABLES = "leaderboard.tex"
@@ -28,6 +28,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     if not records:
         raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
+    _grid(config, name, target, report)
     names = select.datasets(records)
     for dataset in names:
         data, stem = charts.gather(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
@@ -36,9 +37,8 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
                 figures.save(word, data, target, stem)
             except NotAvailableError as error:
                 report(f"{word}: n/a: {error}")
-    _grid(config, name, target, report)
     if (source / TABLES).is_file():
-        shutil.copyfile(source / TABLES, target / TABLES)
+        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
     report(f"figures: {target} ({len(list(target.iterdir()))} files)")
     return 0
 
@@ -46,5 +46,5 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
 def _grid(config: RunConfig, name: str, target: Path, report: Callable[[str], None]) -> None:
     try:
         grid.save(open_model(str(config.figures), config), target, name)
-    except LocusError as error:
-        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes the maps")
+    except DataError as error:
+        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")

@@ -1,4 +1,4 @@
-"""``python -m benchmark.run --compare``, ``--verify`` and ``--gallery``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.run --compare``, ``--verify``, ``--gallery`` and ``--figures``, which run nothing, on a suite that ran."""
 
 import csv
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from benchmark import records
 from benchmark.records import cases
@@ -189,6 +190,32 @@ def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
 def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
     (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
     assert "no maps in" in sentence(door("benchmark.run", "--gallery", f"small/{AVG}", *places(copy)))
+
+
+def test_figures_are_whole_and_as_wide_as_one_and_two_columns(door, places, ran, tmp_path):
+    done = door("benchmark.run", "--figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
+    assert done.returncode == 0, done.stderr
+    drawn = ["intervals", "iou_thresholds", "matrix", "score_thresholds", "strata", "grid"]
+    names = [f"small-{word}-{width}.{kind}" for word in drawn for width in ("1col", "2col") for kind in ("pdf", "svg", "png")]
+    assert {file.name for file in tmp_path.iterdir()} == {*names, "leaderboard.tex"}
+    assert {name: inches(tmp_path / name) for name in names} == {
+        name: pytest.approx(7 if "2col" in name else 3.35, abs=0.01) for name in names
+    }
+    assert "seeds: n/a: every entry of phantom rests on one training" in done.stdout
+
+
+def test_figures_of_an_unknown_model_are_a_sentence(door, sentence, places, ran):
+    assert AVG in sentence(door("benchmark.run", "--figures", f"small/{AVG}s", *places(ran)))
+
+
+def inches(file):
+    """The width that a figure states."""
+    if file.suffix == ".png":
+        return Image.open(file).width / Image.open(file).info["dpi"][0]
+    if file.suffix == ".pdf":
+        return float(re.search(rb"MediaBox \[ ?0 0 ([\d.]+)", file.read_bytes())[1]) / 72
+    number, unit = re.search(r'width="([\d.]+)(in|pt)"', file.read_text()).groups()
+    return float(number) / {"in": 1, "pt": 72}[unit]
 
 
 def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):
