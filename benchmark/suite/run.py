@@ -16,6 +16,7 @@ from benchmark.executors import Executor
 from benchmark.executors.view import shown
 from benchmark.records import Record
 from benchmark.report import tables
+from benchmark.report.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
@@ -38,7 +39,7 @@ class Outcome:
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
     records: list[Record]
-    """All that the suite has now."""
+    """All that the suite has now, and the entries of its tables."""
     folder: ResultsFolder
     """Where they lie."""
 
@@ -76,7 +77,8 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
-    counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
+    runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
+    counts: Counter[str] = Counter(record.status for record in runs)
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(counts, reasons, existing, folder)
 
@@ -110,7 +112,7 @@ def _finalize(
     existing: list[Record],
     ran: bool,
 ) -> list[Record]:
-    """Finalize the suite's records and write its tables from them; the records that the tables show."""
+    """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
     # its statistics would slow the start of a dry run and of every answer
     from benchmark.suite.finalize import finalize
 
@@ -118,8 +120,7 @@ def _finalize(
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
-    tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
-    return shown
+    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
 
 
 def _with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark import records
+from tests.benchmark.report.given import texts
 
 pytestmark = pytest.mark.doors
 
@@ -96,7 +97,7 @@ def test_a_suite_ends_in_records_tables_and_an_index(undisturbed):
     folder, done = undisturbed
     made = {path.name for path in (folder / "results/tiny").iterdir()}
     packed = {"records.parquet", "cells.parquet", "cases.parquet"}
-    assert made == {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "ranks.svg", "seed.xlsx", *packed}
+    assert made == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "ranks.svg", "seed.xlsx", *packed}
     assert not list((folder / "runs/records/tiny").glob("*.json"))
     assert (folder / "results/README.md").exists()
     assert "hit@iou.3" in done.stdout
@@ -340,9 +341,8 @@ def test_records_made_anew_from_stored_maps_are_the_same(door, flags, undisturbe
 def test_slow_methods_have_a_table_of_their_own(undisturbed):
     folder, done = undisturbed
     assert "slow methods, on 6 images" in done.stdout
-    sections = (folder / "results/tiny/leaderboard.md").read_text().split("\n## ")
     headings = ["phantom: slow methods, on 6 images", "phantom, 6 images: ranks"]
-    assert [text.splitlines()[0] for text in sections if "| ablationcam |" in text] == headings
+    assert [title for title, text in texts(folder / "results/tiny").items() if "| ablationcam |" in text] == headings
 
 
 @pytest.mark.parametrize(
