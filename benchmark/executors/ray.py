@@ -58,14 +58,9 @@ class RayCluster(Executor):
         """Join the cluster, or start one. Raises ``LocusError`` where there is none at the address."""
         if self.ray.is_initialized():
             return
-        room: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs)} if self.address is None else {}
-        where: dict[str, Any] = {
-            "address": self.address or "local",
-            "include_dashboard": None if self.address else False,
-            **room,
-        }
+        alone: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs), "include_dashboard": False}
         try:
-            self.ray.init(**where, logging_level=logging.WARNING)
+            self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise LocusError(f"no Ray cluster at {self.address}: {' '.join(str(error).split())}") from error
 

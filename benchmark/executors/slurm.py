@@ -15,7 +15,7 @@ from benchmark.records.heartbeat import SILENT, beating
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 
-LOOK, LEAVE, WARNING, TIMES = 30.0, 5.0, 120, 100
+LOOK, LEAVE, WARNING, TIMES = 30.0, 15.0, 120, 100
 """Seconds between two looks at the jobs; that jobs without a step have to leave; that a job is warned before its time
 is out; and how often it may use it up."""
 

@@ -26,10 +26,10 @@ images with boxes are explained, as many as NIH has (880), rounded up, for each 
 | --- | --- | --- |
 {steps}
 
-Extrapolated: 12 models from two networks; every slow method from Score-CAM, the dearest but for long samplings,
-and DenseNet-121's from ResNet-18's by channels (×2) and forward pass; ten fast methods from seven; CheXpert and
-MIMIC-CXR from images of the same size. Reading is not counted: the thread that reads ahead is a thousand times
-as fast as the network.
+Extrapolated: 12 models from two networks; every slow method as if it were Score-CAM, and DenseNet-121's from
+ResNet-18's by channels (×2) and forward pass; ten fast methods from seven; CheXpert and MIMIC-CXR from images of
+the same size. Reading is not counted: the loader alone is 1,900 times as fast as the step
+([training_speed.md](training_speed.md)).
 """
 MEMORY = """
 A process that explains needs the network and about 0.1 GiB above it ([speed.md](speed.md)), one that scores 0.7
