@@ -46,7 +46,9 @@ def test_a_finding_that_is_not_asked_for_is_a_candidate_all_the_same(make_model,
     model = make_model("LSE", classes=5)
     whole, one = explain(model, images, ["finercam"])["finercam"], explain(model, images, ["finercam"], findings=[3])["finercam"]
     torch.testing.assert_close(one[:, 0], whole[:, 3])
-    layered = [explain(model, images, ["finercam"], findings=f, layer="features.3", memory_gib=g)["finercam"] for f, g in ((None, 2), ([3], 1e-9))]
+    layered = [
+        explain(model, images, ["finercam"], findings=f, layer="features.3", memory_gib=g)["finercam"] for f, g in ((None, 2), ([3], 1e-9))
+    ]
     torch.testing.assert_close(layered[1][:, 0], layered[0][:, 3])
 
 

@@ -21,7 +21,9 @@ def test_a_view_is_put_back_where_the_network_looks(make_model):
     torch.manual_seed(0)
     model = backbones.build("test_resnet", 1).eval()
     net = torch.nn.AvgPool2d(8, 8)
-    model = backbones.wrap(net, lambda x: net(x[..., 3:, 3:]), lambda A: A.mean((2, 3)), channels=3, grid=lambda size: Grid(size, (8, 8), (6.5, 6.5)))
+    model = backbones.wrap(
+        net, lambda x: net(x[..., 3:, 3:]), lambda A: A.mean((2, 3)), channels=3, grid=lambda size: Grid(size, (8, 8), (6.5, 6.5))
+    )
     ramp = torch.arange(80.0).expand(1, 3, 80, 80)  # brightness is the column: so is the map, wherever a view looks
     smooth, plain = (map_of(word, model, ramp) for word in ("hirescam:smooth=aug", "hirescam"))
     area = {0.9: 72, 1.0: 80, 1.1: 88}
@@ -82,5 +84,5 @@ def test_eigen_of_hirescam_is_eigengradcam_and_a_method_without_channels_has_non
 
 def test_a_smoothed_method_is_slow_and_an_unknown_way_is_a_sentence():
     assert not methods.is_fast("gradcam:smooth=eigen")
-    with pytest.raises(BadValueError, match="'blur'.*aug, eigen"):
+    with pytest.raises(BadValueError, match=r"'blur'.*aug, eigen"):
         methods.build("gradcam:smooth=blur")
