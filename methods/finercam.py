@@ -33,6 +33,11 @@ class FinerCAM(Method):
     needs = frozenset({"features", "gradients", "others"})
     rectified = True
     source = "Zhang et al., CVPR 2025"
+    differs = (
+        "torchcam's is the same (alpha .6). grad-cam's weights the others by their softmax and lets the gradient run "
+        "through these weights too: with alpha 1 and random heads of 8 findings its masks at .5 overlap ours by .99 "
+        "under AVG, by .62 under PCAM."
+    )
     serves = "models of two findings or more"
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:

@@ -13,9 +13,9 @@ class ShapleyCAM(ChannelMethod):
     ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
     their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
 
-    One product through the head per finding, never the Hessian. Where the logit is linear in A, piece by piece (AVG,
-    MAX, AVG_MAX and a linear head), it is 0: the map is Grad-CAM's by construction. Trap: under PCAM or LSE the second
-    order may outweigh the first and turn channels around.
+    One product through the head per finding, never the Hessian. Where pooling is homogeneous (AVG, MAX, AVG_MAX, LINEAR
+    and a linear head) it is 0: the map is Grad-CAM's by construction. Trap: under PCAM or LSE the second order may
+    outweigh the first and turn channels around.
     """
 
     name = "shapleycam"
@@ -23,6 +23,7 @@ class ShapleyCAM(ChannelMethod):
     rectified = True
     source = "Cai, arXiv:2501.06261"
     price = "two backward passes of the head per finding"
+    differs = "grad-cam's weights are the same; its hooks cannot let go of the graph under torch 2.15."
 
     def channel_weights(self, evidence: Evidence) -> Tensor:
         """(N,K,C) mean gradients less half their mean change."""

@@ -27,7 +27,7 @@ def test_kpcacam_equals_the_grad_cam_package_up_to_its_free_sign(make_model, ima
         A = model.features(images)
     for kernel in ("sigmoid", "rbf"):
         ours = next(iter(explain(model, images, [f"kpcacam:kernel={kernel}"]).values()))[:, 1]
-        theirs = torch.from_numpy(package.get_2d_projection_kernel(A.numpy(), kernel))
+        theirs = torch.from_numpy(package.get_2d_projection_kernel(A.double().numpy(), kernel))
         theirs = theirs * (ours * theirs).sum((-2, -1), keepdim=True).sign()
         torch.testing.assert_close(ours, theirs, atol=1e-5 * theirs.abs().max().item(), rtol=0)
 
@@ -73,6 +73,6 @@ def test_masks_are_in_the_unit_interval_half_open_on_average_and_not_kept():
     masks = Masks(methods.build("rise:count=400,cells=4"), torch.zeros(1, 3, 20, 32))
     first = masks(slice(100, 400))
     assert first.shape == (300, 1, 20, 32)
-    assert (first.min() >= 0, first.max() <= 1) == (True, True)
+    assert (first.min() >= 0, first.max() <= 1 + 1e-6) == (True, True)
     assert float(first.mean()) == pytest.approx(0.5, abs=0.03)
     assert torch.equal(masks(slice(100, 103)), first[:3])

@@ -84,5 +84,5 @@ def test_eigen_of_hirescam_is_eigengradcam_and_a_method_without_channels_has_non
 
 def test_a_smoothed_method_is_slow_and_an_unknown_way_is_a_sentence():
     assert not methods.is_fast("gradcam:smooth=eigen")
-    with pytest.raises(BadValueError, match="'blur'.*aug, eigen"):
+    with pytest.raises(BadValueError, match=r"'blur'.*aug, eigen"):
         methods.build("gradcam:smooth=blur")
