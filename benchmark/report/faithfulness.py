@@ -19,8 +19,8 @@ MEASURES = (
 )
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
-    "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and trainings "
-    "where there are several; chance pulls tau towards 0. `so`: what the interval says of the two rankings."
+    "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
+    "trainings where there are several; chance pulls tau towards 0. `so`: what the interval says of the two rankings."
 )
 
 
