@@ -4,7 +4,7 @@ NONE = no Python 3.11, 3.12 or 3.13 is on the path: install one (www.python.org)
 BIN = .venv/bin
 STAMP = .venv/.installed
 
-.PHONY: help setup demo test test-all lint check
+.PHONY: help setup demo test test-all lint docs check
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -32,5 +32,9 @@ lint: $(STAMP)  ## style, types, imports
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the documentation as a site: runs/site/site/index.html
+	$(BIN)/pip install --quiet --editable '.[docs]' --constraint constraints.txt
+	$(BIN)/python -m tools.site
 
 check: lint test ## what the continuous integration asks

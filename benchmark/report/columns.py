@@ -89,16 +89,19 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
 
     Baselines that are equal for several networks stand once, with ``any`` for their names.
     """
-    rows = _merged([tuple(column.cell(record) for column in columns) for record in records], columns, records)
+    cells = [tuple(column.cell(record) for column in columns) for record in records]
+    groups = _groups(cells, columns, records)
+    rows = [_joined([cells[n] for n in group], columns) for group in groups]
+    keys = tuple(tuple(records[n].key for n in group) for group in groups)
     kept = [i for i, column in enumerate(columns) if _says(column.kind, [row[i] for row in rows])]
-    return Table(
-        title, intro, tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows)
-    )
+    header, shown = tuple(columns[i].heading for i in kept), tuple(tuple(row[i] for i in kept) for row in rows)
+    return Table(title, intro, header, shown, keys)
 
 
-def _merged(
+def _groups(
     rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn], records: Sequence[Record]
-) -> list[tuple[str, ...]]:
+) -> list[list[int]]:
+    """The numbers of the rows that stand as one."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for n, (row, record) in enumerate(zip(rows, records, strict=True)):
         blind = record.cell.method in BLIND
@@ -108,7 +111,7 @@ def _merged(
             if column.kind not in ("model", "varying", "declared")
         )
         groups.setdefault(numbers if blind else (str(n),), []).append(n)
-    return [_joined([rows[n] for n in members], columns) for members in groups.values()]
+    return list(groups.values())
 
 
 def _joined(rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn]) -> tuple[str, ...]:

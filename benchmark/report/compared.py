@@ -7,91 +7,47 @@
 ``among``                   1 where patients alone decided that, for the row or the first one has one training
 ``p_first``                 probability of being first of the network: patients are drawn, and trainings
 ``above_prior``, ``p_holm`` difference to ``prior`` on the same trainings; Holm over the rows of the network
+
+Finding by finding (``benchmark.report.by_finding``) the main column of several trainings has its interval, ``tied`` is
+as above, and the first has its difference to ``prior``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from benchmark.records import Cell, Record, Score, cases
+from benchmark.records import Record, Score
 from benchmark.report import ranking, select
+from benchmark.report.by_finding import by_finding
 from benchmark.report.entries import ENTRY, as_one, trainings
+from benchmark.report.main_column import BoardRow, MainColumn, column_of, hits_of
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
-from benchmark.statistics.entries import EntryScores
-from benchmark.statistics.patients import Sums, by_patient
 from benchmark.statistics.signflip import holm
-from core.names import BASELINES, MAIN, PAIRED, PRIOR
-from core.types import FloatArray
-
-CASE = ["image", "patient", "finding"]
+from core.names import PAIRED, PRIOR
 
 
 def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
     """``records``, and one of protocol ``entry`` per row of the leaderboards; rows per case lie in ``folders``.
 
-    A row without them has no interval, no tie and no probability. Raises ``DataError`` for broken ones.
+    A row without them has no interval, no tie and no probability. Records that have entries already stay as they are.
+    Raises ``DataError`` for broken rows.
     """
+    if any(record.cell.protocol == ENTRY for record in records):
+        return list(records)
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
-    frame = _rows([record.cell for _, board in boards for record in board if _is_compared(record)], folders)
+    frame = hits_of([record for _, board in boards for record in board], folders)
     return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, frame))]
-
-
-def _rows(cells: Sequence[Cell], folders: Sequence[Path]) -> pd.DataFrame:
-    """The main column case by case: read at once for all boards."""
-    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
-
-
-def _is_compared(record: Record) -> bool:
-    return select.is_method(record) or record.cell.method in BASELINES
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """A row of a leaderboard."""
-
-    group: Sequence[Record]
-    """Its trainings."""
-    record: Record
-    """These as one."""
-    entry: EntryScores | None
-    """Its scores case by case; None where it has no rows, or those of other cases."""
-
-
-@dataclass(frozen=True, eq=False)
-class MainColumn:
-    """The main column of those records whose cases are the same, patient by patient."""
-
-    columns: Mapping[str, int]
-    """Key of a record -> its column."""
-    sums: Sums
-    theta: FloatArray
-    jackknife: FloatArray
-
-    def entry(self, group: Sequence[Record]) -> EntryScores | None:
-        """The scores of the trainings of a row."""
-        if any(record.key not in self.columns for record in group):
-            return None
-        index = [self.columns[record.key] for record in group]
-        names = tuple(f"{r.source} {r.cell.model_id} {' '.join(r.checkpoints)}" for r in group)
-        return EntryScores(names, self.theta[index], self.jackknife[index])
-
-    def of(self, rows: Sequence[_Row]) -> Sums:
-        """The sums of all trainings of some rows, row by row."""
-        index = [self.columns[record.key] for row in rows for record in row.group]
-        return Sums(self.sums.numerator[:, :, index], self.sums.denominator[:, :, index])
 
 
 def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
-    hits = _main_column(board, frame)
-    rows = [_Row(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
+    hits = column_of(board, frame)
+    rows = [BoardRow(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]
@@ -99,48 +55,17 @@ def _entries(
         of_network = [row for row in several if select.model_of(row.record) == network]
         for row, scores in [*_above_prior(of_network, paired), *_first(of_network, hits)]:
             compared[row.record.key] += scores
-    for row, scores in [*((row, _over_trainings(row)) for row in rows), *_ties(rows)]:
+    for row, scores in [*((row, _over_trainings(row)) for row in rows), *_ties(rows), *by_finding(rows, hits)]:
         compared[row.record.key] += scores
     return [_record(row, compared[row.record.key]) for row in rows]
 
 
-def _record(row: _Row, scores: Sequence[Score]) -> Record:
+def _record(row: BoardRow, scores: Sequence[Score]) -> Record:
     cell = row.record.cell.model_copy(update={"protocol": ENTRY})
     return Record(cell=cell, source=row.record.source, method_name=row.record.method_name, scores=tuple(scores))
 
 
-def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn | None:
-    """The main column case by case of a board's methods and baselines; None where none has rows in ``folders``."""
-    return _main_column(board, _rows([record.cell for record in board if _is_compared(record)], folders))
-
-
-def _main_column(board: Sequence[Record], frame: pd.DataFrame) -> MainColumn | None:
-    """Those whose cases are those of the best one."""
-    keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
-    frame = frame[frame["key"].isin(keys)]
-    existing = {*frame["key"].unique()}
-    order = [key for key in keys if key in existing]
-    if not order:
-        return None
-    wide, cases_of = _wide(frame, order)
-    present = np.isfinite(wide)
-    same = [n for n in range(len(order)) if (present[:, n] == present[:, 0]).all()]
-    values, of_cases = wide[present[:, 0]][:, same], cases_of[present[:, 0]]
-    findings, patients = of_cases["finding"].to_numpy(str), of_cases["patient"].to_numpy(str)
-    sums = by_patient(values, np.ones_like(values), findings, patients, sorted({*findings}))
-    return MainColumn({order[n]: column for column, n in enumerate(same)}, sums, *statistics.leave_one_out(sums))
-
-
-def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.DataFrame]:
-    """(cases, keys) hits, nan where a record lacks a case; and what the cases are of."""
-    images, findings = pd.factorize(frame["image"])[0], pd.factorize(frame["finding"])[0]
-    _, first, numbers = np.unique(images * (findings.max() + 1) + findings, return_index=True, return_inverse=True)
-    wide = np.full((len(first), len(keys)), np.nan)
-    wide[numbers, pd.Index(keys).get_indexer(pd.Index(frame["key"]))] = frame[MAIN]
-    return wide, frame.iloc[first]
-
-
-def _over_trainings(row: _Row) -> list[Score]:
+def _over_trainings(row: BoardRow) -> list[Score]:
     """How many trainings, how they spread, and what that means for others."""
     values, main = select.known(map(select.main_score, row.group)), select.main_score(row.record)
     counted = [_score("trainings", float(len(row.group)))]
@@ -153,7 +78,7 @@ def _over_trainings(row: _Row) -> list[Score]:
     return [*counted, main.model_copy(update={"low": estimate.low, "high": estimate.high})]
 
 
-def _ties(rows: Sequence[_Row]) -> list[tuple[_Row, list[Score]]]:
+def _ties(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, list[Score]]]:
     """Which of the rows that have a rank do not differ from the first of them."""
     records = [row.record for row in rows]
     ranked = [row for row, rank in zip(rows, ranking.ranks(records), strict=True) if rank != NOTHING]
@@ -171,7 +96,7 @@ def _ties(rows: Sequence[_Row]) -> list[tuple[_Row, list[Score]]]:
     return [(row, [_score("tied", float(tie)), _score("among", float(alone))]) for row, tie, alone in verdicts]
 
 
-def _first(network: Sequence[_Row], hits: MainColumn | None) -> list[tuple[_Row, list[Score]]]:
+def _first(network: Sequence[BoardRow], hits: MainColumn | None) -> list[tuple[BoardRow, list[Score]]]:
     """The probability of being first among the methods that all trainings of a network have."""
     methods = [row for row in network if select.is_method(row.record) and row.entry is not None]
     complete = [row for row in methods if len(row.group) == max(len(other.group) for other in methods)]
@@ -182,8 +107,8 @@ def _first(network: Sequence[_Row], hits: MainColumn | None) -> list[tuple[_Row,
 
 
 def _above_prior(
-    network: Sequence[_Row], paired: Mapping[tuple[object, ...], Sequence[Score]]
-) -> list[tuple[_Row, list[Score]]]:
+    network: Sequence[BoardRow], paired: Mapping[tuple[object, ...], Sequence[Score]]
+) -> list[tuple[BoardRow, list[Score]]]:
     """The difference to ``prior``: of what sees no network that of each training, of others over all trainings."""
     prior = next((row.entry for row in network if row.record.cell.method == PRIOR), None)
     if prior is None:

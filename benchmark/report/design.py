@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.compared import main_column
+from benchmark.report.main_column import main_column
 from benchmark.statistics.components import BalancedScores, Row, balanced, patient_values
 
 

@@ -16,20 +16,20 @@ HEADINGS = SINGLE, SPREAD, FOLLOWING, TRAININGS, TIED, AMONG = (
 )
 
 
-def of_row(known: Known, metric: str) -> Callable[[Record], Score | None]:
+def of_row(known: Known, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
     """What is known of a record's row by the name of ``metric``."""
 
     def pick(record: Record) -> Score | None:
         row = select.row_of(record)
-        return known[row].find(metric) if row in known else None
+        return known[row].find(metric, finding) if row in known else None
 
     return pick
 
 
-def main_of(known: Known) -> Callable[[Record], Score | None]:
+def main_of(known: Known, finding: str = "mean") -> Callable[[Record], Score | None]:
     """The main column of a row, with its interval: over trainings where there are several."""
-    over_trainings = of_row(known, MAIN)
-    return lambda record: over_trainings(record) or select.main_score(record)
+    over_trainings = of_row(known, MAIN, finding)
+    return lambda record: over_trainings(record) or select.main_score(record, finding)
 
 
 def of_entries(known: Known) -> list[TableColumn]:

@@ -1,35 +1,55 @@
-"""``results/README.md``: each suite with its best method, its cells and its files."""
+"""``results/index.html`` and ``README.md``: each suite with its first row, cells and files; ``transfer.md``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import ranking, select
+from benchmark.report import ranking, select, transfer
 from benchmark.report.entries import collapsed
+from benchmark.report.html.glossary import WORDS
+from benchmark.report.html.render import render
+from benchmark.report.html.suite import PAGE
+from benchmark.report.html.views import view
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
-HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed", "files")
+HEADER = ("suite", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
 KINDS = ("md", "csv", "tex")
 
 
 def index(folder: Path | str) -> Path:
-    """Write ``README.md`` of the results ``folder``; its path."""
+    """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter.
+
+    ``transfer.md``, too, where it has the suites for it. Raises ``DataError`` for a broken record.
+    """
     folder = Path(folder)
-    rows = tuple(map(_suite, records.suites(folder)))
-    table = Table("Suites", "Each suite's page says what its numbers rest on.", HEADER, rows)
+    suites = {suite: _runs(suite) for suite in records.suites(folder)}
+    rows = tuple(_suite(*suite) for suite in suites.items())
+    about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
+    if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
+        about += f" Does the phantom predict real images? [{page.name}]({page.name})"
+    linked = tuple((*row, _files(row[0])) for row in rows)
+    table = Table("Suites", about, (*HEADER, "files"), linked)
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
-    return folder / "README.md"
+    write_text(folder / PAGE, render("index.html", suites=view(Table("Suites", "", HEADER, rows), {}), words=WORDS))
+    return folder / PAGE
 
 
-def _suite(folder: Path) -> tuple[str, ...]:
-    runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+def _files(suite: str) -> str:
+    files = ", ".join(f"[{kind}]({suite}/leaderboard.{kind})" for kind in KINDS)
+    return f"[page]({suite}/{PAGE}), {files}, [records]({suite}/records.parquet)"
+
+
+def _runs(folder: Path) -> list[Record]:
+    return [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+
+
+def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
-    files = ", ".join(f"[{kind}]({folder.name}/leaderboard.{kind})" for kind in KINDS)
     return (
         folder.name,
         ", ".join(select.datasets(runs)),
@@ -38,7 +58,6 @@ def _suite(folder: Path) -> tuple[str, ...]:
         *(number(_best(rows, word)) for word in (PRIOR, CENTER)),
         str(len(runs)),
         *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
-        f"{files}, [records]({folder.name}/records.parquet)",
     )
 
 

@@ -1,78 +1,50 @@
-"""``leaderboard.md``: every table of a suite on one page, the main one first."""
+"""``leaderboard.md``: the main tables of a suite in the columns that decide, with links to everything else."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 
 from benchmark.records.record import Record
-from benchmark.report import (
-    breakdown,
-    components,
-    elsewhere,
-    leaderboard,
-    pixels,
-    ranks,
-    select,
-    sheets,
-    surfaces,
-    validity,
-)
-from benchmark.report.agreement import AGREEMENT
-from benchmark.report.alignment import alignment
-from benchmark.report.entries import ENTRY
-from benchmark.report.missing import missing
-from benchmark.report.one_by_one import one_by_one
-from benchmark.report.strata import strata
-from benchmark.report.table import Table, markdown
-from benchmark.statistics.components import BalancedScores
-from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from benchmark.report import select
+from benchmark.report.sections import DatasetTables
+from benchmark.report.table import chosen, markdown
+from core.names import MAIN
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
-SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
-"""Protocols that stand in a table of this page's own making; any other has the plain sheet."""
+DECIDE = (
+    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method"),
+    *(MAIN, "of this network", "tied with first", "among these networks", "− prior", "pointing", "auroc"),
+    "note",
+)
+"""The columns that decide; those that are the same in all rows or say nothing are left out."""
+MEANINGS = "[what the columns mean](../../docs/protocols.md)"
 
 
 def page(
-    records: Sequence[Record], title: str, about: str = "", parts: Mapping[str, BalancedScores] | None = None
+    records: Sequence[Record],
+    title: str,
+    about: str = "",
+    tables: Sequence[DatasetTables] = (),
+    pictures: Sequence[str] = (),
 ) -> str:
-    """The text of ``leaderboard.md``: per data set the main tables first, at last the cells without a number.
+    """The text of ``leaderboard.md``: per data set what its checks say or its main table, then what has no number.
 
-    ``parts`` are the data sets' trainings whose components of variance are shown.
+    ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
-    tables = [table for name in select.datasets(records) for table in of_dataset(records, name)]
-    tables += [table for name, part in (parts or {}).items() for table in components.tables(part, name)]
-    tables += [gaps] if (gaps := missing(records)) else []
-    sections = [f"# {title}", GENERATED, *([about] if about else []), contents(tables), *map(markdown, tables)]
-    return "\n\n".join(section.strip() for section in sections) + "\n"
+    shown = [markdown(table) for part in tables for table in part.checks]
+    shown += [markdown(chosen(table, DECIDE)) for part in tables for table in part.boards[:1]]
+    sections = [f"# {title}", GENERATED, *([about] if about else []), _links(pictures), *shown, without_number(records)]
+    return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
-def boards(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What a validity check says, or the main table on all images, then that of the slow methods on theirs."""
-    main = (leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset)))
-    tables = [*validity.tables(records, dataset), *main]
-    return [table for table in tables if table is not None]
+def _links(pictures: Sequence[str]) -> str:
+    files = " · ".join(f"[{name}]({name})" for name in ("leaderboard.csv", *pictures))
+    return f"All tables, charts and the records behind them: [index.html](index.html) · {files} · {MEANINGS}"
 
 
-def of_dataset(records: Sequence[Record], dataset: str) -> list[Table]:
-    """All tables of a data set that have a row."""
-    others = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
-    all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in others)]
-    tables = [
-        *boards(records, dataset),
-        *(table(records, dataset) for table in (one_by_one, breakdown.per_finding, breakdown.by_threshold, strata)),
-        *ranks.tables(records, dataset),
-        alignment(records, dataset),
-        *(sheets.filled(sheet, records, dataset) for sheet in all_sheets),
-        *elsewhere.published(records, dataset),
-    ]
-    return [table for table in tables if table is not None]
-
-
-def contents(tables: Sequence[Table]) -> str:
-    """Links to the sections, as GitHub names them.
-
-    >>> contents([Table("NIH: wang, T(IoU)", "", (), ())])
-    'Tables: [NIH: wang, T(IoU)](#nih-wang-tiou)'
-    """
-    anchors = [re.sub(r"[^\w\- ]", "", table.title.lower()).replace(" ", "-") for table in tables]
-    return "Tables: " + " · ".join(f"[{table.title}](#{anchor})" for table, anchor in zip(tables, anchors, strict=True))
+def without_number(records: Sequence[Record]) -> str:
+    """How many cells have no number, reason by reason; nothing where all have one."""
+    reasons = Counter((r.status, r.reason) for r in records if r.status != "ok")
+    lines = [f"- {count} {status}: {reason}" for (status, reason), count in sorted(reasons.items())]
+    networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})
+    heading = f"## Cells without a number\n\nOf {', '.join(networks)}.\n\n" if networks else ""
+    return "\n".join([heading or "## Cells without a number\n", *lines]) if lines else ""

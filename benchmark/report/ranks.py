@@ -1,7 +1,7 @@
 """Methods against each other over all findings: average ranks and what Friedman's and Nemenyi's tests make of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
@@ -52,12 +52,8 @@ def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """The table of each ranking, the picture of all of them above the first."""
-    sections = [ranks(ranking) for ranking in rankings(records, dataset)]
-    return [
-        replace(t, intro=f"{t.intro}\n\n![critical-difference diagrams]({PICTURE})") if n == 0 else t
-        for n, t in enumerate(sections)
-    ]
+    """The table of each ranking."""
+    return [ranks(ranking) for ranking in rankings(records, dataset)]
 
 
 def ranks(ranking: Ranking) -> Table:

@@ -9,10 +9,12 @@ from benchmark.report import components, leaderboard, numbers, ranks, select, sh
 from benchmark.report.agreement import with_agreement
 from benchmark.report.compared import with_entries
 from benchmark.report.design import design
+from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
 from benchmark.report.missing import missing
-from benchmark.report.page import boards, page
+from benchmark.report.page import page
 from benchmark.report.ranks import Ranking
+from benchmark.report.sections import tables_of
 from benchmark.report.table import Table, chosen, latex, plain
 from benchmark.statistics.components import BalancedScores
 from core.errors import BadValueError, hint
@@ -33,36 +35,44 @@ def write(
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
     published: Path | None = None,
-) -> None:
+) -> list[Record]:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
-    ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical differences),
-    ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words above the
-    tables, ``records`` those of the folder where they are known already, ``columns`` those of ``leaderboard.tex``;
-    ``published`` is the folder of those that stand beside. Raises ``core.errors.DataError`` for a broken record and
-    ``BadValueError`` for a column that no table has; nothing is written then.
+    ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical
+    differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
+    above the tables, ``records`` those of the folder where they are known already, ``columns`` those of
+    ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
+    Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
+    broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
     folders = _folders(folder, published)
     records = with_agreement(with_entries(_given(folder, records), folders), folders)
     names = select.datasets(records)
     parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
-    latex_text = _latex(folder.name, [table for name in names for table in boards(records, name)], columns)
+    sections = [tables_of(records, name) for name in names]
+    rankings = [ranking for name in names for ranking in ranks.rankings(records, name)]
+    latex_text = _latex(folder.name, [t for part in sections for t in (*part.checks, *part.boards)], columns)
     write_text(folder / "leaderboard.csv", numbers.numbers(records))
-    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, parts))
     write_text(folder / "leaderboard.tex", latex_text)
-    _ranks([ranking for name in names for ranking in ranks.rankings(records, name)], folder / ranks.PICTURE)
+    _ranks(rankings, folder / ranks.PICTURE)
     _components(parts, folder / components.PICTURE)
+    pictures = [name for name in (ranks.PICTURE, components.PICTURE) if (folder / name).is_file()]
+    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures))
+    ranked = [folder / name for name in pictures if name == ranks.PICTURE]
+    suite = SuitePage(folder.name, title or folder.name, about, ranked, folders)
+    write_text(folder / PAGE, suite_page(suite, records, sections, parts))
     _seed(
         [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],
         folder / "seed.xlsx",
     )
+    return records
 
 
 def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
     """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored.
 
-    ``published``: as of ``write``.
+    ``records`` may be what ``write`` gave; ``published``: as of ``write``.
     """
     records = with_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)

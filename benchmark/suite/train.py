@@ -23,6 +23,21 @@ def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
     return _finished(model, runs_dir, tuple(stamps))
 
 
+def recorded(model: ModelPlan, digests: Sequence[str], runs_dir: Path) -> list[Trained]:
+    """Every training of ``model``, its weights those of the ``digests`` that a record states: no checkpoint is read.
+
+    Raises ``DataError`` for another number of them.
+    """
+    if len(digests) != len(model.trainings):
+        stated = f"the record states {len(digests)} checkpoints"
+        raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
+    folders = zip(trainings(model, runs_dir).items(), digests, strict=True)
+    return [
+        Trained(config, path, recorded_digest=digest, finished=model.finished, other=model.other_data)
+        for (path, config), digest in folders
+    ]
+
+
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
     digest = None if model.finished is None else model.finished.digest

@@ -1,6 +1,6 @@
 """How the component of the highest vertex grows as the threshold falls, compiled for ``benchmark.surface.trace``.
 
-Arrays only, as in ``benchmark.surface.flood``: ``f`` (h,w) values, float64.
+Arrays only, as in ``benchmark.surface.runs``: ``f`` (h,w) values, float64.
 """
 
 import numpy as np

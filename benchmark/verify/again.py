@@ -8,11 +8,11 @@ changed since cannot be verified, and says so.
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from benchmark.maps.trained import Trained
 from benchmark.records import Cell, Record, cases
 from benchmark.suite import score
-from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import Scored
+from benchmark.suite.train import recorded
 from benchmark.verify.figures import VerificationResult, differences, row_differences
 from core.errors import DataError, LocusError, examples
 
@@ -40,17 +40,10 @@ def _score_function(
     model: ModelPlan, digests: Sequence[str], same_weights: Sequence[Record], runs_dir: Path
 ) -> Callable[[Cell], Scored]:
     """What scores the records of these weights. Raises ``DataError`` where data or predictions are absent or others."""
-    if len(digests) != len(model.trainings):
-        stated = f"the record states {len(digests)} checkpoints"
-        raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
-    folders = [runs_dir / folder_name(config, model.init) for config in model.trainings]
-    parts = zip(model.trainings, folders, digests, strict=True)
-    trained = [
-        Trained(config, folder, recorded_digest=digest, other=model.other_data) for config, folder, digest in parts
-    ]
+    trained = recorded(model, digests, runs_dir)
     if other := sorted({name for record in same_weights for name in trained[0].unlike(record.data)}):
         raise DataError(f"the data at hand are not those of the record ({examples(other)} differ)")
-    if absent := [folder.name for folder in folders if not (folder / "predictions.csv").is_file()]:
+    if absent := [run.folder.name for run in trained if not (run.folder / "predictions.csv").is_file()]:
         raise DataError(f"no predictions in {examples(absent)} below {runs_dir}")
     return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 

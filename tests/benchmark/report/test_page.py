@@ -5,8 +5,9 @@ import re
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum, write
-from benchmark.report import breakdown, leaderboard, page, strata, tables
+from benchmark.report import breakdown, leaderboard, strata, tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
+from benchmark.report.sections import tables_of
 
 FINDINGS = ("Mass", "Nodule", "Effusion")
 POOLINGS = ("AVG", "PCAM")
@@ -95,7 +96,7 @@ SHEETS = {
 
 @pytest.mark.parametrize("protocol", SHEETS)
 def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(protocol):
-    found = page.of_dataset([record(*SHEETS[protocol], protocol=protocol)], "NIH")
+    found = tables_of([record(*SHEETS[protocol], protocol=protocol)], "NIH").all
     assert len(found) == (2 if protocol == "maxbox" else 1)
     for table in found:
         assert protocol in table.title
@@ -105,13 +106,13 @@ def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(pro
 
 
 def test_maps_without_energy_are_counted():
-    (table,) = page.of_dataset([record(*SHEETS["energy"], protocol="energy")], "NIH")
+    (table,) = tables_of([record(*SHEETS["energy"], protocol="energy")], "NIH").all
     assert rows(table)[0]["no energy"] == "3 of 30"
     assert "in lungs" not in table.header
 
 
 def test_boxes_that_stand_in_for_masks_are_told():
-    (table,) = page.of_dataset([record(*SHEETS["chexlocalize"], protocol="chexlocalize")], "NIH")
+    (table,) = tables_of([record(*SHEETS["chexlocalize"], protocol="chexlocalize")], "NIH").all
     assert table.title == "NIH: chexlocalize, the interior of boxes"
 
 
@@ -123,27 +124,28 @@ def grouped(value, method, pooling="AVG"):
     return main(value, method, pooling, strata=tuple(within))
 
 
-def test_strata_show_the_best_method_of_each_network_then_prior_and_center():
+def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
     given = (("cam", 0.3), ("gradcam", 0.4), ("prior", 0.2), ("center", 0.1), ("noise", 0.0), ("truth", 1.0))
     every = [grouped(value, method, pooling) for method, value in given for pooling in POOLINGS] + [grouped(0.5, "pcam", "PCAM")]
     table = strata.strata(every, "NIH")
     assert [row["method"] for row in rows(table)] == ["pcam", "gradcam", "prior", "center"]
     assert table.header[-2:] == ("size: small (n 15)", "size: large (n 15)")
     assert table.rows[0][-2:] == ("0.125", "0.500")
-    assert "chosen by the same column over all cases, which flatters it a little" in table.intro
+    assert "(others may be tied with it), by the same column over all cases, which flatters it a little" in table.intro
     assert strata.strata([main(0.4)], "NIH") is None
 
 
-def test_the_contents_link_every_section(tmp_path):
+def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to_all_else(tmp_path):
     for name, given in SHEETS.items():
         write(record(*given, protocol=name), tmp_path)
     write(main(0.4), tmp_path)
+    write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), tmp_path)
     tables.write(tmp_path)
     text = (tmp_path / "leaderboard.md").read_text()
-    links = re.findall(r"\(#([^)]+)\)", text)
-    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
-    assert links == [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
-    assert len(set(links)) == len(headings) >= len(SHEETS) + 1
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: leaderboard", "Cells without a number"]
+    assert len(next(line for line in text.splitlines() if line.startswith("| rank")).split("|")) <= 12
+    assert "- 1 n/a: use a PCAM model" in text
+    assert {"index.html", "leaderboard.csv"} <= {*re.findall(r"\]\(([^)]+)\)", text)}
 
 
 def test_what_the_records_no_longer_give_is_removed(tmp_path):
@@ -152,4 +154,6 @@ def test_what_the_records_no_longer_give_is_removed(tmp_path):
     file.unlink()
     write(main(0.5), tmp_path)
     tables.write(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"records", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("records", "index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"),
+    }

@@ -8,6 +8,7 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 
 from benchmark.records import Cell, Record, Score, write
 from benchmark.report import ranks, tables
+from tests.benchmark.report.given import all_tables
 
 FINDINGS = tuple(f"finding {n}" for n in range(12))
 RANKED = {"cam": 0.9, "gradcam": 0.7, "prior": 0.5, "noise": 0.1}
@@ -92,7 +93,8 @@ def test_the_picture_is_one_svg_with_the_same_bytes_every_time_and_is_linked_onc
     assert ET.fromstring(first).tag.endswith("svg")
     text = (tmp_path / "first" / "leaderboard.md").read_text()
     assert text.count("](ranks.svg)") == 1
-    assert [title for title in text.splitlines() if title.endswith(": ranks")] == ["## NIH, all images: ranks", "## NIH, 12 images: ranks"]
+    titles = [table.title for table in all_tables(tmp_path / "first")]
+    assert [title for title in titles if title.endswith(": ranks")] == ["NIH, all images: ranks", "NIH, 12 images: ranks"]
 
 
 @pytest.mark.house

@@ -14,11 +14,13 @@ import pytest
 from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.report import breakdown, leaderboard, numbers, select, tables
+from benchmark.report import breakdown, leaderboard, numbers, select, table, tables
 from benchmark.report import ranking as standing
 from core import names as words
 from core.errors import BadValueError
+from tests.benchmark.report.given import texts
 
+TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}
 
 
@@ -94,7 +96,7 @@ def test_tables_regenerate_byte_for_byte(suite):
         shutil.move(file, copy / file.name)
     tables.write(copy)
     assert before == {p.name: p.read_bytes() for p in copy.iterdir() if p.suffix != ".parquet"}
-    assert set(before) == {"leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
+    assert set(before) == {"index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex", "seed.xlsx"}
 
 
 def test_the_leaderboard_as_numbers_has_a_line_per_row_and_the_figures_of_the_records(suite, records):
@@ -123,8 +125,7 @@ def test_the_best_main_column_comes_first_and_truth_is_a_limit_never_ranked(boar
 
 def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board):
     assert {name: row["same map as"] for name, row in board.items() if row["same map as"]} == {"gradcam": "cam, rectified"}
-    sections = (suite / "leaderboard.md").read_text().split("\n## ")[1:]
-    shown = [section for section in sections if "| gradcam |" in section and "| average rank |" not in section]
+    shown = [section for section in texts(suite).values() if "| gradcam |" in section and "| average rank |" not in section]
     assert len(shown) >= 3
     assert all("| gradcam | cam, rectified |" in section for section in shown)
 
@@ -149,7 +150,7 @@ def both(tmp_path, records):
 
 def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):
     folder, every = both
-    sections = {text.splitlines()[0]: text for text in (folder / "leaderboard.md").read_text().split("\n## ")[1:]}
+    sections = texts(folder)
     assert [title for title, text in sections.items() if "| occlusion |" in text] == ["phantom: slow methods, on 12 images"]
     part = sections["phantom: slow methods, on 12 images"]
     assert "explained images 12" in part
@@ -195,11 +196,14 @@ def test_oracle_scores_never_enter_the_main_column(board, records):
 
 
 def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
-    text = (suite / "leaderboard.md").read_text()
-    assert text.count("## ") == text.count("Rests on:") + 1  # the list of missing cells has no numbers
+    sections = texts(suite)
+    text = "".join(sections.values())
+    assert len(sections) == text.count("Rests on:")
     assert "test images 60; patients 24; cases 24" in text
     assert "torch 2.11.0" in text
-    assert "| NIH | resnet18 | AVG | none | cam | locus | 1 | n/a | no data: put the images \\| below data/NIH |" in text
+    page = (suite / "index.html").read_text()
+    assert "<td>NIH<td>resnet18<td>AVG<td>none<td>cam<td>locus<td>1<td>n/a<td>no data: put the images | below data/NIH" in page
+    assert "- 1 n/a: no data: put the images | below data/NIH" in (suite / "leaderboard.md").read_text()
     for title in (
         "leaderboard",
         "hit@iou.3 per finding",
@@ -214,7 +218,7 @@ def test_the_page_says_what_each_table_rests_on_and_what_is_missing(suite):
 
 def test_one_alignment_per_method_in_the_main_table_and_both_side_by_side_below(suite, board):
     assert len(board) == len(METHODS)
-    section = (suite / "leaderboard.md").read_text().split("## phantom: alignment")[1].split("##")[0]
+    section = texts(suite)[f"phantom: alignment ({words.MAIN})"]
     assert section.count("| gradcampp |") == 1
     assert "for paired intervals see the suite `alignment`" in section
 
@@ -233,6 +237,25 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     assert body.splitlines()[1].count("&") < 8, "more columns than a page holds"
     assert r"\caption{phantom: leaderboard" in text
     assert r"\label{tab:demo-phantom-leaderboard}" in text
+
+
+def test_a_latex_table_is_as_long_as_a_page_and_says_that_it_goes_on():
+    text = table.latex(table.Table("t", "", ("rank",), tuple((str(n),) for n in range(100))), "tab:t")
+    assert [part.count(r"\\") for part in text.split(r"\end{table}")] == [46, 46, 11, 0]
+    assert r"\caption{t (continued)}" in text
+    assert r"\label{tab:t-3}" in text
+
+
+@pytest.mark.skipif(TEX is None, reason="neither pdflatex nor tectonic is installed")
+def test_latex_tables_compile(suite, tmp_path):
+    tables_text = (suite / "leaderboard.tex").read_text()
+    head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "paper.tex").write_text(f"{head}\n{tables_text}\n\\end{{document}}\n")
+    flags = [] if TEX.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+    done = subprocess.run([TEX, *flags, "paper.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "paper.pdf").stat().st_size
 
 
 def test_the_columns_of_latex_are_those_that_are_asked_for(suite):
@@ -268,6 +291,7 @@ def test_the_index_links_every_suite(suite):
     text = (suite.parent / "README.md").read_text()
     assert "[md](demo/leaderboard.md)" in text
     assert "| NIH, phantom |" in text
+    assert '<a href="demo/index.html">demo</a><td>NIH, phantom' in (suite.parent / "index.html").read_text()
 
 
 @pytest.mark.house

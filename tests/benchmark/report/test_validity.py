@@ -5,6 +5,7 @@ import pytest
 from benchmark.records import Cell, Record, Score
 from benchmark.report import placements, select, shortcut, validity
 from benchmark.report.page import page
+from benchmark.report.sections import tables_of
 
 MAIN = "hit@iou.3"
 DATA = {"shortcut": "Mass", "shortcut_present": 0.9, "shortcut_absent": 0.03}
@@ -73,7 +74,7 @@ def test_a_check_without_tables_of_its_own_has_every_mean_in_a_plain_one(monkeyp
     (table,) = validity.tables(records, "phantom")
     assert (table.title, table.header[-1]) == ("phantom: sanity", "agree@half")
     assert [row[-1] for row in table.rows] == ["0.250 (n 40)", "0.250 (n 40)"]
-    assert page(records, "t").count("## phantom: sanity") == 1
+    assert page(records, "t", tables=[tables_of(records, "phantom")]).count("## phantom: sanity") == 1
 
 
 def placed(method, gain, low, high, **fields):
@@ -119,4 +120,4 @@ def test_a_method_alone_is_not_taken_apart():
 def test_a_page_without_a_check_has_none_of_these_tables():
     plain = record("pointing", "cam", [score("pointing", 0.5)])
     assert validity.tables([plain], "phantom") == []
-    assert "randomised" not in page([plain], "t")
+    assert "randomised" not in page([plain], "t", tables=[tables_of([plain], "phantom")])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.records import Cell, Record, Score, published, write
-from benchmark.report import page, tables
+from benchmark.report import tables
+from benchmark.report.sections import tables_of
 from benchmark.suite.plan import load
 from core.errors import DataError, UnknownNameError
 
@@ -112,7 +113,7 @@ def test_a_broken_file_of_a_paper_is_one_sentence(tmp_path, monkeypatch, content
 
 def test_papers_stand_in_tables_of_their_own_and_in_no_ranking_with_ours():
     every = [ours("official"), *published.read("wang2017"), *published.read("clarity2025")]
-    run, papers = page.of_dataset(every, "NIH")
+    run, papers = tables_of(every, "NIH").all
     assert [row[run.header.index("method")] for row in run.rows] == ["cam"]
     assert papers.title == "NIH: published elsewhere, wang"
     assert "compare neither with each other nor with ours" in papers.intro
@@ -128,9 +129,9 @@ def test_papers_alone_have_tables_and_no_leaderboard(tmp_path):
         for record in published.read(word):
             write(record, tmp_path)
     tables.write(tmp_path)
-    text = (tmp_path / "leaderboard.md").read_text()
-    assert text.count("published elsewhere") == 4  # two sections and their links
-    assert ": leaderboard" not in text
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<h3>published elsewhere, ") == 2
+    assert ": leaderboard" not in page + (tmp_path / "leaderboard.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["nih", "nih-sample"])

@@ -1,0 +1,163 @@
+"""``--gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmark.gallery import select
+from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render_page
+from benchmark.maps.cases import CaseStore
+from benchmark.protocols.base import FLAT, Case
+from benchmark.records import Record, cases
+from benchmark.report.ranking import KINDS
+from benchmark.report.select import images_in_words, is_method, main_score
+from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.explain import explain_model
+from benchmark.suite.plan import Suite
+from benchmark.suite.train import recorded
+from config import RunConfig
+from core.files import write_text
+
+NAME = "gallery.html"
+DRAWN = "phantom"
+"""The data set whose images are drawn by code: pages of any other stay below ``--runs``."""
+
+
+def run(config: RunConfig, report: Callable[[str], None]) -> int:
+    """Write the gallery of ``config.gallery`` and ``report`` where it lies; 0.
+
+    Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
+    """
+    opened = open_model(str(config.gallery), config)
+    page = _page(opened)
+    cell = opened.records[0].cell
+    default = (opened.folder if cell.dataset == DRAWN else opened.runs_dir) / NAME
+    path = default if config.output is None else Path(config.output)
+    write_text(path, render_page(page))
+    report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
+    return 0
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model of a suite with its records and maps."""
+
+    suite: Suite
+    records: list[Record]
+    """Those of its main column, best method first."""
+    folder: Path
+    """Where rows per case lie."""
+    runs_dir: Path
+    store: CaseStore
+
+
+def open_model(word: str, config: RunConfig) -> OpenedModel:
+    """The model of ``SUITE[/MODEL]``, the leader's without its name.
+
+    Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
+    """
+    name, _, model_id = word.partition("/")
+    suite = plan.load(name, selection.suites(config))
+    folder = results_folder.base(config) / name
+    models = {cell.key: job.model for job in selection.planned_cells(suite, config) for cell in job.cells}
+    existing = [record for record in selection.existing_records(folder) if record.key in models]
+    chosen = select.of_model(existing, name, model_id)
+    model = models[chosen[0].key]
+    runs_dir = Path(config.runs) / (suite.trainings or name)
+    digests = next(record.checkpoints for record in chosen if record.checkpoints)
+    trained = recorded(model, digests, runs_dir)
+    store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)
+    return OpenedModel(suite, chosen, folder, runs_dir, store)
+
+
+@dataclass
+class Shown:
+    """A method of the model with its rows and cases, by image and finding; none where it has no answer."""
+
+    record: Record
+    rows: dict[tuple[str, str], dict[str, Any]]
+    cases: dict[tuple[str, str], Case]
+
+
+def shown_methods(model: OpenedModel) -> list[Shown]:
+    """Each method of a model, best first, with its rows and cases."""
+    return [_shown(record, model) for record in model.records]
+
+
+def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choice]:
+    """The cases to show: see ``select.choose``; baselines have no say."""
+    tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
+    return select.choose(tables, findings)
+
+
+def _page(model: OpenedModel) -> Page:
+    shown, records, suite = shown_methods(model), model.records, model.suite.name
+    chosen = choices(shown, model.store.findings)
+    numbers, maps = numbered([choice.image for choice in chosen]), list[dict[str, Any]]()
+    read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    return Page(
+        suite,
+        model.suite.title,
+        records[0].cell.model_id,
+        _basis(records),
+        f"python -m benchmark.run --gallery {suite}/{records[0].cell.model_id}",
+        [_summary(record) for record in records],
+        [_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
+        [data_url(read[image].image) for image in numbers],
+        maps,
+    )
+
+
+def _shown(record: Record, model: OpenedModel) -> Shown:
+    if record.status != "ok":
+        return Shown(record, {}, {})
+    table = cases.read(record.cell, model.folder)
+    rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
+    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+
+
+def _case(choice: select.Choice, shown: Sequence[Shown], image: int, maps: list[dict[str, Any]]) -> ShownCase:
+    key = choice.image, choice.finding
+    case = next(method.cases[key] for method in shown if key in method.cases)
+    return ShownCase(
+        choice.finding,
+        choice.rank,
+        choice.image,
+        case.patient_id,
+        choice.iou,
+        case.probability,
+        image,
+        case.frame,
+        case.boxes.tolist(),
+        [_panel(method, key, maps) for method in shown],
+    )
+
+
+def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:
+    """What a method shows of a case; its map goes to the end of ``maps``."""
+    row, case = shown.rows.get(key), shown.cases.get(key)
+    if row is None or case is None:
+        return Panel(shown.record.cell.method, None, None, None, False, shown.record.reason or "no such case")
+    number = None
+    if case.map is not None and row["reason"] in ("", FLAT):
+        number = len(maps)
+        maps.append(packed_map(case.map, case.grid))
+    threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
+    return Panel(shown.record.cell.method, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
+
+
+def _summary(record: Record) -> MethodSummary:
+    score, kind = main_score(record), KINDS.get(record.cell.method, "")
+    value, low, high = (None, None, None) if score is None else (score.value, score.low, score.high)
+    reason = record.reason if record.status != "ok" else ""
+    return MethodSummary(record.method, kind, value, low, high, f"{record.status}: {reason}" if reason else "")
+
+
+def _basis(records: Sequence[Record]) -> str:
+    rests_on = next(record.rests_on for record in records if record.rests_on)
+    images = images_in_words(records) or rests_on.get("boxed images", "all")
+    return f"{images} images with a truth box, {rests_on.get('cases', '')} cases"

@@ -1,0 +1,76 @@
+"""Which model, which of its records and which cases a gallery shows: by records and their rows per case alone."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from benchmark.records import Record
+from benchmark.report.ranking import best, ranked
+from benchmark.report.select import one_alignment
+from core.errors import DataError, UnknownNameError
+from core.names import MAIN_PROTOCOL, READERS
+
+RANKS = ("best", "median", "worst")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One image × finding of the gallery."""
+
+    finding: str
+    rank: str
+    """best, median or worst of the finding's cases."""
+    image: str
+    iou: float
+    """Mean over the methods, by which the cases stand in order."""
+
+
+def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Record]:
+    """The records of one model's main column, from the best method down; those of the leader for no ``model_id``.
+
+    Where slow methods explain a part of the images, all stand on that part. Raises ``DataError`` for a suite without
+    such records, ``UnknownNameError`` for another model.
+    """
+    main = [r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method != READERS]
+    aligned = [r for r in main if r.cell.alignment == "aligned"]
+    leader = _leader(aligned)
+    if leader is None:
+        raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
+    known = sorted({r.cell.model_id for r in aligned})
+    if model_id and model_id not in known:
+        raise UnknownNameError(f"model of the suite {suite!r}:", model_id, known)
+    chosen = [r for r in aligned if r.cell.model_id == (model_id or leader.cell.model_id)]
+    parts = {r.cell.images for r in chosen}
+    part = max((images for images in parts if images is not None), default=None)
+    return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
+
+
+def _leader(records: Sequence[Record]) -> Record | None:
+    """The best method's record on all images, of the models with the most methods: other seeds may have fewer."""
+    whole = [r for r in records if r.cell.images is None]
+    counts = Counter(r.cell.model_id for r in records)
+    return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
+
+
+def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[Choice]:
+    """Best, median and worst case of each finding, by the mean IoU over methods; ``tables``: method -> rows per case.
+
+    Only cases of all methods count; equal ones stand by image. A finding with fewer than three shows what it has.
+
+    >>> rows = pd.DataFrame({"finding": "mass", "image": [*"abc"], "iou": [.1, .6, .3]})
+    >>> [(case.rank, case.image) for case in choose({"cam": rows}, ["mass"])]
+    [('best', 'b'), ('median', 'c'), ('worst', 'a')]
+    """
+    each = [table.set_index(["finding", "image"])["iou"].astype("float64") for table in tables.values()]
+    mean = pd.concat(each, axis=1, join="inner").mean(axis=1).round(9).rename("iou").reset_index()
+    choices = []
+    for finding in findings:
+        cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
+        numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
+        chosen = cases.iloc[list(numbers)].itertuples()
+        choices += [
+            Choice(finding, rank, str(case.image), float(case.iou)) for rank, case in zip(RANKS, chosen, strict=False)
+        ]
+    return choices

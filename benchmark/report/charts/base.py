@@ -1,0 +1,58 @@
+"""What a chart is, and what it is drawn from."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from benchmark.records.record import Record
+from benchmark.report.design import design
+from benchmark.statistics.components import BalancedScores
+from core.registry import Registry
+
+if TYPE_CHECKING:
+    import altair as alt
+
+    Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
+
+CHARTS = Registry("benchmark.report.charts", "chart")
+"""The words of the charts; none of them is imported."""
+Row = dict[str, Any]
+"""A line of a chart's data."""
+
+
+@dataclass(frozen=True, eq=False)
+class ChartData:
+    """A data set of a suite, as its tables know it."""
+
+    records: Sequence[Record]
+    """Those of ``report.compared.with_entries``."""
+    dataset: str
+    folders: Sequence[Path]
+    """Where rows per case lie."""
+    design: BalancedScores | None
+    """The trainings of which components of variance can be told."""
+
+
+class Chart(ABC):
+    """A picture of a data set's results; a subclass stands in a file of its own."""
+
+    name: ClassVar[str]
+    """Its word: of files, anchors and ``CHARTS``."""
+    title: ClassVar[str]
+    """Its heading, a few words."""
+    order: ClassVar[int]
+    """Where it stands among the others: the smallest number first."""
+
+    @abstractmethod
+    def draw(self, data: ChartData) -> "Drawing":
+        """One view of free width, its ``description`` the text that stands for it and below it.
+
+        Raises ``NotAvailableError`` with the reason where the records have nothing to draw.
+        """
+
+
+def gather(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> ChartData:
+    """What the charts of a data set are drawn from; ``records`` as of ``with_entries``. ``DataError``: broken rows."""
+    return ChartData(records, dataset, folders, design(records, dataset, folders))

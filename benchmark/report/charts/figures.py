@@ -1,0 +1,72 @@
+"""Charts as files for a paper: PDF, SVG and PNG, as wide as one column or two."""
+
+import io
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from benchmark.report.charts.base import ChartData
+from benchmark.report.charts.theme import LEGEND, NAMES, PAPER
+from benchmark.report.charts.vega import spec
+from core.files import atomic
+
+INCH = 96
+"""Vega's pixels."""
+WIDTHS = {"1col": 3.35, "2col": 7.0}
+"""Inches."""
+KINDS = ("pdf", "svg", "png")
+DPI = 300
+
+
+def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
+    """Write a chart in each of ``KINDS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
+
+    The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data, ``WriteError`` when
+    the disk refuses.
+    """
+    made = spec(word, data)
+    files = []
+    for name, inches in WIDTHS.items():
+        svg = drawing(made, inches)
+        for kind in KINDS:
+            files.append(folder / f"{stem}-{word}-{name}.{kind}")
+            with atomic(files[-1]) as temporary:
+                temporary.write_bytes(picture(svg, kind))
+    return files
+
+
+def picture(svg: str, kind: str) -> bytes:
+    """A ``drawing`` as PDF, SVG or PNG of its size."""
+    if kind == "svg":
+        return _sized(svg, 1 / INCH, "in").encode()
+    if kind == "pdf":
+        return bytes(_converter().svg_to_pdf(_sized(svg, 72 / INCH, "")))
+    png = io.BytesIO()
+    drawn = Image.open(io.BytesIO(_converter().svg_to_png(svg, scale=DPI / INCH)))
+    drawn.convert("RGB").save(png, "PNG", dpi=(DPI, DPI), optimize=True)
+    return png.getvalue()
+
+
+def drawing(made: dict[str, Any], inches: float) -> str:
+    """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white."""
+    pixels = inches * INCH
+    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / LEGEND))}
+    return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
+
+
+def _sized(svg: str, factor: float, unit: str) -> str:
+    """The same drawing in another unit of length."""
+    return re.sub(r'(width|height)="([\d.]+)"', lambda m: f'{m[1]}="{float(m[2]) * factor:.4g}{unit}"', svg, count=2)
+
+
+@cache
+def _converter() -> Any:
+    """vl-convert with the letters that Matplotlib brings, so that every machine draws the same."""
+    import matplotlib as mpl
+    import vl_convert
+
+    vl_convert.register_font_directory(str(Path(mpl.get_data_path()) / "fonts" / "ttf"))
+    return vl_convert

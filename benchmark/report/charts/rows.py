@@ -1,0 +1,129 @@
+"""The leaderboard's rows as a chart names and colours them."""
+
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.records.record import PUBLISHED, Record, Score
+from benchmark.report import leaderboard, ranking, select
+from benchmark.report.charts.base import ChartData, Row
+from benchmark.report.columns import BLIND, MODEL, TableColumn
+from benchmark.report.entries import as_one, known_of_rows, network_of, trainings
+from benchmark.report.entry_columns import is_single, main_of, of_row
+from benchmark.report.table import NOTHING
+from core.errors import NotAvailableError
+from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
+
+MOST = 30
+"""Entries of a chart with a line each: as many as a page of paper holds."""
+NETWORKS = 4
+"""Networks of a chart with a colour each: with two baselines as many as there are colours."""
+KINDS = TIED, BEHIND, UNRANKED, BASELINE, CEILING = "tied with first", "behind", "no rank", "baseline", "limit"
+
+
+@dataclass(frozen=True, eq=False)
+class EntryRow:
+    """An entry of the leaderboard."""
+
+    label: str
+    """Method and network in words, another one for each row."""
+    kind: str
+    """One of ``KINDS``."""
+    record: Record
+    """Its trainings as one."""
+    main: Score
+    """The main column with its interval: over trainings where there are several."""
+    group: Sequence[Record]
+    """Its trainings one by one."""
+
+
+def entries(data: ChartData) -> list[EntryRow]:
+    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none."""
+    board = leaderboard.board(data.records, data.dataset)
+    known = known_of_rows(data.records, None)
+    rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
+    for record in board:
+        score = main_of(known)(record)
+        if score is not None and score.value is not None:
+            blind = record.cell.method in BLIND
+            rows.setdefault((record.method, score.value) if blind else (record.key,), (record, score))
+    if not rows:
+        raise NotAvailableError(f"{data.dataset} has no record with {MAIN} at cross-fitted thresholds")
+    shown = [record for record, _ in rows.values()]
+    ranks = dict(zip((r.key for r in board), ranking.ranks(board), strict=True))
+    kinds = [_kind(record, ranks[record.key], of_row(known, "tied")(record)) for record in shown]
+    groups = {(g[0].source, as_one(g).key): g for g in trainings(select.board(data.records, data.dataset))}
+    return [
+        EntryRow(label, kind, record, score, groups[record.source, record.key])
+        for label, kind, (record, score) in zip(labels(shown), kinds, rows.values(), strict=True)
+    ]
+
+
+def shown(rows: Sequence[EntryRow]) -> list[EntryRow]:
+    """The first ``MOST`` methods, and what is no method once per word."""
+    methods = [row for row in rows if select.is_method(row.record)][:MOST]
+    others = {row.record.method: row for row in reversed(rows) if row.record.cell.method in UNRANKED_METHODS}
+    return [row for row in rows if row in methods or others.get(row.record.method) is row]
+
+
+def count(rows: Sequence[EntryRow]) -> str:
+    """How many of the rows a chart shows, in words."""
+    methods = sum(select.is_method(row.record) for row in rows)
+    return f"The first {MOST} of {methods} entries" if methods > MOST else f"All {methods} entries"
+
+
+def leading(data: ChartData) -> list[EntryRow]:
+    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center`` of the first."""
+    rows = entries(data)
+    best: dict[object, EntryRow] = {}
+    for row in rows:
+        if select.is_method(row.record):
+            best.setdefault(network_of(row.record), row)
+    baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
+    return [*list(best.values())[:NETWORKS], *baselines.values()]
+
+
+def labels(records: Sequence[Record]) -> list[str]:
+    """Method and as much of the network as tells the records apart, numbered where that is not enough.
+
+    What sees no network is called by its method alone, where it stands once.
+    """
+    methods = Counter(record.method for record in records)
+    alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
+    differ = [c for c in MODEL if len({c.cell(r) for r in records if r.cell.method not in BLIND} - {NOTHING}) > 1]
+    parts = itertools.accumulate(([column] for column in differ), initial=list[TableColumn]())
+    words = [[_label(r, [] if one else part) for r, one in zip(records, alone, strict=True)] for part in parts]
+    return _numbered(max(words, key=lambda labels: len({*labels})))
+
+
+def plain(row: EntryRow) -> Row:
+    """What every chart of entries says of a row."""
+    score = row.main
+    behind = "one training" if is_single(row.record) else "new trainings and patients"
+    ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}
+    return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
+
+
+def _label(record: Record, columns: Sequence[TableColumn]) -> str:
+    seen = " ".join(word for column in columns if (word := column.cell(record)) != NOTHING)
+    words = f"{record.method} · {seen}" if seen else record.method
+    return f"{words} ({PUBLISHED})" if record.source == PUBLISHED else words
+
+
+def _numbered(words: Sequence[str]) -> list[str]:
+    """The same words with a number behind each that stood before.
+
+    >>> _numbered(["cam", "pcam", "cam"])
+    ['cam', 'pcam', 'cam (2)']
+    """
+    before = [words[:n].count(word) for n, word in enumerate(words)]
+    return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
+
+
+def _kind(record: Record, rank: str, tied: Score | None) -> str:
+    if record.cell.method in UNRANKED_METHODS:
+        return CEILING if record.cell.method in CEILINGS else BASELINE
+    if rank == NOTHING:
+        return UNRANKED
+    return TIED if tied is not None and tied.value else BEHIND

@@ -1,0 +1,73 @@
+"""Where the best entries are good and where not."""
+
+from typing import TYPE_CHECKING
+
+from benchmark.records.record import Record, Score
+from benchmark.report import select
+from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.rows import EntryRow, leading
+from benchmark.report.charts.theme import PALETTE, SHAPES
+from core.errors import NotAvailableError
+from core.names import MAIN
+
+if TYPE_CHECKING:
+    from benchmark.report.charts.base import Drawing
+
+
+class Strata(Chart):
+    """The main column within groups of the cases."""
+
+    name = "strata"
+    title = "Groups of cases"
+    order = 8
+
+    def draw(self, data: ChartData) -> "Drawing":
+        """A line per group, a mark per entry with its interval where one training gave it."""
+        import altair as alt
+
+        rows = leading(data)
+        values = [value for row in rows for value in groups(row)]
+        if not values:
+            raise NotAvailableError(f"the records of {data.dataset} have no groups of cases")
+        order = [row.label for row in rows]
+        base = alt.Chart(alt.InlineData(values=values)).encode(
+            y=alt.Y("group:N", sort=None, title=None),
+            yOffset=alt.YOffset("entry:N", sort=order),
+            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
+        )
+        rule = base.mark_rule(strokeOpacity=0.6).encode(x="low:Q", x2="high:Q")
+        point = base.mark_point(filled=True, size=34, opacity=1).encode(
+            x=alt.X("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
+            shape=alt.Shape("entry:N", scale=alt.Scale(domain=order, range=list(SHAPES)), sort=None),
+            tooltip=["entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q"],
+        )
+        about = (
+            f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
+            "Groups differ in their findings, too. Intervals are of one training over its patients."
+        )
+        lines = len({value["group"] for value in values})
+        return alt.layer(rule, point).properties(description=about, height=9 * (len(rows) + 1) * lines)
+
+
+def groups(row: EntryRow) -> list[Row]:
+    """A row's value in each group: that of its training with the interval, or the mean over several."""
+    names = dict.fromkeys((s.variable, s.group) for record in row.group for s in record.strata)
+    out: list[Row] = []
+    for variable, group in names:
+        scores = [score for record in row.group if (score := within(record, variable, group)) is not None]
+        value = select.mean(scores)
+        if value is not None:
+            ends = {"low": scores[0].low, "high": scores[0].high} if len(row.group) == 1 else {}
+            about: Row = {"entry": row.label, "group": f"{variable}: {group}", "n": scores[0].n}
+            out.append(about | {"value": round(value, 6)} | ends)
+    return out
+
+
+def within(record: Record, variable: str, group: str) -> Score | None:
+    """The main column of a record in one group of the cases."""
+    scores = (
+        s for stratum in record.strata if (stratum.variable, stratum.group) == (variable, group) for s in stratum.scores
+    )
+    return next(
+        (s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None
+    )

@@ -1,0 +1,61 @@
+"""Colours, letters and sizes of all charts: Okabe and Ito's colours, which colour-blind readers tell apart.
+
+Yellow is left out, for it cannot be read on white; what colour says a mark's shape says too.
+"""
+
+from typing import Any
+
+BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
+    *("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"),
+)
+GREY = "#8a8f98"
+"""Of what is no method; to be read on white and on black."""
+SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+FONT = "DejaVu Sans"
+ROW = 17
+"""Pixels of a line of a chart with a line per entry."""
+NAMES, LEGEND = 150, 230
+"""Pixels of the names beside a chart, and of a word of its legend."""
+FONTS = f"{FONT}, system-ui, sans-serif"
+
+
+def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
+    """Vega's settings: letters in ``ink``, less important ones ``pale``, lines ``rule``; letters of ``size`` pixels."""
+    letters = {"labelFontSize": size, "titleFontSize": size, "labelColor": ink, "titleColor": ink}
+    return {
+        "background": "transparent",
+        "font": FONTS,
+        "view": {"stroke": None},
+        "axis": {
+            **letters,
+            "titleFontWeight": "normal",
+            "labelLimit": 260,
+            "gridColor": rule,
+            "domainColor": pale,
+            "tickColor": pale,
+            "tickCount": 6,
+        },
+        "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
+        "legend": {
+            **letters,
+            "orient": "top",
+            "title": None,
+            "titleFontWeight": "normal",
+            "labelLimit": 300,
+            "columnPadding": 14,
+            "symbolBaseFillColor": ink,
+            "symbolBaseStrokeColor": ink,
+            "layout": {"top": {"anchor": "start", "bounds": "full", "direction": "vertical"}},
+        },
+        "text": {"color": ink, "fontSize": size - 1.5},
+        "range": {"category": list(PALETTE), "symbol": list(SHAPES)},
+    }
+
+
+THEMES = {
+    "light": config("#1d2733", "#6b7480", "#e3e6ea", 12),
+    "dark": config("#e6e9ee", "#9aa3af", "#363c46", 12),
+}
+"""Of a page; charts stand on its own ground."""
+PAPER = {**config("#000000", "#444444", "#dddddd", 9.5), "background": "white"}
+"""Of a printed figure: 9.5 pixels are 7 points."""

@@ -1,0 +1,48 @@
+"""A chart as Vega-Lite in JSON, and the scripts that draw it in a page."""
+
+import json
+from typing import Any
+
+from benchmark.report.charts.base import CHARTS, Chart, ChartData
+from benchmark.report.charts.theme import LEGEND, NAMES, THEMES
+
+FIT: dict[str, Any] = {"autosize": {"type": "fit-x", "contains": "padding"}}
+"""As wide as it is told, with all that stands beside the marks."""
+OPTIONS = {"mode": "vega-lite", "renderer": "svg", "actions": False, "tooltip": {"theme": "dark"}}
+STARTER = """window.drawCharts = () => {{
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
+  const theme = {themes}[dark ? "dark" : "light"];
+  return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) => {{
+    const columns = Math.max(1, Math.floor((element.clientWidth - {names}) / {legend}));
+    const config = {{...theme, legend: {{...theme.legend, columns}}}};
+    const chart = JSON.parse(document.getElementById(element.dataset.chart).textContent);
+    return vegaEmbed(element, {{...chart, width: element.clientWidth}}, {{...{options}, config}});
+  }}));
+}};
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", window.drawCharts);
+addEventListener("resize", lodashDebounce(window.drawCharts, 200));
+for (const moment of ["beforeprint", "afterprint"]) addEventListener(moment, window.drawCharts);
+addEventListener("DOMContentLoaded", window.drawCharts);
+"""
+"""Fills each ``<div data-chart="ID">`` with the chart of ``<script type="application/json" id="ID">``."""
+
+
+def spec(word: str, data: ChartData) -> dict[str, Any]:
+    """The chart of a word as Vega-Lite, without its colours of ground and letters. ``NotAvailableError``: no data."""
+    chart: Chart = CHARTS.get(word)()
+    made = chart.draw(data).to_dict()
+    return {name: value for name, value in made.items() if name not in ("$schema", "config")} | FIT
+
+
+def as_json(made: dict[str, Any]) -> str:
+    """Compact JSON that may stand in a page's script: the same chart gives the same bytes."""
+    text = json.dumps(made, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def scripts() -> str:
+    """Vega, Vega-Lite and vega-embed with what draws a page's charts, in 0.9 MB: to be inlined once."""
+    import vl_convert  # it starts a browser's engine: only who writes a page waits for that
+
+    words = {"options": json.dumps(OPTIONS), "themes": json.dumps(THEMES), "legend": LEGEND, "names": NAMES}
+    return vl_convert.javascript_bundle(STARTER.format(**words))

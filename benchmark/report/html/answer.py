@@ -1,0 +1,122 @@
+"""The answer in words: who is first, by how much, on what that rests, what a new training would change."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmark.records import Record, Score
+from benchmark.report import leaderboard, ranking, select
+from benchmark.report.entries import known_of_rows
+from benchmark.report.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report.html.findings import first_by_finding
+from benchmark.report.html.limits import limits
+from benchmark.report.html.words import name, prior_of
+from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from core.names import MAIN
+
+NAMED = 6
+"""So many tied rows are named, the others counted."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a data set's records say, question by question: sentences in which `code` is marked."""
+
+    dataset: str
+    first: tuple[str, ...]
+    findings: Table | None
+    """The first of each finding, and whether it is above ``prior``."""
+    another: tuple[str, ...]
+    """What another training would change."""
+    rests: tuple[str, ...]
+    limits: tuple[str, ...]
+    """What it does not show."""
+
+
+def answer(records: Sequence[Record], dataset: str) -> Answer | None:
+    """The answer of one data set; None where nothing was ranked."""
+    rows = leaderboard.board(records, dataset)
+    known = known_of_rows(records, None)
+    entered = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]
+    if not entered:
+        return None
+    behind = select.board(records, dataset)
+    sentences = (
+        _first(entered, rows, known),
+        first_by_finding(entered, rows, known),
+        _another(entered, known),
+        _rests(behind),
+    )
+    return Answer(dataset, *sentences, limits(entered, behind))
+
+
+def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> tuple[str, ...]:
+    ranked = [row for row, rank in zip(rows, ranking.ranks(rows), strict=True) if rank != NOTHING]
+    if not ranked:
+        best = entered[0]
+        beaten = f"with {number(select.main_value(best))} it is below {', '.join(ranking.beaten_by(best, rows))}"
+        return (f"No method is above its baselines. The best is {name(best)}: {beaten}.",)
+    first, tie = ranked[0], of_row(known, "tied")
+    tied = [row for row in ranked if row is not first and (score := tie(row)) is not None and score.value]
+    others = [row for row in ranked if row is not first and row not in tied]
+    return (
+        _leaders(first, tied, known),
+        *_gap(first, others),
+        *_over_prior(first, rows, of_row(known, "above_prior")(first)),
+    )
+
+
+def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
+    among = " among these networks, each trained once" if is_single(first) else ""
+    score = main_of(known)(first)
+    whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings, 95 % interval)"
+    if not tied:
+        return f"First{among}: {whole}."
+    rest = f" and {len(tied) - NAMED} more" if len(tied) > NAMED else ""
+    listed = ", ".join(f"{name(row)} {number(select.main_value(row))}" for row in tied[:NAMED])
+    return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
+
+
+def _gap(first: Record, others: Sequence[Record]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    gap = (select.main_value(first) or 0.0) - (select.main_value(others[0]) or 0.0)
+    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.",)
+
+
+def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
+    if (prior := prior_of(first, rows)) is None:
+        return ()
+    gap = f"; the first is above it by {signed(above)}" if above is not None and above.value is not None else ""
+    value = number(select.main_value(prior))
+    return (f"`prior`, which only knows where other patients have the finding, has {value}{gap}.",)
+
+
+def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
+    first = entered[0]
+    following, spread, trainings = (of_row(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
+    if is_single(first) or following is None or spread is None or trainings is None:
+        return (
+            "Nobody knows yet: each network was trained once, and patients alone decide. The order is that among these "
+            "networks; small gaps may turn with another seed.",
+            "Write `seeds: [0, 1, 2]` into the suite's file and run it again: rows then have intervals for new "
+            "trainings.",
+        )
+    ends = f"between {number(following.low)} and {number(following.high)}"
+    return (
+        f"One more training of {name(first)} would score {ends} on these images (95 %). "
+        f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation).",
+        "Ties and intervals hold for new trainings and new patients.",
+    )
+
+
+def _rests(behind: Sequence[Record]) -> tuple[str, ...]:
+    record = behind[0]
+    counts = "; ".join(f"{word} {count}" for word, count in record.rests_on.items() if word != "trainings")
+    seeds = sorted({r.cell.seed for r in behind if r.cell.seed is not None})
+    split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
+    trainings = f"{len(seeds)} trainings of each network (seeds {', '.join(map(str, seeds))})"
+    return (
+        f"{counts or 'counts not stated'}.",
+        f"{trainings if len(seeds) > 1 else 'One training of each network'}; split: {split or 'not stated'}.",
+        "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on.",
+    )

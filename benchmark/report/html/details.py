@@ -1,0 +1,45 @@
+"""The records behind the numbers of a page, for its panel: what each of them is, rests on and was made with."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from benchmark.records import Record
+from benchmark.report import select
+from benchmark.report.entries import as_one, trainings
+from core.names import MAIN_PROTOCOL
+
+CELL = (
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id"),
+    *("method", "alignment", "protocol", "recipe"),
+)
+RECORD = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
+FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created")
+
+
+def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
+    """Key of a leaderboard's row -> the keys of its trainings' records."""
+    parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
+    groups = (group for name, part in parts for group in trainings(select.board(records, name, part)))
+    return {as_one(group).key: [record.key for record in group] for group in groups}
+
+
+def details(records: Iterable[Record]) -> dict[str, Any]:
+    """``fields``, ``values`` and per record's key the number of each field's value: what many share stands once."""
+    numbers: dict[str, int] = {}
+
+    def number(value: Any) -> int:
+        return numbers.setdefault(json.dumps(value, ensure_ascii=False, sort_keys=True), len(numbers))
+
+    rows = {record.key: [number(value) for value in _values(record)] for record in records}
+    return {"fields": list(FIELDS), "values": [json.loads(text) for text in numbers], "records": rows}
+
+
+def _values(record: Record) -> Iterable[Any]:
+    yield from (getattr(record.cell, name) for name in CELL)
+    yield from (getattr(record, name) for name in RECORD)
+    for provenance in (record.training, record.scoring):
+        yield None if provenance is None else provenance.model_dump(mode="json", exclude_defaults=True)
+    wanted = ("cross-fitted", "oracle") if record.cell.protocol == MAIN_PROTOCOL else ()
+    yield {origin: record.thresholds[origin] for origin in wanted if origin in record.thresholds}
+    yield record.created

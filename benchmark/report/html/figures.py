@@ -1,0 +1,65 @@
+"""The charts of a page: what each shows in words, and what draws it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmark.records import Record
+from benchmark.report.charts import CHARTS, ChartData, scripts, spec
+from benchmark.report.sections import DatasetTables
+from benchmark.statistics.components import BalancedScores
+from core.errors import NotAvailableError, WriteError
+from core.files import write_text
+
+TABLES = ("matrix",)
+"""Charts that stand on the page as tables."""
+CACHE = Path(__file__).resolve().parents[3] / "runs" / "cache"
+
+
+@dataclass(frozen=True)
+class ChartView:
+    """A chart of a page."""
+
+    id: str
+    title: str
+    dataset: str
+    about: str
+    """What stands for it, and below it; the reason where there is none."""
+    spec: Mapping[str, Any] | None
+    """In Vega-Lite."""
+
+
+def charts(
+    records: Sequence[Record],
+    sections: Sequence[DatasetTables],
+    folders: Sequence[Path],
+    parts: Mapping[str, BalancedScores],
+) -> list[ChartView]:
+    """The charts of every data set that has a leaderboard; rows per case lie in ``folders``."""
+    datas = [ChartData(records, part.dataset, folders, parts.get(part.dataset)) for part in sections if part.boards]
+    words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
+    return [_view(word, data) for data in datas for word in words]
+
+
+def _view(word: str, data: ChartData) -> ChartView:
+    title, name = CHARTS.get(word).title, f"chart-{data.dataset}-{word}"
+    try:
+        made = spec(word, data)
+    except NotAvailableError as error:
+        return ChartView(name, title, data.dataset, str(error), None)
+    return ChartView(name, title, data.dataset, str(made["description"]), made)
+
+
+def drawing() -> str:
+    """The scripts that draw the charts: put together once, which takes seconds, and kept below ``runs/cache``."""
+    kept = CACHE / f"vega-{version('vl-convert-python')}.js"
+    if kept.is_file():
+        return kept.read_text(encoding="utf-8")
+    text = scripts()
+    try:
+        write_text(kept, text)
+    except WriteError:  # a checkout that nobody may write to: the next page waits again
+        return text
+    return text

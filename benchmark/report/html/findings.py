@@ -1,0 +1,75 @@
+"""Finding by finding: the first method, how many are tied with it, and whether it is above ``prior``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.entry_columns import Known, main_of, of_row
+from benchmark.report.html.words import name, prior_of
+from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from core.names import MAIN
+
+HEADER = ("finding", "first", "score [95 %]", "n cases", "tied with it", "prior", "− prior [95 %]", "is it real?")
+ABOUT = (
+    "The first method of each finding by `hit@iou.3`. tied with it: methods that do not differ from it (5 %, Holm over "
+    "all methods, patients drawn; trainings too where there are several). is it real: above prior where the interval "
+    "of the difference is above 0. Each finding was asked for itself: with eight findings one such answer in twenty "
+    "is chance."
+)
+
+
+def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> Table | None:
+    """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
+    names = dict.fromkeys(s.finding for row in entered for s in row.scores if s.metric == MAIN and s.finding != "mean")
+    lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
+    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, HEADER, tuple(lines)) if lines else None
+
+
+def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
+    """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
+    names = dict.fromkeys(s.finding for s in row.scores if s.metric == MAIN and s.threshold_origin == "cross-fitted")
+    scores = {finding: main_of(known, finding)(row) for finding in names}
+    ties = {finding: of_row(known, "tied", finding)(row) for finding in names}
+    return {
+        finding: [score.value, score.low, score.high, score.n, _is_true(ties[finding])]
+        for finding, score in scores.items()
+        if score is not None
+    }
+
+
+def _is_true(score: Score | None) -> bool | None:
+    return None if score is None else bool(score.value)
+
+
+def _of_finding(
+    finding: str, entered: Sequence[Record], rows: Sequence[Record], known: Known
+) -> tuple[str, ...] | None:
+    values = {row.key: value for row in entered if (value := _value(row, finding)) is not None}
+    if not values:
+        return None
+    first = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
+    ties = [_is_true(of_row(known, "tied", finding)(row)) for row in entered if row.key in values and row is not first]
+    prior, above = prior_of(first, rows), of_row(known, "above_prior", finding)(first)
+    score, told = main_of(known, finding)(first), any(tie is not None for tie in ties)
+    return (
+        *(finding, name(first), with_interval(score), str(score.n) if score is not None else NOTHING),
+        f"{sum(map(bool, ties))} of {len(ties)}" if told else NOTHING,
+        number(None if prior is None else _value(prior, finding)),
+        signed(above),
+        _verdict(above, sum(map(bool, ties))),
+    )
+
+
+def _value(row: Record, finding: str) -> float | None:
+    score = select.main_score(row, finding)
+    return None if score is None else score.value
+
+
+def _verdict(above: Score | None, ties: int) -> str:
+    if above is None or above.low is None:
+        return NOTHING
+    if above.low <= 0:
+        return "no: not above prior"
+    others = "one other" if ties == 1 else f"{ties} others"
+    return f"above prior, but {others} may be as good" if ties else "above prior and above all others"

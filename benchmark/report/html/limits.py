@@ -1,0 +1,38 @@
+"""What a leaderboard does not show, as far as its records tell."""
+
+from collections.abc import Sequence
+
+from benchmark.records import Record
+from benchmark.report.entry_columns import is_single
+from benchmark.report.html.words import name
+from core.names import MAIN
+
+DRAWN = {
+    "drawn by code": "The images are drawn. Their truth is exact, but they are no radiographs: an order here need not "
+    "hold on patients.",
+    "drawn into radiographs": "The findings are drawn into radiographs: an order here need not hold for real ones.",
+}
+ALWAYS = (
+    "Why a network says what it says: a map may hit the box and still not show what the network used "
+    "(suites `randomised` and `shortcut`).",
+    "Other hospitals, other findings, other boxes. Nothing here is for use on patients.",
+)
+
+
+def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
+    """Sentences on what the order of the ``entered`` rows does not show; ``behind``: the records of each training."""
+    sources = dict.fromkeys(str(record.data.get("source")) for record in behind)
+    drawn = [DRAWN[source] for source in sources if source in DRAWN]
+    seeds = ["What another training of these networks would give."] if is_single(entered[0]) else []
+    return (*drawn, *seeds, *_by_pointing(entered), *ALWAYS)
+
+
+def _by_pointing(entered: Sequence[Record]) -> list[str]:
+    """Whether another measure has another first."""
+    values = {row.key: s.value for row in entered if (s := row.find("pointing")) is not None and s.value is not None}
+    if not values:
+        return []
+    best = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
+    if best is entered[0]:
+        return [f"Whether boxes at other overlaps agree: the order is that of `{MAIN}`."]
+    return [f"That the first is best by every measure: by `pointing` it is {name(best)} with {values[best.key]:.3f}."]

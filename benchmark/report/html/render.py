@@ -1,0 +1,63 @@
+"""Renders a template as one file: styles, scripts and data inside, no address of anything outside."""
+
+import functools
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FOLDER = Path(__file__).parent / "templates"
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a template of this folder with ``values``; all of them are text, never markup."""
+    return _environment().get_template(template).render(**values).strip() + "\n"
+
+
+@functools.cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a run that writes no page does without
+
+    environment = Environment(
+        autoescape=True,
+        loader=FileSystemLoader(FOLDER),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"marked": marked, "data": data}
+    environment.globals |= {"file": file}
+    return environment
+
+
+def file(name: str) -> Any:
+    """A style or script of this folder, as it is."""
+    from markupsafe import Markup
+
+    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def data(value: Any) -> Any:
+    r"""JSON that can stand inside a script: no character of it ends one.
+
+    >>> print(data(["<b>"]))
+    ["\u003cb\u003e"]
+    """
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+def marked(text: str) -> Any:
+    """Plain text with `code` marked as such; everything else is text.
+
+    >>> str(marked("`a < b` & c"))
+    '<code>a &lt; b</code> &amp; c'
+    """
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

@@ -1,0 +1,148 @@
+"""``index.html`` of a suite: one file with the answer, its leaderboard, every table and the records behind them."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmark.records import Record
+from benchmark.report import components, leaderboard, select
+from benchmark.report.entries import ENTRY, known_of_rows
+from benchmark.report.html.answer import Answer, answer
+from benchmark.report.html.details import details, keys_of_entries
+from benchmark.report.html.figures import charts, drawing
+from benchmark.report.html.findings import of_entry
+from benchmark.report.html.glossary import glossary
+from benchmark.report.html.render import render
+from benchmark.report.html.views import View, view, words_of
+from benchmark.report.missing import missing
+from benchmark.report.sections import DatasetTables
+from benchmark.report.table import Table
+from benchmark.statistics.components import BalancedScores
+from core.names import MAIN, MAIN_PROTOCOL, PAIRED
+
+PAGE = "index.html"
+
+
+@dataclass(frozen=True)
+class SuitePage:
+    """What stands on the page of a suite beside its numbers."""
+
+    name: str
+    title: str
+    about: str
+    """The suite's own words."""
+    pictures: Sequence[Path] = ()
+    """SVG files that are put into the page."""
+    folders: Sequence[Path] = ()
+    """Where rows per case lie."""
+
+
+@dataclass(frozen=True)
+class DatasetViews:
+    """The tables of a data set as the page shows them."""
+
+    name: str
+    answer: Answer | None
+    first: list[View]
+    checks: list[View]
+    boards: list[tuple[str, View]]
+    """What a reader chooses them by, and each."""
+    matrix: list[View]
+    closer: list[View]
+    published: list[View]
+
+    @property
+    def all(self) -> list[View]:
+        """Every one of them."""
+        boards = (board for _, board in self.boards)
+        return [*self.first, *self.checks, *boards, *self.matrix, *self.closer, *self.published]
+
+
+def suite_page(
+    page: SuitePage,
+    records: Sequence[Record],
+    sections: Sequence[DatasetTables],
+    parts: Mapping[str, BalancedScores],
+) -> str:
+    """The text of the page; the same records give the same bytes. ``parts``: as of ``components``."""
+    entries = keys_of_entries(records)
+    datasets = [_dataset(records, part, entries, parts.get(part.dataset)) for part in sections]
+    gaps = [view(table, {}) for table in [missing(records)] if table is not None]
+    views = [*(each for dataset in datasets for each in dataset.all), *gaps]
+    drawn = charts(records, sections, page.folders, parts)
+    shown = {key for each in views for line in each.lines for key in line.keys}
+    return render(
+        "suite.html",
+        page=page,
+        main=MAIN,
+        command=command(page.name, records),
+        datasets=datasets,
+        missing=gaps,
+        counts=_counts(records),
+        glossary=glossary(words_of(views)),
+        pictures=[picture(path) for path in page.pictures],
+        records=details(record for record in records if record.key in shown),
+        findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
+        charts=drawn,
+        drawing=drawing() if any(chart.spec for chart in drawn) else "",
+    )
+
+
+def command(name: str, records: Sequence[Record]) -> str:
+    """What makes the page again."""
+    if any(record.source == "external" for record in records):
+        return "python -m benchmark.score --entry …  (docs/score.md)"
+    return f"python -m benchmark.run --suite {name}"
+
+
+def picture(path: Path) -> str:
+    """An SVG file as an address that holds it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+
+
+def _dataset(
+    records: Sequence[Record],
+    tables: DatasetTables,
+    entries: Mapping[str, Sequence[str]],
+    part: BalancedScores | None,
+) -> DatasetViews:
+    name = tables.dataset
+    said = answer(records, name)
+
+    def views(group: Sequence[Table]) -> list[View]:
+        return [view(table, entries, name) for table in group]
+
+    return DatasetViews(
+        name,
+        said,
+        views([said.findings] if said is not None and said.findings is not None else []),
+        views(tables.checks),
+        [
+            *((_label(board), board) for board in views(tables.boards)),
+            *((word, view(table, entries, name)) for word, table in tables.protocols),
+        ],
+        views(tables.findings),
+        [*views(tables.closer), *views(components.tables(part, name) if part is not None else [])],
+        views(tables.published),
+    )
+
+
+def _label(board: View) -> str:
+    return MAIN_PROTOCOL if board.title == "leaderboard" else f"{MAIN_PROTOCOL}: {board.title}"
+
+
+def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
+    """Key of a row -> finding -> its main column."""
+    scores: dict[str, Any] = {}
+    for images in (None, *select.parts(records, dataset)):
+        known = known_of_rows(records, images)
+        for row in leaderboard.board(records, dataset, images):
+            scores[row.key] = of_entry(row, known)
+    return scores
+
+
+def _counts(records: Sequence[Record]) -> dict[str, int]:
+    runs = [record for record in records if record.source == "run" and record.cell.protocol not in (PAIRED, ENTRY)]
+    return {status: sum(record.status == status for record in runs) for status in ("ok", "n/a", "failed")}

@@ -1,0 +1,63 @@
+// The leaderboard: intervals as bars, ties shaded, one finding or the mean over all.
+const findings = JSON.parse($("#data-findings").textContent);
+const MEAN = "mean", MAIN = `${main} [95 %]`, BARS = "interval";
+const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on"];
+const boards = $$("table.board");
+const scoreOf = (row, finding) => (findings[row.dataset.entry] || {})[finding] || null;
+const three = value => value.toFixed(3);
+
+function words([value, low, high, n]) {
+  if (value === null) return "–";
+  return three(value) + (low === null ? "" : ` [${three(low)}, ${three(high)}]`) + ` (n ${n})`;
+}
+
+function svg(name, attributes) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  return node;
+}
+
+function bar([value, low, high], prior, top) {
+  const at = number => `${Math.min(100, 100 * number / top)}%`, picture = svg("svg", {class: "bar", role: "img"});
+  picture.setAttribute("aria-label", low === null ? three(value) : `${three(value)}, from ${three(low)} to ${three(high)}`);
+  if (low !== null) picture.append(svg("line", {class: "ends", x1: at(low), x2: at(high), y1: 9, y2: 9}));
+  if (prior !== null) picture.append(svg("line", {class: "prior", x1: at(prior), x2: at(prior), y1: 1, y2: 17}));
+  picture.append(svg("circle", {cx: at(value), cy: 9, r: 2.5}));
+  return picture;
+}
+
+function priorOf(table, row, finding) {
+  const method = indexOf(table, "method"), names = NAMED.map(name => indexOf(table, name)).filter(i => i >= 0);
+  const same = other => names.every(i => textOf(other.cells[i]) === textOf(row.cells[i]) || textOf(other.cells[i]) === "any");
+  const prior = rowsOf(table).find(other => textOf(other.cells[method]) === "prior" && same(other));
+  return prior ? (scoreOf(prior, finding) || [null])[0] : null;
+}
+
+function showFinding(table, finding) {
+  const column = indexOf(table, MAIN), bars = indexOf(table, BARS);
+  if (column < 0) return;
+  const scores = rowsOf(table).map(row => scoreOf(row, finding));
+  const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
+  const top = Math.min(1, 1.05 * Math.max(.1, ...rowsOf(table).flatMap((row, i) => reach(scores[i], row))));
+  const best = Math.max(...scores.flatMap(score => score && score[4] ? [score[0]] : []));
+  headings(table)[bars].querySelector(".scale").replaceChildren(...[0, top / 2, top].map(value => Object.assign(document.createElement("span"), {textContent: value.toFixed(2)})));
+  rowsOf(table).forEach((row, i) => {
+    const score = scores[i], known = score && score[0] !== null;
+    row.cells[column].dataset.mean ??= textOf(row.cells[column]);
+    row.cells[column].textContent = finding === MEAN ? row.cells[column].dataset.mean : score ? words(score) : "–";
+    row.cells[bars].replaceChildren(...(known ? [bar(score, row.classList.contains("method") ? priorOf(table, row, finding) : null, top)] : []));
+    row.classList.toggle("tied", Boolean(score && score[4]));
+    row.classList.toggle("best", Boolean(score && score[4] && score[0] === best));
+  });
+}
+
+for (const table of boards) {
+  const column = indexOf(table, MAIN);
+  if (column < 0) continue;
+  const th = Object.assign(document.createElement("th"), {scope: "col", className: "bars", textContent: BARS});
+  th.dataset.name = BARS;
+  th.dataset.decides = "";
+  th.append(Object.assign(document.createElement("div"), {className: "scale"}));
+  headings(table)[column].after(th);
+  for (const row of rowsOf(table)) row.cells[column].after(document.createElement("td"));
+}

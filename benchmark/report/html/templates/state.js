@@ -1,0 +1,108 @@
+// What is shown stands in the address: a link shows the same.
+const controls = $("#controls"), FILTERS = ["backbone", "pooling", "method"], NO_SORT = "";
+const first = {dataset: "", protocol: "", finding: MEAN, backbone: "", pooling: "", method: "", sort: NO_SORT, columns: ""};
+let state = {...first};
+const unique = values => [...new Set(values)];
+const valuesOf = name => unique($$("table.data").flatMap(table => {
+  const index = indexOf(table, name);
+  return index < 0 || !table.querySelector("tr[data-keys]") ? [] : rowsOf(table).map(row => textOf(row.cells[index]));
+})).filter(value => !["", "–", "any"].includes(value)).sort(collator.compare);
+const blocks = $$("div.board");
+const shownBlocks = () => blocks.filter(block => !block.classList.contains("off"));
+
+function readAddress() {
+  const hash = location.hash.slice(1);
+  if (hash && !hash.includes("=")) return false;
+  const given = Object.fromEntries(new URLSearchParams(hash));
+  state = {...first, ...Object.fromEntries(Object.entries(given).filter(([name]) => name in first))};
+  return true;
+}
+
+function setState(changes) {
+  state = {...state, ...changes};
+  show();
+  const kept = Object.entries(state).filter(([name, value]) => value !== first[name]);
+  history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
+}
+
+function fill(name, values, label) {
+  const select = controls.elements[name], options = values.map(value => new Option(label(value), value));
+  select.replaceChildren(...options);
+  if (!values.includes(state[name])) state[name] = values[0] ?? "";
+  select.value = state[name];
+  select.closest("label").classList.toggle("off", values.length < 2);
+}
+
+function fillControls() {
+  fill("dataset", unique(blocks.map(block => block.dataset.dataset)), value => value);
+  const here = blocks.filter(block => block.dataset.dataset === state.dataset);
+  fill("protocol", unique(here.map(block => block.dataset.protocol)), value => value);
+  const entries = here.flatMap(block => rowsOf($("table", block))).map(row => findings[row.dataset.entry] || {});
+  fill("finding", unique([MEAN, ...entries.flatMap(Object.keys)]), value => value === MEAN ? "mean over all" : value);
+  controls.elements.finding.disabled = !state.protocol.startsWith("locus");
+  for (const name of FILTERS) fill(name, ["", ...valuesOf(name)], value => value || "all");
+}
+
+function columnsOf(table) {
+  const names = headings(table).map(th => th.dataset.name);
+  if (state.finding !== MEAN && table.classList.contains("board")) return names.filter(name => [...NAMED, "method", "same map as", MAIN, BARS].includes(name));
+  if (state.columns) return names.filter(name => state.columns.split("~").includes(name));
+  return table.classList.contains("board") ? names.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset) : names;
+}
+
+function showColumns(table) {
+  const shown = columnsOf(table), off = headings(table).map(th => !shown.includes(th.dataset.name));
+  for (const row of [table.tHead.rows[0], ...rowsOf(table)]) [...row.cells].forEach((cell, i) => cell.classList.toggle("off", off[i]));
+  return shown;
+}
+
+function offerColumns() {
+  const tables = shownBlocks().map(block => $("table", block)), shown = tables.flatMap(columnsOf);
+  const box = $(".columns fieldset"), legend = $("legend", box);
+  box.replaceChildren(legend, ...unique(tables.flatMap(table => headings(table).map(th => th.dataset.name))).map(name => {
+    const label = document.createElement("label"), input = Object.assign(document.createElement("input"), {type: "checkbox", name: "column", value: name, checked: shown.includes(name)});
+    label.append(input, name);
+    return label;
+  }));
+}
+
+function filterRows(table) {
+  const tests = FILTERS.filter(name => state[name]).map(name => [indexOf(table, name), state[name]]).filter(([i]) => i >= 0);
+  for (const row of rowsOf(table)) row.classList.toggle("off", tests.some(([i, value]) => ![value, "any"].includes(textOf(row.cells[i]))));
+}
+
+function show() {
+  fillControls();
+  for (const block of blocks) block.classList.toggle("off", block.dataset.dataset !== state.dataset || block.dataset.protocol !== state.protocol);
+  for (const table of boards) showFinding(table, state.protocol.startsWith("locus") ? state.finding : MEAN);
+  $$("table.data").filter(table => table.querySelector("tr[data-keys]")).forEach(filterRows);
+  for (const block of shownBlocks()) {
+    const table = $("table", block), sort = state.sort || (state.finding === MEAN || !table.classList.contains("board") ? NO_SORT : `-${MAIN}`);
+    showColumns(table);
+    sortBy(table, sort.replace(/^-/, ""), sort.startsWith("-"));
+  }
+  offerColumns();
+  const rows = shownBlocks().flatMap(block => rowsOf($("table", block)));
+  const filters = FILTERS.filter(name => state[name]).map(name => `${name} ${state[name]}`).join(", ");
+  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`);
+}
+
+if (controls) {
+  const start = () => { if (readAddress()) show(); };
+  first.dataset = blocks[0].dataset.dataset;
+  first.protocol = blocks[0].dataset.protocol;
+  state = {...first};
+  controls.hidden = false;
+  show();
+  start();
+  addEventListener("hashchange", start);
+  controls.addEventListener("change", event => {
+    const name = event.target.name;
+    if (name === "column") setState({columns: $$("input[name=column]:checked").map(input => input.value).join("~")});
+    else if (name === "dataset" || name === "protocol") setState({...first, ...Object.fromEntries(FILTERS.map(word => [word, state[word]])), dataset: state.dataset, [name]: event.target.value});
+    else setState({[name]: event.target.value, ...(name === "finding" ? {sort: NO_SORT, columns: ""} : {})});
+  });
+  controls.addEventListener("reset", event => { event.preventDefault(); setState({...first}); });
+  controls.addEventListener("submit", event => event.preventDefault());
+  document.addEventListener("click", event => { const open = $(".columns[open]"); if (open && !open.contains(event.target)) open.open = false; });
+}

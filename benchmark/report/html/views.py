@@ -1,0 +1,95 @@
+"""Tables as a page shows them: each heading with its meaning, each row with the records behind it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.report.html.glossary import meaning, word_of
+from benchmark.report.page import DECIDE
+from benchmark.report.table import NOTHING, Table
+from core.names import BASELINES, CEILINGS
+
+NUMBER = re.compile(r"^[<≥]?\s*[+−-]?\d")
+NAMES = (
+    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
+    "trainings",
+)
+PICTURE = re.compile(r"\n*!\[[^\]]*\]\([^)]*\)")
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of a table."""
+
+    text: str
+    word: str
+    """Its word in the glossary; nothing where it has none."""
+    numeric: bool
+    """Whether numbers stand below it."""
+    decides: bool
+    """Whether a leaderboard shows it at first."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table."""
+
+    cells: tuple[str, ...]
+    keys: tuple[str, ...]
+    """Of the records behind it, training by training."""
+    entry: str
+    """The row's own key."""
+    kind: str
+    """``method``, ``baseline`` or ``ceiling``; nothing where the row is of something else."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A table of a page."""
+
+    id: str
+    title: str
+    intro: tuple[str, ...]
+    """Its paragraphs."""
+    headings: tuple[Heading, ...]
+    lines: tuple[Line, ...]
+
+
+def view(table: Table, entries: Mapping[str, Sequence[str]], dataset: str = "") -> View:
+    """A table of records; ``entries``: key of a leaderboard's row -> those of its trainings."""
+    columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
+    headings = [_heading(text, cells) for text, cells in zip(table.header, columns, strict=True)]
+    keys = table.keys or ((),) * len(table.rows)
+    lines = [_line(table.header, row, group, entries) for row, group in zip(table.rows, keys, strict=True)]
+    title = table.title.removeprefix(f"{dataset}: ")
+    return View(anchor(table.title), title, tuple(table.intro.split("\n")), tuple(headings), tuple(lines))
+
+
+def anchor(title: str) -> str:
+    """What a section is linked by.
+
+    >>> anchor("NIH: wang, T(IoU)")
+    'nih-wang-t-iou'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def words_of(views: Iterable[View]) -> list[str]:
+    """All headings of some tables."""
+    return list(dict.fromkeys(heading.text for view in views for heading in view.headings))
+
+
+def _heading(text: str, cells: Sequence[str]) -> Heading:
+    said = [cell for cell in cells if cell not in ("", NOTHING)]
+    numeric = bool(said) and all(NUMBER.match(cell) for cell in said)
+    plain = text.removesuffix(" [95 %]")
+    return Heading(text, word_of(text) if meaning(text) else "", numeric, plain in DECIDE)
+
+
+def _line(
+    header: Sequence[str], row: tuple[str, ...], keys: Sequence[str], entries: Mapping[str, Sequence[str]]
+) -> Line:
+    behind = [key for name in keys for key in entries.get(name, [name])]
+    method = row[header.index("method")] if "method" in header else ""
+    kinds = dict.fromkeys(BASELINES, "baseline") | dict.fromkeys(CEILINGS, "ceiling")
+    return Line(row, tuple(behind), keys[0] if keys else "", kinds.get(method, "method") if method else "")

@@ -1,0 +1,65 @@
+"""All tables of a data set, section by section."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from benchmark.records.record import Record
+from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
+from benchmark.report.agreement import AGREEMENT
+from benchmark.report.alignment import alignment
+from benchmark.report.entries import ENTRY
+from benchmark.report.one_by_one import one_by_one
+from benchmark.report.strata import strata
+from benchmark.report.table import Table
+from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+
+SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
+SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+"""Protocols that stand in a table of their own making; any other has the plain sheet."""
+CLOSER = (one_by_one, breakdown.by_threshold, strata)
+
+
+@dataclass(frozen=True)
+class DatasetTables:
+    """The tables of a data set that have a row."""
+
+    dataset: str
+    checks: tuple[Table, ...]
+    """What the validity checks say."""
+    boards: tuple[Table, ...]
+    """The main table on all images, then that of the slow methods on theirs."""
+    findings: tuple[Table, ...]
+    """The main column finding by finding."""
+    closer: tuple[Table, ...]
+    """Its trainings, thresholds, strata, ranks and alignments."""
+    protocols: tuple[tuple[str, Table], ...]
+    """Each other protocol's word and table; several may have the same word."""
+    published: tuple[Table, ...]
+
+    @property
+    def all(self) -> list[Table]:
+        """Every table, in the order of a page."""
+        tables = (table for _, table in self.protocols)
+        return [*self.checks, *self.boards, *self.findings, *self.closer, *tables, *self.published]
+
+
+def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
+    """All tables of one data set; ``records`` are those of the suite."""
+    words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
+    all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in words)]
+    filled = ((sheet.protocol, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)
+    return DatasetTables(
+        dataset,
+        tuple(validity.tables(records, dataset)),
+        _given(leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset))),
+        _given([breakdown.per_finding(records, dataset)]),
+        _given(
+            [*(make(records, dataset) for make in CLOSER), *ranks.tables(records, dataset), alignment(records, dataset)]
+        ),
+        tuple((word, table) for word, table in filled if table is not None),
+        tuple(elsewhere.published(records, dataset)),
+    )
+
+
+def _given(tables: Iterable[Table | None]) -> tuple[Table, ...]:
+    return tuple(table for table in tables if table is not None)

@@ -1,0 +1,129 @@
+"""Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+
+from benchmark import records
+from benchmark.report import charts, components, select
+from benchmark.report.charts import figures
+from benchmark.report.compared import with_entries
+from core.errors import NotAvailableError
+from core.names import MAIN
+
+
+def gathered(folder):
+    return charts.gather(with_entries(records.load(folder), [folder]), "phantom", [folder])
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return gathered("results/demo")
+
+
+@pytest.fixture(scope="module")
+def several(three_trainings):
+    return gathered(three_trainings)
+
+
+def values(word, data):
+    """The rows that all layers of a chart share."""
+    (rows,) = charts.spec(word, data)["datasets"].values()
+    return rows
+
+
+def cam(data):
+    board = select.board(data.records, "phantom")
+    return [r for r in board if (r.method, r.cell.global_pool) == ("cam", "PCAM")]
+
+
+def test_bars_are_the_records_intervals(demo):
+    (row,) = (row for row in values("intervals", demo) if row["entry"] == "cam · PCAM")
+    score = select.main_score(cam(demo)[0])
+    assert (row["value"], row["low"], row["high"], row["n"]) == (score.value, score.low, score.high, score.n)
+    assert row["interval"] == "one training"
+
+
+def test_the_first_and_its_ties_are_shaded_and_baselines_stand_apart(demo):
+    kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
+    assert [name for name, kind in kinds.items() if kind == "tied with first"] == ["xgradcam · PCAM", "layercam · PCAM"]
+    assert (kinds["cam · PCAM"], kinds["prior"], kinds["truth"]) == ("behind", "baseline", "limit")
+
+
+def test_cells_of_the_matrix_are_the_records_findings(demo):
+    cells = {row["finding"]: row["value"] for row in values("matrix", demo) if row["entry"] == "cam · PCAM"}
+    assert cells == {s.finding: s.value for s in cam(demo)[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
+
+
+def test_the_curve_over_iou_goes_through_the_records_hits(demo):
+    curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
+    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
+    stated = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
+    assert [curve["xgradcam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(stated, abs=1e-6)
+
+
+def test_marks_over_the_score_threshold_are_the_records_hits(demo):
+    marks = {row["origin"]: row["value"] for row in values("score_thresholds", demo) if row["entry"] == "prior"}
+    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
+    assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
+
+
+def test_groups_of_cases_are_the_records_strata(demo):
+    (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
+    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    (stratum,) = (s for s in prior.strata if s.group == "small")
+    score = next(s for s in stratum.scores if (s.metric, s.finding) == (MAIN, "mean"))
+    assert (small["value"], small["n"]) == (score.value, score.n)
+
+
+def test_dots_are_the_trainings(several):
+    dots = {row["seed"]: row["value"] for row in values("seeds", several) if row["entry"] == "cam · PCAM"}
+    assert dots == {record.cell.seed: select.main_value(record) for record in cam(several)}
+    assert len(dots) == 3
+
+
+def test_bars_of_components_are_the_tables(several):
+    shown = {row["component"]: row["value"] for row in values("components", several)}
+    stated = {components.name_of(term): sd for term, sd in components.in_a_score(several.design).items()}
+    assert shown == pytest.approx(stated, abs=1e-6)
+
+
+def test_cost_shows_what_the_records_state(demo):
+    stated = [r.model_copy(update={"rests_on": {**r.rests_on, "ms an image": 3, "MiB an image": 20}}) for r in demo.records]
+    rows = values("cost", charts.gather(stated, "phantom", demo.folders))
+    assert {(row["ms"], row["mib"]) for row in rows} == {(3, 20)}
+
+
+@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two trainings"), ("cost", "MiB|memory")])
+def test_a_chart_without_data_says_why(demo, word, reason):
+    with pytest.raises(NotAvailableError, match=reason):
+        charts.spec(word, demo)
+
+
+def test_the_same_records_give_the_same_bytes(demo):
+    backwards = charts.gather(demo.records[::-1], "phantom", demo.folders)
+    for word in ("intervals", "matrix", "strata"):
+        assert charts.as_json(charts.spec(word, demo)) == charts.as_json(charts.spec(word, backwards))
+
+
+def test_a_name_cannot_end_the_script_that_holds_it():
+    assert "<" not in charts.as_json({"finding": "</script><script>"})
+
+
+def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
+    scripts = charts.scripts()
+    assert "</script" not in scripts
+    assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+
+
+@pytest.mark.parametrize(("name", "inches"), figures.WIDTHS.items())
+def test_figures_are_as_wide_as_their_columns(demo, name, inches):
+    made = charts.spec("iou_thresholds", demo)
+    png = Image.open(io.BytesIO(figures.picture(figures.drawing(made, inches), "png")))
+    assert png.width / png.info["dpi"][0] == pytest.approx(inches, abs=0.01)
+    box = re.search(rb"MediaBox \[0 0 ([\d.]+)", figures.picture(figures.drawing(made, inches), "pdf"))
+    assert float(box[1]) == pytest.approx(inches * 72, abs=0.1)
+    assert f'width="{inches:.4g}in"'.encode() in figures.picture(figures.drawing(made, inches), "svg")

@@ -1,0 +1,150 @@
+"""The page of a suite: its figures are those of the records, and a browser does with it what a reader asks."""
+
+import re
+import shutil
+from html.parser import HTMLParser
+
+import pytest
+
+from benchmark.records import Cell, Record, Score, load, write
+from benchmark.report import leaderboard, select, tables
+from benchmark.report.compared import with_entries
+from benchmark.report.html.glossary import meaning
+from tests.benchmark.report.browser import answers
+from tests.benchmark.report.given import all_tables
+
+EVIL = "<script>alert(1)</script>"
+MAIN = "hit@iou.3"
+
+
+class Reader(HTMLParser):
+    """The tables of a page, its ids, its links and whatever it would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.ids, self.links, self.fetched, self.text, self.within, self.rows = {}, [], [], [], "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given["href"]] if tag == "a" else []
+        self.fetched += [given[name] for name in ("src", "href") if name in given and tag in ("script", "link", "img", "iframe")]
+        self.within = [tag] if tag in ("script", "style") else []
+        if tag == "table":
+            self.rows = self.tables[given["id"]] = []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.within = []
+        self.rows = [] if tag == "table" else self.rows
+
+    def handle_data(self, data):
+        self.text += "" if self.within else data
+        if self.rows and self.rows[-1] and not self.within:
+            self.rows[-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="module")
+def page(three_trainings, tmp_path_factory):
+    """Four entries of three trainings, and one record of a finding with a name that is a script."""
+    folder = tmp_path_factory.mktemp("page") / "demo"
+    shutil.copytree(three_trainings, folder)
+    cell = Cell(dataset="NIH", backbone="evil", global_pool="AVG", method="cam", protocol="locus", seed=0, model_id="m")
+    scores = [Score(finding=f, metric=MAIN, value=0.25, low=0.125, high=0.5, n=8, threshold_origin="cross-fitted") for f in (EVIL, "mean")]
+    write(Record(cell=cell, scores=tuple(scores)), folder)
+    write(Record(cell=cell.model_copy(update={"method": "pcam"}), status="n/a", reason=f"no {EVIL}"), folder)
+    tables.write(folder, "A <b> title", "About `code` & more.")
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def read(page):
+    return Reader(page.read_text())
+
+
+def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
+    records = with_entries(load(page.parent), [page.parent])
+    header, *rows = read.tables["phantom-leaderboard"]
+    values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
+    assert values == sorted(f"{select.main_value(record):.3f}" for record in leaderboard.board(records, "phantom"))
+    assert len(values) == 4
+
+
+def test_every_table_stands_on_the_page_once_with_all_its_rows(page, read):
+    for table in all_tables(page.parent):
+        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
+        assert [tuple(row) for row in read.tables[name][1:]] == [tuple(cell.replace("`", "") for cell in row) for row in table.rows]
+    assert len(read.ids) == len(set(read.ids))
+
+
+def test_the_page_fetches_nothing_and_each_of_its_links_leads_to_a_section(page, read):
+    assert [address for address in read.fetched if not address.startswith("data:")] == []
+    assert not re.search(r"@import|url\((?!data:)", page.read_text().split("</style>")[0])
+    assert {link[1:] for link in read.links if link.startswith("#")} <= {*read.ids}
+    assert page.stat().st_size < 3e6
+
+
+def test_the_answer_says_who_is_first_with_whom_on_what_and_what_another_training_would_change(read):
+    text = " ".join(read.text.split())
+    assert "share the first rank: " in text or "First: " in text
+    for words in ("patients 501", "3 trainings of each network (seeds 0, 1, 2)", "One more training of", "they are no radiographs"):
+        assert words in text
+
+
+def test_a_name_that_is_a_script_is_text(page, read):
+    assert EVIL not in page.read_text()
+    assert EVIL in read.text
+    assert "A <b> title" in read.text
+
+
+def test_columns_are_explained():
+    assert "chosen on the very truth" in meaning("optimism")
+    assert meaning("hit@iobb.5").endswith("> .5.")
+    assert meaning("what nobody knows") == ""
+
+
+QUESTIONS = {
+    "rows": "return document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off)').length",
+    "tied": "return document.querySelectorAll('#phantom-leaderboard tr.tied').length",
+    "bars": "return document.querySelectorAll('#phantom-leaderboard svg.bar line.ends').length",
+    "charts": "await wait(); return document.querySelectorAll('[data-chart] svg').length > 2",
+    "filtered": """const select = document.querySelector('select[name=pooling]'); select.value = 'PCAM';
+        select.dispatchEvent(new Event('change', {bubbles: true})); await wait();
+        return [location.hash, document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off)').length]""",
+    "sorted": """document.querySelector('#phantom-leaderboard th[data-name=method] button').click(); await wait();
+        return [location.hash, [...document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off) td button.open')].map(b => b.textContent)]""",
+    "finding": """location.hash = '#finding=Nodule&method=layercam'; await wait(); await wait();
+        const row = document.querySelector('#phantom-leaderboard tbody tr:not(.off)');
+        return [document.querySelector('select[name=method]').value, row.dataset.entry, row.querySelector('td[data-mean]').textContent]""",
+    "help": """const button = document.querySelector('button[data-word="pointing"]'); button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
+        const help = document.querySelector('#help'); return [help.hidden, help.textContent, button.getAttribute('aria-describedby')]""",
+    "record": """document.querySelector('#phantom-leaderboard button.open').click(); await wait();
+        const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
+    "csv": """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
+        document.querySelector('[data-download=csv]').click(); URL.createObjectURL = create; return await made.text()""",
+}
+
+
+def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_error(page, tmp_path):
+    said = answers(page, QUESTIONS, tmp_path)
+    assert said["problems"] == []
+    assert (said["rows"], said["bars"], said["charts"]) == (4, 4, True)
+    assert 1 <= said["tied"] <= 4
+    assert said["filtered"] == ["#pooling=PCAM", 2]
+    assert said["sorted"] == ["#pooling=PCAM&sort=method", ["cam", "layercam"]]
+    method, entry, shown = said["finding"]
+    records = with_entries(load(page.parent), [page.parent])
+    (row,) = (r for r in leaderboard.board(records, "phantom") if r.key == entry)
+    assert method == row.cell.method == "layercam"
+    assert shown.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
+    assert said["help"] == [False, meaning("pointing"), "help"]
+    is_open, text = said["record"]
+    assert is_open
+    assert "3 records" in text
+    for key in (r.key for r in select.board(load(page.parent), "phantom") if r.cell.method == "layercam" and r.cell.global_pool == "PCAM"):
+        assert key in text or row.cell.global_pool == "AVG"
+    assert said["csv"].splitlines()[0].split(",")[:4] == ["pooling", "method", "hit@iou.3", "hit@iou.3_low"]

@@ -1,0 +1,56 @@
+"""The documentation as a site: links, pages, that it builds."""
+
+import importlib.util
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import methods
+from benchmark import protocols
+from tools.site import source
+from tools.site.parts import pages
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    source.write(folder / "site")
+    return folder / "site"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_each_link_of_a_page_leads_to_a_file(page):
+    assert source.dead_links(page) == []
+
+
+def test_no_page_of_the_site_has_a_dead_link(site):
+    assert {str(page): dead for page in site.rglob("*.md") if (dead := source.dead_links(page))} == {}
+
+
+def test_each_page_of_docs_is_in_the_menu(site):
+    text = (site / "zensical.toml").read_text()
+    assert [page.name for page in PAGES[2:] if f'"docs/{page.name}"' not in text] == []
+    assert set(tomllib.loads(text)) == {"project"}
+
+
+def test_each_method_and_protocol_has_a_page_with_its_own_first_line():
+    texts = {(kind, word): text for kind, word, text in pages()}
+    assert {word for kind, word in texts if kind == "protocols"} == set(protocols.names())
+    assert {word for kind, word in texts if kind == "methods"} == set(methods.names())
+    assert "by their own positive gradients" in texts["methods", "layercam"]
+
+
+def test_the_site_is_built_without_an_issue(site):
+    if importlib.util.find_spec("zensical") is None:
+        pytest.skip("needs the extra docs: pip install -e '.[docs]'")
+    done = subprocess.run(
+        [sys.executable, "-m", "zensical", "build", "-f", site / "zensical.toml"], capture_output=True, text=True, check=True
+    )
+    assert "No issues found" in done.stdout + done.stderr
+    assert (site / "site" / "index.html").exists()

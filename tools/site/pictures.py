@@ -1,0 +1,142 @@
+"""The pictures of docs/concepts.md, from one trained network, 500 phantoms, and the entries of the suite ``phantom``.
+
+``python -m tools.site.pictures RUN``: any run that was trained on the phantom. What stands in a title is computed here.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+import datasets
+import locus
+from benchmark.protocols.base import Case
+from benchmark.surface.trace import trace
+from benchmark.thresholds.exact import ExactThresholds
+from core.boxes import iou
+from core.types import FloatArray
+
+ROOT = Path(__file__).resolve().parents[2]
+TRUTH, PREDICTED, INK = "#d55e00", "#009e73", "#1d2733"
+"""Vermilion and green of Okabe and Ito's palette, which colour-blind readers tell apart."""
+METHOD = "layercam"
+
+
+def cases_of(run: str) -> tuple[list[Case], dict[str, np.ndarray]]:
+    """The cases of 500 phantoms with the network's maps, and the images by name."""
+    model = locus.load(run)
+    images = datasets.load("phantom:train=8,val=8,test=500", split="test")
+    pixels = np.stack([sample.image for sample in images]).astype(np.float32) / 255
+    normalised = torch.from_numpy((pixels - 0.449) / 0.226)[:, None].repeat(1, 3, 1, 1)
+    maps = locus.explain(model, normalised, methods=[METHOD])
+    values = maps[METHOD].numpy()
+    cases = [
+        Case(s.image_id, s.patient_id, name, values[n, k], maps.grids[METHOD], s.frame, s.boxes[name])
+        for n, s in enumerate(images)
+        for k, name in enumerate(images.findings)
+        if len(s.boxes.get(name, ()))
+    ]
+    return cases, {s.image_id: s.image for s in images}
+
+
+def draw_case(axes: Axes, image: np.ndarray, case: Case, threshold: float | None, title: str) -> None:
+    """The image with the truth in vermilion and, at ``threshold``, the predicted box in green."""
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, extent=(0, case.frame[1], case.frame[0], 0))
+    _box(axes, case.boxes[0], TRUTH)
+    if threshold is not None:
+        box = box_at(case, threshold)
+        _box(axes, box, PREDICTED)
+        title += f"\nIoU {iou(box[None], case.boxes).max():.2f}"
+    axes.set_title(title, fontsize=9, color=INK)
+    axes.set_axis_off()
+
+
+def box_at(case: Case, threshold: float) -> FloatArray:
+    """(4,) the box of the map's peak."""
+    on, _ = case.ready
+    assert on is not None
+    return trace(on).boxes(np.array([threshold]))[0]
+
+
+def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
+    """Hits over the score threshold, and where three origins put theirs."""
+    mine = [case for case in cases if case.finding == finding]
+    selector = ExactThresholds([trace(case.ready[0]) for case in mine], [case.boxes for case in mine], 0.3)
+    everyone, levels = np.arange(len(mine)), np.linspace(0, 0.999, 500)
+    axes.plot(levels, (selector.iou(everyone, levels) > 0.3).mean(0), color=INK, lw=1.5)
+    half = everyone % 2 == 0
+    marks = {
+        "fixed": 0.5,
+        "chosen on half of the cases": selector.best(everyone[half]),
+        "oracle": selector.best(everyone),
+    }
+    for (name, at), style in zip(marks.items(), (":", "--", "-"), strict=True):
+        axes.axvline(at, color=PREDICTED, ls=style, lw=1.5, label=name)
+    axes.set(xlabel="score threshold", ylabel="share of cases with IoU > .3", ylim=(0, 1), xlim=(0, 1))
+    axes.set_title(f"{finding}, {len(mine)} cases", fontsize=9, color=INK)
+    axes.legend(fontsize=8, frameon=False)
+
+
+def draw_entries(axes: Axes) -> None:
+    """Trainings as dots, mean and interval of each entry of the small CNN with PCAM, the tied ones in green."""
+    folder = ROOT / "results" / "phantom"
+    table = pd.read_csv(folder / "leaderboard.csv")
+    mask = (table.backbone == "custom") & (table.global_pool == "PCAM") & table["rank"].notna() & (table.trainings > 1)
+    table = table[mask].sort_values("score")
+    long = pd.read_parquet(folder / "records.parquet")
+    chosen = "backbone == 'custom' and global_pool == 'PCAM' and protocol == 'locus' and metric == 'hit@iou.3'"
+    honest = "finding == 'mean' and threshold_origin == 'cross-fitted' and alignment == 'aligned' and variable == ''"
+    scores = long.query(f"{chosen} and {honest}")
+    for y, row in enumerate(table.itertuples()):
+        colour = PREDICTED if str(row.tied_with_first) == "True" else INK
+        axes.plot([row.one_more_low, row.one_more_high], [y, y], color="#c9d1da", lw=6, solid_capstyle="butt")
+        axes.plot([row.low, row.high], [y, y], color=colour, lw=2)
+        dots = scores[scores.method == row.method].value
+        axes.plot(dots, np.full(len(dots), y), "o", color=colour, ms=4, mfc="white")
+    axes.set_yticks(range(len(table)), table.method, fontsize=8)
+    axes.set_xlabel("hit@iou.3")
+    axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} trainings each; green: tied with first", fontsize=9)
+
+
+def _box(axes: Axes, box: FloatArray, colour: str) -> None:
+    x0, y0, x1, y1 = box
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, lw=2))
+
+
+def _save(figure: Figure, name: str) -> None:
+    figure.savefig(ROOT / "docs" / "pictures" / name, dpi=110, facecolor="white", bbox_inches="tight")
+
+
+def main(run: str) -> None:
+    """Write the four pictures."""
+    cases, images = cases_of(run)
+    masses = [case for case in cases if case.finding == "Mass" and case.ready[0] is not None]
+    overlaps = [iou(box_at(case, 0.5)[None], case.boxes).max() for case in masses]
+    case = masses[int(np.argsort(overlaps)[len(masses) // 2])]  # the median one
+    image = images[case.image_id]
+    first = Figure(figsize=(5.4, 2.9))
+    left, right = first.subplots(1, 2)
+    draw_case(left, image, case, None, "image and truth box: Mass")
+    right.imshow(case.map, cmap="magma")
+    right.set_title(f"its heat map: {case.map.shape[0]}×{case.map.shape[1]} positions", fontsize=9, color=INK)
+    right.set_axis_off()
+    _save(first, "concept-case.png")
+    second = Figure(figsize=(8, 2.9))
+    for axes, level in zip(second.subplots(1, 3), (0.2, 0.5, 0.8), strict=True):
+        draw_case(axes, image, case, level, f"score threshold {level:g}")
+    _save(second, "concept-protocol.png")
+    third = Figure(figsize=(5.4, 3))
+    draw_origins(third.subplots(), cases, "Mass")
+    _save(third, "concept-origin.png")
+    fourth = Figure(figsize=(6.4, 2.8))
+    draw_entries(fourth.subplots())
+    _save(fourth, "concept-entry.png")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

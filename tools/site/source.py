@@ -1,0 +1,66 @@
+"""What the site is built from: the tree's Markdown where it lies, the generated pages, Zensical's configuration."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.site.parts import pages
+
+ROOT = Path(__file__).resolve().parents[2]
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
+"""A link of Markdown to a file: its text, the path, the place on the page."""
+SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
+KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
+
+
+def write(folder: Path) -> Path:
+    """Fill ``folder`` with pages/ and the configuration, whose path it gives. What lay there before goes."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for file in shown():
+        copy = folder / "pages" / file
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, copy)
+    for kind, word, text in pages():
+        path = folder / "pages" / "reference" / kind / f"{word}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for page in (folder / "pages").rglob("*.md"):
+        page.write_text(without_dead_links(page), encoding="utf-8")
+    (folder / "pages" / "README.md").rename(folder / "pages" / "index.md")
+    text = Path(__file__).with_name("zensical.toml").read_text(encoding="utf-8")
+    for kind in ("methods", "protocols"):
+        listed = sorted((folder / "pages" / "reference" / kind).glob("*.md"))
+        text = text.replace(f'"@{kind}"', ", ".join(f'"reference/{kind}/{page.name}"' for page in listed))
+    config = folder / "zensical.toml"
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+def shown() -> list[Path]:
+    """The files of the tree that the site has, relative to it."""
+    files = [file for name in SHOWN for file in _files(ROOT / name)]
+    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS]
+
+
+def without_dead_links(page: Path) -> str:
+    """The page's text; a link to a file that the site lacks (a module, a preset) becomes its text alone."""
+    text = page.read_text(encoding="utf-8")
+    return LINK.sub(lambda link: link[0] if _target(page, link[2]).exists() else link[1], text)
+
+
+def dead_links(page: Path) -> list[str]:
+    """The paths that ``page`` links to and that do not exist."""
+    return [path for _, path, _ in LINK.findall(page.read_text(encoding="utf-8")) if not _target(page, path).exists()]
+
+
+def _target(page: Path, path: str) -> Path:
+    return Path(os.path.normpath(page.parent / path))
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
