@@ -12,7 +12,7 @@ U = np.uint64
 
 
 @njit(cache=True, nogil=True)
-def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: ignore[no-untyped-def]
     """Write the box of the component of {f > t} that holds vertex ``start`` and stamp its vertices in ``seen``."""
     h, w = f.shape
     flat = f.ravel()
@@ -60,7 +60,7 @@ def flood(f, y, x, height, width, t, start, stamp, seen, stack, box):  # type: i
 
 
 @njit(cache=True, nogil=True)
-def _across(value, at, above, side, other, t, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _across(value, at, above, side, other, t, stamp, seen, stack, count):  # type: ignore[no-untyped-def]
     """Push the opposite corner of a patch where the saddle lies above t, written without a division."""
     if value > t and above * (value - t) > (side - t) * (other - t):
         return _push(at, stamp, seen, stack, count)
@@ -68,7 +68,7 @@ def _across(value, at, above, side, other, t, stamp, seen, stack, count):  # typ
 
 
 @njit(cache=True, nogil=True)
-def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]
     """Put a vertex on the stack unless it was there; how many are on it."""
     if seen[U(at)] == stamp:
         return count
