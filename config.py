@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from core.errors import BadValueError
 from core.flags.benchmark import ConvertFlags, DataCheckFlags, MethodCheckFlags, PowerFlags, SuiteFlags
 from core.flags.data import DataFlags, ReadingFlags
-from core.flags.external import ExternalFlags
+from core.flags.external import ExternalFlags, PackFlags, SubmissionFlags
 from core.flags.heatmap import ImagesFlags, OneImageFlags
 from core.flags.machine import EngineFlags, MachineFlags, ThreadFlags
 from core.flags.model import ModelFlags
@@ -17,7 +17,7 @@ from core.flags.training import OutputFlags, RecipeFlags, SearchFlags
 
 __all__ = [
     "WHERE", "CheckConfig", "ConvertConfig", "DataFlags", "DoctorConfig", "EngineFlags", "HeatmapConfig",
-    "ModelCheckConfig", "PowerConfig", "RunConfig", "ScoreConfig", "TrainConfig",
+    "ModelCheckConfig", "PackConfig", "PowerConfig", "RunConfig", "ScoreConfig", "SubmissionConfig", "TrainConfig",
 ]  # fmt: skip
 
 
@@ -72,6 +72,19 @@ class PowerConfig(PowerFlags):
 @dataclass(frozen=True)
 class ScoreConfig(ExternalFlags):
     """Score maps or boxes that others made, beside the baselines: ``python -m benchmark.score``."""
+
+
+@dataclass(frozen=True)
+class PackConfig(PackFlags):
+    """Make one file of an entry that was scored, to send it in: ``python -m benchmark.submit pack RUN``."""
+
+
+@dataclass(frozen=True)
+class SubmissionConfig(SubmissionFlags):
+    """Score an entry that was sent in again and hold it against what it states.
+
+    ``python -m benchmark.submit check FILE``.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Transformers over patches (timm's ViT, DeiT, Swin): tokens as a map, and where they come from.
+"""Transformers over patches (timm's ViT, DeiT, EVA, Swin): tokens as a map, and where they come from.
 
 Every token may gather from the whole image, so gradients do not tell where it looks (:mod:`backbones.probe` has no say
 here). The grid says which patch a token stands for: that is how all who draw token maps read them.
@@ -14,9 +14,13 @@ from core.frames import Grid
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "vision_transformer": {"dynamic_img_size": True}, "deit": {"dynamic_img_size": True},
+    "eva": {"dynamic_img_size": True},
     "swin_transformer": {"strict_img_size": False}, "swin_transformer_v2": {"strict_img_size": False},
 }  # fmt: skip
 """timm's module -> what makes its networks take other image sizes than the one that they were made for."""
+
+MOST_PREFIX = 16
+"""More tokens than that in front of the patches are no class and registers."""
 
 
 def options(name: str) -> dict[str, Any]:

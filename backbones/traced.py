@@ -16,14 +16,13 @@ from backbones.catalog import poolings
 from backbones.foreign import submodule
 from backbones.patches import Patches
 from backbones.probe import evaluating
+from backbones.tokens import MOST_PREFIX
 from backbones.whole import UNABLE, logits_of, noise
 from backbones.wiring import POOLINGS, Wiring
 from core.errors import BadValueError, NotAvailableError
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """What is no feature level of its own, whatever its shape."""
-MOST_PREFIX = 16
-"""More tokens than that in front of the patches are no class and registers."""
 REACHED = 0.9
 """Share of the positions of a map that must have a say."""
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import commands, executors
-from benchmark.report import beside, tables
+from benchmark.report import beside, predicted, tables
 from benchmark.suite import run as suite
 from benchmark.suite import selection
 from config import RunConfig
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     folders: list[Path] = []
-    with executors.get(config.executor)(config.jobs) as executor:
+    with executors.build(config.executor, config.jobs) as executor:
         for name in selection.names(config):
             outcome = suite.run(name, config, say, executor)
             counts += outcome.counts
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if not config.dry_run and not config.all:
                 say(tables.headline(outcome.folder.path, outcome.records, outcome.folder.beside))
                 say(beside.text(outcome.records, outcome.folder.published))
+                say(predicted.text(outcome.records, outcome.folder.predicting, outcome.folder.predicted_by or ""))
     for folder in dict.fromkeys(folders if not config.dry_run else []):
         say(f"results: {tables.index(folder)} ({', '.join(f'{n} {status}' for status, n in sorted(counts.items()))})")
     if stopped:

@@ -24,6 +24,10 @@ class LeakError(DataError):
     """Training data and test data share what they must not share."""
 
 
+class HeldError(LocusError):
+    """Another process is at what only one may be at."""
+
+
 class NotAvailableError(LocusError):
     """A combination that has no answer (a method that needs another pooling, data that is not there)."""
 

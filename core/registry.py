@@ -87,11 +87,7 @@ class Registry:
         if name in self.plugins:
             return None
         path = self.files[name]
-        try:
-            kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
-            return _stated(kind, path, attribute)
-        except (StopIteration, SyntaxError, ValueError, RecursionError):  # what no text tells, importing the part does
-            return None
+        return _stated_in(path, name, attribute, path.stat().st_mtime_ns)
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
@@ -235,6 +231,16 @@ def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
     named = any(isinstance(target, ast.Name) and target.id == attribute for target in targets)
     return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _stated_in(path: Path, name: str, attribute: str, *state: int) -> Any:
+    """What the class of the word ``name`` in a file states, read once as long as the file does not change."""
+    try:
+        kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
+        return _stated(kind, path, attribute)
+    except (StopIteration, SyntaxError, ValueError, RecursionError):  # what no text tells, importing the part does
+        return None
 
 
 def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:

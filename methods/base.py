@@ -4,21 +4,24 @@ Letters of the papers: ``A`` is the feature map that is pooled, (N,C,h,w), after
 logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, which vanishes where a model is sure.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
-from core.errors import BadValueError
+from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods import FAST
 from methods.gradients import Gradients, weighted
 
-NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels"})
+if TYPE_CHECKING:
+    from methods.attention import Attention
+
+NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "others"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
-the pixels."""
+the pixels; a transformer's attention; the findings that were not asked for."""
 Pass = Literal["head", "forward", "backward"]
 
 
@@ -45,6 +48,18 @@ class Engine(Protocol):
 
     def drops(self) -> Tensor | None:
         """See ``Evidence.drops``."""
+
+    def attention(self) -> "Sequence[Attention]":
+        """See ``Evidence.attention``."""
+
+    def others(self) -> "tuple[Tensor, tuple[int, ...], Engine]":
+        """Logits (N, all findings), the position of each, and an engine for all of them."""
+
+    def again(self, images: Tensor) -> "Evidence":
+        """See ``Evidence.again``."""
+
+    def side_step(self) -> int:
+        """See ``Evidence.side_step``."""
 
     def at(self, layer: str | None) -> "Evidence":
         """See ``Evidence.at``."""
@@ -102,6 +117,20 @@ class Evidence:
         """(N,K,C) S_k - S_k with A_c = 0, in closed form; None where only the head itself can tell."""
         return self.engine.drops()
 
+    @cached_property
+    def attention(self) -> "Sequence[Attention]":
+        """A transformer's attention and its gradients, for as many of the images at a time as fit in memory.
+
+        Raises ``NotAvailableError``, with the reason, for a network without rows to follow (:mod:`methods.attention`).
+        """
+        return self.engine.attention()
+
+    @cached_property
+    def others(self) -> "Evidence":
+        """The same evidence about all findings of the model, in its order, those that were not asked for too."""
+        logits, findings, engine = self.engine.others()
+        return replace(self, logits=logits, findings=findings, engine=engine)
+
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w), any M -> (M,K) logits, differentiable. At another layer the network's tail from there on."""
         return self.engine.head(features)
@@ -113,6 +142,15 @@ class Evidence:
     def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
         """(count,K) logits of ``count`` images that never exist at once: ``render(slice)`` gives (m,3,H,W) of them."""
         return self.engine.sweep(count, render)
+
+    def again(self, images: Tensor) -> "Evidence":
+        """The same findings of other images (N,3,H,W), of any size that the network takes; else not available."""
+        return self.engine.again(images)
+
+    @property
+    def side_step(self) -> int:
+        """What the sides of its images are multiples of: a transformer's patch, else 1."""
+        return self.engine.side_step()
 
     def at(self, layer: str | None) -> "Evidence":
         """The same images and findings at another feature level; None is the pooled map."""
@@ -145,6 +183,14 @@ class Method:
     """True where the paper's formula ends in max(0, ·)."""
     source: ClassVar[str] = ""
     """Paper and equation."""
+    serves: ClassVar[str] = ""
+    """The networks that it has maps for, in words; nothing for all. For others it raises ``NotAvailableError``."""
+    price: ClassVar[str] = ""
+    """What it costs beyond the one forward pass, in words; nothing where the needs tell."""
+    smooth: "Callable[[Method, Evidence], Tensor] | None" = None
+    """One of ``methods.smoothing`` in place of ``maps``: the option ``smooth`` of any method's word."""
+    differs: ClassVar[str] = ""
+    """What packages compute otherwise than the paper, and how much that changes the map."""
 
     @classmethod
     def is_fast(cls) -> bool:
@@ -162,14 +208,36 @@ class Method:
         """Where the positions of its maps look: those of ``A`` unless the method says otherwise."""
         return evidence.grid
 
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) for one finding after the other: what is summed over channels, for ``smooth=eigen``."""
+        raise NotAvailableError(
+            f"the method {self.name!r} is no sum over channels, of which smooth=eigen takes an axis"
+        )
+
     def __call__(self, evidence: Evidence) -> Tensor:
-        """``maps``, rectified where the paper says so, checked for its shape."""
-        maps = self.maps(evidence).detach()
+        """``maps``, smoothed where that was asked for, rectified where the paper says so, checked for its shape."""
+        maps = (self.smooth(self, evidence) if self.smooth else self.maps(evidence)).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
             given = tuple(maps.shape)
             raise BadValueError(f"the method {self.name!r} gave maps of shape {given}, not {(*expected, 'h', 'w')}")
         return maps.clamp(min=0) if self.rectified else maps
+
+
+class ChannelMethod(Method):
+    """A weighted sum of the feature maps with one weight per channel: a subclass writes ``channel_weights``."""
+
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C)."""
+        raise NotImplementedError
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification."""
+        return weighted(self.channel_weights(evidence), evidence.A)
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other."""
+        return (weights[..., None, None] * evidence.A for weights in self.channel_weights(evidence).unbind(1))
 
 
 class GradientMethod(Method):
@@ -194,3 +262,8 @@ class GradientMethod(Method):
         if weights.shape[-2:] == (1, 1):
             return weighted(weights[..., 0, 0].expand(*G.shape[:3]), evidence.A)
         return (weights * A).sum(2).expand(*G.shape[:2], *G.shape[3:])
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other."""
+        A = evidence.A.unsqueeze(1)
+        return ((self.weights(A, G.unsqueeze(1)) * A)[:, 0] for G in evidence.gradients.each())

@@ -17,6 +17,7 @@ class CAM(Method):
     name = "cam"
     needs = frozenset({"features", "class_maps"})
     source = "Zhou et al., CVPR 2016, eq. 2"
+    serves = "one linear layer over one pooled map"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) class maps as the model gives them."""

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence, GradientMethod
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 
 
-class GradCAMpp(GradientMethod):
+class GradCAMpp(ChannelMethod):
     """Positions whose features raise the logit, positive gradients weighted by a second-order alpha; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
@@ -17,8 +16,14 @@ class GradCAMpp(GradientMethod):
     """
 
     name = "gradcampp"
+    needs = frozenset({"features", "gradients"})
     rectified = True
     source = "Chattopadhay et al., WACV 2018, eq. 19"
+    differs = (
+        "grad-cam adds 1e-6 to the denominator, which is not small against G^2 of an averaged head: at .5 its masks "
+        "overlap the exact ones by .77 to .84, and at 512 px the peak agrees in a third of the maps. torchcam divides "
+        "in place on a copy: its weights are sums of ReLU(G)^3."
+    )
 
     def weights(self, A: Tensor, G: Tensor) -> Tensor:
         """(N,K,C,1,1) sums of alpha * ReLU(G); where G <= 0 alpha does not matter."""
@@ -28,7 +33,7 @@ class GradCAMpp(GradientMethod):
             denominator.masked_fill_(denominator == 0, torch.inf)
         return positive.div_(denominator).sum((-2, -1), keepdim=True)
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification, by one finding's gradients after the other: G is visited place by place."""
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C), by one finding's gradients after the other: G is visited place by place."""
         weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
-        return weighted(torch.cat(weights, 1), evidence.A)
+        return torch.cat(weights, 1)

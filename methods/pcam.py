@@ -19,6 +19,7 @@ class PCAM(Method):
     name = "pcam"
     needs = frozenset({"features", "class_maps"})
     source = "Ye et al., arXiv:2005.14480"
+    serves = "PCAM pooling"
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) probabilities. Raises ``NotAvailableError`` for another pooling."""

@@ -8,12 +8,13 @@ from tqdm import tqdm
 from benchmark.compare import table
 from benchmark.compare.basis import SEED, basis
 from benchmark.compare.pairs import Pair, pairing, training
-from benchmark.compare.selector import Selection, resolve
+from benchmark.compare.selector import Selection, resolve_first
 from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.aligned import align, columns, read
 from benchmark.statistics.over_trainings import compare_over_trainings
 from benchmark.statistics.paired import compare
+from benchmark.suite import results_folder
 from config import RunConfig
 from core.errors import BadValueError
 
@@ -28,7 +29,18 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
         raise BadValueError(
             f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path"
         )
-    first, second = (resolve(word, Path(config.results or "results")) for word in config.compare)
+    homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
+    first, second = (resolve_first(word, homes) for word in config.compare)
+    text, rows = compare_selections(first, second)
+    report(text)
+    if config.output is not None:
+        table.write(rows, Path(config.output))
+        report(f"all {len(rows)} comparisons: {config.output}")
+    return 0
+
+
+def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
+    """The tables of two sides as text, and their rows. Raises ``BadValueError`` where they share no case."""
     paired = pairing(first, second)
     left_out: list[str] = []
     pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)
@@ -37,13 +49,8 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
         raise BadValueError(
             f"{first.selector} and {second.selector} share no case: they were scored on other images or findings"
         )
-    for line in left_out:
-        report(line)
-    report("\n".join([basis(first, second, paired, rows), "", *map(plain, table.tables(rows))]).rstrip())
-    if config.output is not None:
-        table.write(rows, Path(config.output))
-        report(f"all {len(rows)} comparisons: {config.output}")
-    return 0
+    about = basis(first, second, paired, rows)
+    return "\n".join([*left_out, about, "", *map(plain, table.tables(rows))]).rstrip(), rows
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from core.errors import BadValueError, DataError, UnknownNameError
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
 from core.names import MAIN_PROTOCOL
 
 
@@ -48,6 +48,20 @@ def resolve(selector: str, results: Path) -> Selection:
     return _select(selector, results / suite, all_records, *_parts(suite, rest, all_records))
 
 
+def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
+    """The cells of ``selector`` in the first of the folders of results ``homes`` that has them.
+
+    Raises what ``resolve`` says of the first of them where none has.
+    """
+    errors: list[LocusError] = []
+    for home in homes:
+        try:
+            return resolve(selector, home)
+        except LocusError as error:
+            errors.append(error)
+    raise errors[0]
+
+
 def suites(results: Path) -> list[str]:
     """Names of the suites with records below ``results``."""
     return [folder.name for folder in records.suites(results)]
@@ -63,8 +77,10 @@ def scored(folder: Path) -> list[Record]:
 
 
 def _comparable_records(folder: Path) -> list[Record]:
-    kind = (MAIN_PROTOCOL, "aligned", "run")
-    return [r for r in records.load(folder) if r.scores and (r.cell.protocol, r.cell.alignment, r.source) == kind]
+    """Others' maps have one alignment and are compared at it; boxes have none."""
+    scored_records = (r for r in records.load(folder) if r.scores and r.cell.protocol == MAIN_PROTOCOL)
+    kind = ("aligned", "run")
+    return [r for r in scored_records if (r.cell.alignment, r.source) == kind or "external" in r.cell.recipe]
 
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:

@@ -28,7 +28,8 @@ def compute_evidence(request: ExplainRequest, layer: str) -> Evidence:
         return _recorded(request, layer)
     pieces = [_recorded(chunk, layer) for chunk in _chunks(request, step)]
     A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.logits for piece in pieces])
-    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, logits, step)
+    all_logits = torch.cat([piece.engine.others()[0] for piece in pieces])
+    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, all_logits, step)
     return replace(pieces[0], images=request.images, A=A, logits=logits, engine=engine)
 
 
@@ -73,6 +74,11 @@ class LayerEngine(BaseEngine):
         """One backward pass of the tail per finding."""
         with plain(), torch.enable_grad():
             return Dense(backward.one_by_one(self.logits[:, self._columns], self.A))
+
+    def others(self) -> tuple[Tensor, tuple[int, ...], "LayerEngine"]:
+        """Those of the same pass."""
+        findings = tuple(range(self.logits.shape[1]))
+        return self.logits.detach().float(), findings, replace(self, findings=findings)
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""

@@ -12,6 +12,8 @@ TEMPORARIES = 6
 """How many tensors of the size of G a method may hold beside it."""
 CACHE = 8 * 2**20
 """Bytes of G per part on a CPU: sums over what lies in the cache are several times faster."""
+ATTENDED = 3
+"""How many tensors of the size of all attention matrices such a pass may hold."""
 SWEEP = 8 * 224 * 224
 """Input pixels per forward pass of a sweep on a CPU, eight images of 224 px: more are no faster and want memory."""
 
@@ -42,6 +44,12 @@ def gradients_at_once(A: Tensor, memory_gib: float) -> int:
     """How many (image, finding) pairs may have their G, (C,h,w) each, in memory at once; at least one."""
     fits = maps_at_once(A, memory_gib)
     return fits if A.is_cuda else max(1, min(fits, CACHE // (A[0].numel() * 4)))
+
+
+def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
+    """How many images a pass may take that keeps its attention, so many ``floats`` for each, for a backward pass."""
+    fits = min(recorded_at_once(images, memory_gib), int(memory_gib * GIB / (ATTENDED * floats * 4)))
+    return max(1, fits if images.is_cuda else min(fits, SWEEP // (images.shape[-2] * images.shape[-1])))
 
 
 def channels_last_on_cpu(images: Tensor) -> Tensor:

@@ -74,6 +74,13 @@ class PooledEngine(BaseEngine):
             A = self.A.detach().requires_grad_()
             return backward.vectorised(self.head(A), A)
 
+    def others(self) -> tuple[Tensor, tuple[int, ...], "PooledEngine"]:
+        """By the head alone."""
+        with plain(), evaluating(self.request.model):
+            logits = self.request.model.head(self.A.to(_precision(self.request.model))).float()
+        findings = tuple(range(logits.shape[1]))
+        return logits, findings, replace(self, findings=findings)
+
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""
         with plain(), evaluating(self.request.model):

@@ -1,6 +1,6 @@
 """What is explained, with how much memory; and the base class of the engines of all layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,10 +11,11 @@ from torch.func import functional_call
 from tqdm import tqdm
 
 from backbones.probe import evaluating
-from benchmark.engine import memory
+from benchmark.engine import attention, memory
 from benchmark.engine.quiet import Autocast, plain
-from core.errors import BadValueError
+from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
+from methods.attention import Attention
 from methods.base import Evidence, Pass
 
 if TYPE_CHECKING:
@@ -93,6 +94,24 @@ class BaseEngine:
     @cached_property
     def _seen(self) -> dict[str | None, Evidence]:
         return {}
+
+    def again(self, images: Tensor) -> Evidence:
+        """One more forward pass, of other images."""
+        try:
+            request = replace(self.request, images=images, findings=self.findings)
+            return self.request.compute_evidence(request, getattr(self, "layer", None))
+        except (RuntimeError, ValueError, TypeError) as error:
+            side = f"{images.shape[-2]}x{images.shape[-1]}"
+            raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
+
+    def side_step(self) -> int:
+        """The patch of a transformer."""
+        return int(getattr(self.request.model.extractor, "patch", 1))
+
+    def attention(self) -> Sequence[Attention]:
+        """By a pass of its own when a method reads it; the same at every layer."""
+        request = self.request
+        return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
 
     def grid_at(self, layer: str | None) -> Grid:
         """Where the positions of ``layer`` look."""

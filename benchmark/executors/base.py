@@ -1,8 +1,14 @@
 """A step, and what an executor does with one: start it, and wait for the next that ends."""
 
+import contextlib
 import importlib
+import signal
+import sys
+import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from core.errors import LocusError, WriteError
@@ -55,6 +61,9 @@ class Executor(ABC):
     def __exit__(self, *_: object) -> None:
         """Stop what still runs: it must be able to go on from what lies on disk."""
 
+    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - processes of this machine need none
+        """What follows are ``steps`` of one suite, whose trainings and maps lie below ``folder``."""
+
     @abstractmethod
     def start(self, step: Step) -> None:
         """Begin a step; fewer than ``jobs`` run."""
@@ -62,3 +71,16 @@ class Executor(ABC):
     @abstractmethod
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends, and the error that ended it; a process that died of something else is one too."""
+
+
+@contextlib.contextmanager
+def sigterm_ends() -> Iterator[None]:
+    """SIGTERM ends the block as Ctrl-C does: what was started elsewhere is told to stop."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,12 +1,10 @@
 """Steps on this machine: one after the other in this process, or each in one of several processes."""
 
-import signal
-import sys
-import threading
+from contextlib import ExitStack
 from multiprocessing.connection import wait
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from benchmark.executors.base import Executor, Step
+from benchmark.executors.base import Executor, Step, sigterm_ends
 from benchmark.executors.processes import StepProcess
 from core.errors import LocusError
 
@@ -19,17 +17,18 @@ class Local(Executor):
 
     name: ClassVar[str] = "local"
 
-    def __init__(self, jobs: int) -> None:
-        """Processes start when they have something to do."""
+    def __init__(self, jobs: int, patience: float | None = None) -> None:
+        """Processes start when they have something to do; one has ``patience`` seconds to stop, None: all it needs."""
         super().__init__(jobs)
+        self.patience = patience
         self._ended: list[tuple[Step, LocusError | None]] = []
         self._processes: list[StepProcess] = []
+        self._signals = ExitStack()
 
     def __enter__(self) -> Self:
         """SIGTERM ends several jobs as Ctrl-C does: trainings save, the others are made again next time."""
-        self._before: Any = None
-        if self.jobs > 1 and threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        if self.jobs > 1:
+            self._signals.enter_context(sigterm_ends())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -38,12 +37,11 @@ class Local(Executor):
             for process in self._processes:
                 process.stop()
             for process in self._processes:
-                process.process.join()
+                process.process.join(self.patience)
         finally:
             for process in self._processes:
                 process.kill()
-            if self._before is not None:
-                signal.signal(signal.SIGTERM, self._before)
+            self._signals.close()
 
     def start(self, step: Step) -> None:
         """Call it, or send it to a process with nothing to do and of as many threads."""

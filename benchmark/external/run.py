@@ -3,7 +3,7 @@
 import datetime
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from benchmark import protocols, records
+from benchmark.external import against, flags
 from benchmark.external import entry as entries
 from benchmark.external.baselines import NAMES
 from benchmark.external.cases import EntryCases
@@ -25,6 +26,8 @@ from benchmark.verify.figures import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError
 from core.files import write_text
+from core.names import MAIN_PROTOCOL
+from datasets.io.tables import read_csv
 
 MODEL = "external"
 """The model of all records of an entry: there is none that we know."""
@@ -39,19 +42,31 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     """
     entry = entries.read(config)
     folder = _folder(config, entry)
+    row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
     store = EntryCases(entry)
     if store.absent:
         report(f"{store.absent} cases have no map: {'left out' if entry.missing == 'skip' else 'counted as misses'}")
-    scored = list(_scored(entry, store))
+    scored = list(score(entry, store, store.methods()))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
-    all_records = _write(folder, entry, scored)
-    report(tables.headline(folder, all_records))
+    all_records = _recorded(folder, entry, scored)
+    flags.write(config, folder)
+    text, sentence = "", ""
+    if row is not None:
+        text, sentence = against.compare(_main(all_records, entry), folder, row)
+    about = f"{entry.about} {sentence}".rstrip()
+    all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
+    report(tables.headline(folder, all_records) + text)
     for record in all_records:
         if record.source == MODEL and record.status != "ok":
             report(f"{record.cell.protocol}: {record.status}: {record.reason}")
     report(f"results: {folder / 'leaderboard.md'}")
     return 1 if any(record.status == "failed" for record in all_records) else 0
+
+
+def _main(all_records: Sequence[Record], entry: ExternalEntry) -> Record:
+    """The entry's record of the main protocol."""
+    return next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
 
 
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
@@ -65,10 +80,12 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     return folder
 
 
-def _scored(entry: ExternalEntry, store: EntryCases) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
-    """A record and its rows per case of each method and protocol, method by method."""
+def score(
+    entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
+) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
+    """A record and its rows per case of each of the ``methods``, the entry's name among them, and each protocol."""
     scorer, shared = ByProtocol(store), _shared(entry, store)
-    cells = [_cell(entry, method, word) for method in store.methods() for word in _words(entry, method)]
+    cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
         start = time.perf_counter()
         fields, rows = scorer.score(cell)
@@ -123,8 +140,8 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
-    """The folder of an entry: records, paired ones, hashes, tables."""
+def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[dict[str, Any]]]]) -> list[Record]:
+    """All records of an entry, paired ones among them, packed in ``folder`` with the hashes of its files."""
     for record, rows in scored:
         if rows:
             write_cases(rows, record.cell, folder)
@@ -133,8 +150,13 @@ def _write(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, list[d
     records.pack(folder, all_records)
     table = pd.DataFrame({"file": list(entry.hashes), "sha256": list(entry.hashes.values())})
     write_text(folder / SOURCES, table.to_csv(index=False))
-    tables.write(folder, title=entry.name, about=entry.about, records=all_records)
     return all_records
+
+
+def read_sources(folder: Path) -> dict[str, str]:
+    """File -> hash of what the records in ``folder`` were scored from. Raises ``DataError`` where it is not kept."""
+    table = read_csv(folder / SOURCES, ("file", "sha256"))
+    return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 
 
 def _verified(folder: Path, measured: list[Record], report: Callable[[str], None]) -> int:

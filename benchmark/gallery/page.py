@@ -4,14 +4,13 @@ import base64
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from benchmark.report.html.render import render
 from core.frames import Grid, resize_image
 
 SIDE = 320
@@ -84,20 +83,16 @@ class Page:
     """See ``packed_map``."""
 
 
-def render(page: Page) -> str:
+def render_page(page: Page) -> str:
     """The page as HTML. The same page gives the same text."""
-    loader = FileSystemLoader(Path(__file__).parent)
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    findings = list(dict.fromkeys(case.finding for case in page.cases))
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
-    words = {
-        "findings": findings,
-        "kinds": {method.word: method.kind.partition(":")[0] for method in page.methods},
-        "data": {"maps": page.maps, "cases": frames},
-    }
-    return environment.get_template("gallery.html.jinja").render(page=page, **words)
+    return render(
+        "gallery.html",
+        page=page,
+        findings=list(dict.fromkeys(case.finding for case in page.cases)),
+        kinds={method.word: method.kind.partition(":")[0] for method in page.methods},
+        maps_and_cases={"maps": page.maps, "cases": frames},
+    )
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``--gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from benchmark.gallery import select
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render
+from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render_page
 from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
@@ -17,6 +17,7 @@ from benchmark.report.ranking import KINDS
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.explain import explain_model
+from benchmark.suite.plan import Suite
 from benchmark.suite.train import recorded
 from config import RunConfig
 from core.files import write_text
@@ -31,23 +32,46 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
 
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
-    name, _, model_id = str(config.gallery).partition("/")
+    opened = open_model(str(config.gallery), config)
+    page = _page(opened)
+    cell = opened.records[0].cell
+    default = (opened.folder if cell.dataset == DRAWN else opened.runs_dir) / NAME
+    path = default if config.output is None else Path(config.output)
+    write_text(path, render_page(page))
+    report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
+    return 0
+
+
+@dataclass(frozen=True)
+class OpenedModel:
+    """A model of a suite with its records and maps."""
+
+    suite: Suite
+    records: list[Record]
+    """Those of its main column, best method first."""
+    folder: Path
+    """Where rows per case lie."""
+    runs_dir: Path
+    store: CaseStore
+
+
+def open_model(word: str, config: RunConfig) -> OpenedModel:
+    """The model of ``SUITE[/MODEL]``, the leader's without its name.
+
+    Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
+    """
+    name, _, model_id = word.partition("/")
     suite = plan.load(name, selection.suites(config))
     folder = results_folder.base(config) / name
     models = {cell.key: job.model for job in selection.planned_cells(suite, config) for cell in job.cells}
     existing = [record for record in selection.existing_records(folder) if record.key in models]
     chosen = select.of_model(existing, name, model_id)
-    cell, model = chosen[0].cell, models[chosen[0].key]
+    model = models[chosen[0].key]
     runs_dir = Path(config.runs) / (suite.trainings or name)
     digests = next(record.checkpoints for record in chosen if record.checkpoints)
     trained = recorded(model, digests, runs_dir)
     store = explain_model(model, trained, [r.cell.method for r in chosen if r.status == "ok"], runs_dir, None)
-    page = _page(suite.title, name, chosen, folder, store)
-    default = folder / NAME if cell.dataset == DRAWN else runs_dir / NAME
-    path = default if config.output is None else Path(config.output)
-    write_text(path, render(page))
-    report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
-    return 0
+    return OpenedModel(suite, chosen, folder, runs_dir, store)
 
 
 @dataclass
@@ -55,35 +79,45 @@ class Shown:
     """A method of the model with its rows and cases, by image and finding; none where it has no answer."""
 
     record: Record
-    rows: dict[tuple[str, str], dict[str, Any]]
+    rows: Mapping[tuple[str, str], Mapping[Any, Any]]
     cases: dict[tuple[str, str], Case]
 
 
-def _page(title: str, suite: str, records: Sequence[Record], folder: Path, store: CaseStore) -> Page:
-    tables = {r.cell.method: cases.read(r.cell, folder) for r in records if r.status == "ok"}
-    ranked = {r.cell.method: tables[r.cell.method] for r in records if is_method(r) and r.cell.method in tables}
-    shown = [_shown(record, tables.get(record.cell.method), store) for record in records]
-    choices = select.choose(ranked, store.findings)
-    numbers, maps = numbered([choice.image for choice in choices]), list[dict[str, Any]]()
-    read = {sample.image_id: sample for run in store.trained for sample in run.scorable_images}
+def shown_methods(model: OpenedModel) -> list[Shown]:
+    """Each method of a model, best first, with its rows and cases."""
+    return [_shown(record, model) for record in model.records]
+
+
+def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choice]:
+    """The cases to show: see ``select.choose``; baselines have no say."""
+    tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
+    return select.choose(tables, findings)
+
+
+def _page(model: OpenedModel) -> Page:
+    shown, records, suite = shown_methods(model), model.records, model.suite.name
+    chosen = choices(shown, model.store.findings)
+    numbers, maps = numbered([choice.image for choice in chosen]), list[dict[str, Any]]()
+    read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     return Page(
         suite,
-        title,
+        model.suite.title,
         records[0].cell.model_id,
         _basis(records),
         f"python -m benchmark.run --gallery {suite}/{records[0].cell.model_id}",
         [_summary(record) for record in records],
-        [_case(choice, shown, numbers[choice.image], maps) for choice in choices],
+        [_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
         [data_url(read[image].image) for image in numbers],
         maps,
     )
 
 
-def _shown(record: Record, table: pd.DataFrame | None, store: CaseStore) -> Shown:
-    if table is None:
+def _shown(record: Record, model: OpenedModel) -> Shown:
+    if record.status != "ok":
         return Shown(record, {}, {})
+    table = cases.read(record.cell, model.folder)
     rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return Shown(record, rows, {(case.image_id, case.finding): case for case in store.cases(record.cell)})
+    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
 def _case(choice: select.Choice, shown: Sequence[Shown], image: int, maps: list[dict[str, Any]]) -> ShownCase:

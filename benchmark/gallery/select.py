@@ -1,5 +1,6 @@
 """Which model, which of its records and which cases a gallery shows: by records and their rows per case alone."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     """
     main = [r for r in records if r.cell.protocol == MAIN_PROTOCOL and r.source == "run" and r.cell.method != READERS]
     aligned = [r for r in main if r.cell.alignment == "aligned"]
-    leader = best(aligned)
+    leader = _leader(aligned)
     if leader is None:
         raise DataError(f"no method of the suite {suite!r} has a score by {MAIN_PROTOCOL}: run the suite first")
     known = sorted({r.cell.model_id for r in aligned})
@@ -44,6 +45,13 @@ def of_model(records: Sequence[Record], suite: str, model_id: str) -> list[Recor
     parts = {r.cell.images for r in chosen}
     part = max((images for images in parts if images is not None), default=None)
     return ranked(one_alignment([r for r in chosen if r.cell.images == part]))
+
+
+def _leader(records: Sequence[Record]) -> Record | None:
+    """The best method's record on all images, of the models with the most methods: other seeds may have fewer."""
+    whole = [r for r in records if r.cell.images is None]
+    counts = Counter(r.cell.model_id for r in records)
+    return best(r for r in whole if counts[r.cell.model_id] == max(counts.values()))
 
 
 def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[Choice]:
@@ -61,8 +69,8 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
     for finding in findings:
         cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
         numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
-        chosen = cases.iloc[list(numbers)].itertuples()
+        chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
         choices += [
-            Choice(finding, rank, str(case.image), float(case.iou)) for rank, case in zip(RANKS, chosen, strict=False)
+            Choice(finding, rank, str(image), float(iou)) for rank, (image, iou) in zip(RANKS, chosen, strict=False)
         ]
     return choices

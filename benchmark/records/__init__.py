@@ -1,7 +1,8 @@
 """Records: one per cell, from which every number in every table comes."""
 
 from benchmark.records.files import path, read, write
-from benchmark.records.folders import unpacked
+from benchmark.records.folders import unpacked, unpacked_folder
+from benchmark.records.lock import only_writer
 from benchmark.records.record import Cell, Record, Score, Stratum
 from benchmark.records.store import load, load_metric, ordered, pack, suites
 
@@ -12,11 +13,13 @@ __all__ = [
     "Stratum",
     "load",
     "load_metric",
+    "only_writer",
     "ordered",
     "pack",
     "path",
     "read",
     "suites",
     "unpacked",
+    "unpacked_folder",
     "write",
 ]

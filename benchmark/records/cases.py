@@ -1,8 +1,9 @@
 """Rows per case behind the records, for a user's own statistics.
 
-Those of the main protocol are packed with the records: ``pandas.read_parquet("results/phantom/cases.parquet")`` is one
-table, that of seed 0; another seed has ``cases-seed1.parquet`` … beside it. Those of other protocols stay with the
-records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
+Those of the main protocol and of the check ``faithfulness`` are packed with the records:
+``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; another seed has
+``cases-seed1.parquet`` … beside it. Those of other protocols stay with the records at work,
+``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -20,13 +21,14 @@ from benchmark.records.folders import unpacked_folder
 from benchmark.records.record import Cell
 from core.errors import DataError
 from core.files import writing
-from core.names import MAIN_PROTOCOL
+from core.names import FAITHFULNESS, MAIN_PROTOCOL
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ("model_id", "method", "alignment")
 CASES = "cases.parquet"
+PACKED = (MAIN_PROTOCOL, FAITHFULNESS)
 BOX = ("x0", "y0", "x1", "y1", "iobb")
 OTHER_ORIGINS = ("threshold_", "iou_")
 AGAIN = "run the suite again with --overwrite always"
@@ -109,13 +111,13 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path, in_brief: Collection[int] = ()) -> None:
-    """Add the rows at work of the main protocol to the packed ones; ``seeds``: key of a cell -> its training seed.
+    """Add the rows at work of ``PACKED`` protocols to the packed ones; ``seeds``: key of a cell -> its training seed.
 
     Those of other cells are dropped; of the seeds ``in_brief`` the ``brief`` columns are kept. Raises ``DataError``
     for a broken file, ``WriteError`` when the disk refuses.
     """
     parents = unpacked_folder(folder), folder  # the latter in an earlier layout
-    folders = [parent / "cases" / MAIN_PROTOCOL for parent in parents]
+    folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
     files = {file.stem[-16:]: file for source in folders for file in sorted(source.glob("[!.]*.parquet"))}
     numbers = {key: seed or 0 for key, seed in seeds.items()}
     for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too

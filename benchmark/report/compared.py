@@ -32,8 +32,11 @@ from core.names import PAIRED, PRIOR
 def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
     """``records``, and one of protocol ``entry`` per row of the leaderboards; rows per case lie in ``folders``.
 
-    A row without them has no interval, no tie and no probability. Raises ``DataError`` for broken ones.
+    A row without them has no interval, no tie and no probability. Records that have entries already stay as they are.
+    Raises ``DataError`` for broken rows.
     """
+    if any(record.cell.protocol == ENTRY for record in records):
+        return list(records)
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
     frame = hits_of([record for _, board in boards for record in board], folders)

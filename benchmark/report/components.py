@@ -7,7 +7,7 @@ from typing import get_args
 import numpy as np
 
 from benchmark.report.table import NOTHING, Table
-from benchmark.statistics.components import WITHIN, BalancedScores, Term, components
+from benchmark.statistics.components import WITHIN, BalancedScores, Term
 from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError
 from core.files import atomic
@@ -35,7 +35,7 @@ def tables(part: BalancedScores, dataset: str) -> list[Table]:
 
 def components_table(part: BalancedScores, dataset: str) -> Table:
     """A row per component of variance."""
-    parts, in_score = components(part.values), in_a_score(part)
+    parts, in_score = part.components, in_a_score(part)
     whole = sum(value**2 for value in in_score.values())
     words = {term: name_of(term) for term in parts}
     words[list(parts)[-1]] += ", rest"
@@ -47,7 +47,7 @@ def components_table(part: BalancedScores, dataset: str) -> Table:
 
 def power_table(part: BalancedScores, dataset: str) -> Table:
     """A row per kind and size of a difference: the patients that are needed, and the power of the suite as it is."""
-    parts, (trainings, patients) = components(part.values), part.values.shape[-2:]
+    parts, (trainings, patients) = part.components, part.values.shape[-2:]
     rows = [_needed(parts, kind, gap, trainings, patients) for kind in get_args(Pairing) for gap in DIFFERENCES]
     heads = (f"{count} trainings" for count in TRAININGS)
     header = ("rows", "differ by", *heads, f"power with {trainings} trainings, {patients} patients")
@@ -57,8 +57,9 @@ def power_table(part: BalancedScores, dataset: str) -> Table:
 def in_a_score(part: BalancedScores) -> dict[Term, float]:
     """The standard deviation that each component has in the score of one training, a mean over its patients."""
     patients = part.values.shape[-1]
-    parts = components(part.values)
-    return {term: float(np.sqrt(value / (patients if "patient" in term else 1))) for term, value in parts.items()}
+    return {
+        term: float(np.sqrt(value / (patients if "patient" in term else 1))) for term, value in part.components.items()
+    }
 
 
 def name_of(term: Term) -> str:

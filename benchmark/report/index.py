@@ -1,11 +1,11 @@
-"""``results/index.html`` and ``README.md``: each suite with its best method, its cells and its files."""
+"""``results/index.html`` and ``README.md``: each suite with its first row, cells and files; ``transfer.md``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import ranking, select
+from benchmark.report import ranking, select, transfer
 from benchmark.report.entries import collapsed
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
@@ -16,18 +16,26 @@ from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
-HEADER = ("suite", "data", "best method", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
+HEADER = ("suite", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
 KINDS = ("md", "csv", "tex")
 
 
 def index(folder: Path | str) -> Path:
-    """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter."""
+    """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter.
+
+    ``transfer.md``, too, where it has the suites for it. Raises ``DataError`` for a broken record.
+    """
     folder = Path(folder)
-    rows = tuple(map(_suite, records.suites(folder)))
+    suites = {suite: _runs(suite) for suite in records.suites(folder)}
+    rows = tuple(_suite(*suite) for suite in suites.items())
+    about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
+    if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
+        about += f" Does the phantom predict real images? [{page.name}]({page.name})"
     linked = tuple((*row, _files(row[0])) for row in rows)
-    table = Table("Suites", "Each suite's page says what its numbers rest on.", (*HEADER, "files"), linked)
+    table = Table("Suites", about, (*HEADER, "files"), linked)
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
-    write_text(folder / PAGE, render("index.html", suites=view(Table("Suites", "", HEADER, rows), {}), words=WORDS))
+    suites_view, link = view(Table("Suites", "", HEADER, rows), {}), page.name if page else ""
+    write_text(folder / PAGE, render("index.html", suites=suites_view, words=WORDS, transfer=link))
     return folder / PAGE
 
 
@@ -36,8 +44,11 @@ def _files(suite: str) -> str:
     return f"[page]({suite}/{PAGE}), {files}, [records]({suite}/records.parquet)"
 
 
-def _suite(folder: Path) -> tuple[str, ...]:
-    runs = [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+def _runs(folder: Path) -> list[Record]:
+    return [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+
+
+def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
     return (

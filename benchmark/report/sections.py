@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.records.record import Record
 from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
+from benchmark.report.agreement import AGREEMENT
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
 from benchmark.report.one_by_one import one_by_one
@@ -13,7 +14,7 @@ from benchmark.report.table import Table
 from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
 """Protocols that stand in a table of their own making; any other has the plain sheet."""
 CLOSER = (one_by_one, breakdown.by_threshold, strata)
 

@@ -11,8 +11,9 @@ from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
 
 ABOUT = (
-    "Rows: the best method of each network, chosen by the same column over all cases, which flatters it a little; then "
-    "prior and center. All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
+    "Rows: the first method of each network (others may be tied with it), by the same column over all cases, "
+    "which flatters it a little; then prior and center. "
+    "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
     "Thresholds are those of the main table, not chosen again within a group. "
     "size: the largest box's share of the image; company: how many findings the image has; answer: whether the "
     "classifier found what is there. Mean over the findings that the group has, so two groups may differ by their "
@@ -34,7 +35,7 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
-    """Per model the best method, best model first; then ``prior`` and ``center`` of that model."""
+    """Per model the first method, best model first; then ``prior`` and ``center`` of that model."""
     models = {select.model_of(r): [o for o in records if select.model_of(o) == select.model_of(r)] for r in records}
     winners = ranking.ranked([winner for group in models.values() if (winner := ranking.best(group)) is not None])
     first = models[select.model_of(winners[0])] if winners else list(records)

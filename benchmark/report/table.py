@@ -8,6 +8,8 @@ from tabulate import tabulate
 from benchmark.records.record import Score
 
 NOTHING = "–"
+PAGE = 45
+"""Rows of a LaTeX table that a page holds."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +87,28 @@ def plain(table: Table) -> str:
 
 
 def latex(table: Table, label: str, caption: str = "") -> str:
-    """A LaTeX ``table`` with booktabs rules, a ``caption`` and a ``label``; what it rests on as a comment above."""
-    body = [" & ".join(map(_escaped, row)) + r" \\" for row in (table.header, *table.rows)]
+    """One LaTeX ``table`` a page, with booktabs rules, a ``caption`` and a ``label``; what it rests on stands above.
+
+    Needs ``booktabs`` and ``graphicx``, which shrinks what is wider than a line.
+    """
+    words = _escaped(caption or table.title)
+    parts = [table.rows[start : start + PAGE] for start in range(0, max(len(table.rows), 1), PAGE)]
+    about = "\n".join(f"% {line}" for line in table.intro.splitlines() if line)
+    captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]
+    return "\n".join([about, *(_float(table.header, *part) for part in zip(parts, captions, strict=True))])
+
+
+def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[str, str]) -> str:
+    body = [" & ".join(map(_escaped, row)) + r" \\" for row in (header, *rows)]
     lines = [
-        *(f"% {line}" for line in table.intro.splitlines() if line),
         r"\begin{table}",
-        r"\centering\small",
-        rf"\caption{{{_escaped(caption or table.title)}}}",
-        rf"\label{{{label}}}",
-        rf"\begin{{tabular}}{{{'l' * len(table.header)}}}",
+        r"\centering\footnotesize",
+        rf"\caption{{{caption[0]}}}",
+        rf"\label{{{caption[1]}}}",
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{'l' * len(header)}}}",
         *(r"\toprule", body[0], r"\midrule", *body[1:], r"\bottomrule"),
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
         "",
     ]

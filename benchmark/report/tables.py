@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmark.records import Record, load, ordered
 from benchmark.report import components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report.agreement import with_agreement
 from benchmark.report.compared import with_entries
 from benchmark.report.design import design
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
@@ -34,18 +35,19 @@ def write(
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
     published: Path | None = None,
-) -> None:
+) -> list[Record]:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
     ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical
     differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
     above the tables, ``records`` those of the folder where they are known already, ``columns`` those of
-    ``leaderboard.tex``; ``published`` is the folder of those that stand beside. Raises ``core.errors.DataError`` for a
+    ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
+    Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
     folder = Path(folder)
     folders = _folders(folder, published)
-    records = with_entries(_given(folder, records), folders)
+    records = with_agreement(with_entries(_given(folder, records), folders), folders)
     names = select.datasets(records)
     parts = {name: part for name in names if (part := design(records, name, folders)) is not None}
     sections = [tables_of(records, name) for name in names]
@@ -64,12 +66,13 @@ def write(
         [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],
         folder / "seed.xlsx",
     )
+    return records
 
 
 def headline(folder: Path | str, records: Sequence[Record] | None = None, published: Path | None = None) -> str:
     """The main tables of a suite in a few columns, for a terminal; the reasons where nothing was scored.
 
-    ``published``: as of ``write``.
+    ``records`` may be what ``write`` gave; ``published``: as of ``write``.
     """
     records = with_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)

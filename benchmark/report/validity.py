@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmark.records import Record
-from benchmark.report import placements, select, sheets, shortcut
+from benchmark.report import faithfulness, placements, select, sheets, shortcut
 from benchmark.report.columns import NAMES, NAMES_AND_ALIGNMENT, TableColumn, count, score, tabulated
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, signed, with_interval
-from core.names import MAIN
+from core.names import FAITHFULNESS, MAIN
 
 UNCHANGED = 0.5
 RULE = (
@@ -25,6 +25,7 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     makers: dict[str, Callable[[Sequence[Record], str], list[Table]]] = {
         **{"randomised": randomised, "shortcut": shortcut.shortcut},
         **{"alignment": placements.alignment, "conventions": placements.conventions},
+        FAITHFULNESS: faithfulness.faithfulness,
     }
     words = [*makers, *(word for word in select.CHECKS.names() if word not in makers)]
     return [table for word in words for table in makers.get(word, partial(plain, word))(records, dataset)]

@@ -10,6 +10,7 @@ import itertools
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,6 +52,11 @@ class BalancedScores:
     """The names of backbones, poolings and methods."""
     left_out: int
     """Trainings of the suite that are not in it."""
+
+    @cached_property
+    def components(self) -> dict[Term, float]:
+        """The variance of each component, computed when first asked for."""
+        return components(self.values)
 
 
 def patient_values(theta: ArrayLike, jackknife: ArrayLike) -> FloatArray:

@@ -1,28 +1,26 @@
 """Does one data set rank as another does? Kendall's tau over trainings and patients, and pairs that change places.
 
-The rows are methods on one network (paired: on a data set they share their trainings) or networks (nested). Every data
+The rows are methods on one network, which share their trainings on a data set, or networks, which do not. Every data
 set has trainings and patients of its own. Kendall, Biometrika 30 (1938).
 """
 
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
-from benchmark.statistics import mrmc
 from benchmark.statistics.components import patient_values
+from benchmark.statistics.entries import ALPHA, EntryScores, difference
 from benchmark.statistics.intervals import LEVEL
 from benchmark.statistics.patients import ratio
-from benchmark.statistics.power import Pairing
 from benchmark.statistics.signflip import holm
 from core.errors import BadValueError
 from core.seeds import generator
 from core.types import FloatArray
 
 DRAWS = 2000
-Scores = tuple[FloatArray, FloatArray]
-"""(S,) the scores of S trainings, and (S,P) the same without each patient."""
 
 
 @dataclass(frozen=True)
@@ -40,20 +38,21 @@ class Agreement:
     """Pairs of which the first is better on the one data set and worse on the other, each beyond chance."""
 
 
-def agreement(one: Mapping[str, Scores], other: Mapping[str, Scores], pairing: Pairing, seed: int = 0) -> Agreement:
+def agreement(one: Mapping[str, EntryScores], other: Mapping[str, EntryScores], seed: int = 0) -> Agreement:
     """The rows' scores on two data sets, by name -> how the two rank those that both have.
 
     A pair has swapped where both differences exclude 0, in opposite directions, by MRMC and Holm's correction over all
-    pairs on both data sets; with one training there is no such test. Raises ``BadValueError`` for fewer than two rows.
+    pairs on both data sets; where a row has one training, patients alone decide. Raises ``BadValueError`` for fewer
+    than two rows.
     """
     names = tuple(name for name in one if name in other)
     if len(names) < 2:
         raise BadValueError(f"two data sets share {len(names)} rows: a ranking needs two or more")
     sides = [[side[name] for name in names] for side in (one, other)]
-    means = [np.array([theta.mean() for theta, _ in rows]) for rows in sides]
-    drawn = [_drawn_means(rows, pairing, f"{seed} {n}") for n, rows in enumerate(sides)]
+    means = [np.array([row.theta.mean() for row in rows]) for rows in sides]
+    drawn = [_drawn_means(rows, f"{seed} {n}") for n, rows in enumerate(sides)]
     low, high = np.nanquantile(kendall(*drawn), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Agreement(float(kendall(*means)), float(low), float(high), names, _swapped(names, sides, pairing))
+    return Agreement(float(kendall(*means)), float(low), float(high), names, _swapped(names, sides))
 
 
 def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
@@ -69,26 +68,32 @@ def kendall(first: FloatArray, second: FloatArray) -> FloatArray:
     return ratio((x * y).sum(-1), np.sqrt((x**2).sum(-1) * (y**2).sum(-1)))
 
 
-def _drawn_means(rows: Sequence[Scores], pairing: Pairing, name: str) -> FloatArray:
-    """(R,M) mean scores of M rows when patients are drawn, and trainings: of paired rows the same ones."""
-    random, patients = generator(name, "transfer"), rows[0][1].shape[1]
-    weights = random.multinomial(patients, np.full(patients, 1 / patients), DRAWS) / patients
-    by_training = [weights @ patient_values(*row).T for row in rows]  # (R, S) each
+def _drawn_means(rows: Sequence[EntryScores], name: str) -> FloatArray:
+    """(R,M) mean scores of M rows when patients are drawn, and trainings: of rows on the same ones alike."""
+    random, weights = generator(name, "trainings"), _weights(rows[0].jackknife.shape[1], name)
+    shares: dict[tuple[str, ...], FloatArray] = {}
     drawn: list[FloatArray] = []
-    for scores in by_training:
-        count = scores.shape[1]
-        if pairing == "nested" or not drawn:
-            shares = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
-        drawn.append((scores * shares).sum(1))
+    for row in rows:
+        count = len(row.trainings)
+        if row.trainings not in shares:
+            shares[row.trainings] = random.multinomial(count, np.full(count, 1 / count), DRAWS) / count
+        scores = weights @ patient_values(row.theta, row.jackknife).T  # (R, S)
+        drawn.append((scores * shares[row.trainings]).sum(1))
     return np.stack(drawn, 1)
 
 
-def _swapped(names: Sequence[str], sides: Sequence[Sequence[Scores]], pairing: Pairing) -> tuple[tuple[str, str], ...]:
-    test = mrmc.difference if pairing == "paired" else mrmc.difference_nested
+@lru_cache(maxsize=4)
+def _weights(patients: int, name: str) -> FloatArray:
+    """(R,P) how often each patient is drawn, as shares: the same for all rankings of a side."""
+    drawn = generator(name, "patients").multinomial(patients, np.full(patients, 1 / patients), DRAWS)
+    return np.asarray(drawn / patients)
+
+
+def _swapped(names: Sequence[str], sides: Sequence[Sequence[EntryScores]]) -> tuple[tuple[str, str], ...]:
     pairs = list(itertools.combinations(range(len(names)), 2))
-    estimates = [[test(*rows[a], *rows[b]) for a, b in pairs] for rows in sides]
+    estimates = [[difference(rows[a], rows[b]) for a, b in pairs] for rows in sides]
     p = holm(np.array([[e.p for e in row] for row in estimates]))
-    signs = np.sign([[e.value for e in row] for row in estimates]) * (p < 1 - LEVEL)
+    signs = np.sign([[e.value for e in row] for row in estimates]) * (p < ALPHA)
     opposite = np.flatnonzero(signs[0] * signs[1] < 0)
     ordered = ((pairs[n] if signs[0][n] > 0 else pairs[n][::-1]) for n in opposite)
     return tuple((names[a], names[b]) for a, b in ordered)

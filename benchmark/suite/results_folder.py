@@ -11,7 +11,7 @@ from benchmark.records.record import PUBLISHED
 from benchmark.suite.plan import SUITES, Suite
 from config import RunConfig
 from core.cli import CONFIGS
-from core.names import BASELINES_AND_LIMIT
+from core.names import BASELINES_AND_LIMIT, MAIN
 
 RESULTS = Path("results")
 UNPUBLISHED = Path("runs/results")
@@ -24,13 +24,14 @@ class ResultsFolder:
     path: Path
     reason: str = ""
     """Why they do not go to the published ones; nothing where they do, or where ``--results`` says where."""
+    predicted_by: str | None = None
+    """The suite whose published trainings say where a row should lie."""
 
     @property
     def beside(self) -> Path | None:
         """The published folder of the suite, whose rows stand beside others; None for the published folder itself."""
-        home = RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS  # a user may stand in any folder
-        folder = home / self.path.name
-        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(home) else None
+        folder = published() / self.path.name
+        return folder if self.path.parent == UNPUBLISHED and folder in records.suites(folder.parent) else None
 
     @property
     def published(self) -> list[Record]:
@@ -40,18 +41,33 @@ class ResultsFolder:
         runs = (record for record in records.load(self.beside) if record.source == "run")
         return [record.model_copy(update={"source": PUBLISHED}) for record in runs]
 
+    @property
+    def predicting(self) -> list[Record]:
+        """The published records of the suite ``predicted_by``, main column alone, where published rows stand beside."""
+        if self.beside is None or self.predicted_by is None:
+            return []
+        folder = self.beside.parent / self.predicted_by
+        return records.load_metric(folder, MAIN) if folder in records.suites(folder.parent) else []
+
+
+def published() -> Path:
+    """The folder of what is published: a user may stand in any other."""
+    return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
+
 
 def base(config: RunConfig) -> Path:
-    """The folder of results that ``--results`` names, or the published one."""
-    return RESULTS if config.results is None else Path(config.results)
+    """The folder of results that ``--results`` names, or the published one; of finished models never that."""
+    if config.results is not None:
+        return Path(config.results)
+    return UNPUBLISHED if config.checkpoint or config.model else RESULTS
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
     """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other."""
     if config.results is not None:
-        return ResultsFolder(base(config) / suite.name)
+        return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
     reason = _unlike(suite, config)
-    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason)
+    return ResultsFolder((UNPUBLISHED if reason else RESULTS) / suite.name, reason, suite.predicted_by)
 
 
 def _unlike(suite: Suite, config: RunConfig) -> str:

@@ -4,6 +4,7 @@ What a model needs are steps, which an executor runs, several at a time where it
 step has work to do: a suite whose records are all there costs seconds.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from benchmark.executors import Executor
 from benchmark.executors.view import shown
 from benchmark.records import Record
 from benchmark.report import tables
+from benchmark.report.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure
@@ -37,7 +39,7 @@ class Outcome:
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
     records: list[Record]
-    """All that the suite has now."""
+    """All that the suite has now, and the entries of its tables."""
     folder: ResultsFolder
     """Where they lie."""
 
@@ -46,7 +48,8 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     """Run what is missing of suite ``name`` by ``executor`` and write its tables.
 
     ``report`` gets the lines of the plan and of each step. A model that cannot run gives its cells records with the
-    reason, and the others go on. Raises ``LocusError`` for a bad suite and when the disk refuses.
+    reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
+    writes the suite's records or trains its models: it says which.
     """
     suite = plan.load(name, selection.suites(config))
     folder = results_folder.choose(suite, config)
@@ -54,22 +57,30 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
+    with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
+        return _run_missing(suite, folder, config, report, executor)
+
+
+def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
+    """Run the cells that lack a record; nobody else writes any meanwhile."""
     existing = selection.existing_records(folder.path)
     planned = selection.planned_cells(suite, config)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads)
     total = sum(len(job.cells) for job in todo)
-    report(f"{name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
+    report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
         report(f"  {job.model.id}: {len(job.cells)} cells")
     stopped: dict[str, str] = {}
     if not config.dry_run:
         present = [job for job in todo if _has_data(suite, job, folder.path)]
-        runs_dir = Path(config.runs) / (suite.trainings or name)
-        stopped = _run_steps(present, runs_dir, folder.path, config, executor, report)
+        runs_dir = Path(config.runs) / (suite.trainings or suite.name)
+        stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
-    counts: Counter[str] = Counter(record.status for record in existing if record.source == "run")
-    return Outcome(counts, tuple(f"{name}: {model}: {why}" for model, why in stopped.items()), existing, folder)
+    runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
+    counts: Counter[str] = Counter(record.status for record in runs)
+    reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
+    return Outcome(counts, reasons, existing, folder)
 
 
 def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:
@@ -86,8 +97,10 @@ def _run_steps(
     """Run all steps of the models of ``jobs``; model -> why it, or a part of it, could not run."""
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
-    for event in shown(steps, executor, report):
-        pending.take(event)
+    with records.only_writer(runs_dir):
+        executor.begin(runs_dir, steps)
+        for event in shown(steps, executor, report):
+            pending.take(event)
     return pending.stopped
 
 
@@ -99,7 +112,7 @@ def _finalize(
     existing: list[Record],
     ran: bool,
 ) -> list[Record]:
-    """Finalize the suite's records and write its tables from them; the records that the tables show."""
+    """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
     # its statistics would slow the start of a dry run and of every answer
     from benchmark.suite.finalize import finalize
 
@@ -107,8 +120,7 @@ def _finalize(
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
-    tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
-    return shown
+    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
 
 
 def _with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:

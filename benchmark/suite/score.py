@@ -36,7 +36,7 @@ def make_score_function(
 
     def score(cell: Cell) -> Scored:
         fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
-        return {"rests_on": sample_counts(trained, cell), **fields}, rows
+        return {**fields, "rests_on": sample_counts(trained, cell) | fields.get("rests_on", {})}, rows
 
     return score
 

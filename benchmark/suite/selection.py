@@ -91,7 +91,8 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
         chosen = (
             c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)
         )
-        missing = tuple(cell for cell in chosen if not _keep(record_by_key.get(cell.key), config.overwrite, has_data))
+        records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # a key costs
+        missing = tuple(cell for cell, record in records_of if not _keep(record, config.overwrite, has_data))
         if missing:
             todo.append(ModelJob(job.model, missing))
     return todo

@@ -15,11 +15,11 @@ from config import RunConfig, TrainConfig
 from core.errors import BadValueError
 from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
 
-PORTION = 4
-"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
-
 if TYPE_CHECKING:
     from benchmark.maps.finished import FinishedModel
+
+PORTION = 4
+"""Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
 
 
 def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:

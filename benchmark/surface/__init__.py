@@ -1,6 +1,6 @@
 """The scoring engine: everything a protocol asks of a heat map's bilinear surface, exact, without a pixel.
 
-``bilinear`` lays the surface on its frame and gives the boxes of its components (``flood``, compiled) and its integrals
+``bilinear`` lays the surface on its frame and gives the boxes of its components (``runs``, compiled) and its integrals
 (``linear``). ``trace`` follows the box of the highest component through all thresholds (``peak_trace``, compiled),
 ``critical`` says at which of them it hits. ``batch`` holds many cases in flat arrays, for which ``overlap`` (compiled)
 gives boxes and overlaps at once; ``otsu`` is a map's own threshold. ``given`` are boxes that came without a map.

@@ -118,7 +118,7 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
     """
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index, _ = _flooded(on, thresholds)
+    boxes, index, _ = _components(on, thresholds)
     return boxes, index
 
 
@@ -126,16 +126,18 @@ def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]
     """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0)
-    boxes, _, peaks = _flooded(on, threshold)
+    boxes, _, peaks = _components(on, threshold)
     return boxes, peaks
 
 
-def _flooded(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-    from benchmark.surface import flood  # numba costs a second: pictures without a box do without
+def _components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
+    """Boxes, the thresholds' numbers and the highest values, in order: NumPy sorts, so that it need not be compiled."""
+    from benchmark.surface import runs  # numba costs a second: pictures without a box do without
 
-    order = np.argsort(-on.values, axis=None, kind="stable")
-    boxes, index, peaks = flood.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds), order)
-    return boxes, index, peaks
+    boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds))
+    peaks = on.values.ravel()[positions]
+    order = np.lexsort((positions, -peaks, index))
+    return boxes[order], index[order], peaks[order]
 
 
 def as_levels(thresholds: ArrayLike) -> FloatArray:

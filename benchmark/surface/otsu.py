@@ -5,6 +5,10 @@ the largest variance between the classes, w0·w1·(m1 - m0)², their weights w a
 vertices, no histogram's; each weighs as much as in the surface's integral over the frame, so a vertex at the edge that
 spreads outwards counts for all it covers. All splits between distinct values are tried; the threshold is the middle of
 the best one's gap, the lowest of equal ones.
+
+A large map is not sorted whole: its values fall into buckets, the splits between buckets are tried, and inside a bucket
+only where a bound says that a better one may lie there. For weight w and sum s below a split, W and T of all values,
+the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a bucket s grows at least by its lowest value.
 """
 
 import numpy as np
@@ -12,6 +16,8 @@ from numba import njit
 
 from benchmark.surface import linear
 from benchmark.surface.bilinear import Surface
+
+MANY, BUCKETS = 2**14, 2**12
 
 
 def otsu(on: Surface) -> float:
@@ -23,8 +29,11 @@ def otsu(on: Surface) -> float:
     """
     height, width = on.frame
     weights = linear.whole(on.y, height).T * linear.whole(on.x, width)
-    order = np.argsort(on.values, axis=None)
-    return float(_split(on.values.ravel()[order], weights.ravel()[order]))
+    values, weights = on.values.ravel(), weights.ravel()
+    if values.size > MANY:
+        values, weights = _reduced(values, weights, float(values.min()), float(values.max()))
+    order = np.argsort(values, kind="stable")
+    return float(_split(values[order], weights[order]))
 
 
 @njit(cache=True, nogil=True)
@@ -41,3 +50,59 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
             if between > best * (1 + 1e-12):  # rounding does not choose between equal splits
                 best, at = between, (values[i] + values[i + 1]) / 2
     return at
+
+
+@njit(cache=True, nogil=True)
+def _reduced(values, weights, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(m,) values and weights with the same best split: of a bucket without one, its two ends stand for all."""
+    scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
+    weight, total = np.zeros(BUCKETS), np.zeros(BUCKETS)
+    least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
+    for n in range(values.size):
+        k = int((values[n] - low) * scale)
+        weight[k] += weights[n]
+        total[k] += weights[n] * values[n]
+        least[k], most[k] = min(least[k], values[n]), max(most[k], values[n])
+    whole, everything = weight.sum(), total.sum()
+    kept = _may_hold_the_best(weight, total, least, most, whole, everything)
+    count = 2 * BUCKETS
+    for n in range(values.size):
+        count += kept[int((values[n] - low) * scale)]
+    out = np.empty((2, count))
+    count = 0
+    for n in range(values.size):
+        if kept[int((values[n] - low) * scale)]:
+            out[0, count], out[1, count] = values[n], weights[n]
+            count += 1
+    for k in range(BUCKETS):
+        if weight[k] > 0 and not kept[k]:  # two values with the bucket's weight and sum
+            part = (total[k] - weight[k] * least[k]) / (most[k] - least[k]) if most[k] > least[k] else 0.0
+            for value, share in ((least[k], weight[k] - part), (most[k], part)):
+                out[0, count], out[1, count] = value, share
+                count += 1
+    return out[0, :count], out[1, :count]
+
+
+@njit(cache=True, nogil=True)
+def _may_hold_the_best(weight, total, least, most, whole, everything):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """(BUCKETS,) whether a split inside a bucket can be as good as the best one between buckets."""
+    w, s, best = 0.0, 0.0, 0.0
+    for k in range(weight.size):
+        w, s = w + weight[k], s + total[k]
+        if 0 < w < whole:
+            best = max(best, (everything * w - whole * s) ** 2 / (w * (whole - w)))
+    out = np.zeros(weight.size, np.bool_)
+    w, s = 0.0, 0.0
+    for k in range(weight.size):
+        after = w + weight[k]
+        if most[k] > least[k]:
+            if w <= 0:
+                bound = (everything - whole * least[k]) ** 2 * after / max(whole - after, 1e-300)
+            elif after >= whole:
+                bound = (whole * most[k] - everything) ** 2 * (whole - w) / w
+            else:
+                top = max(everything * w - whole * s, everything * after - whole * (s + weight[k] * least[k]))
+                bound = top**2 / min(w * (whole - w), after * (whole - after))
+            out[k] = bound >= best * (1 - 1e-9)
+        w, s = after, s + total[k]
+    return out

@@ -1,7 +1,7 @@
 """What a run learns from: each split's decoded images in a memory map, and batches in an order that a seed fixes."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from config import TrainConfig
 from core import seeds
 from core.errors import DataError
 from core.flags.data import DataFlags
+from core.types import FloatArray
 from datasets.base import Dataset as DataSource
 from datasets.io import cache, preprocess
 
@@ -42,6 +43,8 @@ class SplitImages(Dataset[Batch]):
     """What the data set says about this split, and how many images were left out."""
     studies: list[str] = field(default_factory=list)
     """The study of each row; empty where the data set knows none."""
+    truth: Mapping[str, tuple[tuple[int, int], Mapping[str, FloatArray]]] = field(default_factory=dict)
+    """Image with a truth box -> its frame, and finding -> boxes in it."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,7 +79,8 @@ def decode(flags: DataFlags, data: DataSource) -> SplitImages:
     log.info("%s: %d images of %d patients", data.split, len(rows), len({patient for _, patient, _ in ids}))
     studies = [str(samples[i].meta["study"]) for i in rows if samples[i].meta.get("study")]
     studies = studies if len(studies) == len(rows) else []
-    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies)
+    truth = {samples[i].image_id: (samples[i].frame, samples[i].boxes) for i in rows if boxed[i]}
+    return SplitImages(data.findings, pixels.images, rows, torch.from_numpy(labels), ids, describe, studies, truth)
 
 
 class Batches(Sampler[NDArray[np.int64]]):

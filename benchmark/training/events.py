@@ -1,4 +1,7 @@
-"""Curves for TensorBoard, written by the training's process: a full disk is a sentence, not a thread's traceback."""
+"""Curves and pictures for TensorBoard, written by the training's process.
+
+A full disk is a sentence, not a thread's traceback.
+"""
 
 import os
 import socket
@@ -7,8 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from numpy.typing import NDArray
 from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[import-untyped]
 from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
 from tensorboard.summary.writer.record_writer import RecordWriter  # type: ignore[import-untyped]
@@ -45,6 +51,12 @@ class Events(Logger):
         values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
         self._append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
 
+    @rank_zero_only
+    def log_images(self, images: Mapping[str, NDArray[np.uint8]], step: int) -> None:
+        """Append (h,w,3) RGB pictures by tag at ``step``. Raises as ``log_metrics``."""
+        values = [Summary.Value(tag=tag, image=_picture(image)) for tag, image in images.items()]
+        self._append(Event(wall_time=time.time(), step=step, summary=Summary(value=values)))
+
     def _append(self, event: Event) -> None:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,3 +73,8 @@ class Events(Logger):
             else:
                 self.path.unlink(missing_ok=True)
             raise
+
+
+def _picture(image: NDArray[np.uint8]) -> Summary.Image:
+    png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    return Summary.Image(height=image.shape[0], width=image.shape[1], colorspace=3, encoded_image_string=png)

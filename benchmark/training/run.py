@@ -12,6 +12,7 @@ from lightning.pytorch import Callback
 from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
 from benchmark.training.data import Batches, loader
 from benchmark.training.evaluate import Splits
+from benchmark.training.heat_maps import heat_map_callbacks
 from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
@@ -85,7 +86,7 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     """
     config = module.config
     ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
-    trainer = trainer_of(config, folder, *ours, *watching)
+    trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
     shared = (config.accumulate, shares, counted)

@@ -1,7 +1,7 @@
 """Base class of the validity checks: the networks that a check looks at, their maps and images."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -45,6 +45,8 @@ class Check(ABC):
     """What its boxes are computed on: surface or pixels."""
     classifier: ClassVar[bool] = False
     """Whether it is also asked about the word ``classifier``: the model's own scores, not its maps."""
+    settings: ClassVar[Mapping[str, str]] = {}
+    """What a reader must know of how it asks: stands in its records and above its tables."""
 
     def __init__(
         self,

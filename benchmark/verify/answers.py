@@ -11,6 +11,8 @@ from config import RunConfig
 from core.errors import DataError, LocusError
 from core.names import PAIRED
 
+ENTERED = "their model was entered by --checkpoint or --model: write the same flags beside --verify"
+
 
 def verify_records(
     suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], config: RunConfig
@@ -49,7 +51,8 @@ def _of_model(
         runs_dir, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
         yield from rescore(model, stated, runs_dir, folder)
         return
-    why = "the suite no longer has their model"
+    entered = any("weights" in record.cell.recipe for record in stated)
+    why = ENTERED if entered else "the suite no longer has their model"
     if model is not None:
         why = f"{selection.ABSENT} ({model.trainings[0].dataset}): {suite.how_to_get}"
     yield from ((record, DataError(why)) for record in stated)

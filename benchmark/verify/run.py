@@ -9,6 +9,8 @@ from tqdm import tqdm
 import methods
 from benchmark.records import Record
 from benchmark.suite import plan, results_folder, selection
+from benchmark.suite.entered import with_models
+from benchmark.suite.plan import Suite
 from benchmark.verify.answers import verify_records
 from benchmark.verify.figures import Difference, VerificationResult
 from config import RunConfig
@@ -56,8 +58,9 @@ class Verdict:
 def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
     suite, verdict = plan.load(name, selection.suites(config)), Verdict()
     selection.check_protocols(suite, config)
+    suite = with_models(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)
-    chosen = _chosen(existing, config.method, config.protocol)
+    chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
     report(f"{name}: {len(stated)} records to verify")
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
@@ -76,6 +79,14 @@ def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verd
     reasons = (f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())
     report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
     return verdict
+
+
+def _of_models(suite: Suite, existing: Sequence[Record], config: RunConfig) -> Sequence[Record]:
+    """The records of the finished models that the flags name; all of them without such flags."""
+    if not config.checkpoint and not config.model:
+        return existing
+    entered = {model.id for model in plan.models(suite, selection.overrides(config)) if model.finished is not None}
+    return [record for record in existing if record.cell.model_id in entered]
 
 
 def _chosen(existing: Sequence[Record], method: Sequence[str], protocol: Sequence[str]) -> list[Record]:

@@ -5,7 +5,9 @@ registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Anno
 "method")]``.
 """
 
+import copy
 import dataclasses
+import functools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -68,12 +70,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
         raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({presets})")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
     return {str(name): value for name, value in (content or {}).items()}
+
+
+@functools.lru_cache(maxsize=32)
+def _loaded(text: str) -> Any:
+    """The content of YAML: a suite of many models asks for the same preset again and again."""
+    return yaml.safe_load(text)
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

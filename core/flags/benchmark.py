@@ -36,7 +36,8 @@ class SuiteFlags:
     jobs: Annotated[int, AtLeast(1)] = 1
     """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
-    """Where they run; local is this machine."""
+    """Where they run: local is this machine, slurm and ray are clusters; options in the word
+    (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
     dry_run: bool = False
     """Say what would run and stop."""
     compare: tuple[str, ...] = ()
@@ -44,8 +45,11 @@ class SuiteFlags:
     by its path."""
     gallery: str | None = None
     """Run nothing: draw best, median and worst cases of a suite[/model], all methods side by side, from stored maps."""
+    figures: str | None = None
+    """Run nothing: draw the charts of a suite[/model] and its maps side by side as PDF, SVG and PNG for a paper."""
     output: str | None = None
-    """CSV file to which --compare also writes every comparison; the page of --gallery."""
+    """CSV file to which --compare also writes every comparison; the page of --gallery, the
+    folder of --figures (runs/figures/<suite>)."""
     verify: bool = False
     """Run nothing: score again from stored maps, without a model, and say which records hold; status 1 unless every one
     does."""

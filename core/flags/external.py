@@ -44,6 +44,8 @@ class ExternalFlags(SplitFlags):
     boxes with confidences."""
     trained_on: str = ""
     """What the model was trained on, as declared; it stands above the table."""
+    against: str | None = None
+    """Also compare with a row of a suite on the same cases: suite/model/method, published or below --results."""
     verify: bool = False
     """Write nothing: score again and say which records hold; status 1 unless every one does."""
     results: str = "runs/results"
@@ -51,3 +53,33 @@ class ExternalFlags(SplitFlags):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dataset", spelled_data_set(self.dataset))
+
+
+@dataclass(frozen=True)
+class PackFlags:
+    """An entry to send in."""
+
+    run: str = ""
+    """Folder that benchmark.score wrote."""
+    by: str = ""
+    """Who made it, and how they are reached."""
+    about: str = ""
+    """What it is and how it was trained or made, in a sentence or two."""
+    license: str = ""
+    """Licence of its maps or boxes, as CC-BY-4.0."""
+    output: str | None = None
+    """File to write; null is <entry>.zip here."""
+
+
+@dataclass(frozen=True)
+class SubmissionFlags:
+    """An entry that was sent in."""
+
+    file: str = ""
+    """What pack made."""
+    data_root_dir: str | None = None
+    """Folder of the data set's files; null is data/<dataset>, or $LOCUS_DATA/<dataset>; the phantom needs none."""
+    beside: str | None = None
+    """Folder of other entries, of which it may be a copy; null is that of the file."""
+    trust: bool = False
+    """Run Python files that it names (path/to/file.py:Class); without it such an entry is refused."""

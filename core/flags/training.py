@@ -91,6 +91,8 @@ class OutputFlags:
     MLflow."""
     plots: bool = True
     """Draw the finished run: curves.png, roc.png, precision_recall.png, calibration.png, confusion.png."""
+    heat_maps: bool = True
+    """Show heat maps of a few validation images in TensorBoard after each epoch, beside the curves."""
     logtofile: bool = False
     """Also write the log to <log_dir>/<run>.log."""
     resume: bool | str = False

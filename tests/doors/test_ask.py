@@ -1,6 +1,7 @@
-"""``python -m benchmark.run --compare`` and ``--verify``, which run nothing, on a suite that ran."""
+"""``python -m benchmark.run --compare``, ``--verify``, ``--gallery`` and ``--figures``, which run nothing, on a suite that ran."""
 
 import csv
+import json
 import re
 import shutil
 import subprocess
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from PIL import Image
 
 from benchmark import records
+from benchmark.records import cases
+from tests.browser import dom, needs_browser
 from tests.doors.test_run import ABSENT
+from tests.gallery import pictures, scores_of
 
 pytestmark = pytest.mark.doors
 
@@ -133,6 +138,84 @@ def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, pl
     assert done.returncode == 0, done.stderr
     assert "small: 0 cells to run" in done.stdout
     assert {path: path.read_bytes() for path in (copy / "results").rglob("*") if path.is_file()} == before
+
+
+@pytest.fixture(scope="module")
+def gallery(door, places, ran, tmp_path_factory):
+    """The page of the AVG network, on which ``pcam`` would have no answer, and where it lies by itself."""
+    page = tmp_path_factory.mktemp("gallery") / "page.html"
+    done = door("benchmark.run", "--gallery", f"small/{AVG}", "--output", page, *places(ran))
+    assert done.returncode == 0, done.stderr
+    assert f"gallery: {page} (" in done.stdout
+    return page
+
+
+@pytest.fixture(scope="module")
+def rows_of(ran):
+    """(method, image, finding) -> its row per case on the AVG network."""
+    folder = ran / "results/small"
+    cells = [r.cell for r in records.load(folder) if (r.cell.model_id, r.cell.protocol, r.status) == (AVG, "locus", "ok")]
+    rows = pd.concat(cases.read(cell, folder) for cell in cells)
+    return {(row["method"], row["image"], row["finding"]): row for row in rows.to_dict("records")}
+
+
+def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_same_page(door, places, ran, rows_of, gallery):
+    text = gallery.read_text()
+    shown = pictures(text)
+    rows = [rows_of[each["method"], each["image"], each["finding"]] for each in shown]
+    assert len(rows) > 20
+    assert [(float(each["iou"]), float(each["threshold"])) for each in shown] == [(row["iou"], row["threshold"]) for row in rows]
+    scores = scores_of(text)
+    assert {"cam", "layercam", "noise", "truth"} <= set(scores)
+    for method, score in scores.items():
+        main = record(ran, "AVG", method, "aligned", "locus").find("hit@iou.3", origin="cross-fitted")
+        assert score == f"{main.value:.3f}"
+    assert door("benchmark.run", "--gallery", f"small/{AVG}", *places(ran)).returncode == 0
+    page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
+    assert page.read_bytes() == gallery.read_bytes()
+    page.unlink()
+
+
+@needs_browser
+def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
+    shown = pictures(dom(gallery, "finding="))
+    assert len(shown) > 20
+    for each in shown:
+        row = rows_of[each["method"], each["image"], each["finding"]]
+        assert float(each["computed"]) == pytest.approx(row["iou"], abs=1e-5)
+        edges = [float(edge) for edge in json.loads(each["box"])] or [float("nan")] * 4
+        assert edges == pytest.approx([row[edge] for edge in ("x0", "y0", "x1", "y1")], abs=1e-3, nan_ok=True)
+
+
+def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
+    (copy / f"runs/small/maps/{AVG}/layercam.npy").unlink()
+    assert "no maps in" in sentence(door("benchmark.run", "--gallery", f"small/{AVG}", *places(copy)))
+
+
+def test_figures_are_whole_and_as_wide_as_one_and_two_columns(door, places, ran, tmp_path):
+    done = door("benchmark.run", "--figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
+    assert done.returncode == 0, done.stderr
+    drawn = ["intervals", "iou_thresholds", "matrix", "score_thresholds", "strata", "grid"]
+    names = [f"small-{word}-{width}.{kind}" for word in drawn for width in ("1col", "2col") for kind in ("pdf", "svg", "png")]
+    assert {file.name for file in tmp_path.iterdir()} == {*names, "leaderboard.tex"}
+    assert {name: inches(tmp_path / name) for name in names} == {
+        name: pytest.approx(7 if "2col" in name else 3.35, abs=0.01) for name in names
+    }
+    assert "seeds: n/a: every entry of phantom rests on one training" in done.stdout
+
+
+def test_figures_of_an_unknown_model_are_a_sentence(door, sentence, places, ran):
+    assert AVG in sentence(door("benchmark.run", "--figures", f"small/{AVG}s", *places(ran)))
+
+
+def inches(file):
+    """The width that a figure states."""
+    if file.suffix == ".png":
+        return Image.open(file).width / Image.open(file).info["dpi"][0]
+    if file.suffix == ".pdf":
+        return float(re.search(rb"MediaBox \[ ?0 0 ([\d.]+)", file.read_bytes())[1]) / 72
+    number, unit = re.search(r'width="([\d.]+)(in|pt)"', file.read_text()).groups()
+    return float(number) / {"in": 1, "pt": 72}[unit]
 
 
 def test_a_suite_that_never_ran_does_not_hold(door, places, tmp_path):

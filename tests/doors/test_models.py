@@ -82,6 +82,16 @@ def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(fol
     assert np.allclose(shown, logits, atol=1e-6)
 
 
+def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so_without(folder, rows, capsys):
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    assert suite(folder, *flags(folder, *about), "--verify", "--protocol", "locus", "paired") == 0
+    assert re.search(r"small: \d+ records hold, 0 differ, 0 cannot", capsys.readouterr().out)
+    assert suite(folder, "--verify", "--protocol", "locus") == 1
+    assert "--checkpoint or --model" in capsys.readouterr().out
+    pair = [f"small/{rows[word, 'locus'].cell.model_id}/{word}" for word in ("gradcam", "center")]
+    assert run.main(["--compare", *pair, "--results", str(folder / "results")]) == 0
+
+
 def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):
     (made,) = (folder / "runs/models").glob("*")
     assert suite(folder, "--checkpoint", made, "--entry", "Again") == 0

@@ -140,10 +140,13 @@ def small(door, flags, tmp_path_factory):
         pytest.param("small", "results/small/records.parquet", id="packed"),  # the first model of two
     ],
 )
-def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, flags, small, tmp_path, suite, sign):
+def test_a_killed_run_finishes_with_the_records_of_an_undisturbed_one(started, door, sentence, flags, small, tmp_path, suite, sign):
     running = started("benchmark.run", "--suite", suite, *flags(tmp_path))
     while not any(tmp_path.glob(sign)) and running.poll() is None:
         time.sleep(0.005)
+    if sign.endswith("last.ckpt"):
+        running.send_signal(signal.SIGSTOP)
+        assert f"(process {running.pid} of" in sentence(door("benchmark.run", "--suite", suite, *flags(tmp_path)))
     running.kill()
     assert running.wait() == -9, "it ended before it could be killed"
     if suite == "small":  # what git would have committed, in another checkout: the first model is not run again
@@ -190,6 +193,41 @@ def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_p
     assert (done.returncode, done.stderr.splitlines()[-1]) == (130, "error: interrupted")
     assert len(jobs) == 2
     assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
+
+
+def test_a_slurm_job_whose_node_is_wanted_is_queued_again_and_the_records_are_those_of_this_machine(started, flags, small, tmp_path):
+    """By submitit's own stand-in for Slurm; the signal is the one that Slurm sends."""
+    running = started("benchmark.run", "--suite", "single", *flags(tmp_path), "--executor", "slurm:cluster=local")
+    while not any(tmp_path.glob("runs/single/*/last.ckpt")) and running.poll() is None:
+        time.sleep(0.01)
+    (taken,) = tmp_path.glob("runs/single/.slurm/*/taken/*")
+    controller = taken.suffix[1:]
+    os.kill(int(Path(f"/proc/{controller}/task/{controller}/children").read_text().split()[0]), signal.SIGUSR2)
+    done = running.done()
+    assert done.returncode == 0, done.stderr
+    assert "Requeued job" in next(tmp_path.glob("runs/single/.slurm/*/jobs/*.err")).read_text()
+    whole = recorded(small, "small").items()
+    assert recorded(tmp_path, "single") == {key: record for key, record in whole if record["cell"]["global_pool"] == "AVG"}
+
+
+@pytest.mark.slow
+def test_a_node_that_is_taken_out_of_ray_costs_no_record(started, flags, small, tmp_path):
+    pytest.importorskip("ray", reason="needs Ray: pip install -e '.[ray]'")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        words = ["--suite", "small", *flags(tmp_path), "--jobs", "2", "--executor", f"ray:address={cluster.address}"]
+        running = started("benchmark.run", *words)
+        while len(list(tmp_path.glob("runs/small/*/last.ckpt"))) < 2 and running.poll() is None:
+            time.sleep(0.01)
+        cluster.remove_node(second, allow_graceful=False)
+        done = running.done()
+        assert done.returncode == 0, done.stderr
+        assert recorded(tmp_path, "small") == recorded(small, "small")
+    finally:
+        cluster.shutdown()
 
 
 def test_several_jobs_need_a_stated_number_of_threads(door, sentence, flags, tmp_path):

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmark import records
+from benchmark.external import against
 from tests.benchmark.external.given import DATA, SIZE, WORD, write
 
 DOOR, DATASET = "benchmark.score", ("--dataset", WORD, "--img_size", str(SIZE))
@@ -21,6 +22,9 @@ def test_maps_of_others_have_a_row_beside_the_baselines_and_hold_when_verified(d
     assert entered["paired"].find("above_prior").value > 0
     assert any(stratum.variable == "size" for stratum in entered["locus"].strata)
     assert len((folder / "sources.csv").read_text().splitlines()) == 1 + len(list((tmp_path / "maps").iterdir()))
+    row = against.find("their-maps/external/prior", tmp_path, [*DATA])
+    _, said = against.compare(entered["locus"], folder, row)
+    assert f"{entered['paired'].find('above_prior').value:+.3f}" in said
     again = door(DOOR, *flags, "--verify")
     assert (again.returncode, "0 differ" in again.stdout) == (0, True), again.stdout + again.stderr
 

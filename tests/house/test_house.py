@@ -22,6 +22,7 @@ WINGS = {"datasets": "dataset", "methods": "method", "backbones.pooling": "pooli
          "benchmark.executors": "executor"}  # fmt: skip
 DOORS = (
     "main", "heatmap", "benchmark.run", "benchmark.check.__main__", "benchmark.convert", "benchmark.power", "benchmark.score",
+    "benchmark.submit",
 )  # fmt: skip
 VAGUE = {"found", "told", "own", "there", "place", "every"}
 pytestmark = pytest.mark.house

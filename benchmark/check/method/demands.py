@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 
 from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
@@ -49,6 +50,7 @@ class UndeclaredError(BadValueError):
 NEEDED = {
     "head": ("head",), "drops": ("head",), "network": ("forwards", "pixels"), "sweep": ("forwards",),
     "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
+    "attention": ("attention",), "others": ("others",),
 }  # fmt: skip
 """What the engine gives -> one of what a method must declare for it; all else is free for all."""
 
@@ -71,6 +73,11 @@ class Guard:
     def at(self, layer: str | None) -> Evidence:
         """The other level's evidence is guarded too."""
         return guarded(self.engine.at(layer), self.needs)
+
+    def others(self) -> tuple[Tensor, tuple[int, ...], Engine]:
+        """An engine that is guarded too."""
+        logits, findings, engine = self.__getattr__("others")()
+        return logits, findings, cast(Engine, Guard(engine, self.needs))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""

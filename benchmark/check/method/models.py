@@ -12,9 +12,9 @@ from benchmark.check.method.trial import Trial
 from core.seeds import generator
 from methods.base import Method
 
-FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64))
+FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
 """Backbone, pooling and side of the image for methods that cost about one forward pass."""
-SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32))
+SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
 """The same for those that cost hundreds of them."""
 FINDINGS = 3
 IMAGES = 3

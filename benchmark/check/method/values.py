@@ -109,7 +109,7 @@ def _silent(trial: Trial) -> Classifier:
     network = copy.deepcopy(trial.model)
     with torch.no_grad():
         for part in network.modules():
-            if isinstance(part, nn.BatchNorm2d):
+            if isinstance(part, nn.BatchNorm2d | nn.LayerNorm):
                 nn.init.zeros_(part.weight)
                 nn.init.zeros_(part.bias)
     return network

@@ -30,28 +30,28 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
     made = spec(word, data)
     files = []
     for name, inches in WIDTHS.items():
+        svg = drawing(made, inches)
         for kind in KINDS:
             files.append(folder / f"{stem}-{word}-{name}.{kind}")
             with atomic(files[-1]) as temporary:
-                temporary.write_bytes(picture(made, kind, inches))
+                temporary.write_bytes(picture(svg, kind))
     return files
 
 
-def picture(made: dict[str, Any], kind: str, inches: float) -> bytes:
-    """A ``spec`` as PDF, SVG or PNG of so many ``inches``, in black letters of 7 points on white."""
-    converter, svg = _converter(), drawing(made, inches)
+def picture(svg: str, kind: str) -> bytes:
+    """A ``drawing`` as PDF, SVG or PNG of its size."""
     if kind == "svg":
         return _sized(svg, 1 / INCH, "in").encode()
     if kind == "pdf":
-        return bytes(converter.svg_to_pdf(_sized(svg, 72 / INCH, "")))
+        return bytes(_converter().svg_to_pdf(_sized(svg, 72 / INCH, "")))
     png = io.BytesIO()
-    drawn = Image.open(io.BytesIO(converter.svg_to_png(svg, scale=DPI / INCH)))
+    drawn = Image.open(io.BytesIO(_converter().svg_to_png(svg, scale=DPI / INCH)))
     drawn.convert("RGB").save(png, "PNG", dpi=(DPI, DPI), optimize=True)
     return png.getvalue()
 
 
 def drawing(made: dict[str, Any], inches: float) -> str:
-    """A ``spec`` as SVG in pixels."""
+    """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white."""
     pixels = inches * INCH
     legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / LEGEND))}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))

@@ -45,6 +45,5 @@ class Matrix(Chart):
             color=alt.condition(alt.datum.value > 0.55, alt.value("black"), alt.value("white")),
         )
         about = f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} finding by finding."
-        return alt.layer(cells, numbers).properties(
-            description=about, height=ROW * len({value["entry"] for value in values})
-        )
+        lines = len({value["entry"] for value in values})
+        return alt.layer(cells, numbers).properties(description=about, height=ROW * lines)

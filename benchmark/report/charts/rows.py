@@ -85,20 +85,16 @@ def leading(data: ChartData) -> list[EntryRow]:
 
 
 def labels(records: Sequence[Record]) -> list[str]:
-    """Method and as much of the network as tells the records apart; the model's own name where that is not enough.
+    """Method and as much of the network as tells the records apart, numbered where that is not enough.
 
     What sees no network is called by its method alone, where it stands once.
     """
     methods = Counter(record.method for record in records)
     alone = [r.cell.method in BLIND and methods[r.method] == 1 for r in records]
     differ = [c for c in MODEL if len({c.cell(r) for r in records if r.cell.method not in BLIND} - {NOTHING}) > 1]
-    words: list[str] = []
-    for columns in itertools.accumulate(([column] for column in differ), initial=list[TableColumn]()):
-        words = [_label(r, [] if one else [c.cell(r) for c in columns]) for r, one in zip(records, alone, strict=True)]
-        if len({*words}) == len(words):
-            return words
-    counts = Counter(words)
-    return [w if counts[w] == 1 else f"{w} · {r.cell.model_id}" for w, r in zip(words, records, strict=True)]
+    parts = itertools.accumulate(([column] for column in differ), initial=list[TableColumn]())
+    words = [[_label(r, [] if one else part) for r, one in zip(records, alone, strict=True)] for part in parts]
+    return _numbered(max(words, key=lambda labels: len({*labels})))
 
 
 def plain(row: EntryRow) -> Row:
@@ -109,10 +105,20 @@ def plain(row: EntryRow) -> Row:
     return {"entry": row.label, "kind": row.kind, "value": score.value, "n": score.n, **ends}
 
 
-def _label(record: Record, network: Sequence[str]) -> str:
-    seen = " ".join(word for word in network if word != NOTHING)
+def _label(record: Record, columns: Sequence[TableColumn]) -> str:
+    seen = " ".join(word for column in columns if (word := column.cell(record)) != NOTHING)
     words = f"{record.method} · {seen}" if seen else record.method
     return f"{words} ({PUBLISHED})" if record.source == PUBLISHED else words
+
+
+def _numbered(words: Sequence[str]) -> list[str]:
+    """The same words with a number behind each that stood before.
+
+    >>> _numbered(["cam", "pcam", "cam"])
+    ['cam', 'pcam', 'cam (2)']
+    """
+    before = [words[:n].count(word) for n, word in enumerate(words)]
+    return [f"{word} ({count + 1})" if count else word for word, count in zip(words, before, strict=True)]
 
 
 def _kind(record: Record, rank: str, tied: Score | None) -> str:

@@ -59,10 +59,12 @@ def points(row: EntryRow) -> list[Row]:
     """The thresholds of a row's trainings, a mean for each origin, and what they score."""
     out: list[Row] = []
     for origin in ORIGINS:
-        chosen = [list(of[origin].values()) for r in row.group if origin in (of := r.thresholds)]
+        chosen = [list(of[origin].values()) for r in row.group if any((of := r.thresholds).get(origin, {}).values())]
         value = select.mean(record.find(MAIN, origin=origin) for record in row.group)
         if chosen and value is not None:
-            threshold = float(np.mean([np.mean([np.mean(each) for each in findings]) for findings in chosen]))
+            threshold = float(
+                np.mean([np.mean([np.mean(each) for each in findings if len(each)]) for findings in chosen])
+            )
             out.append(
                 {"entry": row.label, "origin": origin, "threshold": round(threshold, 4), "value": round(value, 6)}
             )

@@ -45,9 +45,8 @@ class Strata(Chart):
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
             "Groups differ in their findings, too. Intervals are of one training over its patients."
         )
-        return alt.layer(rule, point).properties(
-            description=about, height=8 * len(rows) * len({value["group"] for value in values})
-        )
+        lines = len({value["group"] for value in values})
+        return alt.layer(rule, point).properties(description=about, height=9 * (len(rows) + 1) * lines)
 
 
 def groups(row: EntryRow) -> list[Row]:

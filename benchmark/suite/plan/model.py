@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from benchmark.suite.plan import checkpoints
@@ -63,7 +63,7 @@ class ModelPlan:
             return f"{self.id}-{self.finished.digest[:8]}"
         return self.id if self.other_data is None else f"{self.id}-on-{self.other_data.dataset.split(':')[0]}"
 
-    @property
+    @cached_property
     def recipe(self) -> dict[str, Any]:
         """What its weights depend on, JSON-able: the shared flags, the folds, and the training it starts from."""
         flags = identity(self.trainings[0])

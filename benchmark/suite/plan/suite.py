@@ -60,6 +60,9 @@ class Suite(pydantic.BaseModel):
     """The suite below whose folder of ``--runs`` its trainings and maps lie, so that no training is done twice; none:
     its own."""
 
+    predicted_by: str | None = None
+    """The suite whose published trainings say, at the end of a run, where each row of this one should lie."""
+
     @property
     def words(self) -> list[str]:
         """Its methods and groups of methods, as they are registered."""

@@ -1,14 +1,9 @@
 """Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
 
-import io
-import re
-
 import pytest
-from PIL import Image
 
 from benchmark import records
 from benchmark.report import charts, components, select
-from benchmark.report.charts import figures
 from benchmark.report.compared import with_entries
 from core.errors import NotAvailableError
 from core.names import MAIN
@@ -117,13 +112,3 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
     scripts = charts.scripts()
     assert "</script" not in scripts
     assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
-
-
-@pytest.mark.parametrize(("name", "inches"), figures.WIDTHS.items())
-def test_figures_are_as_wide_as_their_columns(demo, name, inches):
-    made = charts.spec("iou_thresholds", demo)
-    png = Image.open(io.BytesIO(figures.picture(made, "png", inches)))
-    assert png.width / png.info["dpi"][0] == pytest.approx(inches, abs=0.01)
-    box = re.search(rb"MediaBox \[0 0 ([\d.]+)", figures.picture(made, "pdf", inches))
-    assert float(box[1]) == pytest.approx(inches * 72, abs=0.1)
-    assert f'width="{inches:.4g}in"'.encode() in figures.picture(made, "svg", inches)

@@ -5,45 +5,14 @@ import csv
 import numpy as np
 import pytest
 
-from benchmark.records import Cell, Record, Score, cases, pack, write
+from benchmark.records import Record, cases, pack
 from benchmark.report import entries, tables
 from benchmark.statistics import mrmc
 from tests.benchmark.report.given import texts
+from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
 
-PATIENTS = 20
 LEVELS = {"cam": (16, 15, 17), "layercam": (15, 16, 16), "gradcam": (6, 7, 6), "prior": (3, 3, 3)}
 """Method -> hits of each of three trainings: the first so many patients, shifted by the seed."""
-
-
-def cell(method, seed, pooling="PCAM", protocol="locus"):
-    known = {"dataset": "phantom", "partition": "official", "split": "test", "backbone": "custom", "attention_map": "none"}
-    recipe = {"epochs": 2, "seed": seed, "fold": [0], "init": {"seed": seed}}
-    return Cell(
-        **known, img_size=64, global_pool=pooling, seed=seed, model_id=f"custom-{pooling}-64px-seed{seed}",
-        method=method, alignment="aligned", protocol=protocol, recipe=recipe,
-    )  # fmt: skip
-
-
-def hits(count, seed):
-    """(PATIENTS,) the first ``count`` are hits, in an order of the seed's own that leaves most where they are."""
-    row = np.arange(PATIENTS) < count
-    return np.roll(row, seed)
-
-
-def training(folder, method, seed, count, pooling="PCAM"):
-    """One record with its rows per case: a patient has one image and one mass."""
-    row = hits(count, seed if method != "prior" else 0)
-    share = Score(finding="mean", metric="hit@iou.3", value=row.mean(), low=0.01, high=0.99, n=PATIENTS, threshold_origin="cross-fitted")
-    record = Record(
-        cell=cell(method, seed, pooling), scores=(share, share.model_copy(update={"finding": "Mass"})), checkpoints=(f"{pooling}{seed}",)
-    )
-    cases.write(
-        [{"image": f"i{n:02}", "patient": f"p{n:02}", "finding": "Mass", "hit@iou.3": bool(hit)} for n, hit in enumerate(row)],
-        record.cell,
-        folder,
-    )
-    write(record, folder)
-    return record
 
 
 def lines(folder):

@@ -14,12 +14,13 @@ import pytest
 from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.report import breakdown, leaderboard, numbers, select, tables
+from benchmark.report import breakdown, leaderboard, numbers, select, table, tables
 from benchmark.report import ranking as standing
 from core import names as words
 from core.errors import BadValueError
 from tests.benchmark.report.given import texts
 
+TEX = shutil.which("pdflatex") or shutil.which("tectonic")
 METHODS = {"cam": 120, "gradcam": 120, "gradcampp": 300, "center": 250, "prior": 150, "noise": 0, "untrained": 400, "truth": 40}
 
 
@@ -236,6 +237,25 @@ def test_latex_is_a_booktabs_table_with_nothing_unescaped(suite):
     assert body.splitlines()[1].count("&") < 8, "more columns than a page holds"
     assert r"\caption{phantom: leaderboard" in text
     assert r"\label{tab:demo-phantom-leaderboard}" in text
+
+
+def test_a_latex_table_is_as_long_as_a_page_and_says_that_it_goes_on():
+    text = table.latex(table.Table("t", "", ("rank",), tuple((str(n),) for n in range(100))), "tab:t")
+    assert [part.count(r"\\") for part in text.split(r"\end{table}")] == [46, 46, 11, 0]
+    assert r"\caption{t (continued)}" in text
+    assert r"\label{tab:t-3}" in text
+
+
+@pytest.mark.skipif(TEX is None, reason="neither pdflatex nor tectonic is installed")
+def test_latex_tables_compile(suite, tmp_path):
+    tables_text = (suite / "leaderboard.tex").read_text()
+    head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs,graphicx}\begin{document}"
+    (tmp_path / "paper.tex").write_text(f"{head}\n{tables_text}\n\\end{{document}}\n")
+    flags = [] if TEX.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+    done = subprocess.run([TEX, *flags, "paper.tex"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "paper.pdf").stat().st_size
 
 
 def test_the_columns_of_latex_are_those_that_are_asked_for(suite):

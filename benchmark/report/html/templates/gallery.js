@@ -70,7 +70,7 @@
     figure.classList.toggle("hit", shown > HIT);
     figure.querySelector(".iou").textContent = `IoU ${shown.toFixed(3)}`;
     figure.querySelector(".verdict").textContent = shown > HIT ? "hit" : "miss";
-    figure.querySelector(".at").textContent = boxes.length ? `at ${threshold.toFixed(2)}` : (on.flat ? "flat map" : "no box");
+    figure.querySelector(".at").textContent = boxes.length ? `at ${threshold.toFixed(3)}` : (on.flat ? "flat map" : "no box");
   }
 
   async function update() {
@@ -94,6 +94,6 @@
   if (asked.has("t")) [slider.value, recorded.checked] = [asked.get("t"), false];
   slider.addEventListener("input", () => { recorded.checked = false; update(); });
   [finding, recorded, heat].forEach((one) => one.addEventListener("change", update));
-  control("controls").addEventListener("submit", (event) => event.preventDefault());
+  control("settings").addEventListener("submit", (event) => event.preventDefault());
   update();
 })();

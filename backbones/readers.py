@@ -1,0 +1,123 @@
+"""Which tokens of a transformer are patches of the image, which of them the head reads, and what its blocks are.
+
+Asked from the network itself, by one image of noise: how many tokens attend to each other, from which of them the
+logits draw (the gradient of the last block's matrix: behind it tokens no longer mix), in which module each matrix
+arises.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backbones.matrices import Explicit
+from backbones.parts import Network
+from backbones.probe import evaluating
+from backbones.tokens import MOST_PREFIX, TokensOf
+from backbones.whole import noise
+from core.errors import NotAvailableError
+from core.frames import Grid
+
+
+@dataclass(frozen=True, eq=False)
+class Readers:
+    """The tokens of images of one size."""
+
+    count: int
+    """Of the blocks."""
+    heads: int
+    shape: tuple[int, int]
+    """(h, w) of the patches, which are the last h * w of the T tokens."""
+    rows: Tensor
+    """(T,), sums to 1: each class or distillation token that the head reads counts as much as all patches together.
+
+    All 0 where the logits depend on no token, as those of a head of zeros."""
+    blocks: tuple[str, ...]
+    """Dotted names of the blocks, in forward order; none where no modules stand for them."""
+    grid: Grid
+    """Where the patches lie."""
+
+
+@torch.enable_grad()
+@torch.inference_mode(False)
+def find_readers(model: Network, size: tuple[int, int]) -> Readers:
+    """The readers of images of ``size`` (H, W), worked out anew: ``model.readers`` keeps them.
+
+    Raises ``NotAvailableError``, with the reason, for a network whose blocks do not all attend from every token to
+    every other: one without attention, or with attention within windows, or at several resolutions.
+    """
+    matrices, paths, logits = _recorded(model, size)
+    if not isinstance(model.extractor, TokensOf) or not matrices:
+        raise NotAvailableError("this network has no attention between patches of the image: give a vision transformer")
+    h, w = shape = (size[0] // model.extractor.patch, size[1] // model.extractor.patch)
+    shapes = {tuple(A.shape) for A in matrices}
+    prefix = matrices[0].shape[-1] - h * w
+    if len(shapes) > 1 or len(matrices[0]) > 1 or not 0 <= prefix <= MOST_PREFIX:
+        raise NotAvailableError(
+            "this network attends within windows, or at several resolutions (as Swin does): no matrix of a block "
+            f"connects all {h * w} patches, so there are no rows to follow from block to block"
+        )
+    stated = getattr(model.extractor.net, "num_prefix_tokens", prefix)
+    if stated != prefix:
+        raise NotAvailableError(f"{prefix} tokens are no patches, and the network says {stated}: nobody knows which")
+    rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
+    return Readers(len(matrices), matrices[0].shape[1], shape, rows, _blocks(paths), model.extractor.grid(size, shape))
+
+
+def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:
+    """The matrices of one image of noise, the modules within which each arose, outermost first, and the logits."""
+    matrices: list[Tensor] = []
+    paths: list[tuple[str, ...]] = []
+    running: list[str] = []
+
+    def keep(A: Tensor) -> Tensor:
+        matrices.append(A.detach().requires_grad_() if not matrices else A)
+        paths.append(tuple(running))
+        return matrices[-1]
+
+    image = noise(model, model.channels, max(size))[..., : size[0], : size[1]]
+    with ExitStack() as stack, evaluating(model), torch.compiler.set_stance("force_eager"):
+        for name, part in model.named_modules():
+            stack.callback(part.register_forward_pre_hook(_enter(running, name)).remove)
+            stack.callback(part.register_forward_hook(_leave(running)).remove)
+        stack.enter_context(torch.autocast(image.device.type, enabled=False))
+        with Explicit(keep):
+            logits = model(image)
+    return matrices, paths, logits
+
+
+def _enter(running: list[str], name: str) -> Callable[..., None]:
+    return lambda part, inputs: running.append(name)
+
+
+def _leave(running: list[str]) -> Callable[..., None]:
+    def leave(part: Any, inputs: Any, output: Any) -> None:
+        running.pop()
+
+    return leave
+
+
+def _rows(gradient: Tensor, prefix: int) -> Tensor:
+    """(heads,T,T) gradient of the logits -> (T,) the weights of the rows."""
+    is_read = (gradient != 0).any(0).any(-1).float()
+    patches = len(is_read) - prefix
+    is_read[prefix:] = is_read[prefix:].amax() / patches
+    return is_read / is_read.sum() if is_read.any() else is_read
+
+
+def _blocks(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """The modules at which the ways to the matrices part; none where several matrices share one."""
+    depth = next((d for d, names in enumerate(zip(*paths, strict=False)) if len(set(names)) > 1), None)
+    names = () if depth is None else tuple(path[depth] for path in paths)
+    return names if len(set(names)) == len(names) else ()
+
+
+def as_tokens(output: Any) -> Tensor:
+    """The tokens (N,T,C) in what a block gives: a tensor, or a tuple that begins with it. Else not available."""
+    tokens = output[0] if isinstance(output, tuple) else output
+    if not isinstance(tokens, Tensor) or tokens.ndim != 3:
+        raise NotAvailableError("a block of this network gives no tokens (N, T, C): there is no score behind it")
+    return tokens

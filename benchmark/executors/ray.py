@@ -1,0 +1,91 @@
+"""Steps on a Ray cluster: each a task that Ray puts where there is room, and makes again where its node was lost."""
+
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from benchmark.executors.base import Executor, Step
+from benchmark.executors.processes import POOLS
+from core.cli import CONFIGS
+from core.errors import BadValueError, LocusError, NotAvailableError
+
+GIB = 1 << 30
+LEAVE = 60.0
+"""Seconds that steps have to stop when a run ends before them."""
+PASSED_ON = ("LOCUS_DATA", "OMP_WAIT_POLICY")
+"""Variables that steps on other machines need too."""
+
+
+class RayCluster(Executor):
+    """``jobs`` tasks at a time on the cluster at ``address``; without one, on a cluster of this machine alone.
+
+    ``gpus`` (a share of one too) and ``memory`` (GiB) are what each task declares, beside its threads as CPUs. One
+    whose node or process is lost is made again up to ``retries`` times, a training from its ``last.ckpt``. The folders
+    of runs and results must be ones that all nodes see.
+    """
+
+    name: ClassVar[str] = "ray"
+
+    def __init__(
+        self, jobs: int, address: str | None = None, gpus: float = 0, memory: float | None = None, retries: int = 3
+    ) -> None:
+        """Nothing starts yet. Raises ``NotAvailableError`` without Ray, ``BadValueError``."""
+        super().__init__(jobs)
+        try:
+            import ray
+        except ImportError:
+            raise NotAvailableError("--executor ray needs Ray: pip install -e '.[ray]'") from None
+        for option, value in (("gpus", gpus), ("memory", memory or 0), ("retries", retries)):
+            if not isinstance(value, int | float) or value < 0:
+                raise BadValueError(f"--executor ray:{option}={value} is no number: write 0 or more")
+        self.ray, self.address = ray, address
+        wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
+        self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
+        self._steps: dict[Any, Step] = {}
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the tasks as Ctrl-C does, wait for them, and leave the cluster."""
+        for task in self._steps:
+            self.ray.cancel(task, force=False)
+        if self._steps:
+            self.ray.wait([*self._steps], num_returns=len(self._steps), timeout=LEAVE)
+        if self.ray.is_initialized():
+            self.ray.shutdown()
+
+    def begin(self, folder: Path, steps: Sequence[Step]) -> None:
+        """Join the cluster, or start one. Raises ``LocusError`` where there is none at the address."""
+        if self.ray.is_initialized():
+            return
+        alone: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs), "include_dashboard": False}
+        try:
+            self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise LocusError(f"no Ray cluster at {self.address}: {' '.join(str(error).split())}") from error
+
+    def start(self, step: Step) -> None:
+        """Let Ray find a node with room for it."""
+        paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
+        passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        variables = {**dict.fromkeys(POOLS, str(step.threads)), **passed, "PYTHONPATH": paths}
+        call = self.ray.remote(_make).options(
+            **self.wanted, name=step.id, num_cpus=step.threads, runtime_env={"env_vars": variables}
+        )
+        self._steps[call.remote(step, str(Path.cwd()))] = step
+
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """The next step that ends."""
+        (task,), _ = self.ray.wait([*self._steps], num_returns=1)
+        step = self._steps.pop(task)
+        try:
+            error: LocusError | None = self.ray.get(task)
+        except self.ray.exceptions.RayError as broken:
+            error = LocusError(f"{step.id} broke: {' '.join(str(broken).split())}")
+        return step, error
+
+
+def _make(step: Step, cwd: str) -> LocusError | None:
+    """In a process of the cluster: the step, where the run was started."""
+    os.chdir(cwd)
+    return step()

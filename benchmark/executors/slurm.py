@@ -1,0 +1,155 @@
+"""Steps on a Slurm cluster, by submitit: one array of jobs per suite, each of which takes step after step."""
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from benchmark.executors.array_job import POLL, ArrayJob
+from benchmark.executors.base import Executor, Step, sigterm_ends
+from benchmark.executors.step_queue import StepQueue
+from benchmark.records.heartbeat import SILENT, beating
+from core.cli import CONFIGS
+from core.errors import BadValueError, LocusError, NotAvailableError
+
+LOOK, LEAVE, WARNING, TIMES = 30.0, 15.0, 120, 100
+"""Seconds between two looks at the jobs; that jobs without a step have to leave; that a job is warned before its time
+is out; and how often it may use it up."""
+
+
+class Slurm(Executor):
+    """``jobs`` jobs of an array at a time. They need not be alike: whichever is free takes the next step.
+
+    ``partition``, ``account``, ``time`` (minutes), ``gpus`` and ``memory`` (GiB) are of each job; ``cluster=local`` is
+    submitit's stand-in on this machine. The folder of runs must be one that all nodes see.
+    """
+
+    name: ClassVar[str] = "slurm"
+
+    def __init__(
+        self,
+        jobs: int,
+        partition: str | None = None,
+        account: str | None = None,
+        time: int = 240,
+        gpus: int = 0,
+        memory: float | None = None,
+        cluster: str = "slurm",
+    ) -> None:
+        """Nothing is submitted yet. Raises ``NotAvailableError`` without submitit or Slurm, ``BadValueError``."""
+        super().__init__(jobs)
+        _check(cluster)
+        for option, value, least in (("time", time, 1), ("gpus", gpus, 0)):
+            if not isinstance(value, int) or value < least:
+                raise BadValueError(f"--executor slurm:{option}={value} is no number: write {least} or more")
+        self.cluster = cluster
+        self.wanted = {
+            "slurm_partition": partition, "slurm_account": account, "timeout_min": time, "gpus_per_node": gpus,
+            "mem_gb": memory, "nodes": 1, "name": "locus", "slurm_signal_delay_s": WARNING,
+            "slurm_array_parallelism": jobs, "slurm_additional_parameters": {"requeue": True},
+        }  # fmt: skip
+        self._alive, self._signals = ExitStack(), ExitStack()
+        self._steps: Sequence[Step] = ()
+        self._jobs: list[Any] = []
+        self._ended, self._looked = 0, 0.0
+
+    def __enter__(self) -> Self:
+        """SIGTERM ends a run as Ctrl-C does: its jobs are told."""
+        self._signals.enter_context(sigterm_ends())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell the jobs to end, wait for them, and cancel what does not."""
+        self._end()
+        self._signals.close()
+
+    def begin(self, folder: Path, steps: Sequence[Step]) -> None:
+        """The jobs of the suite before end; so do those of a run of this suite that was killed."""
+        self._end()
+        base = (folder / ".slurm").absolute()
+        for before in map(StepQueue, base.glob("*")):
+            before.close()
+            _wait_for_steps(before)
+            shutil.rmtree(before.folder, ignore_errors=True)
+        self.queue, self._steps = StepQueue(base / f"{time.time_ns()}"), steps
+        self._number = {step.id: number for number, step in reversed([*enumerate(steps)])}
+        self.queue.open()
+        self._alive.enter_context(beating(self.queue.alive))
+
+    def start(self, step: Step) -> None:
+        """Let one of the jobs take it."""
+        self.queue.put(self._number[step.id])
+        if not self._jobs:
+            self._submit()
+
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """The next step that ends. Raises ``LocusError`` where the jobs end without having made any."""
+        while (ended := self.queue.ended()) is None:
+            if time.monotonic() - self._looked > LOOK:
+                self._look_after_jobs()
+            time.sleep(POLL)
+        self._ended += 1
+        number, error = ended
+        return self._steps[number], error
+
+    def _submit(self) -> None:
+        import submitit
+
+        executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=TIMES)
+        executor.update_parameters(**self.wanted, cpus_per_task=max(step.threads for step in self._steps))
+        paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
+        call, count = ArrayJob(self.queue, self._steps, Path.cwd()), min(self.jobs, len(self._steps))
+        try:
+            with submitit.helpers.environment_variables(PYTHONPATH=paths):
+                self._jobs = executor.map_array(call, range(count))
+        except RuntimeError as error:
+            raise LocusError(f"Slurm refuses the jobs: {' '.join(str(error).split())}") from error
+        self._ended, self._looked = 0, time.monotonic()
+
+    def _look_after_jobs(self) -> None:
+        """A step whose job is gone for good fails; where all are, others take their places."""
+        gone = {job.job_id: job for job in self._jobs if job.done()}
+        for number, name in self.queue.at_work(gone):
+            state, file = gone[name].state, gone[name].paths.stderr
+            reason = f"{self._steps[number].id}: its job {name} ended before it ({state}): see {file}"
+            self.queue.end(number, name, LocusError(reason))
+            self._ended += 1
+        if len(gone) == len(self._jobs) and self.queue.waiting():
+            if not self._ended:
+                raise LocusError(f"the jobs ended before any took a step: see {self._jobs[0].paths.stderr}")
+            self._submit()
+        self._looked = time.monotonic()
+
+    def _end(self) -> None:
+        if self._jobs:
+            self._alive.close()
+            self.queue.close()
+            _wait_for_steps(self.queue)
+            begun = time.monotonic()
+            while time.monotonic() - begun < LEAVE and not all(job.done() for job in self._jobs):
+                time.sleep(POLL)
+            for job in self._jobs:
+                if not job.done():
+                    job.cancel(check=False)
+        self._steps, self._jobs = (), []
+
+
+def _check(cluster: str) -> None:
+    try:
+        import submitit  # noqa: F401
+    except ImportError:
+        raise NotAvailableError("--executor slurm needs submitit: pip install -e '.[slurm]'") from None
+    if cluster not in ("slurm", "local"):
+        raise BadValueError(f"--executor slurm:cluster={cluster}: write slurm or local, or leave it out")
+    if cluster == "slurm" and not (shutil.which("sbatch") and shutil.which("srun")):
+        raise NotAvailableError("--executor slurm: no sbatch and srun on this machine: log in where jobs are submitted")
+
+
+def _wait_for_steps(queue: StepQueue) -> None:
+    """Until no job makes a step any more; one whose node is gone never says so."""
+    begun = time.monotonic()
+    while queue.at_work() and time.monotonic() - begun < SILENT:
+        time.sleep(POLL)

@@ -1,0 +1,50 @@
+"""``--figures SUITE[/MODEL]``: every chart of a suite as PDF, SVG and PNG, its tables in LaTeX, and a grid of maps."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmark.gallery import grid
+from benchmark.gallery.run import open_model
+from benchmark.report import charts, select
+from benchmark.report.charts import figures
+from benchmark.report.compared import with_entries
+from benchmark.suite import plan, results_folder, selection
+from config import RunConfig
+from core.errors import DataError, NotAvailableError
+from core.files import write_text
+
+FOLDER = Path("runs/figures")
+TABLES = "leaderboard.tex"
+
+
+def run(config: RunConfig, report: Callable[[str], None]) -> int:
+    """Write all that can be drawn of ``config.figures``, ``report`` where it lies and why the rest is not there; 0.
+
+    Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
+    """
+    name = plan.load(str(config.figures).partition("/")[0], selection.suites(config)).name
+    source = results_folder.base(config) / name
+    records = with_entries(selection.existing_records(source), [source])
+    if not records:
+        raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
+    target = FOLDER / name if config.output is None else Path(config.output)
+    _grid(config, name, target, report)
+    names = select.datasets(records)
+    for dataset in names:
+        data, stem = charts.gather(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
+        for word in charts.CHARTS.names():
+            try:
+                figures.save(word, data, target, stem)
+            except NotAvailableError as error:
+                report(f"{word}: n/a: {error}")
+    if (source / TABLES).is_file():
+        write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
+    report(f"figures: {target} ({len(list(target.iterdir()))} files)")
+    return 0
+
+
+def _grid(config: RunConfig, name: str, target: Path, report: Callable[[str], None]) -> None:
+    try:
+        grid.save(open_model(str(config.figures), config), target, name)
+    except DataError as error:
+        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")

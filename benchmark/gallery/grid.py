@@ -1,0 +1,130 @@
+"""Images × methods on one page: a typical case of each finding, every map on the same scale, one legend."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from benchmark.gallery import select
+from benchmark.gallery.run import OpenedModel, Shown, choices, shown_methods
+from benchmark.localize import boxes, to_frame
+from benchmark.protocols.base import Case
+from benchmark.report.charts.figures import DPI, KINDS, WIDTHS
+from benchmark.report.charts.theme import FONT, ORANGE, SKY
+from benchmark.report.select import is_method
+from benchmark.surface import min_max
+from core.files import atomic
+from core.types import FloatArray
+
+METHODS, CASES = {"1col": 4, "2col": 6}, 8
+"""So many at most, that each can be seen."""
+MARGINS = 0.72, 0.42, 0.55, 0.25
+"""Inches left, right, above and below the panels, for words."""
+STEPS = 256
+"""Pixels of a panel's side, at most twice as many."""
+COLOURS, OPAQUE, SMALL = "viridis", 0.75, 6
+LETTERS: Any = {"font.family": FONT, "font.size": 7, "svg.hashsalt": "grid"}
+UNDATED: dict[str, dict[str, str | None]] = {
+    "pdf": {"Creator": None, "Producer": None, "CreationDate": None},
+    "svg": {"Creator": None, "Date": None},
+    "png": {"Software": None},
+}
+
+
+def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
+    """Write the grid in each kind and width below ``folder``: ``<stem>-grid-1col.pdf``. The same maps, the same bytes.
+
+    Raises ``LocusError`` where a map cannot be read, ``WriteError`` when the disk refuses.
+    """
+    shown = [method for method in shown_methods(model) if is_method(method.record) and method.rows]
+    typical = [choice for choice in choices(shown, model.store.findings) if choice.rank == "median"][:CASES]
+    samples = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
+    images = {choice.image: samples[choice.image].image for choice in typical}
+    files = []
+    for name, inches in WIDTHS.items():
+        with mpl.rc_context(LETTERS):
+            figure = draw(images, shown[: METHODS[name]], typical, inches)
+            for kind in KINDS:
+                files.append(folder / f"{stem}-grid-{name}.{kind}")
+                with atomic(files[-1]) as temporary:
+                    figure.savefig(temporary, format=kind, dpi=DPI, metadata=UNDATED[kind])
+    return files
+
+
+def draw(
+    images: Mapping[str, NDArray[np.uint8]], methods: Sequence[Shown], cases: Sequence[select.Choice], inches: float
+) -> Figure:
+    """A row per case, a column per method behind the image alone; ``images``: image -> (H, W) gray pixels."""
+    left, right, top, bottom = MARGINS
+    side = (inches - left - right) / (len(methods) + 1)
+    height = side * len(cases) + top + bottom
+    figure = Figure(figsize=(inches, height), facecolor="white")
+    panels = figure.subplots(len(cases), len(methods) + 1, squeeze=False)
+    figure.subplots_adjust(left / inches, bottom / height, 1 - right / inches, 1 - top / height, 0.03, 0.03)
+    for row, choice in zip(panels, cases, strict=True):
+        key = choice.image, choice.finding
+        row[0].set_ylabel(choice.finding, fontsize=SMALL, rotation=0, ha="right", va="center")
+        for axes, method in zip(row, (methods[0], *methods), strict=True):
+            _image(axes, method.cases[key], images[choice.image])
+        for axes, method in zip(row[1:], methods, strict=True):
+            _map(axes, method.cases[key], float(method.rows[key]["threshold"]))
+    for axes, word in zip(panels[0], ("image", *(method.record.method for method in methods)), strict=True):
+        axes.set_title(word, fontsize=SMALL, pad=3, rotation=30, ha="left", rotation_mode="anchor", x=0.2)
+    _legend(figure, (1 - (right - 0.05) / inches, bottom / height, 0.07 / inches, side * len(cases) / height))
+    return figure
+
+
+def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
+    """One for all panels: the maps' scale on the right, the boxes' lines below."""
+    scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
+    scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
+    scale.set_label("map, from its least to its greatest value", fontsize=SMALL, labelpad=1)
+    lines = [
+        Line2D([], [], color=SKY, label="truth"),
+        Line2D([], [], color=ORANGE, ls="--", label="box that is scored"),
+    ]
+    figure.legend(handles=lines, loc="lower center", ncols=2, frameon=False, borderpad=0)
+
+
+def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.imshow(_thinned(image), cmap="gray", vmin=0, vmax=255, extent=_extent(case), interpolation="none")
+    for box in case.boxes:
+        _box(axes, box, SKY, "-")
+
+
+def _map(axes: Axes, case: Case, threshold: float) -> None:
+    """The map over the image, and the box around its peak; nothing for a map that is flat or not finite."""
+    if case.map is None or not np.isfinite(threshold):
+        return
+    scaled = min_max(case.map)
+    heat = _thinned(to_frame(scaled, case.frame, case.grid))
+    axes.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=OPAQUE * heat, extent=_extent(case), interpolation="none")
+    for box in boxes(scaled, threshold, case.frame, case.grid)[:1]:
+        _box(axes, box, ORANGE, "--")
+
+
+def _box(axes: Axes, box: FloatArray, colour: str, line: str) -> None:
+    x0, y0, x1, y1 = box
+    axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, linestyle=line, linewidth=0.9))
+
+
+def _thinned(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Each n-th pixel of a large picture, which no paper shows."""
+    step = max(1, max(pixels.shape) // STEPS)
+    return pixels[::step, ::step]
+
+
+def _extent(case: Case) -> tuple[float, float, float, float]:
+    """Pixels lie in the frame of the truth."""
+    height, width = case.frame
+    return 0, width, height, 0

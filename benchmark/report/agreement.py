@@ -1,0 +1,78 @@
+"""How far the measures of the check ``faithfulness`` rank a network's methods alike, from their rows per case."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmark.records import Cell, Record, Score, cases
+from benchmark.report import select
+from benchmark.report.entries import as_one, network_of, trainings
+from benchmark.statistics.agreement import RankAgreement, rank_agreements
+from benchmark.statistics.patients import Sums, by_patient
+from core.names import FAITHFULNESS, MAIN
+
+AGREEMENT = "agreement"
+"""The protocol of what this file says of a network; no file has such a record."""
+BETTER = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
+"""Measure -> whether more of it is better."""
+PAIRS = tuple(itertools.combinations(BETTER, 2))
+CASE = ["image", "patient", "finding"]
+Group = list[list[Record]]
+"""Rows of a network: the trainings of each method."""
+
+
+def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
+    """``records``, and one of protocol ``agreement`` per network of the check; rows per case lie in ``folders``.
+
+    ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two measures, baselines left out, its n how
+    many methods. A network with fewer than three methods that have rows has none. Raises ``DataError`` for broken rows.
+    """
+    scored = [r for name in select.datasets(records) for r in select.of_check(records, name, FAITHFULNESS)]
+    ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
+    groups: dict[tuple[object, ...], Group] = {}
+    for row in trainings(ranked):
+        groups.setdefault(network_of(row[0]), []).append(row)
+    if not groups:
+        return list(records)
+    frame = _rows([record.cell for record in ranked], folders)
+    return [*records, *(made for group in groups.values() if (made := _record(group, frame)) is not None)]
+
+
+def _rows(cells: Sequence[Cell], folders: Sequence[Path]) -> pd.DataFrame:
+    tables = [cases.read_columns(cells, folder, [*CASE, *BETTER]) for folder in folders]
+    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
+
+
+def _record(group: Group, frame: pd.DataFrame) -> Record | None:
+    existing = {*frame["key"].unique()}
+    most = max(map(len, group))
+    rows = [row for row in group if len(row) == most and all(record.key in existing for record in row)]
+    if len(rows) < 3:
+        return None
+    keys = [record.key for row in rows for record in row]
+    measures = [_sums(frame, keys, measure) for measure in BETTER]
+    index = {measure: n for n, measure in enumerate(BETTER)}
+    agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
+    cell = as_one(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
+    counts = {"trainings": most, "patients": len(measures[0].numerator)}
+    scores = [_score(pair, agreement, len(rows)) for pair, agreement in zip(PAIRS, agreements, strict=True)]
+    return Record(cell=cell, rests_on=counts, scores=tuple(scores))
+
+
+def _sums(frame: pd.DataFrame, keys: Sequence[str], measure: str) -> Sums:
+    """The sums of a measure by patient and finding, a column per key; a case without a value has no say."""
+    wide = frame.pivot(index=CASE, columns="key", values=measure)[list(keys)]
+    values, (_, patients, findings) = wide.to_numpy(np.float64), map(wide.index.get_level_values, CASE)
+    known = np.isfinite(values)
+    signed = BETTER[measure] * np.where(known, values, 0)
+    return by_patient(signed, known, findings, patients, sorted({*findings}))
+
+
+def _score(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> Score:
+    if np.isnan(agreement.tau):
+        return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", n=methods, reason="a measure ties throughout")
+    low, high = (None if np.isnan(end) else end for end in (agreement.low, agreement.high))
+    return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", value=agreement.tau, low=low, high=high, n=methods)

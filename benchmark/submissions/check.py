@@ -1,0 +1,85 @@
+"""Holds a submission against its own records, the data at hand, the truth and other entries."""
+
+import logging
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmark import records
+from benchmark.external import entry as entries
+from benchmark.external.cases import EntryCases
+from benchmark.external.entry import ExternalEntry
+from benchmark.external.run import score
+from benchmark.submissions import archive, copies, manifest
+from benchmark.submissions.manifest import Manifest
+from benchmark.submissions.pack import RECORDS
+from benchmark.training import provenance
+from benchmark.verify.figures import differences
+from config import SubmissionConfig
+from core.errors import BadValueError, DataError, LocusError
+
+log = logging.getLogger(__name__)
+
+
+def run(config: SubmissionConfig, report: Callable[[str], None]) -> int:
+    """Score a submission again and ``report`` what does not hold; 0 where all does, else 1.
+
+    Raises ``LocusError`` for a file that cannot be read or scored, and for other data than it was made for.
+    """
+    if not config.file:
+        raise BadValueError("no submission given: write `check FILE`, what `pack` made")
+    with tempfile.TemporaryDirectory() as temporary:
+        stated, entry = _read(Path(config.file), Path(temporary), config)
+        report(f"{entry.name} by {stated.by} ({stated.license}): {stated.about}")
+        wrong = [*_records(entry, Path(temporary) / RECORDS), *_copies(config, entry, stated)]
+    for one in wrong:
+        report(one)
+    report(f"{config.file}: {f'{len(wrong)} things are wrong' if wrong else 'its records hold, and it copies nothing'}")
+    return 1 if wrong else 0
+
+
+def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest, ExternalEntry]:
+    """What a submission states, and its entry on the data at hand; its files are then in ``folder``."""
+    stated = archive.unpack(file, folder)
+    if not config.trust:
+        manifest.refuse_code(stated.flags, str(file))
+    entry = entries.read(stated.score_config(folder, config.data_root_dir))
+    if provenance.fingerprint(entry.data) != stated.fingerprint:
+        raise DataError(f"the images, labels or truth boxes at hand are not those that {file} was scored on")
+    return stated, entry
+
+
+def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
+    """A sentence for each record that differs, and for those too many or too few."""
+    stated = {record.key: record for record in records.load(folder)}
+    if not any(record.cell.recipe == entry.recipe for record in stated.values()):
+        yield "its records are of other files, or of files that were read otherwise"
+        return
+    for measured, _ in score(entry, EntryCases(entry), [entry.name]):
+        known = stated.pop(measured.key, None)
+        if known is None:
+            yield f"{measured.cell.protocol}: it has no record of this"
+        elif wrong := differences(known, measured):
+            yield (
+                f"{measured.cell.protocol}: {len(wrong)} figures differ; {wrong[0].what} is stated "
+                f"{wrong[0].stated}, measured {wrong[0].measured}"
+            )
+    yield from (f"{record.cell.protocol}: a record that its files do not give" for record in stated.values())
+
+
+def _copies(config: SubmissionConfig, entry: ExternalEntry, stated: Manifest) -> Iterator[str]:
+    """A sentence where what it shows is the truth, and for each other entry that shows the same."""
+    if copies.is_copy(copies.truth(entry), entry):
+        yield f"what it shows is the truth ({copies.MEANS})"
+    folder = Path(config.beside) if config.beside else Path(config.file).parent
+    for file in sorted(folder.glob("*.zip")):
+        if file.resolve() == Path(config.file).resolve():
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            try:
+                other_stated, other = _read(file, Path(temporary), config)
+            except LocusError as error:
+                log.warning("not compared with %s: %s", file, error)
+                continue
+            if other_stated.fingerprint == stated.fingerprint and copies.is_copy(copies.shown(other), entry):
+                yield f"what it shows is what {other.name} shows, {file} ({copies.MEANS})"

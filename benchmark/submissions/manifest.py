@@ -1,0 +1,69 @@
+"""What stands in ``submission.json``: who sends what, made how, under which licence, and how it is scored."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.external.flags import FILES
+from config import ScoreConfig
+from core import cli
+from core.errors import BadValueError, DataError
+
+NAME = "submission.json"
+CODE = re.compile(r"\.py\b")
+"""Of a word that would run a file of the sender."""
+
+
+class Manifest(BaseModel):
+    """One entry. Raises ``ValidationError`` for a field too many or too few."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    format: Literal[1] = 1
+    entry: str
+    by: str
+    """Who made it, and how they are reached."""
+    about: str
+    """What it is and how it was trained or made."""
+    trained_on: str
+    license: str
+    """Of the maps or boxes."""
+    locus: str
+    """Version of Locus that scored it."""
+    fingerprint: str
+    """Of the data's images, labels and truth boxes: see ``benchmark.training.provenance.fingerprint``."""
+    flags: dict[str, Any]
+    """Those of ``python -m benchmark.score``; files lie within the submission."""
+    files: dict[str, str]
+    """Each file of the submission -> first 16 hex digits of the SHA-256 of its bytes."""
+
+    def score_config(self, folder: Path, data_root_dir: str | None) -> ScoreConfig:
+        """The flags that score what lies in ``folder``. Raises ``LocusError`` for a flag that is none or leads out."""
+        stated = {**self.flags, "entry": self.entry, "trained_on": self.trained_on, "data_root_dir": data_root_dir}
+        for name in FILES:
+            word = stated.get(name)
+            if word is not None and not (name == "alignment" and word in ("conventional", "pixels")):
+                if not any(file == word or file.startswith(f"{word}/") for file in self.files):
+                    raise DataError(f"--{name} {word!r} of the submission is none of its files")
+                stated[name] = str(folder / word)
+        return cli.build(ScoreConfig, stated)
+
+
+def parse(text: bytes, where: str) -> Manifest:
+    """The manifest that ``text`` states. Raises ``DataError`` naming the first field that is wrong."""
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "its JSON"
+        raise DataError(f"{NAME} in {where} is no manifest: {field}: {first['msg'].lower()}") from error
+
+
+def refuse_code(flags: Mapping[str, Any], where: str) -> None:
+    """Raise ``BadValueError`` where a flag names a Python file, which scoring would run."""
+    for name, value in flags.items():
+        if CODE.search(str(value)):
+            raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust if you do")

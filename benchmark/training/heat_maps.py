@@ -1,0 +1,108 @@
+"""Heat maps while a network trains: the same few validation images after each epoch, in TensorBoard."""
+
+import logging
+from collections.abc import Sequence
+from typing import cast
+
+import cv2
+import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
+from numpy.typing import NDArray
+
+from backbones import Classifier
+from benchmark.explain import Maps, explain
+from benchmark.localize import to_frame
+from benchmark.surface import min_max
+from benchmark.training.data import SplitImages
+from benchmark.training.events import Events
+from benchmark.training.module import ClassifierModule
+from core.errors import LocusError
+from core.frames import scale_boxes
+from core.types import FloatArray
+from datasets.io import transforms
+
+log = logging.getLogger(__name__)
+METHOD = "gradcam"
+"""What explains: it has an answer for every network and pooling."""
+MOST, SIDE = 8, 256
+"""So many images at most, each side of so many pixels at most."""
+WHITE = (255, 255, 255)
+
+
+class HeatMaps(Callback):
+    """After each epoch a picture per finding: the image with its truth boxes, and what the network shows for it.
+
+    The weights are those that are validated. Nothing that the training draws or learns is touched.
+    """
+
+    def __init__(self, module: ClassifierModule, validation: SplitImages) -> None:
+        """Shows ``shown_images`` of ``validation``."""
+        self.module, self.validation = module, validation
+        self.shown = shown_images(validation)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Explain and write them, on the first process alone; weights in parts (FSDP …) are not explained."""
+        events = next((logger for logger in trainer.loggers if isinstance(logger, Events)), None)
+        whole = isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy)
+        if events is None or not self.shown or not (trainer.is_global_zero and whole):
+            return
+        try:
+            events.log_images(self._pictures(), trainer.global_step - 1)  # where the curves of the epoch stand
+        except LocusError as error:
+            log.warning("no heat maps in TensorBoard from here on: %s", error)
+            self.shown = []
+
+    def _pictures(self) -> dict[str, NDArray[np.uint8]]:
+        """Tag -> (h,w,3) RGB."""
+        rows, findings = zip(*self.shown, strict=True)
+        images, _ = self.validation[np.array(rows)]
+        average = self.module.average
+        model = self.module.model if average is None else cast(Classifier, average.module)
+        weight = next(model.parameters())
+        maps = explain(model, transforms.evaluation()(images.to(weight.device)).to(weight.dtype), [METHOD], findings)
+        names = [self.validation.findings[k] for k in findings]
+        return {f"heat_maps/{name}": self._picture(n, images[n].numpy(), maps) for n, name in enumerate(names)}
+
+    def _picture(self, n: int, image: NDArray[np.uint8], maps: Maps) -> NDArray[np.uint8]:
+        row, finding = self.shown[n]
+        frame, boxes = self.validation.truth.get(self.validation.ids[row][0], (image.shape, {}))
+        truth = boxes.get(self.validation.findings[finding], np.zeros((0, 4)))
+        heat = to_frame(min_max(maps[METHOD][n, n].cpu().numpy()), (image.shape[0], image.shape[1]), maps.grids[METHOD])
+        return beside(image, heat, scale_boxes(truth, (frame[0], frame[1]), (image.shape[0], image.shape[1])))
+
+
+def shown_images(split: SplitImages) -> list[tuple[int, int]]:
+    """(position, finding) of the images to show: of each finding the first with a truth box, or else with the label."""
+    chosen = []
+    for k, finding in enumerate(split.findings):
+        positive = torch.nonzero(split.labels[:, k] == 1).ravel().tolist()
+        boxed = [n for n in positive if split.ids[n][2] and finding in split.truth[split.ids[n][0]][1]]
+        chosen += [(n, k) for n in (boxed or positive)[:1]]
+    return chosen[:MOST]
+
+
+def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArray) -> NDArray[np.uint8]:
+    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and it under the heat map."""
+    gray = np.repeat(image[..., None], 3, axis=2)
+    colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    share = 0.8 * heat[..., None] ** 0.7  # what is low shows the image
+    over = (gray * (1 - share) + colours * share).astype(np.uint8)
+    both = [_with_boxes(side, truth) for side in (gray, over)]
+    return np.concatenate([both[0], np.full((both[0].shape[0], 4, 3), 255, np.uint8), both[1]], axis=1)
+
+
+def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uint8]:
+    """The picture at most ``SIDE`` pixels large, with white boxes."""
+    share = min(1.0, SIDE / max(picture.shape[:2]))
+    small = cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+    for x0, y0, x1, y1 in np.round(boxes * share).astype(int).tolist():
+        cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), WHITE, 1)
+    return np.asarray(small, dtype=np.uint8)
+
+
+def heat_map_callbacks(module: ClassifierModule, validation: SplitImages) -> Sequence[HeatMaps]:
+    """The callback of a run whose flags ask for it, or none."""
+    asked = module.config.heat_maps and "tensorboard" in module.config.logger
+    return [HeatMaps(module, validation)] if asked else []

@@ -1,0 +1,112 @@
+"""The curves of a method's cases: asked of the network once, then kept on disk."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from benchmark.engine import VERSION, prepare
+from benchmark.engine.memory import channels_last_on_cpu, sweep_at_once
+from benchmark.maps import StoredMaps
+from benchmark.maps.obtain import NoMapsError
+from benchmark.maps.trained import Trained
+from benchmark.protocols.base import Case
+from benchmark.validity.imputation import NOISE, WEIGHTS
+from benchmark.validity.perturbation import BLUR, REMOVED, SHOWN, Curves, Order, follow, order
+from config import EngineFlags
+from core.errors import BadValueError
+from core.files import atomic
+from core.files import key as hash_key
+from core.frames import Grid
+from core.seeds import generator
+from core.types import FloatArray
+from datasets.io import transforms
+
+VERSION_OF_CURVES = 1
+"""Another one makes all curves anew: it changes with what this file and ``perturbation`` compute."""
+
+
+@dataclass
+class Networks:
+    """Networks that are asked about hidden pixels, each loaded once."""
+
+    flags: EngineFlags
+    asked: dict[Path, Callable[[Tensor], Tensor]] = field(default_factory=dict)
+
+    def probabilities(self, run: Trained) -> Callable[[Tensor], Tensor]:
+        """A function of (m,3,H,W) pictures, any m -> (m,K) probabilities, in batches that fit in the memory budget."""
+        if run.folder not in self.asked:
+            model = prepare(run.model(self.device), self.flags)
+            said = torch.nn.Softmax(1) if run.config.exclusive(len(run.data.findings)) else torch.nn.Sigmoid()
+            self.asked[run.folder] = lambda pictures: said(in_batches(model, pictures, self.flags.memory_gib))
+        return self.asked[run.folder]
+
+    @property
+    def device(self) -> str:
+        """Where they are."""
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@torch.inference_mode()
+def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: float) -> Tensor:
+    """(m,3,H,W) -> (m,K) logits."""
+    parts = torch.split(pictures, sweep_at_once(pictures, memory_gib))
+    return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
+
+
+def path(runs: Sequence[Trained], maps: StoredMaps, folder: Path) -> Path:
+    """Where the curves of a method's maps lie or will lie: another file for other maps, weights or ways to hide."""
+    ways = [SHOWN, REMOVED, BLUR, NOISE, [*WEIGHTS.values()], VERSION_OF_CURVES, VERSION]
+    return folder / f"curves-{hash_key([maps.index.key, [run.digest for run in runs], ways])}.npy"
+
+
+def curves(
+    runs: Sequence[Trained], cases: Sequence[Case], maps: StoredMaps, folder: Path, networks: Networks | None
+) -> Curves:
+    """(N,n) curves of the ``cases`` of one method, nan for one whose map puts no pixel before another.
+
+    Cases of an image follow each other. Without ``networks`` what is not in ``folder`` is a ``NoMapsError``.
+    """
+    where = path(runs, maps, folder)
+    if not where.is_file():
+        if networks is None:
+            raise NoMapsError(f"no curves in {folder} that today's code would make of these weights, images and maps")
+        joined = np.concatenate([*_asked(runs, cases, networks)]).astype(np.float32)
+        with atomic(where) as temporary, temporary.open("wb") as file:
+            np.save(file, joined)
+    return Curves.split(np.load(where).astype(np.float64))
+
+
+def _asked(runs: Sequence[Trained], cases: Sequence[Case], networks: Networks) -> Iterator[FloatArray]:
+    """(cases, n) of one image after the other."""
+    rows = [{sample.image_id: row for row, sample in enumerate(run.scorable_images)} for run in runs]
+    images = [(image, list(group)) for image, group in itertools.groupby(cases, lambda case: case.image_id)]
+    for image, group in tqdm(images, desc="hide pixels", unit="image", leave=False, disable=None):
+        run, row = runs[group[0].training], rows[group[0].training][image]
+        yield _of_image(run, run.pixels[row], group, networks)
+
+
+def _of_image(run: Trained, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
+    """(H,W) pixels and the cases of one image -> (cases, n)."""
+    known = [number for number, case in enumerate(cases) if case.ready[0] is not None]
+    out = np.full((len(cases), 2 * len(SHOWN) + 2 * len(REMOVED)), np.nan)
+    if known:
+        image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]
+        draws = generator(run.config.data_seed, "road", cases[0].image_id).standard_normal(tuple(image.shape))
+        noise = torch.from_numpy(NOISE * draws).to(image)
+        followed = follow(image, np.stack([_order(cases[n]) for n in known]), noise, networks.probabilities(run)).joined
+        columns = [run.data.findings.index(cases[n].finding) for n in known]
+        out[known] = followed[np.arange(len(known)), columns]
+    return out
+
+
+def _order(case: Case) -> Order:
+    if case.map is None or not isinstance(case.grid, Grid):
+        raise BadValueError("the order of pixels needs a map on its true grid: give aligned cases")
+    return order(case.map, case.grid)

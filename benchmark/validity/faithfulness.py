@@ -1,0 +1,79 @@
+"""Whether the pixels that a map points at are those that the network's answer rests on."""
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.protocols.base import Case, Result, case_index, common_columns, failures, with_truth
+from benchmark.protocols.locus import Locus
+from benchmark.statistics.summary import Column, estimate, scores
+from benchmark.validity.answers import Networks, curves
+from benchmark.validity.base import Check
+from benchmark.validity.imputation import NOISE
+from benchmark.validity.perturbation import BLUR, REMOVED, SHOWN, STEPS, Curves, area
+from core.errors import NotAvailableError
+from core.names import MAIN
+from core.types import FloatArray
+
+UNORDERED = "the map puts no pixel before another"
+
+
+class Faithfulness(Check):
+    """The probability of a finding while the pixels of its image are hidden or shown in the order of its map.
+
+    ``insertion`` is the area below the probability as pixels, the most relevant first, replace those of the blurred
+    image; more is better. ``deletion``: as they are replaced by the mean grey; less is better (Petsiuk et al. 2018).
+    ``road@morf``, ``road@lerf``: mean probability when the most and the least relevant shares are imputed from their
+    neighbours, and ``road`` = (lerf - morf) / 2, as grad-cam's ``ROADCombined``; more is better (Rong et al. 2022).
+    ``hit@iou.3`` and ``pointing`` are the ``locus`` protocol's on the same cases, thresholds chosen on these. Nothing
+    here but these two looks at truth: cases are the findings that an image has. A flat map orders nothing: its case
+    has no say, and ``unordered`` counts it.
+    """
+
+    name = "faithfulness"
+    settings: ClassVar = {
+        "insertion": f"{STEPS} steps, step i shows (i/{STEPS})² of the pixels, from a blur of {BLUR:g} of the side",
+        "deletion": "the same steps, to the mean grey (0 in the network's input)",
+        "road": f"{', '.join(f'{share:.0%}' for share in REMOVED)} imputed, noise {NOISE:g}",
+        "order of pixels": "the map's surface on its true grid at the pixels of the network's input, ties row by row",
+    }
+
+    def evaluate(self, method: str, seed: int) -> Result:
+        """Faithfulness and localization of one method; a row per case."""
+        cases = with_truth(self.cases(method))
+        answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
+        values = measures(answers)
+        known = np.isfinite(values["road"])
+        if not known.any() and not failures(cases, [case.ready[1] for case in cases]):
+            raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
+        located = Locus().evaluate(cases, self.findings, seed).rows
+        hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
+        estimates = estimate(_columns(values, hits, known), case_index(cases), self.findings, seed)
+        numbers = {**values, **hits}
+        rows = [_row(case, {name: column[n] for name, column in numbers.items()}) for n, case in enumerate(cases)]
+        return Result(scores(estimates, self.findings), rows, {}, failures(cases, [row["reason"] for row in rows]))
+
+    @cached_property
+    def _networks(self) -> Networks | None:
+        return None if self.flags is None else Networks(self.flags)
+
+
+def measures(answers: Curves) -> dict[str, FloatArray]:
+    """(N,n) curves -> (N,) each measure, nan where there is no order."""
+    morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
+    areas = {"insertion": area(SHOWN, answers.insertion), "deletion": area(SHOWN, answers.deletion)}
+    return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}
+
+
+def _columns(values: dict[str, FloatArray], hits: dict[str, FloatArray], known: NDArray[np.bool_]) -> list[Column]:
+    one = np.ones(len(known))
+    seen = [Column(m, "none", np.nan_to_num(v), known.astype(np.float64), reason=UNORDERED) for m, v in values.items()]
+    places = [Column(m, "cross-fitted" if m == MAIN else "none", hit, one) for m, hit in hits.items()]
+    return [*seen, *places, Column("unordered", "none", np.logical_not(known), one)]
+
+
+def _row(case: Case, values: dict[str, Any]) -> dict[str, Any]:
+    numbers = {name: None if np.isnan(value) else float(value) for name, value in values.items()}
+    return {**common_columns(case, case.ready[1]), **numbers}

@@ -1,0 +1,137 @@
+"""Pictures of which pixels are hidden in the order of a map, and what a network says of them.
+
+Insertion and deletion: Petsiuk et al., "RISE", BMVC 2018, section 4.2. ROAD: Rong et al., ICML 2022; see
+``benchmark.validity.imputation``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from benchmark.validity.imputation import impute
+from core.frames import Grid, resample
+from core.types import FloatArray
+
+Order = NDArray[np.int64]
+STEPS = 8
+SHOWN = tuple((step / STEPS) ** 2 for step in range(STEPS + 1))
+"""Shares of the pixels that are inserted or deleted: dense where curves bend, since findings are small."""
+REMOVED = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Shares of the pixels that ROAD removes; the mean over them is its score."""
+BLUR = 1 / 16
+"""Standard deviation of the blur that insertion starts from, in shares of the image's side."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """The probability of a finding along the four ways to hide its pixels; (...,n) each."""
+
+    insertion: FloatArray
+    """At ``SHOWN``, from the blurred image to the image."""
+    deletion: FloatArray
+    """At ``SHOWN``, from the image to the mean grey."""
+    morf: FloatArray
+    """At ``REMOVED``, the most relevant first."""
+    lerf: FloatArray
+    """At ``REMOVED``, the least relevant first."""
+
+    @property
+    def joined(self) -> FloatArray:
+        """All numbers along the last axis."""
+        return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
+
+    @classmethod
+    def split(cls, joined: FloatArray) -> "Curves":
+        """What ``joined`` was made of."""
+        ends = np.cumsum([len(SHOWN), len(SHOWN), len(REMOVED)])
+        return cls(*np.split(joined, ends, axis=-1))
+
+
+def order(values: ArrayLike, grid: Grid) -> Order:
+    """(h,w) map on its grid -> (H·W,) pixels of the network's input from the surface's highest value down.
+
+    Equal values stand in row-major order; the least relevant first is the same backwards.
+
+    >>> order([[1, 3], [3, 2]], Grid((2, 2), (1, 1), (0, 0))).tolist()
+    [1, 2, 3, 0]
+    """
+    return np.argsort(-resample(values, grid, grid.size), axis=None, kind="stable")
+
+
+def area(shares: ArrayLike, curve: ArrayLike) -> Any:
+    """(n,) ascending shares, (...,n) probabilities -> (...) area below the curve by the trapezoid rule.
+
+    >>> float(area([0, 0.5, 1], [0, 1, 1]))
+    0.75
+    """
+    return trapezoid(np.asarray(curve, dtype=np.float64), np.asarray(shares, dtype=np.float64), axis=-1)
+
+
+def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], Tensor]) -> Curves:
+    """(3,H,W) the network's input, (F,H·W) orders of its pixels -> (F,K,n) curves of all K findings for each order.
+
+    ``noise`` (3,H,W) is added where ROAD imputes; ``ask`` says of (m,3,H,W) pictures (m,K) probabilities. Equal orders
+    are asked once.
+    """
+    different, which = np.unique(orders, axis=0, return_inverse=True)
+    blurred, grey = blur(image), torch.zeros_like(image)
+    pictures = [torch.stack([image, blurred, grey]), *(_hidden(image, blurred, noise, one) for one in different)]
+    said = ask(torch.cat(pictures)).cpu().double().numpy()
+    whole, start, end = said[:3]
+    each = said[3:].reshape(len(different), -1, said.shape[-1])[which.ravel()].swapaxes(1, 2)  # (F, K, pictures)
+    inserted, deleted, morf, lerf = np.split(each, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
+    ends = [np.broadcast_to(value[:, None], (*each.shape[:2], 1)) for value in (whole, start, end)]
+    insertion = np.concatenate([ends[1], inserted, ends[0]], -1)
+    return Curves(insertion, np.concatenate([ends[0], deleted, ends[2]], -1), morf, lerf)
+
+
+def blur(image: Tensor) -> Tensor:
+    """(3,H,W) the image without what is smaller than ``BLUR`` of its side; mirrored at the edges."""
+    deviation = BLUR * min(image.shape[-2:])
+    reach = min(round(3 * deviation), min(image.shape[-2:]) - 1)
+    return gaussian_blur(image, [2 * reach + 1] * 2, [deviation] * 2)
+
+
+def mixed(above: Tensor, below: Tensor, pixels: Order, shares: ArrayLike) -> Tensor:
+    """(3,H,W) twice, (H·W,) pixels in their order -> (n,3,H,W): the first of them from ``above``, the rest ``below``.
+
+    A share that ends within a pixel is rounded to a whole number of them, halves to the even one.
+    """
+    return torch.stack([torch.where(first.to(above.device), above, below) for first in _first(pixels, shares, above)])
+
+
+def _first(pixels: Order, shares: ArrayLike, image: Tensor) -> Iterator[Tensor]:
+    """(H,W) which pixels are among the first, for each share."""
+    rank = torch.empty(len(pixels), dtype=torch.int64)
+    rank[torch.from_numpy(pixels.copy())] = torch.arange(len(pixels))
+    for share in np.asarray(shares, dtype=np.float64):
+        yield (rank < round(share * len(pixels))).reshape(image.shape[-2:])
+
+
+def _hidden(image: Tensor, blurred: Tensor, noise: Tensor, pixels: Order) -> Tensor:
+    """The pictures of one order but for the ends, which all orders share."""
+    between = SHOWN[1:-1]
+    return torch.cat(
+        [
+            mixed(image, blurred, pixels, between),
+            mixed(torch.zeros_like(image), image, pixels, between),
+            imputed(image, noise, pixels, REMOVED),
+            imputed(image, noise, pixels[::-1], REMOVED),
+        ]
+    )
+
+
+def imputed(image: Tensor, noise: Tensor, pixels: Order, shares: ArrayLike) -> Tensor:
+    """(3,H,W) image, (H·W,) pixels in their order -> (n,3,H,W) with the first of them imputed and ``noise`` added."""
+    given, pictures = image.cpu().numpy(), []
+    for removed in _first(pixels, shares, image):
+        filled = torch.from_numpy(impute(given, removed.numpy())).to(image)
+        pictures.append(torch.where(removed.to(image.device), filled + noise, filled))
+    return torch.stack(pictures)

@@ -1,0 +1,117 @@
+"""Finer-CAM."""
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+import methods
+from core.errors import BadValueError, NotAvailableError
+from methods.base import Engine, Evidence, Method
+from methods.gradients import Dense, Gradients
+from methods.options import positive, whole
+
+BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
+"""Methods of gradients alone, which can be asked about a difference of logits."""
+
+
+class FinerCAM(Method):
+    """Positions whose features raise the logit above those of the findings that the model holds most alike; >= 0.
+
+    A base method on ``S_k - alpha * mean_j S_j``, j the ``count`` other findings whose logits lie nearest to S_k, in
+    each image anew. Source: Zhang et al., CVPR 2025 (arXiv:2501.11309).
+
+    All findings of the model are candidates, asked for or not. With several findings in an image the nearest are often
+    those that are present too: the map then shows what tells them apart, and little where they lie together. Ties go to
+    the earlier finding. ``finercam:alpha=1,count=1,base=layercam``. A model of one finding has none: n/a.
+    """
+
+    name = "finercam"
+    needs = frozenset({"features", "gradients", "others"})
+    rectified = True
+    source = "Zhang et al., CVPR 2025"
+    differs = (
+        "torchcam's is the same (alpha .6). grad-cam's weights the others by their softmax and lets the gradient run "
+        "through these weights too: with alpha 1 and random heads of 8 findings its masks at .5 overlap ours by .99 "
+        "under AVG, by .62 under PCAM."
+    )
+    serves = "models of two findings or more"
+
+    def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
+        """``alpha``: the share of the others; ``count``: how many, at most all; ``base``: one of ``BASES``."""
+        self.alpha, self.count = positive("alpha", alpha), whole("count", count)
+        if base not in BASES:
+            raise BadValueError(f"finercam cannot be based on {base!r}: write one of {', '.join(BASES)}")
+        self.base: Method = methods.get(base)()
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification. Raises ``NotAvailableError`` for a model of one finding."""
+        return self.base.maps(self._contrasted(evidence))
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """The base's."""
+        return self.base.terms(self._contrasted(evidence))
+
+    def _contrasted(self, evidence: Evidence) -> Evidence:
+        """Evidence whose gradients are those of the differences."""
+        whole_model = evidence.others
+        contrast = self.contrast(whole_model.logits)[:, list(evidence.findings)]
+        engine = _Contrasted(evidence.engine, whole_model.gradients, contrast)
+        return dataclasses.replace(evidence, engine=cast(Engine, engine))
+
+    def contrast(self, logits: Tensor) -> Tensor:
+        """(N,F) logits of all findings -> (N,F,F): 1 for the finding itself, -alpha / count for those near it."""
+        count = min(self.count, logits.shape[1] - 1)
+        if not count:
+            raise NotAvailableError("the model has one finding: finercam shows what tells it from others")
+        itself = torch.eye(logits.shape[1], device=logits.device)
+        distance = (logits.unsqueeze(1) - logits.unsqueeze(2)).abs().masked_fill(itself.bool(), torch.inf)
+        nearest = distance.sort(dim=2, stable=True).indices[..., :count]
+        return (itself - torch.zeros_like(distance).scatter_(2, nearest, self.alpha / count)).contiguous()
+
+
+@dataclass(frozen=True)
+class _Contrasted:
+    """An engine whose gradients are those of differences of logits."""
+
+    engine: Engine
+    whole: Gradients
+    contrast: Tensor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def gradients(self) -> Gradients:
+        return Differences(self.whole, self.contrast)
+
+
+@dataclass(frozen=True, eq=False)
+class Differences(Gradients):
+    """Sums of the gradients of all F findings: what is linear in them is summed last."""
+
+    whole: Gradients
+    contrast: Tensor
+    """(N,K,F)."""
+
+    def full(self) -> Tensor:
+        """(N,K,C,h,w)."""
+        return torch.einsum("nkf,nfchw->nkchw", self.contrast, self.whole.full())
+
+    def mean(self) -> Tensor:
+        """(N,K,C)."""
+        return self.contrast @ self.whole.mean()
+
+    def dot_channels(self, A: Tensor) -> Tensor:
+        """(N,K,h,w)."""
+        return torch.einsum("nkf,nfhw->nkhw", self.contrast, self.whole.dot_channels(A))
+
+    def dot_positions(self, A: Tensor) -> Tensor:
+        """(N,K,C)."""
+        return self.contrast @ self.whole.dot_positions(A)
+
+    def positive(self) -> Gradients:
+        """A difference is positive wherever it is: no form is shorter than the tensor."""
+        return Dense(self.full().clamp(min=0))

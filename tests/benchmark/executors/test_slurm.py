@@ -1,0 +1,105 @@
+"""Steps in the jobs of an array, by submitit's own stand-in for Slurm: real processes, the same files and signals."""
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from benchmark import executors
+from benchmark.executors import Step, run
+from benchmark.executors.step_queue import StepQueue
+from core.errors import NotAvailableError, WriteError
+
+pytest.importorskip("submitit", reason="needs submitit: pip install -e '.[slurm]'")
+pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")
+
+
+def children(pid):
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def gone(pid):
+    """Whether a process and what it has started end: they were told to, and a busy machine takes its time."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if not children(pid):
+                return True
+        except FileNotFoundError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def mkdir(name, folder, *needs):
+    return Step(name, "train", "os.mkdir", (str(folder / name),), needs)
+
+
+def test_two_jobs_make_each_step_once_in_order_and_leave_nothing_running(tmp_path):
+    killed = Step("killed", "score", "signal.raise_signal", (signal.SIGKILL,))
+    steps = [mkdir("a", tmp_path), mkdir("b", tmp_path, "a"), killed, mkdir("c", tmp_path), mkdir("d", tmp_path, "c", "killed")]
+    with executors.build("slurm:cluster=local", 2) as slurm:
+        slurm.begin(tmp_path / "runs", steps)
+        events = list(run(steps, slurm))
+        jobs = [int(job.job_id) for job in slurm._jobs]
+    ended = {event.step.id: event.kind for event in events if event.kind != "started"}
+    assert ended == {"a": "done", "b": "done", "c": "done", "killed": "failed", "d": "cancelled"}
+    assert "killed was killed (SIGKILL)" in next(event.reason for event in events if event.kind == "failed")
+    assert len(jobs) == 2
+    assert all(gone(job) for job in jobs)
+
+
+COUNTED = """
+import pathlib, time
+log = pathlib.Path({log!r})
+with log.open("a") as file:
+    file.write("begun ")
+if log.read_text() == "begun ":
+    time.sleep(600)
+"""
+
+
+def test_a_job_whose_node_is_wanted_stops_its_step_and_is_queued_again_with_it(tmp_path):
+    log = tmp_path / "log"
+    steps = [Step("long", "train", "builtins.exec", (COUNTED.format(log=str(log)), {}))]
+    with executors.build("slurm:cluster=local", 1) as slurm:
+        slurm.begin(tmp_path / "runs", steps)
+        slurm.start(steps[0])
+        while not log.exists():
+            time.sleep(0.05)
+        ((_, job),) = slurm.queue.at_work()
+        os.kill(children(int(job))[0], signal.SIGUSR2)
+        assert slurm.wait() == (steps[0], None)
+    assert log.read_text() == "begun begun "
+
+
+def test_a_step_is_taken_by_one_job_and_ends_once(tmp_path):
+    queue = StepQueue(tmp_path)
+    queue.open()
+    for number in range(3):
+        queue.put(number)
+    taken = Counter(queue.take(job) for job in ("1_0", "1_1", "1_2", "1_3"))
+    assert taken == {0: 1, 1: 1, 2: 1, None: 1}
+    assert queue.take("1_1") == 1, "a job that was killed goes on with its step"
+    queue.give_back("1_0")
+    assert queue.take("1_3") == 0
+    queue.end(1, "1_1", WriteError("no space"))
+    number, error = queue.ended()
+    assert (number, type(error), str(error), queue.ended()) == (1, WriteError, "no space", None)
+
+
+def test_jobs_of_a_run_that_ended_stop(tmp_path):
+    queue = StepQueue(tmp_path)
+    queue.open()
+    assert queue.has_run()
+    queue.close()
+    assert not queue.has_run()
+
+
+def test_a_machine_without_slurm_is_a_sentence(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(NotAvailableError, match="no sbatch"):
+        executors.build("slurm:partition=gpu", 2)

@@ -1,0 +1,47 @@
+"""The grid of images and methods for papers: every map at its column, on one scale, in the stated width."""
+
+import numpy as np
+import pytest
+
+from benchmark.gallery import grid
+from benchmark.gallery.run import Shown
+from benchmark.gallery.select import Choice
+from benchmark.protocols.base import Case
+from benchmark.records import Cell, Record
+
+KEY = ("a", "mass")
+TRUTH = np.array([[10.0, 0.0, 30.0, 10.0]])
+
+
+def method(word, values):
+    case = Case("a", "a", "mass", values, "conventional", (20, 40), TRUTH)
+    return Shown(Record(cell=Cell(dataset="phantom", method=word)), {KEY: {"threshold": 0.5}}, {KEY: case})
+
+
+@pytest.fixture(scope="module")
+def figure():
+    peak = np.float16([[0, 1, 0, 0], [0, 0, 0, 0]])
+    shown = [method("cam", peak), method("gradcam", peak[:, ::-1]), method("flat", None)]
+    return grid.draw({"a": np.zeros((20, 40), np.uint8)}, shown, [Choice("mass", "median", *KEY[:1], 0.5)], 3.35)
+
+
+def test_each_method_has_a_column_behind_the_image_and_each_case_a_row(figure):
+    titles = [axes.get_title() for axes in figure.axes[:4]]
+    assert titles == ["image", "cam", "gradcam", "flat"]
+    assert figure.axes[0].get_ylabel() == "mass"
+
+
+def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alone(figure):
+    pictures = [axes.get_images() for axes in figure.axes[:4]]
+    assert [len(shown) for shown in pictures] == [1, 2, 2, 1]
+    assert {shown[1].get_clim() for shown in pictures[1:3]} == {(0, 1)}
+
+
+def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak(figure):
+    left = [[patch.get_x() for patch in axes.patches] for axes in figure.axes[:4]]
+    assert [boxes[0] for boxes in left] == [10, 10, 10, 10]
+    assert left[1][1] < 15 < 20 < left[2][1], "the box follows the map"
+
+
+def test_the_grid_is_as_wide_as_a_column(figure):
+    assert figure.get_figwidth() == pytest.approx(3.35)

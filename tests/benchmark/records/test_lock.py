@@ -1,0 +1,79 @@
+"""One process at a time writes below a folder; whoever comes second is told who is there."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmark.records import heartbeat, only_writer
+from core.errors import HeldError
+
+ROOT = Path(__file__).resolve().parents[3]
+HOLD = """
+import sys, time
+from pathlib import Path
+from benchmark.records.lock import only_writer
+with only_writer(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds ``tmp_path``."""
+    with subprocess.Popen([sys.executable, "-c", HOLD, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def other_host(folder, age):
+    """The lock as a process on another machine left it ``age`` seconds ago, whose kernel's lock does not reach here."""
+    (folder / ".lock").write_text(json.dumps({"host": "node7", "pid": 1, "user": "ann", "since": "noon"}))
+    written = (folder / ".lock").stat().st_mtime
+    os.utime(folder / ".lock", (written - age, written - age))
+
+
+def test_the_second_is_told_who_holds_it_and_since_when(holder, tmp_path):
+    with (
+        pytest.raises(HeldError, match=rf"{re.escape(str(tmp_path))} \(process {holder.pid} of .+ on .+, since 20\d\d-"),
+        only_writer(tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_however_the_first_ends_the_second_starts_at_once(holder, tmp_path, number):
+    holder.send_signal(number)
+    holder.wait()
+    with only_writer(tmp_path):
+        pass
+
+
+def test_a_holder_on_another_machine_counts_as_long_as_it_shows_signs_of_life(tmp_path):
+    other_host(tmp_path, heartbeat.SILENT / 2)
+    with pytest.raises(HeldError, match="process 1 of ann on node7, since noon"), only_writer(tmp_path):
+        pass
+    other_host(tmp_path, heartbeat.SILENT * 2)
+    with only_writer(tmp_path):
+        assert heartbeat.silence(tmp_path / ".lock") < 1
+
+
+def test_signs_of_life_move_on_while_a_process_holds_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
+    with only_writer(tmp_path):
+        os.utime(tmp_path / ".lock", (0, 0))
+        while heartbeat.silence(tmp_path / ".lock") > 10:
+            pass
+
+
+def test_after_an_end_in_order_nothing_is_held_anywhere(tmp_path):
+    with only_writer(tmp_path):
+        pass
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(".lock", "")]

@@ -1,0 +1,68 @@
+"""Whether one suite ranks as another does: the page's words follow from the numbers."""
+
+import pytest
+
+from benchmark.records import pack
+from benchmark.report import index
+from tests.benchmark.report.made_up import training
+
+UP = {"cam": 2, "gradcam": 10, "layercam": 18}
+LOW = {"cam": 0, "gradcam": 4, "layercam": 9}
+DOWN = dict(zip(UP, [*UP.values()][::-1], strict=True))
+FEW = {"cam": 2, "layercam": 18}
+
+
+def suite(folder, name, seeds=(0, 1, 2), **networks):
+    """A suite whose networks, by pooling, hit so often by each method."""
+    for pooling, methods in networks.items():
+        for method, count in methods.items():
+            for seed in seeds:
+                training(folder / name, method, seed, count, pooling, dataset={"nih-sample": "NIH"}.get(name, name))
+    pack(folder / name)
+
+
+def text(folder):
+    index.index(folder)
+    return (folder / "transfer.md").read_text()
+
+
+@pytest.mark.planted
+def test_the_same_order_of_methods_and_networks_is_a_yes(tmp_path):
+    for name in ("phantom", "nih-sample"):
+        suite(tmp_path, name, PCAM=UP, AVG=LOW)
+    page = text(tmp_path)
+    assert "**From `phantom` to `nih-sample`: Yes.**" in page
+    assert "- which method is first: the same on each network;" in page
+    assert "| custom PCAM | 3 | 1.00 [1.00, 1.00] | layercam | 0 of 3 | 3 | 20 |" in page
+
+
+@pytest.mark.planted
+def test_the_reverse_order_is_a_no_and_the_pairs_that_swap_are_named(tmp_path):
+    suite(tmp_path, "phantom", PCAM=UP)
+    suite(tmp_path, "nih-sample", PCAM=DOWN, AVG=UP)
+    page = text(tmp_path)
+    assert "**From `phantom` to `nih-sample`: No.**" in page
+    assert "- which methods are good on custom PCAM (τ -1.00 [-1.00, -1.00])" in page
+    assert "3 of 3 pairs swap beyond chance (custom PCAM: gradcam > cam, layercam > cam, layercam > gradcam);" in page
+    assert "- more than that: the two suites have too few networks or methods in common;" in page
+
+
+def test_the_page_says_which_suite_has_one_training_and_that_patients_alone_decide(tmp_path):
+    suite(tmp_path, "phantom", PCAM=FEW, AVG=FEW)
+    suite(tmp_path, "nih-sample", seeds=[0], PCAM=FEW)
+    page = text(tmp_path)
+    assert "- what another training gives: `nih-sample` has one of custom PCAM, so there intervals and swaps" in page
+    assert "- anything of custom AVG, which `nih-sample` does not have." in page
+    assert "| custom PCAM | 2 | 1.00 [1.00, 1.00] | layercam | 0 of 1 | 3, 1 | 20 |" in page
+
+
+def test_a_suite_that_is_not_recorded_is_said_to_be_missing_and_one_alone_gives_no_page(tmp_path):
+    suite(tmp_path, "phantom", seeds=[0], PCAM=FEW)
+    (tmp_path / "transfer.md").write_text("of earlier records")
+    index.index(tmp_path)
+    assert not (tmp_path / "transfer.md").exists()
+    assert "transfer" not in (tmp_path / "README.md").read_text()
+    suite(tmp_path, "implanted", seeds=[0], PCAM=FEW)
+    page = text(tmp_path)
+    assert "No suite `nih-sample` (radiographs) has records: nothing is said of it." in page
+    assert "[transfer.md](transfer.md)" in (tmp_path / "README.md").read_text()

@@ -1,0 +1,212 @@
+"""Rollout, Chefer's relevance and LeGrad: by hand, and beside what the networks' own projects give."""
+
+from contextlib import contextmanager
+
+import pytest
+import timm
+import torch
+import torchvision
+
+import backbones
+from benchmark.engine import gather
+from benchmark.explain import explain
+from core.errors import NotAvailableError
+from methods.attention import Attention
+from methods.chefer import Chefer
+from methods.legrad import LeGrad
+from methods.rollout import Rollout
+
+WORDS = ["rollout", "chefer", "legrad"]
+SIDE = 32
+
+
+def images(count=2):
+    return torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1))
+
+
+def vit(kind="vit_tiny_patch16_224", **options):
+    """A timm transformer of two blocks over 16 patches of 8 px."""
+    torch.manual_seed(0)
+    given = {"embed_dim": 32, "num_heads": 2, "patch_size": 8, "img_size": SIDE}
+    return timm.create_model(kind, num_classes=3, depth=2, **(given | options)).eval()
+
+
+def hugging(kind, **options):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    config = getattr(transformers, f"{kind}Config")(**sizes, image_size=SIDE, patch_size=8, num_labels=3, **options)
+    return getattr(transformers, f"{kind}ForImageClassification")(config).eval()
+
+
+def torchvision_vit():
+    torch.manual_seed(0)
+    net = torchvision.models.VisionTransformer(SIDE, 8, 2, 2, 32, 64, num_classes=3).eval()
+    torch.nn.init.normal_(net.heads.head.weight)  # zeros at first
+    return net
+
+
+class ByHand(Attention):
+    """Two blocks of one head over a class token and two patches, with the gradients that are given."""
+
+    A = (
+        torch.tensor([[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]),
+        torch.tensor([[0.0, 0.5, 0.5], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]]),
+    )
+    G = (torch.full((3, 3), 1.0), torch.tensor([[0.0, 2.0, -1.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]]))
+
+    def blocks(self, reduce):
+        return [reduce(A[None, None]) for A in self.A]
+
+    def gradients(self, reduce):
+        yield [reduce(A[None, None], G[None, None]) for A, G in zip(self.A, self.G, strict=True)]
+
+    block_gradients = gradients
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        (Rollout, [0.125 + 0.25, 0.25]),  # the row (.5, .25, .25) of (A_2 + I) / 2 times (A_1 + I) / 2
+        (Chefer, [0.5 + 1 * 1 + 1, 0.0]),  # the row (1, 1, 0) of I + ReLU(G_2 A_2) times I + A_1
+        (LeGrad, [(1 + 2 / 3) / 2, 0.5]),  # means of three rows, then of two blocks
+    ],
+)
+def test_two_blocks_by_hand(method, expected):
+    attention = ByHand(torch.tensor([1.0, 0.0, 0.0]), (1, 2), None)
+    maps = attention.maps(method().relevance(attention, 1))
+    assert maps.shape == (1, 1, 1, 2)
+    assert maps.flatten().tolist() == pytest.approx(expected)
+
+
+@contextmanager
+def unfused(net):
+    """timm's own matrices, with their graph, and the blocks' tokens, as hooks on the unfused network see them."""
+    matrices, tokens, hooks = [], [], []
+    for block in net.blocks:
+        block.attn.fused_attn = False
+        hooks.append(block.attn.attn_drop.register_forward_hook(lambda part, inputs, A: matrices.append(A)))
+        hooks.append(block.register_forward_hook(lambda part, inputs, x: tokens.append(x)))
+    yield matrices, tokens
+    for hook in hooks:
+        hook.remove()
+
+
+def expected_maps(net, given, rows):
+    """The papers' formulas with whole products R, from timm's matrices and autograd."""
+    with unfused(net) as (matrices, tokens):
+        logits = net(given)
+    eye = torch.eye(matrices[0].shape[-1])
+    R = eye
+    for A in matrices:
+        R = (A.mean(1) + eye) / 2 @ R
+    maps = {"rollout": [rows @ R] * 3, "chefer": [], "legrad": []}
+    for k in range(3):
+        gradients, R = torch.autograd.grad(logits[:, k].sum(), matrices, retain_graph=True), eye.expand(len(given), -1, -1)
+        for A, G in zip(matrices, gradients, strict=True):
+            R = R + (A * G).clamp(min=0).mean(1) @ R
+        maps["chefer"].append(rows @ R)
+        scores = [net.forward_head(net.norm(x))[:, k].sum() for x in tokens]
+        gradients = [torch.autograd.grad(s, A, retain_graph=True)[0] for s, A in zip(scores, matrices, strict=True)]
+        maps["legrad"].append(sum(G.clamp(min=0).mean((1, 2)) for G in gradients) / 2)
+    return {word: torch.stack(parts, 1)[..., -16:].unflatten(-1, (4, 4)).detach() for word, parts in maps.items()}
+
+
+def same(ours, theirs):
+    scale = theirs.abs().amax()
+    torch.testing.assert_close(ours / scale, theirs / scale, atol=1e-5, rtol=0)
+
+
+CLASS, PATCHES = [1.0, *[0.0] * 16], [0.0, *[1 / 16] * 16]
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("net", "rows"),
+    [
+        (vit(), CLASS),
+        (vit(reg_tokens=4), [1.0, *[0.0] * 20]),
+        (vit(class_token=False, global_pool="avg"), PATCHES[1:]),
+        (vit("deit_tiny_distilled_patch16_224"), [0.5, 0.5, *[0.0] * 16]),
+        (vit("eva02_tiny_patch14_224"), PATCHES),
+    ],
+    ids=["vit", "registers", "mean", "deit", "eva"],
+)
+def test_maps_are_those_of_the_formulas_on_the_unfused_network(net, rows):
+    model, given = backbones.wrap(net, img_size=SIDE), images()
+    assert model.readers((SIDE, SIDE)).rows.tolist() == pytest.approx(rows)
+    maps, theirs = explain(model, given, WORDS), expected_maps(net, given, torch.tensor(rows))
+    for word in WORDS:
+        same(maps[word], theirs[word])
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("kind", ["ViT", "Dinov2", "Dinov2WithRegisters"])
+def test_rollout_of_a_network_of_transformers_is_that_of_its_own_matrices(kind):
+    net, given = hugging(kind), images()
+    ours = explain(backbones.wrap(net, img_size=SIDE), given, WORDS)
+    net.set_attn_implementation("eager")
+    eager = explain(backbones.wrap(net, img_size=SIDE), given, WORDS)
+    for word in WORDS:
+        same(ours[word], eager[word])
+    matrices = net(given, output_attentions=True).attentions
+    R = eye = torch.eye(matrices[0].shape[-1])
+    for A in matrices:
+        R = (A.mean(1) + eye) / 2 @ R
+    row = R[:, 0] if kind == "ViT" else (R[:, 0] + R[:, -16:].mean(1)) / 2  # DINOv2's head reads both
+    same(ours["rollout"][:, 0].flatten(1), row[:, -16:].detach())
+
+
+@pytest.mark.oracle
+def test_legrad_is_torchcams_where_both_score_the_class_token():
+    methods = pytest.importorskip("torchcam.methods")
+    net, given = torchvision_vit(), images()
+    ours = explain(backbones.wrap(net, img_size=SIDE), given, ["legrad"])["legrad"]
+
+    def score(tokens):
+        return net.heads(net.encoder.ln(tokens)[:, 0])
+
+    with methods.LeGrad(net, list(net.encoder.layers), score_projection=score) as cam:
+        for k in range(3):
+            net(given)
+            (theirs,) = cam.compute_cams(class_idx=k, scores=net(given), normalized=False)
+            same(ours[:, k], theirs)
+
+
+def test_the_network_is_never_switched_and_an_exception_leaves_it_as_it_was():
+    net = vit()
+    model = backbones.wrap(net, img_size=SIDE)
+    with pytest.raises(ZeroDivisionError):
+        gather(model, images()).attention[0].blocks(lambda A: 1 / 0)
+    assert all(block.attn.fused_attn for block in net.blocks)
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in net.modules())
+    assert torch.overrides._get_current_function_mode_stack() == []
+
+
+def test_a_small_budget_explains_image_by_image_and_changes_no_map():
+    model = backbones.wrap(vit(), img_size=SIDE)
+    assert len(gather(model, images(3), memory_gib=1e-9).attention) == 3
+    small, whole = (explain(model, images(3), WORDS, memory_gib=gib) for gib in (1e-9, 2))
+    for word in WORDS:
+        same(small[word], whole[word])
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "reason"),
+    [("test_resnet", 32, "no attention between patches"), ("swin_tiny_patch4_window7_224", 224, "within windows.*Swin")],
+)
+def test_a_network_without_rows_to_follow_has_none_and_says_why(name, side, reason):
+    model = backbones.build(name, 3).eval()
+    for word in WORDS:
+        with pytest.raises(NotAvailableError, match=reason):
+            explain(model, torch.zeros(1, 3, side, side), [word])
+
+
+def test_a_head_that_reads_nothing_gives_maps_of_zeros_until_it_does():
+    model = backbones.build("test_vit", 3).eval()
+    with torch.no_grad():
+        model.weight.zero_()
+        assert (explain(model, images(), ["rollout"])["rollout"] == 0).all()
+        model.weight.normal_()
+        assert (explain(model, images(), ["rollout"])["rollout"] > 0).all()
