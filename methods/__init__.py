@@ -64,6 +64,8 @@ def is_fast(word: str) -> bool:
 
     What a file of the folder states is read from its text: nothing is imported for it.
     """
+    if split_smooth(word)[1]:
+        return False
     name = spelled(word).split(":")[0]
     needs = registry.stated(name, "needs") if name in registry.files else None
     if isinstance(needs, set | frozenset):
@@ -81,13 +83,31 @@ def get(word: str) -> "type[Method]":
 
 
 def build(word: str) -> "Method":
-    """An instance of the word's class, with the word's options."""
-    part = get(word)
+    """An instance of the word's class, with the word's options; ``smooth`` is one of every method."""
+    part, (bare, smooth) = get(word), split_smooth(word)
     try:
-        return part() if is_path(word) else construct(part, "method", word, {})
+        method: Method = part() if is_path(word) else construct(part, "method", bare, {})
+        if smooth:
+            from methods import smoothing
+
+            method.smooth = smoothing.get(smooth)
+        return method
     except BROKEN as error:
         broken = f"the method {word!r} cannot be made: {type(error).__name__}: {error}"
         raise BadValueError(f"{broken}; its options need defaults") from error
+
+
+def split_smooth(word: str) -> tuple[str, str]:
+    """The word without its option ``smooth``, and that; nothing where it has none.
+
+    >>> split_smooth("layercam:smooth=aug,layers=layer3")
+    ('layercam:layers=layer3', 'aug')
+    """
+    name, _, given = word.partition(":")
+    pairs = given.split(",")
+    smooth = next((pair.partition("=")[2] for pair in pairs if pair.startswith("smooth=")), "")
+    rest = ",".join(pair for pair in pairs if not pair.startswith("smooth="))
+    return (word if is_path(word) else name + ":" * bool(rest) + rest), "" if is_path(word) else smooth
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from methods.ablation import drops
-from methods.base import Evidence, Method
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 
 
-class AblationCAM(Method):
+class AblationCAM(ChannelMethod):
     """Positions of the features without which the logit falls, as shares of the logit; values >= 0; no gradients.
 
     ``L_k = ReLU(sum_c ((S_k - S_k with A_c = 0) / S_k) A_c)``. Source: Desai and Ramaswamy, WACV 2020.
@@ -27,7 +26,7 @@ class AblationCAM(Method):
     near_zero: ClassVar[float] = 1e-3
     """Logits of this size or more divide; float32 still knows the sign of such a logit."""
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification."""
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C) drops as shares of the logit."""
         S = evidence.logits.unsqueeze(-1)  # (N, K, 1)
-        return weighted(drops(evidence) / torch.where(S.abs() < self.near_zero, 1, S), evidence.A)
+        return drops(evidence) / torch.where(S.abs() < self.near_zero, 1, S)

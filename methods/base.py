@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 from torch import Tensor
 
-from core.errors import BadValueError
+from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods import FAST
 from methods.gradients import Gradients, weighted
@@ -54,6 +54,12 @@ class Engine(Protocol):
 
     def others(self) -> "tuple[Tensor, tuple[int, ...], Engine]":
         """Logits (N, all findings), the position of each, and an engine for all of them."""
+
+    def again(self, images: Tensor) -> "Evidence":
+        """See ``Evidence.again``."""
+
+    def side_step(self) -> int:
+        """See ``Evidence.side_step``."""
 
     def at(self, layer: str | None) -> "Evidence":
         """See ``Evidence.at``."""
@@ -137,6 +143,15 @@ class Evidence:
         """(count,K) logits of ``count`` images that never exist at once: ``render(slice)`` gives (m,3,H,W) of them."""
         return self.engine.sweep(count, render)
 
+    def again(self, images: Tensor) -> "Evidence":
+        """The same findings of other images (N,3,H,W), of any size that the network takes; else not available."""
+        return self.engine.again(images)
+
+    @property
+    def side_step(self) -> int:
+        """What the sides of its images are multiples of: a transformer's patch, else 1."""
+        return self.engine.side_step()
+
     def at(self, layer: str | None) -> "Evidence":
         """The same images and findings at another feature level; None is the pooled map."""
         return self.engine.at(layer)
@@ -172,6 +187,8 @@ class Method:
     """The networks that it has maps for, in words; nothing for all. For others it raises ``NotAvailableError``."""
     price: ClassVar[str] = ""
     """What it costs beyond the one forward pass, in words; nothing where the needs tell."""
+    smooth: "Callable[[Method, Evidence], Tensor] | None" = None
+    """One of ``methods.smoothing`` in place of ``maps``: the option ``smooth`` of any method's word."""
     differs: ClassVar[str] = ""
     """What packages compute otherwise than the paper, and how much that changes the map."""
 
@@ -191,14 +208,36 @@ class Method:
         """Where the positions of its maps look: those of ``A`` unless the method says otherwise."""
         return evidence.grid
 
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) for one finding after the other: what is summed over channels, for ``smooth=eigen``."""
+        raise NotAvailableError(
+            f"the method {self.name!r} is no sum over channels, of which smooth=eigen takes an axis"
+        )
+
     def __call__(self, evidence: Evidence) -> Tensor:
-        """``maps``, rectified where the paper says so, checked for its shape."""
-        maps = self.maps(evidence).detach()
+        """``maps``, smoothed where that was asked for, rectified where the paper says so, checked for its shape."""
+        maps = (self.smooth(self, evidence) if self.smooth else self.maps(evidence)).detach()
         expected = (len(evidence.images), len(evidence.findings))
         if maps.ndim != 4 or tuple(maps.shape[:2]) != expected:
             given = tuple(maps.shape)
             raise BadValueError(f"the method {self.name!r} gave maps of shape {given}, not {(*expected, 'h', 'w')}")
         return maps.clamp(min=0) if self.rectified else maps
+
+
+class ChannelMethod(Method):
+    """A weighted sum of the feature maps with one weight per channel: a subclass writes ``channel_weights``."""
+
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C)."""
+        raise NotImplementedError
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w) before rectification."""
+        return weighted(self.channel_weights(evidence), evidence.A)
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other."""
+        return (weights[..., None, None] * evidence.A for weights in self.channel_weights(evidence).unbind(1))
 
 
 class GradientMethod(Method):
@@ -223,3 +262,8 @@ class GradientMethod(Method):
         if weights.shape[-2:] == (1, 1):
             return weighted(weights[..., 0, 0].expand(*G.shape[:3]), evidence.A)
         return (weights * A).sum(2).expand(*G.shape[:2], *G.shape[3:])
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other."""
+        A = evidence.A.unsqueeze(1)
+        return ((self.weights(A, G.unsqueeze(1)) * A)[:, 0] for G in evidence.gradients.each())

@@ -1,6 +1,7 @@
 """Finer-CAM."""
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -32,6 +33,11 @@ class FinerCAM(Method):
     needs = frozenset({"features", "gradients", "others"})
     rectified = True
     source = "Zhang et al., CVPR 2025"
+    differs = (
+        "torchcam's is the same (alpha .6). grad-cam's weights the others by their softmax and lets the gradient run "
+        "through these weights too: with alpha 1 and random heads of 8 findings its masks at .5 overlap ours by .99 "
+        "under AVG, by .62 under PCAM."
+    )
     serves = "models of two findings or more"
 
     def __init__(self, alpha: float = 0.6, count: int = 3, base: str = "gradcam") -> None:
@@ -43,10 +49,18 @@ class FinerCAM(Method):
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) before rectification. Raises ``NotAvailableError`` for a model of one finding."""
+        return self.base.maps(self._contrasted(evidence))
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """The base's."""
+        return self.base.terms(self._contrasted(evidence))
+
+    def _contrasted(self, evidence: Evidence) -> Evidence:
+        """Evidence whose gradients are those of the differences."""
         whole_model = evidence.others
         contrast = self.contrast(whole_model.logits)[:, list(evidence.findings)]
         engine = _Contrasted(evidence.engine, whole_model.gradients, contrast)
-        return self.base.maps(dataclasses.replace(evidence, engine=cast(Engine, engine)))
+        return dataclasses.replace(evidence, engine=cast(Engine, engine))
 
     def contrast(self, logits: Tensor) -> Tensor:
         """(N,F) logits of all findings -> (N,F,F): 1 for the finding itself, -alpha / count for those near it."""

@@ -24,12 +24,13 @@ def share(maps: Tensor) -> Tensor:
 def largest(maps: Sequence[Tensor], levels: Sequence[Evidence]) -> Tensor:
     """One (N,K,h,w) map per level -> their largest value at each position of the finest level."""
     target = levels[finest([level.grid for level in levels])]
-    return torch.stack([_moved(each, level, target) for each, level in zip(maps, levels, strict=True)]).amax(0)
+    h, w = target.A.shape[-2:]
+    moved_maps = [moved(each, level.grid, target.grid, (h, w)) for each, level in zip(maps, levels, strict=True)]
+    return torch.stack(moved_maps).amax(0)
 
 
-def _moved(maps: Tensor, level: Evidence, target: Evidence) -> Tensor:
-    """Maps of ``level`` at the positions of ``target``: bilinear, constant outside the outermost positions."""
-    (h, w), (rows, columns) = level.A.shape[-2:], target.A.shape[-2:]
-    matrices = interpolation(level.grid, (h, w), target.grid, (rows, columns))
+def moved(maps: Tensor, grid: Grid, target: Grid, shape: tuple[int, int]) -> Tensor:
+    """Maps on ``grid`` at the positions of ``target``, ``shape`` (h, w) of them; constant outside the outermost."""
+    matrices = interpolation(grid, (maps.shape[-2], maps.shape[-1]), target, shape)
     vertical, horizontal = (torch.from_numpy(matrix).to(maps) for matrix in matrices)
     return vertical @ maps @ horizontal.T

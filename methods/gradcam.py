@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
-from methods.base import Evidence, Method
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 
 
-class GradCAM(Method):
+class GradCAM(ChannelMethod):
     """Positions whose features raise the logit, each channel weighted by its mean gradient; values >= 0.
 
     ``L_k = ReLU(sum_c mean_xy(G_kc) A_c)``. Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
@@ -20,6 +19,6 @@ class GradCAM(Method):
     rectified = True
     source = "Selvaraju et al., ICCV 2017, eq. 1-2"
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification."""
-        return weighted(evidence.gradients.mean(), evidence.A)
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C) mean gradients."""
+        return evidence.gradients.mean()

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence, GradientMethod
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 
 
-class GradCAMpp(GradientMethod):
+class GradCAMpp(ChannelMethod):
     """Positions whose features raise the logit, positive gradients weighted by a second-order alpha; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy alpha_kc ReLU(G_kc)) A_c)``, ``alpha = G^2 / (2 G^2 + sum_xy(A) G^3)``, 0 where the
@@ -17,6 +16,7 @@ class GradCAMpp(GradientMethod):
     """
 
     name = "gradcampp"
+    needs = frozenset({"features", "gradients"})
     rectified = True
     source = "Chattopadhay et al., WACV 2018, eq. 19"
     differs = (
@@ -33,7 +33,7 @@ class GradCAMpp(GradientMethod):
             denominator.masked_fill_(denominator == 0, torch.inf)
         return positive.div_(denominator).sum((-2, -1), keepdim=True)
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification, by one finding's gradients after the other: G is visited place by place."""
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C), by one finding's gradients after the other: G is visited place by place."""
         weights = [self.weights(evidence.A.unsqueeze(1), G.unsqueeze(1))[..., 0, 0] for G in evidence.gradients.each()]
-        return weighted(torch.cat(weights, 1), evidence.A)
+        return torch.cat(weights, 1)

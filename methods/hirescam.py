@@ -1,5 +1,7 @@
 """HiResCAM."""
 
+from collections.abc import Iterator
+
 from torch import Tensor
 
 from methods.base import Evidence, Method
@@ -21,3 +23,7 @@ class HiResCAM(Method):
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w), signed."""
         return evidence.gradients.dot_channels(evidence.A)
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other."""
+        return (G * evidence.A for G in evidence.gradients.each())

@@ -1,5 +1,7 @@
 """LayerCAM."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -30,6 +32,12 @@ class LayerCAM(Method):
         """That of the finest level; runs no network."""
         grids = [evidence.grid, *map(evidence.grid_at, self.layers)]
         return grids[finest(grids)]
+
+    def terms(self, evidence: Evidence) -> Iterator[Tensor]:
+        """(N,C,h,w) of one finding after the other; of fused levels there are none."""
+        if self.layers:
+            return super().terms(evidence)
+        return (G.clamp(min=0) * evidence.A for G in evidence.gradients.each())
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,h,w) in the finest level's shape; before rectification where nothing is fused."""

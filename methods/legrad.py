@@ -21,6 +21,11 @@ class LeGrad(AttentionMethod):
     name = "legrad"
     source = "Bousselham et al., ICCV 2025, eq. 7-9"
     price = "a forward pass, a backward pass per finding that ends at each block"
+    differs = (
+        "torchcam takes a block's score of the mean of all its tokens unless it is given a score: for a random ViT of "
+        "six blocks that reads its class token the maps' ranks agree by .41, masks at .5 overlap by .31. With the "
+        "class token as its score it is the same."
+    )
 
     def relevance(self, attention: Attention, findings: int) -> Tensor:
         """(N,K,T)."""

@@ -4,12 +4,11 @@ import torch
 from torch import Tensor
 
 from core.errors import BadValueError
-from methods.base import Evidence, Method
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 from methods.masks import MASKS
 
 
-class ScoreCAM(Method):
+class ScoreCAM(ChannelMethod):
     """Channels weighted by the logit of the image seen through them; values >= 0.
 
     ``L_k = ReLU(sum_c softmax_c(S_k(I * up(norm A_c)) - S_k(0)) A_c)``, norm: to [0,1]. Source: Wang et al., CVPR
@@ -30,12 +29,12 @@ class ScoreCAM(Method):
             raise BadValueError(f"scorecam cannot draw masks={masks!r}: write {' or '.join(MASKS)}")
         self.masks = masks
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w); masked images exist only as long as the engine's batch."""
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C); masked images exist only as long as the engine's batch."""
         (draw, run), A, images = MASKS[self.masks](evidence), evidence.A, evidence.images
         n, c = run.nonzero(as_tuple=True)
         logits = evidence.sweep(len(n), lambda part: images[n[part]].mul_(draw(A[n[part], c[part]]).unsqueeze(1)))
         scores = logits.new_full((*run.shape, logits.shape[1]), -torch.inf)
         scores[n, c] = logits
         weights = scores.softmax(1).where(run.any(1)[:, None, None], 0)  # (N, C, K)
-        return weighted(weights.mT, A)
+        return weights.mT

@@ -3,11 +3,10 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence, Method
-from methods.gradients import weighted
+from methods.base import ChannelMethod, Evidence
 
 
-class XGradCAM(Method):
+class XGradCAM(ChannelMethod):
     """Positions whose features raise the logit, each channel weighted by its gradients where it is active; values >= 0.
 
     ``L_k = ReLU(sum_c (sum_xy(G_kc A_c) / sum_xy A_c) A_c)``, weight 0 where ``sum_xy A_c = 0``.
@@ -22,8 +21,7 @@ class XGradCAM(Method):
     rectified = True
     source = "Fu et al., BMVC 2020"
 
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w) before rectification."""
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C) mean gradients, each position by its share of the channel."""
         total = evidence.A.sum((-2, -1)).unsqueeze(1)  # (N, 1, C)
-        share = evidence.gradients.dot_positions(evidence.A) / torch.where(total == 0, torch.inf, total)
-        return weighted(share, evidence.A)
+        return evidence.gradients.dot_positions(evidence.A) / torch.where(total == 0, torch.inf, total)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from backbones.probe import evaluating
 from benchmark.engine import attention, memory
 from benchmark.engine.quiet import Autocast, plain
-from core.errors import BadValueError
+from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention
 from methods.base import Evidence, Pass
@@ -94,6 +94,19 @@ class BaseEngine:
     @cached_property
     def _seen(self) -> dict[str | None, Evidence]:
         return {}
+
+    def again(self, images: Tensor) -> Evidence:
+        """One more forward pass, of other images."""
+        try:
+            request = replace(self.request, images=images, findings=self.findings)
+            return self.request.compute_evidence(request, getattr(self, "layer", None))
+        except (RuntimeError, ValueError, TypeError) as error:
+            side = f"{images.shape[-2]}x{images.shape[-1]}"
+            raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
+
+    def side_step(self) -> int:
+        """The patch of a transformer."""
+        return int(getattr(self.request.model.extractor, "patch", 1))
 
     def attention(self) -> Sequence[Attention]:
         """By a pass of its own when a method reads it; the same at every layer."""

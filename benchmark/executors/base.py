@@ -61,7 +61,7 @@ class Executor(ABC):
     def __exit__(self, *_: object) -> None:
         """Stop what still runs: it must be able to go on from what lies on disk."""
 
-    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027  # one on this machine has no need of it
+    def begin(self, folder: Path, steps: Sequence[Step]) -> None:  # noqa: B027 - processes of this machine need none
         """What follows are ``steps`` of one suite, whose trainings and maps lie below ``folder``."""
 
     @abstractmethod

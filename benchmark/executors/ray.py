@@ -1,5 +1,6 @@
 """Steps on a Ray cluster: each a task that Ray puts where there is room, and makes again where its node was lost."""
 
+import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,10 +58,9 @@ class RayCluster(Executor):
         """Join the cluster, or start one. Raises ``LocusError`` where there is none at the address."""
         if self.ray.is_initialized():
             return
-        room = {"num_cpus": max(os.cpu_count() or 1, self.jobs)} if self.address is None else {}
-        where = {"address": self.address or "local", "include_dashboard": None if self.address else False, **room}
+        alone: dict[str, Any] = {"num_cpus": max(os.cpu_count() or 1, self.jobs), "include_dashboard": False}
         try:
-            self.ray.init(**where, logging_level="warning")
+            self.ray.init(self.address or "local", logging_level=logging.WARNING, **({} if self.address else alone))
         except (ConnectionError, RuntimeError, ValueError) as error:
             raise LocusError(f"no Ray cluster at {self.address}: {' '.join(str(error).split())}") from error
 

@@ -15,7 +15,7 @@ from benchmark.records.heartbeat import SILENT, beating
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 
-LOOK, LEAVE, WARNING, TIMES = 30.0, 5.0, 120, 100
+LOOK, LEAVE, WARNING, TIMES = 30.0, 15.0, 120, 100
 """Seconds between two looks at the jobs; that jobs without a step have to leave; that a job is warned before its time
 is out; and how often it may use it up."""
 
@@ -69,11 +69,12 @@ class Slurm(Executor):
     def begin(self, folder: Path, steps: Sequence[Step]) -> None:
         """The jobs of the suite before end; so do those of a run of this suite that was killed."""
         self._end()
-        before = StepQueue((folder / ".slurm").absolute())
-        before.close()
-        _wait_for_steps(before)
-        shutil.rmtree(before.folder, ignore_errors=True)
-        self.queue, self._steps = before, steps
+        base = (folder / ".slurm").absolute()
+        for before in map(StepQueue, base.glob("*")):
+            before.close()
+            _wait_for_steps(before)
+            shutil.rmtree(before.folder, ignore_errors=True)
+        self.queue, self._steps = StepQueue(base / f"{time.time_ns()}"), steps
         self._number = {step.id: number for number, step in reversed([*enumerate(steps)])}
         self.queue.open()
         self._alive.enter_context(beating(self.queue.alive))

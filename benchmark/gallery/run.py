@@ -1,7 +1,7 @@
 """``--gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,7 @@ class Shown:
     """A method of the model with its rows and cases, by image and finding; none where it has no answer."""
 
     record: Record
-    rows: dict[tuple[str, str], dict[str, Any]]
+    rows: Mapping[tuple[str, str], Mapping[Any, Any]]
     cases: dict[tuple[str, str], Case]
 
 

@@ -19,6 +19,7 @@ from core import registry
 from core.errors import LocusError
 from core.files import key
 from datasets.io import transforms
+from methods import smoothing
 from methods.base import Method
 
 NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
@@ -61,7 +62,7 @@ def make_request(
     trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
     """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
-    fast = not isinstance(part, Method) or part.is_fast()
+    fast = not isinstance(part, Method) or methods.is_fast(word)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     runs = tuple(untrained.of(run) for run in trained) if word == untrained.WORD else tuple(trained)
     array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
@@ -79,9 +80,11 @@ def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str
 
 def _options(word: str, part: type) -> dict[str, str]:
     """The constructor's arguments, those that the word does not state too: a changed default is another method."""
-    call = inspect.signature(part).bind(**({} if methods.is_path(word) else registry.options(word)))
+    bare, smooth = methods.split_smooth(word)
+    call = inspect.signature(part).bind(**({} if methods.is_path(word) else registry.options(bare)))
     call.apply_defaults()
-    return {name: repr(value) for name, value in call.arguments.items()}
+    smoothed = {"smooth": smooth, "by": store.code(type(smoothing.get(smooth)))} if smooth else {}
+    return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}
 
 
 def _preprocessing() -> str:

@@ -20,8 +20,7 @@ MEASURES = (
 AGREES = (
     "Kendall's tau between two measures over the methods of a network, baselines left out: 1 the same order, -1 the "
     "reverse. `deletion` counts as better where it is less. Interval: patients drawn (percentiles, 95 %), and "
-    "trainings where there are several. `pairs`: of 100 pairs of methods without a tie, how many stand the same way "
-    "round."
+    "trainings where there are several; chance pulls tau towards 0. `so`: what the interval says of the two rankings."
 )
 
 
@@ -55,23 +54,31 @@ def _unordered(record: Record) -> str:
 
 def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
     """A row per network and pair of measures, what they mean above."""
-    networks = [r for r in records if r.cell.dataset == dataset and r.cell.protocol == AGREEMENT]
+    networks = _networks(records, dataset)
     if not networks:
         return []
-    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "pairs", "so", "n methods")
+    header = (*(column.heading for column in MODEL[:2]), "measures", "tau [95 %]", "so", "n methods")
     rows = [_row(record, pair) for record in networks for pair in PAIRS]
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))
     basis = f"Rests on: {patients} patients; trainings per network {trainings}."
-    said = " ".join(sentence(record) for record in networks)
+    said = " ".join(sentences(records, dataset))
     return [Table(f"{dataset}: faithfulness against localization", f"{said}\n{AGREES}\n{basis}", header, tuple(rows))]
+
+
+def _networks(records: Sequence[Record], dataset: str) -> list[Record]:
+    return [r for r in records if r.cell.dataset == dataset and r.cell.protocol == AGREEMENT]
+
+
+def sentences(records: Sequence[Record], dataset: str) -> list[str]:
+    """What the agreement means, network by network."""
+    return [sentence(record) for record in _networks(records, dataset)]
 
 
 def _row(record: Record, pair: tuple[str, str]) -> tuple[str, ...]:
     tau = record.find(f"tau@{'~'.join(pair)}")
     names = (column.cell(record) for column in MODEL[:2])
-    same = NOTHING if tau is None or tau.value is None else f"{50 * (1 + tau.value):.0f}"
-    return (*names, " ~ ".join(pair), signed(tau), same, verdict(tau), str(tau.n if tau else 0))
+    return (*names, " ~ ".join(pair), signed(tau), verdict(tau), str(tau.n if tau else 0))
 
 
 def verdict(tau: Score | None) -> str:
@@ -90,7 +97,7 @@ def sentence(record: Record) -> str:
     words = {
         "alike": "methods that hit the lesion more often are also the more faithful by {}",
         "reversed": "methods that hit the lesion more often are the less faithful by {}",
-        "neither follows": "how often a method hits says nothing of its rank by {}",
+        "neither follows": "on these patients, how often a method hits does not tell its rank by {}",
         "cannot be told": "whether hits and {} rank methods alike cannot be told from so few",
     }
     taus = {other: record.find(f"tau@{MAIN}~{other}") for one, other in PAIRS if one == MAIN}

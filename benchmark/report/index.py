@@ -34,7 +34,8 @@ def index(folder: Path | str) -> Path:
     linked = tuple((*row, _files(row[0])) for row in rows)
     table = Table("Suites", about, (*HEADER, "files"), linked)
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
-    write_text(folder / PAGE, render("index.html", suites=view(Table("Suites", "", HEADER, rows), {}), words=WORDS))
+    suites_view, link = view(Table("Suites", "", HEADER, rows), {}), page.name if page else ""
+    write_text(folder / PAGE, render("index.html", suites=suites_view, words=WORDS, transfer=link))
     return folder / PAGE
 
 

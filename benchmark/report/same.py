@@ -3,13 +3,15 @@
 PROPORTIONAL = ("AVG", "MAX", "LSE", "EXP", "AVG_MAX", "AVG_MAX_LSE")
 """Poolings whose gradients sum to the classifier's weights: under them Grad-CAM's weights are those of CAM up to one
 factor."""
+HOMOGENEOUS = ("AVG", "MAX", "AVG_MAX", "LINEAR")
+"""Poolings that are twice as large for features twice as large: H A = 0 (Euler), nothing is left for ShapleyCAM."""
 
 
 def same_as(method: str, pooling: str) -> str:
     """The method whose map this one is, up to a positive factor, under a pooling and a linear head; "" for none.
 
     ``cam, rectified`` is max(0, ·) of that map. Averaging makes all gradients of a channel equal, so there HiResCAM is
-    CAM and X-Grad-CAM is Grad-CAM too.
+    CAM and X-Grad-CAM is Grad-CAM too. Where H A = 0 ShapleyCAM is Grad-CAM.
 
     >>> same_as("gradcam", "LSE:gamma=5"), same_as("hirescam", "AVG"), same_as("hirescam", "LSE")
     ('cam, rectified', 'cam', '')
@@ -17,4 +19,9 @@ def same_as(method: str, pooling: str) -> str:
     name = pooling.split(":")[0]
     if method == "gradcam" and name in PROPORTIONAL:
         return "cam, rectified"
+    if method == "shapleycam" and name in HOMOGENEOUS:
+        return "gradcam"
+    same = {"hirescam:smooth=eigen": "eigengradcam", "kpcacam:kernel=linear": "eigencam"}
+    if method in same:
+        return same[method]
     return {"hirescam": "cam", "xgradcam": "gradcam"}.get(method, "") if name == "AVG" else ""

@@ -11,9 +11,9 @@ from benchmark.report.table import Table
 from core.names import CENTER, MAIN, PRIOR
 
 ABOUT = (
-    "Rows: the first method of each network (others may be tied with it), by the same column over all cases, which "
-    "flatters it a little; then "
-    "prior and center. All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
+    "Rows: the first method of each network (others may be tied with it), by the same column over all cases, "
+    "which flatters it a little; then prior and center. "
+    "All others, with intervals and per finding, in `records.parquet` (columns `variable`, `group`). "
     "Thresholds are those of the main table, not chosen again within a group. "
     "size: the largest box's share of the image; company: how many findings the image has; answer: whether the "
     "classifier found what is there. Mean over the findings that the group has, so two groups may differ by their "

@@ -18,7 +18,7 @@ def build(model: Classifier, decay: float) -> AveragedModel | None:
     """
     if not decay:
         return None
-    mean = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    mean = get_ema_multi_avg_fn(decay)
     return AveragedModel(model, multi_avg_fn=mean, use_buffers=True).requires_grad_(False)
 
 

@@ -112,7 +112,7 @@ def fits(size: int, step: TrialStep, device: torch.device) -> bool:
             twin = step.on(device)
             optimizer = optimizers.build(step.recipe, twin.model.parameters())
             for _ in range(2):
-                twin.forward(size).backward()  # type: ignore[no-untyped-call]
+                twin.forward(size).backward()
                 optimizer.step()
                 optimizer.zero_grad()
     except (RuntimeError, MemoryError) as error:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import cast
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 from numpy.typing import NDArray
 
+from backbones import Classifier
 from benchmark.explain import Maps, explain
 from benchmark.localize import to_frame
 from benchmark.surface import min_max
@@ -56,7 +58,8 @@ class HeatMaps(Callback):
         """Tag -> (h,w,3) RGB."""
         rows, findings = zip(*self.shown, strict=True)
         images, _ = self.validation[np.array(rows)]
-        model = self.module.model if self.module.average is None else self.module.average.module
+        average = self.module.average
+        model = self.module.model if average is None else cast(Classifier, average.module)
         weight = next(model.parameters())
         maps = explain(model, transforms.evaluation()(images.to(weight.device)).to(weight.dtype), [METHOD], findings)
         names = [self.validation.findings[k] for k in findings]

@@ -21,7 +21,7 @@ class PrefetchLoader(DataLoader[T]):
 
     def __iter__(self) -> Any:
         """The batches; what goes wrong in the thread is raised here."""
-        self.pin_memory = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        self.pin_memory = torch.cuda.is_initialized()
         return _prefetched(super().__iter__(), ThreadPoolExecutor(1, "batches", *_on_this_gpu(self.pin_memory)))
 
 

@@ -56,7 +56,7 @@ class SuiteFlags:
     data_root_dir: str | None = None
     """Folder of the data set's files, instead of the one that the suite names."""
     columns: tuple[str, ...] = ()
-    """Columns of leaderboard.tex, by their headings in leaderboard.md; none: as many as a page holds."""
+    """Columns of leaderboard.tex, by their headings in index.html; none: as many as a page holds."""
     results: str | None = None
     """Folder of records and tables, one per suite; null is results, or runs/results for what is unlike the published
     plan."""

@@ -21,6 +21,7 @@ SUITES = {
     "randomised": ("", "check: randomised\nimages: 12\nmethods: [cam, gradcam, pcam, center, noise]"),
     "alignment": ("", "check: alignment\ntrainings: randomised\nmethods: [cam, gradcam]"),
     "conventions": ("", "check: conventions\ntrainings: randomised\nimages: 12\nmethods: [cam, gradcam]"),
+    "faithfulness": ("", "check: faithfulness\ntrainings: randomised\nimages: 3\nmethods: [cam, gradcam, layercam]"),
     "shortcut": (",shortcut=Pneumothorax", "check: shortcut\nmethods: [cam, saliency, center]"),
 }
 MEANT_WRONG = {

@@ -1,5 +1,6 @@
 """The pages of speeds are what their records give, and making them needs no torch."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -23,3 +24,12 @@ def test_the_committed_page_is_what_the_records_give(subject, page, tmp_path):
     assert done.returncode == 0, done.stderr
     committed = ROOT / "docs" / page
     assert (tmp_path / page).read_bytes() == committed.read_bytes(), f"docs/{page} is stale: python -m tools.speed {subject} --page"
+
+
+@pytest.mark.freshness
+def test_the_page_of_scale_is_what_the_measurements_give():
+    from tools.scale.__main__ import MEASURED
+    from tools.scale.page import page
+
+    stale = "docs/scale.md is stale: python -m tools.scale --page"
+    assert page(json.loads(MEASURED.read_text())) == (ROOT / "docs/scale.md").read_text(), stale

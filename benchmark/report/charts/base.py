@@ -44,6 +44,8 @@ class Chart(ABC):
     """Its heading, a few words."""
     order: ClassVar[int]
     """Where it stands among the others: the smallest number first."""
+    check: ClassVar[str] = ""
+    """The validity check whose records it shows; nothing: it shows a leaderboard."""
 
     @abstractmethod
     def draw(self, data: ChartData) -> "Drawing":

@@ -37,10 +37,15 @@ def charts(
     folders: Sequence[Path],
     parts: Mapping[str, BalancedScores],
 ) -> list[ChartView]:
-    """The charts of every data set that has a leaderboard; rows per case lie in ``folders``."""
-    datas = [ChartData(records, part.dataset, folders, parts.get(part.dataset)) for part in sections if part.boards]
+    """The charts of every data set that has a leaderboard, or what their check says; rows per case: in ``folders``."""
     words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
-    return [_view(word, data) for data in datas for word in words]
+    checked = {(r.cell.dataset, r.cell.protocol) for r in records}
+    return [
+        _view(word, ChartData(records, part.dataset, folders, parts.get(part.dataset)))
+        for part in sections
+        for word in words
+        if ((part.dataset, check) in checked if (check := CHARTS.get(word).check) else part.boards)
+    ]
 
 
 def _view(word: str, data: ChartData) -> ChartView:

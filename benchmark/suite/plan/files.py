@@ -38,9 +38,10 @@ def load(name: str, folder: Path = SUITES) -> Suite:
         raise DataError(
             f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}"
         ) from error
-    for other in (suite.trainings, suite.predicted_by):
-        if other is not None and other not in suites(folder):
-            raise UnknownNameError("suite", other, suites(folder))
+    known = suites(folder)
+    for other, names in ((suite.trainings, known), (suite.predicted_by, sorted({*known, *suites()}))):
+        if other is not None and other not in names:
+            raise UnknownNameError("suite", other, names)
     _check(suite)
     return suite
 

@@ -52,7 +52,7 @@ def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp
     single, compared = faithfulness.faithfulness(with_agreement(records(tmp_path), [tmp_path]), "phantom")
     assert single.rows[-1][single.header.index("method")] == "center"
     assert len(compared.rows) == 6
-    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "100", "alike", "3")
+    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "alike", "3")
 
 
 def test_without_rows_per_case_there_is_no_second_table(tmp_path):

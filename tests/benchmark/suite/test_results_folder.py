@@ -58,6 +58,14 @@ def test_published_rows_stand_beside_marked_as_such(published):
     assert results_folder.choose(plan.load("demo"), RunConfig()).published == []
 
 
+def test_another_run_is_held_against_the_published_trainings_that_its_suite_names(published):
+    write(of(0.75), "results/phantom")
+    pack("results/phantom")
+    (record,) = results_folder.choose(plan.load("demo"), RunConfig(method=("occlusion",))).predicting
+    assert record.scores[0].value == 0.75
+    assert results_folder.choose(plan.load("demo"), RunConfig()).predicting == []
+
+
 def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(published):
     said = beside.text([of(0.625, training=used(2))], [published])
     row = next(line for line in said.splitlines() if "cam" in line)

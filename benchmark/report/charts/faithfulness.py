@@ -1,0 +1,59 @@
+"""Whether methods that find the lesion also explain the network."""
+
+from typing import TYPE_CHECKING
+
+from benchmark.records.record import Record
+from benchmark.report import faithfulness, select
+from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
+from benchmark.report.entries import collapsed
+from core.errors import NotAvailableError
+from core.names import FAITHFULNESS, MAIN
+
+if TYPE_CHECKING:
+    from benchmark.report.charts.base import Drawing
+
+
+class FaithfulnessChart(Chart):
+    """ROAD against hits on the same cases: a mark per method and network."""
+
+    name = "faithfulness"
+    title = "Faithfulness against localization"
+    order = 9
+    check = FAITHFULNESS
+
+    def draw(self, data: ChartData) -> "Drawing":
+        """Marks with the methods' names, the intervals of ``road`` behind them."""
+        import altair as alt
+
+        rows = [_row(record) for record in collapsed(select.of_check(data.records, data.dataset, FAITHFULNESS))]
+        values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
+        if not values:
+            raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
+        networks = list(dict.fromkeys(row["network"] for row in values))
+        colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
+        base = alt.Chart(alt.InlineData(values=values)).encode(
+            x=alt.X("hits:Q", title=f"{MAIN}, on the same cases", scale=alt.Scale(domain=[0, 1])),
+            y=alt.Y("road:Q", title="road: more is more faithful", scale=alt.Scale(zero=False)),
+            color=colours,
+        )
+        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.2).encode(y="low:Q", y2="high:Q")
+        shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
+        points = base.mark_point(filled=True, opacity=1, size=45).encode(
+            shape=shapes, tooltip=["method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q"]
+        )
+        names = base.mark_text(align="left", dx=6, dy=-4).encode(text="method:N")
+        said = " ".join(faithfulness.sentences(data.records, data.dataset))
+        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"
+        return alt.layer(bars, points, names).properties(description=about.strip(), height=380)
+
+
+def _row(record: Record) -> Row:
+    road, hits = record.find("road"), record.find(MAIN, origin="cross-fitted")
+    return {
+        "method": record.method,
+        "network": select.network(record),
+        "hits": None if hits is None else hits.value,
+        **{name: None if road is None else getattr(road, name) for name in ("low", "high", "n")},
+        "road": None if road is None else road.value,
+    }

@@ -1,0 +1,48 @@
+"""ShapleyCAM."""
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from methods.base import ChannelMethod, Evidence
+
+
+class ShapleyCAM(ChannelMethod):
+    """Positions whose features raise the logit, each channel by its mean gradient less half its change; values >= 0.
+
+    ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
+    their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
+
+    One product through the head per finding, never the Hessian. Where pooling is homogeneous (AVG, MAX, AVG_MAX, LINEAR
+    and a linear head) it is 0: the map is Grad-CAM's by construction. Trap: under PCAM or LSE the second order may
+    outweigh the first and turn channels around.
+    """
+
+    name = "shapleycam"
+    needs = frozenset({"features", "gradients", "head"})
+    rectified = True
+    source = "Cai, arXiv:2501.06261"
+    price = "two backward passes of the head per finding"
+    differs = "grad-cam's weights are the same; its hooks cannot let go of the graph under torch 2.15."
+
+    def channel_weights(self, evidence: Evidence) -> Tensor:
+        """(N,K,C) mean gradients less half their mean change."""
+        return evidence.gradients.mean() - _products(evidence) / 2
+
+
+@torch.inference_mode(False)
+def _products(evidence: Evidence) -> Tensor:
+    """(N,K,C) means over positions of H_k A."""
+    with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):  # fused attention is not differentiable twice
+        A = evidence.A.detach().clone().requires_grad_()
+        logits = evidence.head(A)
+        return torch.stack([_product(logit, A).mean((-2, -1)) for logit in logits.unbind(1)], 1)
+
+
+def _product(logit: Tensor, A: Tensor) -> Tensor:
+    """(N,) logits of A (N,C,h,w) -> (N,C,h,w) H A; zeros where the gradient does not depend on A."""
+    (G,) = torch.autograd.grad(logit.sum(), A, create_graph=True)
+    if not G.requires_grad:
+        return torch.zeros_like(A)
+    (product,) = torch.autograd.grad(G, A, A.detach(), retain_graph=True, allow_unused=True)
+    return torch.zeros_like(A) if product is None else product.detach()

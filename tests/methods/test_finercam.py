@@ -1,0 +1,59 @@
+"""Finer-CAM: equal to torchcam's, by hand, and the choice of the other findings."""
+
+import pytest
+import torch
+
+import methods
+from benchmark.explain import explain
+from core.errors import BadValueError, NotAvailableError
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("base", "package"), [("gradcam", "GradCAM"), ("layercam", "LayerCAM")])
+@pytest.mark.parametrize("pool", ["AVG", "LSE", "PCAM"])
+def test_it_equals_torchcams_for_every_finding(make_model, images, pool, base, package):
+    torchcam = pytest.importorskip("torchcam.methods")
+    model, given = make_model(pool, classes=5), images[:2].requires_grad_()
+    ours = next(iter(explain(model, given, [f"finercam:base={base}"]).values()))
+    with torchcam.FinerCAM(model, model.extractor, base_method=getattr(torchcam, package)) as cam:
+        for k in range(5):
+            (theirs,) = cam.compute_cams(class_idx=k, scores=model(given), normalized=False)
+            theirs = theirs.clamp(min=0)
+            torch.testing.assert_close(ours[:, k], theirs, atol=3e-5 * theirs.abs().max().item(), rtol=0)
+
+
+@pytest.mark.byhand
+def test_the_nearest_others_are_taken_off_in_equal_parts_and_ties_go_to_the_earlier():
+    contrast = methods.build("finercam:alpha=.5,count=2").contrast(torch.tensor([[0.0, 3.0, 1.0, 1.0]]))
+    assert contrast[0].tolist() == [
+        [1, 0, -0.25, -0.25],
+        [0, 1, -0.25, -0.25],
+        [-0.25, 0, 1, -0.25],
+        [-0.25, 0, -0.25, 1],
+    ]
+
+
+@pytest.mark.byhand
+def test_two_channels_that_two_findings_read_one_each(on_features):
+    """S = (mean A_1, mean A_2): what speaks for the first alone is A_1 less half of A_2, over two positions."""
+    A = torch.tensor([[[[1.0, 3.0]], [[2.0, 0.0]]]])
+    maps = explain(on_features("AVG", [[1, 0], [0, 1]]), A, ["finercam:alpha=.5"])["finercam:alpha=.5"]
+    assert maps[0, 0, 0].tolist() == pytest.approx([0, 1.5])
+    assert maps[0, 1, 0].tolist() == pytest.approx([0.75, 0])
+
+
+def test_a_finding_that_is_not_asked_for_is_a_candidate_all_the_same(make_model, images):
+    model = make_model("LSE", classes=5)
+    whole, one = explain(model, images, ["finercam"])["finercam"], explain(model, images, ["finercam"], findings=[3])["finercam"]
+    torch.testing.assert_close(one[:, 0], whole[:, 3])
+    layered = [
+        explain(model, images, ["finercam"], findings=f, layer="features.3", memory_gib=g)["finercam"] for f, g in ((None, 2), ([3], 1e-9))
+    ]
+    torch.testing.assert_close(layered[1][:, 0], layered[0][:, 3])
+
+
+def test_a_model_of_one_finding_has_none_and_an_unknown_base_is_a_sentence(make_model, images):
+    with pytest.raises(NotAvailableError, match="one finding"):
+        explain(make_model("AVG", classes=1), images, ["finercam"])
+    with pytest.raises(BadValueError, match=r"'eigencam'.*gradcampp"):
+        methods.build("finercam:base=eigencam")

@@ -1,0 +1,43 @@
+"""ShapleyCAM: equal to grad-cam's, and Grad-CAM's own map where the logit is linear in the features."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+import backbones
+from benchmark.explain import explain
+from core.frames import Grid
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("pool", ["LSE", "PCAM", "EXP"])
+def test_its_weights_are_those_of_the_grad_cam_package(on_features, pool):
+    """The package's own function of A and G; its hooks cannot let go of such a graph under this torch."""
+    package = pytest.importorskip("pytorch_grad_cam")
+    random = torch.Generator().manual_seed(0)
+    model, images = on_features(pool, torch.randn(3, 6, generator=random)), torch.randn(2, 6, 4, 5, generator=random).relu()
+    state = SimpleNamespace(activations_and_grads=SimpleNamespace(reshape_transform=None), device="cpu")
+    ours = explain(model, images, ["shapleycam", "gradcam"])
+    for k in range(3):
+        A = images.clone().requires_grad_()
+        (G,) = torch.autograd.grad(model.head(A)[:, k].sum(), A, create_graph=True)
+        weights = torch.from_numpy(package.ShapleyCAM.get_cam_weights(state, None, None, None, A, G))
+        theirs = (weights[..., None, None] * A.detach()).sum(1).clamp(min=0)
+        torch.testing.assert_close(ours["shapleycam"][:, k], theirs, atol=2e-5 * theirs.abs().max().item(), rtol=0)
+    assert not torch.allclose(ours["shapleycam"], ours["gradcam"], rtol=0.01)
+
+
+@pytest.mark.byhand
+def test_a_square_loses_its_whole_first_order():
+    """S = A^2 / 2: G = A, H A = A, so the weight is half the mean gradient."""
+    model = backbones.wrap(
+        torch.nn.Identity(),
+        lambda x: x,
+        lambda A: A.square().sum((1, 2, 3))[:, None] / 2,
+        channels=1,
+        grid=lambda size: Grid(size, (1, 1), (0, 0)),
+    )
+    A = torch.tensor([[[[1.0, 3.0]]]])
+    assert explain(model, A, ["shapleycam"])["shapleycam"].flatten().tolist() == pytest.approx([1, 3])
+    assert explain(model, A, ["gradcam"])["gradcam"].flatten().tolist() == pytest.approx([2, 6])

@@ -1,0 +1,88 @@
+"""The option ``smooth``: views put back by their own grids, and the axis in place of the sum."""
+
+import pytest
+import torch
+
+import backbones
+import methods
+from benchmark.explain import explain
+from core.errors import BadValueError, NotAvailableError
+from core.frames import Grid
+from methods.smoothing import _mirrored
+
+
+def map_of(word, model, images, **options):
+    return next(iter(explain(model, images, [word], **options).values()))
+
+
+@pytest.mark.planted
+def test_a_view_is_put_back_where_the_network_looks(make_model):
+    """ResNet's positions lie at 0, 32 … of the input: a bright spot's map must not move when views are averaged."""
+    torch.manual_seed(0)
+    model = backbones.build("test_resnet", 1).eval()
+    net = torch.nn.AvgPool2d(8, 8)
+    model = backbones.wrap(
+        net, lambda x: net(x[..., 3:, 3:]), lambda A: A.mean((2, 3)), channels=3, grid=lambda size: Grid(size, (8, 8), (6.5, 6.5))
+    )
+    ramp = torch.arange(80.0).expand(1, 3, 80, 80)  # brightness is the column: so is the map, wherever a view looks
+    smooth, plain = (map_of(word, model, ramp) for word in ("hirescam:smooth=aug", "hirescam"))
+    area = {0.9: 72, 1.0: 80, 1.1: 88}
+    counts = [((side - 3) // 8) ** 2 for side in area.values()]
+    expected = plain * counts[1] * sum(1 / count for count in counts) / 3  # a mean over fewer positions weighs each more
+    torch.testing.assert_close(smooth[..., 1:-1], expected[..., 1:-1], rtol=0.02, atol=0)
+
+
+@pytest.mark.byhand
+def test_a_mirrored_grid_looks_from_the_other_side():
+    assert _mirrored(Grid((8, 10), (2, 4), (0, 0)), 3) == Grid((8, 10), (2, 4), (0, 1))
+
+
+def test_a_map_of_views_is_symmetric_for_a_symmetric_image_and_still_its_own(make_model, images):
+    model = make_model("LSE")
+    mirrored = images + images.flip(-1)
+    maps = map_of("gradcam:smooth=aug", model, mirrored)
+    torch.testing.assert_close(maps, maps.flip(-1), atol=1e-4 * maps.max().item(), rtol=0)
+    torch.testing.assert_close(map_of("gradcam:smooth=aug", model, mirrored, findings=[2])[:, 0], maps[:, 2])
+
+
+def test_a_transformer_is_seen_at_multiples_of_its_patch(images):
+    model = backbones.build("test_vit", 3).eval()
+    assert map_of("rollout:smooth=aug", model, images[:1]).shape == (1, 3, 6, 6)
+
+
+def test_a_network_of_one_size_has_no_views():
+    torch.manual_seed(0)
+    fixed = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 4, stride=4), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(4 * 64, 2))
+    with pytest.raises(NotAvailableError, match="takes no images of"):
+        map_of("gradcam:smooth=aug", backbones.wrap(fixed, img_size=32), torch.randn(1, 3, 32, 32))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(("word", "package"), [("gradcam", "GradCAM"), ("layercam", "LayerCAM"), ("xgradcam", "XGradCAM")])
+def test_the_axis_is_that_of_the_grad_cam_package(make_model, images, word, package):
+    grad_cam = pytest.importorskip("pytorch_grad_cam")
+    model, given = make_model("LSE"), images[:2]
+    ours = map_of(f"{word}:smooth=eigen", model, given)[:, 0]
+    with getattr(grad_cam, package)(model=model, target_layers=[model.extractor]) as cam:
+        cam.activations_and_grads(given)[:, 0].sum().backward()
+        A, G = cam.activations_and_grads.activations[0].numpy(), cam.activations_and_grads.gradients[0].numpy()
+        theirs = torch.from_numpy(cam.get_cam_image(given, model.extractor, [None] * 2, A, G, True))
+    for sign in (1, -1):
+        if torch.allclose(ours, (sign * theirs).clamp(min=0), atol=1e-4 * theirs.abs().max().item()):
+            return
+    signs = [(ours[n] * theirs[n]).sum().sign() for n in range(2)]
+    both = torch.stack([(sign * each).clamp(min=0) for sign, each in zip(signs, theirs, strict=True)])
+    torch.testing.assert_close(ours, both, atol=1e-4 * theirs.abs().max().item(), rtol=0)
+
+
+def test_eigen_of_hirescam_is_eigengradcam_and_a_method_without_channels_has_none(make_model, images):
+    model = make_model("PCAM")
+    torch.testing.assert_close(map_of("hirescam:smooth=eigen", model, images), map_of("eigengradcam", model, images))
+    with pytest.raises(NotAvailableError, match="'occlusion'"):
+        map_of("occlusion:smooth=eigen", model, images)
+
+
+def test_a_smoothed_method_is_slow_and_an_unknown_way_is_a_sentence():
+    assert not methods.is_fast("gradcam:smooth=eigen")
+    with pytest.raises(BadValueError, match=r"'blur'.*aug, eigen"):
+        methods.build("gradcam:smooth=blur")

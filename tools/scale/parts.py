@@ -1,0 +1,172 @@
+"""The parts that are measured: the scheduler, the plan, the tables. Seconds are of the processor, not of the clock."""
+
+import contextlib
+import heapq
+import io
+import itertools
+import os
+import resource
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pandas as pd
+import yaml
+
+from benchmark import records
+from benchmark.executors import Executor, Step
+from benchmark.executors.view import shown
+from benchmark.records import Record, cases
+from benchmark.records import packed as packed_records
+from benchmark.report import tables as report
+from benchmark.suite import cells as suite_cells
+from benchmark.suite import plan as plans
+from benchmark.suite.pending import Pending
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import model_steps
+from config import RunConfig
+from core.errors import LocusError
+from core.names import MAIN_PROTOCOL
+
+SECONDS = {"train": 3600.0, "explain": 120.0, "score": 30.0}
+"""How long a step is said to take."""
+JOBS = (1, 8, 64)
+WORDS = ("key", "model_id", "image", "patient")
+PHANTOM = Path("results/phantom")
+
+
+class Simulated(Executor):
+    """Steps that take their time on a clock of its own and do nothing."""
+
+    name: ClassVar[str] = "simulated"
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(jobs)
+        self.now, self.busy = 0.0, 0.0
+        self._ends: list[tuple[float, int, Step]] = []
+        self._count = itertools.count()
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing runs."""
+
+    def start(self, step: Step) -> None:
+        """It ends so many seconds later."""
+        self.busy += SECONDS[step.kind]
+        heapq.heappush(self._ends, (self.now + SECONDS[step.kind], next(self._count), step))
+
+    def wait(self) -> tuple[Step, LocusError | None]:
+        """The next that ends."""
+        self.now, _, step = heapq.heappop(self._ends)
+        return step, None
+
+
+def scheduler(cells: int, _: int) -> dict[str, Any]:
+    """All steps of a suite through the real graph and view, by 1, 8 and 64 jobs."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "large").mkdir()
+        jobs = _jobs(_suite(cells))
+        steps = [step for job in jobs for step in model_steps(job, folder / "runs", folder / "large", RunConfig())]
+        rows = [_scheduled(steps, count, folder / "large") for count in JOBS]
+    about = {"cells": sum(len(job.cells) for job in jobs), "trainings": len(jobs), "steps": len(steps)}
+    return {**about, "load": _load(), "jobs": rows}
+
+
+def _scheduled(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, Any]:
+    executor, pending, begun = Simulated(jobs), Pending.of(steps, folder), time.process_time()
+    ended: Counter[str] = Counter()
+    for event in shown(steps, executor, lambda _: None):
+        pending.take(event)
+        ended[event.kind] += 1
+    used = time.process_time() - begun
+    idle = 1 - executor.busy / (jobs * executor.now)
+    return {"jobs": jobs, "done": ended["done"], "cpu_s": round(used, 2), "idle": round(idle, 4)}
+
+
+def plan(cells: int, _: int) -> dict[str, Any]:
+    """A dry run of a suite, from the door on, and what the start of Python and its imports took before."""
+    imported = time.process_time()
+    from benchmark.run import main
+
+    with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()) as said:
+        suite = _suite(cells)
+        content = suite.model_dump(exclude={"name"}, exclude_defaults=True)
+        Path(name, "large.yaml").write_text(yaml.safe_dump(content))
+        begun = time.process_time()
+        main(["--suite", "large", "--suites", name, "--results", f"{name}/results", "--dry_run", "--threads", "1"])
+        used = time.process_time() - begun
+    return {
+        "said": said.getvalue().splitlines()[0],
+        "cpu_s": round(used, 2),
+        "imports_s": round(imported, 2),
+        "load": _load(),
+    }
+
+
+def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
+    """The committed records of the phantom, copied to so many cells of several trainings: packed, read and shown."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, begun = Path(name) / "large", time.process_time()
+        copies = _copies(cells, rows_per_cell, folder)
+        packed_records.write(copies, folder)
+        packed = time.process_time()
+        loaded = records.load(folder)
+        read = time.process_time()
+        report.write(folder, "Large", "Copies.", loaded)
+        wrote = time.process_time()
+        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return {
+        "cells": len(loaded), "trainings": len({record.cell.model_id for record in loaded}), "cases": rows_per_cell,
+        "made_and_packed_s": round(packed - begun, 1), "read_s": round(read - packed, 1),
+        "tables_s": round(wrote - read, 1), "peak_gib": round(peak, 2), "files_mb": round(size, 1), "load": _load(),
+    }  # fmt: skip
+
+
+def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
+    """Records under other seeds, and their packed rows per case, drawn from their own; only seed 0 has all columns."""
+    sources = [r for r in records.load(PHANTOM) if r.source == "run" and r.cell.protocol == MAIN_PROTOCOL]
+    sources = [r for r in sources if r.scores and cases.exist(r.cell, PHANTOM) and r.cell.images is None]
+    rows_of = dict([*pd.read_parquet(PHANTOM / cases.CASES).groupby("key", observed=True)])
+    copies: list[Record] = []
+    for seed in range(-(-count // len(sources))):
+        tables = []
+        for record in sources[: count - len(copies)]:
+            name = record.cell.model_id.replace("seed0", f"seed{seed}")
+            cell = record.cell.model_copy(update={"seed": seed, "model_id": name})
+            tables.append(_enough(rows_of[record.key], rows_per_cell).assign(key=cell.key, model_id=name))
+            copies.append(record.model_copy(update={"cell": cell}))
+        rows = pd.concat(tables, ignore_index=True).astype(dict.fromkeys(WORDS, "category"))
+        columns = [*rows.columns] if seed == 0 else cases.brief(rows.columns)
+        folder.mkdir(exist_ok=True)
+        rows[columns].to_parquet(cases.packed_file(folder, seed), index=False)
+    return copies
+
+
+def _enough(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """So many rows of different cases: those that are missing are the first again, of other images and patients."""
+    more = rows.iloc[: max(0, count - len(rows))]
+    others = {name: more[name].astype(str) + "-again" for name in ("image", "patient")}
+    return pd.concat([rows.iloc[:count].astype(dict.fromkeys(others, str)), more.assign(**others)])
+
+
+def _suite(cells: int) -> plans.Suite:
+    """A suite of about so many cells: 125 trainings, every method, as many protocols as it takes."""
+    flags = {"dataset": "phantom:train=32,val=16,test=24", "threads": 1, "epochs": 1, "backbone": "custom"}
+    axes = {"global_pool": ["AVG", "MAX", "LSE", "PCAM", "EXP"], "img_size": [64, 96, 128, 160, 192]}
+    words = ["locus", "pointing", "energy", "wang"][: max(1, round(cells / 125 / 22))]
+    return plans.Suite(
+        name="large", title="Large", about="To be planned.", train=flags, models=[axes], seeds=[*range(5)],
+        protocols=words,
+    )  # fmt: skip
+
+
+def _jobs(suite: plans.Suite) -> list[ModelJob]:
+    return [ModelJob(model, tuple(suite_cells.cells(suite, model))) for model in plans.models(suite)]
+
+
+def _load() -> float:
+    return round(os.getloadavg()[0], 1)
