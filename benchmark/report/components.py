@@ -1,7 +1,6 @@
 """What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables and a picture."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -10,7 +9,6 @@ from benchmark.report.table import NOTHING, Table
 from benchmark.statistics.components import WITHIN, BalancedScores, Term
 from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError
-from core.files import atomic
 
 PICTURE = "components.svg"
 DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)
@@ -78,29 +76,6 @@ def basis(part: BalancedScores) -> str:
     names = (f"{len(words)} {name} ({', '.join(words)})" for name, words in part.levels.items())
     left_out = f"; {part.left_out} trainings that have no counterpart are left out" if part.left_out else ""
     return f"{'; '.join(names)}; {trainings} trainings of each network; {patients} patients{left_out}."
-
-
-def save(parts: Mapping[str, BalancedScores], path: Path) -> None:
-    """A panel of bars per data set: what each component contributes to a score; written atomically."""
-    import matplotlib as mpl  # it takes as long to import as all tables to write
-    from matplotlib.figure import Figure
-
-    from benchmark.report.diagram import BAR, INK, SAME_BYTES
-
-    panels = [(title, in_a_score(part)) for title, part in parts.items()]
-    heights = [len(values) + 3 for _, values in panels]
-    figure = Figure(figsize=(7, 0.24 * sum(heights)), facecolor="white", layout="constrained")
-    with mpl.rc_context(SAME_BYTES):
-        axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": heights})[:, 0]
-        for panel, (title, values) in zip(axes, panels, strict=True):
-            panel.barh([name_of(term) for term in values], list(values.values()), color=BAR)
-            panel.invert_yaxis()
-            panel.set_title(title, loc="left", fontsize=10, fontweight="bold", color=INK)
-            panel.set_xlabel("standard deviation in the score of one training", fontsize=8.5)
-            panel.tick_params(labelsize=8.5)
-            panel.spines[["top", "right"]].set_visible(False)
-        with atomic(path) as temporary:
-            figure.savefig(temporary, format="svg", metadata={"Date": None, "Creator": None})
 
 
 def _share(sd: float, whole: float) -> str:

@@ -113,7 +113,10 @@ def _ranks(rankings: Sequence[Ranking], file: Path) -> None:
 
 def _components(parts: Mapping[str, BalancedScores], file: Path) -> None:
     if parts:
-        components.save(parts, file)
+        from benchmark.report.charts.base import ChartData
+        from benchmark.report.charts.figures import stack  # altair takes as long to import as all tables to write
+
+        stack("components", [ChartData((), name, (), part) for name, part in parts.items()], file)
     else:
         file.unlink(missing_ok=True)
 

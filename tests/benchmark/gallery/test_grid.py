@@ -40,7 +40,7 @@ def test_maps_share_the_scale_from_0_to_1_and_a_missing_one_shows_the_image_alon
 def test_truth_is_drawn_in_every_panel_and_the_scored_box_around_the_peak(figure):
     left = [[patch.get_x() for patch in axes.patches] for axes in figure.axes[:4]]
     assert [boxes[0] for boxes in left] == [10, 10, 10, 10]
-    assert left[1][1] < 15 < 20 < left[2][1], "the box follows the map"
+    assert [left[1][1], left[2][1]] == pytest.approx([10, 20]), "half of the peak, between two positions"
 
 
 def test_the_grid_is_as_wide_as_a_column(figure):
