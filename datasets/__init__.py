@@ -31,6 +31,11 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
     return given or Path(os.environ.get("LOCUS_DATA") or "data") / FILES_OF.get(name, name)
 
 
+def at_hand(word: str, root: Path | str | None = None) -> bool:
+    """Whether the folder of a data set's files exists; the phantom needs none."""
+    return word.split(":")[0] == "phantom" or root_of(word, root).is_dir()
+
+
 def check_folder(word: str, root: Path | str | None = None) -> None:
     """Raise ``DataError`` where the folder of a data set that needs files is absent or empty; imports no torch."""
     from datasets.base import Request

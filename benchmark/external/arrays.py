@@ -1,5 +1,6 @@
 """Arrays from files that anybody may have made: sizes are read before contents, and nothing is ever unpickled."""
 
+import functools
 import os
 import zipfile
 from pathlib import Path
@@ -19,7 +20,19 @@ Array = NDArray[np.generic]
 
 
 def read(file: Path) -> dict[str, Array]:
-    """The arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError`` in a sentence."""
+    """The arrays of a .npy, .npz or gray .png file by name; "" for a single one. Raises ``DataError`` in a sentence.
+
+    The last file's are kept: the findings of an image follow each other.
+    """
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise DataError(f"cannot read {file}: {error.strerror}") from error
+    return _read(file, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _read(file: Path, *state: int) -> dict[str, Array]:
     try:
         if file.suffix == ".npz":
             return _zipped(file)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,15 @@ import pandas as pd
 from benchmark import protocols
 from benchmark.external import baselines
 from benchmark.external.entry import ExternalEntry
+from benchmark.external.maps import Map
+from benchmark.external.values import KEPT
 from benchmark.maps.cases import make_case
-from benchmark.protocols.base import NOT_GIVEN, Case
+from benchmark.protocols.base import NOT_GIVEN, Case, FileMap
 from benchmark.records import Cell
 from benchmark.statistics import strata
 from core.errors import NotAvailableError
+from core.frames import Grid
+from core.names import PRIOR
 from core.types import Sample
 from datasets.lungs import outlined
 
@@ -96,11 +100,16 @@ class EntryCases:
     def _baseline(self, name: str) -> list[Case]:
         samples = [sample for sample in self.entry.samples if sample.boxes or outlined(sample) is not None]
         shape = self._shape
-        made, grid = baselines.maps(name, samples, self.findings, self.entry.geometry.on(shape), shape)
-        pairs, said = _pairs(samples, self.findings), self.entry.probabilities
+        grid, said = self.entry.geometry.on(shape), self.entry.probabilities
+        pairs = _pairs(samples, self.findings)
+        if name == PRIOR or len(pairs) * shape[0] * shape[1] * 4 <= KEPT:
+            made, grid = baselines.maps(name, samples, self.findings, grid, shape)
+            each: Sequence[Map | FileMap] = list(made.reshape(-1, *made.shape[2:]))
+        else:
+            each = [FileMap(shape, partial(_alone, name, sample, finding, grid, shape)) for sample, finding, _ in pairs]
         return [
             make_case(sample, finding, label, values, grid, probability=said.get((sample.image_id, finding)))
-            for (sample, finding, label), values in zip(pairs, made.reshape(-1, *made.shape[2:]), strict=True)
+            for (sample, finding, label), values in zip(pairs, each, strict=True)
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
 
@@ -114,6 +123,12 @@ class EntryCases:
         """(h, w) that most of the maps have."""
         shapes = Counter(values.shape for values in self.entry.values.values())
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
+
+
+def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int, int]) -> Map:
+    """A baseline's map of one case."""
+    made: Map = baselines.maps(name, [sample], [finding], grid, shape)[0][0, 0]
+    return made
 
 
 def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 import datasets
 from benchmark.external import boxes, geometry, maps, probabilities, values
 from benchmark.external.names import Names
+from benchmark.protocols.base import FileMap
 from config import ScoreConfig
 from core import files
 from core.errors import BadValueError, DataError
@@ -26,7 +27,7 @@ class ExternalEntry:
 
     name: str
     data: Dataset
-    values: Mapping[Pair, maps.Map]
+    values: Mapping[Pair, maps.Map | FileMap]
     """(image, finding) -> (h,w) map; empty for boxes."""
     boxes: boxes.Given | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
 from benchmark.external.maps import Given, Map
+from benchmark.protocols.base import FileMap
 from core.errors import DataError, examples
 from core.frames import box_mask
 from core.types import FloatArray
@@ -17,14 +18,16 @@ from datasets.lungs import outlined
 
 log = logging.getLogger(__name__)
 Pair = tuple[str, str]
+KEPT = 2**27
+"""Bytes of maps that are kept in memory; others are read again whenever they are scored."""
 MEAN_ERRORS, GAIN = 3.0, 1.2
 """A set fits better transposed when it does so by so many standard errors, and by such a factor."""
 
 
 def read(
     given: Mapping[Pair, Given], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
-) -> dict[Pair, Map]:
-    """(image, finding) -> (h,w) of every map that can be scored.
+) -> dict[Pair, Map | FileMap]:
+    """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes, and the rest as files.
 
     Raises ``DataError`` for a map that is none, for a set of constant maps, and with ``missing`` error for absent ones.
     """
@@ -34,13 +37,23 @@ def read(
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]
     asked = [pair for pair in wanted if pair in given]
     bar = tqdm(asked, desc="read maps", unit="map", leave=False, disable=None)
-    out = {pair: given[pair].read() for pair in bar}
-    flat = [given[pair].where for pair, values in out.items() if values.min() == values.max()]
+    out: dict[Pair, Map | FileMap] = {}
+    flat: list[str] = []
+    inside: list[tuple[float, float]] = []
+    kept = 0
+    for pair in bar:
+        values = given[pair].read()
+        kept += values.nbytes
+        out[pair] = values if kept <= KEPT else FileMap(values.shape, given[pair].read)
+        if values.min() == values.max():
+            flat.append(given[pair].where)
+        if pair in truth and isinstance(where.grid, str):
+            inside.append((_inside(values, *truth[pair]), _inside(values.T, *truth[pair])))
     if flat and len(flat) == len(out):
         raise DataError(f"all {len(out)} maps are constant ({examples(flat)}): there is nothing to see in them")
     if flat:
         log.warning("%d of %d maps are constant, and misses: %s", len(flat), len(out), examples(flat))
-    if isinstance(where.grid, str) and _is_transposed(out, truth):
+    if _is_transposed(np.array(inside, dtype=np.float64).reshape(-1, 2)):
         log.warning("the maps fit the truth clearly better with their axes swapped: are they (w, h) for (h, w)?")
     return out
 
@@ -56,9 +69,8 @@ def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, Given], m
         )
 
 
-def _is_transposed(maps: Mapping[Pair, Map], truth: Mapping[Pair, tuple[FloatArray, tuple[int, int]]]) -> bool:
-    """Whether clearly more of the heat lies in the truth when each map is transposed."""
-    inside = np.array([[_inside(m, *truth[p]) for m in (maps[p], maps[p].T)] for p in truth if p in maps])
+def _is_transposed(inside: FloatArray) -> bool:
+    """Whether clearly more of the heat lies in the truth, (N,2), when each map is transposed, the second column."""
     gain = inside[:, 1] - inside[:, 0]
     gain = gain[np.isfinite(gain)]
     if len(gain) < 2:

@@ -13,7 +13,7 @@ from scipy.special import expit, softmax
 from benchmark.maps.obtain import MethodMaps, NoMapsError
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import Trained, select_samples
-from benchmark.protocols.base import Case
+from benchmark.protocols.base import Case, FileMap
 from benchmark.records import Cell
 from benchmark.statistics import strata
 from core.errors import LocusError
@@ -122,7 +122,7 @@ def make_case(
     sample: Sample,
     finding: str,
     label: float,
-    values: NDArray[np.floating[Any]] | None,
+    values: NDArray[np.floating[Any]] | FileMap | None,
     grid: Grid | Alignment,
     **more: Any,
 ) -> Case:

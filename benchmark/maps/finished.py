@@ -45,7 +45,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     kept = list(range(len(data)))
     counts: dict[str, int] = {}
     if finished.trained is not None and not _same_images(finished.trained, config):
-        if _at_hand(finished.trained):
+        if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
             kept, counts = unseen(finished.trained, config, data)
         else:
             log.warning(
@@ -63,8 +63,3 @@ def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
     """Whether a training held out the very images that the suite scores."""
     names = ("dataset", *(field.name for field in fields(SplitFlags)))
     return all(getattr(trained, name) == getattr(config, name) for name in names)
-
-
-def _at_hand(trained: TrainConfig) -> bool:
-    name = trained.dataset.split(":")[0]
-    return name == "phantom" or datasets.root_of(trained.dataset, trained.data_root_dir).is_dir()

@@ -11,6 +11,7 @@ from backbones import Classifier, assembled, networks
 from backbones.networks import GivenNetwork
 from backbones.rescaled import MEAN, STD
 from backbones.traced import find
+from backbones.whole import logits_of, noise
 from backbones.wiring import Wiring
 from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, fitting
@@ -64,8 +65,6 @@ def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None
 
 
 def _outputs(network: GivenNetwork, channels: int, size: int) -> int:
-    from backbones.whole import logits_of, noise
-
     with torch.no_grad():
         return logits_of(network.module.eval()(noise(network.module, channels, size))).shape[1]
 

@@ -1,7 +1,7 @@
 """The base of all protocols: a case to score, a result, and how a heat map becomes a surface."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
@@ -18,13 +18,26 @@ from core.types import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
+class FileMap:
+    """A map that is read when NumPy asks for its values, and not kept: thousands of large ones fit in memory."""
+
+    shape: tuple[int, ...]
+    """(h, w)."""
+    read: Callable[[], NDArray[np.floating[Any]]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """The values, as NumPy asks for them."""
+        return np.asarray(self.read(), dtype=dtype)
+
+
+@dataclass(frozen=True, eq=False)
 class Case:
     """One image × finding: what a method showed, and the truth."""
 
     image_id: str
     patient_id: str
     finding: str
-    map: NDArray[np.floating[Any]] | None
+    map: "NDArray[np.floating[Any]] | FileMap | None"
     """(h,w) heat map up to a positive factor, which scores never see; None where the method failed.
 
     A map with nan or inf counts as failed too.
@@ -60,17 +73,17 @@ class Case:
         """(H,W) mask of both lungs in ``frame``; None where the data set has none."""
         return None if self.read_lungs is None else self.read_lungs()
 
-    @cached_property
+    @property
     def ready(self) -> "tuple[Surface | None, str]":
         """The surface of the map, min-max scaled over its positions to [0,1]; or None and why it is a miss.
 
-        It is computed once, whatever the number of protocols.
+        It is computed once, whatever the number of protocols; of a map that lies in a file whenever it is asked for.
         """
-        values, reason = usable(self)
-        if values is None:
-            return None, reason
-        scaled = surface(min_max(values), self.frame, self.grid)
-        return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
+        return _scaled(self) if isinstance(self.map, FileMap) else self._kept
+
+    @cached_property
+    def _kept(self) -> "tuple[Surface | None, str]":
+        return _scaled(self)
 
     @property
     def shown(self) -> tuple[Surface | GivenBoxes | None, str]:
@@ -143,6 +156,23 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
         return None, case.reason or "no map"
     values = np.asarray(case.map, dtype=np.float64)
     return (values, "") if np.isfinite(values).all() else (None, "nan or inf in the map")
+
+
+def _scaled(case: Case) -> tuple[Surface | None, str]:
+    values, reason = usable(case)
+    if values is None:
+        return None, reason
+    scaled = surface(min_max(values), case.frame, case.grid)
+    return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
+
+
+AT_A_TIME = 16
+"""So many cases have all boxes of their maps in memory: noise of 1024×1024 has a hundred thousand of them."""
+
+
+def in_parts(n_cases: int) -> Iterator[slice]:
+    """The numbers of the cases, a few at a time."""
+    return (slice(start, start + AT_A_TIME) for start in range(0, n_cases, AT_A_TIME))
 
 
 FLAT = "flat map"

@@ -68,13 +68,11 @@ class SegmentedCases:
     """Mask overlaps of N cases at T thresholds and at Otsu's, as (N,...) arrays."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [case.ready for case in cases]
-        usable = [on is not None and len(case.boxes) > 0 for (on, _), case in zip(ready, cases, strict=True)]
-        segmented = [_segment(case) if known else None for known, case in zip(usable, cases, strict=True)]
-        self.reasons = [why for _, why in ready]
+        each = [_segmented(case) for case in cases]
+        segmented, self.reasons = [one for one, _, _ in each], [why for _, _, why in each]
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
         """1 where there is truth."""
-        self.drawn = np.array([float(on is not None) for on, _ in ready])
+        self.drawn = np.array([float(drawn) for _, drawn, _ in each])
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
         nothing = np.zeros(OTSU + 1)
         ious = [nothing if one is None else np.nan_to_num(one.iou) for one in segmented]
@@ -86,6 +84,12 @@ class SegmentedCases:
     def selector(self, true: int) -> SampledThresholds:
         """Of the first, those with truth: mean IoU alone decides."""
         return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
+
+
+def _segmented(case: Case) -> tuple[Segmented | None, bool, str]:
+    """A case with truth segmented, whether its map has pixels, and why it has none."""
+    on, reason = case.ready
+    return _segment(case) if on is not None and len(case.boxes) else None, on is not None, reason
 
 
 def _segment(case: Case) -> Segmented:

@@ -30,13 +30,12 @@ class Energy(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``energy``, ``no_energy`` and, with lung masks, the same in the lungs; a row per case with truth or lungs."""
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
-        ready = [_rectified(case) for case in kept]
-        rows = [_row(case, *answer) for case, answer in zip(kept, ready, strict=True)]
+        rows = [_row(case, *_rectified(case)) for case in kept]
         truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
         lungs = np.array([case.read_lungs is not None for case in kept], dtype=bool)
         columns = _columns(rows, "energy", truth) + (_columns(rows, "energy_in_lungs", lungs) if lungs.any() else [])
         estimates = estimate(columns, case_index(kept), findings, seed)
-        return Result(scores(estimates, findings), rows, {}, failures(kept, [reason for _, reason in ready]))
+        return Result(scores(estimates, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
 
 
 def inside(on: Surface, boxes: ArrayLike) -> float:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.case_index import SHARED_SUFFIX
@@ -76,25 +75,32 @@ class TracedCases:
     """N cases before any threshold."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [case.shown for case in cases]
-        self.surfaces: list[Surface | GivenBoxes | None] = [on for on, _ in ready]
-        self.reasons = [why for _, why in ready]
-        self.selector = ExactThresholds([traced(on) for on, _ in ready], [case.boxes for case in cases], IOU)
+        self.cases = cases
+        each = [_once(case) for case in cases]
+        self.reasons = [one.reason for one in each]
+        self.selector = ExactThresholds([one.trace for one in each], [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
-        self._cases = cases
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
-
-    @cached_property
-    def pointing(self) -> NDArray[np.bool_]:
+        self.pointing = np.array([one.pointing for one in each], dtype=bool)
         """(N,) whether the highest vertex lies in a truth box."""
-        pairs = zip(self.surfaces, self._cases, strict=True)
-        each = [on is not None and distance(on.peak, case.boxes) == 0 for on, case in pairs]
-        return np.array(each, dtype=bool)
-
-    @cached_property
-    def otsu(self) -> FloatArray:
+        self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-        return np.array([otsu(on) if isinstance(on, Surface) else DEFAULT for on in self.surfaces], dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Once:
+    """What is asked of a map before any threshold."""
+
+    reason: str
+    trace: Trace
+    pointing: bool
+    otsu: float
+
+
+def _once(case: Case) -> _Once:
+    on, reason = case.shown
+    points = on is not None and distance(on.peak, case.boxes) == 0
+    return _Once(reason, traced(on), points, otsu(on) if isinstance(on, Surface) else DEFAULT)
 
 
 def traced(on: Surface | GivenBoxes | None) -> Trace:
@@ -146,9 +152,12 @@ class AllBoxes:
 
 def _all_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, AllBoxes]:
     thresholds = np.stack(list(chosen.values()), 1)
-    boxes = Boxes.from_surfaces(batch.surfaces, thresholds)
-    hits = batch.truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
-    counts = boxes.counts(*thresholds.shape)
+    hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
+    for part in in_parts(len(batch.cases)):
+        boxes = Boxes.from_surfaces((case.shown[0] for case in batch.cases[part]), thresholds[part])
+        truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
+        hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
+        counts[part] = boxes.counts(*thresholds[part].shape)
     return {key: AllBoxes(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 

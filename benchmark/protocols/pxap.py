@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
-from benchmark.protocols.base import Cases, Protocol, Result, case_index, common_columns, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.case_index import CaseIndex
@@ -37,21 +37,23 @@ class PxAP(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         scored = of_findings(cases, findings)
-        pictures = [picture(case) for case in scored]
-        edges = _edges(STEP)
-        nothing = np.zeros((SIDE, SIDE), dtype=np.float32)
-        counts = [
-            histogram(nothing if m is None else m, truth_mask(case.boxes, case.frame, case.mask), edges)
-            for (m, _), case in zip(pictures, scored, strict=True)
-        ]
-        flat_counts = np.array(counts).reshape(len(scored), 2 * (len(edges) - 1))
+        counted = [_counted(case, _edges(STEP)) for case in scored]
+        counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
+        flat_counts = np.array(counts).reshape(len(scored), 2 * (len(_edges(STEP)) - 1))
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
         resampled = _resampled(flat_counts, case_index(scored), findings, seed) if scored else None
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
         rows = [{**common_columns(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
-                for case, (_, reason), c in zip(scored, pictures, counts, strict=True)]  # fmt: skip
+                for case, reason, c in zip(scored, reasons, counts, strict=True)]  # fmt: skip
         estimate = Estimate("pxap", "none", value, n, resampled)
-        return Result(scores([estimate], findings), rows, {}, failures(scored, [reason for _, reason in pictures]))
+        return Result(scores([estimate], findings), rows, {}, failures(scored, reasons))
+
+
+def _counted(case: Case, edges: FloatArray) -> tuple[FloatArray, str]:
+    """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
+    values, reason = picture(case)
+    known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
+    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), edges), reason
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:

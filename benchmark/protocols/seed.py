@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
@@ -65,17 +65,23 @@ class RuleCases:
     """N cases under each of the R rules."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        ready = [case.ready for case in cases]
-        self.reasons = [why for _, why in ready]
-        surfaces = [on for on, _ in ready]
-        thresholds, index = _rule_thresholds(surfaces)
-        boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
-        largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
-        np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
-        tables = (thresholds, largest, truth.union_iobb(boxes, thresholds.shape[1]), boxes.counts(*thresholds.shape))
-        self.threshold, self.iou, self.iobb, self.count = (np.take_along_axis(table, index, 1) for table in tables)
+        parts = [_under_rules(cases[part]) for part in in_parts(len(cases))] or [_under_rules([])]
+        self.reasons = [reason for _, reasons in parts for reason in reasons]
+        self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
         """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
         self.selector = SampledThresholds(self.iou[:, : len(GRID)] >= IOU, self.iou[:, : len(GRID)])
+
+
+def _under_rules(cases: Sequence[Case]) -> tuple[FloatArray, list[str]]:
+    """(4,n,R) threshold, largest IoU, IoBB of the union and number of boxes of some cases; (n,) why one has no map."""
+    ready = [case.ready for case in cases]
+    surfaces = [on for on, _ in ready]
+    thresholds, index = _rule_thresholds(surfaces)
+    boxes, truth = Boxes.from_surfaces(surfaces, thresholds), TruthBoxes.from_boxes([case.boxes for case in cases])
+    largest, (iou, _) = np.zeros(thresholds.shape), truth.overlaps(boxes.boxes, boxes.case_index)
+    np.maximum.at(largest, (boxes.case_index, boxes.threshold_index), iou)
+    tables = (thresholds, largest, truth.union_iobb(boxes, thresholds.shape[1]), boxes.counts(*thresholds.shape))
+    return np.array([np.take_along_axis(table, index, 1) for table in tables]), [why for _, why in ready]
 
 
 def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, NDArray[np.int64]]:

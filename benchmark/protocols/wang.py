@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts
 from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface.batch import Boxes, TruthBoxes
@@ -41,19 +44,39 @@ class Wang(Protocol):
         for case in scored:
             truths[case.image_id] += len(case.boxes)
         scored = [case for case in scored if truths[case.image_id]]
-        ready, index = [case.ready for case in scored], case_index(scored)
-        boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(scored), 1)))
-        truth = TruthBoxes.from_boxes([case.boxes for case in scored])
-        counts, truth_counts = count(boxes, truth), truth.count.astype(np.float64)
+        index = case_index(scored)
+        parts = [_counted(scored[part]) for part in in_parts(len(scored))] or [_counted([])]
+        counts = np.concatenate([part.counts for part in parts], 1)
+        numbers = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
+        reasons = [reason for part in parts for reason in part.reasons]
+        truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
         false = {f"afp@{m}": counts[1, :, i] for i, m in enumerate(METRICS)}
         columns += [Column(metric, "fixed", part, image_truths, shared=True) for metric, part in false.items()]
         estimates = estimate(columns, index, findings, seed)
-        reasons = [why for _, why in ready]
-        box_counts = np.bincount(boxes.case_index, minlength=len(scored))
-        table = rows(scored, reasons, {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)})
+        table = rows(scored, reasons, numbers)
         return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(scored, reasons))
+
+
+@dataclass(frozen=True, eq=False)
+class _Counted:
+    """Some cases."""
+
+    counts: FloatArray
+    """(2,n,12) as ``count`` gives them."""
+    columns: dict[str, NDArray[Any]]
+    """(n,) each, of the rows."""
+    reasons: list[str]
+
+
+def _counted(cases: Sequence[Case]) -> _Counted:
+    ready = [case.ready for case in cases]
+    boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(cases), 1)))
+    truth = TruthBoxes.from_boxes([case.boxes for case in cases])
+    box_counts = np.bincount(boxes.case_index, minlength=len(cases))
+    columns = {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)}
+    return _Counted(count(boxes, truth), columns, [why for _, why in ready])
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:

@@ -103,15 +103,10 @@ def overrides(config: RunConfig) -> dict[str, object]:
     return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
 
 
-def has_files(training: TrainConfig) -> bool:
-    """Whether the folder of the data set's files exists; the phantom needs none."""
-    needs_files = training.dataset.split(":")[0] != "phantom"
-    return not needs_files or datasets.root_of(training.dataset, training.data_root_dir).is_dir()
-
-
 def absent(model: ModelPlan) -> TrainConfig | None:
     """Whose files are absent: the training's, or those of the data set that it is scored on; None for neither."""
-    return next((config for config in (model.trainings[0], model.scored_on) if not has_files(config)), None)
+    configs = (model.trainings[0], model.scored_on)
+    return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
 def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:

@@ -3,7 +3,7 @@
 A loop over cases in Python costs more than the boxes themselves. ``case_index`` always says which case something is of.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,7 +109,7 @@ class Boxes:
     """(P,) 0 … L-1."""
 
     @classmethod
-    def from_surfaces(cls, surfaces: Sequence[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
+    def from_surfaces(cls, surfaces: Iterable[Surface | GivenBoxes | None], thresholds: FloatArray) -> "Boxes":
         """(N,L) the thresholds of each case; without a surface there is no box, nor at a threshold of nan."""
         finite = np.where(np.isnan(thresholds), np.inf, thresholds)
         by_case = [_boxes_at(on, row) for on, row in zip(surfaces, finite, strict=True)]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmark import protocols
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
 from benchmark.maps.cases import make_case
@@ -196,6 +197,18 @@ def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_th
     boxed = EntryCases(entry.read(config(boxes=str(tmp_path / "boxes.json"))))
     again = Locus().evaluate(boxed.cases(Cell(dataset="phantom", method="mine", protocol="locus")), DATA.findings)
     assert values(again) == values(result)
+
+
+@pytest.mark.parametrize("protocol", sorted(protocols.of_maps()))
+def test_maps_that_are_read_whenever_they_are_asked_for_score_as_those_in_memory(tmp_path, monkeypatch, protocol):
+    given = config(maps=str(write(tmp_path)))
+    cell = Cell(dataset="phantom", method="mine", protocol=protocol)
+    kept = EntryCases(entry.read(given)).cases(cell)
+    monkeypatch.setattr(entry.values, "KEPT", 0)
+    streamed = EntryCases(entry.read(given)).cases(cell)
+    assert {type(case.map).__name__ for case in streamed} == {"FileMap"}
+    one, other = (protocols.get(protocol)().evaluate(cases[:24], DATA.findings) for cases in (kept, streamed))
+    assert (one.scores, one.rows) == (other.scores, other.rows)
 
 
 def values(result):

@@ -3,13 +3,14 @@
 import pytest
 import yaml
 
+import datasets
 import methods
 from benchmark import protocols, records, validity
 from benchmark.executors.local import Local
 from benchmark.records import Record
 from benchmark.suite import cells, plan, selection
 from benchmark.suite import run as hall
-from config import RunConfig, TrainConfig
+from config import RunConfig
 from core import cli
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.names import BESIDE
@@ -58,9 +59,9 @@ def test_a_suite_names_its_methods_in_any_spelling_and_the_cell_has_the_register
 
 def test_data_without_a_stated_folder_are_looked_for_below_the_folder_of_all(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCUS_DATA", str(tmp_path))
-    assert not selection.has_files(TrainConfig(dataset="NIH:experts=null"))
+    assert not datasets.at_hand("NIH:experts=null")
     (tmp_path / "NIH").mkdir()
-    assert selection.has_files(TrainConfig(dataset="NIH:experts=null"))
+    assert datasets.at_hand("NIH:experts=null")
 
 
 def test_no_cell_comes_twice(suite):
