@@ -35,7 +35,7 @@ class Explicit(TorchFunctionMode):
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if name == "scaled_dot_product_attention":
             return self._attend(*args, **kwargs)[0]
-        if name == "multi_head_attention_forward" and args[0] is args[1] is args[2] and not _is_unusual(kwargs):
+        if name == "multi_head_attention_forward" and not _is_unusual(args, kwargs):
             return self._multi_head(args, kwargs)
         answer = func(*args, **kwargs)
         return self._kept(answer) if name == "softmax" else answer
@@ -67,7 +67,9 @@ class Explicit(TorchFunctionMode):
         return linear(mixed, args[11], args[12]), weights.mean(1)
 
 
-def _is_unusual(options: dict[str, Any]) -> bool:
-    """Whether a call of ``multi_head_attention_forward`` has keys of its own, masked tokens or separate projections."""
+def _is_unusual(args: Any, options: dict[str, Any]) -> bool:
+    """Whether a call of ``multi_head_attention_forward`` has more than the tokens (T,N,C) attend to each other."""
     apart = ("key_padding_mask", "static_k", "static_v")
-    return bool(options.get("use_separate_proj_weight")) or any(options.get(name) is not None for name in apart)
+    more = options.get("use_separate_proj_weight") or any(options.get(name) is not None for name in apart)
+    is_self = args[0] is args[1] is args[2] and args[0].ndim == 3
+    return bool(more) or not is_self or args[7] is not None or bool(args[9])

@@ -55,6 +55,8 @@ def test_a_map_is_the_same_alone_as_among_others(on_features, case):
     for word in WORDS:
         expected = together[word][-1, last]
         tolerance = 0 if word == "noise" else 1e-5 * max(expected.abs().max().item(), 1e-30)
+        if word == "recipro":  # a difference of logits, known to their rounding
+            tolerance += 1e-6 * together.logits.abs().max().item()
         torch.testing.assert_close(alone[word][0, 0], expected, atol=tolerance, rtol=0, msg=lambda text, word=word: f"{word}: {text}")
 
 
