@@ -26,7 +26,7 @@ def impute(image: Pixels, removed: NDArray[np.bool_]) -> Pixels:
 
     What was there is not looked at. Where every pixel is removed nothing says what it should be: all are 0.
 
-    >>> impute(np.array([[[0.0, 7.0, 3.0]]]), np.array([[False, True, False]]))[0, 0].tolist()
+    >>> impute(np.array([[[0.0, 7.0, 3.0]]]), np.array([[False, True, False]]))[0, 0].round(9).tolist()
     [0.0, 1.5, 3.0]
     """
     filled = np.where(removed, 0, image)

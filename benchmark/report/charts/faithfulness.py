@@ -1,5 +1,6 @@
 """Whether methods that find the lesion also explain the network."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
@@ -30,6 +31,7 @@ class FaithfulnessChart(Chart):
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
+        _label(values)
         networks = list(dict.fromkeys(row["network"] for row in values))
         colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
         base = alt.Chart(alt.InlineData(values=values)).encode(
@@ -42,7 +44,7 @@ class FaithfulnessChart(Chart):
         points = base.mark_point(filled=True, opacity=1, size=45).encode(
             shape=shapes, tooltip=["method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q"]
         )
-        names = base.mark_text(align="left", dx=6, dy=-4).encode(text="method:N")
+        names = base.mark_text(align="left", dx=6, dy=-4).encode(text="label:N")
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"
         return alt.layer(bars, points, names).properties(description=about.strip(), height=380)
@@ -57,3 +59,13 @@ def _row(record: Record) -> Row:
         **{name: None if road is None else getattr(road, name) for name in ("low", "high", "n")},
         "road": None if road is None else road.value,
     }
+
+
+def _label(rows: Sequence[Row]) -> None:
+    """Names beside the marks; where several lie on each other they stand beside the first of these."""
+    groups: dict[tuple[str, float, float], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["network"], round(row["hits"], 2), round(row["road"], 2)), []).append(row)
+        row["label"] = ""
+    for group in groups.values():
+        group[0]["label"] = ", ".join(row["method"] for row in group)

@@ -47,6 +47,12 @@ WORDS = {
     "note": "Why a row has no rank, or what it is.",
     "average rank": "The mean over findings of a method's rank.",
     "energy": "Share of the map's positive integral that lies in the truth.",
+    "insertion": "Area below the finding's probability while pixels replace their blur, the map's highest first. More "
+    "is more faithful.",
+    "deletion": "The same while they are replaced by grey. Less is more faithful.",
+    "road": "Half of what imputing the least relevant pixels leaves of the probability above the most relevant. More "
+    "is more faithful.",
+    "tau": "Kendall's rank correlation: 1 the same order, -1 the reverse.",
     "component": "What moves a score: the network, the method, the training, the patients, and how they go together.",
     "sd": "Standard deviation of the component.",
     "in a score": "Its standard deviation in the score of one training on these patients.",
