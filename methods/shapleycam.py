@@ -13,9 +13,9 @@ class ShapleyCAM(ChannelMethod):
     ``L_k = ReLU(sum_c mean_xy(G_kc - (H_k A)_c / 2) A_c)``, H_k A the product of the Hessian of S_k and the features:
     their Shapley value to second order. Source: Cai, arXiv:2501.06261 (2025).
 
-    One product through the head per finding, never the Hessian. Where pooling is homogeneous (AVG, MAX, AVG_MAX, LINEAR
-    and a linear head) it is 0: the map is Grad-CAM's by construction. Trap: under PCAM or LSE the second order may
-    outweigh the first and turn channels around.
+    One product through the head per finding, never the Hessian. Where a channel's mean gradient does not change with
+    the features (every pooling here but PCAM, and a linear head), its mean is 0: the map is Grad-CAM's by construction.
+    Trap: under PCAM the second order may outweigh the first and turn channels around.
     """
 
     name = "shapleycam"

@@ -55,5 +55,5 @@ def test_two_methods_are_called_the_same_where_their_maps_are_and_nowhere_else(f
 def test_the_rule_is_about_the_pooling_and_not_about_its_options():
     assert set(PROPORTIONAL) < set(POOLINGS)
     assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"cam, rectified"}
-    assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("AVG_MAX", "LSE")] == ["gradcam", ""]
+    assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("LINEAR", "LSE", "PCAM")] == ["gradcam", "gradcam", ""]
     assert [same_as("gradcam", word) for word in ("", "PCAM", "LINEAR")] == ["", "", ""]
