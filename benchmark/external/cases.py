@@ -121,7 +121,7 @@ class EntryCases:
     @cached_property
     def _shape(self) -> tuple[int, int]:
         """(h, w) that most of the maps have."""
-        shapes = Counter(values.shape for values in self.entry.values.values())
+        shapes = Counter((values.shape[0], values.shape[1]) for values in self.entry.values.values())
         return shapes.most_common(1)[0][0] if shapes else (SIDE, SIDE)
 
 

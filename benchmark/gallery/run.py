@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from benchmark.gallery import select
@@ -145,7 +146,7 @@ def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Pa
     number = None
     if case.map is not None and row["reason"] in ("", FLAT):
         number = len(maps)
-        maps.append(packed_map(case.map, case.grid))
+        maps.append(packed_map(np.asarray(case.map), case.grid))
     threshold = None if math.isnan(row["threshold"]) else float(row["threshold"])
     return Panel(shown.record.cell.method, number, threshold, float(row["iou"]), bool(row["hit@iou.3"]), row["reason"])
 
