@@ -62,7 +62,7 @@ def test_the_committed_records_are_the_cells_of_the_suite(name):
 
 
 def test_results_stay_small():
-    files = [file for file in (ROOT / "results").rglob("*") if file.is_file()]
+    files = [file for file in (ROOT / "results").rglob("*") if file.is_file() and file.suffix != ".html"]  # pages apart
     assert len(files) <= 120
     assert sum(file.stat().st_size for file in files) < 25e6
     assert max(file.stat().st_size for file in files) < 8e6

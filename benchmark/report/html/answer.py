@@ -18,7 +18,7 @@ NAMED = 6
 
 
 @dataclass(frozen=True)
-class Answer:
+class FirstRows:
     """What a data set's records say, question by question: sentences in which `code` is marked."""
 
     dataset: str
@@ -32,7 +32,7 @@ class Answer:
     """What it does not show."""
 
 
-def answer(records: Sequence[Record], dataset: str) -> Answer | None:
+def answer(records: Sequence[Record], dataset: str) -> FirstRows | None:
     """The answer of one data set; None where nothing was ranked."""
     rows = leaderboard.board(records, dataset)
     known = known_of_rows(records, None)
@@ -46,7 +46,7 @@ def answer(records: Sequence[Record], dataset: str) -> Answer | None:
         _another(entered, known),
         _rests(behind, [score for row in entered if (score := of_row(known, "trainings")(row)) is not None]),
     )
-    return Answer(dataset, *sentences, limits(entered, behind))
+    return FirstRows(dataset, *sentences, limits(entered, behind))
 
 
 def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> tuple[str, ...]:

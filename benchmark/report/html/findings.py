@@ -51,10 +51,10 @@ def _of_finding(
     first = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
     ties = [_is_true(of_row(known, "tied", finding)(row)) for row in entered if row.key in values and row is not first]
     prior, above = prior_of(first, rows), of_row(known, "above_prior", finding)(first)
-    score, told = main_of(known, finding)(first), any(tie is not None for tie in ties)
+    score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
     return (
         *(finding, name(first), with_interval(score), str(score.n) if score is not None else NOTHING),
-        f"{sum(map(bool, ties))} of {len(ties)}" if told else NOTHING,
+        f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
         number(None if prior is None else _value(prior, finding)),
         signed(above),
         _verdict(above, sum(map(bool, ties))),

@@ -9,7 +9,7 @@ from typing import Any
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
 from benchmark.report.entries import ENTRY, known_of_rows
-from benchmark.report.html.answer import Answer, answer
+from benchmark.report.html.answer import FirstRows, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry
@@ -44,7 +44,7 @@ class DatasetViews:
     """The tables of a data set as the page shows them."""
 
     name: str
-    answer: Answer | None
+    answer: FirstRows | None
     first: list[View]
     checks: list[View]
     boards: list[tuple[str, View]]
