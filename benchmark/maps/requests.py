@@ -62,7 +62,7 @@ def make_request(
     trained: Sequence[Trained], word: str, part: Method | Prior | Truth, folder: Path, slow_images: int | None
 ) -> MapRequest:
     """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
-    fast = not isinstance(part, Method) or methods.is_fast(word)
+    fast = not isinstance(part, Method) or (part.is_fast() and part.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     runs = tuple(untrained.of(run) for run in trained) if word == untrained.WORD else tuple(trained)
     array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
