@@ -270,11 +270,12 @@ MINE = "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n
 def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it(door, flags, tmp_path):
     (tmp_path / "mine.py").write_text(MINE)
     text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"['{tmp_path}/mine.py:Mine']")
+    text = text.replace("[pointing]", "[locus]")
     (tmp_path / "outside.yaml").write_text(text)
     done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path)
     assert done.returncode == 0, done.stderr
-    (mine,) = [r for r in recorded(tmp_path, "outside").values() if r["cell"]["method"].endswith("mine.py:Mine")]
-    assert (mine["status"], mine["method_name"]) == ("ok", "mine")
+    mine = [r for r in recorded(tmp_path, "outside").values() if r["cell"]["method"].endswith("mine.py:Mine")]
+    assert {(r["status"], r["method_name"]) for r in mine} == {("ok", "mine")}
     assert "| mine |" in (tmp_path / "results/outside/leaderboard.md").read_text()
     assert "mine.py" not in (tmp_path / "results/outside/leaderboard.md").read_text()
 
