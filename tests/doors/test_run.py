@@ -174,6 +174,7 @@ def two_jobs(started, words, folder):
     return running
 
 
+@pytest.mark.slow
 def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_records_of_one(started, door, sentence, flags, small, tmp_path):
     words = ["--suite", "small", *flags(tmp_path)]
     running = two_jobs(started, words, tmp_path)
@@ -195,6 +196,7 @@ def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_p
     assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
 
 
+@pytest.mark.slow
 def test_a_slurm_job_whose_node_is_wanted_is_queued_again_and_the_records_are_those_of_this_machine(started, flags, small, tmp_path):
     """By submitit's own stand-in for Slurm; the signal is the one that Slurm sends."""
     running = started("benchmark.run", "--suite", "single", *flags(tmp_path), "--executor", "slurm:cluster=local")

@@ -26,7 +26,7 @@ def test_its_weights_are_those_of_the_grad_cam_package(on_features, pool):
         theirs = (weights[..., None, None] * A.detach()).sum(1).clamp(min=0)
         torch.testing.assert_close(ours["shapleycam"][:, k], theirs, atol=2e-5 * theirs.abs().max().item(), rtol=0)
     scale = ours["gradcam"].abs().max().item()
-    assert torch.allclose(ours["shapleycam"], ours["gradcam"], rtol=0, atol=1e-5 * scale) == (pool != "PCAM")
+    assert torch.allclose(ours["shapleycam"], ours["gradcam"], rtol=0, atol=1e-4 * scale) == (pool != "PCAM")
 
 
 @pytest.mark.byhand
