@@ -131,6 +131,7 @@ def small(door, flags, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suite", "sign"),
     [
@@ -186,6 +187,7 @@ def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_record
     assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
     running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
     jobs = children(running)
