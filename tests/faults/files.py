@@ -62,7 +62,7 @@ def cut(name, pattern, *without, remedy=None):
         done = trial.run()
         if remedy is None:
             assert done.returncode == 0, done.stderr[-2000:]
-            assert re.search(rf"{file.name}.* (broken|damaged)", done.stderr), done.stderr[-2000:]
+            assert re.search(rf"{file.stem}.* (broken|damaged)", done.stderr), done.stderr[-2000:]
             return "a warning that names it; the same run makes it anew and completes"
         told = sentence(done)
         assert file.name in told
@@ -80,9 +80,10 @@ def removed(trial, told):
 
 
 def overwritten(trial, told):
-    assert "--overwrite always" in told
+    assert "delete it and run the suite again with --overwrite always" in told
+    (trial.folder / "results/tiny/cases.parquet").unlink()
     assert trial.run("--overwrite", "always").returncode == 0
-    return "`--overwrite always`"
+    return "to delete it and `--overwrite always`"
 
 
 MADE = ("results", "runs/records")

@@ -4,6 +4,7 @@ import os
 import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -80,7 +81,7 @@ def job_without_memory(trial, random):
     """One of two jobs gets no more memory (`ulimit -v` at what it has)"""
     running, jobs = two_jobs(trial)
     job = random.choice(jobs)
-    pages = int(open(f"/proc/{job}/statm").read().split()[0])
+    pages = int(Path(f"/proc/{job}/statm").read_text().split()[0])
     resource.prlimit(job, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
     done = running.done()
     if done.returncode == 0:

@@ -65,6 +65,11 @@ class Trial:
         for path in [path for pattern in without for path in self.folder.glob(pattern)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
+    def clear(self):
+        """Removes what runs have left."""
+        for name in ("results", "runs", "cache"):
+            shutil.rmtree(self.folder / name)
+
     def edit(self, file, before, after):
         """Changes a file of the trial's own."""
         path = self.folder / file
