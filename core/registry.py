@@ -157,6 +157,21 @@ def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 
 
+def runs_code(word: object) -> bool:
+    """Whether a word, wherever it stands, makes a Python file run: ``path/to/file.py:Class``.
+
+    >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
+    [True, False, False]
+    """
+    return isinstance(word, str) and ".py:" in word
+
+
+def refuse_code(words: Iterable[object], where: object) -> None:
+    """Raise ``BadValueError`` for a word that runs code and stands in the file ``where``, not in the command."""
+    for word in filter(runs_code, words):
+        raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
+
+
 def from_file(word: str, kind: str) -> type[Any]:
     """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
     part: type[Any] = _of_file(word, kind, "class", inspect.isclass)

@@ -103,18 +103,19 @@ def _reason(path: Path, error: Exception) -> str:
     return "truncated, or no checkpoint at all); choose another or train again"
 
 
-def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig]:
+def load(path: Path | str, device: str = "cpu", trust: bool = False) -> tuple[Classifier, TrainConfig]:
     """The classifier of a checkpoint, in evaluation mode on ``device``, and the configuration it was trained with.
 
-    Raises ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
+    ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
+    ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
     """
     content = read(path)
-    return rebuilt(content, path).to(device), configuration(content, path)
+    return rebuilt(content, path, trust).to(device), configuration(content, path)
 
 
-def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
+def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> Classifier:
     """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
-    model = assembled.rebuild(_locus(content, path)["model"])
+    model = assembled.rebuild(_locus(content, path)["model"], str(path), trust)
     fitting.load_exact(model, fitting.weights(content), path)
     return model.eval()
 

@@ -8,6 +8,7 @@ registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Anno
 import copy
 import dataclasses
 import functools
+import itertools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from core.cli.marks import AtLeast, AtMost, Named, check, spelled
 from core.cli.parser import joined, listed, parser_of
 from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
+from core.registry import refuse_code
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
 
@@ -40,7 +42,13 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
     words = joined(kind, sys.argv[1:] if argv is None else argv)
     typed = dict(vars(parser_of(kind, prog).parse_args(words, defaults=False)))
     path = typed.pop("config", None)
-    chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
+    stated = read_yaml(Path(path)) if path else {}
+    if "trust" in stated:
+        raise BadValueError(f"{path} has trust, which no file can give: write --trust")
+    if not typed.get("trust"):
+        listed_words = (value if isinstance(value, list) else [value] for value in stated.values())
+        refuse_code(itertools.chain.from_iterable(listed_words), path)
+    chosen = {**stated, **typed}
     defaults = defaults_of(kind, chosen)
     config = build(kind, {**defaults, **chosen})
     if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
