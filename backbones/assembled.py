@@ -1,7 +1,7 @@
 """Somebody else's network as a classifier that a checkpoint can describe and build again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from torch import nn
@@ -38,6 +38,17 @@ def assemble(
         "code": _code(word),
     }
     return _connected(network.module, config)
+
+
+def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
+    """Whether a ``Classifier.config`` that a file states has all that it needs, for so many ``outputs``."""
+    if "network" not in config:
+        return bool(config.get("num_classes") == outputs)
+    match config:
+        case {"network": str(), "outputs": stated, "wiring": dict(wiring), **rest}:
+            known = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
+            return bool(known and stated == outputs and wiring.keys() == {field.name for field in fields(Wiring)})
+    return False
 
 
 def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:

@@ -84,7 +84,7 @@ def _from_json(file: Path) -> Rows:
             np.array([[*one["bbox"], one["score"]] for one in each], dtype=np.float64).reshape(-1, 5),
             "xywh",
         )
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{file} is no COCO JSON of boxes ({type(error).__name__}: {error}): give images, categories and "
             "annotations with image_id, category_id, bbox (xywh) and score"

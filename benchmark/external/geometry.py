@@ -52,7 +52,7 @@ def of(word: str | None) -> Geometry:
         pairs = {name: (float(stated[name][0]), float(stated[name][1])) for name in ("size", "stride", "offset")}
         if min(*pairs["size"], *pairs["stride"]) <= 0:
             raise ValueError("size and stride are above 0")
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BadValueError(f"--alignment {word!r} gives no grid ({type(error).__name__}: {error}): {SAY}") from error
     size = (int(pairs["size"][0]), int(pairs["size"][1]))
     return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

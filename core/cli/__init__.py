@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 """Where the presets lie; ``configs/<dataset>.yaml`` holds the defaults of a data set."""
 
+LARGEST = 1_000_000
+"""Bytes of a file of flags, and values in it."""
+
 C = TypeVar("C")
 
 
@@ -77,9 +80,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
         raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({presets})")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes: more than the {LARGEST:,} of a file of flags")
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
@@ -88,8 +93,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=32)
 def _loaded(text: str) -> Any:
-    """The content of YAML: a suite of many models asks for the same preset again and again."""
-    return yaml.safe_load(text)
+    """The content of YAML: a suite of many models asks for the same preset again and again.
+
+    Raises ``ValueError`` where aliases (``*name``) make more of it than stands there.
+    """
+    content = yaml.safe_load(text)
+    todo, count = [content], 0
+    while todo:
+        item, count = todo.pop(), count + 1
+        todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
+        if count > LARGEST:
+            raise ValueError("its aliases repeat each other without end")
+    return content
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,17 +1,22 @@
 """Code runs where a user typed the word that names it; a word in somebody's file needs ``--trust``, and nothing of it runs before."""
 
+import dataclasses
+
 import pytest
 import torch
 import yaml
 
 import heatmap
 import locus
+from backbones.wiring import Wiring
 from benchmark import run
 from core import cli
 from core.errors import BadValueError, LocusError
 from tests.benchmark.report.made_up import training
 
 SUITE = {"title": "t", "about": "a", "train": {"dataset": "phantom"}, "models": [{"backbone": "custom"}], "methods": ["cam"]}
+WIRING = dict.fromkeys(field.name for field in dataclasses.fields(Wiring))
+READ = {"outputs": 1, "channels": 1, "mean": [0.5], "std": [0.5], "wiring": WIRING, "architecture": None, "code": None}
 pytestmark = pytest.mark.doors
 
 
@@ -25,7 +30,7 @@ def code(tmp_path):
 @pytest.fixture
 def checkpoint(tmp_path, code):
     """What somebody might send: a checkpoint whose network is that class."""
-    about = {"config": {}, "model": {"network": code, "code": None}, "findings": ["Mass"]}
+    about = {"config": {}, "model": {"network": code, **READ}, "findings": ["Mass"]}
     torch.save({"state_dict": {}, "locus": about}, tmp_path / "best.ckpt")
     return tmp_path / "best.ckpt"
 
