@@ -94,6 +94,19 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
     return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
 
 
+def csv_cell(value: Any) -> Any:
+    """The value as a cell of a table that people open: an apostrophe before text that would be a formula there.
+
+    >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
+    ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # which would end a row
+    is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text)
+    return f"'{text}" if text[:1] in {*"=+-@\t"} and not is_number else text
+
+
 def file_hash(path: Path | str) -> str:
     """First 16 hex digits of the SHA-256 of a file's bytes."""
     with Path(path).open("rb") as file:

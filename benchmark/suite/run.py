@@ -52,7 +52,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
     writes the suite's records or trains its models: it says which.
     """
-    suite = plan.load(name, selection.suites(config))
+    suite = plan.load(name, selection.suites(config), config.trust)
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
     suite = with_models(suite, config)
