@@ -9,7 +9,7 @@ from benchmark.engine import level, pooled
 from benchmark.engine.quiet import Autocast, plain
 from benchmark.engine.request import ExplainRequest
 from core.errors import BadValueError
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -23,7 +23,7 @@ def gather(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Evidence:
-    """The evidence of a forward pass: see ``methods.base.Evidence``; arguments as for ``benchmark.explain.explain``."""
+    """The evidence of a forward pass: see ``methods.evidence.Evidence``; arguments as for ``explain.explain``."""
     _check(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")

@@ -14,7 +14,7 @@ from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import BaseEngine, ExplainRequest
 from core.errors import NotAvailableError
-from methods.base import Evidence
+from methods.evidence import Evidence
 from methods.gradients import Dense, Gradients
 
 

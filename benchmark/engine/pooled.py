@@ -10,7 +10,7 @@ from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import BaseEngine, ExplainRequest
-from methods.base import Evidence, Pass
+from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
 from core.errors import BadValueError
-from methods.base import NEEDS, Engine, Evidence
+from methods.evidence import NEEDS, Engine, Evidence
 
 SECONDS = 3.0
 """How long the price is measured at most; a slow method is measured once."""
@@ -50,7 +50,7 @@ class UndeclaredError(BadValueError):
 NEEDED = {
     "head": ("head",), "drops": ("head",), "network": ("forwards", "pixels"), "sweep": ("forwards",),
     "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
-    "attention": ("attention",), "others": ("others",),
+    "attention": ("attention",), "others": ("others",), "full_gradients": ("pixels",),
 }  # fmt: skip
 """What the engine gives -> one of what a method must declare for it; all else is free for all."""
 
