@@ -28,13 +28,13 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
     with plain(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
         added, A = _recorded(model, image)
         logits = model.head(A).float()
-    grids = [_grid(each, (image.shape[-2], image.shape[-1])) for each in added]
+    size = (image.shape[-2], image.shape[-1])
     leaves = [*(each.output for each in added), A]
     for k in findings:
         *gradients, G = torch.autograd.grad(logits[:, k].sum(), leaves, retain_graph=True, materialize_grads=True)
         values = [gradient * each.value for gradient, each in zip(gradients, added, strict=True)]
         _require_whole(values, G * A.detach())
-        yield list(zip(grids, values, strict=True))
+        yield [(_grid(each, size), term) for each, term in zip(added, values, strict=True)]
 
 
 def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor]:
