@@ -26,6 +26,9 @@ Pass = Literal["head", "forward", "backward"]
 class Engine(Protocol):
     """What evidence asks for when a method does: each answer is for one batch and the findings asked for."""
 
+    def passed(self) -> tuple[Tensor, Tensor]:
+        """``Evidence.A`` and ``Evidence.logits``."""
+
     def head(self, features: Tensor) -> Tensor:
         """See ``Evidence.head``."""
 
@@ -53,8 +56,8 @@ class Engine(Protocol):
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
         """See ``Evidence.full_gradients``."""
 
-    def others(self) -> "tuple[Tensor, tuple[int, ...], Engine]":
-        """Logits (N, all findings), the position of each, and an engine for all of them."""
+    def others(self) -> "tuple[tuple[int, ...], Engine]":
+        """The positions of all findings, and an engine for them."""
 
     def again(self, images: Tensor) -> "Evidence":
         """See ``Evidence.again``."""
@@ -81,10 +84,6 @@ class Evidence:
 
     images: Tensor
     """(N,3,H,W) float32, normalised: the network's input."""
-    A: Tensor
-    """(N,C,h,w) float32, contiguous: what is pooled (at another layer: that layer's output)."""
-    logits: Tensor
-    """(N,K) float32, of the findings asked for."""
     grid: Grid
     """Where the positions of ``A`` look in the network's input."""
     pooling: str
@@ -92,6 +91,16 @@ class Evidence:
     findings: tuple[int, ...]
     """Position of each of the K findings among the model's outputs."""
     engine: Engine
+
+    @cached_property
+    def A(self) -> Tensor:  # noqa: N802
+        """(N,C,h,w) float32, contiguous: what is pooled (at another layer: that layer's output)."""
+        return self.engine.passed()[0]
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(N,K) float32, of the findings asked for."""
+        return self.engine.passed()[1]
 
     @cached_property
     def gradients(self) -> Gradients:
@@ -129,8 +138,8 @@ class Evidence:
     @cached_property
     def others(self) -> "Evidence":
         """The same evidence about all findings of the model, in its order, those that were not asked for too."""
-        logits, findings, engine = self.engine.others()
-        return replace(self, logits=logits, findings=findings, engine=engine)
+        findings, engine = self.engine.others()
+        return replace(self, findings=findings, engine=engine)
 
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w), any M -> (M,K) logits, differentiable. At another layer the network's tail from there on."""

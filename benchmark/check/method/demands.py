@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
@@ -74,10 +73,10 @@ class Guard:
         """The other level's evidence is guarded too."""
         return guarded(self.engine.at(layer), self.needs)
 
-    def others(self) -> tuple[Tensor, tuple[int, ...], Engine]:
+    def others(self) -> tuple[tuple[int, ...], Engine]:
         """An engine that is guarded too."""
-        logits, findings, engine = self.__getattr__("others")()
-        return logits, findings, cast(Engine, Guard(engine, self.needs))
+        findings, engine = self.__getattr__("others")()
+        return findings, cast(Engine, Guard(engine, self.needs))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""
