@@ -111,7 +111,8 @@ def split_smooth(word: str) -> tuple[str, str]:
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":
-    from methods.base import NEEDS, Method
+    from methods.base import Method
+    from methods.evidence import NEEDS
 
     if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
         raise BadValueError(f"{word} is no method: derive it from methods.Method or GradientMethod and give it a name")

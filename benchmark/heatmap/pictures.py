@@ -19,7 +19,7 @@ from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, stem, write_json
 from core.types import Sample
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
 
