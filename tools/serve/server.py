@@ -13,6 +13,7 @@ import methods
 from benchmark.heatmap import finished_runs
 from benchmark.report.html.render import render
 from core.errors import LocusError
+from core.names import BASELINES
 from tools.serve.explained import explained, network
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class PageServer(ThreadingHTTPServer):
     def page(self) -> str:
         """The page's text."""
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
-        words = [(word, methods.is_fast(word)) for word in methods.expand(["fast", "slow"])]
+        words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
         return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=LARGEST)
 
 
