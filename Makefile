@@ -4,7 +4,7 @@ NONE = no Python 3.11, 3.12 or 3.13 is on the path: install one (www.python.org)
 BIN = .venv/bin
 STAMP = .venv/.installed
 
-.PHONY: help setup demo test test-all lint docs check
+.PHONY: help setup demo serve test test-all lint docs check
 
 help:           ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -20,6 +20,9 @@ setup: $(STAMP) ## make .venv with everything that the project and its tests nee
 demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about a quarter of an hour on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --overwrite always --results runs/results
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
+
+serve: $(STAMP) ## a page on this machine: drop an image, see maps, boxes and probabilities of the networks below runs/
+	$(BIN)/python -m tools.serve
 
 test: $(STAMP)  ## all tests but the slow ones, file by file on up to four processors
 	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder -m "not slow" --durations=50

@@ -50,9 +50,13 @@ def find(
     Nothing of it is changed. Raises ``BadValueError`` where it takes no image of (channels, side, side) or gives no
     logits, ``NotAvailableError`` where no map is found, ``UnknownNameError`` for a name that is no submodule.
     """
+    return wiring_of(module, observe(module, channels, side), features, head)
+
+
+def wiring_of(module: nn.Module, passage: Passage, features: str | None = None, head: str | None = None) -> Wiring:
+    """The same of an image that has passed; ``find`` says what is raised."""
     for name in filter(None, (features, head)):
         submodule(module, name)
-    passage = observe(module, channels, side)
     candidates = list(_maps(module, passage, features))
     if wiring := _pooled(passage, candidates, head):
         return wiring

@@ -22,6 +22,7 @@ NAMES = {
     "resnet50-res512-all": "resnet50",
 }
 """Its name for the weights -> the backbone that they belong to."""
+RANDOM = "or take random ones (--pretrained False; as --model: xrv:densenet121)"
 GRAY = ":mean=127.5,std=0.12451171875"
 """Its networks see gray values of -1024 to 1024: (p - 127.5) / (127.5 / 1024) of p in [0, 255]."""
 
@@ -90,7 +91,7 @@ def state(word: str) -> dict[str, Tensor]:
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(f"{path} holds no weights of torchxrayvision (truncated?): delete it, or use --pretrained False")
+    return DataError(f"{path} holds no weights of torchxrayvision (truncated?): delete it, {RANDOM}")
 
 
 def library(word: str) -> ModuleType:
@@ -133,7 +134,7 @@ def _paths(xrv: ModuleType, word: str) -> list[Path]:
 
 
 def _not_available(word: str, source: str, path: Path) -> NotAvailableError:
-    return NotAvailableError(f"no weights {word}: lay {source} at {path}, or use --pretrained False")
+    return NotAvailableError(f"no weights {word}: lay {source} at {path}, {RANDOM}")
 
 
 def _classes(xrv: ModuleType) -> set[type]:

@@ -59,10 +59,11 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
         raise DataError(f"no map in {folder}: it takes {NAMED}")
     out, unknown = [], []
     for file in files:
-        if (image := names.image(file.stem)) is not None:
-            out += list(_several(file, image, words, names))
-        elif (split := names.split(file.stem)) is not None:
+        split = None if file.stem in names.images else names.split(file.stem)
+        if split is not None:
             out.append(((split[0], names.finding(split[1], str(file))), _single(file)))
+        elif (image := names.image(file.stem)) is not None:
+            out += list(_several(file, image, words, names))
         else:
             unknown.append(file.name)
     refuse_unknown(unknown, len(files), "files")

@@ -42,7 +42,7 @@ class Names:
         """
         parts = stem.split("_")
         for n in range(len(parts) - 1, 0, -1):
-            image = self.images.get("_".join(parts[:n]))
+            image = self.image("_".join(parts[:n]))
             if image is not None:
                 return image, "_".join(parts[n:])
         return None

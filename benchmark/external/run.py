@@ -19,6 +19,7 @@ from benchmark.external.entry import ExternalEntry
 from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.report import tables
+from benchmark.report.html.suite import PAGE
 from benchmark.suite import paired
 from benchmark.suite.scorers import ByProtocol
 from benchmark.training import provenance
@@ -57,10 +58,7 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     about = f"{entry.about} {sentence}".rstrip()
     all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
     report(tables.headline(folder, all_records) + text)
-    for record in all_records:
-        if record.source == MODEL and record.status != "ok":
-            report(f"{record.cell.protocol}: {record.status}: {record.reason}")
-    report(f"results: {folder / 'leaderboard.md'}")
+    report(f"results: {folder / PAGE}, and leaderboard.md beside it")
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
@@ -83,13 +81,21 @@ def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
 def score(
     entry: ExternalEntry, store: EntryCases, methods: Sequence[str]
 ) -> Iterator[tuple[Record, list[dict[str, Any]]]]:
-    """A record and its rows per case of each of the ``methods``, the entry's name among them, and each protocol."""
+    """A record and its rows per case of each of the ``methods``, the entry's name among them, and each protocol.
+
+    A baseline behind the entry is not scored by protocols that the entry cannot have.
+    """
     scorer, shared = ByProtocol(store), _shared(entry, store)
+    lacking: set[str] = set()
     cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
+        if cell.protocol in lacking:
+            continue
         start = time.perf_counter()
         fields, rows = scorer.score(cell)
         seconds = round(time.perf_counter() - start, 3)
+        if cell.method == entry.name and fields.get("status") == "n/a":
+            lacking.add(cell.protocol)
         source = "run" if cell.method in NAMES else MODEL
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 

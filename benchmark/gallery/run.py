@@ -14,6 +14,7 @@ from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_u
 from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
+from benchmark.report import tables
 from benchmark.report.ranking import KINDS
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.suite import plan, results_folder, selection
@@ -23,7 +24,7 @@ from benchmark.suite.train import recorded
 from config import RunConfig
 from core.files import write_text
 
-NAME = "gallery.html"
+NAME = tables.GALLERY
 DRAWN = "phantom"
 """The data set whose images are drawn by code: pages of any other stay below ``--runs``."""
 

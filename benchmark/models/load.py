@@ -5,13 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from backbones import Classifier, assembled, networks
 from backbones.networks import GivenNetwork
 from backbones.rescaled import MEAN, STD
-from backbones.traced import find
-from backbones.whole import logits_of, noise
+from backbones.traced import observe, wiring_of
 from backbones.wiring import Wiring
 from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, fitting
@@ -55,18 +52,13 @@ def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None
         weights = fitting.load_foreign(network.module, checkpoints.weights(flags.weights), flags.weights, word)
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or side or SIDE
-    wiring = find(network.module, channels, flags.features, flags.head, size)
+    passage = observe(network.module, channels, size)
+    wiring, outputs = wiring_of(network.module, passage, flags.features, flags.head), passage.logits.shape[1]
     mean, std, normalisation = _normalisation(flags, network, channels)
-    outputs = _outputs(network, channels, size)
     findings = _findings(flags, network, outputs, usual)
     model = assembled.assemble(word, network, wiring, outputs, channels, mean, std).eval()
     log.info("%s: %s; weights: %s; images of %d px, %s", word, wiring, weights, size, normalisation)
     return Loaded(model, network, findings, size, wiring, weights, normalisation)
-
-
-def _outputs(network: GivenNetwork, channels: int, size: int) -> int:
-    with torch.no_grad():
-        return logits_of(network.module.eval()(noise(network.module, channels, size))).shape[1]
 
 
 def _findings(flags: NetworkFlags, network: GivenNetwork, outputs: int, usual: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from core.names import MAIN
 __all__ = ["headline", "index", "page", "write"]
 
 
+GALLERY = "gallery.html"
 LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "of this network", "− prior", "pointing")
 """Columns of ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
@@ -60,7 +61,7 @@ def write(
     pictures = [name for name in (ranks.PICTURE, components.PICTURE) if (folder / name).is_file()]
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures))
     ranked = [folder / name for name in pictures if name == ranks.PICTURE]
-    suite = SuitePage(folder.name, title or folder.name, about, ranked, folders)
+    suite = SuitePage(folder.name, title or folder.name, about, ranked, folders, (folder / GALLERY).is_file())
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
     _seed(
         [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],

@@ -114,3 +114,12 @@ def test_weights_of_another_network_are_refused_with_counts_and_write_nothing(re
 
 def test_what_is_to_be_converted_must_be_named(refused):
     assert "--checkpoint FILE" in refused()
+
+
+def test_the_pooling_of_a_data_sets_preset_is_not_that_of_somebodys_network(weights, tmp_path, capsys):
+    flags = ["--checkpoint", weights, "--backbone", "resnet18", "--dataset", "phantom:train=8,val=8,test=8", "--threads", "1"]
+    assert convert.main([*map(str, [*flags, "--output_dir", tmp_path / "run"])]) == 0
+    assert checkpoints.load(tmp_path / "run")[1].global_pool == "AVG"
+    assert "pooling AVG" in capsys.readouterr().out
+    assert convert.main([*map(str, [*flags, "--global_pool", "PCAM", "--output_dir", tmp_path / "other"])]) == 0
+    assert checkpoints.load(tmp_path / "other")[1].global_pool == "PCAM"

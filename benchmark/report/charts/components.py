@@ -28,7 +28,7 @@ class Components(Chart):
             )
         values = [{"component": name_of(term), "value": round(sd, 6)} for term, sd in in_a_score(data.design).items()]
         base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X("value:Q", title="standard deviation in the score of one training"),
+            x=alt.X("value:Q", title="sd in one training's score"),
             y=alt.Y("component:N", sort=None, title=None),
         )
         bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=["component:N", "value:Q"])

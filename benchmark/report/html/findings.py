@@ -10,7 +10,7 @@ from benchmark.report.html.words import name, prior_of
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
-HEADER = ("finding", "first", "score [95 %]", "n cases", "tied with it", "prior", "− prior [95 %]", "is it real?")
+HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]", "prior", "tied with it", "n cases")
 ABOUT = (
     "The first method of each finding by `hit@iou.3`. tied with it: methods that do not differ from it (5 %, Holm over "
     "all methods, patients drawn; trainings too where there are several). is it real: above prior where the interval "
@@ -48,16 +48,17 @@ def _of_finding(
     values = {row.key: value for row in entered if (value := _value(row, finding)) is not None}
     if not values:
         return None
-    first = max((row for row in entered if row.key in values), key=lambda row: values[row.key])
-    ties = [_is_true(of_row(known, "tied", finding)(row)) for row in entered if row.key in values and row is not first]
-    prior, above = prior_of(first, rows), of_row(known, "above_prior", finding)(first)
+    above_prior = of_row(known, "above_prior", finding)
+    scored = [row for row in entered if row.key in values]
+    first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
+    ties = [_is_true(of_row(known, "tied", finding)(row)) for row in scored if row is not first]
+    prior, above = prior_of(first, rows), above_prior(first)
     score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
     return (
-        *(finding, name(first), with_interval(score), str(score.n) if score is not None else NOTHING),
-        f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
+        *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),
         number(None if prior is None else _value(prior, finding)),
-        signed(above),
-        _verdict(above, sum(map(bool, ties))),
+        f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
+        str(score.n) if score is not None else NOTHING,
     )
 
 
@@ -67,9 +68,9 @@ def _value(row: Record, finding: str) -> float | None:
 
 
 def _verdict(above: Score | None, ties: int) -> str:
-    if above is None or above.low is None:
+    if above is None or above.value is None or (above.low is None and above.value > 0):
         return NOTHING
-    if above.low <= 0:
+    if above.low is None or above.low <= 0:
         return "no: not above prior"
     others = "one other" if ties == 1 else f"{ties} others"
     return f"above prior, but {others} may be as good" if ties else "above prior and above all others"

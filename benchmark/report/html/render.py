@@ -12,32 +12,36 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "templates"
 
 
-def render(template: str, **values: Any) -> str:
-    """The text of a template of this folder with ``values``; all of them are text, never markup."""
-    return _environment().get_template(template).render(**values).strip() + "\n"
+def render(template: str, folder: Path = FOLDER, **values: Any) -> str:
+    """The text of a template with ``values``, all of them text, never markup; of another ``folder`` than this one's.
+
+    There it may still use the parts that lie here.
+    """
+    return _environment(folder).get_template(template).render(**values).strip() + "\n"
 
 
 @functools.cache
-def _environment() -> "Environment":
+def _environment(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # a run that writes no page does without
 
     environment = Environment(
         autoescape=True,
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader([folder, FOLDER]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"marked": marked, "data": data}
-    environment.globals |= {"file": file}
+    environment.globals |= {"file": functools.partial(file, folder=folder)}
     return environment
 
 
-def file(name: str) -> Any:
-    """A style or script of this folder, as it is."""
+def file(name: str, folder: Path = FOLDER) -> Any:
+    """A style or script as it is: of ``folder``, else of this one."""
     from markupsafe import Markup
 
-    return Markup((FOLDER / name).read_text(encoding="utf-8"))
+    path = folder / name if (folder / name).is_file() else FOLDER / name
+    return Markup(path.read_text(encoding="utf-8"))
 
 
 def data(value: Any) -> Any:

@@ -37,6 +37,8 @@ class SuitePage:
     """SVG files that are put into the page."""
     folders: Sequence[Path] = ()
     """Where rows per case lie."""
+    has_gallery: bool = False
+    """Whether ``gallery.html`` lies beside the page."""
 
 
 @dataclass(frozen=True)

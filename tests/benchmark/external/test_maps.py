@@ -11,6 +11,7 @@ from PIL import Image
 from benchmark import protocols
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
+from benchmark.external.run import score
 from benchmark.maps.cases import make_case
 from benchmark.protocols.locus import Locus
 from benchmark.records import Cell
@@ -44,7 +45,13 @@ def as_one_array(folder):
     return {"maps": str(folder / "all.npy"), "index": str(folder / "all.csv")}
 
 
-@pytest.mark.parametrize("layout", [as_arrays, as_archives, as_one_array])
+def named_with_the_images_ending(folder):
+    for sample, finding in PAIRS:
+        np.save(folder / f"{sample.image_id}.png_{finding}.npy", shown(sample, finding))
+    return {"maps": str(folder)}
+
+
+@pytest.mark.parametrize("layout", [as_arrays, as_archives, as_one_array, named_with_the_images_ending])
 def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding(tmp_path, layout):
     single = entry.read(config(maps=str(write(tmp_path / "single"))))
     (tmp_path / "other").mkdir()
@@ -218,3 +225,10 @@ def values(result):
 
 def xywh(x0, y0, x1, y1):
     return [x0, y0, x1 - x0, y1 - y0]
+
+
+def test_a_baseline_is_not_scored_by_what_the_entry_lacks_maps_for(tmp_path):
+    given = entry.read(config(maps=str(write(tmp_path, every=False))))
+    scored = {(r.cell.method, r.cell.protocol): r.status for r, _ in score(given, EntryCases(given), ["mine", "center"])}
+    assert {scored["mine", word] for word in ("wang", "chexlocalize")} == {"n/a"}
+    assert {word for method, word in scored if method == "center"} == {word for (_, word), s in scored.items() if s == "ok"}

@@ -9,6 +9,7 @@ import pytest
 from benchmark.records import Cell, Record, Score, load, write
 from benchmark.report import entries, leaderboard, select, tables
 from benchmark.report.compared import with_entries
+from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.glossary import meaning
 from tests.benchmark.report.browser import answers
 from tests.benchmark.report.given import all_tables
@@ -107,6 +108,18 @@ def test_columns_are_explained():
     assert meaning("what nobody knows") == ""
 
 
+@pytest.mark.byhand
+def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_prior():
+    def row(method, metric=MAIN, **ends):
+        score = Score(finding="Mass", metric=metric, value=0.5, threshold_origin="cross-fitted", **ends)
+        return Record(cell=Cell(dataset="NIH", backbone="a", method=method, protocol="locus"), scores=(score,))
+
+    entered, compared = [row("cam"), row("gradcam")], row("gradcam", "above_prior", low=0.1, high=0.9)
+    table = first_by_finding(entered, [*entered, row("prior")], {select.row_of(compared): compared})
+    ((finding, first, is_real, *_),) = table.rows
+    assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
+
+
 QUESTIONS = {
     "data set": """const select = document.querySelector('select[name=dataset]'); select.value = 'phantom';
         select.dispatchEvent(new Event('change', {bubbles: true})); await wait(); return location.hash""",
@@ -130,6 +143,8 @@ QUESTIONS = {
         const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
     "csv": """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
         document.querySelector('[data-download=csv]').click(); URL.createObjectURL = create; return await made.text()""",
+    "first": """const link = document.querySelector('section[data-dataset=phantom] table.first a'); link.click(); await wait();
+        return [link.textContent, document.querySelector('select[name=finding]').value, location.hash]""",
 }
 
 
@@ -144,6 +159,9 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     records = with_entries(load(page.parent), [page.parent])
     (row,) = (r for r in leaderboard.board(records, "phantom") if r.key == entry)
     assert method == row.cell.method == "layercam"
+    finding, chosen, address = said["first"]
+    assert finding == chosen
+    assert f"finding={finding}" in address
     assert shown.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
     assert said["help"] == [False, meaning("pointing"), "help"]
     is_open, text = said["record"]

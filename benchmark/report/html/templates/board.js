@@ -59,5 +59,8 @@ for (const table of boards) {
   th.dataset.decides = "";
   th.append(Object.assign(document.createElement("div"), {className: "scale"}));
   headings(table)[column].after(th);
-  for (const row of rowsOf(table)) row.cells[column].after(document.createElement("td"));
+  for (const row of rowsOf(table)) {
+    row.cells[column].classList.add("main");
+    row.cells[column].after(document.createElement("td"));
+  }
 }

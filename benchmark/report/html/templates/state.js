@@ -47,7 +47,8 @@ function columnsOf(table) {
   const names = headings(table).map(th => th.dataset.name);
   if (state.finding !== MEAN && table.classList.contains("board")) return names.filter(name => [...NAMED, "method", "same map as", MAIN, BARS].includes(name));
   if (state.columns) return names.filter(name => state.columns.split("~").includes(name));
-  return table.classList.contains("board") ? names.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset) : names;
+  const isNarrow = matchMedia("(max-width: 600px)").matches;
+  return table.classList.contains("board") ? names.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset && !(isNarrow && name === "size")) : names;
 }
 
 function showColumns(table) {
@@ -87,6 +88,15 @@ function show() {
   $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`);
 }
 
+function linkFindings() { // from the first of each finding to all rows of it
+  for (const row of $$("section.answer table.first tbody tr")) {
+    const cell = row.cells[0], changes = {...first, dataset: row.closest("section").dataset.dataset, finding: textOf(cell)};
+    const link = Object.assign(document.createElement("a"), {href: `#${new URLSearchParams({finding: changes.finding})}`, textContent: changes.finding});
+    link.addEventListener("click", event => { event.preventDefault(); setState({...changes, protocol: ""}); $("#leaderboard").scrollIntoView(); });
+    cell.replaceChildren(link);
+  }
+}
+
 if (controls) {
   const start = () => { if (readAddress()) show(); };
   first.dataset = blocks[0].dataset.dataset;
@@ -95,6 +105,7 @@ if (controls) {
   controls.hidden = false;
   show();
   start();
+  linkFindings();
   addEventListener("hashchange", start);
   controls.addEventListener("change", event => {
     const name = event.target.name;

@@ -1,0 +1,112 @@
+"""The page of this machine: what it answers is what Python gives, nobody else can ask, nothing is kept."""
+
+import base64
+import http.client
+import json
+import tempfile
+import threading
+import zlib
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import backbones
+from benchmark.explain import explain
+from benchmark.training import checkpoints, fitting
+from config import TrainConfig
+from datasets.io import transforms
+from tools.serve import server as serve
+
+FINDINGS = ("Mass", "<script>")
+PIXELS = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return backbones.build("custom", num_classes=2, global_pool="PCAM", pretrained=False).eval()
+
+
+@pytest.fixture(scope="module")
+def serving(model, tmp_path_factory):
+    """A server of one finished run with random weights, on any free port."""
+    run = tmp_path_factory.mktemp("runs") / "one"
+    run.mkdir()
+    recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
+    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
+    torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
+    (run / "metrics.json").write_text("{}")
+    with serve.server(run.parent, 0) as running:
+        threading.Thread(target=running.serve_forever, daemon=True).start()
+        yield running
+        running.shutdown()
+
+
+def ask(serving, path, body=None, **headers):
+    """Status and text."""
+    connection = http.client.HTTPConnection("127.0.0.1", serving.server_port, timeout=60)
+    connection.request("GET" if body is None else "POST", path, body, headers)
+    reply = connection.getresponse()
+    return reply.status, reply.read().decode()
+
+
+@pytest.fixture
+def png(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    return (tmp_path / "a.png").read_bytes()
+
+
+def explanation(**asked):
+    return f"/explain?{urlencode({'network': 0, 'suffix': '.png', 'method': ['cam', 'gradcam'], **asked}, doseq=True)}"
+
+
+def test_an_image_has_the_probabilities_and_maps_that_python_gives_and_leaves_no_file(serving, model, png, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "left"))
+    (tmp_path / "left").mkdir()
+    status, text = ask(serving, explanation(), png)
+    answer = json.loads(text)
+    assert (status, answer["frame"], answer["findings"]) == (200, [64, 64], list(FINDINGS))
+    maps = explain(model, transforms.evaluation()(torch.from_numpy(PIXELS)[None]), methods=["cam", "gradcam"])
+    assert answer["probabilities"] == pytest.approx(maps.logits[0].sigmoid().tolist(), abs=1e-6)
+    for given in answer["methods"]:
+        for k, packed in enumerate(given["maps"]):
+            values = np.frombuffer(zlib.decompress(base64.b64decode(packed["values"])), "<f2").reshape(packed["shape"])
+            raw = maps[given["method"]][0, k].numpy()
+            np.testing.assert_allclose(values, raw / np.abs(raw).max(), atol=1e-3)
+            assert packed["grid"]["stride"] == list(maps.grids[given["method"]].stride)
+            assert packed["threshold"] == 0.5
+    assert list((tmp_path / "left").iterdir()) == []
+
+
+def test_the_page_names_the_networks_and_loads_nothing(serving):
+    status, text = ask(serving, "/")
+    assert (status, "one</option>" in text) == (200, True)
+    assert 'value="gradcam" checked' in text
+    assert not any(word in text for word in ("src=", "@import", "http://1", "https://"))
+
+
+def test_only_this_machine_and_only_this_page_can_ask(serving, png):
+    assert serving.server_address[0] == "127.0.0.1"
+    assert ask(serving, "/", Host="evil.example")[0] == 403
+    assert ask(serving, explanation(), png, Origin="http://evil.example")[0] == 403
+    assert ask(serving, explanation(), png, Origin=f"http://localhost:{serving.server_port}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "said"),
+    [
+        (explanation(), {"Content-Length": str(serve.LARGEST + 1)}, 413, "64 MiB"),
+        (explanation(), {"Content-Length": "-1"}, 411, "length"),
+        (explanation(), {}, 400, "image.png"),
+        (explanation(suffix=".exe"), {}, 400, "ends in .png"),
+        (explanation(network=7), {}, 404, "no such network"),
+        ("/../../etc/passwd", {}, 404, "/explain"),
+    ],
+)
+def test_what_cannot_be_explained_is_a_sentence(serving, path, headers, status, said):
+    answered, text = ask(serving, path, b"no image", **headers)
+    assert (answered, said in json.loads(text)["error"]) == (status, True), text
+    assert tempfile.gettempdir() not in text

@@ -1,0 +1,45 @@
+"""Door: ``python -m tools.serve`` (``make serve``): the page of the finished runs below ``--runs``, on this machine."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from benchmark.heatmap import finished_runs
+from core import cli
+from core.cli import AtLeast, AtMost
+from core.flags.machine import ThreadFlags
+
+
+@dataclass(frozen=True)
+class PageFlags:
+    """Page."""
+
+    runs: str = "runs"
+    """Folder below which finished runs are looked for; each is a network to choose."""
+    port: Annotated[int, AtLeast(0), AtMost(65535)] = 8008
+    """Port on this machine; 0 is any free one."""
+
+
+@dataclass(frozen=True)
+class ServeConfig(ThreadFlags, PageFlags):
+    """Explain images in a page: ``python -m tools.serve``. Nobody but this machine can open it."""
+
+
+@cli.door
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve the page until Ctrl-C."""
+    config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
+    finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
+    from benchmark.training import machine
+    from tools.serve.server import server
+
+    machine.configure_torch(config.threads)
+    with server(Path(config.runs), config.port) as serving:
+        print(f"open http://127.0.0.1:{serving.server_port}/ (Ctrl-C ends it)", flush=True)
+        serving.serve_forever()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

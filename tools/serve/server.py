@@ -1,0 +1,127 @@
+"""The server of the page: loopback alone, uploads of limited size, one explanation at a time, nothing kept."""
+
+import json
+import logging
+import threading
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import methods
+from benchmark.heatmap import finished_runs
+from benchmark.report.html.render import render
+from core.errors import LocusError
+from core.names import BASELINES
+from tools.serve.explained import explained, network
+
+log = logging.getLogger(__name__)
+HOST = "127.0.0.1"
+LARGEST = 64 * 2**20
+"""Bytes of an upload."""
+PATIENCE = 30
+"""Seconds in which a client must go on sending."""
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class PageServer(ThreadingHTTPServer):
+    """The networks below a folder of runs, by number, and a lock: they are asked one after the other."""
+
+    daemon_threads = True
+
+    def __init__(self, runs: Path, port: int) -> None:
+        """``runs`` has finished runs; ``port`` 0 is any free one."""
+        super().__init__((HOST, port), Handler)
+        self.runs, self.checkpoints, self.lock = runs, finished_runs.finished(runs), threading.Lock()
+
+    @property
+    def hosts(self) -> set[str]:
+        """What a browser on this machine calls it; a page from elsewhere whose name leads here is refused by it."""
+        return {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+
+    def page(self) -> str:
+        """The page's text."""
+        names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
+        words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
+        return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=LARGEST)
+
+
+def server(runs: Path, port: int) -> PageServer:
+    """The server, which answers once it ``serve_forever``. Raises ``OSError`` for a port that is taken."""
+    return PageServer(runs, port)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """GET / is the page; POST /explain?network=N&suffix=.png&method=… takes the image's bytes and gives JSON."""
+
+    server: PageServer
+    timeout = PATIENCE
+    server_version, sys_version = "locus", ""
+
+    def do_GET(self) -> None:
+        """The page."""
+        if not self._is_ours():
+            self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
+        elif urlsplit(self.path).path != "/":
+            self._say(HTTPStatus.NOT_FOUND, "there is only the page /")
+        else:
+            self._send(HTTPStatus.OK, "text/html; charset=utf-8", self.server.page())
+
+    def do_POST(self) -> None:
+        """What a network makes of an image."""
+        length = self.headers.get("Content-Length", "")
+        if not self._is_ours():
+            self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
+        elif urlsplit(self.path).path != "/explain":
+            self._say(HTTPStatus.NOT_FOUND, "images go to /explain")
+        elif not (length.isascii() and length.isdigit()):
+            self._say(HTTPStatus.LENGTH_REQUIRED, "say the image's length")
+        elif int(length) > LARGEST:
+            self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image has more than {LARGEST // 2**20} MiB")
+        else:
+            self._explain(self.rfile.read(int(length)))
+
+    def _explain(self, upload: bytes) -> None:
+        asked = parse_qs(urlsplit(self.path).query)
+        number = asked.get("network", ["0"])[0]
+        if not number.isascii() or not number.isdigit() or int(number) >= len(self.server.checkpoints):
+            self._say(HTTPStatus.NOT_FOUND, "there is no such network")
+            return
+        try:
+            with self.server.lock:
+                known = network(self.server.checkpoints[int(number)], str(self.server.runs))
+                words = [word for word in asked.get("method", []) if word in methods.names()]
+                answer = explained(known, upload, asked.get("suffix", [""])[0].lower(), words)
+        except LocusError as error:
+            self._say(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        self._send(HTTPStatus.OK, "application/json", json.dumps(answer, allow_nan=False))
+
+    def _is_ours(self) -> bool:
+        """Whether a page of this server asks, under this machine's own name."""
+        origin = self.headers.get("Origin")
+        is_same = origin is None or urlsplit(origin).netloc in self.server.hosts
+        return is_same and self.headers.get("Host", "") in self.server.hosts
+
+    def _say(self, status: HTTPStatus, sentence: str) -> None:
+        self.close_connection = True
+        self._send(status, "application/json", json.dumps({"error": sentence}))
+
+    def _send(self, status: HTTPStatus, kind: str, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        for name, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Keeps the terminal free of a line per request."""
+        log.debug(format, *args)
