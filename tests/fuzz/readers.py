@@ -82,7 +82,7 @@ def _suite(path: Path) -> object:
 
 def _good_submission(path: Path) -> None:
     (path.parent / "a").write_bytes(b"")
-    stated = {word: "x" for word in ("entry", "by", "about", "trained_on", "license", "locus", "fingerprint")}
+    stated = dict.fromkeys(("entry", "by", "about", "trained_on", "license", "locus", "fingerprint"), "x")
     content = manifest.Manifest(**stated, flags={"alignment": "pixels"}, files={"a": file_hash(path.parent / "a")})
     archive.write(path, content, {"a": path.parent / "a"})
 
