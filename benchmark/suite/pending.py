@@ -13,13 +13,15 @@ from benchmark.suite import selection
 from benchmark.suite.selection import ModelJob
 
 log = logging.getLogger(__name__)
+TENTH = 10
 
 
 @dataclass
 class Pending:
     """What the steps of a suite have still to write below its ``folder``.
 
-    Steps leave records at work. They are packed here alone, after each model, and while no step writes any.
+    Steps leave records at work. They are packed here alone, after each model and while no step writes any; where many
+    are packed already, once there are a tenth as many anew: packing writes all of them again.
     """
 
     folder: Path
@@ -29,6 +31,7 @@ class Pending:
     """Model -> why it, or a part of it, could not run."""
     _writing: set[str] = field(default_factory=set)
     _whole: bool = False
+    _packed: int = 0
 
     @classmethod
     def of(cls, steps: Sequence[Step], folder: Path) -> "Pending":
@@ -49,8 +52,14 @@ class Pending:
             self.stopped[job.model.id] = event.reason
         self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
         if self._whole and self.cells and not self._writing:
-            records.pack(self.folder)  # the last model's stay at work until what follows from them is packed too
+            self._pack()  # the last model's stay at work until what follows from them is packed too
             self._whole = False
+
+    def _pack(self) -> None:
+        at_work = len(records.unpacked(self.folder))
+        if at_work * TENTH >= self._packed:
+            records.pack(self.folder)
+            self._packed += at_work
 
 
 def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:

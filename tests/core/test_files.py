@@ -17,6 +17,14 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
 
 
+def test_what_a_killed_process_was_writing_is_swept_away_and_what_a_living_one_writes_is_not(tmp_path):
+    for name in (".record-ab_12cd9.json", ".lock", ".hidden.json", "record.json"):
+        (tmp_path / name).touch()
+    with files.atomic(tmp_path / "map.npy") as temporary:
+        files.sweep(tmp_path.iterdir())
+        assert {path.name for path in tmp_path.iterdir()} == {temporary.name, ".lock", ".hidden.json", "record.json"}
+
+
 def test_a_full_disk_is_one_sentence_and_nothing_half_written(tmp_path):
     resource = pytest.importorskip("resource")
     old = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,0 +1,59 @@
+"""A run's folder in which a file was cut: what follows from others goes alone, else the whole run."""
+
+import json
+import zipfile
+
+import pytest
+
+from benchmark.training import damaged
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A folder with the files of a finished run of 2 validation and 3 test images."""
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("best.ckpt", "last.ckpt"):
+        with zipfile.ZipFile(run / name, "w") as file:
+            file.writestr("weights", "0" * 1000)
+    (run / "metrics.json").write_text(json.dumps({"val": {"n": 2}, "test": {"n": 3}}))
+    (run / "predictions.csv").write_text("image\n1\n2\n3\n4\n5\n")
+    return run
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def left(run):
+    return {path.name for path in run.glob("*")}
+
+
+def test_a_whole_run_stays_as_it_is(finished):
+    before = left(finished)
+    damaged.clear(finished)
+    assert left(finished) == before
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
+def test_with_cut_metrics_or_predictions_a_run_is_evaluated_anew(finished, name, caplog):
+    cut(finished / name)
+    damaged.clear(finished)
+    assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv"}
+    assert "evaluated anew" in caplog.text
+
+
+def test_without_its_weights_a_run_is_trained_anew(finished, caplog):
+    cut(finished / "best.ckpt")
+    damaged.clear(finished)
+    assert not finished.exists()
+    assert "best.ckpt" in caplog.text
+
+
+def test_a_cut_last_checkpoint_costs_a_run_only_where_it_has_to_go_on(finished):
+    cut(finished / "last.ckpt")
+    damaged.clear(finished)
+    assert finished.exists()
+    (finished / "metrics.json").unlink()
+    damaged.clear(finished)
+    assert not finished.exists()
