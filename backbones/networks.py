@@ -61,7 +61,7 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
-    except (*registry.BROKEN, SystemExit) as error:
+    except registry.ANYTHING as error:
         raise LocusError(f"{word} raised {type(error).__name__}: {error}; it is called without arguments") from error
     if not isinstance(module, nn.Module):
         raise BadValueError(f"{word} gives a {type(module).__name__}: return an nn.Module")

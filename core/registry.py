@@ -26,7 +26,9 @@ BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-"""What goes wrong when somebody's file is imported or run."""
+"""What goes wrong when somebody's part is imported or run."""
+ANYTHING = (Exception, SystemExit)
+"""What somebody's own file may raise, whose errors are of any class."""
 
 
 class Registry:
@@ -195,7 +197,7 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
     module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
         spec.loader.exec_module(module)
-    except BROKEN as error:
+    except ANYTHING as error:
         del sys.modules[label]
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {_reason(error)}") from error
     if not fits(getattr(module, name, None)):
@@ -204,7 +206,7 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
     return getattr(module, name)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 
