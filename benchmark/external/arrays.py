@@ -4,6 +4,7 @@ import functools
 import lzma
 import os
 import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,7 +22,7 @@ GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes of pictures with one channel."""
 BROKEN = (
     ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
-    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
+    struct.error, tokenize.TokenError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
 """What reading bytes that are no array ends in."""
 Array = NDArray[np.generic]

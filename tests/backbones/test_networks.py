@@ -35,6 +35,12 @@ def number():
 
 def left():
     raise SystemExit(3)
+
+class Odd(Exception):
+    pass
+
+def odd():
+    raise Odd("of its own class")
 """
 
 
@@ -50,7 +56,13 @@ def test_the_words_of_the_command_line_are_the_projects_there_are():
 
 @pytest.mark.parametrize(
     ("name", "facts"),
-    [("broken", "ValueError: no such file"), ("number", "int.*nn.Module"), ("left", "SystemExit"), ("nets", "'Net'")],
+    [
+        ("broken", "ValueError: no such file"),
+        ("number", "int.*nn.Module"),
+        ("left", "SystemExit"),
+        ("odd", "Odd: of its own class"),
+        ("nets", "'Net'"),
+    ],
 )
 def test_a_build_that_gives_no_network_is_a_sentence(file, name, facts):
     with pytest.raises(LocusError, match=facts):

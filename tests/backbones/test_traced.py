@@ -106,6 +106,7 @@ def test_a_part_that_no_logit_reads_names_what_to_give():
         (lambda net, A: {"out": net.fc(A.mean((2, 3)))}, "a dict"),
         (lambda net, A: A, r"shape \(1, 8, 16, 16\)"),
         (lambda net, A: net.fc(A), "takes no image of 3x64x64"),
+        (lambda net, A: net.fc(A.mean((2, 3))).half(), "float16"),
         (lambda net, A: net.fc(A.mean((2, 3)).tanh()).softmax(1), "ends in a softmax"),
     ],
 )

@@ -25,7 +25,7 @@ from core import cli
 from core.files import file_hash
 from datasets.io import images
 from tests.benchmark.report.made_up import training
-from tests.datasets.trees_radiologists import dicom
+from tests.datasets.trees_radiologists import write_dicom
 
 NAMES = Names(["a.png"], ["Mass"])
 FRAMES = {"a.png": (100, 100)}
@@ -115,7 +115,7 @@ READERS = {
         ("suite.yaml", _suite, _text(SUITE)),
         ("records.parquet", _packed, _good_records),
         ("cells.parquet", _packed, _good_records),
-        ("image.dcm", images.decode, lambda p: dicom(p, np.arange(64, dtype=np.uint16).reshape(8, 8))),
+        ("image.dcm", images.decode, write_dicom),
         ("image.png", images.decode, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
         ("map.png", _planes, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
         ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),

@@ -54,6 +54,7 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("c.png,Mass,10,20,30,60,.5", "xyxy", "c.png"),
         ("a.png,Fracture,10,20,30,60,.5", "xyxy", "Fracture"),
         ("a.png,Mass,10,20,30,60,.5\na.png,Mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
+        ("a.png,Mass,10,20,30,60,.5\na.png,mass,10,20,30,60,.5", "xyxy", "box 2 repeats box 1"),
     ],
 )
 def test_a_box_that_cannot_be_is_named(tmp_path, row, box_format, said):

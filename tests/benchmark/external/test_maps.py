@@ -169,9 +169,12 @@ def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
         ({"maps": None}, "--maps"),
         ({"alignment": None}, "--alignment"),
         ({"alignment": "guess"}, "--alignment"),
+        ({"predictions": "twice.csv"}, "duplicate"),
     ],
 )
-def test_a_flag_that_is_missing_or_wrong_is_named(tmp_path, flags, said):
+def test_a_flag_that_is_missing_or_wrong_is_named(tmp_path, monkeypatch, flags, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "twice.csv").write_text("image,Mass\n" + f"{BOXED[0].image_id},.5\n" * 2)
     with pytest.raises(LocusError, match=said):
         entry.read(config(**{"maps": str(write(tmp_path / "maps")), **flags}))
 

@@ -1,0 +1,146 @@
+"""Files that nobody should send: each is read, or refused in a sentence, soon and in little memory."""
+
+import contextlib
+import json
+import multiprocessing
+import resource
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import LocusError
+from tests.fuzz.readers import READERS
+
+FEW = settings(max_examples=12, deadline=None, suppress_health_check=[*HealthCheck])
+MANY = settings(FEW, max_examples=2000, derandomize=False)
+SECONDS, MEBIBYTES = 10, 1024
+
+
+def read(name: str, content: bytes, folder: Path) -> str:
+    """What came of it: nothing, or the sentence. Any other error is the test's."""
+    (folder / name).write_bytes(content)
+    try:
+        READERS[name].read(folder / name)
+    except LocusError as error:
+        sentence = str(error)
+        return sentence if len(sentence) < 3000 else pytest.fail(sentence)
+    return ""
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Name -> a folder with a good file of that name."""
+    made = {name: tmp_path_factory.mktemp(name.replace(".", "-")) for name in READERS}
+    for name, folder in made.items():
+        READERS[name].good(folder / name)
+    return made
+
+
+@pytest.fixture(scope="module")
+def good(folders):
+    return {name: (folder / name).read_bytes() for name, folder in folders.items()}
+
+
+@pytest.mark.parametrize("name", [name for name in READERS if name != "record.json"])
+def test_the_good_file_is_read(folders, good, name):
+    assert read(name, good[name], folders[name]) == ""
+
+
+def _all_cases(folders: dict[str, Path], good: dict[str, bytes], pipe: Connection) -> None:
+    from tests.fuzz.corpus import CASES
+
+    for name, content in CASES:
+        start = time.process_time()
+        said = read(name, content, folders[name])
+        pipe.send((name, content[:60], said, time.process_time() - start))
+        (folders[name] / name).write_bytes(good[name])
+    pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def test_hard_cases_are_sentences_soon_and_in_little_memory(folders, good):
+    """In a process of its own, whose memory is measured beyond what it began with."""
+    before = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+    pipe, theirs = multiprocessing.get_context("fork").Pipe()
+    process = multiprocessing.get_context("fork").Process(target=_all_cases, args=(folders, good, theirs))
+    process.start()
+    theirs.close()
+    answers = []
+    with contextlib.suppress(EOFError):
+        while pipe.poll(120):
+            answers.append(pipe.recv())
+    process.kill()
+    process.join()
+    *read_, most = answers
+    assert isinstance(most, float), f"ended after {answers[-1]}"
+    assert [(name, content) for name, content, _, seconds in read_ if seconds > SECONDS] == []
+    assert most - before < MEBIBYTES
+    whole = [(name, content) for name, content, said, _ in read_ if not said]
+    assert len(whole) < len(read_) / 5, whole
+
+
+def changed(data: st.DataObject, whole: bytes) -> bytes:
+    """``whole`` cut, with bytes changed, left out or put in."""
+    content = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, max(len(content) - 1, 0)))
+        match data.draw(st.sampled_from(["change", "cut", "drop", "insert"])):
+            case "change" if content:
+                content[at] = data.draw(st.integers(0, 255))
+            case "cut":
+                del content[at:]
+            case "drop":
+                del content[at : at + data.draw(st.integers(1, 20))]
+            case _:
+                content[at:at] = data.draw(st.binary(max_size=20))
+    return bytes(content)
+
+
+WORDS = st.sampled_from([
+    "images", "categories", "annotations", "id", "name", "file_name", "image_id", "category_id", "bbox", "score", "a.png", "Mass",
+    "size", "counts", "stride", "offset", "schema_version", "cell", "scores", "train", "models", "methods", "title", "about", "dataset",
+])  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | WORDS,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(WORDS, inner, max_size=6),
+    max_leaves=20,
+)
+
+
+def test_changed_files_are_read_or_refused(folders, good):
+    for name in READERS:
+        _check_changed(FEW, name, folders[name], good[name])
+
+
+def test_any_json_and_yaml_is_read_or_refused(folders, good):
+    for name in (name for name in READERS if name.endswith((".json", ".yaml"))):
+        _check_values(FEW, name, folders[name])
+
+
+@pytest.mark.slow
+def test_many_changed_files_are_read_or_refused(folders, good):
+    for name in READERS:
+        _check_changed(MANY, name, folders[name], good[name])
+        if name.endswith((".json", ".yaml")):
+            _check_values(MANY, name, folders[name])
+
+
+def _check_changed(times: settings, name: str, folder: Path, whole: bytes) -> None:
+    @times
+    @given(st.data())
+    def check(data: st.DataObject) -> None:
+        read(name, changed(data, whole), folder)
+
+    check()
+
+
+def _check_values(times: settings, name: str, folder: Path) -> None:
+    @times
+    @given(VALUES)
+    def check(value: object) -> None:
+        read(name, json.dumps(value).encode(), folder)
+
+    check()
