@@ -24,6 +24,11 @@ class FullGrad(PixelMethod):
     name = "fullgrad"
     source = "Srinivas and Fleuret, NeurIPS 2019, sec. 4"
     serves = "networks of convolutions, batch norm and rectifiers"
+    differs = (
+        "grad-cam spans [0, 1] channel by channel, so that one which adds nothing weighs as much as the others, and "
+        "brings all layers to the pixels by plain resizing: for a random small CNN masks at .5 overlap by .95 under "
+        "AVG and .90 under PCAM. Where each layer has one channel it is the same."
+    )
 
     def attribute(self, evidence: Evidence, image: Tensor) -> Tensor:
         """(1,3,H,W) -> (K,1,H,W). Raises ``NotAvailableError`` for a network whose terms do not sum to the whole."""

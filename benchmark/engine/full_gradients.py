@@ -1,12 +1,14 @@
 """What the pixels and the biases of all layers add to a logit, by a pass of their own."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from backbones.biased import Added, Biased
+from backbones.parts import path
 from backbones.probe import evaluating
 from benchmark.engine.quiet import plain
 from core.errors import NotAvailableError
@@ -26,8 +28,7 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
     raises ``NotAvailableError`` where they do not.
     """
     with plain(), torch.enable_grad(), evaluating(model), torch.compiler.set_stance("force_eager"):
-        added, A = _recorded(model, image)
-        logits = model.head(A).float()
+        added, A, logits = _recorded(model, image)
     size = (image.shape[-2], image.shape[-1])
     leaves = [*(each.output for each in added), A]
     for k in findings:
@@ -37,15 +38,25 @@ def terms(model: "Classifier", image: Tensor, findings: Sequence[int]) -> Iterat
         yield [(_grid(each, size), term) for each, term in zip(added, values, strict=True)]
 
 
-def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor]:
-    """All that is added on the way to A, and A, in one graph."""
-    biased = Biased()
-    hook = model.extractor.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0]))
-    try:
+def _recorded(model: "Classifier", image: Tensor) -> tuple[list[Added], Tensor, Tensor]:
+    """All that is added on the way to A, A, and (N, all findings) logits, in one graph."""
+    biased, reached = Biased(), list[tuple[int, Tensor]]()
+    extractor: Any = model.extractor
+    if model.layer is None:
+        entrance, level = extractor, model.attention or extractor
+    else:  # the network runs as a whole, and is explained at one of its submodules
+        entrance = extractor.net if hasattr(extractor, "net") else extractor.module
+        level = model.get_submodule(path(model, model.layer))
+    with ExitStack() as hooks:
+        hooks.callback(entrance.register_forward_pre_hook(lambda part, inputs: biased.begin(inputs[0])).remove)
+        keep = level.register_forward_hook(lambda part, inputs, A: reached.append((len(biased.added), A)))
+        hooks.callback(keep.remove)
         with biased:
-            return biased.added, model.features(image)
-    finally:
-        hook.remove()
+            logits = model(image).float()
+    (count, A), *again = reached
+    if again or not isinstance(A, Tensor):
+        raise NotAvailableError("this network is explained at a layer that gives no single map: its terms have no sum")
+    return biased.added[:count], A, logits
 
 
 def _grid(added: Added, size: tuple[int, int]) -> Grid:

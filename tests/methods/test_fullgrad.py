@@ -79,6 +79,20 @@ def test_a_network_that_rectifies_in_place_has_the_same_map():
     assert plain.amax() > 1
 
 
+def test_a_network_with_several_layers_behind_its_map_has_one():
+    torch.manual_seed(0)
+    tail = [nn.Flatten(), nn.Linear(2 * 64, 4), nn.ReLU(), nn.Linear(4, 2)]
+    net = nn.Sequential(nn.Conv2d(3, 2, 3, 2, 1), nn.ReLU(), *tail).eval()
+    model, given = backbones.wrap(net, img_size=16), images(3)
+    assert model.layer is not None
+    (pixels, bias), _ = gather(model, given).full_gradients(given[:1])
+    image = given[:1].clone().requires_grad_()
+    (G,) = torch.autograd.grad(net(image)[0, 0], image)
+    torch.testing.assert_close(pixels[1], G * given[:1])
+    assert bias[1].shape == (1, 2, 8, 8)
+    assert (explain(model, given, ["fullgrad"])["fullgrad"].amax((2, 3)) > 1).all()
+
+
 @pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
 def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
     with pytest.raises(NotAvailableError, match="rectifiers alone"):

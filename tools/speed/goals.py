@@ -125,6 +125,7 @@ ONE_MAP, ALL_NIH = "one map in a frame of 1024 px", "all of NIH's boxes, 10 meth
 LABELS = (names.SKIMAGE, names.SCIPY)
 SEVEN = partial(times, "methods", names.SEVEN)
 WHOLE = partial(figures, "whole", where="{side}×{side} maps", name="seconds", methods=10)
+IN_CPU = partial(times, "attention", below=names.UNFUSED, changed={"findings": 0}, name="cpu_ms")
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "methods": {
         "seven methods for 8 findings against the bare forward pass": most(
@@ -170,6 +171,11 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
             0.9, times("decoding", names.ALL_CORES, below=names.CACHE, where="{cores} cores")
         ),
         "memory that a long epoch gains from its first tenth to its last": most(50, growth, " MiB"),
+    },
+    "attention": {
+        "rollout against the bare forward pass with attention not fused": most(1.2, IN_CPU(names.ROLLOUT)),
+        "chefer for 8 findings against the same (1 + 1.2 × 8)": most(10.6, IN_CPU(names.CHEFER)),
+        "chefer in a loop over 8 findings against ours": Goal(2, times("attention", names.CHEFER_LOOP, name="cpu_ms")),
     },
     "jobs": {"explaining and scoring, two jobs against one": Goal(1.8, jobs)},
 }

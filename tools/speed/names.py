@@ -12,6 +12,17 @@ PACKAGE_SCORECAM = "grad-cam, Score-CAM"
 CAPTUM = "captum, Grad-CAM"
 TORCHCAM = "torchcam, Grad-CAM"
 
+UNFUSED = "bare forward, attention not fused"
+ROLLOUT = "Locus, rollout"
+CHEFER = "Locus, chefer"
+CHEFER_LOOP = "chefer, a forward and backward pass per finding"
+LEGRAD = "Locus, legrad"
+TORCHCAM_LEGRAD = "torchcam, LeGrad"
+FINER = "Locus, finercam"
+PACKAGE_FINER = "grad-cam, FinerCAM"
+TORCHCAM_FINER = "torchcam, FinerCAM"
+FAITHFULNESS = "Locus, insertion, deletion and ROAD"
+
 SURFACE = "Locus, surface"
 CONTOURS = "OpenCV, contours per threshold"
 SKIMAGE = "scikit-image, labels per threshold"
@@ -44,5 +55,6 @@ CPU, GPU = "cpu", "cuda"
 LOOPS = {PACKAGE_SIX: SEVEN, CAPTUM: GRADCAM, TORCHCAM: GRADCAM, PACKAGE_SCORECAM: SCORECAM}
 """What explains one finding after the other -> what of ours it is compared with."""
 PIXELS = {ORIGINAL_LARGEST: LARGEST, ORIGINAL_ALL: ALL, LEVELS_LARGEST: LARGEST, LEVELS_ALL: ALL}
-OURS = LOOPS | PIXELS | dict.fromkeys((CONTOURS, SKIMAGE, SCIPY), SURFACE)
+ATTENTION = {CHEFER_LOOP: CHEFER, TORCHCAM_LEGRAD: LEGRAD, PACKAGE_FINER: FINER, TORCHCAM_FINER: FINER}
+OURS = LOOPS | PIXELS | ATTENTION | dict.fromkeys((CONTOURS, SKIMAGE, SCIPY), SURFACE)
 """A peer -> what of ours it is compared with."""

@@ -1,0 +1,79 @@
+"""A run: attention methods, contrast and faithfulness, each in turn with what it is held against."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from benchmark.training.machine import configure_torch
+from core.errors import LocusError
+from tools.speed import machine, names
+from tools.speed.attention import contenders
+from tools.speed.attention.contenders import ALIKE, CONTENDERS
+from tools.speed.attention.subject import AttentionSpeedConfig
+from tools.speed.methods.contenders import network
+from tools.speed.record import On, Row, SpeedRecord
+from tools.speed.subject import finished
+from tools.speed.timing import Task, interleaved, row
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+log = logging.getLogger(__name__)
+PACKAGES = ("torch", "timm", "torchvision", "numpy", "grad-cam", "torchcam")
+BARE = (names.BARE, names.UNFUSED)
+TOLERANCE = 1e-3
+"""Of a map's maximum."""
+
+
+def run(config: AttentionSpeedConfig) -> SpeedRecord:
+    """Measure all that the flags ask for. Raises ``core.errors`` types: maps that do not agree."""
+    begun = time.perf_counter()
+    configure_torch(config.threads)
+    where = machine.describe(torch.get_num_threads(), PACKAGES)
+    return finished(config, begun, where, rows(config), config.note)
+
+
+def rows(config: AttentionSpeedConfig) -> Iterator[Row]:
+    """All rows, network by network."""
+    for name in config.transformers:
+        yield from timed("attention", {"backbone": name, "batch": 1}, config)
+        yield from timed("legrad", {"backbone": name, "batch": 1}, config)
+    for group, batch in (("contrast", 2), ("faithfulness", 1)):
+        yield from timed(group, {"backbone": config.network, "batch": batch}, config)
+
+
+def timed(group: str, on: On, config: AttentionSpeedConfig) -> Iterator[Row]:
+    """Rows of a group that are timed interleaved, after a check that those which make the same maps do."""
+    on |= {"size": config.size}
+    log.info("%s: %s", group, on)
+    model, images = _network(group, on, config.findings)
+    counts = {word: 0 if word in BARE else config.findings for word in CONTENDERS[group]}
+    calls = {Task(word, k): CONTENDERS[group][word](model, images, range(k)) for word, k in counts.items()}
+    for task in calls:
+        if task.contender in ALIKE:
+            _require_alike(task.contender, calls[task], calls[Task(ALIKE[task.contender], task.amount)])
+    for task, times in interleaved(calls, config.rounds, config.budget).items():
+        each = contenders.pictures(task.amount) if task.contender == names.FAITHFULNESS else len(images)
+        yield row(group, on | {"findings": task.amount}, task.contender, times, each)
+
+
+def _network(group: str, on: On, findings: int) -> "tuple[Classifier, Tensor]":
+    if group not in ("attention", "legrad"):
+        return network(on, findings)
+    make = contenders.of_timm if group == "attention" else contenders.of_torchvision
+    size, random = int(on["size"]), torch.Generator().manual_seed(0)
+    images = torch.randn(int(on["batch"]), 3, size, size, generator=random)
+    return contenders.wrapped(make, str(on["backbone"]), size, findings), images
+
+
+def _require_alike(name: str, theirs: Callable[[], object], ours: Callable[[], object]) -> None:
+    """Raise ``LocusError`` where the two calls give other maps: times of different things say nothing."""
+    (maps,) = ours().values()  # type: ignore[attr-defined]
+    other = torch.as_tensor(theirs()).detach().reshape(maps.shape)
+    scale = maps.abs().amax()
+    if not (difference := float((maps - other).abs().amax() / scale)) <= TOLERANCE:
+        raise LocusError(f"the maps of {name} differ from ours by {difference:.2g} of their maximum: times say nothing")

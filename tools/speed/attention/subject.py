@@ -1,0 +1,89 @@
+"""What ``python -m tools.speed attention`` measures and shows."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from core.cli import AtLeast
+from tools.speed import names
+from tools.speed.page import Cell, Section, contender, measured, on, ours, rounds
+from tools.speed.record import Row, SpeedRecord, quotient
+from tools.speed.subject import SpeedConfig, Subject
+
+
+@dataclass(frozen=True)
+class AttentionSpeedConfig(SpeedConfig):
+    """Time attention methods, contrast and faithfulness, on one machine in one run.
+
+    ``python -m tools.speed attention``.
+    """
+
+    transformers: tuple[str, ...] = ("small ViT", "base ViT")
+    """Transformers: tiny ViT, small ViT, base ViT, with patches of 16 px."""
+    network: str = "resnet18"
+    """The network of contrast and faithfulness."""
+    size: Annotated[int, AtLeast(32)] = 224
+    """Side in pixels of the square images."""
+    findings: Annotated[int, AtLeast(2)] = 8
+    """How many findings are explained."""
+    rounds: Annotated[int, AtLeast(1)] = 5
+    """How often each contender is timed, in turn with the others; the minimum counts."""
+    budget: Annotated[float, AtLeast(0)] = 60.0
+    """Seconds after which a contender has no further round; everyone has one."""
+    threads: Annotated[int | None, AtLeast(1)] = None
+    """CPU threads of torch; null is as many as the process may run on."""
+    note: str = ""
+    """What else is to be known of the machine, for the page."""
+
+
+def against(word: str) -> Cell:
+    """CPU time as a multiple of another contender's, which explains no finding."""
+
+    def cell(record: SpeedRecord, row: Row) -> float | None:
+        return quotient(row, record.beside(row, word, findings=0), "cpu_ms")
+
+    return cell
+
+
+TIMES = {
+    "contender": contender,
+    "findings": on("findings"),
+    "CPU ms per image": measured("cpu_ms"),
+    "ms per image": measured("wall_ms"),
+    "× bare forward": against(names.BARE),
+    "× ours": ours("cpu_ms"),
+    "rounds": rounds,
+}
+UNFUSED = {**TIMES, "× bare forward": against(names.UNFUSED)}
+SECTIONS = (
+    Section(
+        "attention",
+        "Rollout and Chefer's relevance, {backbone} at {size} px",
+        "timm's network; the bare forward that counts is the one with attention not fused.",
+        UNFUSED,
+    ),
+    Section(
+        "legrad", "LeGrad, {backbone} at {size} px", "torchvision's network, which torchcam's LeGrad asks for.", TIMES
+    ),
+    Section("contrast", "Finer-CAM, {backbone} at {size} px", "{batch} images per call.", TIMES),
+    Section(
+        "faithfulness",
+        "Faithfulness, {backbone} at {size} px",
+        "Per picture that the network is asked about: 24 for each order of an image's pixels, and 3 that all share; as "
+        "many orders, of random maps, as findings. Above the forward pass stand sorting and ROAD's equations.",
+        TIMES,
+    ),
+)
+SUBJECT = Subject(
+    name="attention",
+    config=AttentionSpeedConfig,
+    tiny={"transformers": ("tiny ViT",), "network": "custom", "size": 64, "findings": 2, "rounds": 1},
+    file="attention_speed.md",
+    title="How fast are attention, contrast and faithfulness?",
+    about="""
+Timed in one run, each contender in turn with those of its table, the minimum of several rounds; what decides is the
+CPU time of all threads, which other processes on the machine disturb least. Random weights. Where a peer makes the same
+map as ours, the two are compared first. `chefer` by a loop is what its authors' code does for one class, once per
+finding: attention kept by hooks, a forward and a backward pass through all weights.""",
+    worst="networks",
+    sections=SECTIONS,
+)
