@@ -46,11 +46,15 @@ DOORS = {
 """Word of the command -> the module whose ``main`` it calls; those that are there."""
 
 
-def load(run: Path | str) -> "Classifier":
-    """The classifier of a run folder or its best.ckpt, in evaluation mode on the CPU. Raises ``DataError``."""
+def load(run: Path | str, trust: bool = False) -> "Classifier":
+    """The classifier of a run folder or its best.ckpt, in evaluation mode on the CPU.
+
+    ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
+    ``DataError``.
+    """
     from benchmark.training import checkpoints
 
-    return checkpoints.load(run)[0]
+    return checkpoints.load(run, trust=trust)[0]
 
 
 def score(cases: "Sequence[Case]", findings: Sequence[str], protocol: str = "locus") -> "Result":

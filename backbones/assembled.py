@@ -1,7 +1,7 @@
 """Somebody else's network as a classifier that a checkpoint can describe and build again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from torch import nn
@@ -12,6 +12,7 @@ from backbones.classifier import Classifier
 from backbones.networks import GivenNetwork
 from backbones.rescaled import normalised
 from backbones.wiring import Wiring, connect
+from core import registry
 from core.errors import DataError
 from core.files import file_hash
 
@@ -39,14 +40,28 @@ def assemble(
     return _connected(network.module, config)
 
 
-def rebuild(config: Mapping[str, Any]) -> Classifier:
+def is_whole(config: Mapping[str, Any], outputs: int) -> bool:
+    """Whether a ``Classifier.config`` that a file states has all that it needs, for so many ``outputs``."""
+    if "network" not in config:
+        return bool(config.get("num_classes") == outputs)
+    match config:
+        case {"network": str(), "outputs": stated, "wiring": dict(wiring), **rest}:
+            known = {"channels", "mean", "std", "architecture", "code"} <= rest.keys()
+            return bool(known and stated == outputs and wiring.keys() == {field.name for field in fields(Wiring)})
+    return False
+
+
+def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Classifier:
     """The classifier of a ``Classifier.config``, ours or somebody else's, its weights left to be loaded.
 
-    Raises ``DataError`` where the file of a network has changed since.
+    ``where`` the config stands: a network of a Python file is built with ``trust`` alone, for that runs the file.
+    Raises ``BadValueError`` without it, and ``DataError`` where the file has changed since.
     """
     if "network" not in config:
         return backbones.build(**config)
     word = config["network"]
+    if not trust:
+        registry.refuse_code([word], where)
     if config["code"] != _code(word):
         raise DataError(
             f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"

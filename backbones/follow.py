@@ -38,13 +38,16 @@ class Follow(TorchFunctionMode):
         known = [tensor for tensor in _tensors_in(args) if tensor in self.grids]
         inputs, shapes = {self.grids[tensor] for tensor in known}, {tensor.shape[-2:] for tensor in known}
         name = getattr(func, "__name__", "")
-        step = _STEPS.get(name)
-        shape = _SHAPES.get(name)
-        out = args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
+        step, out = _STEPS.get(name), self.answer(func, args, kwargs)
         for tensor in _tensors_in([out]) if inputs else []:
             if step or tensor.shape[-2:] in shapes:
                 self.grids[tensor] = _through(step(*args, **kwargs), inputs) if step else _agreed(inputs)
         return out
+
+    def answer(self, func: Any, args: Any, kwargs: Any) -> Any:
+        """What a call of the network gives: of some a tensor of the right shape without numbers."""
+        shape = _SHAPES.get(getattr(func, "__name__", ""))
+        return args[0].new_empty(shape(*args, **kwargs)) if shape else func(*args, **kwargs)
 
 
 def _agreed(inputs: Set[AxisGrids | None]) -> AxisGrids | None:

@@ -44,13 +44,13 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> GivenN
     what a user's own file does wrong.
     """
     source, _, name = word.partition(":")
-    if ".py:" not in word and source not in SOURCES:
+    if not registry.runs_code(word) and source not in SOURCES:
         raise BadValueError(
             f"no network {word!r}: write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if ".py:" in word:
+        if registry.runs_code(word):
             return GivenNetwork(_from_file(word, outputs), "those that its build gives")
         return SOURCES[source](name, outputs, channels)
 
@@ -61,7 +61,7 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
-    except (*registry.BROKEN, SystemExit) as error:
+    except registry.ANYTHING as error:
         raise LocusError(f"{word} raised {type(error).__name__}: {error}; it is called without arguments") from error
     if not isinstance(module, nn.Module):
         raise BadValueError(f"{word} gives a {type(module).__name__}: return an nn.Module")
@@ -112,7 +112,7 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
     """An image classifier of transformers: a name on the hub, or a local folder."""
     auto = _transformers(name)
     try:
-        module = auto.AutoModelForImageClassification.from_pretrained(name)
+        module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
         raise NotAvailableError(
@@ -135,7 +135,7 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> GivenNetwork:
 def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
     """Mean and deviation that the images of a network of transformers are prepared with."""
     try:
-        processor = auto.AutoImageProcessor.from_pretrained(name)
+        processor = auto.AutoImageProcessor.from_pretrained(name, trust_remote_code=False)
         return tuple(processor.image_mean), tuple(processor.image_std)
     except (OSError, ValueError, ImportError, AttributeError, TypeError):
         return None, None
@@ -147,8 +147,12 @@ def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any]
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
         return build(plain, outputs, channels).module
     auto = _transformers(word)
-    config = auto.AutoConfig.for_model(**architecture)
-    module: nn.Module = auto.AutoModelForImageClassification.from_config(config)
+    try:
+        config = auto.AutoConfig.for_model(**architecture)
+        module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise NotAvailableError(f"transformers cannot build the network {word} of this run again: {reason}") from error
     return module
 
 
@@ -178,4 +182,4 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], GivenNetwork]] = {
 
 def file_of(word: str) -> Path | None:
     """The Python file in a word ``path/to/file.py:build``; None for the others."""
-    return Path(word.rpartition(":")[0]) if ".py:" in word else None
+    return Path(word.rpartition(":")[0]) if registry.runs_code(word) else None

@@ -28,6 +28,8 @@ class Readers:
 
     count: int
     """Of the blocks."""
+    outputs: int
+    """Of the network: logits of an image."""
     heads: int
     shape: tuple[int, int]
     """(h, w) of the patches, which are the last h * w of the T tokens."""
@@ -64,7 +66,8 @@ def find_readers(model: Network, size: tuple[int, int]) -> Readers:
     if stated != prefix:
         raise NotAvailableError(f"{prefix} tokens are no patches, and the network says {stated}: nobody knows which")
     rows = _rows(torch.autograd.grad(logits.sum(), matrices[-1])[0][0], prefix)
-    return Readers(len(matrices), matrices[0].shape[1], shape, rows, _blocks(paths), model.extractor.grid(size, shape))
+    grid, heads = model.extractor.grid(size, shape), matrices[0].shape[1]
+    return Readers(len(matrices), logits.shape[-1], heads, shape, rows, _blocks(paths), grid)
 
 
 def _recorded(model: Network, size: tuple[int, int]) -> tuple[list[Tensor], list[tuple[str, ...]], Tensor]:

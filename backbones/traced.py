@@ -17,9 +17,10 @@ from backbones.foreign import submodule
 from backbones.patches import Patches
 from backbones.probe import evaluating
 from backbones.tokens import MOST_PREFIX
-from backbones.whole import UNABLE, logits_of, noise
+from backbones.whole import logits_of, noise
 from backbones.wiring import POOLINGS, Wiring
 from core.errors import BadValueError, NotAvailableError
+from core.registry import ANYTHING
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """What is no feature level of its own, whatever its shape."""
@@ -79,12 +80,16 @@ def observe(module: nn.Module, channels: int, side: int) -> Passage:
                 hooks.callback(part.register_forward_hook(_recorder(passage, name)).remove)
         try:
             output = module(image)
-        except UNABLE as error:
+        except ANYTHING as error:
             raise BadValueError(
                 f"the network takes no image of {channels}x{side}x{side}: {type(error).__name__}: {error}; "
                 "say its channels and img_size"
             ) from error
     passage.logits = logits_of(output)
+    if passage.logits.dtype != image.dtype:
+        raise BadValueError(
+            f"the network gives {passage.logits.dtype} for weights of {image.dtype}: give one that keeps its precision"
+        )
     return passage
 
 

@@ -1,13 +1,14 @@
 """One forward pass, the gradients of all findings through the head alone, the same evidence for every method."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 import methods as wing
-from benchmark.engine import gather, one, several
+from benchmark.engine import defer, gather, one, several
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
@@ -26,12 +27,17 @@ class Maps(dict[str, Tensor]):
     ``absent`` says of each method that a group left out why it has no map.
     """
 
-    def __init__(self, logits: Tensor) -> None:
-        """An empty set of maps for a batch with these ``logits``, (N,K)."""
+    def __init__(self, logits: Callable[[], Tensor]) -> None:
+        """An empty set of maps for a batch; ``logits`` gives its (N,K), when first asked for."""
         super().__init__()
-        self.logits = logits
+        self._logits = logits
         self.grids: dict[str, Grid] = {}
         self.absent: dict[str, str] = {}
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(N,K) of the findings asked for; where methods read nothing but attention, by a forward pass."""
+        return self._logits()
 
 
 def explain(
@@ -43,7 +49,7 @@ def explain(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Maps:
-    """Raw maps of several methods for a batch, by one forward pass.
+    """Raw maps of several methods for a batch, by one forward pass, or by their own where all read attention alone.
 
     The forward pass runs under the caller's autocast; gradients and maps are float32.
 
@@ -70,8 +76,13 @@ def explain(
     asked = [_spelled(method) for method in ([methods] if isinstance(methods, str) else methods)]
     parts = build_methods(asked)
     of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
-    evidence = gather(model, images, findings, layer, memory_gib, progress)
-    maps = Maps(evidence.logits)
+    if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
+        evidence = defer(model, images, findings, memory_gib)
+        maps = Maps(lambda: evidence.logits)
+    else:
+        evidence = gather(model, images, findings, layer, memory_gib, progress)
+        logits = evidence.logits
+        maps = Maps(lambda: logits)
     for word, answer in several(parts, evidence).items():
         if isinstance(answer, NotAvailableError) and word in of_groups:
             maps.absent[word] = str(answer)

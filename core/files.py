@@ -2,16 +2,20 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from core.errors import WriteError
+
+TEMPORARY = re.compile(r"\..+-[a-z0-9_]{8}\.\w+")
+"""How ``atomic`` names a file that is being written."""
 
 
 @contextlib.contextmanager
@@ -24,14 +28,25 @@ def atomic(path: Path | str) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-        os.close(handle)
         temporary = Path(name)
         try:
+            with contextlib.suppress(OSError):  # some file systems have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield temporary
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
+            os.close(handle)
             temporary.unlink(missing_ok=True)
+
+
+def sweep(paths: Iterable[Path]) -> None:
+    """Remove those of ``paths`` that a killed process was about to write; what a living one writes has its lock."""
+    for path in paths:
+        if TEMPORARY.fullmatch(path.name):
+            with contextlib.suppress(OSError), path.open("r+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
 
 
 @contextlib.contextmanager
@@ -77,6 +92,19 @@ def pretty(value: Any, indent: int = 0, width: int = 140) -> str:
         items = [f"{word}: {pretty(item, indent + 1, width)}" for word, item in words.items()]
         return "{" + pad + ("," + pad).join(items) + "\n" + " " * indent + "}"
     return "[" + pad + ("," + pad).join(pretty(item, indent + 1, width) for item in value) + "\n" + " " * indent + "]"
+
+
+def csv_cell(value: Any) -> Any:
+    """The value as a cell of a table that people open: an apostrophe before text that would be a formula there.
+
+    >>> [csv_cell(value) for value in ("=1+1", "@x", "-0.5", -0.5, "cam")]
+    ["'=1+1", "'@x", '-0.5', -0.5, 'cam']
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.replace("\r", " ")  # which would end a row
+    is_number = re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?", text)
+    return f"'{text}" if text[:1] in {*"=+-@\t"} and not is_number else text
 
 
 def file_hash(path: Path | str) -> str:

@@ -26,7 +26,9 @@ BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
-"""What goes wrong when somebody's file is imported or run."""
+"""What goes wrong when somebody's part is imported or run."""
+ANYTHING = (Exception, SystemExit)
+"""What somebody's own file may raise, whose errors are of any class."""
 
 
 class Registry:
@@ -157,6 +159,21 @@ def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 
 
+def runs_code(word: object) -> bool:
+    """Whether a word, wherever it stands, makes a Python file run: ``path/to/file.py:Class``.
+
+    >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
+    [True, False, False]
+    """
+    return isinstance(word, str) and ".py:" in word
+
+
+def refuse_code(words: Iterable[object], where: object) -> None:
+    """Raise ``BadValueError`` for a word that runs code and stands in the file ``where``, not in the command."""
+    for word in filter(runs_code, words):
+        raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
+
+
 def from_file(word: str, kind: str) -> type[Any]:
     """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
     part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
@@ -180,7 +197,7 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
     module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
     try:
         spec.loader.exec_module(module)
-    except BROKEN as error:
+    except ANYTHING as error:
         del sys.modules[label]
         raise LocusError(f"the {kind} file {path!r} cannot be imported: {_reason(error)}") from error
     if not fits(getattr(module, name, None)):
@@ -189,7 +206,7 @@ def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> An
     return getattr(module, name)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
 
 

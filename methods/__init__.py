@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.registry import BROKEN, Registry, construct, from_file
+from core.registry import BROKEN, Registry, construct, from_file, runs_code
 from core.registry import spelled as registered
 
 if TYPE_CHECKING:
@@ -111,7 +111,8 @@ def split_smooth(word: str) -> tuple[str, str]:
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":
-    from methods.base import NEEDS, Method
+    from methods.base import Method
+    from methods.evidence import NEEDS
 
     if not issubclass(part, Method) or not isinstance(getattr(part, "name", None), str):
         raise BadValueError(f"{word} is no method: derive it from methods.Method or GradientMethod and give it a name")
@@ -122,7 +123,7 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
 
 def is_path(word: str) -> bool:
     """Whether a word means a class outside the tree: ``path/to/file.py:Class``."""
-    return ".py:" in word
+    return runs_code(word)
 
 
 def __getattr__(name: str) -> Any:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 
 def drops(evidence: Evidence) -> Tensor:

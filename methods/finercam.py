@@ -10,7 +10,8 @@ from torch import Tensor
 
 import methods
 from core.errors import BadValueError, NotAvailableError
-from methods.base import Engine, Evidence, Method
+from methods.base import Evidence, Method
+from methods.evidence import Engine
 from methods.gradients import Dense, Gradients
 from methods.options import positive, whole
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from core.frames import Grid, interpolation
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 
 def finest(grids: Sequence[Grid]) -> int:

@@ -4,7 +4,7 @@ import torch
 from captum.attr import IntegratedGradients as CaptumIntegratedGradients
 from torch import Tensor
 
-from methods.base import Evidence
+from methods.evidence import Evidence
 from methods.options import whole
 from methods.pixelwise import PixelMethod, at_once
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from core.frames import interpolation
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 Masks = tuple[Callable[[Tensor], Tensor], Tensor]
 """(m,h,w) channels -> (m,H,W) masks; and (N,C) bool, which channels are looked through."""

@@ -5,7 +5,7 @@ from captum.attr import Occlusion as CaptumOcclusion
 from torch import Tensor
 
 from core.errors import BadValueError
-from methods.base import Evidence
+from methods.evidence import Evidence
 from methods.options import whole
 from methods.pixelwise import PixelMethod
 

@@ -4,7 +4,7 @@ import torch
 from captum.attr import Saliency as CaptumSaliency
 from torch import Tensor
 
-from methods.base import Evidence
+from methods.evidence import Evidence
 from methods.options import positive, whole
 from methods.pixelwise import PixelMethod, at_once
 

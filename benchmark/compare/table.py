@@ -10,7 +10,7 @@ import pandas as pd
 from benchmark.compare.pairs import Pair, shown
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.statistics.paired import Comparison, corrected
-from core.files import atomic
+from core.files import atomic, csv_cell
 from core.names import MAIN
 
 WORDS = ("model", "method")
@@ -84,4 +84,5 @@ def _line(row: ComparisonRow) -> dict[str, Any]:
     (model_a, method_a), (model_b, method_b) = map(shown, row.pair.sides)
     names = {"model_A": model_a, "method_A": method_a, "model_B": model_b, "method_B": method_b}
     trainings = dict(zip(("trainings_A", "trainings_B"), map(len, row.pair.sides), strict=True))
-    return {**names, **asdict(row.comparison), "patients": row.patients, **trainings}
+    values = {**names, **asdict(row.comparison), "patients": row.patients, **trainings}
+    return {name: csv_cell(value) for name, value in values.items()}

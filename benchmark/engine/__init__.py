@@ -1,10 +1,10 @@
 """The engine behind ``benchmark.explain.explain``: one forward pass, and what methods need, once for all of them."""
 
-from benchmark.engine.forward import gather
+from benchmark.engine.forward import defer, gather
 from benchmark.engine.prepare import prepare
 from benchmark.engine.run import one, several
 
-__all__ = ["VERSION", "gather", "one", "prepare", "several"]
+__all__ = ["VERSION", "defer", "gather", "one", "prepare", "several"]
 
 VERSION = 1
 """Raised whenever the same model, image and method give other maps: stored ones of an earlier version are not read."""

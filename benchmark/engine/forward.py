@@ -1,15 +1,17 @@
 """The engine's entry: one forward pass of a batch of images becomes evidence for the methods."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor
 
 from benchmark.engine import level, pooled
 from benchmark.engine.quiet import Autocast, plain
-from benchmark.engine.request import ExplainRequest
-from core.errors import BadValueError
-from methods.base import Evidence
+from benchmark.engine.request import BaseEngine, ExplainRequest
+from core.errors import BadValueError, NotAvailableError
+from methods.evidence import Engine, Evidence
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -23,7 +25,46 @@ def gather(
     memory_gib: float = 2.0,
     progress: bool = False,
 ) -> Evidence:
-    """The evidence of a forward pass: see ``methods.base.Evidence``; arguments as for ``benchmark.explain.explain``."""
+    """The evidence of a forward pass: see ``methods.evidence.Evidence``; arguments as for ``explain.explain``."""
+    request = _request(model, images, findings, memory_gib, progress)
+    return _evidence(request, layer)
+
+
+def defer(
+    model: "Classifier", images: Tensor, findings: Sequence[int] | None = None, memory_gib: float = 2.0
+) -> Evidence:
+    """The same, its forward pass put off until a method asks for what that gives: one that reads attention does not.
+
+    Of a network without attention to follow it is ``gather``.
+    """
+    request = _request(model, images, findings, memory_gib)
+    try:
+        readers = model.readers((images.shape[-2], images.shape[-1]))
+    except NotAvailableError:
+        return _evidence(request, None)
+    positions = request.finding_indices(readers.outputs)
+    return Evidence(request.images, readers.grid, model.pooling, positions, cast(Engine, Deferred(request, positions)))
+
+
+@dataclass(frozen=True, eq=False)
+class Deferred(BaseEngine):
+    """An engine that leaves what it cannot answer to the one behind a forward pass, made when first needed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole.engine, name)
+
+    @cached_property
+    def _whole(self) -> Evidence:
+        return self.request.compute_evidence(replace(self.request, findings=self.findings), None)
+
+
+def _request(
+    model: "Classifier",
+    images: Tensor,
+    findings: Sequence[int] | None,
+    memory_gib: float,
+    progress: bool = False,
+) -> ExplainRequest:
     _check(model, images)
     if not memory_gib > 0:
         raise BadValueError(f"memory_gib is {memory_gib}: give a budget above 0")
@@ -31,7 +72,7 @@ def gather(
     with plain():
         images = images.clone() if images.is_inference() else images.detach()
     indices = None if findings is None else tuple(int(finding) for finding in findings)
-    return _evidence(ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence), layer)
+    return ExplainRequest(model, images, indices, memory_gib, progress, autocast, _evidence)
 
 
 def _check(model: "Classifier", images: Tensor) -> None:

@@ -14,7 +14,7 @@ from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import BaseEngine, ExplainRequest
 from core.errors import NotAvailableError
-from methods.base import Evidence
+from methods.evidence import Evidence
 from methods.gradients import Dense, Gradients
 
 
@@ -27,10 +27,9 @@ def compute_evidence(request: ExplainRequest, layer: str) -> Evidence:
     if len(request.images) <= step:
         return _recorded(request, layer)
     pieces = [_recorded(chunk, layer) for chunk in _chunks(request, step)]
-    A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.logits for piece in pieces])
-    all_logits = torch.cat([piece.engine.others()[0] for piece in pieces])
-    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, all_logits, step)
-    return replace(pieces[0], images=request.images, A=A, logits=logits, engine=engine)
+    A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.others.logits for piece in pieces])
+    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, logits, step)
+    return replace(pieces[0], images=request.images, engine=engine)
 
 
 def _chunks(request: ExplainRequest, step: int) -> list[ExplainRequest]:
@@ -44,8 +43,6 @@ def _recorded(request: ExplainRequest, layer: str) -> Evidence:
     findings = request.finding_indices(logits.shape[1])
     return Evidence(
         images=images,
-        A=A.detach(),
-        logits=logits.detach()[:, list(findings)].float(),
         grid=model.grid((images.shape[-2], images.shape[-1]), layer),
         pooling="",
         findings=findings,
@@ -61,6 +58,10 @@ class LayerEngine(BaseEngine):
     A: Tensor
     logits: Tensor
 
+    def passed(self) -> tuple[Tensor, Tensor]:
+        """A, and the logits of the findings asked for, without their graph."""
+        return self.A.detach(), self.logits.detach()[:, self._columns].float()
+
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w) -> (M,K): the network runs again, with ``features`` put in at the layer."""
         with evaluating(self.request.model):
@@ -75,10 +76,10 @@ class LayerEngine(BaseEngine):
         with plain(), torch.enable_grad():
             return Dense(backward.one_by_one(self.logits[:, self._columns], self.A))
 
-    def others(self) -> tuple[Tensor, tuple[int, ...], "LayerEngine"]:
-        """Those of the same pass."""
+    def others(self) -> tuple[tuple[int, ...], "LayerEngine"]:
+        """Of the same pass."""
         findings = tuple(range(self.logits.shape[1]))
-        return self.logits.detach().float(), findings, replace(self, findings=findings)
+        return findings, replace(self, findings=findings)
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""
@@ -96,8 +97,8 @@ class LayerEngine(BaseEngine):
         step = max(1, memory.gradients_at_once(self.A, self.request.memory_gib) // len(self.A))
         for k in range(0, len(self.findings), step):
             findings = self.findings[k : k + step]
-            engine, logits = replace(self, findings=findings), evidence.logits[:, k : k + step]
-            yield slice(0, len(self.A)), replace(evidence, logits=logits, findings=findings, engine=engine)
+            engine = replace(self, findings=findings)
+            yield slice(0, len(self.A)), replace(evidence, findings=findings, engine=engine)
 
 
 @dataclass(frozen=True, eq=False)

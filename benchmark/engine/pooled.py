@@ -10,7 +10,7 @@ from backbones.probe import evaluating
 from benchmark.engine import backward, memory
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import BaseEngine, ExplainRequest
-from methods.base import Evidence, Pass
+from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
 
@@ -22,15 +22,7 @@ def compute_evidence(request: ExplainRequest) -> Evidence:
         logits = model.head(A.to(_precision(model))).float()
         grid = model.grid((images.shape[-2], images.shape[-1]))
     findings = request.finding_indices(logits.shape[1])
-    return Evidence(
-        images=images,
-        A=A,
-        logits=logits[:, list(findings)],
-        grid=grid,
-        pooling=model.pooling,
-        findings=findings,
-        engine=PooledEngine(request, findings, A),
-    )
+    return Evidence(images, grid, model.pooling, findings, PooledEngine(request, findings, A, logits))
 
 
 def _features(request: ExplainRequest) -> Tensor:
@@ -46,9 +38,14 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 @dataclass(frozen=True, eq=False)
 class PooledEngine(BaseEngine):
-    """Engine at the pooled map ``A``, (N,C,h,w)."""
+    """Engine at the pooled map ``A``, (N,C,h,w); ``logits`` are (N, all findings)."""
 
     A: Tensor
+    logits: Tensor
+
+    def passed(self) -> tuple[Tensor, Tensor]:
+        """A, and the logits of the findings asked for."""
+        return self.A, self.logits[:, self._columns]
 
     def head(self, features: Tensor) -> Tensor:
         """(M,C,h,w) -> (M,K) float32, computed in the precision of the model's weights."""
@@ -74,12 +71,10 @@ class PooledEngine(BaseEngine):
             A = self.A.detach().requires_grad_()
             return backward.vectorised(self.head(A), A)
 
-    def others(self) -> tuple[Tensor, tuple[int, ...], "PooledEngine"]:
-        """By the head alone."""
-        with plain(), evaluating(self.request.model):
-            logits = self.request.model.head(self.A.to(_precision(self.request.model))).float()
-        findings = tuple(range(logits.shape[1]))
-        return logits, findings, replace(self, findings=findings)
+    def others(self) -> tuple[tuple[int, ...], "PooledEngine"]:
+        """Of the same pass."""
+        findings = tuple(range(self.logits.shape[1]))
+        return findings, replace(self, findings=findings)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""
@@ -106,6 +101,6 @@ class PooledEngine(BaseEngine):
                 yield rows, self._part(evidence, rows, slice(k, k + findings))
 
     def _part(self, whole: Evidence, rows: slice, columns: slice) -> Evidence:
-        findings, A, images = self.findings[columns], self.A[rows], whole.images[rows]
-        engine = PooledEngine(replace(self.request, images=images), findings, A)
-        return replace(whole, images=images, A=A, logits=whole.logits[rows, columns], findings=findings, engine=engine)
+        findings, images = self.findings[columns], whole.images[rows]
+        engine = PooledEngine(replace(self.request, images=images), findings, self.A[rows], self.logits[rows])
+        return replace(whole, images=images, findings=findings, engine=engine)

@@ -1,6 +1,6 @@
 """What is explained, with how much memory; and the base class of the engines of all layers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -11,12 +11,12 @@ from torch.func import functional_call
 from tqdm import tqdm
 
 from backbones.probe import evaluating
-from benchmark.engine import attention, memory
+from benchmark.engine import attention, full_gradients, memory
 from benchmark.engine.quiet import Autocast, plain
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention
-from methods.base import Evidence, Pass
+from methods.evidence import Evidence, Pass
 
 if TYPE_CHECKING:
     from backbones import Classifier
@@ -113,11 +113,15 @@ class BaseEngine:
         request = self.request
         return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
 
+    def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
+        """By a pass of its own; the same at every layer."""
+        return full_gradients.terms(self.request.model, image, self.findings)
+
     def grid_at(self, layer: str | None) -> Grid:
         """Where the positions of ``layer`` look."""
         return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
 
     def at_once(self, what: Pass) -> int:
-        """See ``methods.base.Evidence.at_once``; the head is the network where a layer knows no better."""
+        """See ``methods.evidence.Evidence.at_once``; the head is the network where a layer knows no better."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)

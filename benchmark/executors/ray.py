@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -86,6 +87,7 @@ class RayCluster(Executor):
 
 
 def _make(step: Step, cwd: str) -> LocusError | None:
-    """In a process of the cluster: the step, where the run was started."""
+    """In a process of the cluster: the step, where the run was started; what it says, Ray passes on."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     os.chdir(cwd)
     return step()

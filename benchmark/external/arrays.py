@@ -1,8 +1,11 @@
 """Arrays from files that anybody may have made: sizes are read before contents, and nothing is ever unpickled."""
 
 import functools
+import lzma
 import os
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO
 
@@ -16,6 +19,11 @@ LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes of pictures with one channel."""
+BROKEN = (
+    ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, Image.DecompressionBombError,
+)  # fmt: skip
+"""What reading bytes that are no array ends in."""
 Array = NDArray[np.generic]
 
 
@@ -37,7 +45,7 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
         if file.suffix == ".npz":
             return _zipped(file)
         return {"": _picture(file) if file.suffix == ".png" else mapped(file, LARGEST)}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, Image.DecompressionBombError) as error:
+    except BROKEN as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
 
 
@@ -81,6 +89,8 @@ def _declared(stream: IO[bytes], where: str) -> int:
 
 def _picture(file: Path) -> Array:
     with Image.open(file) as image:
+        if image.width * image.height > LARGEST // 8:
+            raise DataError(f"{file} has {image.width}×{image.height} pixels: more than are read of one image")
         if image.mode not in GRAY:
             raise DataError(f"{file} is a picture of mode {image.mode}: a heat map or a mask is gray")
         return np.asarray(image)

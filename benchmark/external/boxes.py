@@ -49,10 +49,11 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
     size = np.array([frames[image][::-1] for image in known], dtype=np.float64).reshape(-1, 2)
     boxes = _checked(rows, size, file)
-    _refuse_repeated([(*pair, *box) for *pair, box in zip(known, rows.findings, boxes.tolist(), strict=True)], file)
+    findings = [words[word] for word in rows.findings]
+    _refuse_repeated([(*pair, *box) for *pair, box in zip(known, findings, boxes.tolist(), strict=True)], file)
     out: dict[tuple[str, str], list[FloatArray]] = {}
-    for image, finding, box in zip(known, rows.findings, boxes, strict=True):
-        out.setdefault((image, words[finding]), []).append(box)
+    for image, finding, box in zip(known, findings, boxes, strict=True):
+        out.setdefault((image, finding), []).append(box)
     return {key: np.stack(each) for key, each in out.items()}
 
 
@@ -84,7 +85,7 @@ def _from_json(file: Path) -> Rows:
             np.array([[*one["bbox"], one["score"]] for one in each], dtype=np.float64).reshape(-1, 5),
             "xywh",
         )
-    except (ValueError, TypeError, KeyError, OSError) as error:
+    except (ValueError, TypeError, KeyError, OSError, OverflowError, RecursionError) as error:
         raise DataError(
             f"{file} is no COCO JSON of boxes ({type(error).__name__}: {error}): give images, categories and "
             "annotations with image_id, category_id, bbox (xywh) and score"

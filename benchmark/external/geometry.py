@@ -1,6 +1,7 @@
 """Where the positions of others' maps look: said by whoever gives them, never guessed."""
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,9 +51,9 @@ def of(word: str | None) -> Geometry:
     try:
         stated = json.loads(Path(word).read_text(encoding="utf-8"))
         pairs = {name: (float(stated[name][0]), float(stated[name][1])) for name in ("size", "stride", "offset")}
-        if min(*pairs["size"], *pairs["stride"]) <= 0:
-            raise ValueError("size and stride are above 0")
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        if min(*pairs["size"], *pairs["stride"]) <= 0 or not all(map(math.isfinite, sum(pairs.values(), ()))):
+            raise ValueError("size and stride are above 0, and all are numbers")
+    except (OSError, ValueError, TypeError, LookupError, OverflowError, RecursionError) as error:
         raise BadValueError(f"--alignment {word!r} gives no grid ({type(error).__name__}: {error}): {SAY}") from error
     size = (int(pairs["size"][0]), int(pairs["size"][1]))
     return Geometry({name: list(pair) for name, pair in pairs.items()}, Grid(size, pairs["stride"], pairs["offset"]))

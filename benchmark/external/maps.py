@@ -122,7 +122,7 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Give
 def _array(file: Path) -> arrays.Array:
     try:
         return arrays.mapped(file)
-    except (ValueError, OSError, EOFError) as error:
+    except arrays.BROKEN as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
 
 
@@ -136,7 +136,7 @@ def _masks(file: Path, names: Names) -> list[tuple[Pair, Given]]:
     try:
         stated = json.loads(file.read_text(encoding="utf-8"))
         pairs = [(image, finding, mask) for image, each in stated.items() for finding, mask in each.items()]
-    except (ValueError, AttributeError, OSError) as error:
+    except (ValueError, AttributeError, OSError, RecursionError) as error:
         raise DataError(f"{file} is no JSON of image -> finding -> run-length mask: {error}") from error
     images = names.known([image for image, _, _ in pairs], "masks")
     return [

@@ -7,13 +7,17 @@ import pandas as pd
 
 from benchmark.external.names import Names
 from core.errors import DataError
-from datasets.io.tables import read_csv
+from datasets.io.tables import read_csv, refuse_duplicates
 
 
 def read(file: Path, names: Names) -> dict[tuple[str, str], float]:
     """(image, finding) -> probability in [0,1]. Raises ``DataError`` for other images, findings or numbers."""
     table = read_csv(file, ("image",), "a row per image, a column of probabilities per finding")
     images = names.known(table["image"].tolist(), "rows")
+    refuse_duplicates(file, pd.Series(images, dtype=str))
+    refuse_duplicates(
+        file, pd.Series([names.finding(word, str(file)) for word in table.columns.drop("image")], dtype=str)
+    )
     out: dict[tuple[str, str], float] = {}
     for column in table.columns.drop("image"):
         said = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)

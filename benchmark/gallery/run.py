@@ -63,7 +63,7 @@ def open_model(word: str, config: RunConfig) -> OpenedModel:
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
     name, _, model_id = word.partition("/")
-    suite = plan.load(name, selection.suites(config))
+    suite = plan.load(name, selection.suites(config), config.trust)
     folder = results_folder.base(config) / name
     models = {cell.key: job.model for job in selection.planned_cells(suite, config) for cell in job.cells}
     existing = [record for record in selection.existing_records(folder) if record.key in models]

@@ -16,7 +16,7 @@ from config import HeatmapConfig, TrainConfig
 from core.errors import LocusError, NotAvailableError
 from core.frames import resize_image
 from datasets.io import transforms
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
 """What to change where memory is short."""

@@ -19,7 +19,7 @@ from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, stem, write_json
 from core.types import Sample
-from methods.base import Evidence
+from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     parts = Methods(config.method)
     checkpoint = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
     content = checkpoints.read(checkpoint)
-    model, train_config = checkpoints.rebuilt(content, checkpoint), checkpoints.configuration(content, checkpoint)
+    model = checkpoints.rebuilt(content, checkpoint, config.trust)
+    train_config = checkpoints.configuration(content, checkpoint)
     findings = checkpoints.findings(content, checkpoint)
     _check(config.findings, findings)
     thresholds = Thresholds(config, digest_of(checkpoint))

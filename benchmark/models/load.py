@@ -92,10 +92,10 @@ def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
     return "mean {}, std {} ({})".format(*numbers, who)
 
 
-def of_run(path: Path) -> Loaded:
-    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises ``DataError``."""
+def of_run(path: Path, trust: bool) -> Loaded:
+    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``."""
     content = checkpoints.read(path)
-    model, config = checkpoints.rebuilt(content, path), checkpoints.configuration(content, path)
+    model, config = checkpoints.rebuilt(content, path, trust), checkpoints.configuration(content, path)
     names = checkpoints.findings(content, path)
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")

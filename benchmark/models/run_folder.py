@@ -35,7 +35,7 @@ def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
             f"--model {network.model} takes --image or --image_path, and no --checkpoint: it has no images of its own"
         )
     folder = enter(network, Path(config.runs))
-    return replace(config, checkpoint=str(folder), model=None, findings=())
+    return replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # its word was typed
 
 
 def write(loaded: Loaded, flags: NetworkFlags, runs_dir: Path) -> Path:

@@ -22,4 +22,4 @@ def score_model(finished: FinishedModel, config: TrainConfig, folder: Path) -> N
     with atomic(folder / "best.ckpt") as temporary:
         shutil.copyfile(finished.checkpoint, temporary)
     with memory.enough("lower --batch_size"):
-        evaluate(folder, config, splits, {})
+        evaluate(folder, config, splits, {}, trust=True)  # as whoever planned it was told

@@ -32,6 +32,7 @@ PACKED = (MAIN_PROTOCOL, FAITHFULNESS)
 BOX = ("x0", "y0", "x1", "y1", "iobb")
 OTHER_ORIGINS = ("threshold_", "iou_")
 AGAIN = "run the suite again with --overwrite always"
+MEND = f"restore it from version control, or delete it and {AGAIN}"
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
@@ -85,7 +86,7 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """The rows of a cell, those at work before packed ones. Raises ``DataError`` where they are missing or broken."""
     for file in _at_work(cell, folder):
         if file.is_file():
-            return packed.table(file, mend=AGAIN).to_pandas()
+            return packed.table(file, mend=MEND).to_pandas()
     if (file_of_seed := _packed_with(cell, folder)) is None:
         raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
     return _rows_of(file_of_seed, [cell.key]).to_pandas()
@@ -100,11 +101,11 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     tables = []
     for cell in cells:
         if file := next((file for file in _at_work(cell, folder) if file.is_file()), None):
-            tables.append(_words(packed.table(file, columns, mend=AGAIN)))
+            tables.append(_words(packed.table(file, columns, mend=MEND)))
             del wanted[cell.key]
     files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
     for file in files:
-        rows = packed.table(file, columns, mend=AGAIN)
+        rows = packed.table(file, columns, mend=MEND)
         tables.append(_words(rows.filter(pyarrow.compute.is_in(rows["key"], _strings(wanted)))))
     empty = pyarrow.table({name: pyarrow.array([], pyarrow.string()) for name in columns})
     return (pyarrow.concat_tables(tables, promote_options="permissive") if tables else empty).to_pandas()
@@ -146,7 +147,7 @@ def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder:
     for file in _packed_files(seed, folder):
         tables.append(_rows_of(file, _keys(file) & rest))
         rest -= _keys(file)
-    tables += [packed.table(file, mend=AGAIN) for _, file in sorted(files.items())]
+    tables += [packed.table(file, mend=MEND) for _, file in sorted(files.items())]
     return pyarrow.concat_tables(
         [table for table in tables if len(table)] or [pyarrow.table({})], promote_options="permissive"
     )
@@ -196,7 +197,7 @@ def _packed(file: Path) -> pyarrow.Table:
 
 @lru_cache(maxsize=16)
 def _read(file: Path, *state: int) -> pyarrow.Table:
-    return packed.table(file, mend=AGAIN)
+    return packed.table(file, mend=MEND)
 
 
 def _words(rows: pyarrow.Table) -> pyarrow.Table:

@@ -55,7 +55,7 @@ def content(file: Path | str, mend: str = REPAIR) -> Any:
     """What a JSON file states, not yet looked at. Raises ``DataError``, which ends with how to ``mend`` it."""
     try:
         return json.loads(Path(file).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"cannot read the record {file}: {error}; {mend}") from error
 
 

@@ -22,6 +22,8 @@ from core.errors import DataError
 from core.files import atomic
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
+LARGEST = 200_000_000
+"""Values of a file: thirty times those of 2,000 records of 1,000 cases each."""
 REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
 DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 CELL_FIELDS = (
@@ -71,14 +73,18 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     cells = table(folder / CELLS_FILE)
-    scores_by_key = _by_key(table(folder / RECORDS_FILE, ["key", "variable", "group", *SCORE_FIELDS], wanted))
-    rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-    return {
-        name: parse(
-            _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None), folder / CELLS_FILE, REPAIR
-        )
-        for key, name, text in rows
-    }
+    scores = table(folder / RECORDS_FILE, ["key", "variable", "group", *SCORE_FIELDS], wanted)
+    try:
+        scores_by_key = _by_key(scores)
+        rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
+        stated = {
+            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
+            for key, name, text in rows
+        }
+    except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
+    return {name: parse(content, folder / CELLS_FILE, REPAIR) for name, content in stated.items()}
 
 
 def records_containing(folder: Path, text: str) -> list[str]:
@@ -92,10 +98,13 @@ def records_containing(folder: Path, text: str) -> list[str]:
 def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = REPAIR) -> pyarrow.Table:
     """A Parquet file. Raises ``DataError`` for a missing or broken one, which says how to ``mend`` it."""
     try:
+        content = parquet.ParquetFile(file)
+        if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
+            raise ValueError(f"it would unpack to {count:,} values, more than the {LARGEST:,} that are read")
         if filters is None:  # a filter brings pandas, which costs a third of a second
-            return parquet.ParquetFile(file).read(columns)
+            return content.read(columns)
         return parquet.read_table(file, columns=columns, filters=filters)
-    except (OSError, ValueError, pyarrow.ArrowException) as error:
+    except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}; {mend}") from error
 
 

@@ -119,10 +119,20 @@ class Cell(_Frozen):
         """16 hex digits: the same configuration, the same key."""
         return files.key(self.model_dump(mode="json"))
 
+    @cached_property
+    def across_seeds(self) -> Self:
+        """What the cells of all seeds of an entry share."""
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
+        if recipe.get("init"):
+            recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
+        model = self.model_id.removesuffix(f"-seed{self.seed}")
+        return self.model_copy(update={"seed": None, "model_id": model, "recipe": recipe})
+
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other fields, and so with a key of its own."""
         copied = super().model_copy(update=update, deep=deep)
-        copied.__dict__.pop("key", None)
+        for name in ("key", "across_seeds"):
+            copied.__dict__.pop(name, None)
         return copied
 
 

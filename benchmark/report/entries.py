@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from benchmark.records import Cell, Record, Score
+from benchmark.records import Record, Score
 from benchmark.report import select
 from core.names import MAIN, PAIRED
 
@@ -21,7 +21,7 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     """The records of each entry, by seed."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        groups.setdefault((record.source, without_seed(record.cell).key), []).append(record)
+        groups.setdefault((record.source, record.cell.across_seeds.key), []).append(record)
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
@@ -33,7 +33,7 @@ def as_one(group: Sequence[Record]) -> Record:
     known = [{(s.finding, s.metric, s.threshold_origin): s for s in _shown(record)} for record in group]
     scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
-    changed = {"cell": without_seed(first.cell), "scores": scores, "strata": (), "checkpoints": digests}
+    changed = {"cell": first.cell.across_seeds, "scores": scores, "strata": (), "checkpoints": digests}
     return first.model_copy(update=changed)
 
 
@@ -59,17 +59,8 @@ def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[o
     }
 
 
-def without_seed(cell: Cell) -> Cell:
-    """What the cells of all seeds of an entry share."""
-    recipe = {name: value for name, value in cell.recipe.items() if name not in ("seed", "weights")}
-    if recipe.get("init"):
-        recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
-    model = cell.model_id.removesuffix(f"-seed{cell.seed}")
-    return cell.model_copy(update={"seed": None, "model_id": model, "recipe": recipe})
-
-
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
-    if all(score == first for score in scores):
+    if all(score is not None and score.value == first.value and score == first for score in scores):
         return first
     values = select.known(scores)
     lacking = len(scores) - len(values)

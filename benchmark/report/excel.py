@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 
 from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 
 from benchmark.report.table import Table
 
@@ -21,13 +22,15 @@ def workbook(tables: Sequence[Table]) -> bytes:
         sheet = book.create_sheet(re.sub(r"[\\/*?:\[\]]", "", table.title)[:31])
         for line in ([table.title], *([text] for text in table.intro.splitlines()), table.header, *table.rows):
             sheet.append([_value(cell) for cell in line])
+            for cell in sheet[sheet.max_row]:
+                cell.data_type = "s" if cell.data_type == "f" else cell.data_type  # text, also where it begins with =
     raw = io.BytesIO()
     book.save(raw)
     return _undated(raw.getvalue())
 
 
 def _value(cell: str) -> float | str:
-    return float(cell) if re.fullmatch(r"-?\d+(\.\d+)?", cell) else cell
+    return float(cell) if re.fullmatch(r"-?\d+(\.\d+)?", cell) else ILLEGAL_CHARACTERS_RE.sub("", cell)
 
 
 def _undated(content: bytes) -> bytes:

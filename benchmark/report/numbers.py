@@ -10,6 +10,7 @@ from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.entries import known_of_rows
 from benchmark.report.entry_columns import HEADINGS, Known, is_single, main_of, of_row
 from benchmark.report.table import NOTHING
+from core.files import csv_cell
 
 CELL = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
@@ -41,7 +42,7 @@ def numbers(records: Sequence[Record]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(lines)
+    writer.writerows({name: csv_cell(value) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmark.records.record import Cell, Record
 from benchmark.report import select
-from benchmark.report.entries import trainings, without_seed
+from benchmark.report.entries import trainings
 from benchmark.report.table import NOTHING, Table, number, plain
 from benchmark.statistics.entries import one_more
 from core.errors import examples
@@ -50,7 +50,7 @@ def _groups(records: Sequence[Record]) -> list[list[Record]]:
 
 def _entry(cell: Cell) -> str:
     """The same for all trainings of an entry, whatever their seed, threads and precision."""
-    shared = without_seed(cell)
+    shared = cell.across_seeds
     recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
     return shared.model_copy(update={"recipe": recipe}).key
 

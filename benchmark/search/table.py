@@ -9,6 +9,7 @@ import tabulate
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmark.search.plan import Plan
+from core.files import csv_cell
 
 STATES = {
     TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
@@ -32,7 +33,8 @@ def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["trial", "state", "value", "epochs", *names, "reason", "run"])
     for trial in trials:
-        writer.writerow([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
+        cells = [*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"]
+        writer.writerow(map(csv_cell, cells))
     return text.getvalue()
 
 

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
+from benchmark.external.arrays import BROKEN
 from benchmark.submissions import manifest as manifests
 from benchmark.submissions.manifest import Manifest
 from core import files
@@ -14,6 +15,8 @@ LARGEST = 2**32
 """Bytes that all files of a submission may have together, and ..."""
 MOST = 200_000
 """... how many they may be."""
+LARGEST_MANIFEST = 2**26
+"""Bytes of the manifest, which is read at once."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of all files in it: the same content gives the same bytes."""
 
@@ -43,11 +46,13 @@ def unpack(path: Path, folder: Path) -> Manifest:
             members = _checked(archive, path)
             if manifests.NAME not in members:
                 raise DataError(f"{path} has no {manifests.NAME}: pack it by `python -m benchmark.submit pack RUN`")
+            if (length := members[manifests.NAME].file_size) > LARGEST_MANIFEST:
+                raise DataError(f"{path} states {length:,} bytes of {manifests.NAME}: more than {LARGEST_MANIFEST:,}")
             manifest = manifests.parse(archive.read(manifests.NAME), str(path))
             _refuse_others(set(members) - {manifests.NAME}, set(manifest.files), path)
             for name in manifest.files:
                 _extract(archive, members[name], folder / name)
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except BROKEN as error:
         raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     if changed := [name for name, known in manifest.files.items() if files.file_hash(folder / name) != known]:
         raise DataError(f"{path}: {len(changed)} files are not those of its manifest: {examples(changed)}")

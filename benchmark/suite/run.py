@@ -25,6 +25,7 @@ from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
+from core.files import sweep
 from core.names import PAIRED
 
 Report = Callable[[str], None]
@@ -51,7 +52,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
     writes the suite's records or trains its models: it says which.
     """
-    suite = plan.load(name, selection.suites(config))
+    suite = plan.load(name, selection.suites(config), config.trust)
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
     suite = with_models(suite, config)
@@ -63,6 +64,9 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells that lack a record; nobody else writes any meanwhile."""
+    if not config.dry_run:
+        sweep([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
+        sweep(records.unpacked_folder(folder.path).rglob(".*"))
     existing = selection.existing_records(folder.path)
     planned = selection.planned_cells(suite, config)
     todo = selection.missing_cells(planned, config, existing)
@@ -98,6 +102,7 @@ def _run_steps(
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
+        sweep(runs_dir.rglob(".*"))
         executor.begin(runs_dir, steps)
         for event in shown(steps, executor, report):
             pending.take(event)

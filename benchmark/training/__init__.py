@@ -8,6 +8,7 @@ from collections.abc import Set
 from pathlib import Path
 
 import datasets
+from benchmark.training import damaged
 from config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -17,12 +18,15 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     """Train what ``config`` asks for, evaluate the best checkpoint as read back from disk, return the run's folder.
 
     With a ``folder`` of its own a run is idempotent: it goes on from ``last.ckpt`` there and does nothing when
-    ``metrics.json`` says that it is finished. Without one it gets a new folder under ``config.model_save_dir`` (or
-    goes on with the one that ``config.resume`` means). Raises ``core.errors`` types only for what a user can mend.
+    ``metrics.json`` says that it is finished; what a disk has damaged there is made anew. Without one it gets a new
+    folder under ``config.model_save_dir`` (or goes on with the one that ``config.resume`` means). Raises
+    ``core.errors`` types only for what a user can mend.
     """
-    if folder is not None and not config.resume and (folder / "metrics.json").is_file():
-        log.info("%s is finished already", folder)
-        return folder
+    if folder is not None and not config.resume:
+        damaged.clear(folder)
+        if (folder / "metrics.json").is_file():
+            log.info("%s is finished already", folder)
+            return folder
     if not config.resume and (folder is None or not folder.exists()):
         _check(config)
     from benchmark.training.run import fit as start  # torch and Lightning are imported when somebody trains

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _BROKEN = (
     *(pickle.UnpicklingError, struct.error, EOFError, LookupError, ValueError, TypeError, AttributeError),
-    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError),
+    *(AssertionError, ArithmeticError, OSError, RuntimeError, MemoryError, safetensors.SafetensorError),
 )
 """What reading bytes that are no checkpoint ends in."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
@@ -103,18 +104,23 @@ def _reason(path: Path, error: Exception) -> str:
     return "truncated, or no checkpoint at all); choose another or train again"
 
 
-def load(path: Path | str, device: str = "cpu") -> tuple[Classifier, TrainConfig]:
+def load(path: Path | str, device: str = "cpu", trust: bool = False) -> tuple[Classifier, TrainConfig]:
     """The classifier of a checkpoint, in evaluation mode on ``device``, and the configuration it was trained with.
 
-    Raises ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
+    ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
+    ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
     """
     content = read(path)
-    return rebuilt(content, path).to(device), configuration(content, path)
+    return rebuilt(content, path, trust).to(device), configuration(content, path)
 
 
-def rebuilt(content: dict[str, Any], path: Path | str) -> Classifier:
+def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> Classifier:
     """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
-    model = assembled.rebuild(_locus(content, path)["model"])
+    stated = _locus(content, path)["model"]
+    try:
+        model = assembled.rebuild(stated, str(path), trust)
+    except _BROKEN as error:
+        raise DataError(f"{path} states no network that can be built: {' '.join(str(error).split())}") from error
     fitting.load_exact(model, fitting.weights(content), path)
     return model.eval()
 
@@ -160,7 +166,9 @@ def digest_of(content: dict[str, Any]) -> str:
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
-    stamped = content.get("locus")
-    if not isinstance(stamped, dict) or not {"config", "model", "findings"} <= stamped.keys():
-        raise DataError(f"{path} was not written by main.py: it does not say which network it belongs to")
-    return stamped
+    match content.get("locus"):
+        case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names} as stamped:
+            if all(isinstance(name, str) for name in names) and assembled.is_whole(model, len(names)):
+                return dict(stamped)
+            raise DataError(f"{path} does not say whole which network it belongs to: make the run anew")
+    raise DataError(f"{path} was not written by main.py: it does not say which network it belongs to")

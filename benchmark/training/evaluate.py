@@ -31,9 +31,12 @@ MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "se
 """Flags that metrics.json repeats: whose numbers these are."""
 
 
-def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any]) -> None:
-    """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json."""
-    model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()))
+def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
+    """Evaluate the run in ``folder`` on its held-out ``splits``, write the results; ``facts`` go into metrics.json.
+
+    ``trust``: see ``checkpoints.load``.
+    """
+    model, _ = checkpoints.load(folder / "best.ckpt", devices.device(config, devices.gpus()), trust)
     model.to(memory_format=layout(config.channels_last))
     held_out = {name: splits[name] for name in HELD_OUT}
     logits = {name: predict(model, split, config.batch) for name, split in held_out.items()}

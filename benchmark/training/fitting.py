@@ -24,12 +24,24 @@ OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 
 
 def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are."""
+    """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are.
+
+    Raises ``DataError`` for one that declares more values than the file holds.
+    """
     state = next((content[key] for key in WEIGHT_KEYS if isinstance(content.get(key), dict)), content)
+    state = {name: value for name, value in state.items() if isinstance(name, str)}
     if any(name.startswith(PREFIX + OURS) for name in state):
         state = {name.removeprefix(PREFIX): value for name, value in state.items() if name.startswith(PREFIX)}
     kept = {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
+    if hollow := [name for name, value in kept.items() if not _is_held(value)]:
+        raise DataError(f"{len(hollow)} weights declare more values than their file holds: {examples(hollow)}")
     return {name: value for name, value in kept.items() if not name.startswith(OF_THE_LOSS)}
+
+
+def _is_held(value: torch.Tensor) -> bool:
+    """Whether every value of a tensor lies in its file: one that repeats a few would take any amount of memory."""
+    dense = value.layout == torch.strided and not value.is_meta
+    return dense and value.numel() * value.element_size() <= value.untyped_storage().nbytes()
 
 
 def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:

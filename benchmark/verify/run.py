@@ -15,6 +15,7 @@ from benchmark.verify.answers import verify_records
 from benchmark.verify.figures import Difference, VerificationResult
 from config import RunConfig
 from core.errors import LocusError
+from core.registry import refuse_code
 
 SHOWN = 3
 """So many figures are reported of a record that differs."""
@@ -56,12 +57,15 @@ class Verdict:
 
 
 def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
-    suite, verdict = plan.load(name, selection.suites(config)), Verdict()
+    suite, verdict = plan.load(name, selection.suites(config), config.trust), Verdict()
     selection.check_protocols(suite, config)
     suite = with_models(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
+    if not config.trust:
+        typed = {*config.method, *suite.words}
+        refuse_code([r.cell.method for r in stated if r.cell.method not in typed], results_folder.base(config) / name)
     report(f"{name}: {len(stated)} records to verify")
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
     for record, result in verify_records(suite, stated, existing, config):

@@ -8,6 +8,7 @@ registered names ride in the annotations: ``Annotated[int, AtLeast(1)]``, ``Anno
 import copy
 import dataclasses
 import functools
+import itertools
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,12 +22,16 @@ from core.cli.marks import AtLeast, AtMost, Named, check, spelled
 from core.cli.parser import joined, listed, parser_of
 from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
+from core.registry import refuse_code
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 """Where the presets lie; ``configs/<dataset>.yaml`` holds the defaults of a data set."""
+
+LARGEST = 1_000_000
+"""Bytes of a file of flags, and values in it."""
 
 C = TypeVar("C")
 
@@ -40,7 +45,13 @@ def parse(kind: type[C], argv: Sequence[str] | None, prog: str) -> tuple[C, froz
     words = joined(kind, sys.argv[1:] if argv is None else argv)
     typed = dict(vars(parser_of(kind, prog).parse_args(words, defaults=False)))
     path = typed.pop("config", None)
-    chosen = {**(read_yaml(Path(path)) if path else {}), **typed}
+    stated = read_yaml(Path(path)) if path else {}
+    if "trust" in stated:
+        raise BadValueError(f"{path} has trust, which no file can give: write --trust")
+    if not typed.get("trust"):
+        listed_words = (value if isinstance(value, list) else [value] for value in stated.values())
+        refuse_code(itertools.chain.from_iterable(listed_words), path)
+    chosen = {**stated, **typed}
     defaults = defaults_of(kind, chosen)
     config = build(kind, {**defaults, **chosen})
     if taken := ", ".join(f"{name} {value}" for name, value in defaults.items() if name not in chosen):
@@ -69,9 +80,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         presets = ", ".join(sorted(preset.name for preset in CONFIGS.glob("*.yaml")))
         raise DataError(f"no file {str(path)!r}: presets lie in configs/ ({presets})")
+    if path.stat().st_size > LARGEST:
+        raise DataError(f"{path} has {path.stat().st_size:,} bytes: more than the {LARGEST:,} of a file of flags")
     try:
         content = copy.deepcopy(_loaded(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise DataError(f"{path} is no readable YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content or {}, dict):
         raise DataError(f"{path} holds a {type(content).__name__}: write one 'flag: value' per line")
@@ -80,8 +93,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=32)
 def _loaded(text: str) -> Any:
-    """The content of YAML: a suite of many models asks for the same preset again and again."""
-    return yaml.safe_load(text)
+    """The content of YAML: a suite of many models asks for the same preset again and again.
+
+    Raises ``ValueError`` where aliases (``*name``) make more of it than stands there.
+    """
+    content = yaml.safe_load(text)
+    todo, count = [content], 0
+    while todo:
+        item, count = todo.pop(), count + 1
+        todo += item if isinstance(item, list) else item.values() if isinstance(item, dict) else ()
+        if count > LARGEST:
+            raise ValueError("its aliases repeat each other without end")
+    return content
 
 
 def defaults_of(kind: type[Any], chosen: Mapping[str, Any]) -> dict[str, Any]:

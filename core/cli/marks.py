@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
-from core.registry import Registry
+from core.registry import Registry, runs_code
 
 
 class AtLeast(NamedTuple):
@@ -84,7 +84,7 @@ def check(kind: type[Any], name: str, value: Any) -> None:
 
 
 def _hold(flag: str, mark: Any, value: Any) -> None:
-    if isinstance(mark, Named) and value.split(":")[0] not in mark.known() and not (mark.files and ".py:" in value):
+    if isinstance(mark, Named) and value.split(":")[0] not in mark.known() and not (mark.files and runs_code(value)):
         raise UnknownNameError(mark.kind, value.split(":")[0], mark.known())
     if isinstance(mark, AtLeast) and not value >= mark.limit:
         raise BadValueError(f"{flag} {value} is too small: write {mark.limit} or more")

@@ -30,6 +30,9 @@ class SuiteFlags:
     checkpoint: tuple[str, ...] = ()
     """Score finished runs in place of the suite's own models (a best.ckpt or run folder, of main.py or converted):
     several are trainings of one entry. Their rows stand beside the published ones."""
+    trust: bool = False
+    """Run Python files that a suite's YAML, a checkpoint, a record or the file of --config names
+    (path/to/file.py:Class); without it only those typed here run (docs/security.md)."""
     overwrite: Literal["never", "missing", "always"] = "missing"
     """never: keep every record that is there; missing: also try again what failed or lacked its data; always: all cells
     anew."""

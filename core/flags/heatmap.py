@@ -59,5 +59,7 @@ class ImagesFlags:
     there are."""
     precision: Literal["32", "bf16"] = "32"
     """Precision of the forward pass; gradients and maps are float32 always."""
+    trust: bool = False
+    """Run a Python file that the checkpoint, or the file of --config, names (docs/security.md)."""
     output_dir: str = "runs/heatmaps"
     """Folder of the pictures, of boxes.json and of the raw maps."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from core.cli import AtLeast
 from core.errors import BadValueError
 from core.flags.data import DataSet
+from core.registry import runs_code
 
 SOURCES = ("timm", "torchvision", "xrv", "hf")
 """Projects whose networks have names: ``timm:NAME``."""
@@ -62,6 +63,8 @@ class ModelCheckFlags(NetworkFlags):
     """At most so many of its images."""
     threads: Annotated[int | None, AtLeast(1)] = None
     """CPU threads of torch; null is as many as the process may run on."""
+    trust: bool = False
+    """Run a Python file that the run of --model names (docs/security.md)."""
 
 
 def is_network(word: str | None) -> bool:
@@ -71,7 +74,7 @@ def is_network(word: str | None) -> bool:
     [True, True, False, False]
     """
     source, colon, _ = (word or "").partition(":")
-    return ".py:" in (word or "") or bool(colon and source in SOURCES)
+    return runs_code(word) or bool(colon and source in SOURCES)
 
 
 def network_of(config: Any) -> NetworkFlags | None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from core.errors import DataError, examples
-from core.files import atomic, key, write_json, writing
+from core.files import atomic, key, sweep, write_json, writing
 from core.types import Sample
 from datasets.io.decoding import decode_all
 
@@ -54,15 +54,29 @@ def pixels(
     samples = list(tqdm(data, desc="list images", unit="image", leave=False, disable=None))
     path = Path(folder) / f"{_key(samples, size)}-{size}.npy"
     with _lock(path):
-        if not (path.exists() and path.with_suffix(".json").exists()):
+        if (made := _read(path)) is None:
             _make(samples, size, path, max_bad, workers)
-    bad: dict[str, str] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+            made = _read(path)
+    if made is None:
+        raise DataError(f"{path} was written and cannot be read: choose another --cache_dir")
+    images, bad = made
     reasons = [(samples[int(i)].image_id, reason) for i, reason in bad.items()]
     _require_few(reasons, len(samples), max_bad)
     for _, reason in reasons[:3]:
         log.warning("left out: %s", reason)
     kept = np.setdiff1d(np.arange(len(samples)), [int(i) for i in bad])
-    return Pixels(np.load(path, mmap_mode="r")[: len(kept)], kept, reasons)
+    return Pixels(images[: len(kept)], kept, reasons)
+
+
+def _read(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]] | None:
+    """The array and the bad rows with their reasons; None where they were not made or are damaged."""
+    if not (path.exists() and path.with_suffix(".json").exists()):
+        return None
+    try:
+        return np.load(path, mmap_mode="r"), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    except (ValueError, EOFError) as error:
+        log.warning("the pixels in %s are damaged (%s): they are decoded again", path, " ".join(str(error).split()))
+        return None
 
 
 def _key(samples: list[Sample], size: int) -> str:
@@ -98,8 +112,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers: int | None) -> None:
-    for stale in path.parent.glob(f".{path.stem}-*.npy"):  # of a run that was killed: the lock is ours now
-        stale.unlink(missing_ok=True)
+    sweep(path.parent.glob(".*"))
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
         bad = decode_all(samples, size, temporary, workers, most=int(max_bad * len(samples)))

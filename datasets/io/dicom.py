@@ -5,6 +5,7 @@ import logging
 import math
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError, NotAvailableError
-from datasets.io import dicom_pixels
+from datasets.io import dicom_pixels, limits
 from datasets.io.ages import years
 
-LARGEST = 100_000_000
-"""Pixels; a header that claims more is taken for broken (the largest chest radiographs have 20 million)."""
-BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error)
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+"""The transfer syntax of files that are compressed as a whole."""
+META = 128 + 4 + 12
+"""Bytes in front of the group that says so: preamble, DICM, and the element with that group's length."""
+BROKEN = (*dicom_pixels.BROKEN, EOFError, struct.error, zlib.error)
 """What reading a broken DICOM file ends in; pydicom also has errors of its own."""
 ABOUT = {"sex": "PatientSex", "view": "ViewPosition"}
 HEADER = ("Rows", "Columns", "PatientID", "PatientAge", *ABOUT.values())
@@ -52,6 +55,7 @@ def library() -> ModuleType:
 def header(path: Path) -> Header:
     """The header of a file, its pixels unread. Raises ``DataError`` with the path and the reason when it is broken."""
     with _as_data_error(path):
+        _refuse_bomb(path)
         file = library().dcmread(path, stop_before_pixels=True, specific_tags=list(HEADER))
         meta: dict[str, Any] = {word: str(file[tag].value) for word, tag in ABOUT.items() if file.get(tag)}
         age = years(str(file.get("PatientAge") or ""))
@@ -67,6 +71,7 @@ def decode(path: Path) -> NDArray[np.uint8]:
     that 8-bit pixels stay as they are. Colour becomes luma. Raises ``DataError`` with the path and the reason.
     """
     with _as_data_error(path):
+        _refuse_bomb(path)
         file = library().dcmread(path)
         _frame(path, file)
         return _gray(path, file)
@@ -88,11 +93,29 @@ def _as_data_error(path: Path) -> Iterator[None]:
         raise DataError(f"cannot decode {path}: {' '.join(str(error).split()) or type(error).__name__}") from error
 
 
+def _refuse_bomb(path: Path) -> None:
+    """Raise ``DataError`` for a file that is compressed as a whole and holds more than the largest picture.
+
+    pydicom would unpack all of it at once.
+    """
+    with path.open("rb") as file:
+        if DEFLATED not in file.read(1024):
+            return
+        meta = library().filereader.read_file_meta_info(path)
+        file.seek(META + int(meta.FileMetaInformationGroupLength))
+        stream = zlib.decompressobj(-zlib.MAX_WBITS)
+        count = len(stream.decompress(file.read(2 * limits.LARGEST), 2 * limits.LARGEST))
+    if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
+        raise DataError(
+            f"cannot decode {path}: it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
+        )
+
+
 def _frame(path: Path, file: Any) -> tuple[int, int]:
     """(H, W) of one still image of a size that can be."""
     height, width = int(file.get("Rows") or 0), int(file.get("Columns") or 0)
     count = int(file.get("NumberOfFrames") or 1)
-    if not 0 < height * width <= LARGEST:
+    if not 0 < height * width <= limits.LARGEST:
         raise DataError(f"cannot decode {path}: its header says {height} rows and {width} columns")
     if count != 1:
         raise DataError(f"cannot decode {path}: it has {count} pictures, a radiograph has one")

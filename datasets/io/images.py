@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from core.errors import DataError
+from datasets.io import limits
 from datasets.io.paths import refuse_links
 
 DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
 KINDS = ("PNG", "JPEG")
 """What a file may be, by its content."""
+ROWS = 256
+"""Rows of 16 bit that are brought to 8 bit at a time."""
 
 
 def decode(path: Path | str) -> NDArray[np.uint8]:
@@ -60,6 +63,8 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
     """The file as an image of a kind in ``KINDS``, whatever its name says: others may run programs or read files."""
     try:
         with Image.open(path, formats=KINDS) as image:
+            if image.width * image.height > limits.LARGEST:
+                raise DataError(f"cannot decode {path}: its header says {image.height} rows and {image.width} columns")
             yield image
     except FileNotFoundError:
         raise DataError(f"no image file {path}") from None
@@ -100,4 +105,8 @@ def _gray(image: Image.Image) -> NDArray[np.uint8]:
 
 def _eight_bit(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     """16 bit to 8 bit: 0 stays 0 and 65535 becomes 255."""
-    return np.clip(np.rint(values.astype(np.float64) / 257), 0, 255).astype(np.uint8)
+    gray = np.empty(values.shape, np.uint8)
+    for first in range(0, len(values), ROWS):
+        part = slice(first, first + ROWS)
+        gray[part] = np.clip(np.rint(values[part].astype(np.float64) / 257), 0, 255)
+    return gray

@@ -1,4 +1,4 @@
-"""What the system leaves to this process: the CPUs of its affinity mask, the limits of its container (cgroup v2)."""
+"""What the system leaves to this process (CPUs of its mask, its container's limits), and how large an image may be."""
 
 import os
 from pathlib import Path
@@ -9,6 +9,8 @@ GROUPS = Path("/sys/fs/cgroup")
 """Where the system keeps the limits of groups of processes (containers, jobs of a cluster)."""
 OWN_GROUP = Path("/proc/self/cgroup")
 """Which of them this process belongs to."""
+LARGEST = 60_000_000
+"""Pixels of an image; a header that claims more is taken for broken (the largest chest radiographs have 20 million)."""
 MOST = 64
 """Threads or processes that every machine bears."""
 

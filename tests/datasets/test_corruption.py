@@ -192,7 +192,7 @@ def test_folders_of_images_that_link_elsewhere_are_refused(apart: tuple[str, Pat
     assert any("leads out of" in str(error) for error in walk(name, root))
 
 
-@settings(max_examples=10, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_bytes_that_change_anywhere_give_data_or_a_sentence(apart: tuple[str, Path], data: st.DataObject):
     name, root = apart

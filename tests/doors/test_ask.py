@@ -124,7 +124,7 @@ def test_records_without_figures_are_counted_apart(door, places, tmp_path):
 
 
 def test_what_a_protocols_records_hold_can_be_asked_alone(door, places, ran):
-    for words, count in ((["paired"], 10), (["classification"], 2), (["paired", "seed"], 24)):
+    for words, count in ((["classification"], 2), (["paired", "seed"], 24)):
         done = door("benchmark.run", "--verify", "--suite", "small", "--protocol", *words, *places(ran))
         assert (done.returncode, f"small: {count} records hold, 0 differ" in done.stdout) == (0, True), done.stdout + done.stderr
 

@@ -54,6 +54,7 @@ def typed(checkout, line):
     return Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
 
 
+@pytest.mark.slow
 def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
     for kind, text in BLOCK.findall((ROOT / "docs" / "add_a_method.md").read_text()):
         if kind == "sh":

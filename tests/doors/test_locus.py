@@ -47,6 +47,7 @@ def test_an_unknown_word_names_those_there_are(tmp_path):
     assert (done.returncode, "train|heatmap" in done.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_transformers_works_beside_ours_in_one_process(tmp_path):
     pytest.importorskip("transformers")
     code = f"""

@@ -152,7 +152,10 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(typed, tmp_
     assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.parametrize("task", ["--num_classes 8 --multi_label True", "--num_classes 1 --multi_label False"])
+ONE = pytest.param("--num_classes 1 --multi_label False", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("task", ["--num_classes 8 --multi_label True", ONE])
 def test_real_images_train(typed, tmp_path, nih_sample, task):
     small = "--pretrained False --epochs 1 --backbone custom --img_size 64 --threads 1 --plots False"
     assert typed(f"--dataset NIH {task} --data_root_dir {nih_sample} {small}") == 0

@@ -94,7 +94,8 @@ def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so
 
 def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):
     (made,) = (folder / "runs/models").glob("*")
-    assert suite(folder, "--checkpoint", made, "--entry", "Again") == 0
+    assert suite(folder, "--checkpoint", made, "--entry", "Again") == 2  # it names net.py, which would run
+    assert suite(folder, "--checkpoint", made, "--entry", "Again", "--trust") == 0
     both = {r.cell.backbone: r for r in records.load(folder / "results/small") if r.cell.method == "gradcam"}
     assert {"My net", "Again"} <= set(both)
     assert both["Again"].find("hit@iou.3") == both["My net"].find("hit@iou.3")
@@ -166,7 +167,7 @@ def test_several_checkpoints_in_a_suites_yaml_are_trainings_of_one_entry(folder,
     torch.save(content, tmp_path / "other.ckpt")
     entry = {"checkpoint": [str(made), str(tmp_path / "other.ckpt")], "entry": "Two"}
     (folder / "two.yaml").write_text(yaml.safe_dump({**SUITE, "models": [entry], "methods": ["cam"]}))
-    assert suite(folder, "--suite", "two") == 0
+    assert suite(folder, "--suite", "two", "--trust") == 0
     scored = [r for r in records.load(folder / "results/two") if (r.cell.method, r.source) == ("cam", "run")]
     assert {(r.cell.backbone, r.cell.seed) for r in scored} == {("Two", 0), ("Two", 1)}
     assert len({r.key for r in scored}) == len(scored)

@@ -131,6 +131,7 @@ def small(door, flags, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suite", "sign"),
     [
@@ -186,6 +187,7 @@ def test_a_killed_job_is_a_sentence_and_the_next_run_of_two_completes_the_record
     assert recorded(tmp_path, "small") == recorded(small, "small")
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_of_two_jobs_leaves_none_behind(started, flags, tmp_path):
     running = two_jobs(started, ["--suite", "small", *flags(tmp_path)], tmp_path)
     jobs = children(running)
@@ -274,7 +276,7 @@ def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it
     text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"['{tmp_path}/mine.py:Mine']")
     text = text.replace("[pointing]", "[locus]")
     (tmp_path / "outside.yaml").write_text(text)
-    done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path)
+    done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path, "--trust")
     assert done.returncode == 0, done.stderr
     mine = [r for r in recorded(tmp_path, "outside").values() if r["cell"]["method"].endswith("mine.py:Mine")]
     assert {(r["status"], r["method_name"]) for r in mine} == {("ok", "mine")}
@@ -299,7 +301,7 @@ def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_pa
     (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
     text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']")
     (tmp_path / "breaks.yaml").write_text(text)
-    words = ["benchmark.run", "--suite", "breaks", *flags(tmp_path), "--suites", tmp_path]
+    words = ["benchmark.run", "--suite", "breaks", *flags(tmp_path), "--suites", tmp_path, "--trust"]
 
     def status():
         return {Path(record["cell"]["method"]).name: record["status"] for record in recorded(tmp_path, "breaks").values()}

@@ -25,6 +25,7 @@ def flags(tmp_path):
     return ["--search", tmp_path / "search.yaml", "--model_save_dir", tmp_path, "--cache_dir", tmp_path / "cache", "--threads", "1"]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on_and_tries_the_dead_trial_again(door, started, flags, tmp_path):
     """SIGKILL in the middle of the second trial: nothing is told to anybody."""
     process = started("main.py", *flags)

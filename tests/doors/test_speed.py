@@ -27,6 +27,7 @@ def test_quick_keeps_what_was_typed():
     assert config.records.startswith("runs/")
 
 
+@pytest.mark.slow
 def test_quick_measures_everything_once_and_writes_record_and_page(door, tmp_path):
     folders = ("--records", tmp_path, "--output", tmp_path / "training_speed.md")
     done = door("tools.speed", "training", "--quick", "--threads", 1, *folders, cwd=tmp_path)

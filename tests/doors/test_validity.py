@@ -88,6 +88,7 @@ def test_trainings_of_another_suite_are_not_done_again(run):
     assert len(list(runs.glob("randomised/custom-*"))) == 1
 
 
+@pytest.mark.slow
 def test_every_record_holds_when_it_is_scored_again_without_a_model(run, door):
     folder, _, command = run
     for file in (folder / "runs").rglob("*.ckpt"):

@@ -210,3 +210,17 @@ def test_a_head_that_reads_nothing_gives_maps_of_zeros_until_it_does():
         assert (explain(model, images(), ["rollout"])["rollout"] == 0).all()
         model.weight.normal_()
         assert (explain(model, images(), ["rollout"])["rollout"] > 0).all()
+
+
+@pytest.mark.parametrize("findings", [None, [2, 0]])
+def test_rollout_runs_the_network_once_and_its_maps_are_those_that_stand_beside_others(findings):
+    net = vit()
+    model, calls = backbones.wrap(net, img_size=SIDE), []
+    explain(model, images(), ["rollout"])  # the readers are found once
+    net.register_forward_hook(lambda *_: calls.append(1))
+    alone = explain(model, images(), ["rollout"], findings)
+    assert len(calls) == 1
+    beside = explain(model, images(), ["rollout", "noise"], findings)
+    assert torch.equal(alone["rollout"], beside["rollout"])
+    assert torch.equal(alone.logits, beside.logits)
+    assert alone.grids["rollout"] == beside.grids["rollout"]

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 
 from benchmark.check.method.trial import Observation, Trial, question
 from benchmark.explain import one
 from core.errors import BadValueError
-from methods.base import NEEDS, Engine, Evidence
+from methods.evidence import NEEDS, Engine, Evidence
 
 SECONDS = 3.0
 """How long the price is measured at most; a slow method is measured once."""
@@ -50,7 +49,7 @@ class UndeclaredError(BadValueError):
 NEEDED = {
     "head": ("head",), "drops": ("head",), "network": ("forwards", "pixels"), "sweep": ("forwards",),
     "gradients": ("gradients",), "class_maps": ("class_maps",), "bias": ("class_maps",),
-    "attention": ("attention",), "others": ("others",),
+    "attention": ("attention",), "others": ("others",), "full_gradients": ("pixels",),
 }  # fmt: skip
 """What the engine gives -> one of what a method must declare for it; all else is free for all."""
 
@@ -74,10 +73,10 @@ class Guard:
         """The other level's evidence is guarded too."""
         return guarded(self.engine.at(layer), self.needs)
 
-    def others(self) -> tuple[Tensor, tuple[int, ...], Engine]:
+    def others(self) -> tuple[tuple[int, ...], Engine]:
         """An engine that is guarded too."""
-        logits, findings, engine = self.__getattr__("others")()
-        return logits, findings, cast(Engine, Guard(engine, self.needs))
+        findings, engine = self.__getattr__("others")()
+        return findings, cast(Engine, Guard(engine, self.needs))
 
     def parts(self, evidence: Evidence) -> Iterator[tuple[slice, Evidence]]:
         """Each part's evidence is guarded too."""

@@ -23,7 +23,7 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     data = _data(config)
     network = network_of(config)
     usual = () if data is None else data.findings
-    loaded: Loaded = of_run(Path(str(config.model))) if network is None else load(network, usual)
+    loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
     answers = questions.answers(loaded)
     answers += [] if data is None else labelled.answers(loaded, data, config.images)
     report(tabulate(answers, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))

@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from benchmark.records.record import PUBLISHED, Record, Score
 from benchmark.report import leaderboard, ranking, select
@@ -38,6 +39,7 @@ class EntryRow:
     """Its trainings one by one."""
 
 
+@lru_cache(maxsize=1)
 def entries(data: ChartData) -> list[EntryRow]:
     """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none."""
     board = leaderboard.board(data.records, data.dataset)

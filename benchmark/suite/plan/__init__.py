@@ -1,6 +1,6 @@
 """A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
 
-from benchmark.suite.plan.files import SUITES, check_methods, load, suites
+from benchmark.suite.plan.files import SUITES, check_methods, load, networks, suites
 from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity, models
 from benchmark.suite.plan.suite import Suite
 
@@ -14,5 +14,6 @@ __all__ = [
     "identity",
     "load",
     "models",
+    "networks",
     "suites",
 ]

@@ -9,9 +9,10 @@ import pydantic
 import methods as wing
 from benchmark import protocols, validity
 from benchmark.records import published
+from benchmark.suite.plan.checkpoints import CHECKPOINT
 from benchmark.suite.plan.model import ModelPlan, models
 from benchmark.suite.plan.suite import Suite
-from core import cli
+from core import cli, registry
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.names import BESIDE, MAIN_PROTOCOL
 
@@ -25,8 +26,11 @@ def suites(folder: Path = SUITES) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
-def load(name: str, folder: Path = SUITES) -> Suite:
-    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the field that is wrong."""
+def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
+    """Read a suite. Raises ``UnknownNameError``, or ``DataError`` with the field that is wrong.
+
+    ``trust``: whether Python files that its methods or checkpoints name may run; else ``BadValueError``.
+    """
     path = folder / f"{name}.yaml"
     if not path.is_file():
         raise UnknownNameError("suite", name, suites(folder))
@@ -43,7 +47,16 @@ def load(name: str, folder: Path = SUITES) -> Suite:
         if other is not None and other not in names:
             raise UnknownNameError("suite", other, names)
     _check(suite)
+    if not trust:
+        registry.refuse_code([*suite.words, *networks(suite)], path)
     return suite
+
+
+def networks(suite: Suite) -> list[str]:
+    """The words of somebody's networks that its finished models are of."""
+    entries = [entry for entry in suite.models if CHECKPOINT in entry]
+    plans = models(suite.model_copy(update={"models": entries}))
+    return [plan.finished.network for plan in plans if plan.finished is not None]
 
 
 def _check(suite: Suite) -> None:

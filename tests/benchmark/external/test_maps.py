@@ -97,7 +97,8 @@ def another(name):
 
 def bomb(folder):
     write(folder)
-    with zipfile.ZipFile(folder / f"{BOXED[0].image_id}.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("Mass.npy", "w") as file:
+    packed = zipfile.ZipFile(folder / f"{BOXED[0].image_id}.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1)
+    with packed as archive, archive.open("Mass.npy", "w") as file:
         for _ in range(1100):
             file.write(bytes(2**20))
     return folder

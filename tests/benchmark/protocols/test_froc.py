@@ -48,7 +48,7 @@ def test_without_a_negative_there_is_no_rate_over_negatives():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_curve_is_the_one_walked_confidence_by_confidence(seed):
     cases = drawn(seed)
     found = values(Froc(), cases)

@@ -7,7 +7,7 @@ from benchmark import protocols
 from benchmark.protocols.base import Case
 from core.seeds import generator
 
-WORLDS, PATIENTS = 100, 10
+WORLDS, PATIENTS = 60, 10
 ASKED = {
     "locus": ("hit@iou.3", "optimism", 0.03),
     "seed": ("hit@iou.3", "optimism", 0.03),

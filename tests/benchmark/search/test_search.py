@@ -95,6 +95,7 @@ def test_when_every_trial_fails_one_sentence_says_why(run):
         run(2, space={"loss": ["ce"]})
 
 
+@pytest.mark.slow
 @pytest.mark.planted
 def test_a_trial_worse_than_the_median_is_pruned_and_counted(run):
     """Half of the learning rates are 0: these stay at chance while the others learn."""

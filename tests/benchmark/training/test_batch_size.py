@@ -49,6 +49,7 @@ def _chosen(room):
     return batch_size.largest(1024, lambda size: batch_size.fits(size, step(), CPU))
 
 
+@pytest.mark.slow
 @pytest.mark.byhand
 def test_real_steps_are_tried_until_the_memory_is_refused():
     assert 1 <= in_a_child(_chosen, 2**28) <= 64

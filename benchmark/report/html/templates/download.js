@@ -2,7 +2,8 @@
 const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 training\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
 const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
 const escapeTex = text => text.replace(/[\\–≤−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);
-const quote = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+const harmless = text => /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text; // no formula for a spreadsheet
+const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 
 function shownCells(table) {
   const shown = cells => [...cells].filter(cell => !cell.classList.contains("off") && !cell.classList.contains("bars") && !cell.querySelector("svg.bar"));
@@ -16,7 +17,7 @@ function csv(table) { // an interval becomes three columns
   const split = names.map((_, i) => lines.some(line => INTERVAL.test(line[i])));
   const head = names.flatMap((name, i) => { const plain = name.replace(" [95 %]", ""); return split[i] ? [plain, `${plain}_low`, `${plain}_high`] : [plain]; });
   const cells = (cell, i) => { const match = cell.match(INTERVAL); return split[i] ? (match ? match.slice(1, 4) : [cell, "", ""]) : [cell]; };
-  return [head, ...lines.map(line => line.flatMap(cells))].map(line => line.map(cell => quote(cell === "–" ? "" : cell)).join(",")).join("\n") + "\n";
+  return [head, ...lines.map(line => line.flatMap(cells))].map(line => line.map(cell => quote(harmless(cell === "–" ? "" : cell))).join(",")).join("\n") + "\n";
 }
 
 function tex(table) {

@@ -1,0 +1,57 @@
+"""The long mode: every fault several times, SIGKILL at 50 moments; ``python -m tests.faults`` writes docs/reliability.md."""
+
+import argparse
+import random
+import sys
+import tempfile
+from collections import Counter
+
+from tests.faults.faults import FAULTS, require_order, require_recovery
+from tests.faults.outcome import Refused, Survived
+from tests.faults.page import note, page
+from tests.faults.signals import killed_anywhen
+from tests.faults.trial import Trial
+from tests.warm import ROOT
+
+
+def tried(fault, whole, seed):
+    """What was seen of one fault, and whether all was as it has to be afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(folder, whole)
+        try:
+            seen = fault(trial, random.Random(seed))
+            require_order(trial)
+            require_recovery(trial)
+        except (Survived, Refused) as none:
+            return type(none).__doc__, None
+        except AssertionError as error:
+            sys.stderr.write(f"{error}\n")
+            return "FAILED", False
+        return seen, True
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=50, help="moments of SIGKILL")
+    parser.add_argument("--seeds", type=int, default=2, help="how often each other fault is made")
+    parser.add_argument("--only", nargs="*", help="faults by name; what was seen of the others stays")
+    flags = parser.parse_args()
+    good = True
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Trial(folder)
+        whole.run()  # loads the libraries
+        whole.clear()
+        assert whole.run().returncode == 0
+        for fault in [fault for fault in FAULTS if not flags.only or fault.__name__ in flags.only]:
+            outcomes = Counter()
+            for seed in range(flags.kills if fault is killed_anywhen else flags.seeds):
+                outcomes[tried(fault, whole, seed)] += 1
+                note(fault, outcomes)
+            sys.stderr.write(f"{fault.__name__}: {dict(outcomes)}\n")
+            good &= all(equal is not False for _, equal in outcomes)
+    (ROOT / "docs/reliability.md").write_text(page(), encoding="utf-8")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""What goes wrong in the work itself. The first line of a fault is its row in docs/reliability.md."""
+
+from tests.faults.outcome import sentence
+
+WILD = "AVG}\n  - {backbone: custom, global_pool: PCAM, optimizer: SGD, weight_decay: 1.0e+30, lr: 1.0e+30}"
+
+
+def nan_loss(trial, random):
+    """A loss that is nan, of one of two models"""
+    trial.edit("tiny.yaml", "[AVG, PCAM]}", WILD)
+    told = sentence(trial.run())
+    assert "1 models" in told
+    assert "lower --lr" in told
+    reasons = {reason for _, reason in trial.reasons()}
+    assert len(reasons) == 1
+    assert "epoch" in reasons.pop()
+    trial.edit("tiny.yaml", WILD, "[AVG, PCAM]}")
+    return "its cells fail and name the epoch, the other model is whole; one sentence, exit 2"
+
+
+def method_that_raises(trial, random):
+    """A method that raises on one image"""
+    raising = f"if number == {random.randrange(3)}: raise RuntimeError('out of luck')"
+    trial.finish("results", "runs/records", "runs/tiny/maps")
+    trial.edit("mine.py", "pass  # HERE", raising)
+    done = trial.run()
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    ((method, reason),) = trial.reasons()
+    assert method == "mine.py:Mine"
+    assert "out of luck" in reason
+    trial.edit("mine.py", raising, "pass  # HERE")
+    return "its cells fail with its words, all others are whole; exit 1"

@@ -1,0 +1,121 @@
+"""Processes that are killed, stopped or told to end. The first line of a fault is its row in docs/reliability.md."""
+
+import os
+import resource
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.outcome import Survived, sentence
+
+INTERRUPTED = 130
+SIGNS = {
+    "training": "runs/tiny/*/last.ckpt",
+    "explaining": "runs/tiny/maps/*/*",
+    "scoring": "runs/records/tiny/*.json",
+    "packing": "results/tiny/cases.parquet",
+}
+"""A step -> the files whose first says that it is at work."""
+
+
+def kill(running):
+    running.kill()
+    if running.wait() != -signal.SIGKILL:
+        raise Survived
+    return "nothing half-written"
+
+
+def killed_anywhen(trial, random):
+    """SIGKILL at a random moment of a whole run"""
+    running = trial.start()
+    time.sleep(random.uniform(0, trial.whole.seconds))
+    return kill(running)
+
+
+def killed_in(step):
+    def fault(trial, random):
+        running = trial.start()
+        trial.until(running, SIGNS[step])
+        time.sleep(random.uniform(0, 0.05))
+        return kill(running)
+
+    fault.__doc__, fault.__name__ = f"SIGKILL while {step}", f"killed_in_{step}"
+    return fault
+
+
+def interrupted_in(step):
+    def fault(trial, random):
+        running = trial.start()
+        if trial.until(running, SIGNS[step]):
+            running.send_signal(signal.SIGINT)
+        done = running.done()
+        if done.returncode == 0:
+            raise Survived
+        assert "interrupted" in sentence(done, INTERRUPTED)
+        return "one sentence, exit 130"
+
+    fault.__doc__, fault.__name__ = f"Ctrl-C while {step}", f"interrupted_in_{step}"
+    return fault
+
+
+def two_jobs(trial):
+    """A run of two jobs, both of which train."""
+    running = trial.start("--jobs", "2")
+    while len([*trial.folder.glob(SIGNS["training"])]) < 2 and running.poll() is None:
+        time.sleep(0.001)
+    return running, trial.jobs(running)
+
+
+def killed_job(trial, random):
+    """SIGKILL of one of two jobs, which is how the kernel ends a process for want of memory"""
+    running, jobs = two_jobs(trial)
+    os.kill(random.choice(jobs), signal.SIGKILL)
+    assert "was killed (SIGKILL), perhaps for want of memory" in sentence(running.done())
+    assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
+    return "its cells fail and name the signal, the others are whole; one sentence, exit 2"
+
+
+def job_without_memory(trial, random):
+    """One of two jobs gets no more memory (`ulimit -v` at what it has)"""
+    running, jobs = two_jobs(trial)
+    job = random.choice(jobs)
+    pages = int(Path(f"/proc/{job}/statm").read_text().split()[0])
+    resource.prlimit(job, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
+    done = running.done()
+    if done.returncode == 0:
+        raise Survived
+    told = sentence(done)
+    assert trial.reasons(), told
+    return "its cells fail with the reason, the others are whole; one sentence, exit 2"
+
+
+def hanging_job(trial, random):
+    """One of two jobs hangs (SIGSTOP)"""
+    running, jobs = two_jobs(trial)
+    os.kill(random.choice(jobs), signal.SIGSTOP)
+    time.sleep(1)
+    running.send_signal(signal.SIGINT)
+    time.sleep(1)
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    assert "interrupted" in sentence(running.done(), INTERRUPTED)
+    return "the run waits for it and says nothing; the first Ctrl-C waits for it too, the second ends it: one sentence, exit 130"
+
+
+def lost_node(trial, random):
+    """A node is taken out of Ray"""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        second = cluster.add_node(num_cpus=1)
+        running = trial.start("--jobs", "2", "--executor", f"ray:address={cluster.address}")
+        trial.until(running, SIGNS[random.choice(["training", "explaining"])])
+        cluster.remove_node(second, allow_graceful=False)
+        assert running.done().returncode == 0
+    finally:
+        cluster.shutdown()
+    return "its steps are made again on the other: the same run completes"

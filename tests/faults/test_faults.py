@@ -1,0 +1,56 @@
+"""After each fault the next run completes with the records of an undisturbed one; ``python -m tests.faults`` makes them often."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.faults import FAULTS, require_order, require_recovery
+from tests.faults.outcome import Refused, Survived
+from tests.faults.page import SEEN, page
+from tests.faults.trial import Trial
+from tests.warm import ROOT
+
+pytestmark = [pytest.mark.doors, pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")]
+KILLS = 8
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    trial = Trial(tmp_path_factory.mktemp("undisturbed"))
+    done = trial.run()
+    assert done.returncode == 0, done.stderr
+    return trial
+
+
+def test_a_run_that_is_killed_eight_times_ends_with_the_records_of_an_undisturbed_one(undisturbed, tmp_path):
+    trial, moments = Trial(tmp_path, undisturbed), random.Random(0)
+    for _ in range(KILLS):
+        running = trial.start()
+        time.sleep(moments.uniform(0, undisturbed.seconds / 2))
+        running.kill()
+        running.wait()
+        require_order(trial)
+    require_recovery(trial)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_after_a_fault_the_next_run_completes(undisturbed, tmp_path, fault):
+    trial = Trial(tmp_path, undisturbed)
+    try:
+        fault(trial, random.Random(0))
+    except Refused:
+        pytest.skip("this machine does not let anybody make the fault")
+    except Survived:
+        pytest.skip("the run ended before the fault")
+    require_order(trial)
+    require_recovery(trial)
+
+
+@pytest.mark.freshness
+def test_the_page_is_what_was_seen_of_the_faults_that_there_are():
+    assert [*json.loads(SEEN.read_text())] == [fault.__name__ for fault in FAULTS]
+    assert (ROOT / "docs/reliability.md").read_text() == page(), "docs/reliability.md is stale: python -m tests.faults"

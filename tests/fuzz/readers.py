@@ -1,0 +1,133 @@
+"""Whatever reads a file that somebody else may have made, each with a good file of its kind; a reader gets a folder and its file's path."""
+
+import functools
+import io
+import json
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from safetensors.torch import save as safetensors
+
+from benchmark import records
+from benchmark.external import arrays, boxes, geometry, maps, probabilities
+from benchmark.external.names import Names
+from benchmark.models import stamp
+from benchmark.records import files
+from benchmark.submissions import archive, manifest
+from benchmark.suite import plan
+from benchmark.training import checkpoints
+from core import cli
+from core.files import file_hash
+from datasets.io import images
+from tests.benchmark.report.made_up import training
+from tests.datasets.trees_radiologists import dicom
+
+NAMES = Names(["a.png"], ["Mass"])
+FRAMES = {"a.png": (100, 100)}
+BOX = {"image_id": "a.png", "category_id": "Mass", "bbox": [10, 20, 20, 40], "score": 0.5}
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What is read and by what."""
+
+    name: str
+    read: Callable[[Path], object]
+    good: Callable[[Path], object]
+    """Writes a file that is read without an error."""
+
+
+def _bytes(content: Callable[[], bytes]) -> Callable[[Path], object]:
+    return lambda path: path.write_bytes(content())
+
+
+def _text(content: object) -> Callable[[Path], object]:
+    return _bytes(lambda: (content if isinstance(content, str) else json.dumps(content)).encode())
+
+
+def _stream(write: Callable[[io.BytesIO], object]) -> Callable[[Path], object]:
+    def content() -> bytes:
+        write(stream := io.BytesIO())
+        return stream.getvalue()
+
+    return _bytes(functools.cache(content))
+
+
+def _planes(path: Path) -> list[object]:
+    return [arrays.plane(values, name) for name, values in arrays.read(path).items()]
+
+
+def _masks(path: Path) -> list[object]:
+    return [given.read() for given in maps.find(path, NAMES, (), None).values()]
+
+
+def _packed(path: Path) -> object:
+    """One of the two packed files is that of the fuzzer."""
+    return records.load(path.parent)
+
+
+def _good_records(path: Path) -> None:
+    training(path.parent, "cam", seed=0, count=5)
+    records.pack(path.parent)
+
+
+def _suite(path: Path) -> object:
+    return plan.load(path.stem, path.parent)
+
+
+def _good_submission(path: Path) -> None:
+    (path.parent / "a").write_bytes(b"")
+    stated = {word: "x" for word in ("entry", "by", "about", "trained_on", "license", "locus", "fingerprint")}
+    content = manifest.Manifest(**stated, flags={"alignment": "pixels"}, files={"a": file_hash(path.parent / "a")})
+    archive.write(path, content, {"a": path.parent / "a"})
+
+
+def _submission(path: Path) -> object:
+    stated = archive.unpack(path, path.parent / "out")
+    manifest.refuse_code(stated.flags, str(path))
+    return stated.score_config(path.parent / "out", None)
+
+
+CHECKPOINT = {
+    "state_dict": {"model.extractor.a": torch.zeros(2)},
+    "locus": {
+        "config": {"img_size": 64},
+        "model": {"name": "custom", "num_classes": 1, "global_pool": "AVG", "attention_map": None, "pretrained": False},
+        "findings": ["Mass"],
+    },
+}
+SUITE = "title: t\nabout: a\ntrain: {dataset: phantom, img_size: 64}\nmodels: [{backbone: custom}]\nmethods: [cam]\n"
+READERS = {
+    file: Reader(file, read, good)
+    for file, read, good in [
+        ("boxes.csv", lambda p: boxes.read(p, "xyxy", NAMES, FRAMES), _text("image,finding,x0,y0,x1,y1,score\na,Mass,10,20,30,60,.5\n")),
+        ("predictions.csv", lambda p: probabilities.read(p, NAMES), _text("image,Mass\na.png,0.5\n")),
+        ("boxes.json", lambda p: boxes.read(p, None, NAMES, FRAMES), _text([BOX])),
+        ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
+        ("grid.json", lambda p: geometry.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),
+        ("record.json", files.read, _text("{}")),
+        ("flags.yaml", cli.read_yaml, _text("img_size: 64\n")),
+        ("suite.yaml", _suite, _text(SUITE)),
+        ("records.parquet", _packed, _good_records),
+        ("cells.parquet", _packed, _good_records),
+        ("image.dcm", images.decode, lambda p: dicom(p, np.arange(64, dtype=np.uint16).reshape(8, 8))),
+        ("image.png", images.decode, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
+        ("map.png", _planes, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
+        ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),
+        ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
+        ("w.safetensors", checkpoints.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
+        ("best.ckpt", stamp.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
+        ("entry.zip", _submission, _good_submission),
+    ]
+}
+
+
+def npy(header: str, values: bytes = b"") -> bytes:
+    """A .npy file of version 1 with this header, be it sense or not."""
+    text = header.encode().ljust(117) + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + values

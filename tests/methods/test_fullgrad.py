@@ -1,0 +1,85 @@
+"""FullGrad: by hand, complete, and beside the grad-cam package's where both compute the same."""
+
+import pytest
+import torch
+from torch import nn
+
+import backbones
+from benchmark.engine import gather
+from benchmark.explain import explain
+from core.errors import NotAvailableError
+from core.frames import Grid
+
+
+def one_channel(inplace=False):
+    """Three convolutions of one channel each, two with batch norm, on a grid that plain resizing assumes."""
+    torch.manual_seed(0)
+    steps = [nn.Conv2d(1, 1, 3, padding=1), nn.ReLU(inplace), nn.Conv2d(1, 1, 4, stride=2, padding=1), nn.BatchNorm2d(1)]
+    net = nn.Sequential(*steps, nn.ReLU(inplace), nn.Conv2d(1, 1, 3, padding=1, bias=False), nn.BatchNorm2d(1), nn.ReLU())
+    with torch.no_grad():
+        for part in net:
+            if isinstance(part, nn.BatchNorm2d):
+                part.running_mean.fill_(0.2), part.running_var.fill_(1.5), part.bias.fill_(0.7)
+    head = nn.Linear(1, 2)
+    with torch.no_grad():
+        head.weight.mul_(1000)  # the package adds 1e-7 to what it divides by
+    return nn.Sequential(net, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval()
+
+
+def wrapped(net):
+    return backbones.wrap(net, features="0", head="3", channels=1)
+
+
+def images(channels=1, side=16):
+    return torch.randn(2, channels, side, side, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.byhand
+def test_one_convolution_by_hand():
+    """z = 2 I - 1 = (3, -1), A = (3, 0), S = 3 mean(A); dS/dz = (3/2, 0): the pixels add (6, 0), the bias (-3/2, 0)."""
+    net = nn.Sequential(nn.Sequential(nn.Conv2d(1, 1, 1), nn.ReLU()), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1, 1))
+    with torch.no_grad():
+        net[0][0].weight.fill_(2), net[0][0].bias.fill_(-1), net[3].weight.fill_(3)
+    image = torch.tensor([[[[2.0, 0.0]]]])
+    model = backbones.wrap(net, features="0", head="3", channels=1, grid=lambda size: Grid(size, (1, 1), (0, 0)))
+    (terms,) = gather(model, image).full_gradients(image)
+    assert [values.flatten().tolist() for _, values in terms] == [[6, 0], [-1.5, 0]]
+    assert explain(model, image, ["fullgrad"])["fullgrad"].flatten().tolist() == [2, 0]
+
+
+@pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE")])
+def test_the_terms_sum_to_what_the_features_add_to_the_logit(name, pool):
+    torch.manual_seed(0)
+    model, given = backbones.build(name, 2, pool), images(3, 64)
+    with torch.no_grad():
+        model.train()(given)  # batch norm adds something once it has seen images
+    evidence = gather(model, given)
+    parts = torch.stack([sum(v.sum((1, 2, 3)) for _, v in terms) for terms in evidence.full_gradients(given)], 1)
+    whole = evidence.gradients.dot_channels(evidence.A).sum((-2, -1))
+    torch.testing.assert_close(parts, whole, atol=1e-4 * whole.abs().max().item(), rtol=0)
+
+
+@pytest.mark.oracle
+def test_it_is_the_grad_cam_packages_where_every_layer_has_one_channel():
+    package = pytest.importorskip("pytorch_grad_cam")
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    net = one_channel()
+    ours = explain(wrapped(net), images(), ["fullgrad"])["fullgrad"]
+    with package.FullGrad(net, []) as cam:
+        for n, k in [(0, 0), (1, 1)]:
+            theirs = torch.from_numpy(cam(images()[n : n + 1], [ClassifierOutputTarget(k)]))[0]
+            map_ = ours[n, k] - ours[n, k].min()
+            torch.testing.assert_close(map_ / map_.max(), theirs, atol=1e-5, rtol=0)
+
+
+def test_a_network_that_rectifies_in_place_has_the_same_map():
+    plain, inplace = (explain(wrapped(one_channel(way)), images(), ["fullgrad"])["fullgrad"] for way in (False, True))
+    assert torch.equal(plain, inplace)
+    assert plain.amax() > 1
+
+
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_vit"])
+def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
+    with pytest.raises(NotAvailableError, match="rectifiers alone"):
+        explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
