@@ -16,7 +16,7 @@ from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
 
-HEADER = ("suite", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
+HEADER = ("suite", "what it asks", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
 KINDS = ("md", "csv", "tex")
 
 
@@ -53,6 +53,7 @@ def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     best = ranking.best(rows)
     return (
         folder.name,
+        _title(folder / "leaderboard.md"),
         ", ".join(select.datasets(runs)),
         NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
         number(None if best is None else select.main_value(best)),
@@ -60,6 +61,12 @@ def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
         str(len(runs)),
         *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
     )
+
+
+def _title(page: Path) -> str:
+    """A suite's title, which stands on top of its page."""
+    lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
+    return lines[0].removeprefix("# ") if lines else NOTHING
 
 
 def _best(rows: Sequence[Record], method: str) -> float | None:

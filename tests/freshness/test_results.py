@@ -23,7 +23,7 @@ pytestmark = pytest.mark.freshness
 
 def copy(name, folder):
     (folder / name).mkdir()
-    for file in (ROOT / "results" / name).glob("*.parquet"):
+    for file in (*(ROOT / "results" / name).glob("*.parquet"), *(ROOT / "results" / name).glob("gallery.html")):
         shutil.copy(file, folder / name / file.name)
 
 
@@ -46,6 +46,7 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
 def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(tmp_path):
     for name in SUITES:
         copy(name, tmp_path)
+        shutil.copy(ROOT / "results" / name / "leaderboard.md", tmp_path / name)
     tables.index(tmp_path)
     for file in ("README.md", "index.html", "transfer.md"):
         assert (tmp_path / file).read_text() == (ROOT / "results" / file).read_text()

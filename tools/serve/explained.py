@@ -25,7 +25,7 @@ from datasets.io.images import SUFFIXES
 
 
 @dataclass(frozen=True, eq=False)
-class ServedRun:
+class LoadedNetwork:
     """A finished run in memory."""
 
     model: Classifier
@@ -35,17 +35,17 @@ class ServedRun:
 
 
 @functools.lru_cache(maxsize=2)
-def network(checkpoint: Path, runs: str) -> ServedRun:
+def network(checkpoint: Path, runs: str) -> LoadedNetwork:
     """The network of a checkpoint; the last two stay in memory. Raises ``DataError``."""
     content = checkpoints.read(checkpoint)
     config = HeatmapConfig(runs=runs)
     model = prepare(checkpoints.rebuilt(content, checkpoint), config)
     recipe, findings = checkpoints.configuration(content, checkpoint), checkpoints.findings(content, checkpoint)
-    return ServedRun(model, recipe, findings, Thresholds(config, digest_of(checkpoint)))
+    return LoadedNetwork(model, recipe, findings, Thresholds(config, digest_of(checkpoint)))
 
 
 @memory.enough(ADVICE)
-def explained(known: ServedRun, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
+def explained(known: LoadedNetwork, upload: bytes, suffix: str, words: Sequence[str]) -> dict[str, Any]:
     """Picture, frame, probabilities, and per method a map of each finding with the threshold of its boxes.
 
     Raises ``LocusError`` for what is no image, and where no method has an answer.
@@ -83,7 +83,7 @@ def decoded(upload: bytes, suffix: str, recipe: TrainConfig) -> NDArray[np.uint8
     return pixels
 
 
-def _maps(known: ServedRun, word: str, values: NDArray[np.float32], grid: Grid) -> list[dict[str, Any] | None]:
+def _maps(known: LoadedNetwork, word: str, values: NDArray[np.float32], grid: Grid) -> list[dict[str, Any] | None]:
     """(K,h,w) maps, each packed with its threshold; None for one that is not finite."""
     return [
         _packed(known, word, finding, each, grid) if np.isfinite(each).all() else None
@@ -91,7 +91,7 @@ def _maps(known: ServedRun, word: str, values: NDArray[np.float32], grid: Grid) 
     ]
 
 
-def _packed(known: ServedRun, word: str, finding: str, values: NDArray[np.float32], grid: Grid) -> dict[str, Any]:
+def _packed(known: LoadedNetwork, word: str, finding: str, values: NDArray[np.float32], grid: Grid) -> dict[str, Any]:
     threshold, origin = known.thresholds.lookup(word, finding)
     scaled = (values / (np.abs(values).max() or 1)).astype(np.float16)  # as suites keep their maps
     return {**packed_map(scaled, grid), "threshold": threshold, "origin": origin}
