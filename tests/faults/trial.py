@@ -38,7 +38,7 @@ class Mine(Method):
             pass  # HERE
         return evidence.A.sum(1, keepdim=True).repeat(1, len(evidence.findings), 1, 1)
 '''
-FLAGS = ["--suite", "tiny", "--suites", ".", "--results", "results", "--runs", "runs", "--cache_dir", "cache"]
+FLAGS = ["--suite", "tiny", "--trust", "--suites", ".", "--results", "results", "--runs", "runs", "--cache_dir", "cache"]
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT)}
 
 
