@@ -166,7 +166,7 @@ def digest_of(content: dict[str, Any]) -> str:
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
-    stamped: dict[str, Any] | None = content.get("locus")
+    stamped: Any = content.get("locus")
     match stamped:
         case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
             if all(isinstance(name, str) for name in names) and assembled.is_whole(model, len(names)):
