@@ -166,9 +166,10 @@ def digest_of(content: dict[str, Any]) -> str:
 
 
 def _locus(content: dict[str, Any], path: Path | str) -> dict[str, Any]:
-    match content.get("locus"):
-        case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names} as stated:
+    stamped: Any = content.get("locus")
+    match stamped:
+        case {"config": dict(), "model": dict(model), "findings": [str(), *_] as names}:
             if all(isinstance(name, str) for name in names) and assembled.is_whole(model, len(names)):
-                return dict[str, Any](stated or {})
+                return stamped
             raise DataError(f"{path} does not say whole which network it belongs to: make the run anew")
     raise DataError(f"{path} was not written by main.py: it does not say which network it belongs to")
