@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
     if not finished_runs.finished(Path(config.runs)):
-        raise DataError(f"no finished run below {config.runs}/: train one with `python main.py`, or write --runs FOLDER")
+        raise DataError(f"no finished run below {config.runs}/: train one with main.py, or write --runs FOLDER")
     from benchmark.training import machine  # torch is imported when there is something to serve
     from tools.serve.server import server
 
