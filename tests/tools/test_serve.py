@@ -18,6 +18,7 @@ from benchmark.explain import explain
 from benchmark.training import checkpoints, fitting
 from config import TrainConfig
 from datasets.io import transforms
+from tools.serve import __main__ as door
 from tools.serve import server as serve
 
 FINDINGS = ("Mass", "<script>")
@@ -86,6 +87,11 @@ def test_the_page_names_the_networks_and_loads_nothing(serving):
     assert (status, "one</option>" in text) == (200, True)
     assert 'value="gradcam" checked' in text
     assert not any(word in text for word in ("src=", "@import", "http://1", "https://"))
+
+
+def test_without_a_finished_run_a_sentence_says_what_to_do(tmp_path, capsys):
+    assert door.main(["--runs", str(tmp_path)]) == 2
+    assert "--runs FOLDER" in capsys.readouterr().err
 
 
 def test_only_this_machine_and_only_this_page_can_ask(serving, png):

@@ -1,5 +1,6 @@
 """Door: ``python -m tools.serve`` (``make serve``): the page of the finished runs below ``--runs``, on this machine."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Annotated
 from benchmark.heatmap import finished_runs
 from core import cli
 from core.cli import AtLeast, AtMost
+from core.errors import DataError
 from core.flags.machine import ThreadFlags
 
 
@@ -31,14 +33,16 @@ class ServeConfig(ThreadFlags, PageFlags):
 def main(argv: Sequence[str] | None = None) -> None:
     """Serve the page until Ctrl-C."""
     config, _ = cli.parse(ServeConfig, argv, "python -m tools.serve")
-    finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
-    from benchmark.training import machine
+    if not finished_runs.finished(Path(config.runs)):
+        raise DataError(f"no finished run below {config.runs}/: train one with main.py, or write --runs FOLDER")
+    from benchmark.training import machine  # torch is imported when there is something to serve
     from tools.serve.server import server
 
     machine.configure_torch(config.threads)
     with server(Path(config.runs), config.port) as serving:
         print(f"open http://127.0.0.1:{serving.server_port}/ (Ctrl-C ends it)", flush=True)
-        serving.serve_forever()
+        with contextlib.suppress(KeyboardInterrupt):
+            serving.serve_forever()
 
 
 if __name__ == "__main__":
