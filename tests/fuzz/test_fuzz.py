@@ -16,7 +16,7 @@ from core.errors import LocusError
 from tests.fuzz.readers import READERS
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[*HealthCheck])
-MANY = settings(FEW, max_examples=2000, derandomize=False)
+MANY = settings(FEW, max_examples=300, derandomize=False)
 SECONDS, MEBIBYTES = 10, 1024
 
 
