@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.engine.quiet import plain
 from core.errors import LocusError
 from core.frames import Grid
-from core.registry import BROKEN
+from core.registry import ANYTHING
 from methods.base import Evidence, Method
 
 
@@ -74,7 +74,9 @@ def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
         return method(evidence)
     except LocusError as error:
         return error
-    except BROKEN as error:
+    except MemoryError:
+        raise
+    except ANYTHING as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
         reason = " ".join(str(error).split())
         broken = LocusError(

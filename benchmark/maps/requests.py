@@ -52,7 +52,9 @@ def build_method(word: str) -> Method | Prior | Truth:
         if word in BASELINES:
             return BASELINES[word]()
         return methods.build(untrained.METHOD if word == untrained.WORD else word)
-    except registry.BROKEN as error:
+    except LocusError:
+        raise
+    except registry.ANYTHING as error:
         reason = " ".join(str(error).split())
         broke = f"the method {word!r} broke before it was asked anything"
         raise LocusError(f"{broke}: {type(error).__name__}: {reason}") from error

@@ -224,6 +224,15 @@ def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
         explain(small(), images, [Broken()])
 
 
+def test_an_error_of_a_methods_own_class_is_a_sentence_too(images, monkeypatch):
+    class Mine(Exception):
+        """No error of Python's own."""
+
+    monkeypatch.setattr(Broken, "weights", lambda *_: (_ for _ in ()).throw(Mine("out of luck")))
+    with pytest.raises(LocusError, match="broke: Mine: out of luck"):
+        explain(small(), images, [Broken()])
+
+
 def test_a_method_that_breaks_does_not_stop_the_others(images):
     from methods.gradcam import GradCAM
 
