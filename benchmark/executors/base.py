@@ -38,6 +38,8 @@ class Step:
             return WriteError(str(error))
         except LocusError as error:
             return LocusError(str(error))
+        except MemoryError:
+            return LocusError(f"{self.id} found no memory: try fewer --jobs, or run it again")
         return None
 
 

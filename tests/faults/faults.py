@@ -2,14 +2,13 @@
 
 from tests.faults.failures import method_that_raises, nan_loss
 from tests.faults.files import CUTS, clock_set_back, full_disk, read_only_results
-from tests.faults.signals import SIGNS, hanging_job, interrupted_in, job_without_memory, killed_anywhen, killed_in, killed_job, lost_node
+from tests.faults.signals import SIGNS, hanging_job, interrupted_in, killed_anywhen, killed_in, killed_job, lost_node
 
 FAULTS = [
     killed_anywhen,
     *map(killed_in, SIGNS),
     *map(interrupted_in, SIGNS),
     killed_job,
-    job_without_memory,
     hanging_job,
     lost_node,
     full_disk,

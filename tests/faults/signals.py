@@ -1,10 +1,8 @@
 """Processes that are killed, stopped or told to end. The first line of a fault is its row in docs/reliability.md."""
 
 import os
-import resource
 import signal
 import time
-from pathlib import Path
 
 import pytest
 
@@ -73,20 +71,6 @@ def killed_job(trial, random):
     assert "was killed (SIGKILL), perhaps for want of memory" in sentence(running.done())
     assert {"was killed (SIGKILL)" in reason for _, reason in trial.reasons()} == {True}
     return "its cells fail and name the signal, the others are whole; one sentence, exit 2"
-
-
-def job_without_memory(trial, random):
-    """One of two jobs gets no more memory (`ulimit -v` at what it has)"""
-    running, jobs = two_jobs(trial)
-    job = random.choice(jobs)
-    pages = int(Path(f"/proc/{job}/statm").read_text().split()[0])
-    resource.prlimit(job, resource.RLIMIT_AS, (pages * resource.getpagesize(),) * 2)
-    done = running.done()
-    if done.returncode == 0:
-        raise Survived
-    told = sentence(done)
-    assert trial.reasons(), told
-    return "its cells fail with the reason, the others are whole; one sentence, exit 2"
 
 
 def hanging_job(trial, random):
