@@ -225,11 +225,11 @@ def test_a_method_that_breaks_is_a_sentence_with_its_name_and_place(images):
 
 
 def test_an_error_of_a_methods_own_class_is_a_sentence_too(images, monkeypatch):
-    class Mine(Exception):
+    class MineError(Exception):
         """No error of Python's own."""
 
-    monkeypatch.setattr(Broken, "weights", lambda *_: (_ for _ in ()).throw(Mine("out of luck")))
-    with pytest.raises(LocusError, match="broke: Mine: out of luck"):
+    monkeypatch.setattr(Broken, "weights", lambda *_: (_ for _ in ()).throw(MineError("out of luck")))
+    with pytest.raises(LocusError, match="broke: MineError: out of luck"):
         explain(small(), images, [Broken()])
 
 
