@@ -1,6 +1,7 @@
 """Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
 import gc
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ def _ready() -> None:
     from hypothesis import settings
 
     torch.set_num_threads(1)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as for what a shell starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile("same", derandomize=True)  # the same examples in every run
     settings.load_profile("same")
 
