@@ -12,7 +12,7 @@ help:           ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || test -n "$(PYTHON)" || { echo "$(NONE)"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --editable '.[test]' --constraint constraints.txt
+	$(BIN)/pip install --quiet --no-compile --editable '.[test]' --constraint constraints.txt
 	touch $(STAMP)
 
 setup: $(STAMP) ## make .venv with everything that the project and its tests need

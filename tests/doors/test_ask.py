@@ -192,6 +192,7 @@ def test_a_gallery_without_maps_is_a_sentence(door, sentence, places, copy):
     assert "no maps in" in sentence(door("benchmark.run", "--gallery", f"small/{AVG}", *places(copy)))
 
 
+@pytest.mark.slow
 def test_figures_are_whole_and_as_wide_as_one_and_two_columns(door, places, ran, tmp_path):
     done = door("benchmark.run", "--figures", f"small/{AVG}", "--output", tmp_path, *places(ran))
     assert done.returncode == 0, done.stderr

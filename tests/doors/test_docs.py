@@ -77,11 +77,12 @@ def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(ch
     lines = sorted((line for kind, text in blocks if kind == "sh" for line in text.splitlines()), key=lambda line: "RUN" in line)
     for line in lines:
         run = next((checkout / "runs" / "models").glob("*"), "")
-        done = typed(checkout, line.replace("RUN", str(run)))
+        done = typed(checkout, line.replace("RUN", f"{run} --trust"))  # a run of net.py
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
     assert "mynet" in (checkout / "runs" / "results" / "demo" / "leaderboard.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):
     text = next(text for kind, text in BLOCK.findall((ROOT / "docs" / "reproduce.md").read_text()) if kind == "yaml")
     (checkout / text.splitlines()[0].removeprefix("# ")).write_text(text)

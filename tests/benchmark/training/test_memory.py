@@ -49,6 +49,7 @@ def of_a_limited_process():
 
 
 @pytest.mark.byhand
+@pytest.mark.slow
 def test_a_training_out_of_memory_is_a_sentence_and_keeps_its_last_epoch(tiny, tmp_path):
     config, folder = tiny(epochs=2, batch_size=48, img_size=128, precision="32"), tmp_path / "run"
     told = in_a_child(failing, config, folder, Shortage())
