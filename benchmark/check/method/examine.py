@@ -86,5 +86,5 @@ def _apart(trial: Trial) -> Trial:
     return dataclasses.replace(trial, model=copy.deepcopy(trial.model), images=trial.images.clone())
 
 
-def _stopped(error: Exception) -> str:
+def _stopped(error: BaseException) -> str:
     return f"stopped with {type(error).__name__}: {error}"
