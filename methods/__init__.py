@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method
 
 __all__ = [
-    "GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_fast", "is_path", "names",
+    "GROUPS", "Evidence", "GradientMethod", "Method", "build", "expand", "get", "is_fast", "names",
     "registry", "spelled",
 ]  # fmt: skip
 
@@ -79,14 +79,14 @@ def is_fast(word: str) -> bool:
 
 def get(word: str) -> "type[Method]":
     """The class behind a word or ``path/to/file.py:Class``. Raises ``UnknownNameError`` with the nearest word."""
-    return _checked(word, from_file(word, "method") if is_path(word) else registry.get(spelled(word)))
+    return _checked(word, from_file(word, "method") if runs_code(word) else registry.get(spelled(word)))
 
 
 def build(word: str) -> "Method":
     """An instance of the word's class, with the word's options; ``smooth`` is one of every method."""
     part, (bare, smooth) = get(word), split_smooth(word)
     try:
-        method: Method = part() if is_path(word) else construct(part, "method", bare, {})
+        method: Method = part() if runs_code(word) else construct(part, "method", bare, {})
         if smooth:
             from methods import smoothing
 
@@ -107,7 +107,7 @@ def split_smooth(word: str) -> tuple[str, str]:
     pairs = given.split(",")
     smooth = next((pair.partition("=")[2] for pair in pairs if pair.startswith("smooth=")), "")
     rest = ",".join(pair for pair in pairs if not pair.startswith("smooth="))
-    return (word if is_path(word) else name + ":" * bool(rest) + rest), "" if is_path(word) else smooth
+    return (word if runs_code(word) else name + ":" * bool(rest) + rest), "" if runs_code(word) else smooth
 
 
 def _checked(word: str, part: type[Any]) -> "type[Method]":
@@ -119,11 +119,6 @@ def _checked(word: str, part: type[Any]) -> "type[Method]":
     if not isinstance(part.needs, set | frozenset):
         raise BadValueError(f"{word} needs {part.needs!r}: give a set of {', '.join(sorted(NEEDS))}")
     return part
-
-
-def is_path(word: str) -> bool:
-    """Whether a word means a class outside the tree: ``path/to/file.py:Class``."""
-    return runs_code(word)
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ against each other method on the same model. Baselines and ``truth`` take part w
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmark.compare.selector import Selection, model_of, without_seed
+from benchmark.compare.selector import Selection, model_of
 from benchmark.records import Record
 from core.errors import BadValueError, examples
 from core.names import UNRANKED_METHODS
@@ -84,7 +84,7 @@ def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
 def shown(trainings: Sequence[Record]) -> Name:
     """Model and method of one training, or of several without their seed."""
     cell = trainings[0].cell
-    return (cell.model_id if len(trainings) == 1 else without_seed(trainings[0])), cell.method
+    return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
 
 
 def _keys(trainings: Sequence[Record]) -> set[str]:

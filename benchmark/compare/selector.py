@@ -85,7 +85,7 @@ def _comparable_records(folder: Path) -> list[Record]:
 
 def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | None, str | None]:
     """Model and method in the rest of a selector; a method's word may hold slashes, ``path/to/file.py:Class``."""
-    models = sorted({name for r in all_records for name in (r.cell.model_id, without_seed(r))})
+    models = sorted({name for r in all_records for name in (r.cell.model_id, r.cell.model_of_any_seed)})
     methods = sorted({r.cell.method for r in all_records})
     if rest in (*models, ""):
         return rest or None, None
@@ -94,7 +94,7 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
     model, _, method = rest.partition("/")
     if model not in models:
         raise UnknownNameError(f"model or method of the suite {suite!r}:", model, [*models, *methods])
-    on_model = sorted({r.cell.method for r in all_records if model in (r.cell.model_id, without_seed(r))})
+    on_model = sorted({r.cell.method for r in all_records if model in (r.cell.model_id, r.cell.model_of_any_seed)})
     if method not in on_model:
         raise UnknownNameError(f"method of {suite}/{model}:", method, on_model)
     return model, method
@@ -103,19 +103,14 @@ def _parts(suite: str, rest: str, all_records: Sequence[Record]) -> tuple[str | 
 def _select(
     selector: str, folder: Path, all_records: Sequence[Record], model: str | None, method: str | None
 ) -> Selection:
-    of_model = (r for r in all_records if model in (None, r.cell.model_id, without_seed(r)))
+    of_model = (r for r in all_records if model in (None, r.cell.model_id, r.cell.model_of_any_seed))
     selected = (r for r in of_model if method in (None, r.cell.method))
     return Selection(selector, folder, model, method, tuple(selected))
 
 
-def without_seed(record: Record) -> str:
-    """The model of a record, whatever its training seed: ``custom-PCAM-128px``."""
-    return record.cell.model_id.removesuffix(f"-seed{record.cell.seed}")
-
-
 def model_of(record: Record, named: str | None) -> str:
     """What a side calls the model of a record: the training that its selector has ``named``, else all seeds of it."""
-    return record.cell.model_id if named == record.cell.model_id else without_seed(record)
+    return record.cell.model_id if named == record.cell.model_id else record.cell.model_of_any_seed
 
 
 def is_checkpoint(selector: str) -> bool:

@@ -83,7 +83,7 @@ def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str
 def _options(word: str, part: type) -> dict[str, str]:
     """The constructor's arguments, those that the word does not state too: a changed default is another method."""
     bare, smooth = methods.split_smooth(word)
-    call = inspect.signature(part).bind(**({} if methods.is_path(word) else registry.options(bare)))
+    call = inspect.signature(part).bind(**({} if registry.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
     smoothed = {"smooth": smooth, "by": store.code(type(smoothing.get(smooth)))} if smooth else {}
     return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}

@@ -94,9 +94,7 @@ def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
 
 def of_run(path: Path, trust: bool) -> Loaded:
     """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``."""
-    content = checkpoints.read(path)
-    model, config = checkpoints.rebuilt(content, path, trust), checkpoints.configuration(content, path)
-    names = checkpoints.findings(content, path)
+    model, config, names = checkpoints.read_network(path, trust)
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")
     said = "as its run says" if wiring else "ImageNet's"

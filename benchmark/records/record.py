@@ -119,14 +119,18 @@ class Cell(_Frozen):
         """16 hex digits: the same configuration, the same key."""
         return files.key(self.model_dump(mode="json"))
 
+    @property
+    def model_of_any_seed(self) -> str:
+        """The model, whatever its training seed: ``custom-PCAM-128px``."""
+        return self.model_id.removesuffix(f"-seed{self.seed}")
+
     @cached_property
     def across_seeds(self) -> Self:
         """What the cells of all seeds of an entry share."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
-        model = self.model_id.removesuffix(f"-seed{self.seed}")
-        return self.model_copy(update={"seed": None, "model_id": model, "recipe": recipe})
+        return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """A copy with other fields, and so with a key of its own."""

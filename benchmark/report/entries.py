@@ -39,8 +39,7 @@ def as_one(group: Sequence[Record]) -> Record:
 
 def network_of(record: Record) -> tuple[object, ...]:
     """What all trainings of a network share, whatever their seed."""
-    cell = record.cell
-    return (*select.model_of(record)[:-2], cell.model_id.removesuffix(f"-seed{cell.seed}"))
+    return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
 
 
 def _shown(record: Record) -> list[Score]:

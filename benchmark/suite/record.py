@@ -14,6 +14,7 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.records.provenance import join
 from benchmark.suite.scorers import Scored
+from core.registry import runs_code
 from benchmark.training import provenance
 
 
@@ -48,4 +49,4 @@ def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
 
 def _name(word: str) -> str:
     """What the method of a file outside the tree calls itself; nothing for a word of the tree."""
-    return str(methods.get(word).name) if methods.is_path(word) else ""
+    return str(methods.get(word).name) if runs_code(word) else ""

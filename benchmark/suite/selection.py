@@ -13,6 +13,7 @@ from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError
+from core.registry import runs_code
 from datasets.io import limits
 
 ABSENT = "the data is not there"
@@ -50,7 +51,7 @@ def check_words(suite: Suite, config: RunConfig) -> None:
     limits.check_count(config.threads or 1, "--threads")
     limits.check_count(config.jobs, "--jobs")
     plan.check_methods(config.method)
-    for word in filter(methods.is_path, config.method):
+    for word in filter(runs_code, config.method):
         methods.get(word)
     check_protocols(suite, config)
 

@@ -110,8 +110,14 @@ def load(path: Path | str, device: str = "cpu", trust: bool = False) -> tuple[Cl
     ``trust``: whether a Python file that it names may run. Raises ``BadValueError`` where one would have to,
     ``DataError`` when the file is no checkpoint of a run or its weights do not fit its own description.
     """
+    model, config, _ = read_network(path, trust)
+    return model.to(device), config
+
+
+def read_network(path: Path | str, trust: bool = False) -> tuple[Classifier, TrainConfig, tuple[str, ...]]:
+    """The classifier of a checkpoint on the CPU, its configuration and its findings. Raises as ``load``."""
     content = read(path)
-    return rebuilt(content, path, trust).to(device), configuration(content, path)
+    return rebuilt(content, path, trust), configuration(content, path), findings(content, path)
 
 
 def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> Classifier:

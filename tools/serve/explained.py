@@ -37,11 +37,9 @@ class LoadedNetwork:
 @functools.lru_cache(maxsize=2)
 def network(checkpoint: Path, runs: str) -> LoadedNetwork:
     """The network of a checkpoint; the last two stay in memory. Raises ``DataError``."""
-    content = checkpoints.read(checkpoint)
+    model, recipe, findings = checkpoints.read_network(checkpoint)
     config = HeatmapConfig(runs=runs)
-    model = prepare(checkpoints.rebuilt(content, checkpoint), config)
-    recipe, findings = checkpoints.configuration(content, checkpoint), checkpoints.findings(content, checkpoint)
-    return LoadedNetwork(model, recipe, findings, Thresholds(config, digest_of(checkpoint)))
+    return LoadedNetwork(prepare(model, config), recipe, findings, Thresholds(config, digest_of(checkpoint)))
 
 
 @memory.enough(ADVICE)

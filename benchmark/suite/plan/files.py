@@ -111,5 +111,5 @@ def _twice(words: Iterable[str]) -> str:
 def check_methods(words: Sequence[str]) -> None:
     """Raise ``UnknownNameError`` for a word that is no method, group, baseline or ``path/to/file.py:Class``."""
     for word in words:
-        if word not in (*BESIDE, *wing.GROUPS) and not wing.is_path(word):
+        if word not in (*BESIDE, *wing.GROUPS) and not registry.runs_code(word):
             wing.registry.check(word)

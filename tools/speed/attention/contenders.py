@@ -174,5 +174,5 @@ CONTENDERS: dict[str, dict[str, Contender]] = {
     "faithfulness": {names.BARE: forward, names.FAITHFULNESS: faithfulness},
 }
 """Group -> the record's word of each."""
-ALIKE = {names.CHEFER_LOOP: names.CHEFER, names.TORCHCAM_LEGRAD: names.LEGRAD, names.TORCHCAM_FINER: names.FINER}
-"""What gives the same maps as what of ours: before times are compared the maps are."""
+ALIKE = frozenset({names.CHEFER_LOOP, names.TORCHCAM_LEGRAD, names.TORCHCAM_FINER})
+"""What gives the same maps as ours (``names.OURS``): before times are compared the maps are."""

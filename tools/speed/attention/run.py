@@ -55,7 +55,7 @@ def timed(group: str, on: On, config: AttentionSpeedConfig) -> Iterator[Row]:
     calls = {Task(word, k): CONTENDERS[group][word](model, images, range(k)) for word, k in counts.items()}
     for task in calls:
         if task.contender in ALIKE:
-            _require_alike(task.contender, calls[task], calls[Task(ALIKE[task.contender], task.amount)])
+            _require_alike(task.contender, calls[task], calls[Task(names.OURS[task.contender], task.amount)])
     for task, times in interleaved(calls, config.rounds, config.budget).items():
         each = contenders.pictures(task.amount) if task.contender == names.FAITHFULNESS else len(images)
         yield row(group, on | {"findings": task.amount}, task.contender, times, each)
