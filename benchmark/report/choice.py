@@ -31,8 +31,8 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     main = main_of(known_of_rows(records, None))
     worth = [row for group in groups for row in _worth(group, trials, main(as_one(group)))]
     picks = [row for record in board for row in _picks(record, trials)]
-    inner = {digest for r in trials if _left_out(r) is not None for digest in r.checkpoints}
-    about = f"{ABOUT} Inner folds took {len(inner)} networks more."
+    inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
+    about = f"{ABOUT} Inner folds took {inner} trainings more."
     return [
         Table(f"{dataset}: what the choice was worth", about, HEADER, tuple(worth)),
         Table(f"{dataset}: what was chosen, fold by fold", FOLDS, HEADER_OF_FOLDS, tuple(picks)),

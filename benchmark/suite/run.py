@@ -60,11 +60,15 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
-        if suite.choice is None or config.dry_run:
+        kept = replace(config, overwrite="never")  # what inner folds chose may be known only now
+        if suite.choice is None or config.dry_run or not _missing(suite, kept, outcome.records):
             return outcome
-        kept = replace(config, overwrite="never")  # the recipe of each fold is known now
         chosen = _run_missing(suite, folder, kept, report, executor)
         return replace(chosen, stopped=(*outcome.stopped, *chosen.stopped))
+
+
+def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
+    return selection.missing_cells(selection.planned_cells(suite, config, existing), config, existing)
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
