@@ -107,6 +107,8 @@ def _offering(f, out, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     h, w = f.shape
     count, is_seed = 0, np.zeros((h, w), np.bool_)
     for i in range(h):
+        if not _is_open(f[i], out[i], out[max(i - 1, 0)], out[min(i + 1, h - 1)]):
+            continue
         for j in range(w):
             if out[i, j] < f[i, j]:
                 for k in range(max(i - 1, 0), min(i + 2, h)):
@@ -115,6 +117,17 @@ def _offering(f, out, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
                             seeds[count], is_seed[k, m] = k * w + m, True
                             count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def _is_open(values, row, above, below):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Whether any vertex of a row can gain at all: it has less than its value, and a neighbour more. Vectors again."""
+    w, count = row.size, 0
+    for j in range(w):
+        before, after = max(j - 1, 0), min(j + 1, w - 1)
+        most = max(max(above[before], above[j], above[after]), max(below[before], below[j], below[after]))
+        count += (row[j] < values[j]) & (max(most, row[before], row[after]) > row[j])
+    return count > 0
 
 
 @njit(cache=True, nogil=True)
