@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from benchmark.report.charts.base import Chart, ChartData
+from benchmark.report.charts.base import Chart, ChartData, tooltip
 from benchmark.report.charts.rows import entries, plain
 from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
@@ -45,7 +45,7 @@ class Cost(Chart):
                 y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
                 size=alt.Size("mib:Q", title=MEMORY),
                 color=alt.Color("kind:N", scale=alt.Scale(range=list(PALETTE))),
-                tooltip=["entry:N", "value:Q", "ms:Q", "mib:Q"],
+                tooltip=tooltip("entry:N", "value:Q", "ms:Q", "mib:Q"),
             )
             .properties(description=about, height=300)
         )

@@ -23,6 +23,17 @@ def several(three_trainings):
     return gathered(three_trainings)
 
 
+@pytest.fixture(scope="module")
+def checked():
+    return gathered("results/faithfulness")
+
+
+@pytest.fixture(scope="module")
+def costed(demo):
+    stated = [r.model_copy(update={"rests_on": {**r.rests_on, "ms an image": 3, "MiB an image": 20}}) for r in demo.records]
+    return charts.gather(stated, "phantom", demo.folders)
+
+
 def values(word, data):
     """The rows that all layers of a chart share."""
     (rows,) = charts.spec(word, data)["datasets"].values()
@@ -86,9 +97,8 @@ def test_bars_of_components_are_the_tables(several):
     assert shown == pytest.approx(stated, abs=1e-6)
 
 
-def test_cost_shows_what_the_records_state(demo):
-    stated = [r.model_copy(update={"rests_on": {**r.rests_on, "ms an image": 3, "MiB an image": 20}}) for r in demo.records]
-    rows = values("cost", charts.gather(stated, "phantom", demo.folders))
+def test_cost_shows_what_the_records_state(costed):
+    rows = values("cost", costed)
     assert {(row["ms"], row["mib"]) for row in rows} == {(3, 20)}
 
 
@@ -112,3 +122,12 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
     scripts = charts.scripts()
     assert "</script" not in scripts
     assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("word", charts.CHARTS.names())
+def test_every_chart_is_valid_vega_lite(word, request):
+    data = request.getfixturevalue(
+        {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
+    )
+    assert charts.CHARTS.get(word)().draw(data).to_dict()["description"]  # Altair holds it against Vega-Lite's schema
