@@ -89,6 +89,10 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         present = [job for job in todo if _has_data(suite, job, folder.path)]
         runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
+        if config.costs:
+            from benchmark.suite import costs  # torch, for which no other run without steps waits
+
+            costs.measure(planned, runs_dir, folder.path, config, report)
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
     runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
     counts: Counter[str] = Counter(record.status for record in runs)

@@ -43,6 +43,9 @@ class SuiteFlags:
     (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
     dry_run: bool = False
     """Say what would run and stop."""
+    costs: bool = False
+    """Also measure what each method costs alone, time and memory of an image, once per network where this machine has
+    not yet: the chart of cost against score in index.html."""
     compare: tuple[str, ...] = ()
     """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model
     by its path."""
