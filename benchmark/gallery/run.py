@@ -63,7 +63,7 @@ def open_model(word: str, config: RunConfig) -> OpenedModel:
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
     name, _, model_id = word.partition("/")
-    suite = plan.load(name, selection.suites(config), config.trust)
+    suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.base(config) / name
     all_records = selection.existing_records(folder)
     planned = selection.planned_cells(suite, config, all_records)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report import select
-from benchmark.report.entries import as_one, network_of, trainings
+from benchmark.report.entries import as_one, recipe_of, trainings
 from benchmark.statistics.agreement import RankAgreement, rank_agreements
 from benchmark.statistics.patients import Sums, by_patient
 from core.names import FAITHFULNESS, MAIN
@@ -34,7 +34,7 @@ def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[R
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
     groups: dict[tuple[object, ...], Group] = {}
     for row in trainings(ranked):
-        groups.setdefault(network_of(row[0]), []).append(row)
+        groups.setdefault(recipe_of(row[0]), []).append(row)
     if not groups:
         return list(records)
     frame = _rows([record.cell for record in ranked], folders)

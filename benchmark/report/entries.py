@@ -42,8 +42,8 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
     return first.model_copy(update=changed)
 
 
-def network_of(record: Record) -> tuple[object, ...]:
-    """What all trainings of a network share, whatever their seed."""
+def recipe_of(record: Record) -> tuple[object, ...]:
+    """What all trainings of a recipe share, whatever their seed."""
     return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
 
 

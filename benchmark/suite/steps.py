@@ -87,7 +87,7 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
 def _predicting(finished: "FinishedModel", step: Step) -> Step:
     """The step that a finished model has in place of a training."""
     name, arguments = step.id.replace("train", "predict", 1), (finished, *step.arguments)
-    return replace(step, id=name, function="benchmark.models.scored.score_model", arguments=arguments)
+    return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -57,7 +57,7 @@ class Verdict:
 
 
 def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
-    suite, verdict = plan.load(name, selection.suites(config), config.trust), Verdict()
+    suite, verdict = plan.load(name, selection.suites_folder(config), config.trust), Verdict()
     selection.check_protocols(suite, config)
     suite = with_models(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)

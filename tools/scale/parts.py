@@ -18,7 +18,7 @@ import yaml
 
 from benchmark import records
 from benchmark.executors import Executor, Step
-from benchmark.executors.view import shown
+from benchmark.executors.view import run_with_progress
 from benchmark.records import Record, cases
 from benchmark.records import packed as packed_records
 from benchmark.report import tables as report
@@ -78,7 +78,7 @@ def scheduler(cells: int, _: int) -> dict[str, Any]:
 def _scheduled(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, Any]:
     executor, pending, begun = Simulated(jobs), Pending.of(steps, folder), time.process_time()
     ended: Counter[str] = Counter()
-    for event in shown(steps, executor, lambda _: None):
+    for event in run_with_progress(steps, executor, lambda _: None):
         pending.take(event)
         ended[event.kind] += 1
     used = time.process_time() - begun

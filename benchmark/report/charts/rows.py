@@ -10,7 +10,7 @@ from benchmark.records.record import PUBLISHED, Record, Score
 from benchmark.report import leaderboard, ranking, select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
-from benchmark.report.entries import as_one, known_of_rows, network_of, trainings
+from benchmark.report.entries import as_one, known_of_rows, recipe_of, trainings
 from benchmark.report.entry_columns import is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
@@ -84,7 +84,7 @@ def leading(data: ChartData) -> list[EntryRow]:
     best: dict[object, EntryRow] = {}
     for row in rows:
         if select.is_method(row.record):
-            best.setdefault(network_of(row.record), row)
+            best.setdefault(recipe_of(row.record), row)
     baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
     return [*list(best.values())[:NETWORKS], *baselines.values()]
 

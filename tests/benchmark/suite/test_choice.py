@@ -7,7 +7,7 @@ import yaml
 from benchmark import records
 from benchmark.executors.local import Local
 from benchmark.records import Record, Score
-from benchmark.suite import cells, plan, selection
+from benchmark.suite import cells, plan
 from benchmark.suite import run as hall
 from benchmark.suite.choice import chosen_models
 from benchmark.suite.selection import ModelJob
@@ -133,13 +133,20 @@ def test_a_choice_without_folds_is_refused(tmp_path):
 def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_the_plain_suite(tmp_path):
     loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})
     loaded(tmp_path, "plain", choice=None, trainings="one")
-    flags = {"suites": str(tmp_path), "results": str(tmp_path / "results"), "runs": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "c")}
+    flags = {
+        "suites": str(tmp_path),
+        "results": str(tmp_path / "results"),
+        "runs": str(tmp_path / "runs"),
+        "cache_dir": str(tmp_path / "c"),
+    }
     lines = []
     for name in ("one", "plain", "one"):
         lines.append([])
         hall.run(name, RunConfig(suite=(name,), **flags), lines[-1].append, Local(1))
     assert lines[-1] == ["one: 0 cells to run, tables only"]
-    one, plain = ({r.cell.method: r for r in records.load(tmp_path / "results" / name) if r.cell.protocol == "locus"} for name in ("one", "plain"))
+    one, plain = (
+        {r.cell.method: r for r in records.load(tmp_path / "results" / name) if r.cell.protocol == "locus"} for name in ("one", "plain")
+    )
     assert {word: (r.scores, r.checkpoints) for word, r in one.items()} == {word: (r.scores, r.checkpoints) for word, r in plain.items()}
     trials = {r.cell.recipe.get("leave_out_fold"): r for r in records.load(tmp_path / "results/one") if r.cell.protocol == "choice"}
     assert (len(trials), trials[None].scores) == (4, one["cam"].scores)
