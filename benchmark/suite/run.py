@@ -79,7 +79,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     existing = selection.existing_records(folder.path)
     planned = selection.planned_cells(suite, config, existing)
     todo = selection.missing_cells(planned, config, existing)
-    check_jobs(todo, executor.jobs, config.threads)
+    check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:

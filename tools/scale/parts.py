@@ -129,8 +129,9 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
 def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
     """Records under other seeds, and their packed rows per case, drawn from their own; only seed 0 has all columns."""
     sources = [r for r in records.load(PHANTOM) if r.source == "run" and r.cell.protocol == MAIN_PROTOCOL]
-    sources = [r for r in sources if r.scores and cases.exist(r.cell, PHANTOM) and r.cell.images is None]
+    sources = [r for r in sources if r.scores and r.cell.seed == 0 and r.cell.images is None]
     rows_of = dict([*pd.read_parquet(PHANTOM / cases.CASES).groupby("key", observed=True)])
+    sources = [record for record in sources if record.key in rows_of]
     copies: list[Record] = []
     for seed in range(-(-count // len(sources))):
         tables = []
