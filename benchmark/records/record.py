@@ -134,7 +134,7 @@ class Cell(_Frozen):
     @cached_property
     def across_seeds(self) -> Self:
         """What the cells of all seeds of an entry share."""
-        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
         return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})

@@ -39,11 +39,14 @@ class EntryRow:
     """Its trainings one by one."""
 
 
-@lru_cache(maxsize=1)
-def entries(data: ChartData) -> list[EntryRow]:
-    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none."""
-    board = leaderboard.board(data.records, data.dataset)
-    known = known_of_rows(data.records, None)
+@lru_cache(maxsize=2)
+def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
+    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none.
+
+    With ``images`` those of the part of so many images that slow methods explain.
+    """
+    board = leaderboard.board(data.records, data.dataset, images)
+    known = known_of_rows(data.records, images)
     rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
     for record in board:
         score = main_of(known)(record)
@@ -55,7 +58,7 @@ def entries(data: ChartData) -> list[EntryRow]:
     shown = [record for record, _ in rows.values()]
     ranks = dict(zip((r.key for r in board), ranking.ranks(board), strict=True))
     kinds = [_kind(record, ranks[record.key], of_row(known, "tied")(record)) for record in shown]
-    groups = {(g[0].source, as_one(g).key): g for g in trainings(select.board(data.records, data.dataset))}
+    groups = {(g[0].source, as_one(g).key): g for g in trainings(select.board(data.records, data.dataset, images))}
     return [
         EntryRow(label, kind, record, score, groups[record.source, record.key])
         for label, kind, (record, score) in zip(labels(shown), kinds, rows.values(), strict=True)
