@@ -49,12 +49,12 @@ class CostChart(Chart):
                 "ms:Q", title=AXIS, scale=alt.Scale(type="log", domain=ends, nice=False), axis=alt.Axis(tickCount=3)
             ),
             y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)])),
         )
-        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q")
+        colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
+        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q", color=colours)
         shown = ["entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q"]
         shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
-        points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, tooltip=shown)
+        points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, color=colours, tooltip=shown)
         names = base.mark_text(align="right", dx=-6, dy=-5).encode(text="label:N")
         about = f"{data.dataset}: {_about(rows, known, images)}"
         return alt.layer(bars, points, names).properties(description=about, height=340)
@@ -74,12 +74,13 @@ def _values(rows: Sequence[EntryRow], known: Mapping[Key, Cost]) -> list[Row]:
     """The rows that were measured, cheapest first; those that none of about the same cost or less reaches are named."""
     measured = sorted(((known[_key(row)], row) for row in rows if _key(row) in known), key=lambda pair: pair[0].ms)
     values = [
-        plain(row) | {"network": select.network(row.record), "ms": cost.ms, "MiB": cost.mib, "label": ""}
+        plain(row)
+        | {"network": select.network(row.record), "method": row.record.method, "ms": cost.ms, "MiB": cost.mib}
         for cost, row in measured
     ]
     for row in values:
-        if max((other for other in values if other["ms"] <= NEAR * row["ms"]), key=lambda other: other["value"]) is row:
-            row["label"] = row["entry"]
+        near = (other for other in values if other["ms"] <= NEAR * row["ms"])
+        row["label"] = row["method"] if max(near, key=lambda other: other["value"]) is row else ""
     return values
 
 
