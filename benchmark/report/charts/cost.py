@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AXIS = "ms an image, one method alone"
 NEAR = 1.5
-"""Times that lie closer together are not told apart: a busy machine moves one by a fifth."""
+"""Times that lie closer together are not told apart: a busy machine moves one by a quarter and more."""
 Key = tuple[str, str]
 """Network of any seed, method."""
 
