@@ -65,8 +65,10 @@ def open_model(word: str, config: RunConfig) -> OpenedModel:
     name, _, model_id = word.partition("/")
     suite = plan.load(name, selection.suites(config), config.trust)
     folder = results_folder.base(config) / name
-    models = {cell.key: job.model for job in selection.planned_cells(suite, config) for cell in job.cells}
-    existing = [record for record in selection.existing_records(folder) if record.key in models]
+    all_records = selection.existing_records(folder)
+    planned = selection.planned_cells(suite, config, all_records)
+    models = {cell.key: job.model for job in planned for cell in job.cells}
+    existing = [record for record in all_records if record.key in models]
     chosen = select.of_model(existing, name, model_id)
     model = models[chosen[0].key]
     runs_dir = Path(config.runs) / (suite.trainings or name)

@@ -1,6 +1,7 @@
 """Rows of the leaderboard: an entry is one method on all trainings of a recipe, which differ by their seed alone."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -27,9 +28,13 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
 
 def as_one(group: Sequence[Record]) -> Record:
     """The mean of several trainings; a figure that is the same for all keeps its interval, others have none here."""
+    return group[0] if len(group) == 1 else _mean_record(tuple(group))
+
+
+@lru_cache(maxsize=1024)
+def _mean_record(group: tuple[Record, ...]) -> Record:
+    """Asked for once per table and chart of a page."""
     first = group[0]
-    if len(group) == 1:
-        return first
     known = [{(s.finding, s.metric, s.threshold_origin): s for s in _shown(record)} for record in group]
     scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)

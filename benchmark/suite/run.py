@@ -7,7 +7,7 @@ step has work to do: a suite whose records are all there costs seconds.
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import datasets
@@ -59,7 +59,16 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
-        return _run_missing(suite, folder, config, report, executor)
+        outcome = _run_missing(suite, folder, config, report, executor)
+        kept = replace(config, overwrite="never")  # what inner folds chose may be known only now
+        if suite.choice is None or config.dry_run or not _missing(suite, kept, outcome.records):
+            return outcome
+        chosen = _run_missing(suite, folder, kept, report, executor)
+        return replace(chosen, stopped=(*outcome.stopped, *chosen.stopped))
+
+
+def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
+    return selection.missing_cells(selection.planned_cells(suite, config, existing), config, existing)
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
@@ -68,7 +77,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         sweep([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
         sweep(records.unpacked_folder(folder.path).rglob(".*"))
     existing = selection.existing_records(folder.path)
-    planned = selection.planned_cells(suite, config)
+    planned = selection.planned_cells(suite, config, existing)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads)
     total = sum(len(job.cells) for job in todo)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.data import DataSet, SplitFlags
 from core.flags.words import METHOD, Scored
-from core.names import BESIDE, CLASSIFICATION, PAIRED, spelled_data_set
+from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, spelled_data_set
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SuiteFlags:
     """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it;
     none: all it lists."""
     protocol: Annotated[
-        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
+        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
     """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""

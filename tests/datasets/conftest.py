@@ -45,15 +45,22 @@ def write_image(path: Path, mode: str = "L", side: int = 16) -> None:
         Image.fromarray(ramp).convert(mode).save(path)
 
 
+WORDS = {"covid_radiography": "covid_radiography:val=2,test=2", "implanted": "implanted:train=4,val=2,test=4"}
+"""Data sets whose usual counts are too many for a tiny copy."""
+TREES: dict[str, Path | None] = {}
+
+
 @pytest.fixture(params=datasets.names())
 def tiny(request: pytest.FixtureRequest) -> tuple[str, Path | None]:
-    """Each registered data set and a tiny copy of it, written by the fixture ``<word in lower case>_tree``; the phantom has no files."""
-    if request.param == "phantom":
-        return request.param, None
-    if request.param == "covid_radiography":
-        return "covid_radiography:val=2,test=2", request.getfixturevalue("covid_radiography_tree")(images=6)
-    word = "implanted:train=8,val=4,test=8" if request.param == "implanted" else request.param
-    return word, request.getfixturevalue(f"{request.param.lower()}_tree")()
+    """Each registered data set and a tiny copy of it to read, written once by the fixture ``<word in lower case>_tree``.
+
+    The phantom has no files.
+    """
+    if request.param not in TREES:
+        sizes = {"images": 6} if request.param == "covid_radiography" else {}
+        no_files = request.param == "phantom"
+        TREES[request.param] = None if no_files else request.getfixturevalue(f"{request.param.lower()}_tree")(**sizes)
+    return WORDS.get(request.param, request.param), TREES[request.param]
 
 
 @pytest.fixture

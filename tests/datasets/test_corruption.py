@@ -120,7 +120,14 @@ def binary(path: Path) -> None:
     path.write_bytes(np.random.default_rng(0).bytes(4000))
 
 
-@pytest.mark.parametrize("damage", [empty, halved, other_encoding, latin_letters, zipped, a_folder, binary], ids=lambda d: d.__name__)
+def a_few(*quick: object, slow: tuple = ()) -> list:
+    """Cases, the last of which are like others and asked by `make test-all` alone."""
+    return [*quick, *(pytest.param(case, marks=pytest.mark.slow) for case in slow)]
+
+
+@pytest.mark.parametrize(
+    "damage", a_few(empty, halved, other_encoding, zipped, a_folder, slow=(latin_letters, binary)), ids=lambda d: d.__name__
+)
 def test_a_broken_table_is_a_sentence(apart: tuple[str, Path], damage: Damage):
     name, root = apart
     for path in list(files(root, TABLES)):
@@ -131,7 +138,7 @@ def test_a_broken_table_is_a_sentence(apart: tuple[str, Path], damage: Damage):
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize("damage", [empty, halved, zipped, a_folder, binary], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("damage", a_few(empty, halved, a_folder, binary, slow=(zipped,)), ids=lambda d: d.__name__)
 def test_broken_images_are_sentences(apart: tuple[str, Path], damage: Damage, caplog: pytest.LogCaptureFixture):
     name, root = apart
     for path in list(files(root, IMAGES)):
@@ -144,7 +151,7 @@ def million_columns(first: str) -> str:
     return ",".join([first, *(f"c{i}" for i in range(1_000_000))]) + "\n1\n"
 
 
-@pytest.mark.parametrize("first", ["c", '"\n"', "c\r"], ids=["plain", "after a quoted line end", "of old line ends"])
+@pytest.mark.parametrize("first", a_few('"\n"', slow=("c", "c\r")), ids=["after a quoted line end", "plain", "of old line ends"])
 def test_a_table_of_a_million_columns_is_refused_and_not_read(apart: tuple[str, Path], first: str):
     name, root = apart
     for path in some(root, (".csv",)):
@@ -160,7 +167,9 @@ def test_rows_that_occur_twice_are_a_sentence_or_the_same(apart: tuple[str, Path
     walk(name, root)
 
 
-@pytest.mark.parametrize("path", ["../outside", "../../outside", "{outside}", "images/../../outside", "..\\\\outside", "a\\u0000b"])
+@pytest.mark.parametrize(
+    "path", a_few("../outside", "{outside}", "a\\u0000b", slow=("../../outside", "images/../../outside", "..\\\\outside"))
+)
 def test_a_path_in_a_table_never_leads_out_of_the_folder(apart: tuple[str, Path], path: str):
     name, root = apart
     image = next(files(root, IMAGES))
@@ -192,7 +201,7 @@ def test_folders_of_images_that_link_elsewhere_are_refused(apart: tuple[str, Pat
     assert any("leads out of" in str(error) for error in walk(name, root))
 
 
-@settings(max_examples=5, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_bytes_that_change_anywhere_give_data_or_a_sentence(apart: tuple[str, Path], data: st.DataObject):
     name, root = apart

@@ -20,7 +20,8 @@ def names(root: Path, word: str = "covid_radiography", **options: object) -> dic
 
 @pytest.mark.parametrize("layout", ["masks", "flat"])
 def test_sixty_of_each_class_are_test_and_sixty_validation_in_both_layouts(covid_radiography_tree: Tree, layout: str):
-    data = {split: datasets.load("covid_radiography", covid_radiography_tree(layout=layout), split) for split in SPLITS}
+    root = covid_radiography_tree(layout=layout)
+    data = {split: datasets.load("covid_radiography", root, split) for split in SPLITS}
     assert {split: side.labels.sum(axis=0).tolist() for split, side in data.items()} == {
         "train": [1] * 4,
         "val": [60] * 4,
@@ -31,7 +32,8 @@ def test_sixty_of_each_class_are_test_and_sixty_validation_in_both_layouts(covid
 
 
 def test_the_split_follows_the_seed_and_the_layout_does_not_matter(covid_radiography_tree: Tree, tmp_path: Path):
-    first, again, other = (names(covid_radiography_tree(), seed=seed) for seed in (0, 0, 1))
+    root = covid_radiography_tree()
+    first, again, other = (names(root, seed=seed) for seed in (0, 0, 1))
     assert first == again
     assert first["test"] != other["test"]
     assert sum(map(len, first.values())) == len(set().union(*first.values())) == 4 * 121
@@ -69,7 +71,8 @@ def test_lungs_are_in_the_published_frame_and_no_truth(covid_radiography_tree: T
 
 
 def test_images_without_a_mask_have_no_lungs_and_are_counted(covid_radiography_tree: Tree):
-    data = [datasets.load("covid_radiography", covid_radiography_tree(), split) for split in SPLITS]
+    root = covid_radiography_tree()
+    data = [datasets.load("covid_radiography", root, split) for split in SPLITS]
     without = [s.image_id for side in data for s in side if s.lungs is None]
     assert sorted(without) == ["COVID-121.png", "Lung_Opacity-121.png", "Normal-121.png", "Viral Pneumonia-121.png"]
     assert sum(side.describe["images"] - side.describe["images_with_lungs"] for side in data) == 4

@@ -1,3 +1,6 @@
+import copy
+import functools
+
 import pytest
 import torch
 
@@ -11,7 +14,14 @@ POOLINGS = ["AVG", "MAX", "LSE", "EXP", "LINEAR", "PCAM", "AVG_MAX", "AVG_MAX_LS
 
 
 def small_model(pool, classes=3, seed=0):
-    """The small CNN with calibrated batch norm and weights of a trained head's size."""
+    """The small CNN with calibrated batch norm and weights of a trained head's size: a copy to change."""
+    model = copy.deepcopy(calibrated(pool, classes, seed))
+    torch.manual_seed(seed)
+    return model
+
+
+@functools.cache
+def calibrated(pool, classes, seed):
     torch.manual_seed(seed)
     model = backbones.build("custom", classes, pool)
     with torch.no_grad():

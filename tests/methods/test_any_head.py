@@ -22,7 +22,7 @@ cases = st.fixed_dictionaries(
         "signed": st.booleans(),
     }
 )
-asked = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+asked = settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def drawn(on_features, case):

@@ -12,24 +12,32 @@ from core.errors import BadValueError, UnknownNameError
 
 HUNDREDS = {"forwards", "pixels"}
 """Needs of methods that take hundreds of forward passes per image."""
-EVERY = [pytest.param(word, marks=[pytest.mark.slow] if methods.get(word).needs & HUNDREDS else []) for word in methods.names()]
+ALIKE = {"eigengradcam", "hirescam", "kpcacam", "layercam", "legrad", "noise", "rollout", "xgradcam"}
+"""Methods that read what another one reads; a new file is asked by every run."""
+SLOW = {word for word in methods.names() if methods.get(word).needs & HUNDREDS} | ALIKE
+POOLED = [word for word in methods.expand(["fast"]) if word != "pcam"]
+JUDGED = [question for question in conformance.QUESTIONS if question.name != "cost"]
 pytestmark = pytest.mark.contract
+
+
+def some_slow(words, slow):
+    return [pytest.param(word, marks=[pytest.mark.slow] if word in slow else []) for word in words]
 
 
 @functools.cache
 def answers(word):
-    return {answer.question: answer for answer in conformance.examine(word)}
+    return {answer.question: answer for answer in conformance.examine(word, JUDGED)}
 
 
-@pytest.mark.parametrize("question", ["serves", *(question.name for question in conformance.QUESTIONS)])
-@pytest.mark.parametrize("word", EVERY)
+@pytest.mark.parametrize("question", ["serves", *(question.name for question in JUDGED)])
+@pytest.mark.parametrize("word", some_slow(methods.names(), SLOW))
 def test_every_method_keeps_the_contract(word, question):
     answer = answers(word)[question]
     assert answer.verdict != "fail", f"{answer.seen}: {answer.meaning}"
 
 
 @pytest.mark.parametrize("pooling", ["MAX", "LSE", "EXP", "LINEAR", "AVG_MAX", "AVG_MAX_LSE"])
-@pytest.mark.parametrize("word", [word for word in methods.expand(["fast"]) if word != "pcam"])
+@pytest.mark.parametrize("word", some_slow(POOLED, ALIKE | {"center"}))
 def test_a_fast_method_is_finite_and_alone_with_its_image_and_finding_under_every_pooling(word, pooling):
     trial = models.trial(lambda: methods.build(word), "custom", pooling, 32)
     for question in (values.finite, invariance.batch, invariance.findings, invariance.company):

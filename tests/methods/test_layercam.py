@@ -10,12 +10,12 @@ from methods.fusion import finest, share
 from methods.layercam import LayerCAM
 
 
-@pytest.fixture
-def network(images):
+@pytest.fixture(scope="module")
+def network():
     torch.manual_seed(0)
     model = backbones.build("resnet18", 3, "LSE:gamma=1")
     with torch.no_grad():
-        model.train()(images)
+        model.train()(torch.randn(4, 3, 96, 96))
     return model.eval()
 
 

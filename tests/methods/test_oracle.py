@@ -29,7 +29,7 @@ NEGATIVE = {"efficientnet_b0"}
 """Networks with features below 0."""
 LEFT_OUT = {"ablationcam", "xgradcam"}
 """There the package ablates to -1e7, and adds 1e-7 to sums of A that cancel to almost nothing."""
-FAST = [("custom", pool) for pool in ("AVG", "MAX", "LSE", "PCAM")] + [("resnet18", "LSE")]
+FAST = [("custom", pool) for pool in ("AVG", "MAX", "LSE", "PCAM")] + [("test_resnet", "LSE")]
 BIG = [
     pytest.param(name, pool, marks=pytest.mark.slow)
     for name in ("resnet18", "densenet121", "efficientnet_b0")

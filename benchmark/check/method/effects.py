@@ -19,9 +19,9 @@ def model(trial: Trial) -> Observation:
     """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after."""
     trial.model.train()
     trial.model.extractor.eval()  # as somebody's half frozen network may be
-    before = _model(trial.model)
+    before = state(trial.model)
     trial.maps()
-    return _changes(before, _model(trial.model))
+    return _changes(before, state(trial.model))
 
 
 @question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
@@ -40,7 +40,8 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
     return Observation("pass", f"unchanged: {', '.join(before)}")
 
 
-def _model(network: nn.Module) -> dict[str, Any]:
+def state(network: nn.Module) -> dict[str, Any]:
+    """All that a method could change about a network, in numbers that are compared."""
     parameters = dict(network.named_parameters())
     return {
         "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},

@@ -1,7 +1,7 @@
 """What a question is, and what it is asked about: one method on one small model."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -52,6 +52,8 @@ class Trial:
     model: Classifier
     images: Tensor
     """(N,3,H,W) random images."""
+    spare: list[Classifier] = field(default_factory=list)
+    """The copy of the model that questions are asked about; none before the first."""
 
     def maps(
         self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None

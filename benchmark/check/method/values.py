@@ -98,7 +98,7 @@ def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:
 
 def _loud(trial: Trial, sign: int) -> Classifier:
     """The model with a head so strong, or so strong the other way, that its logits reach ``LARGE``."""
-    network = copy.deepcopy(trial.model)
+    network = copy.deepcopy(trial.model, {id(trial.model.extractor): trial.model.extractor})
     with torch.no_grad():
         network.weight.mul_(sign * LARGE / float(trial.model(trial.images).abs().max()))
     return network

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from benchmark.report.charts.base import Chart, ChartData
+from benchmark.report.charts.base import Chart, ChartData, tooltip
 from benchmark.report.charts.theme import BLUE, ROW
 from benchmark.report.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
@@ -31,7 +31,7 @@ class Components(Chart):
             x=alt.X("value:Q", title="sd in one training's score"),
             y=alt.Y("component:N", sort=None, title=None),
         )
-        bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=["component:N", "value:Q"])
+        bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=tooltip("component:N", "value:Q"))
         numbers = base.mark_text(align="left", dx=4).encode(text=alt.Text("value:Q", format=".3f"))
         about = f"{data.dataset}: what each component of variance contributes to a score. {basis(data.design)}"
         return alt.layer(bars, numbers).properties(description=about, height=ROW * len(values))

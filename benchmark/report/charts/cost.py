@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import EntryRow, entries, plain
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
 from core.errors import NotAvailableError
@@ -52,7 +52,7 @@ class CostChart(Chart):
         )
         colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
         bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q", color=colours)
-        shown = ["entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q"]
+        shown = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
         shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
         points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, color=colours, tooltip=shown)
         names = base.mark_text(align="right", dx=-6, dy=-5).encode(text="label:N")

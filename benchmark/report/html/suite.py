@@ -49,6 +49,7 @@ class DatasetViews:
     answer: FirstRows | None
     first: list[View]
     checks: list[View]
+    choice: list[View]
     boards: list[tuple[str, View]]
     """What a reader chooses them by, and each."""
     matrix: list[View]
@@ -59,7 +60,7 @@ class DatasetViews:
     def all(self) -> list[View]:
         """Every one of them."""
         boards = (board for _, board in self.boards)
-        return [*self.first, *self.checks, *boards, *self.matrix, *self.closer, *self.published]
+        return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
 
 
 def suite_page(
@@ -121,6 +122,7 @@ def _dataset(
         said,
         views([said.findings] if said is not None and said.findings is not None else []),
         views(tables.checks),
+        views(tables.choice),
         [
             *((_label(board), board) for board in views(tables.boards)),
             *((word, view(table, entries, name)) for word, table in tables.protocols),

@@ -29,6 +29,24 @@ def several(three_trainings):
     return gathered(three_trainings)
 
 
+@pytest.fixture(scope="module")
+def checked():
+    return gathered("results/faithfulness")
+
+
+COSTS = {"cam": (3.0, 20.0), "xgradcam": (4.0, 21.0), "gradcam": (5.0, 22.0)}
+"""Method -> ms and MiB."""
+
+
+@pytest.fixture(scope="module")
+def costed(demo, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("costs")
+    machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
+    basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
+    costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
+    return charts.gather(demo.records, "phantom", [folder, *demo.folders])
+
+
 def values(word, data):
     """The rows that all layers of a chart share."""
     (rows,) = charts.spec(word, data)["datasets"].values()
@@ -92,17 +110,12 @@ def test_bars_of_components_are_the_tables(several):
     assert shown == pytest.approx(stated, abs=1e-6)
 
 
-def test_cost_shows_what_the_file_beside_the_records_states(demo, tmp_path):
-    machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
-    basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
-    stated = {"cam": (3.0, 20.0), "xgradcam": (4.0, 21.0), "gradcam": (5.0, 22.0)}
-    costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in stated.items()], tmp_path)
-    data = charts.gather(demo.records, "phantom", [tmp_path, *demo.folders])
-    shown = {row["entry"]: row for row in values("cost", data)}
-    assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": stated[word] for word in stated}
+def test_cost_shows_what_the_file_beside_the_records_states(demo, costed):
+    shown = {row["entry"]: row for row in values("cost", costed)}
+    assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
     assert shown["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
     assert [row["label"] for row in shown.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
-    about = charts.spec("cost", data)["description"]
+    about = charts.spec("cost", costed)["description"]
     assert "one core of Abacus" in about
     assert "Not measured: layercam" in about
 
@@ -138,3 +151,12 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
     scripts = charts.scripts()
     assert "</script" not in scripts
     assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("word", charts.CHARTS.names())
+def test_every_chart_is_valid_vega_lite(word, request):
+    data = request.getfixturevalue(
+        {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
+    )
+    assert charts.CHARTS.get(word)().draw(data).to_dict()["description"]  # Altair holds it against Vega-Lite's schema
