@@ -1,10 +1,11 @@
 """The main protocol: one box per case, at a score threshold chosen on other patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
@@ -76,31 +77,24 @@ class TracedCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
-        each = [_once(case) for case in cases]
-        self.reasons = [one.reason for one in each]
-        self.selector = ExactThresholds([one.trace for one in each], [case.boxes for case in cases], IOU)
+        self.reasons: list[str] = []
+        points, otsus = [], []
+
+        def traces() -> Iterator[Trace]:
+            for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+                on, reason = case.shown
+                self.reasons.append(reason)
+                points.append(on is not None and distance(on.peak, case.boxes) == 0)
+                otsus.append(otsu(on) if isinstance(on, Surface) else DEFAULT)
+                yield traced(on)
+
+        self.selector = ExactThresholds(traces(), [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
-        self.pointing = np.array([one.pointing for one in each], dtype=bool)
+        self.pointing = np.array(points, dtype=bool)
         """(N,) whether the highest vertex lies in a truth box."""
-        self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
+        self.otsu = np.array(otsus, dtype=np.float64)
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Once:
-    """What is asked of a map before any threshold."""
-
-    reason: str
-    trace: Trace
-    pointing: bool
-    otsu: float
-
-
-def _once(case: Case) -> _Once:
-    on, reason = case.shown
-    points = on is not None and distance(on.peak, case.boxes) == 0
-    return _Once(reason, traced(on), points, otsu(on) if isinstance(on, Surface) else DEFAULT)
 
 
 def traced(on: Surface | GivenBoxes | None) -> Trace:
