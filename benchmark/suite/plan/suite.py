@@ -9,7 +9,7 @@ from benchmark import protocols
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 
-class Choice(pydantic.BaseModel):
+class RecipeChoice(pydantic.BaseModel):
     """How a suite chooses its recipe: each outer fold is scored by the candidate that is best on the other folds."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
@@ -50,7 +50,7 @@ class Suite(pydantic.BaseModel):
     model that states its own ``seed`` keeps to it."""
     folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
-    choice: Choice | None = None
+    choice: RecipeChoice | None = None
     """Candidates among which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
     """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""

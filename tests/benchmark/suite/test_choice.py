@@ -21,7 +21,8 @@ SUITE = {
     "title": "t", "about": "a", "models": [{"backbone": "custom", "global_pool": "PCAM"}], "folds": [0, 1, 2],
     "train": {"dataset": "phantom:train=24,val=6,test=30", "partition": "kfold", "folds": 3, "img_size": 64, "epochs": 2, "lr": 0.003,
               "threads": 1, "logger": ["csv"], "plots": False, "heat_maps": False},
-    "init": {"dataset": "phantom:train=24,val=6,test=6", "img_size": 64, "epochs": 1, "logger": ["csv"], "plots": False, "heat_maps": False},
+    "init": {"dataset": "phantom:train=24,val=6,test=6", "img_size": 64, "epochs": 1, "logger": ["csv"], "plots": False,
+             "heat_maps": False},
     "choice": {"candidates": {"slow": {}, "quick": {"lr": 0.02}}, "method": "cam"}, "methods": ["cam"], "protocols": ["locus"],
 }  # fmt: skip
 
@@ -133,32 +134,29 @@ def test_a_choice_without_folds_is_refused(tmp_path):
 def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_the_plain_suite(tmp_path):
     loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})
     loaded(tmp_path, "plain", choice=None, trainings="one")
-    flags = {
-        "suites": str(tmp_path),
-        "results": str(tmp_path / "results"),
-        "runs": str(tmp_path / "runs"),
-        "cache_dir": str(tmp_path / "c"),
-    }
-    lines = []
+    results, lines = tmp_path / "results", []
+    flags = {"suites": str(tmp_path), "results": str(results), "runs": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
     for name in ("one", "plain", "one"):
         lines.append([])
         hall.run(name, RunConfig(suite=(name,), **flags), lines[-1].append, Local(1))
     assert lines[-1] == ["one: 0 cells to run, tables only"]
-    one, plain = (
-        {r.cell.method: r for r in records.load(tmp_path / "results" / name) if r.cell.protocol == "locus"} for name in ("one", "plain")
-    )
-    assert {word: (r.scores, r.checkpoints) for word, r in one.items()} == {word: (r.scores, r.checkpoints) for word, r in plain.items()}
-    trials = {r.cell.recipe.get("leave_out_fold"): r for r in records.load(tmp_path / "results/one") if r.cell.protocol == "choice"}
-    assert (len(trials), trials[None].scores) == (4, one["cam"].scores)
+    one, plain = (of_locus(results / name) for name in ("one", "plain"))
+    assert one == plain
+    trials = {r.cell.recipe.get("leave_out_fold"): r for r in records.load(results / "one") if r.cell.protocol == "choice"}
+    assert (len(trials), trials[None].scores) == (4, one["cam"][0])
     held_out = [{*data.load(each, "test").patients} for each in plan.models(plan.load("plain", tmp_path))[0].trainings]
     for fold, patients in enumerate(held_out):
-        inner = records.cases.read(trials[fold].cell, tmp_path / "results/one")
-        predicted = [pd.read_csv(path, dtype=str) for path in _folders(tmp_path, fold)]
+        inner = records.cases.read(trials[fold].cell, results / "one")
+        predicted = [pd.read_csv(path, dtype=str) for path in predictions(tmp_path, fold)]
         assert patients.isdisjoint(inner["patient"])
         assert all(patients.isdisjoint(table["patient"]) for table in predicted)
         assert len(predicted) == 2
 
 
-def _folders(folder, fold):
+def of_locus(folder):
+    return {r.cell.method: (r.scores, r.checkpoints) for r in records.load(folder) if r.cell.protocol == "locus"}
+
+
+def predictions(folder, fold):
     (model,) = (m for m in plan.models(plan.load("one", folder)) if m.left_out == fold)
     return [folder / "runs/one" / name / "predictions.csv" for name in names([model])]
