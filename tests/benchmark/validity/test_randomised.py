@@ -8,6 +8,8 @@ from benchmark.validity.randomised import Randomised, spearman
 from benchmark.validity.reinitialised import part_names
 from config import EngineFlags
 
+IMAGES = 8
+
 
 @pytest.mark.oracle
 def test_the_correlation_is_scipys():
@@ -31,7 +33,7 @@ def test_a_flat_map_a_missing_one_and_one_of_another_shape_have_no_correlation()
 @pytest.fixture(scope="module")
 def check(trained, tmp_path_factory):
     words = ["cam", "eigencam", "center", "noise", "prior"]
-    return Randomised(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), 20)
+    return Randomised(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), IMAGES)
 
 
 def values(check, word, metric):
@@ -66,4 +68,4 @@ def test_all_steps_are_of_the_same_cases_of_as_many_images_as_were_asked_for(che
         for variant in ("trained", *part_names(check.runs[0]))
     }
     assert len({tuple(cases) for cases in each.values()}) == 1
-    assert len({image for image, _ in each["trained"]}) == 20
+    assert len({image for image, _ in each["trained"]}) == IMAGES

@@ -14,7 +14,10 @@ NAMES = {
 }
 
 
-@pytest.mark.parametrize(("backbone", "attention"), [("custom", None), ("resnet18", None), ("custom", "SAM"), ("densenet121", None)])
+@pytest.mark.parametrize(
+    ("backbone", "attention"),
+    [("custom", None), ("resnet18", None), ("custom", "SAM"), pytest.param("densenet121", None, marks=pytest.mark.slow)],
+)
 def test_every_weight_belongs_to_one_part(backbone, attention):
     model = backbones.build(backbone, 8, attention_map=attention)
     keys = [key for _, own in parts(model) for key in own]
