@@ -74,7 +74,8 @@ def _candidates(group: Sequence[Record], trials: Sequence[Record], metric: str) 
 
 def _picks(record: Record, trials: Sequence[Record]) -> list[tuple[str, ...]]:
     """The rows of one training seed, fold by fold."""
-    recipe, metric, rows = record.cell.recipe, _judged_by(record)["metric"], []
+    recipe, metric = record.cell.recipe, _judged_by(record)["metric"]
+    rows: list[tuple[str, ...]] = []
     for fold, name in zip(recipe["fold"], recipe["chosen"], strict=True):
         inner = {r.cell.recipe["candidate"]: r for r in _of(record, trials) if _left_out(r) == fold}
         scores = {candidate: judged(each, metric) for candidate, each in inner.items()}

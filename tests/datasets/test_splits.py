@@ -39,7 +39,7 @@ def test_a_fold_that_is_left_out_is_in_no_split_and_the_tested_fold_stays_the_sa
 
 @pytest.mark.parametrize("wrong", [{"leave_out_fold": 1}, {"leave_out_fold": 5}, {"partition": "patient"}])
 def test_only_another_one_of_the_folds_can_be_left_out(wrong: dict[str, object]):
-    with pytest.raises(BadValueError, match="leave_out_fold is .* fold 1"):
+    with pytest.raises(BadValueError, match=r"leave_out_fold is .* fold 1"):
         Request(**{"partition": "kfold", "fold": 1, "leave_out_fold": 3, **wrong})
 
 
