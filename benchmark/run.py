@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     counts: Counter[str] = Counter()
     stopped: list[str] = []
     written: dict[Path, dict[Path, list[Record]]] = {}
-    with executors.build(config.executor, config.jobs) as executor:
+    with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
             outcome = suite.run(name, config, say, executor)
             counts += outcome.counts

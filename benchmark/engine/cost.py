@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from benchmark.engine.forward import gather
-from benchmark.engine.run import one
+from benchmark.engine.run import run_method
 from methods.base import Method
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
     """
 
     def explain(batch: Tensor) -> object:
-        return one(method, gather(model, batch, memory_gib=memory_gib))
+        return run_method(method, gather(model, batch, memory_gib=memory_gib))
 
     with _one_thread():
         gather(model, images[:1], memory_gib=memory_gib)

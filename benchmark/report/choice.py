@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from benchmark.records.record import Record, Score
 from benchmark.report import select
-from benchmark.report.entries import as_one, known_of_rows, trainings
+from benchmark.report.entries import comparisons_by_row, mean_record, trainings
 from benchmark.report.entry_columns import is_single, main_of
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from core.names import CHOICE, MAIN
@@ -28,8 +28,8 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
     groups = trainings(board)
     if not groups:
         return []
-    main = main_of(known_of_rows(records, None))
-    worth = [row for group in groups for row in _worth(group, trials, main(as_one(group)))]
+    main = main_of(comparisons_by_row(records, None))
+    worth = [row for group in groups for row in _worth(group, trials, main(mean_record(group)))]
     picks = [row for record in board for row in _picks(record, trials)]
     inner = sum(len(r.checkpoints) for r in trials if _left_out(r) is not None)
     about = f"{ABOUT} Inner folds took {inner} trainings more."
@@ -46,7 +46,7 @@ def judged(record: Record, metric: str) -> Score | None:
 
 def _worth(group: Sequence[Record], trials: Sequence[Record], main: Score | None) -> list[tuple[str, ...]]:
     """The rows of one network: what was chosen, then its candidates, best first."""
-    row, metric = as_one(group), _judged_by(group[0])["metric"]
+    row, metric = mean_record(group), _judged_by(group[0])["metric"]
     honest = main if metric == MAIN else judged(row, metric)
     picked = [name for record in group for name in record.cell.recipe["chosen"]]
     shown = f"{share(honest)} (1 training)" if is_single(row) else with_interval(honest)

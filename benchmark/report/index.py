@@ -8,7 +8,7 @@ from benchmark import records
 from benchmark.records import Record
 from benchmark.report import ranking, select, transfer
 from benchmark.report.agreement import AGREEMENT
-from benchmark.report.entries import ENTRY, collapsed
+from benchmark.report.entries import ENTRY, mean_records
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
@@ -52,7 +52,7 @@ def _runs(records: Sequence[Record]) -> list[Record]:
 
 
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
-    rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
+    rows = mean_records(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
     return (
         folder.name,

@@ -13,7 +13,7 @@ from pathlib import Path
 import datasets
 from benchmark import records
 from benchmark.executors import Executor
-from benchmark.executors.view import shown
+from benchmark.executors.view import run_with_progress
 from benchmark.records import Record
 from benchmark.report import tables
 from benchmark.report.entries import ENTRY
@@ -25,7 +25,7 @@ from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
-from core.files import sweep
+from core.files import remove_leftovers
 from core.names import PAIRED
 
 Report = Callable[[str], None]
@@ -52,7 +52,7 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
     writes the suite's records or trains its models: it says which.
     """
-    suite = plan.load(name, selection.suites(config), config.trust)
+    suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
     suite = with_models(suite, config)
@@ -74,12 +74,12 @@ def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> lis
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells that lack a record; nobody else writes any meanwhile."""
     if not config.dry_run:
-        sweep([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
-        sweep(records.unpacked_folder(folder.path).rglob(".*"))
+        remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
+        remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
     existing = selection.existing_records(folder.path)
     planned = selection.planned_cells(suite, config, existing)
     todo = selection.missing_cells(planned, config, existing)
-    check_jobs(todo, executor.jobs, config.threads)
+    check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
@@ -115,9 +115,9 @@ def _run_steps(
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
-        sweep(runs_dir.rglob(".*"))
+        remove_leftovers(runs_dir.rglob(".*"))
         executor.begin(runs_dir, steps)
-        for event in shown(steps, executor, report):
+        for event in run_with_progress(steps, executor, report):
             pending.take(event)
     return pending.stopped
 

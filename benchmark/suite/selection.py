@@ -29,16 +29,16 @@ class ModelJob:
     cells: tuple[Cell, ...]
 
 
-def suites(config: RunConfig) -> Path:
+def suites_folder(config: RunConfig) -> Path:
     """The folder of the suites' YAML files."""
     return Path(config.suites) if config.suites else plan.SUITES
 
 
 def names(config: RunConfig) -> list[str]:
     """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
-    known = plan.suites(suites(config))
+    known = plan.suites(suites_folder(config))
     if not known:
-        raise DataError(f"no suite in {suites(config)}: a suite is a YAML file there")
+        raise DataError(f"no suite in {suites_folder(config)}: a suite is a YAML file there")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
     selected = known if config.all else list(dict.fromkeys(config.suite))

@@ -29,8 +29,8 @@ class Trace:
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
         """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
 
-        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``batch.Traces.boxes``,
-        which scores, is the same compiled for many cases, and each is the other's oracle.
+        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``Traces.boxes``, which
+        scores, is the same compiled for many cases, and each is the other's oracle.
         """
         at = as_levels(thresholds)
         out = np.full((len(at), 4), np.nan)

@@ -46,7 +46,7 @@ def _of_model(
     model: ModelPlan | None, stated: Sequence[Record], suite: Suite, config: RunConfig
 ) -> Iterator[tuple[Record, VerificationResult]]:
     if model is not None and selection.absent(model) is None:
-        from benchmark.verify.again import rescore  # torch and numba, where there is something to score
+        from benchmark.verify.rescore import rescore  # torch and numba, where there is something to score
 
         runs_dir, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
         yield from rescore(model, stated, runs_dir, folder)

@@ -38,6 +38,9 @@ class SuiteFlags:
     anew."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    step_minutes: Annotated[float | None, AtLeast(0.1)] = None
+    """Minutes that one training, explanation or scoring may take: what takes longer is ended and fails, the others go
+    on; null: as long as it needs."""
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
     """Where they run: local is this machine, slurm and ray are clusters; options in the word
     (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""

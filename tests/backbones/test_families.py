@@ -10,8 +10,9 @@ import backbones
 from backbones.catalog import attentions, poolings
 from core.errors import BadValueError, NotAvailableError, UnknownNameError
 
-LIGHT = ["custom", "resnet18", "resnet34", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
+LIGHT = ["custom", "resnet18", "tf_efficientnet_b0", "squeezenet1_1"]
 OPEN = ["resnet10t", "mobilenetv3_small_050", "convnext_atto"]
+QUICK = [*LIGHT, "resnet10t"]
 COMBINATIONS = list(itertools.product(poolings.names(), ["none", *attentions.names()]))
 
 
@@ -33,14 +34,14 @@ def check(name, size):
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", LIGHT + OPEN)
+@pytest.mark.parametrize("name", QUICK)
 def test_a_network_runs_at_small_and_odd_sizes_with_batch_one(name):
     check(name, (96, 101))
 
 
 @pytest.mark.slow
 @pytest.mark.contract
-@pytest.mark.parametrize("name", [name for name in backbones.names() if name not in LIGHT])
+@pytest.mark.parametrize("name", [name for name in [*backbones.names(), *OPEN] if name not in QUICK])
 def test_a_large_network_runs_at_small_and_odd_sizes_with_batch_one(name):
     check(name, (96, 101))
 
@@ -105,7 +106,10 @@ def test_a_typo_is_answered_with_the_nearest_timm_models():
         backbones.build("convnext_tinny", 2)
 
 
-@pytest.mark.parametrize("name", ["cait_xxs24_224", "vit_tiny_r_s16_p8_224", "mixer_s16_224", "crossvit_9_240"])
+WITHOUT_MAPS = [pytest.param(name, marks=pytest.mark.slow) for name in ("cait_xxs24_224", "vit_tiny_r_s16_p8_224", "crossvit_9_240")]
+
+
+@pytest.mark.parametrize("name", ["mixer_s16_224", *WITHOUT_MAPS])
 def test_a_network_without_maps_is_refused_with_a_sentence(name):
     with pytest.raises(NotAvailableError, match=rf"'{name}'.*\(N, \d+, h, w\).*backbones\.wrap"):
         backbones.build(name, 2)

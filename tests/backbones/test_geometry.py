@@ -10,33 +10,34 @@ from backbones.catalog import resolve
 from core.frames import Grid
 
 SIZES = [(96, 96), (128, 160), (224, 224), (225, 201)]
+SMALL = [(96, 96), (97, 128)]
 LIGHT = ["custom", "resnet18", "densenet121", "efficientnet_b0", "tf_efficientnet_b0", "squeezenet1_1"]
-HEAVY = [name for name in backbones.names() if name not in LIGHT]
+QUICK = [*LIGHT, "vgg16"]
 OFFSETS = {"resnet": 0, "densenet": 14, "vgg": 15.5, "squeezenet": 15, "custom": 3.5}
 
 
-def check(name):
+def check(name, sizes):
     family, word = resolve(name)
     extractor = family.build(word, False).extractor
-    for size in SIZES:
+    for size in sizes:
         assert geometry.arithmetic(extractor, size) == probe.grid(extractor, extractor, size)
 
 
 @pytest.mark.contract
 @pytest.mark.parametrize("name", LIGHT)
 def test_arithmetic_equals_gradient_probing(name):
-    check(name)
+    check(name, SMALL)
 
 
 @pytest.mark.slow
 @pytest.mark.contract
-@pytest.mark.parametrize("name", HEAVY)
-def test_arithmetic_equals_gradient_probing_in_large_networks(name):
-    check(name)
+@pytest.mark.parametrize("name", backbones.names())
+def test_arithmetic_equals_gradient_probing_in_all_networks_and_at_usual_sizes(name):
+    check(name, SIZES)
 
 
 @pytest.mark.contract
-@pytest.mark.parametrize("name", backbones.names())
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in backbones.names()])
 def test_the_arithmetic_knows_every_listed_backbone(name):
     family, word = resolve(name)
     with torch.device("meta"):

@@ -12,14 +12,14 @@ from backbones.classifier import Classifier
 from backbones.head import Head
 
 ATTENTIONS = ["none", *attentions.names()]
+USUAL, OTHERS = (128, 512, 1024, 2048), (1280, 1408, 1536, 1792, 2304, 2560)
+FEW = ["custom", "resnet18", "densenet121"]
 
 
-@functools.cache
-def widths():
-    """The widths of all listed backbones; they are built without memory."""
+def widths(names):
+    """The widths of backbones, which are built without memory."""
     with torch.device("meta"):
-        built = [family.build(word, False) for family, word in map(resolve, backbones.names())]
-    return sorted({features.width for features in built})
+        return {family.build(word, False).width for family, word in map(resolve, names)}
 
 
 @functools.cache
@@ -37,15 +37,18 @@ def classifier(width, pooling="AVG", attention="none", findings=3, dropout=0.0):
     return Classifier(nn.Identity(), Head(pooling, nn.Linear(pooling.groups * width, findings), dropout), extra, channels=width).eval()
 
 
-def test_widths_of_all_families_are_known():
-    assert {128, 512, 1024, 1280, 2048, 2560} <= set(widths())
+@pytest.mark.parametrize("names", [FEW, pytest.param(backbones.names(), marks=pytest.mark.slow)], ids=["few", "all"])
+def test_widths_of_all_families_are_asked_about(names):
+    expected = set(USUAL + OTHERS) if len(names) > len(FEW) else {128, 512, 1024}
+    assert widths(names) == expected
 
 
 @pytest.mark.contract
+@pytest.mark.parametrize("asked", [USUAL, pytest.param(OTHERS, marks=pytest.mark.slow)], ids=["usual", "others"])
 @pytest.mark.parametrize("attention", ATTENTIONS)
 @pytest.mark.parametrize("pooling", poolings.names())
-def test_every_head_works_at_every_width(pooling, attention):
-    for width in widths():
+def test_every_head_works_at_every_width(pooling, attention, asked):
+    for width in asked:
         model = classifier(width, pooling, attention)
         maps = torch.randn(1, width, 3, 4)
         with torch.no_grad():

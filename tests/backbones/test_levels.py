@@ -11,8 +11,8 @@ from core.errors import NotAvailableError, UnknownNameError
 from core.frames import Grid
 
 IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-LIGHT = ["custom", "resnet18", "squeezenet1_1", "efficientnet_b0", "tf_efficientnet_b0", "mobilenetv3_small_050"]
-HEAVY = ["densenet121", "vgg16", "resnet50", "convnext_atto"]
+LIGHT = ["custom", "resnet18", "squeezenet1_1", "mobilenetv3_small_050"]
+HEAVY = ["densenet121", "vgg16", "resnet50", "convnext_atto", "efficientnet_b0", "tf_efficientnet_b0"]
 INSIDE = {"resnet18": "layer3.1.conv1", "densenet121": "features.denseblock3.denselayer5", "efficientnet_b0": "blocks.2.1.conv_pw"}
 
 
@@ -72,7 +72,9 @@ def test_the_gradients_at_every_level_of_a_large_network_are_those_of_plain_auto
         check(model, layer)
 
 
-@pytest.mark.parametrize(("name", "last"), [("resnet18", "layer4"), ("custom", "features.3"), ("convnext_atto", "stages.3")])
+@pytest.mark.parametrize(
+    ("name", "last"), [("resnet18", "layer4"), ("custom", "features.3"), pytest.param("convnext_atto", "stages.3", marks=pytest.mark.slow)]
+)
 def test_the_pooled_map_is_a_level_only_where_attention_follows(name, last):
     assert last not in build(name).levels
     attended = build(name, "CAM")

@@ -1,6 +1,7 @@
+from collections import OrderedDict
+
 import pytest
 import torch
-import torchvision
 from torch import nn
 
 import backbones
@@ -119,7 +120,7 @@ def test_a_torchxrayvision_densenet_is_wrapped():
     with pytest.raises(BadValueError, match=r"features.*head.*network.*callable.*lambda"):
         backbones.wrap(net, features="features", head="classifier")
     model = backbones.wrap(net, features=lambda x: net.features(x).relu(), head="classifier").eval()
-    images = torch.randn(1, 1, 224, 224) * 300
+    images = torch.randn(1, 1, 96, 96) * 300
     with torch.no_grad():
         assert torch.allclose(model(images), net(images), atol=1e-6)
         A = model.features(images)
@@ -127,7 +128,7 @@ def test_a_torchxrayvision_densenet_is_wrapped():
         model.head(A)
     assert torch.equal(A, before)
     assert A.min() >= 0
-    assert model.grid((224, 224)) == Grid((224, 224), (32, 32), (14, 14))
+    assert model.grid((96, 96)) == Grid((96, 96), (32, 32), (14, 14))
     assert net.features.denseblock1.training is False
 
 
@@ -138,6 +139,7 @@ def test_weights_of_a_wrapped_network_are_trained_and_saved_with_it(net):
 
 
 def test_a_head_that_cannot_take_the_feature_map_is_a_sentence():
-    network = torchvision.models.vgg11(weights=None)
+    layers = nn.Sequential(nn.Linear(512 * 9, 8), nn.ReLU(), nn.Linear(8, 2))
+    network = nn.Sequential(OrderedDict(features=nn.Conv2d(3, 512, 32, 32), classifier=layers))  # as VGG's are
     with pytest.raises(BadValueError, match=r"head.*\(1, 512, 3, 3\).*\(N,K\)"):
         backbones.wrap(network, features="features", head="classifier")(torch.zeros(1, 3, 96, 96))

@@ -56,9 +56,9 @@ def interrupted_in(step):
     return fault
 
 
-def two_jobs(trial):
+def two_jobs(trial, *words):
     """A run of two jobs, both of which train."""
-    running = trial.start("--jobs", "2")
+    running = trial.start("--jobs", "2", *words)
     while len([*trial.folder.glob(SIGNS["training"])]) < 2 and running.poll() is None:
         time.sleep(0.001)
     return running, trial.jobs(running)
@@ -84,6 +84,16 @@ def hanging_job(trial, random):
     running.send_signal(signal.SIGINT)
     assert "interrupted" in sentence(running.done(), INTERRUPTED)
     return "the run waits for it and says nothing; the first Ctrl-C waits for it too, the second ends it: one sentence, exit 130"
+
+
+def overdue_job(trial, random):
+    """One of two jobs hangs (SIGSTOP), and `--step_minutes` says how long a step may take"""
+    minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
+    running, jobs = two_jobs(trial, "--step_minutes", f"{minutes:.1f}")
+    os.kill(random.choice(jobs), signal.SIGSTOP)
+    assert "minutes and was ended" in sentence(running.done())
+    assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
+    return "it is ended, its cells fail and say so, the others are whole; one sentence, exit 2"
 
 
 def lost_node(trial, random):

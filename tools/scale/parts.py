@@ -18,7 +18,7 @@ import yaml
 
 from benchmark import records
 from benchmark.executors import Executor, Step
-from benchmark.executors.view import shown
+from benchmark.executors.view import run_with_progress
 from benchmark.records import Record, cases
 from benchmark.records import packed as packed_records
 from benchmark.report import tables as report
@@ -78,7 +78,7 @@ def scheduler(cells: int, _: int) -> dict[str, Any]:
 def _scheduled(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, Any]:
     executor, pending, begun = Simulated(jobs), Pending.of(steps, folder), time.process_time()
     ended: Counter[str] = Counter()
-    for event in shown(steps, executor, lambda _: None):
+    for event in run_with_progress(steps, executor, lambda _: None):
         pending.take(event)
         ended[event.kind] += 1
     used = time.process_time() - begun
@@ -129,8 +129,9 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
 def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
     """Records under other seeds, and their packed rows per case, drawn from their own; only seed 0 has all columns."""
     sources = [r for r in records.load(PHANTOM) if r.source == "run" and r.cell.protocol == MAIN_PROTOCOL]
-    sources = [r for r in sources if r.scores and cases.exist(r.cell, PHANTOM) and r.cell.images is None]
+    sources = [r for r in sources if r.scores and r.cell.seed == 0 and r.cell.images is None]
     rows_of = dict([*pd.read_parquet(PHANTOM / cases.CASES).groupby("key", observed=True)])
+    sources = [record for record in sources if record.key in rows_of]
     copies: list[Record] = []
     for seed in range(-(-count // len(sources))):
         tables = []

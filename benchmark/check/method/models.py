@@ -1,6 +1,5 @@
 """The small networks that a method is tried on: random weights, calibrated norms, a head as strong as a trained one."""
 
-import copy
 import functools
 from collections.abc import Callable
 
@@ -26,9 +25,9 @@ def trials(make: Callable[[], Method], fast: bool) -> list[Trial]:
 
 
 def trial(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> Trial:
-    """The method on one model and images of ``side`` pixels, the same for every method."""
+    """The method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
     images = _noise("images", IMAGES, 3, side, side)
-    return Trial(make, f"{backbone}-{pooling}", copy.deepcopy(_model(backbone, pooling, side)), images)
+    return Trial(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import EntryRow, entries, plain
-from benchmark.report.charts.theme import PALETTE, SHAPES
+from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, READERS
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from benchmark.report.charts.base import Drawing
 
 AXIS = "ms an image, one method alone"
+NEAR = 1.5
+"""Times that lie closer together are not told apart: a busy machine moves one by a quarter and more."""
 Key = tuple[str, str]
 """Network of any seed, method."""
 
@@ -29,7 +31,7 @@ class CostChart(Chart):
     order = 7
 
     def draw(self, data: ChartData) -> "Drawing":
-        """A mark per entry with its interval; names of those that no cheaper one reaches."""
+        """A mark per entry with its interval; names of those that nothing of about their cost or less reaches."""
         import altair as alt
 
         known = _known(data)
@@ -40,15 +42,19 @@ class CostChart(Chart):
             raise NotAvailableError(
                 f"no method of {data.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
             )
+        networks = list(dict.fromkeys(row["network"] for row in values))
+        ends = [values[0]["ms"] / 6, values[-1]["ms"] * 1.5]  # names stand on the left of their marks
         base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X("ms:Q", title=AXIS, scale=alt.Scale(type="log", padding=12)),
+            x=alt.X(
+                "ms:Q", title=AXIS, scale=alt.Scale(type="log", domain=ends, nice=False), axis=alt.Axis(tickCount=3)
+            ),
             y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("pooling:N", scale=alt.Scale(range=[*PALETTE])),
         )
-        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q")
+        colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
+        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q", color=colours)
         shown = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
-        shapes = alt.Shape("backbone:N", scale=alt.Scale(range=[*SHAPES]))
-        points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, tooltip=shown)
+        shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
+        points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, color=colours, tooltip=shown)
         names = base.mark_text(align="right", dx=-6, dy=-5).encode(text="label:N")
         about = f"{data.dataset}: {_about(rows, known, images)}"
         return alt.layer(bars, points, names).properties(description=about, height=340)
@@ -65,15 +71,16 @@ def _key(row: EntryRow) -> Key:
 
 
 def _values(rows: Sequence[EntryRow], known: Mapping[Key, Cost]) -> list[Row]:
-    """The rows that were measured, cheapest first; a ``label`` for those that score more than all before them."""
+    """The rows that were measured, cheapest first; those that none of about the same cost or less reaches are named."""
     measured = sorted(((known[_key(row)], row) for row in rows if _key(row) in known), key=lambda pair: pair[0].ms)
-    values, best = list[Row](), 0.0
-    for cost, row in measured:
-        cell, said = row.record.cell, plain(row)
-        label = row.label if said["value"] > best else ""
-        best = max(best, said["value"])
-        network = {"pooling": cell.global_pool, "backbone": cell.backbone, "label": label}
-        values.append(said | network | {"ms": cost.ms, "MiB": cost.mib})
+    values = [
+        plain(row)
+        | {"network": select.network(row.record), "method": row.record.method, "ms": cost.ms, "MiB": cost.mib}
+        for cost, row in measured
+    ]
+    for row in values:
+        near = (other for other in values if other["ms"] <= NEAR * row["ms"])
+        row["label"] = row["method"] if max(near, key=lambda other: other["value"]) is row else ""
     return values
 
 
@@ -86,6 +93,6 @@ def _about(rows: Sequence[EntryRow], known: Mapping[Key, Cost], images: int | No
     return (
         f"{MAIN} and its interval{part}, against the milliseconds of {clock} that an image takes with one method "
         f"alone, its forward pass and all {cost.findings} findings among them. Named is what scores more than all that "
-        f"is cheaper; under the pointer: MiB of tensors at the peak. "
+        f"takes at most {NEAR:g} times as long; under the pointer: MiB of tensors at the peak. "
         + (f"Not measured: {', '.join(words)}." if words else "Every method was measured.")
     )

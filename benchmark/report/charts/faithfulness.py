@@ -7,7 +7,7 @@ from benchmark.records.record import Record
 from benchmark.report import faithfulness, select
 from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
-from benchmark.report.entries import collapsed
+from benchmark.report.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
 
@@ -27,7 +27,7 @@ class FaithfulnessChart(Chart):
         """Marks with the methods' names, the intervals of ``road`` behind them."""
         import altair as alt
 
-        rows = [_row(record) for record in collapsed(select.of_check(data.records, data.dataset, FAITHFULNESS))]
+        rows = [_row(record) for record in mean_records(select.of_check(data.records, data.dataset, FAITHFULNESS))]
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")

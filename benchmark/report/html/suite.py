@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
-from benchmark.report.entries import ENTRY, known_of_rows
+from benchmark.report.entries import ENTRY, comparisons_by_row
 from benchmark.report.html.answer import FirstRows, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
@@ -141,7 +141,7 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
     """Key of a row -> finding -> its main column."""
     scores: dict[str, Any] = {}
     for images in (None, *select.parts(records, dataset)):
-        known = known_of_rows(records, images)
+        known = comparisons_by_row(records, images)
         for row in leaderboard.board(records, dataset, images):
             scores[row.key] = of_entry(row, known)
     return scores

@@ -29,7 +29,9 @@ def check(net, state, word, pooling="AVG", attention=None, images=None, atol=1e-
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "densenet121", "efficientnet_b0"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "densenet121", *(pytest.param(name, marks=pytest.mark.slow) for name in ("resnet50", "efficientnet_b0"))]
+)
 def test_torchvision_s_weights_give_torchvision_s_logits(name):
     torch.manual_seed(0)
     net = nets.seen(getattr(torchvision.models, name)(num_classes=4))
@@ -53,7 +55,14 @@ def test_timm_s_weights_give_timm_s_logits(name):
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("name", ["mobilenetv3_small_100", "convnext_atto", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "convnext_atto",
+        pytest.param("mobilenetv3_small_100", marks=pytest.mark.slow),
+        pytest.param("vit_tiny_patch16_224", marks=pytest.mark.slow),
+    ],
+)
 def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(name):
     found = translate(timm.create_model(name, num_classes=4).state_dict(), backbones.build(name, 4))
     assert found.heads
@@ -62,7 +71,10 @@ def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(n
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("prefix", ["module.", "model.", "model.model.", "model.net.module.", "_orig_mod."])
+@pytest.mark.parametrize(
+    "prefix",
+    ["module.", "model.net.module.", "_orig_mod.", *(pytest.param(word, marks=pytest.mark.slow) for word in ("model.", "model.model."))],
+)
 def test_any_wrapping_is_taken_off(prefix):
     """ihamdi's Lightning files begin with ``model.model.``, DataParallel's with ``module.``."""
     torch.manual_seed(0)
@@ -103,7 +115,7 @@ def test_jfhealthcare_s_batch_norm_before_the_layer_becomes_part_of_it():
 
 
 @pytest.mark.oracle
-@pytest.mark.parametrize("word", ["CAM", "SAM"])
+@pytest.mark.parametrize("word", ["SAM", pytest.param("CAM", marks=pytest.mark.slow)])
 def test_jfhealthcare_s_attention_before_one_layer_is_ours(word):
     torch.manual_seed(0)
     net = nets.seen(nets.Chexpert("AVG", heads=(5,), attention=word))
@@ -121,7 +133,7 @@ def test_attention_that_is_applied_once_more_per_finding_is_refused():
 @pytest.mark.parametrize(
     ("kind", "word", "pooling"),
     [
-        ("XRayResNet", "resnet18", "AVG"),
+        pytest.param("XRayResNet", "resnet18", "AVG", marks=pytest.mark.slow),
         ("XRayDense", "densenet121_signed", "LSE:gamma=.5"),
         ("XRayPcam", "resnet18", "PCAM"),
         ("XRayEfficient", "efficientnet-b0", "AVG"),
@@ -177,7 +189,8 @@ def test_the_seed_s_vgg_and_squeezenet_have_heads_that_are_named_as_such():
     net = torchvision.models.squeezenet1_1(num_classes=4)  # a ReLU stands between its last convolution and the mean
     found = translate(net.state_dict(), backbones.build("squeezenet1_1", 4))
     assert (found.unexpected, found.heads) == ([], ["classifier.1.weight", "classifier.1.bias"])
-    model = backbones.build("vgg16", 4)
+    with torch.device("meta"):
+        model = backbones.build("vgg16", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     head = {"classifier.0.weight": torch.zeros(9, 9), "classifier.6.weight": torch.zeros(4, 9), "classifier.6.bias": torch.zeros(4)}
     found = translate({**state, **head}, model)

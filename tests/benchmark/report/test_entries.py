@@ -21,15 +21,22 @@ def lines(folder):
         return {(line["global_pool"], line["method"]): line for line in csv.DictReader(file)}
 
 
-@pytest.fixture
-def folder(tmp_path):
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
     """Four methods of a network on three seeds, and one method of another network on one."""
+    folder = tmp_path_factory.mktemp("entries")
     for method, counts in LEVELS.items():
         for seed, count in enumerate(counts):
-            training(tmp_path, method, seed, count)
-    training(tmp_path, "cam", 0, 14, "AVG")
-    pack(tmp_path)
-    return tmp_path
+            training(folder, method, seed, count)
+    training(folder, "cam", 0, 14, "AVG")
+    pack(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def board(folder):
+    """The leaderboard's rows as numbers; the tables are written."""
+    return lines(folder)
 
 
 def expected(method):
@@ -40,8 +47,8 @@ def expected(method):
 
 
 @pytest.mark.byhand
-def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formulas(folder):
-    line = lines(folder)["PCAM", "cam"]
+def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formulas(board):
+    line = board["PCAM", "cam"]
     theta, left_out = expected("cam")
     wanted = mrmc.interval(theta, left_out)
     assert (float(line["score"]), line["trainings"], line["seed"], line["model_id"]) == (0.8, "3", "", "custom-PCAM-64px")
@@ -52,8 +59,7 @@ def test_a_row_of_three_trainings_is_their_mean_with_the_interval_of_the_formula
     assert line["of_this_network_low"] == ""
 
 
-def test_rows_that_do_not_differ_from_the_first_share_its_rank_and_baselines_have_none(folder):
-    board = lines(folder)
+def test_rows_that_do_not_differ_from_the_first_share_its_rank_and_baselines_have_none(board):
     assert {name: line["rank"] for (_, name), line in board.items() if line["trainings"] == "3"} == {
         "cam": "1", "layercam": "1", "gradcam": "4", "prior": "",
     }  # fmt: skip
@@ -62,8 +68,8 @@ def test_rows_that_do_not_differ_from_the_first_share_its_rank_and_baselines_hav
     }  # fmt: skip
 
 
-def test_a_row_of_one_training_has_the_interval_of_this_network_and_patients_alone_decide(folder):
-    line = lines(folder)["AVG", "cam"]
+def test_a_row_of_one_training_has_the_interval_of_this_network_and_patients_alone_decide(folder, board):
+    line = board["AVG", "cam"]
     assert (line["trainings"], line["low"], line["high"], line["seed_sd"], line["one_more_low"]) == ("1", "", "", "", "")
     assert (line["of_this_network_low"], line["of_this_network_high"]) == ("0.01", "0.99")
     assert (line["among_these_networks"], line["tied_with_first"]) == ("True", "True")
@@ -73,15 +79,13 @@ def test_a_row_of_one_training_has_the_interval_of_this_network_and_patients_alo
 
 
 def test_the_trainings_stand_one_by_one_in_a_table_of_their_own(folder):
-    lines(folder)
     section = texts(folder)["phantom: trainings one by one"]
     shown = [[word.strip() for word in row.strip("|").split("|")] for row in section.splitlines() if row.startswith("| custom")]
     assert [(row[2], row[3], row[4][:5]) for row in shown[:3]] == [("0", "cam", "0.800"), ("1", "cam", "0.750"), ("2", "cam", "0.850")]
     assert len(shown) == 10  # prior sees no network: its three are one row
 
 
-def test_the_chance_to_be_first_draws_trainings_too(folder):
-    board = lines(folder)
+def test_the_chance_to_be_first_draws_trainings_too(board):
     shares = [float(board["PCAM", name]["p_first"]) for name in ("cam", "layercam", "gradcam")]
     assert sum(shares) == pytest.approx(1)
     assert 0.2 < shares[1] < 0.5

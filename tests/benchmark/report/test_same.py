@@ -7,15 +7,16 @@ import torch
 
 import backbones
 import methods
-from benchmark.engine import gather, one
+from benchmark.engine import gather, run_method
 from benchmark.report.same import PROPORTIONAL, same_as
 from core.registry import Registry
 
 RELATED = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam")
 POOLINGS = Registry("backbones.pooling", "pooling").names()
+SLOW = {"AVG_MAX", "EXP", "MAX"}
 
 
-@pytest.fixture(scope="module", params=POOLINGS)
+@pytest.fixture(scope="module", params=[pytest.param(word, marks=[pytest.mark.slow] if word in SLOW else []) for word in POOLINGS])
 def found(request):
     """The pooling's word, and (N,K,h,w) maps of the related methods divided by their maxima."""
     torch.manual_seed(0)
@@ -26,7 +27,7 @@ def found(request):
         for parameter in model.head.parameters():
             parameter.normal_(0, 5)  # steep: under PCAM Grad-CAM is then CAM in some maps and its negative in others
     evidence = gather(model.eval(), images)
-    return request.param, {name: one(methods.build(name), evidence).maps for name in RELATED}
+    return request.param, {name: run_method(methods.build(name), evidence).maps for name in RELATED}
 
 
 def scaled(maps):

@@ -72,12 +72,20 @@ def records() -> list[Record]:
     ]
 
 
-@pytest.fixture
-def suite(tmp_path, records):
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, records):
+    """The suite's folder with its tables, to be copied."""
+    folder = tmp_path_factory.mktemp("written") / "demo"
     for each in records:
-        write(each, tmp_path / "results" / "demo")
-    tables.write(tmp_path / "results" / "demo")
-    return tmp_path / "results" / "demo"
+        write(each, folder)
+    tables.write(folder)
+    return folder
+
+
+@pytest.fixture
+def suite(tmp_path, written):
+    """A copy of one's own."""
+    return shutil.copytree(written, tmp_path / "results" / "demo")
 
 
 @pytest.fixture
@@ -137,15 +145,16 @@ def of_a_part(method):
     return Record(cell=cell(method=method, protocol="locus", data={"images": 12}), rests_on=rests, scores=tuple(result.scores))
 
 
-@pytest.fixture
-def both(tmp_path, records):
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, records):
     """A suite in which slow methods explain 12 of 24 images."""
     slow = of_a_part("gradcampp").model_copy(update={"cell": cell(method="occlusion", protocol="locus", data={"images": 12})})
     every = [*records, *map(of_a_part, METHODS), slow]
+    folder = tmp_path_factory.mktemp("both")
     for each in every:
-        write(each, tmp_path / "both")
-    tables.write(tmp_path / "both")
-    return tmp_path / "both", every
+        write(each, folder)
+    tables.write(folder)
+    return folder, every
 
 
 def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_other_table(both):

@@ -82,7 +82,7 @@ def test_all_areas_together_are_the_share_of_pixels_above(grid):
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("wide", [1, 1.5])
+@pytest.mark.parametrize("wide", [1.5, pytest.param(1, marks=pytest.mark.slow)])
 def test_pixels_converge_to_the_area_of_the_peaks_component(grid, wide):
     coarse, fine = (np.mean([_miscount(seed, (side, int(side * wide)), grid) for seed in range(8)]) for side in (256, 1024))
     assert fine < 0.4 * coarse

@@ -153,7 +153,7 @@ GRIDS = [CONVENTIONAL, Grid((96, 96), (8, 8), (-11, 2)), Grid((96, 96), (7, 9), 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("wide", [1, 1.5])
+@pytest.mark.parametrize("wide", [1.5, pytest.param(1, marks=pytest.mark.slow)])
 def test_pixels_converge_to_the_surface(grid, wide):
     coarse, fine = (np.mean([_disagreement(seed, side, grid, wide) for seed in range(12)]) for side in (256, 1024))
     assert fine < 0.004

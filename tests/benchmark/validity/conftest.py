@@ -8,7 +8,7 @@ from benchmark.suite.train import finished
 from benchmark.training import fit
 
 TRAIN = {
-    "dataset": "phantom:train=32,val=16,test=40,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
+    "dataset": "phantom:train=32,val=16,test=24,prevalence=0.5,shortcut=Pneumothorax", "backbone": "custom", "img_size": 64,
     "pretrained": False, "epochs": 1, "batch_size": 16, "threads": 1, "logger": ["csv"], "plots": False,
 }  # fmt: skip
 
