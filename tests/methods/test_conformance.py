@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import methods
 from benchmark.check import method as conformance
+from benchmark.check.method import effects, models
+from benchmark.check.method.examine import _apart
 
 FILE = Path(__file__).with_name("planted.py")
 BAD = re.findall(r"^class ((?!Good\b|Summed\b)\w+)", FILE.read_text(), re.MULTILINE)
@@ -33,6 +36,14 @@ def test_a_bar_counts_the_questions_and_a_line_stands_in_a_log(terminal, caplog)
         conformance.examine("center", conformance.QUESTIONS[:1])
     assert "ask center:   0%" in terminal()
     assert "asking center 1 questions" in caplog.messages
+
+
+def test_a_model_that_a_question_left_changed_is_copied_anew_for_the_next():
+    trial = models.trial(lambda: methods.build("cam"), "custom", "AVG", 32)
+    first, again = (_apart(trial).model for _ in range(2))
+    assert again is first is not trial.model
+    first.bias.data += 1
+    assert effects.state(_apart(trial).model) == effects.state(trial.model)
 
 
 def test_every_question_but_the_price_has_a_mistake_that_fails_it():

@@ -6,7 +6,8 @@ import pytest
 
 import methods
 from benchmark.check import method as conformance
-from benchmark.check.method import examine, invariance, models, values
+from benchmark.check.method import invariance, models, values
+from benchmark.check.method.examine import answer
 from benchmark.explain import explain
 from core.errors import BadValueError, UnknownNameError
 
@@ -26,14 +27,14 @@ def some_slow(words, slow):
 
 @functools.cache
 def answers(word):
-    return {answer.question: answer for answer in conformance.examine(word, JUDGED)}
+    return {given.question: given for given in conformance.examine(word, JUDGED)}
 
 
 @pytest.mark.parametrize("question", ["serves", *(question.name for question in JUDGED)])
 @pytest.mark.parametrize("word", some_slow(methods.names(), SLOW))
 def test_every_method_keeps_the_contract(word, question):
-    answer = answers(word)[question]
-    assert answer.verdict != "fail", f"{answer.seen}: {answer.meaning}"
+    given = answers(word)[question]
+    assert given.verdict != "fail", f"{given.seen}: {given.meaning}"
 
 
 @pytest.mark.parametrize("pooling", ["MAX", "LSE", "EXP", "LINEAR", "AVG_MAX", "AVG_MAX_LSE"])
@@ -41,8 +42,8 @@ def test_every_method_keeps_the_contract(word, question):
 def test_a_fast_method_is_finite_and_alone_with_its_image_and_finding_under_every_pooling(word, pooling):
     trial = models.trial(lambda: methods.build(word), "custom", pooling, 32)
     for question in (values.finite, invariance.batch, invariance.findings, invariance.company):
-        answer = examine.answer(question, [trial])
-        assert answer.verdict == "pass", answer.seen
+        seen = answer(question, [trial])
+        assert seen.verdict == "pass", seen.seen
 
 
 @pytest.mark.parametrize("word", methods.names())
