@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from benchmark.report.charts.base import Drawing
 
 
+ROOM = 1.25
+"""How far the axis reaches beyond the longest bar, whose number stands behind it."""
+
+
 class Components(Chart):
     """The standard deviation that each component of variance has in the score of one training."""
 
@@ -27,8 +31,9 @@ class Components(Chart):
                 f"no network of {data.dataset} has two trainings, which components of variance need: run more seeds"
             )
         values = [{"component": name_of(term), "value": round(sd, 6)} for term, sd in in_a_score(data.design).items()]
+        reach = ROOM * (max(in_a_score(data.design).values()) or 1.0)
         base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X("value:Q", title="sd in one training's score"),
+            x=alt.X("value:Q", title="sd in one training's score", scale=alt.Scale(domain=[0, round(reach, 6)])),
             y=alt.Y("component:N", sort=None, title=None),
         )
         bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=tooltip("component:N", "value:Q"))
