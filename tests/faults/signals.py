@@ -56,9 +56,9 @@ def interrupted_in(step):
     return fault
 
 
-def two_jobs(trial, *words):
+def two_jobs(trial):
     """A run of two jobs, both of which train."""
-    running = trial.start("--jobs", "2", *words)
+    running = trial.start("--jobs", "2")
     while len([*trial.folder.glob(SIGNS["training"])]) < 2 and running.poll() is None:
         time.sleep(0.001)
     return running, trial.jobs(running)
@@ -89,8 +89,10 @@ def hanging_job(trial, random):
 def overdue_job(trial, random):
     """One of two jobs hangs (SIGSTOP), and `--step_minutes` says how long a step may take"""
     minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
-    running, jobs = two_jobs(trial, "--step_minutes", f"{minutes:.1f}")
-    os.kill(random.choice(jobs), signal.SIGSTOP)
+    running = trial.start("--jobs", "2", "--step_minutes", f"{minutes:.1f}")
+    if not trial.until(running, SIGNS["training"]):
+        raise Survived
+    os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
     assert "minutes and was ended" in sentence(running.done())
     assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
     return "it is ended, its cells fail and say so, the others are whole; one sentence, exit 2"
