@@ -6,6 +6,7 @@ A large map's trace is a megabyte: those of 10,000 would not fit in memory, and 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 import numpy as np
@@ -76,7 +77,7 @@ def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
         numbers, kept = _laid(part), kept + NUMBERS * int(offsets[-1])
         if kept > KEPT:
             file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
-        yield Block(first, offsets, _stored(numbers, file) if file is not None else lambda known=numbers: known)
+        yield Block(first, offsets, _stored(numbers, file) if file is not None else partial(np.asarray, numbers))
         first += len(part)
 
 
