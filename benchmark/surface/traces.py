@@ -6,6 +6,7 @@ A large map's trace is a megabyte: those of 10,000 would not fit in memory, and 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import IO
 
 import numpy as np
@@ -76,7 +77,7 @@ def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
         numbers, kept = _laid(part), kept + NUMBERS * int(offsets[-1])
         if kept > KEPT:
             file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
-        yield Block(first, offsets, _held(numbers) if file is None else _stored(numbers, file))
+        yield Block(first, offsets, partial(np.asarray, numbers) if file is None else _stored(numbers, file))
         first += len(part)
 
 
@@ -97,10 +98,6 @@ def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
 def _laid(part: Sequence[Trace]) -> FloatArray:
     ends = [trace.thresholds[end] for end in (slice(None, -1), slice(1, None)) for trace in part]
     return np.concatenate([*ends, *(trace.start.ravel() for trace in part), *(trace.stop.ravel() for trace in part)])
-
-
-def _held(numbers: FloatArray) -> Callable[[], FloatArray]:
-    return lambda: numbers
 
 
 def _stored(numbers: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:

@@ -42,6 +42,7 @@ def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch):
 
 def test_a_full_disk_is_a_sentence(monkeypatch):
     monkeypatch.setattr(traces, "KEPT", 0)
-    monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: Path("/dev/full").open("wb"))
-    with pytest.raises(WriteError, match="TMPDIR"):
-        traces.Traces.from_traces(GIVEN)
+    with Path("/dev/full").open("wb") as full:
+        monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
+        with pytest.raises(WriteError, match="TMPDIR"):
+            traces.Traces.from_traces(GIVEN)
