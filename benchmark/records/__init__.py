@@ -1,5 +1,6 @@
 """Records: one per cell, from which every number in every table comes."""
 
+from benchmark.records.collector import gc_paused
 from benchmark.records.files import path, read, write
 from benchmark.records.folders import unpacked, unpacked_folder
 from benchmark.records.lock import only_writer
@@ -11,6 +12,7 @@ __all__ = [
     "Record",
     "Score",
     "Stratum",
+    "gc_paused",
     "load",
     "load_metric",
     "only_writer",

@@ -4,7 +4,6 @@
 n. A record without scores has one row there, with its status and reason and no metric.
 """
 
-import gc
 import itertools
 import json
 from collections.abc import Iterator, Sequence
@@ -16,6 +15,7 @@ import pyarrow
 from pyarrow import parquet
 from pydantic import BaseModel
 
+from benchmark.records.collector import gc_paused
 from benchmark.records.files import parse, stem
 from benchmark.records.record import Record, Score
 from core.errors import DataError
@@ -65,6 +65,7 @@ def write(records: Sequence[Record], folder: Path) -> None:
     save(_scores([record for _, record in named]), folder / RECORDS_FILE)
 
 
+@gc_paused()
 def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
     """Name -> packed record, sorted; nothing where none is packed.
 
@@ -176,18 +177,9 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
-    """Key of a record -> its scores.
-
-    They are half a million objects at once: Python's search for cycles would take as long again.
-    """
+    """Key of a record -> its scores."""
     columns = [_values(column) for column in scores.columns]
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        made = list(map(_score, *columns[3:]))
-    finally:
-        if collects:
-            gc.enable()
+    made = list(map(_score, *columns[3:]))
     out: dict[str, Groups] = {}
     start = 0
     for (key, variable, group), same in itertools.groupby(zip(*columns[:3], strict=True)):

@@ -122,6 +122,7 @@ def _run_steps(
     return pending.stopped
 
 
+@records.gc_paused()
 def _finalize(
     suite: Suite,
     planned: Sequence[ModelJob],
