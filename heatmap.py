@@ -11,7 +11,7 @@ from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
 from core.errors import BadValueError
-from core.flags.network import network_of
+from core.flags.network import network_flags
 
 SHORT = {"-i": "--image_path", "-l": "--label", "-m": "--model", "-o": "--output_path"}
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Write pictures, boxes and raw maps, and say where they lie; 1 when a map was not finite."""
     words = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
     config, typed = cli.parse(HeatmapConfig, words, "python heatmap.py")
-    network = network_of(config)
+    network = network_flags(config)
     alone = sorted(typed & {"label", "output_path", *(["model"] if network is None else [])})
     if alone and config.image_path is None:
         raise BadValueError(

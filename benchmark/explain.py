@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 import methods as wing
-from benchmark.engine import defer, gather, one, several
+from benchmark.engine import defer, gather, run_method, run_methods
 from core.errors import BadValueError, LocusError, NotAvailableError
 from core.frames import Grid
 from methods.base import Method
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
-__all__ = ["Maps", "build_methods", "explain", "gather", "named", "one", "several"]
+__all__ = ["Maps", "build_methods", "explain", "gather", "named", "run_method", "run_methods"]
 
 
 class Maps(dict[str, Tensor]):
@@ -83,7 +83,7 @@ def explain(
         evidence = gather(model, images, findings, layer, memory_gib, progress)
         logits = evidence.logits
         maps = Maps(lambda: logits)
-    for word, answer in several(parts, evidence).items():
+    for word, answer in run_methods(parts, evidence).items():
         if isinstance(answer, NotAvailableError) and word in of_groups:
             maps.absent[word] = str(answer)
             log.info("left out: %s: %s", word, answer)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark import commands, executors
+from benchmark.records import Record
 from benchmark.report import beside, predicted, tables
 from benchmark.suite import run as suite
 from benchmark.suite import selection
@@ -30,19 +31,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return commands.answer(asked, config, say)
     counts: Counter[str] = Counter()
     stopped: list[str] = []
-    folders: list[Path] = []
-    with executors.build(config.executor, config.jobs) as executor:
+    written: dict[Path, dict[Path, list[Record]]] = {}
+    with executors.build(config.executor, config.jobs, config.step_minutes) as executor:
         for name in selection.names(config):
             outcome = suite.run(name, config, say, executor)
             counts += outcome.counts
             stopped += outcome.stopped
-            folders.append(outcome.folder.path.parent)
+            path = outcome.folder.path
+            written.setdefault(path.parent, {})[path] = outcome.records
             if not config.dry_run and not config.all:
-                say(tables.headline(outcome.folder.path, outcome.records, outcome.folder.beside))
+                say(tables.headline(path, outcome.records, outcome.folder.beside))
                 say(beside.text(outcome.records, outcome.folder.published))
                 say(predicted.text(outcome.records, outcome.folder.predicting, outcome.folder.predicted_by or ""))
-    for folder in dict.fromkeys(folders if not config.dry_run else []):
-        say(f"results: {tables.index(folder)} ({', '.join(f'{n} {status}' for status, n in sorted(counts.items()))})")
+    for folder, known in (written if not config.dry_run else {}).items():
+        in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+        say(f"results: {tables.index(folder, known)} ({in_words})")
     if stopped:
         raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0

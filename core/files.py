@@ -40,7 +40,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def sweep(paths: Iterable[Path]) -> None:
+def remove_leftovers(paths: Iterable[Path]) -> None:
     """Remove those of ``paths`` that a killed process was about to write; what a living one writes has its lock."""
     for path in paths:
         if TEMPORARY.fullmatch(path.name):

@@ -155,6 +155,7 @@ def spelled(word: str, known: Iterable[str]) -> str:
     return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest
 
 
+@functools.lru_cache(maxsize=1024)
 def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 

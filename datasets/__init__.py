@@ -55,22 +55,25 @@ def load(
     seed: int = 0,
     img_size: int | None = None,
     cache: Path | str | None = None,
+    leave_out_fold: int | None = None,
     **options: Any,
 ) -> "Dataset":
     """A split of a data set: a ``Sequence[Sample]`` with ``findings``, ``split``, ``describe``; nothing is decoded yet.
 
     ``root`` is as in :func:`root_of`. ``partition`` is official, patient or kfold (then ``split="test"`` is fold number
-    ``fold`` of ``folds``); the last two and every validation cut go by patient, and depend on ``seed``. ``findings`` is
-    a number of findings that the data set has (None: its usual one). ``img_size`` matters only where the images are
-    drawn: their frame is then (img_size, img_size). ``cache``: a folder that keeps what was read of the headers of
-    DICOM files. Options of one data set are keyword arguments, or ride in the name: ``phantom:grain=.05``. Raises
-    ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files and ``LeakError`` for splits.
+    ``fold`` of ``folds``, and ``leave_out_fold`` is in no split); the last two and every validation cut go by patient,
+    and depend on ``seed``. ``findings`` is a number of findings that the data set has (None: its usual one).
+    ``img_size`` matters only where the images are drawn: their frame is then (img_size, img_size). ``cache``: a folder
+    that keeps what was read of the headers of DICOM files. Options of one data set are keyword arguments, or ride in
+    the name: ``phantom:grain=.05``. Raises ``UnknownNameError``, ``BadValueError`` for a value, ``DataError`` for files
+    and ``LeakError`` for splits.
     """
     from datasets.base import Request
 
     name = spelled_data_set(name)
     given = None if cache is None else Path(cache)
-    request = Request(root_of(name, root), split, partition, folds, fold, findings, seed, img_size, given)
+    parted = (split, partition, folds, fold, findings, seed)
+    request = Request(root_of(name, root), *parted, img_size, given, leave_out_fold)
     part: Callable[..., Dataset] = REGISTRY.get(name)
     data: Dataset = construct(functools.partial(part, request), "dataset", name, options)
     return data

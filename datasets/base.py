@@ -38,6 +38,7 @@ class Request:
     seed: int = 0
     img_size: int | None = None
     cache: Path | None = None
+    leave_out_fold: int | None = None
 
     def __post_init__(self) -> None:
         if self.split not in SPLITS:
@@ -48,6 +49,15 @@ class Request:
             raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
         if not 0 <= self.fold < self.folds:
             raise BadValueError(f"fold is {self.fold}: of {self.folds} folds give a number from 0 to {self.folds - 1}")
+        self._check_left_out()
+
+    def _check_left_out(self) -> None:
+        left_out = self.leave_out_fold
+        if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
+            raise BadValueError(
+                f"leave_out_fold is {left_out}: with --partition kfold give one of the {self.folds} folds that is not "
+                f"fold {self.fold}"
+            )
 
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""

@@ -11,6 +11,8 @@ from datasets.base import Request
 
 Names = NDArray[np.str_]
 VAL_SHARE, TEST_SHARE = 0.1, 0.2
+LEFT_OUT = "out"
+"""The name of a fold that is in no split, which no request can ask for."""
 FEW = 100
 """Fewer validation images are few.
 
@@ -40,18 +42,24 @@ def by_patient(patients: Sequence[str], seed: int) -> Names:
     return hold_out_val(patients, ~cut(patients, TEST_SHARE, seed), seed)
 
 
-def kfold(patients: Sequence[str], folds: int, fold: int, seed: int) -> Names:
-    """(N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others."""
+def kfold(patients: Sequence[str], folds: int, fold: int, seed: int, leave_out_fold: int | None = None) -> Names:
+    """(N,) split names of one fold: ``test`` is fold number ``fold``, validation is cut from the others.
+
+    The patients of ``leave_out_fold`` are in none of the three: ``LEFT_OUT``.
+    """
     rank, count = patient_ranks(patients, seed, "folds")
     if count < folds:
         raise BadValueError(f"folds is {folds}, but there are only {count} patients: give at most {count}")
-    return hold_out_val(patients, rank % folds != fold, seed)
+    left_out = rank % folds == (-1 if leave_out_fold is None else leave_out_fold)
+    names = hold_out_val(patients, (rank % folds != fold) & ~left_out, seed)
+    names[left_out] = LEFT_OUT
+    return names
 
 
 def assign(patients: Sequence[str], asked: Request) -> Names:
     """(N,) split names for the partitions ``patient`` and ``kfold``."""
     if asked.partition == "kfold":
-        return kfold(patients, asked.folds, asked.fold, asked.seed)
+        return kfold(patients, asked.folds, asked.fold, asked.seed, asked.leave_out_fold)
     return by_patient(patients, asked.seed)
 
 

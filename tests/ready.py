@@ -1,10 +1,38 @@
-"""The last that the server of ``tests.warm`` imports: what numba and pydantic load when first used, once for all commands."""
+"""The last that the server of ``tests.warm`` imports: what doors import, and what is loaded when first used, once for all commands."""
 
 import gc
+import importlib
 
 import numba
+import numpy as np
 import pydantic
 
+from benchmark.protocols.base import Case
+from benchmark.protocols.locus import Locus
+from benchmark.protocols.seed import Seed
+
+DOORS = (
+    "benchmark.commands",
+    "benchmark.executors",
+    "benchmark.external.run",
+    "benchmark.gallery",
+    "benchmark.heatmap.overlay",
+    "benchmark.heatmap.pictures",
+    "benchmark.report.beside",
+    "benchmark.report.predicted",
+    "benchmark.report.tables",
+    "benchmark.suite.run",
+    "benchmark.suite.selection",
+    "benchmark.training.run",
+    "benchmark.verify.run",
+)
+"""What they import; not they themselves, which run as ``__main__``."""
+for name in DOORS:
+    importlib.import_module(name)
+MAPS = np.random.default_rng(0).random((8, 6, 6))
+CASES = [Case(str(n), str(n), "mass", values, "conventional", (30, 30), np.array([[5.0, 5, 20, 20]])) for n, values in enumerate(MAPS)]
+for protocol in (Locus(), Seed()):  # their compiled kernels
+    protocol.evaluate(CASES, ("mass",))
 numba.njit(lambda number: number)(1)
 pydantic.create_model("Ready", number=(int, ...))
 gc.freeze()  # no command looks through the libraries for garbage

@@ -41,7 +41,7 @@ class Pair:
     @property
     def names(self) -> tuple[str, str]:
         """Model and method; where the two differ, both."""
-        one, other = map(shown, self.sides)
+        one, other = map(model_and_method, self.sides)
         return tuple(a if a == b else f"{a} − {b}" for a, b in zip(one, other, strict=True))  # type: ignore[return-value]
 
 
@@ -81,7 +81,7 @@ def _records_by_name(side: Selection) -> dict[Name, list[tuple[Record, ...]]]:
     return {name: [tuple(group) for group in by_name[name].values()] for name in sorted(by_name)}
 
 
-def shown(trainings: Sequence[Record]) -> Name:
+def model_and_method(trainings: Sequence[Record]) -> Name:
     """Model and method of one training, or of several without their seed."""
     cell = trainings[0].cell
     return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
@@ -99,14 +99,14 @@ def _alike(first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, .
 
 def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tuple[Record, ...], tuple[Record, ...]]:
     """Where the two share trainings, as two methods of one network do, those alone: the two are then paired."""
-    both = {*map(training, first)} & {*map(training, second)}
+    both = {*map(weights_key, first)} & {*map(weights_key, second)}
     if not both:
         return first, second
-    return tuple(r for r in first if training(r) in both), tuple(r for r in second if training(r) in both)
+    return tuple(r for r in first if weights_key(r) in both), tuple(r for r in second if weights_key(r) in both)
 
 
-def training(record: Record) -> str:
-    """The same for two records of the same network: of the same weights, else of the same model."""
+def weights_key(record: Record) -> str:
+    """What two records of the same weights share; without a checkpoint, of the same model."""
     return " ".join(record.checkpoints) or record.cell.model_id
 
 

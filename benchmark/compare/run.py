@@ -7,11 +7,11 @@ from tqdm import tqdm
 
 from benchmark.compare import table
 from benchmark.compare.basis import SEED, basis
-from benchmark.compare.pairs import Pair, pairing, training
+from benchmark.compare.pairs import Pair, pairing, weights_key
 from benchmark.compare.selector import Selection, resolve_first
 from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
-from benchmark.statistics.aligned import align, columns, read
+from benchmark.statistics.common_cases import columns, common_cases, read
 from benchmark.statistics.over_trainings import compare_over_trainings
 from benchmark.statistics.paired import compare
 from benchmark.suite import results_folder
@@ -56,20 +56,21 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:
     """The comparisons of one pair on its common cases; ``left_out`` gets a sentence on cases that only one has."""
     one, other = pair.sides
-    both = align([read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]])
+    both = common_cases(
+        [read(r, side.folder) for r, side in [*((r, first) for r in one), *((r, second) for r in other)]]
+    )
     if any(both.left_out):
         names = " / ".join(pair.names)
         only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
-        left_out.append(
-            f"{names}: {len(both.findings)} common cases; left out {only_a} that only A has, {only_b} that only B has"
-        )
-    if not both.findings:
+        count = len(both.case_findings)
+        left_out.append(f"{names}: {count} common cases; left out {only_a} that only A has, {only_b} that only B has")
+    if not both.case_findings:
         return []
     each = [columns(table) for table in both.tables]
     if pair.several:
-        ours = dict(zip(map(training, one), each[: len(one)], strict=True))
-        theirs = dict(zip(map(training, other), each[len(one) :], strict=True))
-        comparisons = compare_over_trainings(ours, theirs, both.findings, both.patients, both.names)
+        ours = dict(zip(map(weights_key, one), each[: len(one)], strict=True))
+        theirs = dict(zip(map(weights_key, other), each[len(one) :], strict=True))
+        comparisons = compare_over_trainings(ours, theirs, both.case_findings, both.case_patients, both.findings)
     else:
-        comparisons = compare(each[0], each[1], both.findings, both.patients, both.names, SEED)
-    return [ComparisonRow(pair, len(set(both.patients)), comparison) for comparison in comparisons]
+        comparisons = compare(each[0], each[1], both.case_findings, both.case_patients, both.findings, SEED)
+    return [ComparisonRow(pair, len(set(both.case_patients)), comparison) for comparison in comparisons]

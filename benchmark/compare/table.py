@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmark.compare.pairs import Pair, shown
+from benchmark.compare.pairs import Pair, model_and_method
 from benchmark.report.table import NOTHING, Table, number
 from benchmark.statistics.paired import Comparison, corrected
 from core.files import atomic, csv_cell
@@ -81,7 +81,7 @@ def write(rows: Sequence[ComparisonRow], path: Path) -> None:
 
 
 def _line(row: ComparisonRow) -> dict[str, Any]:
-    (model_a, method_a), (model_b, method_b) = map(shown, row.pair.sides)
+    (model_a, method_a), (model_b, method_b) = map(model_and_method, row.pair.sides)
     names = {"model_A": model_a, "method_A": method_a, "model_B": model_b, "method_B": method_b}
     trainings = dict(zip(("trainings_A", "trainings_B"), map(len, row.pair.sides), strict=True))
     values = {**names, **asdict(row.comparison), "patients": row.patients, **trainings}

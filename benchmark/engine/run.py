@@ -23,15 +23,15 @@ class MethodMaps:
     grid: Grid
 
 
-def one(method: Method, evidence: Evidence) -> MethodMaps:
+def run_method(method: Method, evidence: Evidence) -> MethodMaps:
     """Maps of one method and their grid. Raises ``LocusError`` where it has none for this model, or breaks."""
-    maps = several({method.name: method}, evidence)[method.name]
+    maps = run_methods({method.name: method}, evidence)[method.name]
     if isinstance(maps, LocusError):
         raise maps
     return maps
 
 
-def several(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
+def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
     """Name -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke."""
     piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
     with plain():

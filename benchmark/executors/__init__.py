@@ -15,10 +15,12 @@ __all__ = ["Event", "Executor", "Step", "build", "registry", "run"]
 registry = Registry("benchmark.executors", "executor")
 
 
-def build(word: str, jobs: int) -> Executor:
+def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
     """The executor of a word with its options, ``slurm:partition=gpu,time=240``, for so many ``jobs`` at a time.
 
-    Raises ``UnknownNameError``, ``BadValueError``, ``NotAvailableError``.
+    A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` or
+    ``NotAvailableError``.
     """
     executor: Executor = registry.build(word, jobs=jobs)
+    executor.minutes = minutes
     return executor

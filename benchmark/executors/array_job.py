@@ -31,8 +31,13 @@ class ArrayJob:
     queue: StepQueue
     steps: Sequence[Step]
     cwd: Path
+    minutes: float | None = None
+    """How long a step may take."""
     _process: Local = field(default_factory=lambda: Local(2, PATIENCE))
     _name: str = ""
+
+    def __post_init__(self) -> None:
+        self._process.minutes = self.minutes
 
     def __call__(self, number: int) -> None:
         """Make steps until the run ends, or there has been nothing to do for a while."""
@@ -56,7 +61,7 @@ class ArrayJob:
         import submitit
 
         self._stop()
-        return submitit.helpers.DelayedSubmission(ArrayJob(self.queue, self.steps, self.cwd), number)
+        return submitit.helpers.DelayedSubmission(ArrayJob(self.queue, self.steps, self.cwd, self.minutes), number)
 
     def _make_steps(self) -> None:
         last = time.monotonic()

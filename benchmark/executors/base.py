@@ -5,6 +5,7 @@ import importlib
 import signal
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ class Executor(ABC):
     """
 
     name: ClassVar[str]
+    minutes: float | None = None
+    """How long a step may take before it is ended and fails; None: as long as it needs."""
 
     def __init__(self, jobs: int) -> None:
         """``jobs``: how many steps at a time."""
@@ -73,6 +76,15 @@ class Executor(ABC):
     @abstractmethod
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends, and the error that ended it; a process that died of something else is one too."""
+
+    def left(self, begun: float) -> float | None:
+        """Seconds that a step has left which began at ``begun`` of the monotonic clock; None: all that it needs."""
+        return None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
+
+    def overdue(self, step: Step) -> LocusError:
+        """Why a step failed that was ended after its ``minutes``."""
+        about = f"{step.id} took more than {self.minutes:g} minutes and was ended"
+        return LocusError(f"{about}: run it again, with a larger --step_minutes if it only needs longer")
 
 
 @contextlib.contextmanager

@@ -25,9 +25,9 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
     Raises ``WriteError`` as soon as the disk refuses, for no other step would fare better, and ``ValueError`` where
     steps need each other or one that is not among them.
     """
-    waiting, running = Waiting(steps), 0
+    waiting, running = StepGraph(steps), 0
     while waiting.steps or running:
-        while running < executor.jobs and (ready := waiting.first()):
+        while running < executor.jobs and (ready := waiting.pop_ready()):
             yield Event("started", ready)
             executor.start(ready)
             running += 1
@@ -38,14 +38,14 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
         if isinstance(error, WriteError):
             raise error
         if error is None:
-            waiting.done(step.id)
+            waiting.mark_done(step.id)
             yield Event("done", step)
         else:
             yield Event("failed", step, str(error))
-            yield from (Event("cancelled", other, str(error)) for other in waiting.without(step.id))
+            yield from (Event("cancelled", other, str(error)) for other in waiting.pop_dependents(step.id))
 
 
-class Waiting:
+class StepGraph:
     """The steps that have not begun, and what each one still waits for; thousands cost no more each than a few."""
 
     def __init__(self, steps: Sequence[Step]) -> None:
@@ -59,20 +59,20 @@ class Waiting:
                 self._needed_by.setdefault(other, []).append(name)
         self._ready = [(number, name) for name, number in self._number.items() if not self._needs[name]]
 
-    def first(self) -> Step | None:
+    def pop_ready(self) -> Step | None:
         """The first listed of those that wait for nothing, which does not wait any more; None where there is none."""
         return self.steps.pop(heapq.heappop(self._ready)[1]) if self._ready else None
 
-    def done(self, name: str) -> None:
+    def mark_done(self, name: str) -> None:
         """The steps that need ``name`` wait for it no more."""
         for other in self._needed_by.get(name, ()):
             self._needs[other].discard(name)
             if not self._needs[other]:
                 heapq.heappush(self._ready, (self._number[other], other))
 
-    def without(self, name: str) -> Iterator[Step]:
+    def pop_dependents(self, name: str) -> Iterator[Step]:
         """Take out and give the steps that need ``name``, or one that needs it, and so on."""
         for other in self._needed_by.get(name, ()):
             if other in self.steps:
                 yield self.steps.pop(other)
-                yield from self.without(other)
+                yield from self.pop_dependents(other)

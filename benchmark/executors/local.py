@@ -10,9 +10,9 @@ from core.errors import LocusError
 
 
 class Local(Executor):
-    """One job runs in this process; several have a process each, which take step after step.
+    """One job without a limit of time runs in this process; others have a process each, which take step after step.
 
-    A process that dies fails its step alone, and another takes its place.
+    A process that dies, or takes too long and is ended, fails its step alone, and another takes its place.
     """
 
     name: ClassVar[str] = "local"
@@ -26,10 +26,14 @@ class Local(Executor):
         self._signals = ExitStack()
 
     def __enter__(self) -> Self:
-        """SIGTERM ends several jobs as Ctrl-C does: trainings save, the others are made again next time."""
-        if self.jobs > 1:
+        """SIGTERM ends jobs in processes of their own as Ctrl-C does: trainings save, others are made again."""
+        if not self._here:
             self._signals.enter_context(sigterm_ends())
         return self
+
+    @property
+    def _here(self) -> bool:
+        return self.jobs == 1 and self.minutes is None
 
     def __exit__(self, *_: object) -> None:
         """Stop the processes; a second Ctrl-C kills them at once."""
@@ -45,7 +49,7 @@ class Local(Executor):
 
     def start(self, step: Step) -> None:
         """Call it, or send it to a process with nothing to do and of as many threads."""
-        if self.jobs == 1:
+        if self._here:
             self._ended.append((step, step()))
             return
         idle = [process for process in self._processes if process.step is None]
@@ -60,12 +64,21 @@ class Local(Executor):
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends."""
-        if self.jobs == 1:
+        if self._here:
             return self._ended.pop()
         busy = [process for process in self._processes if process.step is not None]
-        ended = wait([end for process in busy for end in (process.pipe, process.process.sentinel)])
+        oldest = min(busy, key=lambda each: each.begun)
+        ends = [end for process in busy for end in (process.pipe, process.process.sentinel)]
+        if not (ended := wait(ends, self.left(oldest.begun))):
+            return self._end(oldest)
         process = next(each for each in busy if each.pipe in ended or each.process.sentinel in ended)
         step, error = process.answer()
         if not process.process.is_alive():
             self._processes.remove(process)
         return step, error
+
+    def _end(self, process: StepProcess) -> tuple[Step, LocusError]:
+        process.kill()
+        self._processes.remove(process)
+        step, _ = process.answer()
+        return step, self.overdue(step)

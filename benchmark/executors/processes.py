@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -34,6 +35,8 @@ class StepProcess:
     threads: int
     step: Step | None = None
     """What it is at."""
+    begun: float = 0.0
+    """When it was given that, on the monotonic clock."""
     name: str = ""
     """Of its last step."""
 
@@ -55,7 +58,7 @@ class StepProcess:
 
     def give(self, step: Step) -> None:
         """Send it a step."""
-        self.step, self.name = step, step.id
+        self.step, self.name, self.begun = step, step.id, time.monotonic()
         with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
             self.pipe.send(step)
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -45,6 +46,7 @@ class RayCluster(Executor):
         wanted = {"num_gpus": gpus, "max_retries": retries, "retry_exceptions": False}
         self.wanted = wanted if memory is None else {**wanted, "memory": round(memory * GIB)}
         self._steps: dict[Any, Step] = {}
+        self._begun: dict[Any, float] = {}
 
     def __exit__(self, *_: object) -> None:
         """Stop the tasks as Ctrl-C does, wait for them, and leave the cluster."""
@@ -73,12 +75,18 @@ class RayCluster(Executor):
         call = self.ray.remote(_make).options(
             **self.wanted, name=step.id, num_cpus=step.threads, runtime_env={"env_vars": variables}
         )
-        self._steps[call.remote(step, str(Path.cwd()))] = step
+        task = call.remote(step, str(Path.cwd()))
+        self._steps[task], self._begun[task] = step, time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:
         """The next step that ends."""
-        (task,), _ = self.ray.wait([*self._steps], num_returns=1)
+        oldest = next(iter(self._steps))
+        ended, _ = self.ray.wait([*self._steps], num_returns=1, timeout=self.left(self._begun[oldest]))
+        task = ended[0] if ended else oldest
         step = self._steps.pop(task)
+        if not ended:
+            self.ray.cancel(task, force=True)
+            return step, self.overdue(step)
         try:
             error: LocusError | None = self.ray.get(task)
         except self.ray.exceptions.RayError as broken:

@@ -101,7 +101,7 @@ class Slurm(Executor):
         executor = submitit.AutoExecutor(self.queue.folder / "jobs", self.cluster, slurm_max_num_timeout=TIMES)
         executor.update_parameters(**self.wanted, cpus_per_task=max(step.threads for step in self._steps))
         paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
-        call, count = ArrayJob(self.queue, self._steps, Path.cwd()), min(self.jobs, len(self._steps))
+        call, count = ArrayJob(self.queue, self._steps, Path.cwd(), self.minutes), min(self.jobs, len(self._steps))
         try:
             with submitit.helpers.environment_variables(PYTHONPATH=paths):
                 self._jobs = executor.map_array(call, range(count))

@@ -17,7 +17,7 @@ from benchmark.executors.graph import Event, run
 BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
 
-def shown(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
+def run_with_progress(steps: Sequence[Step], executor: Executor, report: Callable[[str], None]) -> Iterator[Event]:
     """Run ``steps`` and pass on what happens: on a terminal under a bar, elsewhere with a line for each event."""
     kinds = {step.id: step.kind for step in steps}
     state, terminal = StepCounts(Counter(kinds.values()), executor.jobs), sys.stderr.isatty()

@@ -13,16 +13,19 @@ from benchmark.external import baselines
 from benchmark.external.entry import ExternalEntry
 from benchmark.external.maps import Map
 from benchmark.external.values import KEPT
+from benchmark.maps.baselines import Prior
 from benchmark.maps.cases import make_case
 from benchmark.protocols.base import NOT_GIVEN, Case, FileMap
 from benchmark.records import Cell
 from benchmark.statistics import strata
 from core.errors import NotAvailableError
-from core.frames import Grid
+from core.frames import Grid, conventional
 from core.names import PRIOR
 from core.types import Sample
 from datasets.lungs import outlined
 
+Pair = tuple[Sample, str, float]
+"""An image, a finding and its label."""
 SIDE = 32
 """Of the baselines' maps beside boxes, which have no grid: that of ``prior``."""
 
@@ -99,19 +102,34 @@ class EntryCases:
 
     def _baseline(self, name: str) -> list[Case]:
         samples = [sample for sample in self.entry.samples if sample.boxes or outlined(sample) is not None]
-        shape = self._shape
-        grid, said = self.entry.geometry.on(shape), self.entry.probabilities
-        pairs = _pairs(samples, self.findings)
-        if name == PRIOR or len(pairs) * shape[0] * shape[1] * 4 <= KEPT:
-            made, grid = baselines.maps(name, samples, self.findings, grid, shape)
-            each: Sequence[Map | FileMap] = list(made.reshape(-1, *made.shape[2:]))
-        else:
-            each = [FileMap(shape, partial(_alone, name, sample, finding, grid, shape)) for sample, finding, _ in pairs]
+        said, pairs = self.entry.probabilities, _pairs(samples, self.findings)
+        each, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
         return [
             make_case(sample, finding, label, values, grid, probability=said.get((sample.image_id, finding)))
             for (sample, finding, label), values in zip(pairs, each, strict=True)
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
+
+    def _prior(self, samples: Sequence[Sample]) -> tuple[Sequence[Map | FileMap], Grid]:
+        """A map for each fold and finding, which many cases share."""
+        fold, means = Prior().by_fold(samples, self.findings)
+        shape = (means.shape[2], means.shape[3])
+        each = [known for number in fold for known in means[number]]
+        grid = conventional(self.entry.geometry.on(self._shape).size, shape)
+        return each if _fits(len(each), shape) else [FileMap(shape, partial(np.asarray, known)) for known in each], grid
+
+    def _drawn(
+        self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]
+    ) -> tuple[Sequence[Map | FileMap], Grid]:
+        """The maps of another baseline: at once, or each whenever it is asked for."""
+        shape = self._shape
+        grid = self.entry.geometry.on(shape)
+        if _fits(len(pairs), shape):
+            made, grid = baselines.maps(name, samples, self.findings, grid, shape)
+            return list(made.reshape(-1, *made.shape[2:])), grid
+        return [
+            FileMap(shape, partial(_alone, name, sample, finding, grid, shape)) for sample, finding, _ in pairs
+        ], grid
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Whether a case with truth is left out of all rows, since it has no map."""
@@ -131,6 +149,11 @@ def _alone(name: str, sample: Sample, finding: str, grid: Grid, shape: tuple[int
     return made
 
 
-def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[tuple[Sample, str, float]]:
+def _fits(count: int, shape: tuple[int, int]) -> bool:
+    """Whether so many maps may be kept in memory."""
+    return count * shape[0] * shape[1] * 4 <= KEPT
+
+
+def _pairs(samples: Sequence[Sample], findings: Sequence[str]) -> list[Pair]:
     """Every image × finding with its label."""
     return [(s, f, label) for s in samples for f, label in zip(findings, s.labels.tolist(), strict=True)]

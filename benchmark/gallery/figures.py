@@ -23,7 +23,7 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` for an unknown suite, one without records, and when the disk refuses.
     """
     name = str(config.figures).partition("/")[0]
-    plan.load(name, selection.suites(config), config.trust)  # that it is there and whole
+    plan.load(name, selection.suites_folder(config), config.trust)  # that it is there and whole
     source = results_folder.base(config) / name
     records = with_entries(selection.existing_records(source), [source])
     if not records:

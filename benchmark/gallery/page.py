@@ -70,6 +70,8 @@ class Page:
     """All that the template shows."""
 
     suite: str
+    suite_page: str
+    """Where the suite's page lies, seen from this one; nothing where there is none."""
     title: str
     model_id: str
     basis: str

@@ -1,6 +1,7 @@
 """``--gallery SUITE[/MODEL]``: draws the page from records and stored maps; no network is loaded."""
 
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
 from benchmark.report import tables
+from benchmark.report.html.suite import PAGE
 from benchmark.report.ranking import KINDS
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.suite import plan, results_folder, selection
@@ -35,10 +37,10 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
     opened = open_model(str(config.gallery), config)
-    page = _page(opened)
-    cell = opened.records[0].cell
+    cell, suite_page = opened.records[0].cell, opened.folder / PAGE
     default = (opened.folder if cell.dataset == DRAWN else opened.runs_dir) / NAME
     path = default if config.output is None else Path(config.output)
+    page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
     report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
     return 0
@@ -63,10 +65,12 @@ def open_model(word: str, config: RunConfig) -> OpenedModel:
     Raises ``LocusError`` for an unknown suite or model, and where the maps of its records are not at hand.
     """
     name, _, model_id = word.partition("/")
-    suite = plan.load(name, selection.suites(config), config.trust)
+    suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.base(config) / name
-    models = {cell.key: job.model for job in selection.planned_cells(suite, config) for cell in job.cells}
-    existing = [record for record in selection.existing_records(folder) if record.key in models]
+    all_records = selection.existing_records(folder)
+    planned = selection.planned_cells(suite, config, all_records)
+    models = {cell.key: job.model for job in planned for cell in job.cells}
+    existing = [record for record in all_records if record.key in models]
     chosen = select.of_model(existing, name, model_id)
     model = models[chosen[0].key]
     runs_dir = Path(config.runs) / (suite.trainings or name)
@@ -96,13 +100,14 @@ def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choi
     return select.choose(tables, findings)
 
 
-def _page(model: OpenedModel) -> Page:
+def _page(model: OpenedModel, suite_page: str) -> Page:
     shown, records, suite = shown_methods(model), model.records, model.suite.name
     chosen = choices(shown, model.store.findings)
     numbers, maps = numbered([choice.image for choice in chosen]), list[dict[str, Any]]()
     read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     return Page(
         suite,
+        suite_page,
         model.suite.title,
         records[0].cell.model_id,
         _basis(records),

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 import methods
 from backbones import Classifier
-from benchmark.engine import gather, several
-from benchmark.engine.run import MethodMaps as Maps
+from benchmark.engine import gather, run_methods
+from benchmark.engine.run import MethodMaps
 from benchmark.explain import build_methods
 from config import HeatmapConfig, TrainConfig
 from core.errors import LocusError, NotAvailableError
@@ -42,9 +42,9 @@ class Methods:
         """A sentence for each method without an answer."""
         return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
 
-    def maps(self, evidence: Evidence) -> dict[str, Maps]:
+    def maps(self, evidence: Evidence) -> dict[str, MethodMaps]:
         """Word -> maps and grid; a method that has no answer is asked no more. Raises when none has one."""
-        answers = several(self.parts, evidence)
+        answers = run_methods(self.parts, evidence)
         for word, answer in answers.items():
             if isinstance(answer, NotAvailableError):
                 self.absent[word] = str(answer)

@@ -35,16 +35,21 @@ class Prior:
         self, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
     ) -> tuple[FloatMap, Grid]:
         """(N,K,side,side) maps for ``samples`` and their grid; ``grid`` gives the input's size alone."""
+        fold, means = self.by_fold(samples, findings)
+        return means[fold], conventional(grid.size, (self.side, self.side))
+
+    def by_fold(self, samples: Sequence[Sample], findings: Sequence[str]) -> tuple[NDArray[np.int64], FloatMap]:
+        """(N,) the fold of each sample, and (folds,K,side,side) what its cases see."""
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
-        out = np.zeros((len(samples), len(findings), self.side, self.side), dtype=np.float32)
+        out = np.zeros((self.folds, len(findings), self.side, self.side), dtype=np.float32)
         for k, finding in enumerate(findings):
             held = np.array([finding in sample.boxes for sample in samples])
             drawn = np.stack([self._draw(sample, finding) for sample in samples])
             for number in range(self.folds):
                 others = held & (fold != number)
                 if others.any():
-                    out[fold == number, k] = drawn[others].mean(0)
-        return out, conventional(grid.size, (self.side, self.side))
+                    out[number, k] = drawn[others].mean(0)
+        return fold, out
 
     def _draw(self, sample: Sample, finding: str) -> FloatArray:
         return box_mask(sample.boxes.get(finding, []), sample.frame, (self.side, self.side))

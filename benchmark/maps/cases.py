@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from benchmark.maps.obtain import MethodMaps, NoMapsError
+from benchmark.maps.obtain import NoMapsError, StoredMapsByMethod
 from benchmark.maps.reader import StoredMaps
 from benchmark.maps.trained import Trained, select_samples
 from benchmark.protocols.base import Case, FileMap
@@ -27,10 +27,10 @@ class CaseStore:
     """A model's trainings and maps; all protocols of a method share its cases, and what they compute of a map."""
 
     trained: Sequence[Trained]
-    maps: MethodMaps
+    maps: StoredMapsByMethod
     validation_runs: Sequence[Trained] = ()
     """The same trainings with their validation images."""
-    validation_maps: MethodMaps = field(default_factory=dict)
+    validation_maps: StoredMapsByMethod = field(default_factory=dict)
     _last: dict[tuple[object, ...], list[Case]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -82,7 +82,7 @@ class CaseStore:
         return self._made("val", self.validation_runs, self.validation_maps, cell, None) if has_maps else []
 
     def _made(
-        self, split: str, runs: Sequence[Trained], maps: MethodMaps, cell: Cell, images: int | None
+        self, split: str, runs: Sequence[Trained], maps: StoredMapsByMethod, cell: Cell, images: int | None
     ) -> list[Case]:
         stored = maps[cell.method]
         if isinstance(stored, LocusError):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark import maps as store
-from benchmark.engine import gather, prepare, several
+from benchmark.engine import gather, prepare, run_methods
 from benchmark.engine.run import MethodMaps
 from benchmark.maps.baselines import Prior, Truth
 from benchmark.maps.requests import MapRequest
@@ -57,7 +57,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
                 parts = files.parts()
                 if not parts:
                     return files.broken
-                for word, answer in several(parts, evidence).items():
+                for word, answer in run_methods(parts, evidence).items():
                     files.receive(word, answer)
     return files.broken
 

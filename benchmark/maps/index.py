@@ -35,10 +35,10 @@ class Index(BaseModel):
 
     def write(self, array: Path) -> None:
         """Write it beside the file of its ``array``, atomically."""
-        files.write_text(beside(array), files.pretty(json.loads(self.model_dump_json())) + "\n")
+        files.write_text(index_file(array), files.pretty(json.loads(self.model_dump_json())) + "\n")
 
 
-def beside(array: Path) -> Path:
+def index_file(array: Path) -> Path:
     """The index's file."""
     return array.with_suffix(".json")
 

@@ -10,7 +10,7 @@ from benchmark.maps.trained import Trained, select_samples
 from config import EngineFlags
 from core.errors import DataError, LocusError
 
-MethodMaps = dict[str, store.StoredMaps | LocusError]
+StoredMapsByMethod = dict[str, store.StoredMaps | LocusError]
 """Word -> the maps of a method on disk, or the error that says why it has none.
 
 ``NotAvailableError``: the method has no answer for this model. Another one: it broke, and the next run tries it again.
@@ -27,7 +27,7 @@ def obtain(
     folder: Path,
     flags: EngineFlags | None,
     slow_images: int | None = None,
-) -> MethodMaps:
+) -> StoredMapsByMethod:
     """The maps of each method as they lie in ``folder``, generated where they are missing.
 
     Without ``flags`` a missing one is a ``NoMapsError`` instead. Where all exist no model is loaded. Methods that are
@@ -42,7 +42,7 @@ def obtain(
 
 def obtain_validation(
     trained: Sequence[Trained], method_names: Sequence[str], folder: Path, flags: EngineFlags | None
-) -> tuple[list[Trained], MethodMaps]:
+) -> tuple[list[Trained], StoredMapsByMethod]:
     """The trainings with their validation images and the fast methods' maps of these, to choose thresholds on.
 
     No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
@@ -59,10 +59,10 @@ def obtain_validation(
 
 def requests_of(
     trained: Sequence[Trained], method_names: Sequence[str], folder: Path, slow_images: int | None
-) -> tuple[list[MapRequest], MethodMaps]:
+) -> tuple[list[MapRequest], StoredMapsByMethod]:
     """What each method has to provide, and the errors of those that cannot be built."""
     requests: list[MapRequest] = []
-    broken: MethodMaps = {}
+    broken: StoredMapsByMethod = {}
     for word in method_names:
         try:
             requests.append(make_request(trained, word, build_method(word), folder, slow_images))
@@ -71,7 +71,7 @@ def requests_of(
     return requests, broken
 
 
-def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> MethodMaps:
+def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
     stored = {request.word: store.read(request.array, request.key) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
     if flags is None:

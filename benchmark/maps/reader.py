@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.maps.index import Index, beside
+from benchmark.maps.index import Index, index_file
 from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
@@ -48,10 +48,10 @@ def read(array: Path, key: str) -> StoredMaps | NotAvailableError | None:
 
     What is truncated or damaged gives a warning and counts as nothing.
     """
-    if not beside(array).exists():
+    if not index_file(array).exists():
         return None
     try:
-        index = Index.model_validate_json(beside(array).read_text(encoding="utf-8"))
+        index = Index.model_validate_json(index_file(array).read_text(encoding="utf-8"))
         if index.key != key:
             return None
         return NotAvailableError(index.reason) if index.reason else StoredMaps(_opened(array, index), index)

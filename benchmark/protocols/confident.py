@@ -98,8 +98,7 @@ class BoxCases:
     @cached_property
     def thresholds(self) -> FloatArray:
         """(N,) the score threshold of each map: that of ``locus``, chosen on other patients' hits."""
-        surfaces = [case.shown[0] if len(case.boxes) else None for case in self.cases]
-        traces = [EMPTY if on is None else traced(on) for on in surfaces]
+        traces = (traced(case.shown[0]) if len(case.boxes) else EMPTY for case in self.cases)
         selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
         return cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
 

@@ -1,10 +1,11 @@
 """The main protocol: one box per case, at a score threshold chosen on other patients."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
@@ -56,8 +57,8 @@ class Locus(Protocol):
         chosen = choose(batch.selector, index, DEFAULT, seed, (TracedCases(val_cases).selector, case_index(val_cases)))
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
-        all_boxes = _all_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
-        pairs = [(each_at, all_boxes.get(key)) for key, each_at in at.items()]
+        box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
+        pairs = [(each_at, box_counts.get(key)) for key, each_at in at.items()]
         columns = [column for each_at, boxes in pairs for column in _columns(each_at, boxes, batch.truth)]
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
@@ -65,7 +66,7 @@ class Locus(Protocol):
         oracle_counts = {MAIN: (batch.selector.hits_at_local_maxima(index.findings)[:, None], np.ones(len(scored)))}
         return Result(
             scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
-            rows(scored, batch.reasons, _row_columns(batch, at, all_boxes[CROSS_FITTED])),
+            rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
             distinct_thresholds(chosen, index.findings),
             failures(scored, batch.reasons),
         )
@@ -76,31 +77,24 @@ class TracedCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         self.cases = cases
-        each = [_once(case) for case in cases]
-        self.reasons = [one.reason for one in each]
-        self.selector = ExactThresholds([one.trace for one in each], [case.boxes for case in cases], IOU)
+        self.reasons: list[str] = []
+        points, otsus = [], []
+
+        def traces() -> Iterator[Trace]:
+            for case in tqdm(cases, desc="trace maps", unit="map", leave=False, delay=2, disable=None):
+                on, reason = case.shown
+                self.reasons.append(reason)
+                points.append(on is not None and distance(on.peak, case.boxes) == 0)
+                otsus.append(otsu(on) if isinstance(on, Surface) else DEFAULT)
+                yield traced(on)
+
+        self.selector = ExactThresholds(traces(), [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
-        self.pointing = np.array([one.pointing for one in each], dtype=bool)
+        self.pointing = np.array(points, dtype=bool)
         """(N,) whether the highest vertex lies in a truth box."""
-        self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
+        self.otsu = np.array(otsus, dtype=np.float64)
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Once:
-    """What is asked of a map before any threshold."""
-
-    reason: str
-    trace: Trace
-    pointing: bool
-    otsu: float
-
-
-def _once(case: Case) -> _Once:
-    on, reason = case.shown
-    points = on is not None and distance(on.peak, case.boxes) == 0
-    return _Once(reason, traced(on), points, otsu(on) if isinstance(on, Surface) else DEFAULT)
 
 
 def traced(on: Surface | GivenBoxes | None) -> Trace:
@@ -141,8 +135,8 @@ def largest_iou(case: Case) -> float:
 
 
 @dataclass(frozen=True)
-class AllBoxes:
-    """N cases, the boxes of all components."""
+class BoxCounts:
+    """How many boxes all components of N cases give, and how many truth boxes they hit."""
 
     hit: FloatArray
     """(N,) truth boxes that any of them hits."""
@@ -150,7 +144,7 @@ class AllBoxes:
     """(N,) boxes."""
 
 
-def _all_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, AllBoxes]:
+def _count_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
     thresholds = np.stack(list(chosen.values()), 1)
     hits, counts = np.zeros(thresholds.shape), np.zeros(thresholds.shape)
     for part in in_parts(len(batch.cases)):
@@ -158,26 +152,26 @@ def _all_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[Threshold
         truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
         hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
         counts[part] = boxes.counts(*thresholds[part].shape)
-    return {key: AllBoxes(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
+    return {key: BoxCounts(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 
-def _columns(at: BoxesAtThreshold, all_boxes: AllBoxes | None, truth: TruthBoxes) -> list[Column]:
-    """Without ``all_boxes``, thresholds are shared and only the main column is given."""
+def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
+    """Without ``box_counts``, thresholds are shared and only the main column is given."""
     hits = at.hits()
-    if all_boxes is None:
+    if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]
-    many = [at.column("anyhit@iou.3", all_boxes.hit, truth.count), at.column("boxes_per_case", all_boxes.count)]
+    many = [at.column("anyhit@iou.3", box_counts.hit, truth.count), at.column("boxes_per_case", box_counts.count)]
     means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
     return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
 
 
 def _row_columns(
-    batch: TracedCases, at: Mapping[ThresholdKey, BoxesAtThreshold], all_boxes: AllBoxes
+    batch: TracedCases, at: Mapping[ThresholdKey, BoxesAtThreshold], box_counts: BoxCounts
 ) -> dict[str, ArrayLike]:
     crossed = at[CROSS_FITTED]
     edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
     numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    boxes, anyhits = all_boxes.count.astype(np.int64), all_boxes.hit.astype(np.int64)
+    boxes, anyhits = box_counts.count.astype(np.int64), box_counts.hit.astype(np.int64)
     counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
     others = {key: one for key, one in at.items() if one is not crossed}
     ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}

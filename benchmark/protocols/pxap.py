@@ -9,7 +9,7 @@ from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.protocols.swept import STEP, picture
-from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.summary import Estimate, scores
@@ -103,7 +103,7 @@ def _resampled(counts: FloatArray, index: CaseIndex, findings: Sequence[str], se
     sums = by_patient(
         counts, np.ones_like(counts), index.findings, index.patients, findings
     )  # per case: a scale that precision does not see
-    return resample(sums, seed).over(lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)))
+    return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)
 
 
 def _finite(counts: FloatArray) -> float | None:

@@ -21,7 +21,7 @@ METRICS = [f"{measure}{t:g}".replace("0.", ".") for measure, above in (("iou", I
 
 
 class Wang(Protocol):
-    """Acc: share of truth boxes that some box localizes. AFP: false boxes of a finding per boxed case of all findings.
+    """Acc: share of truth boxes that some box localizes. AFP: false boxes of a finding per truth box of all.
 
     A map is scaled to [0,255] and binarised at 60 and at 180; a box goes around each connected region. A truth box is
     localized when a box has IoU > T (or IoBB > T, the share of the detected box); a box is false when it localizes no
@@ -60,8 +60,8 @@ class Wang(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class _Counted:
-    """Some cases."""
+class _CaseCounts:
+    """Boxes that hit and boxes that miss, and the columns of the rows, of a slice of the cases."""
 
     counts: FloatArray
     """(2,n,12) as ``count`` gives them."""
@@ -70,13 +70,13 @@ class _Counted:
     reasons: list[str]
 
 
-def _counted(cases: Sequence[Case]) -> _Counted:
+def _counted(cases: Sequence[Case]) -> _CaseCounts:
     ready = [case.ready for case in cases]
     boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     box_counts = np.bincount(boxes.case_index, minlength=len(cases))
     columns = {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)}
-    return _Counted(count(boxes, truth), columns, [why for _, why in ready])
+    return _CaseCounts(count(boxes, truth), columns, [why for _, why in ready])
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:

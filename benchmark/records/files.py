@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,12 @@ def path(folder: Path | str, cell: Cell) -> Path:
 def stem(cell: Cell) -> str:
     """The name of all files of a cell, without ending: readable words and the key."""
     words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
-    return "-".join(re.sub(r"[^\w.=]+", "_", word) for word in words if word)
+    return "-".join(_plain(word) for word in words if word)
+
+
+@lru_cache(maxsize=1024)
+def _plain(word: str) -> str:
+    return re.sub(r"[^\w.=]+", "_", word)
 
 
 def write(record: Record, folder: Path | str) -> Path:

@@ -7,7 +7,6 @@ n. A record without scores has one row there, with its status and reason and no 
 import gc
 import itertools
 import json
-import operator
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow
 from pyarrow import parquet
+from pydantic import BaseModel
 
 from benchmark.records.files import parse, stem
 from benchmark.records.record import Record, Score
@@ -43,10 +43,11 @@ SCHEMA = pyarrow.schema(
     ]
 )
 SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
-METRIC = 3 + SCORE_FIELDS.index("metric")
-"""Position of the metric in a row, behind key, variable and group."""
 FIELDS_SET = set(SCORE_FIELDS)
-_new, _set = object.__new__, object.__setattr__
+_new = object.__new__
+_set_fields, _set_extra, _set_private = (
+    BaseModel.__dict__[f"__pydantic_{name}__"].__set__ for name in ("fields_set", "extra", "private")
+)
 CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 """Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
 
@@ -179,27 +180,37 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
 
     They are half a million objects at once: Python's search for cycles would take as long again.
     """
-    out: dict[str, Groups] = {}
-    rows = zip(*map(_values, scores.columns), strict=True)
+    columns = [_values(column) for column in scores.columns]
     collects = gc.isenabled()
     gc.disable()
     try:
-        for (key, variable, group), same in itertools.groupby(rows, operator.itemgetter(0, 1, 2)):
-            if made := [_score(row[3:]) for row in same if row[METRIC] is not None]:
-                out.setdefault(key, {}).setdefault((variable, group), []).extend(made)
+        made = list(map(_score, *columns[3:]))
     finally:
         if collects:
             gc.enable()
+    out: dict[str, Groups] = {}
+    start = 0
+    for (key, variable, group), same in itertools.groupby(zip(*columns[:3], strict=True)):
+        stop = start + sum(1 for _ in same)
+        if stated := [score for score in made[start:stop] if score.metric is not None]:
+            out.setdefault(key, {}).setdefault((variable, group), []).extend(stated)
+        start = stop
     return out
 
 
-def _score(values: tuple[Any, ...]) -> Score:
-    """The score of the values of ``SCORE_FIELDS``, which were validated before they were packed."""
+def _score(origin: str, finding: str, metric: str, value: float, low: float, high: float, n: int, reason: str) -> Score:
+    """The score of the values of ``SCORE_FIELDS``, which were validated before they were packed.
+
+    Written out, for there are 400,000 to make.
+    """
     score = _new(Score)
-    _set(score, "__dict__", dict(zip(SCORE_FIELDS, values, strict=True)))
-    _set(score, "__pydantic_fields_set__", FIELDS_SET)  # what pydantic keeps beside the fields of an object
-    _set(score, "__pydantic_extra__", None)
-    _set(score, "__pydantic_private__", None)
+    fields = score.__dict__
+    fields["finding"], fields["metric"], fields["n"] = finding, metric, n
+    fields["value"], fields["low"], fields["high"] = value, low, high
+    fields["threshold_origin"], fields["reason"] = origin, reason
+    _set_fields(score, FIELDS_SET)  # what pydantic keeps beside the fields of an object
+    _set_extra(score, None)
+    _set_private(score, None)
     return score
 
 

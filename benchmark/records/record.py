@@ -21,6 +21,13 @@ Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other fields; what was computed from them is computed again."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields:
+            del copied.__dict__[name]
+        return copied
+
 
 class Score(_Frozen):
     """One number: a metric of a finding, with how many it rests on."""
@@ -127,17 +134,10 @@ class Cell(_Frozen):
     @cached_property
     def across_seeds(self) -> Self:
         """What the cells of all seeds of an entry share."""
-        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights")}
+        recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
         if recipe.get("init"):
             recipe["init"] = {name: value for name, value in recipe["init"].items() if name != "seed"}
         return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other fields, and so with a key of its own."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in ("key", "across_seeds"):
-            copied.__dict__.pop(name, None)
-        return copied
 
 
 class Record(_Frozen):
@@ -181,6 +181,10 @@ class Record(_Frozen):
     strata: tuple[Stratum, ...] = ()
     """Scores within groups of the cases, where the protocol has them."""
 
+    def __hash__(self) -> int:
+        """That of the key: equal records have equal cells."""
+        return hash(self.key)
+
     @property
     def key(self) -> str:
         """The hash of the cell."""
@@ -193,5 +197,13 @@ class Record(_Frozen):
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
-        matching = (s for s in self.scores if s.metric == metric and s.finding == finding)
+        matching = self._scores_by_name.get((metric, finding), ())
         return next((s for s in matching if origin is None or s.threshold_origin == origin), None)
+
+    @cached_property
+    def _scores_by_name(self) -> dict[tuple[str, str], list[Score]]:
+        """Metric and finding -> the scores of each origin."""
+        scores: dict[tuple[str, str], list[Score]] = {}
+        for score in self.scores:
+            scores.setdefault((score.metric, score.finding), []).append(score)
+        return scores

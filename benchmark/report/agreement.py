@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report import select
-from benchmark.report.entries import as_one, network_of, trainings
+from benchmark.report.entries import mean_record, recipe_of, trainings
 from benchmark.statistics.agreement import RankAgreement, rank_agreements
 from benchmark.statistics.patients import Sums, by_patient
 from core.names import FAITHFULNESS, MAIN
@@ -34,7 +34,7 @@ def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[R
     ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
     groups: dict[tuple[object, ...], Group] = {}
     for row in trainings(ranked):
-        groups.setdefault(network_of(row[0]), []).append(row)
+        groups.setdefault(recipe_of(row[0]), []).append(row)
     if not groups:
         return list(records)
     frame = _rows([record.cell for record in ranked], folders)
@@ -56,7 +56,7 @@ def _record(group: Group, frame: pd.DataFrame) -> Record | None:
     measures = [_sums(frame, keys, measure) for measure in BETTER]
     index = {measure: n for n, measure in enumerate(BETTER)}
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
-    cell = as_one(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
+    cell = mean_record(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
     counts = {"trainings": most, "patients": len(measures[0].numerator)}
     scores = [_score(pair, agreement, len(rows)) for pair, agreement in zip(PAIRS, agreements, strict=True)]
     return Record(cell=cell, rests_on=counts, scores=tuple(scores))

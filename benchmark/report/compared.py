@@ -21,7 +21,7 @@ import pandas as pd
 from benchmark.records import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.by_finding import by_finding
-from benchmark.report.entries import ENTRY, as_one, trainings
+from benchmark.report.entries import ENTRY, mean_record, trainings
 from benchmark.report.main_column import BoardRow, MainColumn, column_of, hits_of
 from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
@@ -47,7 +47,7 @@ def _entries(
     records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
 ) -> list[Record]:
     hits = column_of(board, frame)
-    rows = [BoardRow(group, as_one(group), hits.entry(group) if hits else None) for group in trainings(board)]
+    rows = [BoardRow(group, mean_record(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}
     several = [row for row in rows if len(row.group) > 1]

@@ -1,6 +1,7 @@
 """Rows of the leaderboard: an entry is one method on all trainings of a recipe, which differ by their seed alone."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -12,9 +13,9 @@ ENTRY = "entry"
 """The protocol of what ``benchmark.report.compared`` says of a row; no file has such a record."""
 
 
-def collapsed(records: Iterable[Record]) -> list[Record]:
+def mean_records(records: Iterable[Record]) -> list[Record]:
     """One record per entry: of one training its own, of several their mean."""
-    return [as_one(group) for group in trainings(records)]
+    return [mean_record(group) for group in trainings(records)]
 
 
 def trainings(records: Iterable[Record]) -> list[list[Record]]:
@@ -25,11 +26,15 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
     return [sorted(group, key=lambda record: record.cell.seed or 0) for group in groups.values()]
 
 
-def as_one(group: Sequence[Record]) -> Record:
+def mean_record(group: Sequence[Record]) -> Record:
     """The mean of several trainings; a figure that is the same for all keeps its interval, others have none here."""
+    return group[0] if len(group) == 1 else _mean_record(tuple(group))
+
+
+@lru_cache(maxsize=1024)
+def _mean_record(group: tuple[Record, ...]) -> Record:
+    """Asked for once per table and chart of a page."""
     first = group[0]
-    if len(group) == 1:
-        return first
     known = [{(s.finding, s.metric, s.threshold_origin): s for s in _shown(record)} for record in group]
     scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
@@ -37,8 +42,8 @@ def as_one(group: Sequence[Record]) -> Record:
     return first.model_copy(update=changed)
 
 
-def network_of(record: Record) -> tuple[object, ...]:
-    """What all trainings of a network share, whatever their seed."""
+def recipe_of(record: Record) -> tuple[object, ...]:
+    """What all trainings of a recipe share, whatever their seed."""
     return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
 
 
@@ -47,8 +52,8 @@ def _shown(record: Record) -> list[Score]:
     return [score for score in record.scores if score.finding == "mean" or score.metric == MAIN]
 
 
-def known_of_rows(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
-    """Row -> what is known of it beside its own scores: as an entry, else how the methods of its training compare."""
+def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
+    """Row -> the record of its comparisons: of protocol ``entry``, else ``paired``."""
     of_part = [record for record in records if record.cell.images == images]
     return {
         select.row_of(record): record

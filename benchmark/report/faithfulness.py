@@ -6,7 +6,7 @@ from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.agreement import AGREEMENT, PAIRS
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, optional, score, tabulated
-from benchmark.report.entries import collapsed
+from benchmark.report.entries import mean_records
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import FAITHFULNESS, MAIN
@@ -27,7 +27,9 @@ AGREES = (
 def faithfulness(records: Sequence[Record], dataset: str) -> list[Table]:
     """The measures method by method, then how far they agree."""
     scored_rows = select.of_check(records, dataset, FAITHFULNESS)
-    rows = sorted(collapsed(scored_rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road")))
+    rows = sorted(
+        mean_records(scored_rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))
+    )
     if not rows:
         return []
     intro = f"{MEASURES}\n{basis_lines(scored_rows, THRESHOLDS)}"

@@ -1,12 +1,14 @@
 """``results/index.html`` and ``README.md``: each suite with its first row, cells and files; ``transfer.md``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmark import records
 from benchmark.records import Record
 from benchmark.report import ranking, select, transfer
-from benchmark.report.entries import collapsed
+from benchmark.report.agreement import AGREEMENT
+from benchmark.report.entries import ENTRY, mean_records
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
@@ -20,13 +22,14 @@ HEADER = ("suite", "what it asks", "data", "first row", MAIN, PRIOR, CENTER, "n 
 KINDS = ("md", "csv", "tex")
 
 
-def index(folder: Path | str) -> Path:
+def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter.
 
-    ``transfer.md``, too, where it has the suites for it. Raises ``DataError`` for a broken record.
+    ``known``: the records of those suites' folders that are read already. ``transfer.md``, too, where it has the suites
+    for it. Raises ``DataError`` for a broken record.
     """
     folder = Path(folder)
-    suites = {suite: _runs(suite) for suite in records.suites(folder)}
+    suites = {suite: _runs(known.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
     about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
     if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
@@ -44,12 +47,12 @@ def _files(suite: str) -> str:
     return f"[page]({suite}/{PAGE}), {files}, [records]({suite}/records.parquet)"
 
 
-def _runs(folder: Path) -> list[Record]:
-    return [record for record in records.load_metric(folder, MAIN) if record.source == "run"]
+def _runs(records: Sequence[Record]) -> list[Record]:
+    return [r for r in records if r.source == "run" and r.cell.protocol not in (ENTRY, AGREEMENT)]
 
 
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
-    rows = collapsed(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
+    rows = mean_records(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(rows)
     return (
         folder.name,

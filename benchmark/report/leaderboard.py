@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from benchmark.records.record import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
-from benchmark.report.entries import ENTRY, collapsed, known_of_rows
+from benchmark.report.entries import ENTRY, comparisons_by_row, mean_records
 from benchmark.report.entry_columns import Known, of_entries, of_row
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, chance, chosen, signed, with_interval, with_n
@@ -66,12 +66,12 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
 
 def board(records: Sequence[Record], dataset: str, images: int | None = None) -> list[Record]:
     """The rows of the main table, best first: one record per entry."""
-    return ranking.ranked(collapsed(select.board(records, dataset, images)))
+    return ranking.ranked(mean_records(select.board(records, dataset, images)))
 
 
 def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[TableColumn]:
     """The columns of the main table that shows ``rows`` of a suite's ``records``."""
-    known = known_of_rows(records, images)
+    known = comparisons_by_row(records, images)
     note = TableColumn("note", lambda r: ranking.notes(r, rows))
     return [_rank(rows, known), *NAMES, *of_entries(known), *_first(known), *_others(), *_classifier(records), note]
 
@@ -113,7 +113,7 @@ def _others() -> list[TableColumn]:
 
 def _classifier(records: Sequence[Record]) -> list[TableColumn]:
     of_models = select.scored(records, CLASSIFICATION)
-    known = {select.model_of(r): r for r in (*of_models, *collapsed(of_models))}
+    known = {select.model_of(r): r for r in (*of_models, *mean_records(of_models))}
 
     def of(metric: str) -> Callable[[Record], Score | None]:
         return lambda record: known[model].find(metric) if (model := select.model_of(record)) in known else None

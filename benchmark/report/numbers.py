@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from benchmark.records.record import Record, Score
 from benchmark.report import leaderboard, select
 from benchmark.report.columns import MODEL, TableColumn
-from benchmark.report.entries import known_of_rows
+from benchmark.report.entries import comparisons_by_row
 from benchmark.report.entry_columns import HEADINGS, Known, is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
@@ -50,7 +50,7 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
     rows = leaderboard.board(records, dataset, images)
     if not rows and images is None:
         return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
-    known = known_of_rows(records, images)
+    known = comparisons_by_row(records, images)
     shown = [c for c in leaderboard.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
     return [_cell(record) | _entry(record, known) | _line(record, shown) for record in rows]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from benchmark.records.record import Record
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, count, score, tabulated
-from benchmark.report.entries import as_one, trainings
+from benchmark.report.entries import mean_record, trainings
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, with_interval
@@ -17,9 +17,11 @@ ABOUT = "Each interval is of this network alone, over patients: another training
 
 def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
     """A row per training of each entry of several, best entry first; None where no entry has several."""
-    groups = {as_one(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
+    groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
     rows = [
-        record for entry in ranking.ranked([as_one(group) for group in groups.values()]) for record in groups[entry.key]
+        record
+        for entry in ranking.ranked([mean_record(group) for group in groups.values()])
+        for record in groups[entry.key]
     ]
     if not rows:
         return None

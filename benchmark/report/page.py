@@ -31,6 +31,7 @@ def page(
     ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
     shown = [markdown(table) for part in tables for table in part.checks]
+    shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(chosen(table, DECIDE)) for part in tables for table in part.boards[:1]]
     sections = [f"# {title}", GENERATED, *([about] if about else []), _links(pictures), *shown, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"

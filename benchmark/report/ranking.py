@@ -39,12 +39,8 @@ def ranks(records: Sequence[Record], tied: Collection[str] = ()) -> list[str]:
 
 def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
     """The baselines of the same network whose main column is above a record's, best first; nothing for no value."""
-    value = main_value(record)
-    rivals = [
-        r
-        for r in records
-        if r.cell.method in BASELINES and model_of(r) == model_of(record) and main_value(r) is not None
-    ]
+    value, model = main_value(record), model_of(record)
+    rivals = [r for r in records if r.cell.method in BASELINES and model_of(r) == model and main_value(r) is not None]
     return [] if value is None else [r.cell.method for r in ranked(rivals) if (main_value(r) or 0.0) > value]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.entries import collapsed, network_of
+from benchmark.report.entries import mean_records, recipe_of
 from benchmark.report.leaderboard import THRESHOLDS
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, number
@@ -87,8 +87,8 @@ def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str
 
 def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ranking | None:
     behind = [r for r in select.board(records, dataset, images) if r.cell.method not in CEILINGS]
-    board = collapsed(behind)
-    names = {network_of(r): select.network(r) for r in board}
+    board = mean_records(behind)
+    names = {recipe_of(r): select.network(r) for r in board}
     of = {method: [r for r in board if r.cell.method == method] for method in sorted({r.cell.method for r in board})}
     shared = {method: group for method, group in of.items() if len(group) == len(names)}
     kept = [r for group in shared.values() for r in group]

@@ -4,17 +4,30 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.records.record import Record
-from benchmark.report import breakdown, elsewhere, leaderboard, pixels, ranks, select, sheets, surfaces, validity
+from benchmark.report import (
+    breakdown,
+    choice,
+    elsewhere,
+    leaderboard,
+    pixels,
+    ranks,
+    select,
+    sheets,
+    surfaces,
+    validity,
+)
 from benchmark.report.agreement import AGREEMENT
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
 from benchmark.report.one_by_one import one_by_one
 from benchmark.report.strata import strata
 from benchmark.report.table import Table
-from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
 SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
-SHOWN = frozenset({MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)})
+SHOWN = frozenset(
+    {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)}
+)
 """Protocols that stand in a table of their own making; any other has the plain sheet."""
 CLOSER = (one_by_one, breakdown.by_threshold, strata)
 
@@ -26,6 +39,8 @@ class DatasetTables:
     dataset: str
     checks: tuple[Table, ...]
     """What the validity checks say."""
+    choice: tuple[Table, ...]
+    """What the choice of a recipe was worth, and which each fold has."""
     boards: tuple[Table, ...]
     """The main table on all images, then that of the slow methods on theirs."""
     findings: tuple[Table, ...]
@@ -40,7 +55,7 @@ class DatasetTables:
     def all(self) -> list[Table]:
         """Every table, in the order of a page."""
         tables = (table for _, table in self.protocols)
-        return [*self.checks, *self.boards, *self.findings, *self.closer, *tables, *self.published]
+        return [*self.checks, *self.choice, *self.boards, *self.findings, *self.closer, *tables, *self.published]
 
 
 def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
@@ -51,6 +66,7 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
     return DatasetTables(
         dataset,
         tuple(validity.tables(records, dataset)),
+        tuple(choice.tables(records, dataset)),
         _given(leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset))),
         _given([breakdown.per_finding(records, dataset)]),
         _given(

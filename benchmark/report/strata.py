@@ -36,7 +36,9 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
     """Per model the first method, best model first; then ``prior`` and ``center`` of that model."""
-    models = {select.model_of(r): [o for o in records if select.model_of(o) == select.model_of(r)] for r in records}
+    models: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        models.setdefault(select.model_of(record), []).append(record)
     winners = ranking.ranked([winner for group in models.values() if (winner := ranking.best(group)) is not None])
     first = models[select.model_of(winners[0])] if winners else list(records)
     return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]

@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.records import Record
 from benchmark.records.record import NOT_STATED
 from benchmark.report import select
-from benchmark.report.entries import network_of, trainings
+from benchmark.report.entries import recipe_of, trainings
 from benchmark.report.main_column import MainColumn, main_column
 from benchmark.report.table import NOTHING
 from benchmark.statistics.entries import EntryScores
@@ -55,7 +55,7 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
         return None
     by_network: dict[tuple[object, ...], list[list[Record]]] = {}
     for group in trainings(board):
-        by_network.setdefault(network_of(group[0]), []).append(group)
+        by_network.setdefault(recipe_of(group[0]), []).append(group)
     networks: dict[str, NetworkScores] = {}
     for groups in by_network.values():
         name, network = select.network(groups[0][0]), _network(groups, column)

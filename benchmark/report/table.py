@@ -86,12 +86,12 @@ def plain(table: Table) -> str:
     return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n"
 
 
-def latex(table: Table, label: str, caption: str = "") -> str:
-    """One LaTeX ``table`` a page, with booktabs rules, a ``caption`` and a ``label``; what it rests on stands above.
+def latex(table: Table, label: str) -> str:
+    """One LaTeX ``table`` a page: booktabs rules, its title as caption, a ``label``; what it rests on stands above.
 
     Needs ``booktabs`` and ``graphicx``, which shrinks what is wider than a line.
     """
-    words = _escaped(caption or table.title)
+    words = _escaped(table.title)
     parts = [table.rows[start : start + PAGE] for start in range(0, max(len(table.rows), 1), PAGE)]
     about = "\n".join(f"% {line}" for line in table.intro.splitlines() if line)
     captions = [(words, label), *((f"{words} (continued)", f"{label}-{n}") for n in range(2, len(parts) + 1))]

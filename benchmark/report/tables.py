@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report import components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report import choice, components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
 from benchmark.report.agreement import with_agreement
 from benchmark.report.compared import with_entries
 from benchmark.report.design import design
@@ -79,7 +79,8 @@ def headline(folder: Path | str, records: Sequence[Record] | None = None, publis
     names = select.datasets(records)
     checks = [table for name in names for table in validity.tables(records, name)[:1]]
     shown = [leaderboard.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
-    return "\n".join(map(plain, filter(None, [*checks, *shown, missing(records)])))
+    worth = [table for name in names for table in choice.tables(records, name)[:1]]
+    return "\n".join(map(plain, filter(None, [*checks, *worth, *shown, missing(records)])))
 
 
 def _folders(folder: Path | str, published: Path | None) -> list[Path]:

@@ -44,7 +44,8 @@ def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
     summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
     sign = -1 if plan.direction == "maximize" else 1
     ordered = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0), trial.number))
-    rows = [[_shown(cell) for cell in (*_row(trial, list(plan.space)), _reason(trial, trials))] for trial in ordered]
+    words = ([*_row(trial, list(plan.space)), _reason(trial, trials)] for trial in ordered)
+    rows = [[_shown(cell).replace("|", r"\|") for cell in row] for row in words]
     head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
     body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
     return (

@@ -88,13 +88,13 @@ def one_more(theta: FloatArray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def first_of_entries(sums: Sums, methods: int, seed: int = 0) -> FloatArray:
+def first_of_entries(sums: Sums, methods: int) -> FloatArray:
     """(P,F,K·S) sums of K ``methods``, each on the same S trainings in turn -> (K,) probability of being first.
 
     Patients are drawn, and trainings: for all methods the same.
     """
-    samples: NDArray[np.float32] = mean(resample(sums, seed).samples, -2)  # (R, K·S)
+    samples: NDArray[np.float32] = mean(resample(sums, 0).samples, -2)  # (R, K·S)
     samples = samples.reshape(len(samples), methods, -1)
     trainings = samples.shape[-1]
-    drawn = generator(seed, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(samples))
+    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(samples))
     return first((samples * drawn[:, None]).sum(-1) / trainings)

@@ -16,8 +16,9 @@ with 120 patients BCa holds the best threshold's true share in 90 % of runs, per
 maxima in 44 % and 1 % (150 simulations).
 """
 
+from collections.abc import Sequence
 from statistics import NormalDist
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +43,30 @@ def interval(of: Resampled, kind: Kind = "bca") -> FloatArray:
     the value: the bootstrap cannot see what it never drew (see ``exact``). A number outside the middle 95 % of its own
     resamples has no interval: its bias is larger than its spread. So every interval that there is holds its value.
     """
-    shape, count = of.value.shape, of.value.size
-    samples = np.sort(np.moveaxis(of.samples, 0, -1).reshape(count, -1), axis=-1)  # nan last
-    defined = np.isfinite(samples).sum(1)
-    tails, z0 = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (count, 1)), bias(samples, of.value.ravel())
+    return intervals([of], kind)[0]
+
+
+def intervals(each: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]:
+    """``interval`` of each, bit for bit, of all at once: in half of the time."""
+    if not each:
+        return []
+    rows = [(np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1), of.value.ravel()) for of in each]
+    samples, value = (np.concatenate(side) for side in zip(*rows, strict=True))
+    samples.sort(axis=-1)  # nan last
+    defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
+    tails = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (len(value), 1))
     if kind == "bca":
-        tails = _adjusted(tails, z0, acceleration(of.without.reshape(-1, count)))
+        tails = _adjusted(tails, z0, np.concatenate([acceleration(_flat(of.without)) for of in each]))
     ends = _at(samples, defined, tails)
-    few = of.present.reshape(-1, count).sum(0) < SMALLEST
+    few = np.concatenate([_flat(of.present).sum(0) < SMALLEST for of in each])
     ends[few | (defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
-    return ends.reshape(*shape, 2)
+    parts = np.split(ends, np.cumsum([of.value.size for of in each])[:-1])
+    return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, each, strict=True)]
+
+
+def _flat(values: NDArray[Any]) -> NDArray[Any]:
+    """(P,...) -> (P,C)."""
+    return values.reshape(len(values), -1)
 
 
 def exact(value: FloatArray, patients: NDArray[np.int64]) -> FloatArray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import studentized_range
+from scipy.special import ndtr
 
 from benchmark.statistics.ranks import average_ranks, complete, friedman
 from core.types import FloatArray
@@ -60,8 +60,25 @@ def critical_difference(methods: int, findings: int, alpha: float = ALPHA) -> fl
     >>> round(critical_difference(4, 14, 0.10), 2)  # Demšar's example: 1.12
     1.12
     """
-    q = studentized_range.ppf(1 - alpha, methods, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(methods * (methods + 1) / (6 * findings)))
+    return float(normal_range(1 - alpha, methods) * np.sqrt(methods * (methods + 1) / (12 * findings)))
+
+
+def normal_range(share: float, count: int) -> float:
+    """What the range of ``count`` standard normal numbers stays below in a ``share`` of draws, to 1e-9.
+
+    The share below q is ∫ count φ(z) (Φ(z) − Φ(z − q))^(count − 1) dz, by trapezoids, which are exact here to rounding.
+    SciPy's ``studentized_range`` is the same at infinite degrees of freedom; its import takes a second.
+
+    >>> round(normal_range(0.95, 2), 3)  # √2 · 1.96
+    2.772
+    """
+    z, step = np.linspace(-9, 9, 361, retstep=True)
+    density, low, high = count * step * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi), 0.0, 20.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        below = density @ (ndtr(z) - ndtr(z - middle)) ** (count - 1)
+        low, high = (middle, high) if below < share else (low, middle)
+    return low
 
 
 def _runs(alike: NDArray[np.bool_]) -> list[slice]:

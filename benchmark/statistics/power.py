@@ -8,6 +8,7 @@ whatever many patients. Mean scores are near normal unless patients are few or s
 import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -65,6 +66,15 @@ def power(
 
     ``trainings`` are those of each side, ``patients`` are shared.
     """
+    noise, bound = _analyses(variance, trainings, patients, alpha, seed)
+    return float((np.abs(difference + noise) > bound).mean())
+
+
+@lru_cache(maxsize=64)
+def _analyses(
+    variance: DifferenceVariance, trainings: int, patients: int, alpha: float, seed: int
+) -> tuple[FloatArray, FloatArray]:
+    """(DRAWS,) simulated errors of the difference, and beyond what each analysis tells rows apart."""
     S, P, sides = trainings, patients, variance.sides
     random = generator(seed, "power")
 
@@ -78,10 +88,10 @@ def power(
     covariance = (spread - sum(squares(variance.rest, (S - 1) * (P - 1)) / S for _ in range(sides))) / P
     total = sum(seeds) + np.maximum(covariance, 0)
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
-    value = random.normal(difference, deviation, DRAWS)
+    noise = random.normal(0, deviation, DRAWS)
     of_df = sum(term**2 for term in seeds) / (S - 1)
     df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
-    return float((np.abs(value) > special.stdtrit(df, 1 - alpha / 2) * np.sqrt(total)).mean())
+    return noise, special.stdtrit(df, 1 - alpha / 2) * np.sqrt(total)
 
 
 def patients_needed(

@@ -42,7 +42,7 @@ def _read(file: Path, folder: Path, config: SubmissionConfig) -> tuple[Manifest,
     """What a submission states, and its entry on the data at hand; its files are then in ``folder``."""
     stated = archive.unpack(file, folder)
     if not config.trust:
-        manifest.refuse_code(stated.flags, str(file))
+        manifest.refuse_python_files(stated.flags, str(file))
     entry = entries.read(stated.score_config(folder, config.data_root_dir))
     if provenance.fingerprint(entry.data) != stated.fingerprint:
         raise DataError(f"the images, labels or truth boxes at hand are not those that {file} was scored on")

@@ -62,7 +62,7 @@ def parse(text: bytes, where: str) -> Manifest:
         raise DataError(f"{NAME} in {where} is no manifest: {field}: {first['msg'].lower()}") from error
 
 
-def refuse_code(flags: Mapping[str, Any], where: str) -> None:
+def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
     """Raise ``BadValueError`` where a flag names a Python file, which scoring would run."""
     for name, value in flags.items():
         if CODE.search(str(value)):

@@ -13,6 +13,7 @@ from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
 from core.names import (
     BASELINES_AND_LIMIT,
+    CHOICE,
     CLASSIFICATION,
     CLASSIFIER,
     MAIN_PROTOCOL,
@@ -36,8 +37,11 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
     """The cells of one model: the classifier's own, then methods and baselines under each protocol.
 
-    Where slow methods explain some images only, they have no cells on all, and every method one on those images.
+    Where slow methods explain some images only, they have no cells on all, and every method one on those images. A
+    candidate of a choice has the one by which it is judged.
     """
+    if model.candidate and suite.choice is not None:
+        return [_cell(model, suite.choice.method, "aligned", CHOICE)]
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
     if not model.full:

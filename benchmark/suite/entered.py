@@ -7,7 +7,7 @@ from benchmark.suite.plan import Suite
 from config import RunConfig
 from core import registry
 from core.errors import BadValueError
-from core.flags.network import network_of
+from core.flags.network import network_flags
 
 
 def with_models(suite: Suite, config: RunConfig) -> Suite:
@@ -15,7 +15,7 @@ def with_models(suite: Suite, config: RunConfig) -> Suite:
 
     Raises ``LocusError`` for a network that cannot be built, read or named.
     """
-    network = network_of(config)
+    network = network_flags(config)
     if config.model is not None and network is None:
         raise BadValueError(f"--model {config.model} is no network: write path/to/file.py:build, timm:NAME …")
     if network is None and not config.checkpoint:

@@ -1,7 +1,7 @@
 """Finalizes the records of a suite: obsolete ones are dropped, paired ones are made, all are packed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from pathlib import Path
 
 from benchmark import records
@@ -39,11 +39,14 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
 
     A record of a method that the suite does not list stays, for somebody asked for it by ``--method``.
     """
-    wanted, keys_without_method = {cell.key for cell in planned}, {_key_without_method(cell) for cell in planned}
+    wanted = {cell.key for cell in planned}
+    if all(_is_wanted(record, wanted) for record in records_now):
+        return list(records_now)
+    keys_without_method = {_key_without_method(cell) for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
     kept, extra_methods = [], set()
     for record in records_now:
-        if record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted:
+        if _is_wanted(record, wanted):
             kept.append(record)
         elif "weights" in record.cell.recipe and record.cell.model_id not in models:
             kept.append(record)  # a finished model that somebody entered by --checkpoint or --model
@@ -58,6 +61,10 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
         names = ", ".join(sorted(extra_methods))
         log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
     return kept
+
+
+def _is_wanted(record: Record, wanted: Set[str]) -> bool:
+    return record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted
 
 
 def _key_without_method(cell: Cell) -> str:

@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report.select import is_method
-from benchmark.statistics.aligned import Aligned, align, columns, read
 from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.common_cases import CommonCases, columns, common_cases, read
 from benchmark.statistics.paired import Comparison, compare, corrected
 from benchmark.statistics.ranks import first
 from benchmark.statistics.summary import Column, sums
@@ -66,7 +66,7 @@ class _Table:
     """The methods of one model on the same cases."""
 
     records: Sequence[Record]
-    cases: Aligned
+    cases: CommonCases
     hits: Sequence[Column]
     """One of ``MAIN`` per record."""
 
@@ -84,14 +84,14 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
         log.warning("%s in %s: no per-case rows of %s; %s", group[0].cell.model_id, folder, examples(absent), again)
     if not existing:
         return []
-    aligned = align([read(record, folder) for record in existing])
-    if any(aligned.left_out):
-        names = ", ".join(record.cell.method for record, count in zip(existing, aligned.left_out, strict=True) if count)
+    common = common_cases([read(record, folder) for record in existing])
+    if any(common.left_out):
+        names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
         raise DataError(
             f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names}): "
             "run it with --overwrite always"
         )
-    table = _Table(existing, aligned, [columns(each, [MAIN])[0] for each in aligned.tables])
+    table = _Table(existing, common, [columns(each, [MAIN])[0] for each in common.tables])
     scores = [[*one, *other] for one, other in zip(_first(table), _above(table), strict=True)]
     return [_record(record, each) for record, each in zip(existing, scores, strict=True) if each]
 
@@ -112,10 +112,10 @@ def _first(table: _Table) -> list[list[Score]]:
     out: list[list[Score]] = [[] for _ in table.records]
     if entered:
         both = table.cases
-        known = sums([table.hits[n] for n in entered], both.findings, both.patients, both.names)
+        known = sums([table.hits[n] for n in entered], both.case_findings, both.case_patients, both.findings)
         samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
         for n, share in zip(entered, first(samples), strict=True):
-            out[n] = [_score("p_first", float(share), len(both.findings))]
+            out[n] = [_score("p_first", float(share), len(both.case_findings))]
     return out
 
 
@@ -127,7 +127,9 @@ def _above(table: _Table) -> list[list[Score]]:
     if prior is not None and others:
         against = [table.hits[prior]] * len(others)
         both = table.cases
-        comparisons = compare([table.hits[n] for n in others], against, both.findings, both.patients, both.names)
+        comparisons = compare(
+            [table.hits[n] for n in others], against, both.case_findings, both.case_patients, both.findings
+        )
         for n, one in zip(others, corrected([row for row in comparisons if row.finding == "mean"]), strict=True):
             out[n] = _differs(one)
     return out

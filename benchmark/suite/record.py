@@ -14,8 +14,8 @@ from benchmark.records import Cell, Record
 from benchmark.records.cases import write as write_cases
 from benchmark.records.provenance import join
 from benchmark.suite.scorers import Scored
-from core.registry import runs_code
 from benchmark.training import provenance
+from core.registry import runs_code
 
 
 def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:

@@ -7,13 +7,13 @@ step has work to do: a suite whose records are all there costs seconds.
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import datasets
 from benchmark import records
 from benchmark.executors import Executor
-from benchmark.executors.view import shown
+from benchmark.executors.view import run_with_progress
 from benchmark.records import Record
 from benchmark.report import tables
 from benchmark.report.entries import ENTRY
@@ -25,7 +25,7 @@ from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
-from core.files import sweep
+from core.files import remove_leftovers
 from core.names import PAIRED
 
 Report = Callable[[str], None]
@@ -52,25 +52,34 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
     reason, and the others go on. Raises ``LocusError`` for a bad suite, when the disk refuses, and where another run
     writes the suite's records or trains its models: it says which.
     """
-    suite = plan.load(name, selection.suites(config), config.trust)
+    suite = plan.load(name, selection.suites_folder(config), config.trust)
     folder = results_folder.choose(suite, config)
     selection.check_words(suite, config)
     suite = with_models(suite, config)
     if folder.reason:
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
-        return _run_missing(suite, folder, config, report, executor)
+        outcome = _run_missing(suite, folder, config, report, executor)
+        kept = replace(config, overwrite="never")  # what inner folds chose may be known only now
+        if suite.choice is None or config.dry_run or not _missing(suite, kept, outcome.records):
+            return outcome
+        chosen = _run_missing(suite, folder, kept, report, executor)
+        return replace(chosen, stopped=(*outcome.stopped, *chosen.stopped))
+
+
+def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
+    return selection.missing_cells(selection.planned_cells(suite, config, existing), config, existing)
 
 
 def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report: Report, executor: Executor) -> Outcome:
     """Run the cells that lack a record; nobody else writes any meanwhile."""
     if not config.dry_run:
-        sweep([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
-        sweep(records.unpacked_folder(folder.path).rglob(".*"))
+        remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
+        remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
     existing = selection.existing_records(folder.path)
-    planned = selection.planned_cells(suite, config)
+    planned = selection.planned_cells(suite, config, existing)
     todo = selection.missing_cells(planned, config, existing)
-    check_jobs(todo, executor.jobs, config.threads)
+    check_jobs(todo, executor.jobs, config.threads, executor.minutes)
     total = sum(len(job.cells) for job in todo)
     report(f"{suite.name}: {total} cells to run" + (f" for {len(todo)} models" if total else ", tables only"))
     for job in todo:
@@ -80,6 +89,10 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         present = [job for job in todo if _has_data(suite, job, folder.path)]
         runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
+        if config.costs:
+            from benchmark.suite import costs  # torch, for which no other run without steps waits
+
+            costs.measure(planned, runs_dir, folder.path, config, report)
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
     runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
     counts: Counter[str] = Counter(record.status for record in runs)
@@ -102,9 +115,9 @@ def _run_steps(
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
-        sweep(runs_dir.rglob(".*"))
+        remove_leftovers(runs_dir.rglob(".*"))
         executor.begin(runs_dir, steps)
-        for event in shown(steps, executor, report):
+        for event in run_with_progress(steps, executor, report):
             pending.take(event)
     return pending.stopped
 

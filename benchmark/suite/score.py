@@ -11,7 +11,7 @@ from benchmark.suite.plan import ModelPlan
 from benchmark.suite.scorers import ByCheck, ByClassifier, ByProtocol, ByReaders, Scored, Scorer
 from benchmark.validity.base import Check
 from config import EngineFlags
-from core.names import CLASSIFICATION, CLASSIFIER, READERS
+from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS
 from datasets.lungs import outlined
 
 
@@ -29,6 +29,7 @@ def make_score_function(
     case_store = explain_model(model, trained, list(names), runs_dir, flags)
     by_protocol: dict[str, Scorer] = {
         CLASSIFICATION: ByClassifier(case_store),
+        CHOICE: ByProtocol(case_store, MAIN_PROTOCOL),
         **{name: ByCheck(check) for name, check in checks.items()},
     }
     by_method: dict[str, Scorer] = {READERS: ByReaders(case_store)}

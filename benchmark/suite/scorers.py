@@ -86,13 +86,15 @@ class ByProtocol:
     """Scores a method's maps by the cell's protocol."""
 
     store: CaseSource
+    protocol: str = ""
+    """Another one in the place of the cell's."""
 
     def score(self, cell: Cell) -> Scored:
         """The protocol's scores; rows per case carry the strata that the case is in."""
         cases = _tried(lambda: self.store.cases(cell))
         if isinstance(cases, LocusError):
             return _none(cases), []
-        protocol, seed = protocols.get(cell.protocol)(), cell.data_seed
+        protocol, seed = protocols.get(self.protocol or cell.protocol)(), cell.data_seed
         validation = self.store.validation(cell) if protocol.chooses else []
         result = protocol.evaluate(cases, self.store.findings, seed, validation)
         fields = _fields(result, protocol.geometry)

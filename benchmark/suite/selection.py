@@ -1,6 +1,6 @@
 """What the flags of ``python -m benchmark.run`` ask for: which suites, and which of their cells have to run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from benchmark import records
 from benchmark.records import Cell, Record
 from benchmark.suite import plan
 from benchmark.suite.cells import cells
+from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError
@@ -28,16 +29,16 @@ class ModelJob:
     cells: tuple[Cell, ...]
 
 
-def suites(config: RunConfig) -> Path:
+def suites_folder(config: RunConfig) -> Path:
     """The folder of the suites' YAML files."""
     return Path(config.suites) if config.suites else plan.SUITES
 
 
 def names(config: RunConfig) -> list[str]:
     """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
-    known = plan.suites(suites(config))
+    known = plan.suites(suites_folder(config))
     if not known:
-        raise DataError(f"no suite in {suites(config)}: a suite is a YAML file there")
+        raise DataError(f"no suite in {suites_folder(config)}: a suite is a YAML file there")
     if not config.all and not config.suite:
         raise BadValueError(f"no suite given: write --all or --suite NAME, one of {', '.join(known)}")
     selected = known if config.all else list(dict.fromkeys(config.suite))
@@ -70,10 +71,20 @@ def has_protocol(suite: Suite, config: RunConfig) -> bool:
     return not config.protocol or any(word in (*suite.recorded, "all") for word in config.protocol)
 
 
-def planned_cells(suite: Suite, config: RunConfig) -> list[ModelJob]:
-    """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them."""
+def planned_models(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelPlan]:
+    """All models of the suite; where it chooses a recipe, what the ``existing`` records choose is among them."""
+    planned = plan.models(suite, overrides(config))
+    return [*planned, *chosen_models(suite, planned, existing)]
+
+
+def planned_cells(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelJob]:
+    """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them.
+
+    ``existing``: see ``planned_models``.
+    """
     named = [word for word in config.method if word not in methods.GROUPS]
-    return [ModelJob(model, tuple(cells(suite, model, named))) for model in plan.models(suite, overrides(config))]
+    planned = planned_models(suite, config, existing)
+    return [ModelJob(model, tuple(cells(suite, model, named))) for model in planned]
 
 
 def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:

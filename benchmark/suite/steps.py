@@ -61,16 +61,18 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     return [*first, *learning, *explaining, *scoring]
 
 
-def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None) -> None:
-    """Raise ``BadValueError`` where the models of ``jobs`` cannot share this machine."""
+def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, minutes: float | None = None) -> None:
+    """Raise ``BadValueError`` where the models of ``jobs`` cannot share this machine or be ended after ``minutes``."""
+    flag, instead = (f"--jobs {at_a_time}", "write --jobs 1") if at_a_time > 1 else ("--step_minutes", "leave it out")
     starts = [job.model.init for job in jobs if job.model.init is not None]
-    configs = [*starts, *(config for job in jobs for config in job.model.trainings)] if at_a_time > 1 else []
+    configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
+    configs = configs if at_a_time > 1 or minutes is not None else []
     if threads is None and any(config.threads is None for config in configs):
         raise BadValueError(
-            f"--jobs {at_a_time} needs the threads of each job, on which the last digits depend: write --threads 1 too"
+            f"{flag} needs the threads of each job, on which the last digits depend: write --threads 1 too"
         )
     if any(map(_takes_several_devices, configs)):
-        raise BadValueError(f"--jobs {at_a_time} is for trainings on one device each: write --jobs 1 for this suite")
+        raise BadValueError(f"{flag} is for trainings on one device each: {instead} for this suite")
 
 
 def _takes_several_devices(config: TrainConfig) -> bool:
@@ -87,7 +89,7 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
 def _predicting(finished: "FinishedModel", step: Step) -> Step:
     """The step that a finished model has in place of a training."""
     name, arguments = step.id.replace("train", "predict", 1), (finished, *step.arguments)
-    return replace(step, id=name, function="benchmark.models.scored.score_model", arguments=arguments)
+    return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -1,4 +1,4 @@
-"""Traces, boxes and truth of many cases laid end to end, so that one compiled pass serves them all.
+"""Boxes and truth of many cases laid end to end, so that one compiled pass serves them all.
 
 A loop over cases in Python costs more than the boxes themselves. ``case_index`` always says which case something is of.
 """
@@ -12,47 +12,10 @@ from numpy.typing import NDArray
 from benchmark.surface import overlap
 from benchmark.surface.bilinear import Surface, all_boxes
 from benchmark.surface.given import GivenBoxes
-from benchmark.surface.trace import Trace
 from core.boxes import as_boxes
 from core.types import FloatArray
 
 Index = NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Traces:
-    """The traces of N cases."""
-
-    offsets: Index
-    """(N+1,) where each case's pieces begin."""
-    low: FloatArray
-    """(P,) threshold at which a piece begins."""
-    high: FloatArray
-    """(P,) and ends."""
-    start: FloatArray
-    """(P,4) box at the beginning of each piece."""
-    stop: FloatArray
-    """(P,4) its limit at the piece's end."""
-
-    @classmethod
-    def from_traces(cls, traces: Sequence[Trace]) -> "Traces":
-        """Cases in the order of ``traces``."""
-        none, zero = np.zeros((0, 4)), np.zeros(0)
-        ends = (slice(None, -1), slice(1, None))
-        low, high = (np.concatenate([zero, *(t.thresholds[end] for t in traces)]) for end in ends)
-        start, stop = (np.concatenate([none, *(getattr(t, end) for t in traces)]) for end in ("start", "stop"))
-        return cls(_offsets([len(t.start) for t in traces]), low, high, start, stop)
-
-    def __len__(self) -> int:
-        """How many cases."""
-        return len(self.offsets) - 1
-
-    def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
-        out = np.full((*thresholds.shape, 4), np.nan)
-        pieces = (self.offsets, self.low, self.high, self.start, self.stop)
-        overlap.follow(*pieces, case_index, np.ascontiguousarray(thresholds), out)
-        return out
 
 
 @dataclass(frozen=True, eq=False)

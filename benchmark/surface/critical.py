@@ -9,7 +9,7 @@ is a quadratic inequality, and its roots are the critical thresholds: no grid, n
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.surface.trace import Trace
 from core.boxes import area, as_boxes
@@ -18,6 +18,8 @@ from core.types import FloatArray
 EDGES = (0, 0, 2, 2, 1, 1, 3, 3)
 PASSED = (0, 2, 0, 2, 1, 3, 1, 3)
 """``EDGES`` of the box and, in the same order, the edges of the truth box that each may pass."""
+CLEAR = 1e-9
+"""A piece whose IoU stays so far from what is asked is not cut: nothing rounds as much."""
 
 
 def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
@@ -36,7 +38,23 @@ def hit_intervals(traced: Trace, truth: ArrayLike, above: float) -> FloatArray:
 
 def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     """(K,2) intervals for one truth box (4,), not yet joined where they touch."""
-    piece, low, high = _cut(traced, truth)
+    least, most = _bounds(traced, truth)
+    hits = np.flatnonzero(least > above + CLEAR)
+    whole = np.stack([traced.thresholds[hits], traced.thresholds[hits + 1]], 1)
+    return np.concatenate([whole, _parts(traced, truth, above, (least <= above + CLEAR) & (most >= above - CLEAR))])
+
+
+def _bounds(traced: Trace, truth: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(P,) least and most IoU inside each piece: the box only shrinks as the threshold rises."""
+    boxes = traced.start, traced.stop
+    large, small = (_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])).prod(1) for b in boxes)
+    largest, smallest = (_sides(b[:, :2], b[:, 2:]).prod(1) + area(truth)[0] for b in boxes)
+    return small / (largest - small), large / np.maximum(smallest - large, large)
+
+
+def _parts(traced: Trace, truth: FloatArray, above: float, unsure: NDArray[np.bool_]) -> FloatArray:
+    """(K,2) intervals inside the ``unsure`` (P,) pieces."""
+    piece, low, high = _cut(traced, truth, np.flatnonzero(unsure))
     move = traced.stop - traced.start
     boxes = [traced.start[piece] + part[:, None] * move[piece] for part in (low, high)]
     overlap = _product(*(_sides(np.maximum(b[:, :2], truth[:2]), np.minimum(b[:, 2:], truth[2:])) for b in boxes))
@@ -50,14 +68,17 @@ def _intervals(traced: Trace, truth: FloatArray, above: float) -> FloatArray:
     return np.stack([at[:-1][is_hit], at[1:][is_hit]], 1)
 
 
-def _cut(traced: Trace, truth: FloatArray) -> tuple[np.ndarray, FloatArray, FloatArray]:
+def _cut(
+    traced: Trace, truth: FloatArray, pieces: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], FloatArray, FloatArray]:
     """Pieces cut where an edge of the box passes one of the truth: (n,) piece, and its part from and to, in [0,1]."""
-    gap, move = truth[None, PASSED] - traced.start[:, EDGES], (traced.stop - traced.start)[:, EDGES]
+    start, stop = traced.start[pieces], traced.stop[pieces]
+    gap, move = truth[None, PASSED] - start[:, EDGES], (stop - start)[:, EDGES]
     cuts = np.clip(np.divide(gap, move, out=np.zeros_like(gap), where=move != 0), 0, 1)
     edge = np.zeros((len(cuts), 1))
     cuts = np.sort(np.concatenate([edge, cuts, edge + 1], 1), 1)
     piece, index = np.nonzero(np.diff(cuts, axis=1) > 0)
-    return piece, cuts[piece, index], cuts[piece, index + 1]
+    return pieces[piece], cuts[piece, index], cuts[piece, index + 1]
 
 
 def _sides(low: FloatArray, high: FloatArray) -> FloatArray:

@@ -107,6 +107,8 @@ def _offering(f, out, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
     h, w = f.shape
     count, is_seed = 0, np.zeros((h, w), np.bool_)
     for i in range(h):
+        if not _is_open(f[i], out[i], out[max(i - 1, 0)], out[min(i + 1, h - 1)]):
+            continue
         for j in range(w):
             if out[i, j] < f[i, j]:
                 for k in range(max(i - 1, 0), min(i + 2, h)):
@@ -118,6 +120,17 @@ def _offering(f, out, seeds):  # type: ignore[no-untyped-def]  # noqa: ANN001, A
 
 
 @njit(cache=True, nogil=True)
+def _is_open(values, row, above, below):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Whether any vertex of a row can gain at all: it has less than its value, and a neighbour more. Vectors again."""
+    w, count = row.size, 0
+    for j in range(w):
+        before, after = max(j - 1, 0), min(j + 1, w - 1)
+        most = max(max(above[before], above[j], above[after]), max(below[before], below[j], below[after]))
+        count += (row[j] < values[j]) & (max(most, row[before], row[after]) > row[j])
+    return count > 0
+
+
+@njit(cache=True, nogil=True)
 def left(lines, x, joined, highest, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """(n,4) pieces of the component's left edge as a function of the threshold, from the top down to ``low``.
 
@@ -125,45 +138,49 @@ def left(lines, x, joined, highest, low):  # type: ignore[no-untyped-def]  # noq
     the edge is the lower envelope of the lines on which the surface falls from it to column j - 1. ``lines`` (w,h):
     columns of values at ``x`` (w,); ``joined`` (w,h) as ``joins`` gives it, ``highest`` (w,) the most of each column.
     """
-    w = lines.shape[0]
+    w, h = lines.shape
     out = [(0.0, 0.0, 0.0, 0.0) for _ in range(0)]  # empty, and typed for the compiler
     reach = np.full(w + 1, low)  # reach[j + 1]: below it the component holds a vertex of columns 0 … j
+    value, begin, steep = np.empty((3, h))
     for j in range(w):
         reach[j + 1] = max(reach[j], highest[j])
     for j in range(w - 1, -1, -1):
         top = reach[j + 1]
-        while top > reach[j]:
-            if j == 0:
-                bottom, edge, end = reach[0], 0.0, 0.0
-            else:
-                bottom, edge, end = _next(lines[j], lines[j - 1], joined[j], x[j], x[j] - x[j - 1], top, reach[j])
-            out.append((top, bottom, edge, end))
-            top = bottom
+        if j == 0 and top > reach[0]:
+            out.append((top, reach[0], 0.0, 0.0))
+        elif top > reach[j]:
+            count = 0
+            for i in range(h):
+                if joined[j, i] > reach[j]:  # all others begin where the edge is in another column
+                    value[count], begin[count] = lines[j, i], joined[j, i]
+                    steep[count] = (x[j] - x[j - 1]) / (lines[j, i] - lines[j - 1, i])
+                    count += 1
+            while top > reach[j]:
+                bottom, edge, end = _next(value[:count], begin[:count], steep[:count], x[j], top, reach[j])
+                out.append((top, bottom, edge, end))
+                top = bottom
     return np.array(out)
 
 
 @njit(cache=True, nogil=True)
-def _next(f, neighbour, joined, x, step, top, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _next(f, begin, steep, x, top, low):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """The lowest line just below threshold ``top``: where it stops being the lowest, and its positions at both ends."""
     best, position, slope = -1, np.inf, 0.0
     for i in range(f.size):
-        if joined[i] >= top:
-            steep = step / (f[i] - neighbour[i])
-            at = x - (f[i] - top) * steep
-            if at < position or (at == position and steep > slope):
-                best, position, slope = i, at, steep
+        if begin[i] >= top:
+            at = x - (f[i] - top) * steep[i]
+            if at < position or (at == position and steep[i] > slope):
+                best, position, slope = i, at, steep[i]
     bottom, i = low, 0
     while i < f.size:
-        if low < joined[i] < top:
-            bottom = max(bottom, joined[i])  # another line begins
-        elif joined[i] >= top:
-            steep = step / (f[i] - neighbour[i])
-            at = x - (f[i] - top) * steep
-            if steep > slope:
-                cross = top - (at - position) / (steep - slope)
-                if cross >= top:  # they cross at ``top`` itself: this one is the lower below it
-                    best, position, slope, bottom, i = i, at, steep, low, -1
-                else:
-                    bottom = max(bottom, cross)
+        if begin[i] < top:
+            bottom = max(bottom, begin[i])  # another line begins
+        elif steep[i] > slope:
+            at = x - (f[i] - top) * steep[i]
+            cross = top - (at - position) / (steep[i] - slope)
+            if cross >= top:  # they cross at ``top`` itself: this one is the lower below it
+                best, position, slope, bottom, i = i, at, steep[i], low, -1
+            else:
+                bottom = max(bottom, cross)
         i += 1
     return bottom, position, x - (f[best] - bottom) * slope

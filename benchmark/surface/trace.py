@@ -29,8 +29,8 @@ class Trace:
     def boxes(self, thresholds: ArrayLike) -> FloatArray:
         """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
 
-        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``batch.Traces.boxes``,
-        which scores, is the same compiled for many cases, and each is the other's oracle.
+        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``Traces.boxes``, which
+        scores, is the same compiled for many cases, and each is the other's oracle.
         """
         at = as_levels(thresholds)
         out = np.full((len(at), 4), np.nan)
@@ -61,7 +61,7 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
     sides = [_side(on.values, on.x, joined, low), _side(on.values.T, on.y, joined.T, low)]
     sides += [_side(on.values[:, ::-1], width - on.x[::-1], joined[:, ::-1], low)]
     sides += [_side(on.values[::-1].T, height - on.y[::-1], joined[::-1].T, low)]
-    thresholds = np.unique(np.concatenate([side[:, :2].ravel() for side in sides]))
+    thresholds = np.unique(np.concatenate([*(side[:, 0] for side in sides), [side[-1, 1] for side in sides]]))
     ends = np.array([_at(side, thresholds) for side in sides])  # (4, 2, P): left, top, right, bottom
     sign, shift = np.array([1, 1, -1, -1])[:, None, None], np.array([0, 0, width, height])[:, None, None]
     start, stop = (shift + sign * ends).transpose(1, 2, 0)
@@ -76,6 +76,7 @@ def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> Float
 
 def _at(side: FloatArray, thresholds: FloatArray) -> FloatArray:
     """(2,P) a side's edge at the beginning and at the end of each piece between neighbouring ``thresholds``."""
-    low, high, first, last = side[np.searchsorted(side[:, 0], thresholds[:-1], side="right") - 1].T
+    begin = np.searchsorted(thresholds, side[:, 0])
+    low, high, first, last = np.repeat(side.T, np.diff(np.append(begin, len(thresholds) - 1)), axis=1)
     part = (np.array([thresholds[:-1], thresholds[1:]]) - low) / (high - low)
     return np.asarray(first + part * (last - first))

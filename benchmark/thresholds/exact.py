@@ -4,15 +4,16 @@ Every case says exactly where it hits (``benchmark.surface.critical``); the numb
 step function with known steps. What is chosen is the middle of the best step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface.batch import Index, Traces, TruthBoxes
+from benchmark.surface.batch import Index, TruthBoxes
 from benchmark.surface.critical import hit_intervals
 from benchmark.surface.trace import Trace
+from benchmark.surface.traces import Traces
 from benchmark.thresholds.origins import DIGITS
 from core.types import FloatArray
 
@@ -20,13 +21,19 @@ from core.types import FloatArray
 class ExactThresholds:
     """N cases, each with its box at every threshold and the thresholds at which it hits: a ``ThresholdSelector``."""
 
-    def __init__(self, traces: Sequence[Trace], truth: Sequence[FloatArray], above: float) -> None:
-        """``traces`` and ``truth``, (M,4) in the frame, of the same cases.
+    def __init__(self, traces: Iterable[Trace], truth: Sequence[FloatArray], above: float) -> None:
+        """``traces``, which are taken one by one, and ``truth``, (M,4) in the frame, of the same cases.
 
         A hit is IoU > ``above`` with any truth box.
         """
-        self.traces, self.truth = Traces.from_traces(traces), TruthBoxes.from_boxes(truth)
-        by_case = [hit_intervals(trace, boxes, above) for trace, boxes in zip(traces, truth, strict=True)]
+        by_case: list[FloatArray] = []
+
+        def seen() -> Iterator[Trace]:
+            for trace, boxes in zip(traces, truth, strict=True):
+                by_case.append(hit_intervals(trace, boxes, above))
+                yield trace
+
+        self.traces, self.truth = Traces.from_traces(seen()), TruthBoxes.from_boxes(truth)
         self.case_index: Index = np.repeat(np.arange(len(by_case)), [len(rows) for rows in by_case])
         self.intervals: FloatArray = np.concatenate([np.zeros((0, 2)), *by_case])
         """(K,2) the cases' intervals end to end, each that of the case ``case_index`` (K,)."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from benchmark.maps import StoredMaps
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import MethodMaps, obtain
+from benchmark.maps.obtain import StoredMapsByMethod, obtain
 from benchmark.maps.trained import Trained, recast, select_samples
 from benchmark.protocols.base import Case, Result
 from config import EngineFlags
@@ -59,7 +59,7 @@ class Check(ABC):
         """``methods`` may be asked for; ``max_images``: how many of the boxed images are looked at (None: all)."""
         self.trained, self.methods = list(trained), list(methods)
         self.folder, self.flags, self.max_images = folder, flags, max_images
-        self._maps: dict[str, MethodMaps] = {}
+        self._maps: dict[str, StoredMapsByMethod] = {}
 
     @abstractmethod
     def evaluate(self, method: str, seed: int) -> Result:

@@ -8,12 +8,12 @@ from scipy.stats import rankdata
 from benchmark.protocols.base import Case, Result, usable, with_truth
 from benchmark.statistics.summary import Column
 from benchmark.validity.base import TRAINED, Check
-from benchmark.validity.cascade import randomised, steps
+from benchmark.validity.reinitialised import part_names, reinitialise
 from benchmark.validity.variants import compare
 from core.types import FloatArray
 
 
-class Cascade(Check):
+class Randomised(Check):
     """The maps of a network whose weights are drawn anew, part by part from the head down, beside the trained one's.
 
     ``rho@PART`` is the mean over cases of Spearman's rank correlation between the map of the trained network and that
@@ -28,8 +28,8 @@ class Cascade(Check):
     def evaluate(self, method: str, seed: int) -> Result:
         """All steps of one method."""
         variants = {TRAINED: self.cases(method)}
-        for depth, part in enumerate(steps(self.runs[0]), start=1):
-            variants[part] = self.cases(method, [randomised(run, depth) for run in self.runs], f"randomised-{depth}")
+        for depth, part in enumerate(part_names(self.runs[0]), start=1):
+            variants[part] = self.cases(method, [reinitialise(run, depth) for run in self.runs], f"randomised-{depth}")
         drawn = list(variants)[1:]
         correlations = [column for part in drawn for column in _columns(part, variants[TRAINED], variants[part])]
         return compare(variants, self.findings, seed, correlations).result(self.findings)

@@ -13,7 +13,7 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import surface
 from benchmark.validity.auroc import compared
 from benchmark.validity.base import Check, TrainedSubset, restrict
-from benchmark.validity.tokens import load_or_predict_logits, logits_path, shortcut
+from benchmark.validity.tokens import load_or_predict_logits, logits_path, token_rates
 from core.errors import DataError
 from core.names import CLASSIFIER
 from core.types import FloatArray
@@ -21,7 +21,7 @@ from core.types import FloatArray
 PLACES = ("token", "finding")
 
 
-class Tokens(Check):
+class Shortcut(Check):
     """A phantom whose corner token goes with one finding: what the network's scores owe to it, and where the maps look.
 
     Of the ``classifier``: ``auroc@drawn``, ``auroc@none`` (no token anywhere), ``auroc@flipped`` (the token where the
@@ -38,7 +38,7 @@ class Tokens(Check):
         """The classifier's AUROC, or where the maps of a method look."""
         if method == CLASSIFIER:
             return self._scores(seed)
-        finding = shortcut(self.trained[0].config).finding
+        finding = token_rates(self.trained[0].config).finding
         cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.scorable_images}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]

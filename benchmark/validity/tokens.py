@@ -25,7 +25,7 @@ BATCH = 64
 
 
 @dataclass(frozen=True)
-class Shortcut:
+class TokenRates:
     """How the token of a phantom goes with a finding."""
 
     finding: str
@@ -35,19 +35,19 @@ class Shortcut:
     """Share of the others."""
 
 
-def shortcut(config: TrainConfig) -> Shortcut:
+def token_rates(config: TrainConfig) -> TokenRates:
     """The shortcut of a training's data. Raises ``BadValueError`` for data without one."""
     description = load(config, "test").describe
     if description.get("shortcut") is None:
         advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
         raise BadValueError(f"{config.dataset} has no shortcut: {advice}")
-    return Shortcut(description["shortcut"], description["shortcut_present"], description["shortcut_absent"])
+    return TokenRates(description["shortcut"], description["shortcut_present"], description["shortcut_absent"])
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
     """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged."""
-    token_rates = shortcut(config)
-    shares = {NONE: (0.0, 0.0), FLIPPED: (token_rates.token_rate_negative, token_rates.token_rate_positive)}
+    rates = token_rates(config)
+    shares = {NONE: (0.0, 0.0), FLIPPED: (rates.token_rate_negative, rates.token_rate_positive)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from benchmark.records import Record, published
-from benchmark.suite import paired, plan, results_folder, selection
+from benchmark.suite import paired, results_folder, selection
 from benchmark.suite.plan import ModelPlan, Suite
 from benchmark.verify.figures import VerificationResult, differences
 from config import RunConfig
@@ -23,7 +23,7 @@ def verify_records(
     yield from _looked_up(papers, lambda: [record for word in suite.published for record in published.read(word)])
     yield from _looked_up(pairs, lambda: paired.paired_records(results_folder.base(config) / suite.name, all_records))
     rest = [record for record in stated if record not in papers and record not in pairs]
-    models = {model.id: model for model in plan.models(suite, selection.overrides(config))}
+    models = {model.id: model for model in selection.planned_models(suite, config, all_records)}
     for word in dict.fromkeys(record.cell.model_id for record in rest):
         of_model = [record for record in rest if record.cell.model_id == word]
         yield from _of_model(models.get(word), of_model, suite, config)
@@ -46,7 +46,7 @@ def _of_model(
     model: ModelPlan | None, stated: Sequence[Record], suite: Suite, config: RunConfig
 ) -> Iterator[tuple[Record, VerificationResult]]:
     if model is not None and selection.absent(model) is None:
-        from benchmark.verify.again import rescore  # torch and numba, where there is something to score
+        from benchmark.verify.rescore import rescore  # torch and numba, where there is something to score
 
         runs_dir, folder = Path(config.runs) / (suite.trainings or suite.name), results_folder.base(config) / suite.name
         yield from rescore(model, stated, runs_dir, folder)

@@ -28,12 +28,12 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     counted. Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded
     images.
     """
-    verdicts = [_verify(name, config, report) for name in selection.names(config)]
-    return 0 if all(verdict.holds for verdict in verdicts) else 1
+    tallies = [_verify_suite(name, config, report) for name in selection.names(config)]
+    return 0 if all(tally.holds for tally in tallies) else 1
 
 
 @dataclass
-class Verdict:
+class Tally:
     """How the records of a suite fared."""
 
     hold: int = 0
@@ -46,7 +46,7 @@ class Verdict:
         """Whether no record differs and none is left to doubt."""
         return not self.differ and not self.unknown
 
-    def take(self, result: VerificationResult) -> None:
+    def count(self, result: VerificationResult) -> None:
         """Count a record."""
         if isinstance(result, LocusError):
             self.unknown[str(result)] += 1
@@ -56,8 +56,8 @@ class Verdict:
             self.hold += 1
 
 
-def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verdict:
-    suite, verdict = plan.load(name, selection.suites(config), config.trust), Verdict()
+def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -> Tally:
+    suite, tally = plan.load(name, selection.suites_folder(config), config.trust), Tally()
     selection.check_protocols(suite, config)
     suite = with_models(suite, config)
     existing = selection.existing_records(results_folder.base(config) / name)
@@ -70,19 +70,19 @@ def _verify(name: str, config: RunConfig, report: Callable[[str], None]) -> Verd
     bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
     for record, result in verify_records(suite, stated, existing, config):
         bar.update()
-        verdict.take(result)
+        tally.count(result)
         if result and not isinstance(result, LocusError):
             report(_message(record, result))
     bar.close()
     if not chosen and selection.has_protocol(suite, config):
-        verdict.unknown["there is no record: run the suite first"] = 1
+        tally.unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
-    unknown = verdict.unknown.total()
-    summary = [f"{verdict.hold} records hold", f"{verdict.differ} differ", f"{unknown} cannot be verified"]
+    unknown = tally.unknown.total()
+    summary = [f"{tally.hold} records hold", f"{tally.differ} differ", f"{unknown} cannot be verified"]
     summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
-    reasons = (f"  {count} cannot be verified: {why}" for why, count in verdict.unknown.items())
+    reasons = (f"  {count} cannot be verified: {why}" for why, count in tally.unknown.items())
     report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
-    return verdict
+    return tally
 
 
 def _of_models(suite: Suite, existing: Sequence[Record], config: RunConfig) -> Sequence[Record]:

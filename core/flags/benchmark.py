@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from core.cli import AtLeast, Named
 from core.flags.data import DataSet, SplitFlags
 from core.flags.words import METHOD, Scored
-from core.names import BESIDE, CLASSIFICATION, PAIRED, spelled_data_set
+from core.names import BESIDE, CHOICE, CLASSIFICATION, PAIRED, spelled_data_set
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class SuiteFlags:
     """Run the cells of these methods only; one that a suite does not list, or path/to/file.py:Class, is added to it;
     none: all it lists."""
     protocol: Annotated[
-        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CLASSIFICATION, PAIRED))
+        tuple[str, ...], Scored("benchmark.protocols", "protocol", ("all", CHOICE, CLASSIFICATION, PAIRED))
     ] = ()
     """Run the cells of these protocols only, or of a suite's check; none or all: all that the suite has. paired runs no
     cell."""
@@ -38,11 +38,17 @@ class SuiteFlags:
     anew."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    step_minutes: Annotated[float | None, AtLeast(0.1)] = None
+    """Minutes that one training, explanation or scoring may take: what takes longer is ended and fails, the others go
+    on; null: as long as it needs."""
     executor: Annotated[str, Named("benchmark.executors", "executor")] = "local"
     """Where they run: local is this machine, slurm and ray are clusters; options in the word
     (slurm:partition=gpu,time=240, ray:address=auto): docs/cluster.md."""
     dry_run: bool = False
     """Say what would run and stop."""
+    costs: bool = False
+    """Also measure what each method costs alone, time and memory of an image, once per network where this machine has
+    not yet: the chart of cost against score in index.html."""
     compare: tuple[str, ...] = ()
     """Run nothing: how two differ on the same cases. Each is suite[/model][/method], or a checkpoint of a suite's model
     by its path."""

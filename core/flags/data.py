@@ -27,14 +27,18 @@ class SplitFlags:
     """Number of folds of --partition kfold."""
     fold: Annotated[int, AtLeast(0)] = 0
     """Which fold is held out for the test, counted from 0."""
+    leave_out_fold: Annotated[int | None, AtLeast(0)] = None
+    """Another fold, whose patients are in no split: a choice between recipes must not see them; null is none."""
     data_seed: Annotated[int, AtLeast(0), AtMost(2**32 - 1)] = 0
     """Seed of what is cut or drawn: validation patients, folds, the phantom's images; other training seeds see the same
     images."""
 
     def request(self) -> dict[str, Any]:
         """The same as keywords of ``datasets.load``."""
-        known = {"partition": self.partition, "folds": self.folds, "fold": self.fold}
-        return {**known, "findings": self.num_classes, "seed": self.data_seed}
+        parted = {"partition": self.partition, "folds": self.folds, "fold": self.fold}
+        return {
+            **parted, "leave_out_fold": self.leave_out_fold, "findings": self.num_classes, "seed": self.data_seed,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)

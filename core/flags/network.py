@@ -77,7 +77,7 @@ def is_network(word: str | None) -> bool:
     return runs_code(word) or bool(colon and source in SOURCES)
 
 
-def network_of(config: Any) -> NetworkFlags | None:
+def network_flags(config: Any) -> NetworkFlags | None:
     """The flags of somebody else's network among those of a door; None where ``--model`` names none.
 
     Raises ``BadValueError`` for flags that say how a network is read that nobody names.

@@ -31,11 +31,11 @@ class Drawings:
         self._packed: dict[str, dict[str, Any]] = {}
         for path in self.files:
             self._packed |= _read(path)
-        self._found: dict[str, dict[str, rle.Runs]] = {}
+        self._found: dict[str, dict[str, rle.RunLengthMask]] = {}
 
     def __contains__(self, image: object) -> bool:
         """Whether anything of any finding was drawn on the image."""
-        return isinstance(image, str) and any(len(runs.first) for runs in self._runs(image).values())
+        return isinstance(image, str) and any(len(runs.start) for runs in self._runs(image).values())
 
     def size(self, image: str) -> tuple[int, int] | None:
         """(H, W) of the image as published, where it was looked at."""
@@ -49,20 +49,20 @@ class Drawings:
         """finding -> (H, W) mask in the same pixels."""
         return {finding: runs.mask() for finding, runs in self._task(image).items()}
 
-    def _task(self, image: str) -> dict[str, rle.Runs]:
-        drawn = {finding: runs for finding, runs in self._runs(image).items() if len(runs.first)}
+    def _task(self, image: str) -> dict[str, rle.RunLengthMask]:
+        drawn = {finding: runs for finding, runs in self._runs(image).items() if len(runs.start)}
         if self.findings != (ABNORMAL,):
             return {finding: runs for finding, runs in drawn.items() if finding in self.findings}
         parts = [runs for finding, runs in drawn.items() if finding != DEVICES]
         return {ABNORMAL: rle.union(parts)} if parts else {}
 
-    def _runs(self, image: str) -> Mapping[str, rle.Runs]:
+    def _runs(self, image: str) -> Mapping[str, rle.RunLengthMask]:
         if image in self._packed and image not in self._found:
             self._found[image] = _unpacked(image, self._packed[image])
         return self._found.get(image, {})
 
 
-def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.Runs]:
+def _unpacked(image: str, packed: Mapping[str, Any]) -> dict[str, rle.RunLengthMask]:
     runs = {RENAMED.get(word, word): rle.decode(mask, f"the {word} mask on {image}") for word, mask in packed.items()}
     if len({one.size for one in runs.values()}) > 1:
         sizes = sorted({one.size for one in runs.values()})

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from core.errors import DataError, examples
-from core.files import atomic, key, sweep, write_json, writing
+from core.files import atomic, key, remove_leftovers, write_json, writing
 from core.types import Sample
 from datasets.io.decoding import decode_all
 
@@ -112,7 +112,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _make(samples: list[Sample], size: int, path: Path, max_bad: float, workers: int | None) -> None:
-    sweep(path.parent.glob(".*"))
+    remove_leftovers(path.parent.glob(".*"))
     with atomic(path) as temporary:
         _reserve(temporary, (max(len(samples), 1), size, size))
         bad = decode_all(samples, size, temporary, workers, most=int(max_bad * len(samples)))

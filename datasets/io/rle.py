@@ -18,50 +18,50 @@ LARGEST = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class RunLengthMask:
     """A mask of ``size`` (H, W) as the pieces of columns that it covers."""
 
     size: tuple[int, int]
-    first: Ints
+    start: Ints
     """(n,) where each piece starts: column · H + row, rising."""
-    last: Ints
+    stop: Ints
     """(n,) one beyond where it ends; a piece never leaves its column."""
 
     def mask(self) -> NDArray[np.bool_]:
         """(H, W) the painted mask."""
         height, width = self.size
         steps = np.zeros(height * width + 1, np.int8)
-        steps[self.first] += 1  # no two pieces start, or end, at the same place
-        steps[self.last] -= 1
+        steps[self.start] += 1  # no two pieces start, or end, at the same place
+        steps[self.stop] -= 1
         return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
 
     def boxes(self) -> FloatArray:
         """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right."""
         number, part = self._parts()
-        column, top = np.divmod(self.first, self.size[0])
+        column, top = np.divmod(self.start, self.size[0])
         out = np.empty((number, 4))
         out[:, :2], out[:, 2:] = np.inf, -np.inf
         for edge, values in enumerate((column, top)):
             np.minimum.at(out[:, edge], part, values)
-        for edge, values in enumerate((column + 1, top + self.last - self.first), 2):
+        for edge, values in enumerate((column + 1, top + self.stop - self.start), 2):
             np.maximum.at(out[:, edge], part, values)
         return out
 
     def _parts(self) -> tuple[int, NDArray[np.int32]]:
         """Number of connected parts, and (n,) the part of each piece: those of neighbouring columns that touch."""
-        height, count = self.size[0], len(self.first)
-        low = np.searchsorted(self.last, self.first + height, side="left")
-        high = np.searchsorted(self.first, self.last + height, side="right")
+        height, count = self.size[0], len(self.start)
+        low = np.searchsorted(self.stop, self.start + height, side="left")
+        high = np.searchsorted(self.start, self.stop + height, side="right")
         many = np.maximum(high - low, 0)
         left = np.repeat(np.arange(count), many)
         right = np.arange(many.sum()) - np.repeat(np.cumsum(many) - many, many) + np.repeat(low, many)
-        beside = self.first[right] // height - self.first[left] // height == 1
+        beside = self.start[right] // height - self.start[left] // height == 1
         links = coo_array((np.ones(beside.sum()), (left[beside], right[beside])), shape=(count, count))
         number, part = connected_components(links, directed=False)
         return int(number), part
 
 
-def decode(packed: Any, where: str) -> Runs:
+def decode(packed: Any, where: str) -> RunLengthMask:
     """The runs of ``{"size": [H, W], "counts": text or list of lengths}``, as pycocotools writes it, outside first.
 
     Raises ``DataError`` that names ``where`` when it is no such thing or its lengths do not fill the image.
@@ -106,7 +106,7 @@ def _unpacked(text: str) -> Ints:
     return values
 
 
-def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> Runs:
+def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
     ends = np.cumsum(lengths)
     first, last = ends[0::2][: len(ends) // 2], ends[1::2]
     filled = last > first
@@ -114,10 +114,11 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> Runs:
     columns = (last - 1) // size[0] - first // size[0] + 1
     number = np.arange(columns.sum()) - np.repeat(np.cumsum(columns) - columns, columns)
     left = (np.repeat(first // size[0], columns) + number) * size[0]
-    return Runs(size, np.maximum(np.repeat(first, columns), left), np.minimum(np.repeat(last, columns), left + size[0]))
+    start, stop = np.repeat(first, columns), np.repeat(last, columns)
+    return RunLengthMask(size, np.maximum(start, left), np.minimum(stop, left + size[0]))
 
 
-def union(parts: Sequence[Runs]) -> Runs:
+def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
     """What any of the ``parts``, masks of one size, covers."""
     mask = np.logical_or.reduce([runs.mask() for runs in parts])
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))

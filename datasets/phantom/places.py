@@ -13,6 +13,8 @@ from datasets.phantom.canvas import UnitBox
 
 Quantiles = tuple[float, ...]
 SHARES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+EDGE = 0.02
+"""Of the image's side, which no box comes nearer to."""
 WIDE = 0.4
 """A box wider than this reaches into both lungs."""
 
@@ -112,9 +114,9 @@ def _centre_x(statistics: Place, width: float, side: float, u: float) -> float:
     return middle + statistics.spread * _at(u, (-2.0, -1.28, -0.67, 0.0, 0.67, 1.28, 2.0))
 
 
-def _kept_inside(x: float, y: float, width: float, height: float, edge: float = 0.02) -> UnitBox:
-    x = min(max(x, edge + width / 2), 1 - edge - width / 2)
-    y = min(max(y, edge + height / 2), 1 - edge - height / 2)
+def _kept_inside(x: float, y: float, width: float, height: float) -> UnitBox:
+    x = min(max(x, EDGE + width / 2), 1 - EDGE - width / 2)
+    y = min(max(y, EDGE + height / 2), 1 - EDGE - height / 2)
     return x - width / 2, y - height / 2, x + width / 2, y + height / 2
 
 

@@ -21,7 +21,7 @@ def test_what_a_killed_process_was_writing_is_swept_away_and_what_a_living_one_w
     for name in (".record-ab_12cd9.json", ".lock", ".hidden.json", "record.json"):
         (tmp_path / name).touch()
     with files.atomic(tmp_path / "map.npy") as temporary:
-        files.sweep(tmp_path.iterdir())
+        files.remove_leftovers(tmp_path.iterdir())
         assert {path.name for path in tmp_path.iterdir()} == {temporary.name, ".lock", ".hidden.json", "record.json"}
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import BadValueError, LeakError
@@ -25,6 +25,22 @@ def test_no_patient_is_on_two_sides(patients: list[str], seed: int):
 def test_every_image_is_held_out_in_exactly_one_fold(patients: list[str], seed: int):
     held_out = sum((splits.kfold(patients, 5, fold, seed) == "test").astype(int) for fold in range(5))
     assert (np.asarray(held_out) == 1).all()
+
+
+@settings(max_examples=30)
+@given(PATIENTS, st.integers(0, 5))
+def test_a_fold_that_is_left_out_is_in_no_split_and_the_tested_fold_stays_the_same(patients: list[str], seed: int):
+    """Pitfall: a recipe is chosen on patients who are scored later."""
+    names = splits.kfold(patients, 5, 1, seed, leave_out_fold=3)
+    splits.check_patients(patients, names)
+    assert ((names == splits.LEFT_OUT) == (splits.kfold(patients, 5, 3, seed) == "test")).all()
+    assert ((names == "test") == (splits.kfold(patients, 5, 1, seed) == "test")).all()
+
+
+@pytest.mark.parametrize("wrong", [{"leave_out_fold": 1}, {"leave_out_fold": 5}, {"partition": "patient"}])
+def test_only_another_one_of_the_folds_can_be_left_out(wrong: dict[str, object]):
+    with pytest.raises(BadValueError, match=r"leave_out_fold is .* fold 1"):
+        Request(**{"partition": "kfold", "fold": 1, "leave_out_fold": 3, **wrong})
 
 
 @given(PATIENTS)

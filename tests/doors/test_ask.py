@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -172,7 +173,9 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
         assert score == f"{main.value:.3f}"
     assert door("benchmark.run", "--gallery", f"small/{AVG}", *places(ran)).returncode == 0
     page = ran / "results/small/gallery.html"  # drawn images may lie beside the tables
-    assert page.read_bytes() == gallery.read_bytes()
+    back, elsewhere = 'href="index.html"', os.path.relpath(ran / "results/small/index.html", gallery.parent)
+    assert back in page.read_text()
+    assert page.read_text().replace(back, f'href="{elsewhere}"') == text
     page.unlink()
 
 

@@ -71,6 +71,7 @@ def test_the_page_about_methods_leads_from_nothing_to_a_ranked_method(checkout):
     assert "hole" in table
 
 
+@pytest.mark.slow
 def test_the_page_about_networks_leads_from_a_file_to_rows_and_from_a_run_too(checkout):
     blocks = BLOCK.findall((ROOT / "docs" / "score_your_own.md").read_text())
     (checkout / "net.py").write_text(next(text for kind, text in blocks if kind == "python"))

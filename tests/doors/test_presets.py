@@ -19,6 +19,9 @@ pytestmark = pytest.mark.doors
 FLAGS = {field.name for field in dataclasses.fields(TrainConfig)}
 PRESETS = [path.stem for path in sorted(CONFIGS.glob("*.yaml")) if read_yaml(path).keys() <= FLAGS and path.stem not in SPELLED]
 """Recipes by their name, and defaults of a data set by its word."""
+FIRST = {read_yaml(CONFIGS / f"{name}.yaml").get("dataset", name).partition(":")[0]: name for name in reversed(PRESETS)}.values()
+"""One of each data set."""
+ONE_OF_EACH = [pytest.param(name, marks=[] if name in FIRST else pytest.mark.slow) for name in PRESETS]
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def started(request, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", ONE_OF_EACH)
 def test_a_preset_trains_for_an_epoch_on_its_data_set_with_the_small_network(started, name):
     stated, _ = parse(TrainConfig, ["--config", str(CONFIGS / f"{name}.yaml")], "main.py")
     gray = stated.backbone.partition(":")

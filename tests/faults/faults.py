@@ -2,7 +2,16 @@
 
 from tests.faults.failures import method_that_raises, nan_loss
 from tests.faults.files import CUTS, clock_set_back, full_disk, read_only_results
-from tests.faults.signals import SIGNS, hanging_job, interrupted_in, killed_anywhen, killed_in, killed_job, lost_node
+from tests.faults.signals import (
+    SIGNS,
+    hanging_job,
+    interrupted_in,
+    killed_anywhen,
+    killed_in,
+    killed_job,
+    lost_node,
+    overdue_job,
+)
 
 FAULTS = [
     killed_anywhen,
@@ -10,6 +19,7 @@ FAULTS = [
     *map(interrupted_in, SIGNS),
     killed_job,
     hanging_job,
+    overdue_job,
     lost_node,
     full_disk,
     read_only_results,

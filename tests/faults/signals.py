@@ -86,6 +86,18 @@ def hanging_job(trial, random):
     return "the run waits for it and says nothing; the first Ctrl-C waits for it too, the second ends it: one sentence, exit 130"
 
 
+def overdue_job(trial, random):
+    """One of two jobs hangs (SIGSTOP), and `--step_minutes` says how long a step may take"""
+    minutes = 1 + trial.whole.seconds / 10  # a process of its own has yet to load the libraries
+    running = trial.start("--jobs", "2", "--step_minutes", f"{minutes:.1f}")
+    if not trial.until(running, SIGNS["training"]):
+        raise Survived
+    os.kill(random.choice(trial.jobs(running)), signal.SIGSTOP)
+    assert "minutes and was ended" in sentence(running.done())
+    assert {"minutes and was ended" in reason for _, reason in trial.reasons()} == {True}
+    return "it is ended, its cells fail and say so, the others are whole; one sentence, exit 2"
+
+
 def lost_node(trial, random):
     """A node is taken out of Ray"""
     pytest.importorskip("ray")

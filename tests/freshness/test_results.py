@@ -9,7 +9,7 @@ import pytest
 from benchmark import records
 from benchmark.records import published
 from benchmark.report import tables
-from benchmark.suite import cells, plan
+from benchmark.suite import plan, selection
 from config import RunConfig
 from core.names import PAIRED
 
@@ -55,8 +55,8 @@ def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_records_are_the_cells_of_the_suite(name):
     suite = plan.load(name)
-    wanted = {cell.key for model in plan.models(suite) for cell in cells.cells(suite, model)}
     committed = [record for record in records.load(ROOT / "results" / name) if record.cell.protocol != PAIRED]
+    wanted = {cell.key for job in selection.planned_cells(suite, RunConfig(), committed) for cell in job.cells}
     assert {record.key for record in committed if record.source == "run"} == wanted
     papers = {record.key for word in suite.published for record in published.read(word)}
     assert {record.key for record in committed if record.source == "paper"} == papers
@@ -70,17 +70,12 @@ def test_results_stay_small():
 
 
 def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
-    from benchmark.suite import selection as suite
-
     config = RunConfig(all=True)
-    names = suite.names(config)
+    names = selection.names(config)
     assert sorted(names) == SUITES
-    left = {
-        name: len(
-            suite.missing_cells(suite.planned_cells(plan.load(name), config), config, suite.existing_records(ROOT / "results" / name))
-        )
-        for name in names
-    }
+    existing = {name: selection.existing_records(ROOT / "results" / name) for name in names}
+    planned = {name: selection.planned_cells(plan.load(name), config, existing[name]) for name in names}
+    left = {name: len(selection.missing_cells(planned[name], config, existing[name])) for name in names}
     assert left == dict.fromkeys(names, 0)
 
 

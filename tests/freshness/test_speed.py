@@ -13,7 +13,13 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.freshness
 @pytest.mark.parametrize(
     ("subject", "page"),
-    [("methods", "speed.md"), ("scoring", "scoring_speed.md"), ("training", "training_speed.md"), ("attention", "attention_speed.md")],
+    [
+        ("methods", "speed.md"),
+        ("scoring", "scoring_speed.md"),
+        ("external", "external_speed.md"),
+        ("training", "training_speed.md"),
+        ("attention", "attention_speed.md"),
+    ],
 )
 def test_the_committed_page_is_what_the_records_give(subject, page, tmp_path):
     code = (

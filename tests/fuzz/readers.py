@@ -89,7 +89,7 @@ def _good_submission(path: Path) -> None:
 
 def _submission(path: Path) -> object:
     stated = archive.unpack(path, path.parent / "out")
-    manifest.refuse_code(stated.flags, str(path))
+    manifest.refuse_python_files(stated.flags, str(path))
     return stated.score_config(path.parent / "out", None)
 
 

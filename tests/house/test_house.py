@@ -39,6 +39,7 @@ def test_imports_point_down_and_no_wing_imports_another():
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_other_packages_import_with_our_datasets_in_front():
     done = python("import datasets, timm, lightning, torchmetrics, captum, torchvision; assert datasets.names(); print('fine')")
     assert done.stdout == "fine\n", done.stderr

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import methods
-from benchmark.explain import gather, one
+from benchmark.explain import gather, run_method
 from methods.gradcampp import GradCAMpp
 
 
@@ -35,7 +35,7 @@ def test_the_sum_is_over_a_alone_not_over_a_times_g_cubed():
 @pytest.mark.oracle
 def test_every_pooling_gives_the_published_formula(model, images):
     evidence = gather(model, images)
-    ours = one(methods.build("gradcampp"), evidence).maps
+    ours = run_method(methods.build("gradcampp"), evidence).maps
     for n, k in [(0, 0), (3, 2)]:
         expected = published(evidence.A[n], evidence.G[n, k])
         torch.testing.assert_close(ours[n, k].double(), expected, atol=1e-5 * expected.max().item(), rtol=0)
@@ -65,7 +65,7 @@ def test_where_gradients_are_large_the_epsilon_is_nothing_and_both_agree(make_mo
     evidence = gather(model, images)
     weights = package.get_cam_weights(None, None, None, None, evidence.A.numpy(), evidence.G[:, 1].numpy())
     theirs = torch.einsum("nc,nchw->nhw", torch.from_numpy(weights), evidence.A).clamp(min=0)
-    ours = one(methods.build("gradcampp"), evidence).maps[:, 1]
+    ours = run_method(methods.build("gradcampp"), evidence).maps[:, 1]
     torch.testing.assert_close(ours, theirs, atol=1e-5 * theirs.max().item(), rtol=0)
 
 
@@ -74,7 +74,7 @@ def test_a_logit_of_200_gives_a_finite_map(model, images):
         model.bias.fill_(200.0)
     evidence = gather(model, images)
     assert evidence.logits.max() > 150
-    ours = one(methods.build("gradcampp"), evidence).maps
+    ours = run_method(methods.build("gradcampp"), evidence).maps
     assert ours.isfinite().all()
     assert ours.max() > 0
 

@@ -5,7 +5,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.explain import explain, gather, one
+from benchmark.explain import explain, gather, run_method
 from core.errors import NotAvailableError
 from methods.gradcam import GradCAM
 
@@ -39,7 +39,7 @@ def test_under_avg_hirescam_is_cam_and_xgradcam_is_gradcam(model, images):
 def test_hirescam_adds_up_to_the_first_order_effect_of_all_features(model, images):
     evidence = gather(model, images)
     total = (evidence.G * evidence.A.unsqueeze(1)).sum((-3, -2, -1))
-    torch.testing.assert_close(one(methods.build("hirescam"), evidence).maps.sum((-2, -1)), total, atol=1e-4, rtol=1e-5)
+    torch.testing.assert_close(run_method(methods.build("hirescam"), evidence).maps.sum((-2, -1)), total, atol=1e-4, rtol=1e-5)
 
 
 def test_gradients_come_one_by_one_as_they_come_together(model, images):
@@ -91,7 +91,7 @@ def test_a_mirrored_image_and_network_mirror_the_map_where_the_grid_is_symmetric
 def test_pcam_is_the_probability_of_each_position_alone(make_model, images):
     model = make_model("PCAM")
     evidence = gather(model, images)
-    maps = one(methods.build("pcam"), evidence).maps
+    maps = run_method(methods.build("pcam"), evidence).maps
     alone = model.head(evidence.A[:, :, 4:5, 7:8])
     torch.testing.assert_close(maps[:, :, 4, 7], alone.sigmoid().detach())
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.explain import explain, gather, one
+from benchmark.explain import explain, gather, run_method
 from core.frames import Grid, interpolation
 from methods.fusion import finest, share
 from methods.layercam import LayerCAM
@@ -36,8 +36,8 @@ def test_fused_maps_lie_on_the_finest_level_and_carry_its_grid(network, images):
 
 def test_the_largest_of_the_scaled_levels_counts(network, images):
     evidence = gather(network, images)
-    pooled, earlier = share(one(LayerCAM(), evidence).maps), one(LayerCAM(), evidence.at("layer3"))
-    fused = one(LayerCAM("layer3"), evidence)
+    pooled, earlier = share(run_method(LayerCAM(), evidence).maps), run_method(LayerCAM(), evidence.at("layer3"))
+    fused = run_method(LayerCAM("layer3"), evidence)
     rows, columns = interpolation(evidence.grid, (3, 3), earlier.grid, (6, 6))
     moved = torch.from_numpy(rows).float() @ pooled @ torch.from_numpy(columns).float().T
     torch.testing.assert_close(fused.maps, torch.maximum(moved, torch.tanh(2 * share(earlier.maps))), atol=1e-6, rtol=1e-5)

@@ -9,7 +9,7 @@ import torch
 from captum import attr
 
 import methods
-from benchmark.engine import gather, one
+from benchmark.engine import gather, run_method
 from core.errors import BadValueError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def linear(on_features):
 
 
 def maps(model, images, word, **options):
-    return one(methods.build(word), gather(model, images, **options)).maps
+    return run_method(methods.build(word), gather(model, images, **options)).maps
 
 
 @pytest.mark.byhand
@@ -102,7 +102,7 @@ def noisy(model, image, k):
 @pytest.mark.parametrize("word", EVERY)
 def test_maps_have_the_inputs_size_and_its_grid(model, two, word):
     evidence = gather(model, two)
-    found = one(methods.build(word), evidence)
+    found = run_method(methods.build(word), evidence)
     assert found.maps.shape == (2, 3, 48, 40)
     assert found.maps.min() >= 0
     assert found.grid == evidence.pixel_grid
@@ -171,7 +171,7 @@ def test_one_occluded_image_serves_all_findings(model, two, findings):
     """The plain image and 7 x 9 windows of 10 pixels, 5 apart, on 40 x 48, for each of two images."""
     evidence, counted = gather(model, two, findings=findings), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: counted.append(len(given[0])))
-    one(methods.build("occlusion"), evidence)
+    run_method(methods.build("occlusion"), evidence)
     hook.remove()
     assert sum(counted) == 2 * (1 + 7 * 9)
 

@@ -6,7 +6,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.engine import gather, one
+from benchmark.engine import gather, run_method
 from benchmark.engine.memory import sweep_at_once
 from core.errors import BadValueError
 from methods.masks import flat, on_the_grid
@@ -25,7 +25,7 @@ def two(images):
 
 
 def scorecam(model, images, word="scorecam", **options):
-    return one(methods.build(word), gather(model, images, **options)).maps
+    return run_method(methods.build(word), gather(model, images, **options)).maps
 
 
 def passes(model, run):
@@ -52,8 +52,8 @@ def test_a_constant_channel_weighs_nothing_and_is_not_run(on_features, value):
     expected = (E * image[0, 0] + image[0, 1]) / (E + 1)
     model = on_features("AVG", [[1.0, 0.0, 0.0]])
     evidence = gather(model, image)
-    torch.testing.assert_close(one(methods.build("scorecam"), evidence).maps[0, 0], expected)
-    assert passes(model, lambda: one(methods.build("scorecam"), evidence)) == 2
+    torch.testing.assert_close(run_method(methods.build("scorecam"), evidence).maps[0, 0], expected)
+    assert passes(model, lambda: run_method(methods.build("scorecam"), evidence)) == 2
 
 
 def test_an_image_whose_channels_are_all_constant_has_a_map_of_zeros(on_features):
@@ -112,7 +112,7 @@ def test_the_true_grid_gives_another_map_than_corners_on_corners(model, two):
 
 def test_a_pass_serves_all_findings(model, two):
     alone, all_three = (gather(model, two, findings=f) for f in ([1], None))
-    counted = [passes(model, lambda e=e: one(methods.build("scorecam"), e)) for e in (alone, all_three)]
+    counted = [passes(model, lambda e=e: run_method(methods.build("scorecam"), e)) for e in (alone, all_three)]
     assert counted[0] == counted[1] <= alone.A.shape[0] * alone.A.shape[1]
 
 
@@ -125,7 +125,7 @@ def test_the_map_does_not_depend_on_the_batch_of_the_sweep(model, two, memory_gi
 def test_masked_images_never_exist_beyond_the_batch_of_the_sweep(model, two):
     evidence, rendered = gather(model, two, memory_gib=0.01), []
     hook = model.extractor.register_forward_pre_hook(lambda _, given: rendered.append(len(given[0])))
-    one(methods.build("scorecam"), evidence)
+    run_method(methods.build("scorecam"), evidence)
     hook.remove()
     assert max(rendered) == sweep_at_once(two, 0.01) < 8
 
@@ -137,7 +137,7 @@ def test_an_image_alone_and_in_a_batch_has_the_same_map(model, two):
 
 def test_channels_of_an_earlier_level_are_masks_on_that_levels_grid(model, two):
     evidence = gather(model, two, layer=model.levels[1])
-    found = one(methods.build("scorecam"), evidence)
+    found = run_method(methods.build("scorecam"), evidence)
     assert found.maps.shape == (2, 3, 12, 14)
     assert found.grid == evidence.grid != gather(model, two).grid
     assert found.maps.max() > 0

@@ -40,7 +40,7 @@ def serving(model, tmp_path_factory):
     state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
     (run / "metrics.json").write_text("{}")
-    with serve.server(run.parent, 0) as running:
+    with serve.PageServer(run.parent, 0) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield running
         running.shutdown()

@@ -18,13 +18,13 @@ import yaml
 
 from benchmark import records
 from benchmark.executors import Executor, Step
-from benchmark.executors.view import shown
+from benchmark.executors.view import run_with_progress
 from benchmark.records import Record, cases
 from benchmark.records import packed as packed_records
 from benchmark.report import tables as report
 from benchmark.suite import cells as suite_cells
 from benchmark.suite import plan as plans
-from benchmark.suite.pending import Pending
+from benchmark.suite.pending import TENTH, Pending
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import model_steps
 from config import RunConfig
@@ -78,7 +78,7 @@ def scheduler(cells: int, _: int) -> dict[str, Any]:
 def _scheduled(steps: Sequence[Step], jobs: int, folder: Path) -> dict[str, Any]:
     executor, pending, begun = Simulated(jobs), Pending.of(steps, folder), time.process_time()
     ended: Counter[str] = Counter()
-    for event in shown(steps, executor, lambda _: None):
+    for event in run_with_progress(steps, executor, lambda _: None):
         pending.take(event)
         ended[event.kind] += 1
     used = time.process_time() - begun
@@ -118,19 +118,47 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
         report.write(folder, "Large", "Copies.", loaded)
         wrote = time.process_time()
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
+        page = (folder / "index.html").stat().st_size / 1e6
+        pack = _pack_again(copies, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    trainings = len({record.cell.model_id for record in loaded})
     return {
-        "cells": len(loaded), "trainings": len({record.cell.model_id for record in loaded}), "cases": rows_per_cell,
+        "cells": len(loaded), "trainings": trainings, "cases": rows_per_cell,
         "made_and_packed_s": round(packed - begun, 1), "read_s": round(read - packed, 1),
-        "tables_s": round(wrote - read, 1), "peak_gib": round(peak, 2), "files_mb": round(size, 1), "load": _load(),
+        "tables_s": round(wrote - read, 1), "peak_gib": round(peak, 2), "files_mb": round(size, 1), "page_mb": round(page, 1),
+        "pack_s": round(pack, 1), "packed_times": round(_packed_times(trainings), 1), "load": _load(),
     }  # fmt: skip
+
+
+def _pack_again(copies: Sequence[Record], folder: Path) -> float:
+    """Seconds to pack the records of seed 0 anew, with all others."""
+    rows_of = dict([*pd.read_parquet(folder / cases.CASES).groupby("key", observed=True)])
+    for record in [record for record in copies if record.cell.seed == 0]:
+        records.write(record, folder)
+        rows = rows_of[record.key].drop(columns=["key", *cases.CELL])
+        cases.write(rows.to_dict("records"), record.cell, folder)
+    begun = time.process_time()
+    records.pack(folder)
+    return time.process_time() - begun
+
+
+def _packed_times(trainings: int) -> float:
+    """How often each record is packed before the end of a run, on average: see ``Pending``."""
+    at_work, packed, written = 0, 0, 0
+    for _ in range(trainings - 1):
+        at_work += 1
+        if at_work * TENTH >= packed:
+            packed, at_work = packed + at_work, 0
+            written += packed
+    return written / trainings
 
 
 def _copies(count: int, rows_per_cell: int, folder: Path) -> list[Record]:
     """Records under other seeds, and their packed rows per case, drawn from their own; only seed 0 has all columns."""
     sources = [r for r in records.load(PHANTOM) if r.source == "run" and r.cell.protocol == MAIN_PROTOCOL]
-    sources = [r for r in sources if r.scores and cases.exist(r.cell, PHANTOM) and r.cell.images is None]
+    sources = [r for r in sources if r.scores and r.cell.seed == 0 and r.cell.images is None]
     rows_of = dict([*pd.read_parquet(PHANTOM / cases.CASES).groupby("key", observed=True)])
+    sources = [record for record in sources if record.key in rows_of]
     copies: list[Record] = []
     for seed in range(-(-count // len(sources))):
         tables = []

@@ -36,10 +36,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not finished_runs.finished(Path(config.runs)):
         raise DataError(f"no finished run below {config.runs}/: train one with main.py, or write --runs FOLDER")
     from benchmark.training import machine  # torch is imported when there is something to serve
-    from tools.serve.server import server
+    from tools.serve.server import PageServer
 
     machine.configure_torch(config.threads)
-    with server(Path(config.runs), config.port) as serving:
+    with PageServer(Path(config.runs), config.port) as serving:
         print(f"open http://127.0.0.1:{serving.server_port}/ (Ctrl-C ends it)", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
             serving.serve_forever()

@@ -37,7 +37,7 @@ class PageServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, runs: Path, port: int) -> None:
-        """``runs`` has finished runs; ``port`` 0 is any free one."""
+        """``runs`` has finished runs; ``port`` 0 is any free one. Raises ``OSError`` for one that is taken."""
         super().__init__((HOST, port), Handler)
         self.runs, self.checkpoints, self.lock = runs, finished_runs.finished(runs), threading.Lock()
 
@@ -51,11 +51,6 @@ class PageServer(ThreadingHTTPServer):
         names = [str(path.parent.relative_to(self.runs)) for path in self.checkpoints]
         words = [(word, methods.is_fast(word)) for word in methods.names() if word not in BASELINES]
         return render("serve.html", Path(__file__).parent, networks=names, methods=words, largest=LARGEST)
-
-
-def server(runs: Path, port: int) -> PageServer:
-    """The server, which answers once it ``serve_forever``. Raises ``OSError`` for a port that is taken."""
-    return PageServer(runs, port)
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -50,11 +50,6 @@ def without_dead_links(page: Path) -> str:
     return LINK.sub(lambda link: link[0] if _target(page, link[2]).exists() else link[1], text)
 
 
-def dead_links(page: Path) -> list[str]:
-    """The paths that ``page`` links to and that do not exist."""
-    return [path for _, path, _ in LINK.findall(page.read_text(encoding="utf-8")) if not _target(page, path).exists()]
-
-
 def _target(page: Path, path: str) -> Path:
     return Path(os.path.normpath(page.parent / path))
 

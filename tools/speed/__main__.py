@@ -1,6 +1,6 @@
 """Door: time one subject; ``--page`` writes its page again, ``--quick`` tries it.
 
-``python -m tools.speed methods|attention|scoring|training|jobs``.
+``python -m tools.speed methods|attention|scoring|external|training|jobs``.
 """
 
 import sys
@@ -10,7 +10,7 @@ from importlib import import_module
 from core import cli
 from core.errors import BadValueError
 
-SUBJECTS = ("methods", "attention", "scoring", "training", "jobs")
+SUBJECTS = ("methods", "attention", "scoring", "external", "training", "jobs")
 
 
 @cli.door

@@ -125,6 +125,7 @@ ONE_MAP, ALL_NIH = "one map in a frame of 1024 px", "all of NIH's boxes, 10 meth
 LABELS = (names.SKIMAGE, names.SCIPY)
 SEVEN = partial(times, "methods", names.SEVEN)
 WHOLE = partial(figures, "whole", where="{side}×{side} maps", name="seconds", methods=10)
+_peaks = partial(figures, name="mib", where="{map}, {side}×{side}, {cases} cases")
 IN_CPU = partial(times, "attention", below=names.UNFUSED, changed={"findings": 0}, name="cpu_ms")
 GOALS: Mapping[str, Mapping[str, Goal]] = {
     "methods": {
@@ -176,6 +177,14 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         "rollout against the bare forward pass with attention not fused": most(1.2, IN_CPU(names.ROLLOUT)),
         "chefer for 8 findings against the same (1 + 1.2 × 8)": most(10.6, IN_CPU(names.CHEFER)),
         "chefer in a loop over 8 findings against ours": Goal(2, times("attention", names.CHEFER_LOOP, name="cpu_ms")),
+    },
+    "external": {
+        "a smooth map of 1024×1024 in locus, CPU time": most(
+            100, figures("large", name="cpu_ms", where="{map}, {cases} cases", side=1024), " ms"
+        ),
+        "peak memory of these processes": most(
+            2048, lambda r: {w: m for g in ("large", "many") for w, m in _peaks(g)(r).items()}, " MiB"
+        ),
     },
     "jobs": {"explaining and scoring, two jobs against one": Goal(1.8, jobs)},
 }

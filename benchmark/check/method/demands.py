@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 from benchmark.check.method.trial import Observation, Trial, question
-from benchmark.explain import one
+from benchmark.explain import run_method
 from core.errors import BadValueError
 from methods.evidence import NEEDS, Engine, Evidence
 
@@ -36,7 +36,7 @@ def needs(trial: Trial) -> Observation:
         return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
     evidence = trial.evidence()
     try:
-        one(method, guarded(evidence, method.needs))
+        run_method(method, guarded(evidence, method.needs))
     except UndeclaredError as error:
         return Observation("fail", str(error))
     return Observation("pass", f"reads no more than {', '.join(sorted(method.needs))}")

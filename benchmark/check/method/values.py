@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from backbones import Classifier
 from benchmark.check.method.trial import Observation, Trial, question
-from benchmark.explain import one
+from benchmark.explain import run_method
 from core.frames import Grid
 
 LARGE = 200.0
@@ -60,7 +60,7 @@ class Elsewhere(TorchFunctionMode):
 def grid(trial: Trial) -> Observation:
     """The number of positions against the grid that the method states."""
     method, evidence = trial.make(), trial.evidence()
-    explained = one(method, evidence)
+    explained = run_method(method, evidence)
     where = explained.grid
     shape, expected = (explained.maps.shape[-2], explained.maps.shape[-1]), (evidence.A.shape[-2], evidence.A.shape[-1])
     text = f"{shape[0]} x {shape[1]} positions, stride {where.stride[0]:g}, offset {where.offset[0]:g}"

@@ -10,7 +10,7 @@ from benchmark.check.model import labelled, questions
 from benchmark.models.load import SIDE, Loaded, load, of_run
 from benchmark.training import machine
 from config import ModelCheckConfig
-from core.flags.network import network_of
+from core.flags.network import network_flags
 from datasets.base import Dataset
 
 
@@ -21,7 +21,7 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     """
     machine.configure_torch(config.threads)
     data = _data(config)
-    network = network_of(config)
+    network = network_flags(config)
     usual = () if data is None else data.findings
     loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
     answers = questions.answers(loaded)

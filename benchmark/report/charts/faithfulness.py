@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
 from benchmark.report import faithfulness, select
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
-from benchmark.report.entries import collapsed
+from benchmark.report.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
 
@@ -27,7 +27,7 @@ class FaithfulnessChart(Chart):
         """Marks with the methods' names, the intervals of ``road`` behind them."""
         import altair as alt
 
-        rows = [_row(record) for record in collapsed(select.of_check(data.records, data.dataset, FAITHFULNESS))]
+        rows = [_row(record) for record in mean_records(select.of_check(data.records, data.dataset, FAITHFULNESS))]
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
@@ -39,12 +39,12 @@ class FaithfulnessChart(Chart):
             y=alt.Y("road:Q", title="road: more is more faithful", scale=alt.Scale(zero=False)),
             color=colours,
         )
-        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.2).encode(y="low:Q", y2="high:Q")
+        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
         shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
         points = base.mark_point(filled=True, opacity=1, size=45).encode(
-            shape=shapes, tooltip=["method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q"]
+            shape=shapes, tooltip=tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
         )
-        names = base.mark_text(align="left", dx=6, dy=-4).encode(text="label:N")
+        names = base.mark_text(align="left", dx=6, dy=-4).encode(text=alt.Text("label:N"))
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"
         return alt.layer(bars, points, names).properties(description=about.strip(), height=380)

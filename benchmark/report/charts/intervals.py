@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from benchmark.report.charts.base import Chart, ChartData
+from benchmark.report.charts.base import Chart, ChartData, tooltip
 from benchmark.report.charts.rows import KINDS, TIED, count, entries, plain, shown
 from benchmark.report.charts.theme import BLUE, GREEN, GREY, ORANGE, ROW, SHAPES, VERMILION
 from core.names import MAIN
@@ -34,14 +34,14 @@ class Intervals(Chart):
         band = base.transform_filter(alt.datum.kind == TIED).mark_rect(color=BLUE, opacity=0.13)
         bar = base.mark_rule(strokeWidth=4, strokeOpacity=0.55).encode(
             x=alt.X("low:Q", title=f"{MAIN} [95 %]", scale=alt.Scale(domain=[0, 1])),
-            x2="high:Q",
+            x2=alt.X2("high:Q"),
             color=alt.Color("kind:N", scale=scale),
         )
         point = base.mark_point(filled=True, opacity=1, size=45).encode(
-            x="value:Q",
+            x=alt.X("value:Q"),
             color=alt.Color("kind:N", scale=scale),
             shape=alt.Shape("kind:N", scale=shapes),
-            tooltip=["entry:N", "kind:N", "value:Q", "low:Q", "high:Q", "interval:N", "n:Q"],
+            tooltip=tooltip("entry:N", "kind:N", "value:Q", "low:Q", "high:Q", "interval:N", "n:Q"),
         )
         about = (
             f"{count(rows)} of {data.dataset} and what stands beside them, best first: {MAIN} with its 95 % interval. "

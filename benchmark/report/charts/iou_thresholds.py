@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.records import cases
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
@@ -44,7 +44,7 @@ class IoUThresholds(Chart):
             strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes)),
         )
         points = base.mark_point(filled=True, size=25, opacity=1).encode(
-            tooltip=["entry:N", "threshold:Q", "value:Q"],
+            tooltip=tooltip("entry:N", "threshold:Q", "value:Q"),
         )
         about = (
             f"{data.dataset}: share of cases (mean over findings) whose "

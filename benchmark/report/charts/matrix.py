@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import count, entries, shown
 from benchmark.report.charts.theme import ROW
 from core.names import MAIN
@@ -39,7 +39,7 @@ class Matrix(Chart):
         )
         cells = base.mark_rect().encode(
             color=alt.Color("value:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1]), title=MAIN),
-            tooltip=["entry:N", "finding:N", "value:Q", "n:Q"],
+            tooltip=tooltip("entry:N", "finding:N", "value:Q", "n:Q"),
         )
         numbers = base.mark_text(text={"expr": f"{READABLE} ? format(datum.value, '.2f') : ''"}).encode(
             color=alt.condition(alt.datum.value > 0.55, alt.value("black"), alt.value("white")),

@@ -10,7 +10,7 @@ from benchmark.records.record import PUBLISHED, Record, Score
 from benchmark.report import leaderboard, ranking, select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
-from benchmark.report.entries import as_one, known_of_rows, network_of, trainings
+from benchmark.report.entries import comparisons_by_row, mean_record, recipe_of, trainings
 from benchmark.report.entry_columns import is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
@@ -39,11 +39,14 @@ class EntryRow:
     """Its trainings one by one."""
 
 
-@lru_cache(maxsize=1)
-def entries(data: ChartData) -> list[EntryRow]:
-    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none."""
-    board = leaderboard.board(data.records, data.dataset)
-    known = known_of_rows(data.records, None)
+@lru_cache(maxsize=2)
+def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
+    """All rows that have a value, best first; what sees no network once. Raises ``NotAvailableError`` for none.
+
+    With ``images`` those of the part of so many images that slow methods explain.
+    """
+    board = leaderboard.board(data.records, data.dataset, images)
+    known = comparisons_by_row(data.records, images)
     rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
     for record in board:
         score = main_of(known)(record)
@@ -55,7 +58,7 @@ def entries(data: ChartData) -> list[EntryRow]:
     shown = [record for record, _ in rows.values()]
     ranks = dict(zip((r.key for r in board), ranking.ranks(board), strict=True))
     kinds = [_kind(record, ranks[record.key], of_row(known, "tied")(record)) for record in shown]
-    groups = {(g[0].source, as_one(g).key): g for g in trainings(select.board(data.records, data.dataset))}
+    groups = {(g[0].source, mean_record(g).key): g for g in trainings(select.board(data.records, data.dataset, images))}
     return [
         EntryRow(label, kind, record, score, groups[record.source, record.key])
         for label, kind, (record, score) in zip(labels(shown), kinds, rows.values(), strict=True)
@@ -81,7 +84,7 @@ def leading(data: ChartData) -> list[EntryRow]:
     best: dict[object, EntryRow] = {}
     for row in rows:
         if select.is_method(row.record):
-            best.setdefault(network_of(row.record), row)
+            best.setdefault(recipe_of(row.record), row)
     baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
     return [*list(best.values())[:NETWORKS], *baselines.values()]
 

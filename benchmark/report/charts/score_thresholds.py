@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
@@ -49,7 +49,7 @@ class ScoreThresholds(Chart):
                 y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
                 color=alt.Color("entry:N", scale=colours, sort=None),
                 shape=alt.Shape("origin:N", scale=shapes, sort=None),
-                tooltip=["entry:N", "origin:N", "threshold:Q", "value:Q"],
+                tooltip=tooltip("entry:N", "origin:N", "threshold:Q", "value:Q"),
             )
             .properties(description=about, height=300)
         )

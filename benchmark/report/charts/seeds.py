@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData
+from benchmark.report.charts.base import Chart, ChartData, tooltip
 from benchmark.report.charts.rows import MOST, entries
 from benchmark.report.charts.theme import BLUE, GREY, ROW
 from core.errors import NotAvailableError
@@ -35,10 +35,10 @@ class Seeds(Chart):
             for record in row.group
         ]
         base = alt.Chart(alt.InlineData(values=values)).encode(y=alt.Y("entry:N", sort=None, title=None))
-        mean = base.mark_tick(thickness=2, size=13, color=GREY).encode(x="mean:Q")
+        mean = base.mark_tick(thickness=2, size=13, color=GREY).encode(x=alt.X("mean:Q"))
         dots = base.mark_point(filled=True, size=38, opacity=0.75, color=BLUE).encode(
             x=alt.X("value:Q", title=f"{MAIN} of each training", scale=alt.Scale(zero=False, nice=True)),
-            tooltip=["entry:N", "seed:O", "value:Q", "mean:Q"],
+            tooltip=tooltip("entry:N", "seed:O", "value:Q", "mean:Q"),
         )
         about = (
             f"{data.dataset}: {MAIN} of each training, a dot per seed, a stroke at their mean; "

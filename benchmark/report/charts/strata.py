@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record, Score
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row
+from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
@@ -35,11 +35,11 @@ class Strata(Chart):
             yOffset=alt.YOffset("entry:N", sort=order),
             color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
         )
-        rule = base.mark_rule(strokeOpacity=0.6).encode(x="low:Q", x2="high:Q")
+        rule = base.mark_rule(strokeOpacity=0.6).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"))
         point = base.mark_point(filled=True, size=34, opacity=1).encode(
             x=alt.X("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
             shape=alt.Shape("entry:N", scale=alt.Scale(domain=order, range=list(SHAPES)), sort=None),
-            tooltip=["entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q"],
+            tooltip=tooltip("entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q"),
         )
         about = (
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "

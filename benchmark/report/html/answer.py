@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.records import Record, Score
 from benchmark.report import leaderboard, ranking, select
-from benchmark.report.entries import known_of_rows
+from benchmark.report.entries import comparisons_by_row
 from benchmark.report.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.limits import limits
@@ -35,7 +35,7 @@ class FirstRows:
 def answer(records: Sequence[Record], dataset: str) -> FirstRows | None:
     """The answer of one data set; None where nothing was ranked."""
     rows = leaderboard.board(records, dataset)
-    known = known_of_rows(records, None)
+    known = comparisons_by_row(records, None)
     entered = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]
     if not entered:
         return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.entries import as_one, trainings
+from benchmark.report.entries import mean_record, trainings
 from core.names import MAIN_PROTOCOL
 
 CELL = (
@@ -21,7 +21,7 @@ def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
     """Key of a leaderboard's row -> the keys of its trainings' records."""
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     groups = (group for name, part in parts for group in trainings(select.board(records, name, part)))
-    return {as_one(group).key: [record.key for record in group] for group in groups}
+    return {mean_record(group).key: [record.key for record in group] for group in groups}
 
 
 def details(records: Iterable[Record]) -> dict[str, Any]:

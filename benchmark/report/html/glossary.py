@@ -30,6 +30,8 @@ WORDS = {
     "finding: a method that is not above it shows nothing of this image.",
     "p (Holm)": "Chance of such a difference to prior if there were none, corrected for the number of rows.",
     "P(first)": "Share of draws of patients (and trainings) in which the method is the best of its network.",
+    "recipe": "Flags of a training. Of several inner folds choose: a fold is scored by the one that is best on others.",
+    "− chosen": "A recipe's figure minus the honest one: of the best, what choosing on the scored images is worth.",
     "optimism": "oracle − cross-fitted: what a score gains when its threshold is chosen on the very truth that it is "
     "scored on. Numbers of papers often include it.",
     "oracle": "Threshold chosen on the truth that is scored: an upper bound, never a result.",

@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
-from benchmark.report.entries import ENTRY, known_of_rows
+from benchmark.report.entries import ENTRY, comparisons_by_row
 from benchmark.report.html.answer import FirstRows, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
@@ -49,6 +49,7 @@ class DatasetViews:
     answer: FirstRows | None
     first: list[View]
     checks: list[View]
+    choice: list[View]
     boards: list[tuple[str, View]]
     """What a reader chooses them by, and each."""
     matrix: list[View]
@@ -59,7 +60,7 @@ class DatasetViews:
     def all(self) -> list[View]:
         """Every one of them."""
         boards = (board for _, board in self.boards)
-        return [*self.first, *self.checks, *boards, *self.matrix, *self.closer, *self.published]
+        return [*self.first, *self.checks, *self.choice, *boards, *self.matrix, *self.closer, *self.published]
 
 
 def suite_page(
@@ -121,6 +122,7 @@ def _dataset(
         said,
         views([said.findings] if said is not None and said.findings is not None else []),
         views(tables.checks),
+        views(tables.choice),
         [
             *((_label(board), board) for board in views(tables.boards)),
             *((word, view(table, entries, name)) for word, table in tables.protocols),
@@ -139,7 +141,7 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
     """Key of a row -> finding -> its main column."""
     scores: dict[str, Any] = {}
     for images in (None, *select.parts(records, dataset)):
-        known = known_of_rows(records, images)
+        known = comparisons_by_row(records, images)
         for row in leaderboard.board(records, dataset, images):
             scores[row.key] = of_entry(row, known)
     return scores

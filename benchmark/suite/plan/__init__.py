@@ -1,5 +1,6 @@
 """A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
 
+from benchmark.suite.plan.choice import chosen
 from benchmark.suite.plan.files import SUITES, check_methods, load, networks, suites
 from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity, models
 from benchmark.suite.plan.suite import Suite
@@ -9,6 +10,7 @@ __all__ = [
     "ModelPlan",
     "Suite",
     "check_methods",
+    "chosen",
     "finished_folder_name",
     "folder_name",
     "identity",

@@ -9,6 +9,7 @@ import pydantic
 import methods as wing
 from benchmark import protocols, validity
 from benchmark.records import published
+from benchmark.suite.plan import choice
 from benchmark.suite.plan.checkpoints import CHECKPOINT
 from benchmark.suite.plan.model import ModelPlan, models
 from benchmark.suite.plan.suite import Suite
@@ -66,6 +67,8 @@ def _check(suite: Suite) -> None:
     if suite.check is not None:
         validity.registry.check(suite.check)
     check_methods(suite.words)
+    if suite.choice is not None:
+        wing.registry.check(suite.choice.method)
     for word in suite.published:
         published.name(word)
     for problem in _problems(suite):
@@ -86,6 +89,7 @@ def _problems(suite: Suite) -> Iterator[str]:
     for flag in NOT_HERE:
         if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
             yield f"has the flag {flag}, which is no part of a training: leave it out"
+    yield from choice.problems(suite)
     yield from _problems_of_models(suite, models(suite))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from benchmark.suite.plan import checkpoints
+from benchmark.suite.plan import checkpoints, choice
 from benchmark.suite.plan.suite import Suite
 from config import WHERE, TrainConfig
 from core import cli
@@ -50,6 +50,23 @@ class ModelPlan:
     """Whether it has all cells, or those that the leaderboard of several seeds rests on alone."""
     finished: "FinishedModel | None" = None
     """What it is where it was trained elsewhere; None: the suite trains it."""
+    candidate: str = ""
+    """Which recipe of the suite's choice it has; none: it takes no part in a choice, or is what was chosen."""
+    stated: tuple[tuple[str, Any], ...] = dataclasses.field(default=(), compare=False)
+    """Its recipe, item by item, where its folds have several; see ``choice.chosen``."""
+
+    @property
+    def network(self) -> str:
+        """What it is but for its seed and candidate: ``custom-PCAM-128px``."""
+        first = self.trainings[0]
+        attention = first.attention_map if first.attention_map not in (None, "none") else ""
+        words = [first.backbone, first.global_pool, attention, f"{first.img_size}px"]
+        return "-".join(word.replace(":", "_") for word in words if word)
+
+    @property
+    def left_out(self) -> int | None:
+        """The fold that its trainings leave out and its images are not of; None: none."""
+        return self.trainings[0].leave_out_fold
 
     @property
     def scored_on(self) -> TrainConfig:
@@ -72,7 +89,10 @@ class ModelPlan:
             shown = {name: flags[name] for name in flags if name in checkpoints.DATA or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
             return {**shown, **declared, "fold": folds, "weights": self.finished.digest}
-        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None}
+        if self.stated:
+            return dict(self.stated)
+        named = {"candidate": self.candidate} if self.candidate else {}
+        return {**flags, "fold": folds, "init": identity(self.init) if self.init else None, **named}
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
@@ -92,7 +112,7 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
             plans += [ModelPlan(**parts) for parts in checkpoints.plans(suite, entry, given)]
         else:
             entry = entry if "seed" in entry else {**entry, **seeds}
-            plans += [_model(suite, {**suite.train, **flags}, given) for flags in _product(entry)]
+            plans += [plan for flags in _product(entry) for plan in _trained(suite, {**suite.train, **flags}, given)]
     return plans
 
 
@@ -100,6 +120,15 @@ def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -
     """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
     shared = {name: flags[name] for name in SHARED if name in flags}
     return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
+
+
+def _trained(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> Iterator[ModelPlan]:
+    """The model of these ``flags``, or those of the candidates among which its recipe is chosen."""
+    if suite.choice is None:
+        yield _model(suite, flags, given)
+        return
+    for name, changed in suite.choice.candidates.items():
+        yield from choice.rivals(_model(suite, {**flags, **changed}, given), name)
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -112,12 +141,10 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
         )
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    first = trainings[0]
-    attention = first.attention_map if first.attention_map not in (None, "none") else ""
-    words = [first.backbone, first.global_pool, attention, f"{first.img_size}px", f"seed{first.seed}"]
-    name = "-".join(word.replace(":", "_") for word in words if word)
-    full = suite.full_seeds is None or first.seed in suite.full_seeds
-    return ModelPlan(name, trainings, start, slow_images, _other_data(suite, trainings), full)
+    seed = trainings[0].seed
+    full = suite.full_seeds is None or seed in suite.full_seeds
+    plan = ModelPlan("", trainings, start, slow_images, _other_data(suite, trainings), full)
+    return dataclasses.replace(plan, id=f"{plan.network}-seed{seed}")
 
 
 def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:

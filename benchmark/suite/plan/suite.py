@@ -1,12 +1,28 @@
 """What a suite's YAML states."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pydantic
 
 import methods
 from benchmark import protocols
-from core.names import CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
+
+
+class RecipeChoice(pydantic.BaseModel):
+    """How a suite chooses its recipe: each outer fold is scored by the candidate that is best on the other folds."""
+
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
+
+    candidates: Annotated[
+        dict[Annotated[str, pydantic.Field(pattern=r"^\w+$")], dict[str, Any]],
+        pydantic.Field(min_length=1, max_length=3),
+    ]
+    """Name of a recipe -> the flags of ``train`` that it changes; of two that are equal the first is chosen."""
+    method: str
+    """The method whose maps are judged, by the protocol ``locus``: a fast one."""
+    metric: Literal["hit@iou.3", "hit@iou.1", "hit@iou.5", "mean_iou", "pointing"] = "hit@iou.3"
+    """What they are judged by: the mean over findings, at the cross-fitted threshold where it takes one."""
 
 
 class Suite(pydantic.BaseModel):
@@ -34,6 +50,8 @@ class Suite(pydantic.BaseModel):
     model that states its own ``seed`` keeps to it."""
     folds: Annotated[list[int], pydantic.Field(min_length=1)] | None = None
     """Folds whose held-out cases are pooled; none: the split named in ``train``."""
+    choice: RecipeChoice | None = None
+    """Candidates among which inner folds choose the recipe of each outer fold; none: the recipe is ``train``."""
     methods: list[str] | str = "all"
     """Words of methods, ``all``, ``fast`` and ``slow`` among them; the baselines are always there."""
     slow_images: Annotated[int, pydantic.Field(ge=1)] | None = None
@@ -75,5 +93,6 @@ class Suite(pydantic.BaseModel):
 
     @property
     def recorded(self) -> list[str]:
-        """The protocols of all its records: those, the classifier's, and ``paired`` where methods are compared."""
-        return [*self.scored_by, CLASSIFICATION, *([PAIRED] if MAIN_PROTOCOL in self.scored_by else [])]
+        """Those of all its records: its own, the classifier's, ``paired`` where methods are compared, ``choice``."""
+        paired = [PAIRED] if MAIN_PROTOCOL in self.scored_by else []
+        return [*self.scored_by, CLASSIFICATION, *paired, *([CHOICE] if self.choice is not None else [])]

@@ -7,7 +7,7 @@ import pytest
 from benchmark.compare.run import run
 from benchmark.compare.selector import resolve
 from benchmark.records import cases
-from benchmark.statistics.aligned import align, read
+from benchmark.statistics.common_cases import common_cases, read
 from config import RunConfig
 from core.errors import BadValueError, DataError
 
@@ -101,10 +101,10 @@ def test_one_word_is_no_comparison(tmp_path):
 def test_cases_are_matched_by_what_they_are_not_by_their_place(write, tmp_path, hits):
     whole = write("s", "AVG", "cam", hits(0.5))
     table = cases.read(whole.cell, tmp_path / "s")
-    shuffled = align([table, table.sample(frac=1, random_state=0)])
+    shuffled = common_cases([table, table.sample(frac=1, random_state=0)])
     assert shuffled.left_out == (0, 0)
     (side,) = (resolve("s/cam", tmp_path),)
-    assert align([read(whole, side.folder)] * 2).findings == shuffled.findings
+    assert common_cases([read(whole, side.folder)] * 2).case_findings == shuffled.case_findings
 
 
 def test_missing_rows_say_what_to_do(two_models, tmp_path, compare):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.engine import gather, memory, one, prepare, several
+from benchmark.engine import gather, memory, prepare, run_method, run_methods
 from benchmark.explain import explain
 from config import EngineFlags
 from core.errors import BadValueError, LocusError, NotAvailableError
@@ -130,11 +130,11 @@ def test_one_method_without_an_answer_does_not_stop_the_others(images):
     from methods.gradcam import GradCAM
     from methods.pcam import PCAM
 
-    found = several({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
+    found = run_methods({"pcam": PCAM(), "gradcam": GradCAM()}, gather(small("AVG"), images))
     assert isinstance(found["pcam"], NotAvailableError)
     assert found["gradcam"].maps.shape == (5, 5, 8, 8)
     with pytest.raises(NotAvailableError, match=r"'pcam'.*AVG.*PCAM"):
-        one(PCAM(), gather(small("AVG"), images))
+        run_method(PCAM(), gather(small("AVG"), images))
 
 
 class Sweeping(Method):
@@ -236,7 +236,7 @@ def test_an_error_of_a_methods_own_class_is_a_sentence_too(images, monkeypatch):
 def test_a_method_that_breaks_does_not_stop_the_others(images):
     from methods.gradcam import GradCAM
 
-    found = several({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
+    found = run_methods({"broken": Broken(), "gradcam": GradCAM()}, gather(small(), images))
     assert not isinstance(found["broken"], NotAvailableError)
     assert "broke" in str(found["broken"])
     assert found["gradcam"].maps.shape == (5, 5, 8, 8)

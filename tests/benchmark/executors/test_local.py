@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark import executors
 from benchmark.executors import Step, run
 from benchmark.executors.local import Local
 
@@ -28,6 +29,15 @@ def test_a_killed_process_fails_its_step_and_the_others_go_on(tmp_path):
         ended = {event.step.id: event for event in run([killed, *others], local) if event.kind != "started"}
     assert {name: event.kind for name, event in ended.items()} == {"killed": "failed", "one": "done", "two": "done"}
     assert "killed was killed (SIGKILL)" in ended["killed"].reason
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_step_that_takes_too_long_is_ended_and_fails_and_the_others_go_on(tmp_path, jobs):
+    with executors.build("local", jobs, minutes=0.05) as local:
+        ended = {event.step.id: event for event in run([SLEEP, step("a", "os.mkdir", str(tmp_path / "a"))], local)}
+    assert {name: event.kind for name, event in ended.items()} == {"sleep": "failed", "a": "done"}
+    assert "sleep took more than 0.05 minutes" in ended["sleep"].reason
+    assert multiprocessing.active_children() == []
 
 
 def test_an_error_that_is_no_users_fails_its_step_and_its_traceback_is_logged(tmp_path, caplog):

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def small_page(finding="mass", method="cam"):
     case = ShownCase(finding, "best", "a", "a", 0.25, 0.75, 0, (20, 40), [[5.0, 0.0, 25.0, 10.0]], panels)
     summaries = [MethodSummary(method, "", 0.5, 0.4, 0.6, ""), MethodSummary("pcam", "", None, None, None, "n/a: needs a PCAM head")]
     maps = [packed_map(np.float16([[0, 1, 0, 0], [0, 0, 0, 0]]), "conventional")]
-    return Page("tiny", "Tiny", "net", "1 image", "run it", summaries, [case], [data_url(np.zeros((20, 40), np.uint8))], maps)
+    return Page("tiny", "index.html", "Tiny", "net", "1 image", "run it", summaries, [case], [data_url(np.zeros((20, 40), np.uint8))], maps)
 
 
 @pytest.mark.byhand
@@ -42,6 +43,13 @@ def test_the_page_loads_nothing_and_the_same_page_is_the_same_text():
     assert set(re.findall(r"https?://[^\"'\s)]+", text)) == {"http://www.w3.org/2000/svg"}  # a name space, never opened
     assert not re.search(r"<iframe|\ssrc=|@import", text)
     assert text == render_page(small_page())
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(("where", "links"), [("index.html", ["index.html"]), ("", [])])
+def test_a_gallery_leads_back_to_the_page_of_its_suite_where_there_is_one(where, links):
+    text = render_page(replace(small_page(), suite_page=where))
+    assert re.findall(r'<a href="([^"#]*)"', text) == links
 
 
 @pytest.mark.byhand

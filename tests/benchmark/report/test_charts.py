@@ -1,8 +1,14 @@
 """Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
 
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from benchmark import records
+from benchmark.records import costs
+from benchmark.records.costs import Cost
 from benchmark.report import charts, components, select
 from benchmark.report.compared import with_entries
 from core.errors import NotAvailableError
@@ -21,6 +27,24 @@ def demo():
 @pytest.fixture(scope="module")
 def several(three_trainings):
     return gathered(three_trainings)
+
+
+@pytest.fixture(scope="module")
+def checked():
+    return gathered("results/faithfulness")
+
+
+COSTS = {"cam": (3.0, 20.0), "xgradcam": (4.0, 21.0), "gradcam": (5.0, 22.0)}
+"""Method -> ms and MiB."""
+
+
+@pytest.fixture(scope="module")
+def costed(demo, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("costs")
+    machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
+    basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
+    costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
+    return charts.gather(demo.records, "phantom", [folder, *demo.folders])
 
 
 def values(word, data):
@@ -86,13 +110,28 @@ def test_bars_of_components_are_the_tables(several):
     assert shown == pytest.approx(stated, abs=1e-6)
 
 
-def test_cost_shows_what_the_records_state(demo):
-    stated = [r.model_copy(update={"rests_on": {**r.rests_on, "ms an image": 3, "MiB an image": 20}}) for r in demo.records]
-    rows = values("cost", charts.gather(stated, "phantom", demo.folders))
-    assert {(row["ms"], row["mib"]) for row in rows} == {(3, 20)}
+def test_cost_shows_what_the_file_beside_the_records_states(demo, costed):
+    shown = {row["entry"]: row for row in values("cost", costed)}
+    assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
+    assert shown["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
+    assert [row["label"] for row in shown.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
+    about = charts.spec("cost", costed)["description"]
+    assert "one core of Abacus" in about
+    assert "Not measured: layercam" in about
 
 
-@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two trainings"), ("cost", "MiB|memory")])
+def test_costs_on_the_committed_page_are_those_of_its_file():
+    page = Path("results/phantom/index.html").read_text(encoding="utf-8")
+    (spec,) = re.findall(r'<script type="application/json" id="chart-phantom-cost">(.*?)</script>', page)
+    (shown,) = json.loads(spec)["datasets"].values()
+    stated = [row for row in costs.read(Path("results/phantom")) if row.model.startswith("custom")]
+    known = {(" ".join(row.model.split("-")[:2]), row.method): (row.ms, row.mib) for row in stated}
+    at = {(row["network"], row["method"]): (row["ms"], row["MiB"]) for row in shown}
+    assert at.items() <= known.items()
+    assert len(at) > 40
+
+
+@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two trainings"), ("cost", "--costs")])
 def test_a_chart_without_data_says_why(demo, word, reason):
     with pytest.raises(NotAvailableError, match=reason):
         charts.spec(word, demo)
@@ -112,3 +151,12 @@ def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
     scripts = charts.scripts()
     assert "</script" not in scripts
     assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("word", charts.CHARTS.names())
+def test_every_chart_is_valid_vega_lite(word, request):
+    data = request.getfixturevalue(
+        {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
+    )
+    assert charts.CHARTS.get(word)().draw(data).to_dict()["description"]  # Altair holds it against Vega-Lite's schema

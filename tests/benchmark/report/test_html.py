@@ -167,7 +167,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     is_open, text = said["record"]
     assert is_open
     assert "3 records" in text
-    trainings = [r.key for r in select.board(load(page.parent), "phantom") if entries.as_one([r, r]).key == entry]
+    trainings = [r.key for r in select.board(load(page.parent), "phantom") if entries.mean_record([r, r]).key == entry]
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     header, *lines = said["csv"].splitlines()

@@ -7,7 +7,7 @@ import torch
 
 import backbones
 import methods
-from benchmark.engine import gather, one
+from benchmark.engine import gather, run_method
 from benchmark.report.same import PROPORTIONAL, same_as
 from core.registry import Registry
 
@@ -27,7 +27,7 @@ def found(request):
         for parameter in model.head.parameters():
             parameter.normal_(0, 5)  # steep: under PCAM Grad-CAM is then CAM in some maps and its negative in others
     evidence = gather(model.eval(), images)
-    return request.param, {name: one(methods.build(name), evidence).maps for name in RELATED}
+    return request.param, {name: run_method(methods.build(name), evidence).maps for name in RELATED}
 
 
 def scaled(maps):

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from benchmark.statistics.bootstrap import Resampled, resample
-from benchmark.statistics.intervals import acceleration, bias, interval
+from benchmark.statistics.bootstrap import Resampled, over_findings, resample
+from benchmark.statistics.intervals import acceleration, bias, interval, intervals
 from benchmark.statistics.patients import Sums, by_patient
 
 KINDS = ("bca", "percentile")
@@ -180,3 +180,15 @@ def test_images_drawn_one_by_one_would_promise_too_much():
         error = single.std() / np.sqrt(len(single))
         held.append(abs(single.mean() - share) <= 1.96 * error)
     assert np.mean(held) < 0.9
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(["bca", "percentile"]))
+def test_intervals_of_many_at_once_are_those_of_each_to_the_bit(seed, findings, kind):
+    random = np.random.default_rng(seed)
+    values, known = random.random((30, 4)), random.random((30, 4)) < 0.8
+    names = [f"f{n}" for n in range(findings)]
+    whole = resample(by_patient(values * known, known, random.choice(names, 30), np.arange(30) // 2, names))
+    each = [one for n in range(4) for one in (whole[:, n], over_findings(whole[:, [n]])[0])]
+    for ends, one in zip(intervals(each, kind), each, strict=True):
+        assert np.array_equal(ends, interval(one, kind), equal_nan=True)

@@ -8,7 +8,7 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from benchmark.statistics.bootstrap import over_findings, resample
-from benchmark.statistics.nemenyi import critical_difference, diagram
+from benchmark.statistics.nemenyi import critical_difference, diagram, normal_range
 from benchmark.statistics.patients import by_patient
 from benchmark.statistics.ranks import average_ranks, first, friedman, ranks
 from core.errors import BadValueError
@@ -61,6 +61,19 @@ def test_critical_values_are_the_published_ones():
     published = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
     found = [critical_difference(k, 1) / np.sqrt(k * (k + 1) / 6) for k in range(2, 11)]
     assert found == pytest.approx(published, abs=1e-3)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("methods", [2, 7, 40])
+def test_the_range_of_normal_numbers_is_scipys(methods):
+    assert normal_range(0.95, methods) == pytest.approx(stats.studentized_range.ppf(0.95, methods, np.inf), abs=1e-6)
+
+
+@pytest.mark.oracle
+@settings(max_examples=30, deadline=None)
+@given(VALUES)
+def test_ranks_are_scipys(values):
+    assert np.array_equal(ranks(values), stats.rankdata(-values, axis=0))
 
 
 @pytest.mark.oracle

@@ -146,7 +146,7 @@ def test_flags_that_run_code_or_lead_out_are_refused(tmp_path, flags, said):
     file = zipped(tmp_path / "x.zip", [stated({"alignment": "pixels", **flags}, {"a": "e3b0c44298fc1c14"}), ("a", b"")])
     one = archive.unpack(file, tmp_path / "out")
     with pytest.raises(LocusError, match=said):
-        _ = manifest.refuse_code(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
+        _ = manifest.refuse_python_files(one.flags, "x.zip"), one.score_config(tmp_path / "out", None)
 
 
 def test_a_pickled_array_within_a_submission_is_refused(changed, capsys):

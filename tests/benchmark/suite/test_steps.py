@@ -66,3 +66,5 @@ def test_several_jobs_need_the_threads_of_each_and_one_device(flags):
     check_jobs(models, 1, None)
     with pytest.raises(BadValueError, match="--jobs 2"):
         check_jobs(models, 2, None)
+    with pytest.raises(BadValueError, match="--step_minutes"):
+        check_jobs(models, 1, None, minutes=5)

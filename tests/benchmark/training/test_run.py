@@ -48,7 +48,9 @@ def killed(config, folder, epochs):
     "recipe",
     [
         {"optimizer": "AdamW", "scheduler": "onecycle", "augment": "light", "dropout": 0.3, "epochs": 5},
-        {"optimizer": "SGD", "scheduler": "plateau", "global_pool": "AVG", "early_stopping": 4, "lr": 1e-8},
+        pytest.param(
+            {"optimizer": "SGD", "scheduler": "plateau", "global_pool": "AVG", "early_stopping": 4, "lr": 1e-8}, marks=pytest.mark.slow
+        ),
     ],
     ids=["onecycle", "plateau"],
 )

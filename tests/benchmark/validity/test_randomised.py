@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from benchmark.validity.cascade import steps
-from benchmark.validity.randomised import Cascade, spearman
+from benchmark.validity.randomised import Randomised, spearman
+from benchmark.validity.reinitialised import part_names
 from config import EngineFlags
 
 IMAGES = 8
@@ -33,13 +33,13 @@ def test_a_flat_map_a_missing_one_and_one_of_another_shape_have_no_correlation()
 @pytest.fixture(scope="module")
 def check(trained, tmp_path_factory):
     words = ["cam", "eigencam", "center", "noise", "prior"]
-    return Cascade(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), IMAGES)
+    return Randomised(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), IMAGES)
 
 
 def values(check, word, metric):
     result = check.evaluate(word, 0)
     found = {s.metric: s for s in result.scores if s.finding == "mean"}
-    return [found[f"{metric}@{part}"].value for part in steps(check.runs[0])]
+    return [found[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
 
 
 @pytest.mark.planted
@@ -65,7 +65,7 @@ def test_all_steps_are_of_the_same_cases_of_as_many_images_as_were_asked_for(che
     rows = check.evaluate("cam", 0).rows
     each = {
         variant: [(row["image"], row["finding"]) for row in rows if row["variant"] == variant]
-        for variant in ("trained", *steps(check.runs[0]))
+        for variant in ("trained", *part_names(check.runs[0]))
     }
     assert len({tuple(cases) for cases in each.values()}) == 1
     assert len({image for image, _ in each["trained"]}) == IMAGES

@@ -7,8 +7,8 @@ import pytest
 
 from benchmark.protocols.base import Case
 from benchmark.training import data as source
-from benchmark.validity.shortcut import Tokens, _row
-from benchmark.validity.tokens import configs_by_variant, load_or_predict_logits, shortcut
+from benchmark.validity.shortcut import Shortcut, _row
+from benchmark.validity.tokens import configs_by_variant, load_or_predict_logits, token_rates
 from config import EngineFlags
 from core.errors import BadValueError
 from core.frames import conventional
@@ -78,7 +78,7 @@ def test_the_classifiers_logits_are_kept_and_read_back(trained, tmp_path):
 
 
 def test_maps_are_made_of_the_images_with_finding_and_token(trained, tmp_path):
-    rows = Tokens(trained, ["cam", "center"], tmp_path, EngineFlags(), None).evaluate("cam", 0).rows
+    rows = Shortcut(trained, ["cam", "center"], tmp_path, EngineFlags(), None).evaluate("cam", 0).rows
     both = [s.image_id for s in trained[0].scorable_images if "Pneumothorax" in s.boxes and s.meta["token"] is not None]
     assert [row["image"] for row in rows] == both
 
@@ -86,4 +86,4 @@ def test_maps_are_made_of_the_images_with_finding_and_token(trained, tmp_path):
 def test_data_without_a_shortcut_are_refused(trained):
     config = replace(trained[0].config, dataset="phantom:train=32,val=16,test=16")
     with pytest.raises(BadValueError, match=r"phantom:train=32,val=16,test=16.*phantom:shortcut=Pneumothorax"):
-        shortcut(config)
+        token_rates(config)

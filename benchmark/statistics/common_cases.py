@@ -26,7 +26,7 @@ METRICS: dict[str, Origin] = {
 
 
 @dataclass(frozen=True)
-class Aligned:
+class CommonCases:
     """The cases that all of some cells have."""
 
     tables: tuple[pd.DataFrame, ...]
@@ -35,19 +35,19 @@ class Aligned:
     """How many cases of each cell the others lack."""
 
     @property
-    def findings(self) -> list[str]:
+    def case_findings(self) -> list[str]:
         """(N,) finding of each case."""
         return self.tables[0]["finding"].tolist()
 
     @property
-    def patients(self) -> list[str]:
+    def case_patients(self) -> list[str]:
         """(N,) patient of each case."""
         return self.tables[0]["patient"].tolist()
 
     @property
-    def names(self) -> list[str]:
+    def findings(self) -> list[str]:
         """The findings that have a case, sorted."""
-        return sorted(set(self.findings))
+        return sorted(set(self.case_findings))
 
 
 def read(record: Record, folder: Path) -> pd.DataFrame:
@@ -64,14 +64,14 @@ def read(record: Record, folder: Path) -> pd.DataFrame:
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 
 
-def align(tables: Sequence[pd.DataFrame]) -> Aligned:
-    """The rows of the cases that all ``tables`` have. None of them may be left: see ``Aligned.left_out``."""
+def common_cases(tables: Sequence[pd.DataFrame]) -> CommonCases:
+    """The rows of the cases that all ``tables`` have. None of them may be left: see ``CommonCases.left_out``."""
     keys = [pd.MultiIndex.from_frame(table[CASE]) for table in tables]
     common = keys[0]
     for key in keys[1:]:
         common = common[common.isin(key)]
     kept = tuple(table[key.isin(common)].reset_index(drop=True) for table, key in zip(tables, keys, strict=True))
-    return Aligned(kept, tuple(len(table) - len(common) for table in tables))
+    return CommonCases(kept, tuple(len(table) - len(common) for table in tables))
 
 
 def columns(table: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:

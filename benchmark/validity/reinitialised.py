@@ -5,7 +5,6 @@ from dataclasses import dataclass, fields
 from backbones import Classifier
 from backbones.parts import path
 from benchmark.maps import untrained
-from benchmark.maps.untrained import Untrained
 from benchmark.validity.base import TrainedSubset
 
 REST = "last stage"
@@ -13,7 +12,7 @@ REST = "last stage"
 
 
 @dataclass(frozen=True)
-class Randomised(TrainedSubset):
+class PartlyReinitialised(TrainedSubset):
     """A training with the first ``depth`` parts, counted from the head, drawn anew.
 
     They are taken from one network as the architecture itself initialises it, batch norm's statistics too, so a deeper
@@ -25,20 +24,15 @@ class Randomised(TrainedSubset):
     @property
     def digest(self) -> str:
         """Says which weights: the training's, and how many parts are not."""
-        return f"{super().digest}, {self.depth} parts as in {fresh(self).digest}"
+        return f"{super().digest}, {self.depth} parts as in {untrained.of(self).digest}"
 
     def model(self, device: str) -> Classifier:
         """The network, in evaluation mode on ``device``."""
-        trained, drawn = super().model(device), fresh(self).model(device).state_dict()
+        trained, drawn = super().model(device), untrained.of(self).model(device).state_dict()
         anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
         state = trained.state_dict()
         trained.load_state_dict({key: drawn[key] if key in anew else value for key, value in state.items()})
         return trained
-
-
-def fresh(run: TrainedSubset) -> Untrained:
-    """The network of a training with random weights that are not those it began with."""
-    return untrained.of(run)
 
 
 def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
@@ -64,11 +58,11 @@ def _within(name: str, whole: str) -> bool:
     return name == whole or name.startswith(f"{whole}.")
 
 
-def steps(run: TrainedSubset) -> tuple[str, ...]:
+def part_names(run: TrainedSubset) -> tuple[str, ...]:
     """The names of a training's network's parts, from the head down."""
-    return tuple(name for name, _ in parts(fresh(run).model("cpu")))
+    return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
 
 
-def randomised(run: TrainedSubset, depth: int) -> Randomised:
+def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
     """The same training and images with the first ``depth`` parts drawn anew."""
-    return Randomised(**{field.name: getattr(run, field.name) for field in fields(run)}, depth=depth)
+    return PartlyReinitialised(**{field.name: getattr(run, field.name) for field in fields(run)}, depth=depth)

@@ -10,7 +10,7 @@ from config import TrainConfig
 from core.files import atomic
 
 
-def score_model(finished: FinishedModel, config: TrainConfig, folder: Path) -> None:
+def predict_held_out(finished: FinishedModel, config: TrainConfig, folder: Path) -> None:
     """Leave in ``folder`` a copy of ``finished`` and its predictions for the held-out images of ``config``, once.
 
     Raises ``core.errors`` types for what the data lack, or know of none of its findings.

@@ -33,7 +33,7 @@ def rescore(
         else:
             same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
             for record in same_weights:
-                yield record, _verify(record, score_cell, folder, in_brief=not model.full)
+                yield record, _verify_record(record, score_cell, folder, in_brief=not model.full)
 
 
 def _score_function(
@@ -48,7 +48,9 @@ def _score_function(
     return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 
 
-def _verify(record: Record, score_cell: Callable[[Cell], Scored], folder: Path, in_brief: bool) -> VerificationResult:
+def _verify_record(
+    record: Record, score_cell: Callable[[Cell], Scored], folder: Path, in_brief: bool
+) -> VerificationResult:
     try:
         fields, rows = score_cell(record.cell)
         if "scores" not in fields:

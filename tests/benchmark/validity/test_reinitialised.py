@@ -4,8 +4,9 @@ import pytest
 import torch
 
 import backbones
+from benchmark.maps import untrained
 from benchmark.validity.base import restrict
-from benchmark.validity.cascade import fresh, parts, randomised, steps
+from benchmark.validity.reinitialised import part_names, parts, reinitialise
 
 NAMES = {
     "custom": ["head", "last stage", "features.2", "features.1", "features.0"],
@@ -39,7 +40,7 @@ def test_attention_is_a_part_of_its_own():
 
 
 def drawn(run, depth):
-    return randomised(restrict([run], run.scorable_images)[0], depth).model("cpu").state_dict()
+    return reinitialise(restrict([run], run.scorable_images)[0], depth).model("cpu").state_dict()
 
 
 def changed(first, second):
@@ -49,7 +50,7 @@ def changed(first, second):
 def test_each_step_draws_one_part_more_and_leaves_the_rest(trained):
     (run,) = trained
     model = run.model("cpu")
-    states = [drawn(run, depth) for depth in range(len(steps(run)) + 1)]
+    states = [drawn(run, depth) for depth in range(len(part_names(run)) + 1)]
     for depth, (name, keys) in enumerate(parts(model), start=1):
         assert changed(states[depth - 1], states[depth]) <= {*keys}, name
         assert any(key.endswith("weight") for key in changed(states[depth - 1], states[depth]))
@@ -58,10 +59,10 @@ def test_each_step_draws_one_part_more_and_leaves_the_rest(trained):
 
 def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_with(trained):
     (run,) = trained
-    last = drawn(run, len(steps(run)))
+    last = drawn(run, len(part_names(run)))
     torch.manual_seed(run.config.seed)
     began = backbones.build(run.config.backbone, len(run.data.findings), run.config.global_pool, run.config.attention_map).state_dict()
-    assert not changed(fresh(restrict([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
+    assert not changed(untrained.of(restrict([run], run.scorable_images)[0]).model("cpu").state_dict(), last)
     assert not any(last[key].any() for key in last if key.endswith("running_mean"))
     kernels = [key for key in last if last[key].ndim == 4]
     assert not [key for key in kernels if torch.corrcoef(torch.stack([last[key].ravel(), began[key].ravel()]))[0, 1] > 0.1]
@@ -69,4 +70,4 @@ def test_the_last_step_has_nothing_of_the_training_left_not_even_what_it_began_w
 
 def test_a_step_has_its_own_digest_so_that_maps_are_not_mistaken(trained):
     kept = restrict(trained, trained[0].scorable_images)[0]
-    assert len({randomised(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5
+    assert len({reinitialise(kept, depth).digest for depth in range(4)} | {trained[0].digest}) == 5

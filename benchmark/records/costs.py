@@ -1,0 +1,59 @@
+"""What each method of a suite costs alone: ``costs.parquet`` beside the records, in no key, all rows of one machine."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import pyarrow
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.records import packed
+from core.errors import DataError
+
+FILE = "costs.parquet"
+MEND = "restore it from version control, or delete it and measure again with --costs"
+
+
+class Cost(BaseModel):
+    """Time and memory of one image, explained by one method alone for all findings of a network."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    model: str
+    """The network, whatever its training seed: ``Cell.model_of_any_seed``."""
+    method: str
+    ms: float
+    """Milliseconds, the forward pass among them: of one core's work, or on a GPU of the time that passes."""
+    mib: float
+    """MiB of tensors at the peak, for a batch of one image, beside the network and that image."""
+    findings: int
+    images: int
+    """How many were explained at once while it was timed."""
+    calls: int
+    """How many calls ``ms`` is the least of."""
+    weights: Literal["trained", "random"]
+    device: str
+    """cpu, or the GPU's name."""
+    processor: str
+    threads: int
+    torch: str
+    """Its version."""
+
+
+def write(rows: Sequence[Cost], folder: Path) -> None:
+    """Write the ``rows``, in a fixed order. Raises ``WriteError`` when the disk refuses."""
+    ordered = sorted(rows, key=lambda row: (row.dataset, row.model, row.method))
+    packed.save(pyarrow.Table.from_pylist([row.model_dump() for row in ordered]), folder / FILE)
+
+
+def read(folder: Path) -> list[Cost]:
+    """What ``folder`` has; nothing where nobody measured. Raises ``DataError`` for a broken file."""
+    file = folder / FILE
+    if not file.is_file():
+        return []
+    try:
+        return [Cost.model_validate(row) for row in packed.table(file, mend=MEND).to_pylist()]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{file} is broken at {'.'.join(map(str, first['loc']))}: {first['msg']}; {MEND}") from error

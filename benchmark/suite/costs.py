@@ -1,0 +1,100 @@
+"""``--costs``: what each method of a suite costs alone is measured once per network, whatever the training seed."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from backbones import Classifier
+from benchmark.engine import cost, prepare
+from benchmark.maps import untrained
+from benchmark.maps.requests import build_method
+from benchmark.maps.trained import Trained
+from benchmark.records import costs
+from benchmark.records.costs import Cost
+from benchmark.suite.selection import ModelJob, absent
+from benchmark.suite.steps import trainings
+from benchmark.training import provenance
+from config import RunConfig
+from core.errors import LocusError, NotAvailableError
+from core.names import BESIDE, MAIN_PROTOCOL, READERS
+from datasets.io import transforms
+from methods.base import Method
+
+IMAGES = 8
+"""How many of the suite's own are explained at once."""
+Report = Callable[[str], None]
+
+
+def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, report: Report) -> None:
+    """Bring ``costs.parquet`` of ``folder`` up to the methods of the ``planned`` cells, on this machine.
+
+    Rows of another machine are measured anew, all of them with ``--overwrite always``. Without a training below
+    ``runs_dir`` a network has random weights, which cost as much. Raises ``WriteError`` when the disk refuses.
+    """
+    here = _machine()
+    kept = [] if config.overwrite == "always" else costs.read(folder)
+    rows = [row for row in kept if all(getattr(row, name) == value for name, value in here.items())]
+    for (dataset, model), jobs in _networks(planned).items():
+        measured = {row.method for row in rows if (row.dataset, row.model) == (dataset, model)}
+        words = [word for word in _words(jobs) if word not in measured]
+        if not words or absent(jobs[0].model):
+            continue
+        start, about = time.process_time(), {"dataset": dataset, "model": model, **here}
+        try:
+            new = [Cost(**about, **row) for row in _measured(_training(jobs, runs_dir), words, config, report)]
+        except LocusError as error:
+            report(f"costs of {model}: {error}")
+            continue
+        costs.write(rows := [*rows, *new], folder)
+        report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of the processor")
+
+
+def _machine() -> dict[str, object]:
+    """The fields of a cost that say where it was measured."""
+    used = provenance.of_scoring()
+    return {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
+
+
+def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:
+    """Data set and network of any seed -> its models, first those of the first seed."""
+    networks: dict[tuple[str, str], list[ModelJob]] = {}
+    for job in planned:
+        if job.cells:
+            networks.setdefault((job.cells[0].dataset, job.cells[0].model_of_any_seed), []).append(job)
+    return networks
+
+
+def _words(jobs: Sequence[ModelJob]) -> list[str]:
+    """The methods of the leaderboard; what is no method explains nothing that could be timed."""
+    cells = [cell for job in jobs for cell in job.cells if cell.protocol == MAIN_PROTOCOL]
+    return list(dict.fromkeys(cell.method for cell in cells if cell.method not in (*BESIDE, READERS)))
+
+
+def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> Trained:
+    """The first training of a network that is at hand, else the first one with random weights."""
+    each = [
+        Trained(training, path, finished=job.model.finished, other=job.model.other_data)
+        for job in jobs
+        for path, training in trainings(job.model, runs_dir).items()
+    ]
+    return next((run for run in each if run.checkpoint.is_file()), None) or untrained.of(each[0])
+
+
+def _measured(run: Trained, words: Sequence[str], config: RunConfig, report: Report) -> Iterator[dict[str, object]]:
+    """The fields of a cost that say what was measured, of each method that has maps for the network."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model: Classifier = prepare(run.model(device), config)
+    images = transforms.evaluation()(torch.from_numpy(run.pixels[:IMAGES]).to(device))
+    weights = "random" if isinstance(run, untrained.Untrained) else "trained"
+    for word in words:
+        try:
+            part = build_method(word)
+            if isinstance(part, Method):
+                spent = cost.spent(model, images, part, config.memory_gib)
+                yield {"method": word, "findings": len(run.data.findings), "weights": weights, **vars(spent)}
+        except NotAvailableError:
+            continue  # its cell's record says why
+        except LocusError as error:
+            report(f"costs of {word}: {error}")

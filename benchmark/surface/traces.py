@@ -1,0 +1,112 @@
+"""Traces of many cases laid end to end for a compiled pass; beyond a limit they wait in a file that has no name.
+
+A large map's trace is a megabyte: those of 10,000 would not fit in memory, and computing them again takes longer.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmark.surface import overlap
+from benchmark.surface.trace import Trace
+from core.errors import WriteError
+from core.types import FloatArray
+
+Index = NDArray[np.int64]
+NUMBERS = 10
+"""Of a piece: the thresholds at which it begins and ends, its box at both."""
+BLOCK, KEPT = 2**22, 2**24
+"""Numbers of a block of cases, and of all blocks that stay in memory: 32 and 128 MiB."""
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The traces of some cases that follow each other."""
+
+    first: int
+    """Number of the first case."""
+    offsets: Index
+    """(n+1,) where each case's pieces begin."""
+    read: Callable[[], FloatArray]
+    """(NUMBERS·P,) of all pieces: low thresholds, high ones, boxes at the beginning, their limits at the end."""
+
+    def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
+        """Write the boxes (n,T,4) of those of the (n,) cases that are in the block."""
+        inside = (case_index >= self.first) & (case_index < self.first + len(self.offsets) - 1)
+        if not inside.any():
+            return
+        low, high, start, stop = np.split(self.read(), np.array([1, 2, 6]) * self.offsets[-1])
+        pieces = (self.offsets, low, high, start.reshape(-1, 4), stop.reshape(-1, 4))
+        boxes = out[inside]
+        overlap.follow(*pieces, case_index[inside] - self.first, np.ascontiguousarray(thresholds[inside]), boxes)
+        out[inside] = boxes
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """The traces of N cases."""
+
+    blocks: tuple[Block, ...]
+
+    @classmethod
+    def from_traces(cls, traces: Iterable[Trace]) -> "Traces":
+        """Cases in the order of ``traces``, which are taken one by one. Raises ``WriteError`` where a disk is full."""
+        return cls(tuple(_blocks(traces)))
+
+    def __len__(self) -> int:
+        """How many cases."""
+        return sum(len(block.offsets) - 1 for block in self.blocks)
+
+    def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
+        out = np.full((*thresholds.shape, 4), np.nan)
+        for block in self.blocks:
+            block.follow(case_index, thresholds, out)
+        return out
+
+
+def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
+    first, kept, file = 0, 0, None
+    for part in _parts(traces):
+        offsets = np.concatenate([[0], np.cumsum([len(trace.start) for trace in part])]).astype(np.int64)
+        numbers, kept = _laid(part), kept + NUMBERS * int(offsets[-1])
+        if kept > KEPT:
+            file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
+        yield Block(first, offsets, partial(np.asarray, numbers) if file is None else _stored(numbers, file))
+        first += len(part)
+
+
+def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
+    """So many of them at a time as make a block."""
+    part: list[Trace] = []
+    numbers = 0
+    for trace in traces:
+        part.append(trace)
+        numbers += NUMBERS * len(trace.start)
+        if numbers >= BLOCK:
+            yield part
+            part, numbers = [], 0
+    if part:
+        yield part
+
+
+def _laid(part: Sequence[Trace]) -> FloatArray:
+    ends = [trace.thresholds[end] for end in (slice(None, -1), slice(1, None)) for trace in part]
+    return np.concatenate([*ends, *(trace.start.ravel() for trace in part), *(trace.stop.ravel() for trace in part)])
+
+
+def _stored(numbers: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
+    """Append the numbers to the file; what gives them back reads only the pages that are looked at."""
+    try:
+        position = file.seek(0, 2)
+        file.write(numbers.tobytes())
+        file.flush()
+    except OSError as error:
+        where = f"{tempfile.gettempdir()}: {error.strerror or error}"
+        raise WriteError(f"cannot keep traces in {where}; make room, or name another folder by TMPDIR") from error
+    return lambda: np.asarray(np.memmap(file, np.float64, "c", position, numbers.shape))

@@ -1,0 +1,162 @@
+"""A suite that chooses its recipe: what is trained without whom, what inner scores choose, and what is scored then."""
+
+import pandas as pd
+import pytest
+import yaml
+
+from benchmark import records
+from benchmark.executors.local import Local
+from benchmark.records import Record, Score
+from benchmark.suite import cells, plan
+from benchmark.suite import run as hall
+from benchmark.suite.choice import chosen_models
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.steps import model_steps
+from benchmark.training import data
+from config import RunConfig
+from core.errors import BadValueError, DataError
+from datasets import splits
+
+SUITE = {
+    "title": "t", "about": "a", "models": [{"backbone": "custom", "global_pool": "PCAM"}], "folds": [0, 1, 2],
+    "train": {"dataset": "phantom:train=24,val=6,test=30", "partition": "kfold", "folds": 3, "img_size": 64, "epochs": 2, "lr": 0.003,
+              "threads": 1, "logger": ["csv"], "plots": False, "heat_maps": False},
+    "init": {"dataset": "phantom:train=24,val=6,test=6", "img_size": 64, "epochs": 1, "logger": ["csv"], "plots": False,
+             "heat_maps": False},
+    "choice": {"candidates": {"slow": {}, "quick": {"lr": 0.02}}, "method": "cam"}, "methods": ["cam"], "protocols": ["locus"],
+}  # fmt: skip
+
+
+def loaded(folder, name="small", **fields):
+    stated = {key: value for key, value in {**SUITE, **fields}.items() if value is not None}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(stated, sort_keys=False))
+    return plan.load(name, folder)
+
+
+def names(models):
+    return [plan.folder_name(training, model.init) for model in models for training in model.trainings]
+
+
+@pytest.mark.byhand
+def test_each_candidate_is_trained_on_all_folds_and_without_each_in_turn(tmp_path):
+    models = plan.models(loaded(tmp_path))
+    trained = [(model.candidate, model.left_out, [each.fold for each in model.trainings]) for model in models]
+    of_each = [(None, [0, 1, 2]), (0, [1, 2]), (1, [0, 2]), (2, [0, 1])]
+    assert trained == [(name, *rest) for name in ("slow", "quick") for rest in of_each]
+    assert [{each.lr for each in model.trainings} for model in models] == [{0.003}] * 4 + [{0.02}] * 4
+    assert [[(c.method, c.protocol) for c in cells.cells(loaded(tmp_path), model)] for model in models] == [[("cam", "choice")]] * 8
+
+
+def test_what_a_choice_looks_at_has_no_patient_of_the_fold_that_is_scored_by_it(tmp_path):
+    models = plan.models(loaded(tmp_path))
+    scored = {each.fold: {*data.load(each, "test").patients} for each in models[0].trainings}
+    assert sum(map(len, scored.values())) == 60 == len(set.union(*scored.values()))
+    for model in models:
+        for training in model.trainings if model.left_out is not None else ():
+            seen = [(patient, split) for split in ("train", "val", "test") for patient in data.load(training, split).patients]
+            seen += [(patient, "scored") for patient in scored[model.left_out]]
+            splits.check_patients(*zip(*seen, strict=True))
+            assert len(seen) == 60
+
+
+def test_candidates_and_folds_share_the_training_that_they_start_from(tmp_path):
+    suite = loaded(tmp_path, seeds=[0, 1])
+    jobs = [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
+    trained = {step.id for job in jobs for step in model_steps(job, tmp_path / "runs", tmp_path, RunConfig()) if step.kind == "train"}
+    assert len(trained) == 2 * (1 + 2 * (3 + 6))
+
+
+def trial(suite, model, value):
+    score = Score(finding="mean", metric="hit@iou.3", value=value, n=9, threshold_origin="cross-fitted")
+    return Record(cell=cells.cells(suite, model)[0], scores=(score,))
+
+
+def judged(suite, **inner):
+    """Records of all candidates: of each ``name=(…)`` the scores without fold 0, 1 and 2; on all folds the others are best."""
+    values = {(name, fold): value for name, scores in inner.items() for fold, value in enumerate(scores)}
+    return [trial(suite, model, values.get((model.candidate, model.left_out), 1.0)) for model in plan.models(suite)]
+
+
+@pytest.mark.byhand
+def test_each_fold_has_the_candidate_that_is_best_on_the_others_and_of_equal_ones_the_first(tmp_path):
+    suite = loaded(tmp_path)
+    (model,) = chosen_models(suite, plan.models(suite), judged(suite, slow=(0.3, 0.4, 0.5), quick=(0.6, 0.4, 0.1)))
+    assert [(each.fold, each.lr) for each in model.trainings] == [(0, 0.02), (1, 0.003), (2, 0.003)]
+    assert (model.id, model.recipe["chosen"]) == ("custom-PCAM-64px-seed0", ["quick", "slow", "slow"])
+    assert model.recipe["candidates"] == {"slow": {"lr": 0.003}, "quick": {"lr": 0.02}}
+    on_all = {name for each in plan.models(suite) if each.left_out is None for name in names([each])}
+    assert {*names([model])} <= on_all
+    assert {c.protocol for c in cells.cells(suite, model)} == {"locus", "classification"}
+
+
+def test_nothing_is_chosen_before_all_candidates_are_judged(tmp_path):
+    suite = loaded(tmp_path)
+    known = judged(suite, slow=(0.3, 0.4, 0.5), quick=(0.6, 0.4, None))
+    assert chosen_models(suite, plan.models(suite), known) == []
+    assert chosen_models(suite, plan.models(suite), []) == []
+
+
+def test_seeds_that_choose_otherwise_are_trainings_of_one_entry(tmp_path):
+    suite = loaded(tmp_path, seeds=[0, 1])
+    planned = plan.models(suite)
+    scores = [(0.5 if (m.candidate == "slow") == (m.trainings[0].seed == 0) else 0.4) for m in planned]
+    known = [trial(suite, model, score) for model, score in zip(planned, scores, strict=True)]
+    first, second = (cells.cells(suite, model)[0] for model in chosen_models(suite, planned, known))
+    assert (first.recipe["chosen"], second.recipe["chosen"]) == (["slow"] * 3, ["quick"] * 3)
+    assert first.across_seeds.key == second.across_seeds.key
+
+
+def test_with_one_candidate_the_trainings_are_those_of_the_plain_suite(tmp_path):
+    one, plain = loaded(tmp_path, choice={"candidates": {"only": {}}, "method": "cam"}), loaded(tmp_path, choice=None)
+    (model,) = chosen_models(one, plan.models(one), judged(one, only=(0.1, 0.2, 0.3)))
+    assert names([model]) == names(plan.models(plain))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "facts"),
+    [
+        ({"candidates": {name: {} for name in "abcd"}}, DataError, "choice.candidates.* 3 "),
+        ({"candidates": {"wide": {"img_size": 96}}}, BadValueError, "'wide' with img_size.*epochs"),
+        ({"method": "occlusion"}, BadValueError, "occlusion, which is slow.*gradcam"),
+    ],
+)
+def test_a_choice_that_cannot_be_is_told_when_the_suite_is_read(tmp_path, wrong, kind, facts):
+    with pytest.raises(kind, match=facts):
+        loaded(tmp_path, choice={**SUITE["choice"], **wrong})
+
+
+def test_a_choice_without_folds_is_refused(tmp_path):
+    with pytest.raises(BadValueError, match="inner and outer folds"):
+        loaded(tmp_path, folds=None)
+
+
+@pytest.mark.slow
+def test_a_choice_runs_to_its_honest_figure_which_with_one_candidate_is_that_of_the_plain_suite(tmp_path):
+    loaded(tmp_path, "one", choice={"candidates": {"only": {}}, "method": "cam"})
+    loaded(tmp_path, "plain", choice=None, trainings="one")
+    results, lines = tmp_path / "results", []
+    flags = {"suites": str(tmp_path), "results": str(results), "runs": str(tmp_path / "runs"), "cache_dir": str(tmp_path / "cache")}
+    for name in ("one", "plain", "one"):
+        lines.append([])
+        hall.run(name, RunConfig(suite=(name,), **flags), lines[-1].append, Local(1))
+    assert lines[-1] == ["one: 0 cells to run, tables only"]
+    one, plain = (of_locus(results / name) for name in ("one", "plain"))
+    assert one == plain
+    trials = {r.cell.recipe.get("leave_out_fold"): r for r in records.load(results / "one") if r.cell.protocol == "choice"}
+    assert (len(trials), trials[None].scores) == (4, one["cam"][0])
+    held_out = [{*data.load(each, "test").patients} for each in plan.models(plan.load("plain", tmp_path))[0].trainings]
+    for fold, patients in enumerate(held_out):
+        inner = records.cases.read(trials[fold].cell, results / "one")
+        predicted = [pd.read_csv(path, dtype=str) for path in predictions(tmp_path, fold)]
+        assert patients.isdisjoint(inner["patient"])
+        assert all(patients.isdisjoint(table["patient"]) for table in predicted)
+        assert len(predicted) == 2
+
+
+def of_locus(folder):
+    return {r.cell.method: (r.scores, r.checkpoints) for r in records.load(folder) if r.cell.protocol == "locus"}
+
+
+def predictions(folder, fold):
+    (model,) = (m for m in plan.models(plan.load("one", folder)) if m.left_out == fold)
+    return [folder / "runs/one" / name / "predictions.csv" for name in names([model])]

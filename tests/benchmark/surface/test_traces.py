@@ -1,0 +1,48 @@
+"""Traces that wait in a file are those that stay in memory, to the last bit."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmark.surface import min_max, surface, traces
+from benchmark.surface.trace import EMPTY, trace
+from core.errors import WriteError
+
+random = np.random.default_rng(0)
+GIVEN = [EMPTY, *(trace(surface(min_max(random.random((9, 7))), (90, 70), "conventional")) for _ in range(12)), EMPTY]
+
+
+@pytest.fixture
+def in_a_file(monkeypatch):
+    """Blocks of two or three cases, of which the first alone stays in memory."""
+    monkeypatch.setattr(traces, "BLOCK", 200)
+    monkeypatch.setattr(traces, "KEPT", 600)
+    return traces.Traces.from_traces(iter(GIVEN))
+
+
+@pytest.mark.oracle
+def test_boxes_from_a_file_are_those_of_each_trace(in_a_file):
+    cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), random.random((6, 4))
+    alone = [GIVEN[case].boxes(levels) for case, levels in zip(cases, thresholds, strict=True)]
+    at_once = traces.Traces.from_traces(GIVEN)
+    assert len(in_a_file.blocks) > 3
+    assert len(in_a_file) == len(at_once) == len(GIVEN)
+    np.testing.assert_allclose(in_a_file.boxes(cases, thresholds), alone, atol=1e-12)
+
+
+@pytest.mark.oracle
+def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch):
+    monkeypatch.undo()
+    cases, thresholds = np.arange(len(GIVEN)), random.random((len(GIVEN), 3))
+    in_memory = traces.Traces.from_traces(GIVEN)
+    assert len(in_memory.blocks) == 1
+    assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch):
+    monkeypatch.setattr(traces, "KEPT", 0)
+    with Path("/dev/full").open("wb") as full:
+        monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
+        with pytest.raises(WriteError, match="TMPDIR"):
+            traces.Traces.from_traces(GIVEN)
