@@ -18,7 +18,7 @@ registry = Registry("benchmark.executors", "executor")
 def build(word: str, jobs: int, minutes: float | None = None) -> Executor:
     """The executor of a word with its options, ``slurm:partition=gpu,time=240``, for so many ``jobs`` at a time.
 
-    A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` or
+    A step that takes longer than ``minutes`` fails. Raises ``UnknownNameError``, ``BadValueError`` and
     ``NotAvailableError``.
     """
     executor: Executor = registry.build(word, jobs=jobs)

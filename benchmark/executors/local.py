@@ -26,7 +26,7 @@ class Local(Executor):
         self._signals = ExitStack()
 
     def __enter__(self) -> Self:
-        """SIGTERM ends jobs in processes of their own as Ctrl-C does: trainings save, others are made again."""
+        """SIGTERM ends processes as Ctrl-C does: trainings save, the others are made again next time."""
         if not self._here:
             self._signals.enter_context(sigterm_ends())
         return self

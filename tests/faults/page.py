@@ -23,8 +23,8 @@ fault it looks for files that cannot be read and for processes left behind, lets
 TAIL = """
 ## What is not noticed
 
-- Without `--step_minutes` a job that hangs is not told from one that works: the run waits. `--jobs` shows what is at work; Ctrl-C ends it,
-  a second one at once.
+- Without `--step_minutes` a job that hangs is not told from one that works: the run waits. `--jobs` shows what is at work; Ctrl-C
+  ends it, a second one at once.
 - A wrong bit in the middle of a checkpoint or of stored maps that leaves the file readable. Only what is cut is found out.
 - `full disk` is made by a limit on the size of files, `read-only` by a file system of its own, the kernel's end of a process for
   want of memory by its signal; the machine's clock is not touched, the files are dated a day ahead instead.

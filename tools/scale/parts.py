@@ -125,8 +125,9 @@ def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:
     return {
         "cells": len(loaded), "trainings": trainings, "cases": rows_per_cell,
         "made_and_packed_s": round(packed - begun, 1), "read_s": round(read - packed, 1),
-        "tables_s": round(wrote - read, 1), "peak_gib": round(peak, 2), "files_mb": round(size, 1), "page_mb": round(page, 1),
-        "pack_s": round(pack, 1), "packed_times": round(_packed_times(trainings), 1), "load": _load(),
+        "tables_s": round(wrote - read, 1), "peak_gib": round(peak, 2), "files_mb": round(size, 1),
+        "page_mb": round(page, 1), "pack_s": round(pack, 1), "packed_times": round(_packed_times(trainings), 1),
+        "load": _load(),
     }  # fmt: skip
 
 
@@ -135,7 +136,7 @@ def _pack_again(copies: Sequence[Record], folder: Path) -> float:
     rows_of = dict([*pd.read_parquet(folder / cases.CASES).groupby("key", observed=True)])
     for record in [record for record in copies if record.cell.seed == 0]:
         records.write(record, folder)
-        rows = rows_of[record.key].drop(columns=["key", *cases.CELL])
+        rows = rows_of[record.key].drop(columns=["key", *cases.CELL]).dropna(axis="columns", how="all")
         cases.write(rows.to_dict("records"), record.cell, folder)
     begun = time.process_time()
     records.pack(folder)
