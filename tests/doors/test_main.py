@@ -45,6 +45,7 @@ def test_main_trains_on_the_phantom_without_a_gpu_and_says_where_the_run_lies(tm
     assert "test: mean AUROC" in done.stdout
 
 
+@pytest.mark.slow
 def test_two_runs_of_the_same_flags_have_two_folders_and_the_same_predictions(typed, tmp_path):
     assert [typed(TINY), typed(TINY)] == [0, 0]
     first, second = sorted((tmp_path / "train").iterdir())

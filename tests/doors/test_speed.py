@@ -18,7 +18,7 @@ def test_a_page_without_a_record_is_one_sentence(subject, door, sentence, tmp_pa
 
 
 def test_an_unknown_subject_is_one_sentence(door, sentence):
-    assert "methods, attention, scoring, training, jobs" in sentence(door("tools.speed", "maps"))
+    assert "methods, attention, scoring, external, training, jobs" in sentence(door("tools.speed", "maps"))
 
 
 def test_quick_keeps_what_was_typed():
