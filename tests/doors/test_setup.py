@@ -35,3 +35,20 @@ def test_no_python_is_a_sentence_that_says_what_to_install(tmp_path):
     done = make(tmp_path)
     assert done.returncode == 2
     assert "install one" in done.stdout
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_pip_installs_where_uv_cannot(tmp_path, status):
+    commands = {"python": "exit 0", "uv": f"exit {status}", "pip": f'echo "$@" >> {tmp_path}/asked'}
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for name, text in commands.items():
+        (tmp_path / ".venv/bin" / name).write_text(f"#!{shutil.which('sh')}\n{text}\n")
+        (tmp_path / ".venv/bin" / name).chmod(0o755)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    done = subprocess.run(["make", "setup"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line for line in asked if ".[test]" in line] == [
+        "install --quiet --no-compile --constraint constraints.txt --editable .[test]"
+    ] * status
