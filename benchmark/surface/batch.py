@@ -30,7 +30,7 @@ class TruthBoxes:
     @classmethod
     def from_boxes(cls, boxes: Sequence[FloatArray]) -> "TruthBoxes":
         """Cases in the order of ``boxes``, (M,4) each."""
-        return cls(_offsets([len(one) for one in boxes]), np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]))
+        return cls(offsets_of([len(one) for one in boxes]), np.concatenate([np.zeros((0, 4)), *map(as_boxes, boxes)]))
 
     @property
     def count(self) -> Index:
@@ -104,5 +104,6 @@ def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[
     return np.tile(on.boxes, (len(finite), 1)), np.repeat(finite, len(on.boxes))
 
 
-def _offsets(counts: Sequence[int]) -> Index:
+def offsets_of(counts: Sequence[int]) -> Index:
+    """(N,) counts -> (N+1,) where each begins, laid end to end."""
     return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)

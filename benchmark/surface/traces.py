@@ -10,14 +10,13 @@ from functools import partial
 from typing import IO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from benchmark.surface import overlap
+from benchmark.surface.batch import Index, offsets_of
 from benchmark.surface.trace import Trace
 from core.errors import WriteError
 from core.types import FloatArray
 
-Index = NDArray[np.int64]
 NUMBERS = 10
 """Of a piece: the thresholds at which it begins and ends, its box at both."""
 BLOCK, KEPT = 2**22, 2**24
@@ -73,7 +72,7 @@ class Traces:
 def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
     first, kept, file = 0, 0, None
     for part in _parts(traces):
-        offsets = np.concatenate([[0], np.cumsum([len(trace.start) for trace in part])]).astype(np.int64)
+        offsets = offsets_of([len(trace.start) for trace in part])
         numbers, kept = _laid(part), kept + NUMBERS * int(offsets[-1])
         if kept > KEPT:
             file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from benchmark.records.record import Record
+from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
 from benchmark.report.design import design
 from benchmark.statistics.components import BalancedScores
 from core.registry import Registry
@@ -65,3 +66,15 @@ def tooltip(*words: str) -> "list[alt.Tooltip]":
     import altair as alt
 
     return [alt.Tooltip(word) for word in words]
+
+
+def by_network(values: Sequence[Row]) -> "tuple[alt.Color, alt.Shape]":
+    """The colour and the shape of each row's ``network``, in the order in which they come."""
+    import altair as alt
+
+    networks = list(dict.fromkeys(row["network"] for row in values))
+    colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]
+    return (
+        alt.Color("network:N", scale=alt.Scale(domain=networks, range=colours)),
+        alt.Shape("network:N", scale=alt.Scale(domain=networks, range=shapes)),
+    )

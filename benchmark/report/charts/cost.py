@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, by_network, tooltip
 from benchmark.report.charts.rows import EntryRow, entries, plain
-from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, READERS
 
@@ -42,7 +41,7 @@ class CostChart(Chart):
             raise NotAvailableError(
                 f"no method of {data.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
             )
-        networks = list(dict.fromkeys(row["network"] for row in values))
+        colours, shapes = by_network(values)
         ends = [values[0]["ms"] / 6, values[-1]["ms"] * 1.5]  # names stand on the left of their marks
         base = alt.Chart(alt.InlineData(values=values)).encode(
             x=alt.X(
@@ -50,10 +49,8 @@ class CostChart(Chart):
             ),
             y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
         )
-        colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
         bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q", color=colours)
         shown = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
-        shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
         points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, color=colours, tooltip=shown)
         names = base.mark_text(align="right", dx=-6, dy=-5).encode(text="label:N")
         about = f"{data.dataset}: {_about(rows, known, images)}"

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
 from benchmark.report import faithfulness, select
-from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
-from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
+from benchmark.report.charts.base import Chart, ChartData, Row, by_network, tooltip
 from benchmark.report.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
@@ -32,15 +31,13 @@ class FaithfulnessChart(Chart):
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
         _label(values)
-        networks = list(dict.fromkeys(row["network"] for row in values))
-        colours = alt.Color("network:N", scale=alt.Scale(domain=networks, range=[*PALETTE, GREY][: len(networks)]))
+        colours, shapes = by_network(values)
         base = alt.Chart(alt.InlineData(values=values)).encode(
             x=alt.X("hits:Q", title=f"{MAIN}, on the same cases", scale=alt.Scale(domain=[0, 1])),
             y=alt.Y("road:Q", title="road: more is more faithful", scale=alt.Scale(zero=False)),
             color=colours,
         )
         bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
-        shapes = alt.Shape("network:N", scale=alt.Scale(domain=networks, range=[*SHAPES][: len(networks)]))
         points = base.mark_point(filled=True, opacity=1, size=45).encode(
             shape=shapes, tooltip=tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
         )
