@@ -12,7 +12,6 @@ import multiprocessing
 import os
 import pickle
 import runpy
-import runpy
 import select
 import signal
 import socket

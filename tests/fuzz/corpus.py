@@ -8,7 +8,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow
 import torch
 from pyarrow import parquet
