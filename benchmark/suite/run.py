@@ -15,7 +15,6 @@ from benchmark import records
 from benchmark.executors import Executor
 from benchmark.executors.view import run_with_progress
 from benchmark.records import Record
-from benchmark.report import tables
 from benchmark.report.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
@@ -132,7 +131,8 @@ def _finalize(
     ran: bool,
 ) -> list[Record]:
     """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
-    # its statistics would slow the start of a dry run and of every answer
+    # statistics and charts would slow the start of a dry run and of every answer
+    from benchmark.report import tables
     from benchmark.suite.finalize import finalize
 
     planned_cells = [cell for job in planned for cell in job.cells]
