@@ -25,6 +25,13 @@ class Parser(ArgumentParser):
         """Raise the ``LocusError`` that says it."""
         raise sentence(self.kind, message) from ex
 
+    def format_help(self) -> str:
+        """The help. The flags' texts are read now: they take their time, and nobody else asks for them."""
+        texts = {name: text for part, _ in _groups(self.kind) for name, text in _texts(self.kind, part).items()}
+        for action in self._actions:
+            action.help = texts.get(action.dest, action.help)
+        return super().format_help()
+
 
 def parser_of(kind: type[Any], prog: str) -> Parser:
     """A parser with a flag for each field of ``kind``, and ``--config`` where ``prog`` names a program."""
@@ -44,11 +51,9 @@ def _made(kind: type[Any], prog: str) -> Parser:
     hints = get_type_hints(kind)
     for part, fields in _groups(kind):
         section = parser.add_argument_group(_title(kind, part))
-        texts = _texts(kind, part) if prog else {}  # which nobody else asks for help, and which take their time
         for field in fields:
-            text = texts.get(field.name, "")
             several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            about = {"type": hints[field.name], "default": field.default, "help": text.replace("%", "%%"), **several}
+            about = {"type": hints[field.name], "default": field.default, "help": "", **several}
             section.add_argument(f"--{field.name}", **about)
     return parser
 
@@ -68,7 +73,7 @@ def _title(kind: type[Any], part: type[Any]) -> str:
 def _texts(kind: type[Any], part: type[Any]) -> dict[str, str]:
     """The help texts of the fields of a class that ``kind`` is made of."""
     docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
-    return {name: docs[name] + choices(kind, name) for name in inspect.get_annotations(part)}
+    return {name: (docs[name] + choices(kind, name)).replace("%", "%%") for name in inspect.get_annotations(part)}
 
 
 def _is_list(hint: Any) -> bool:
