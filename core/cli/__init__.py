@@ -24,7 +24,7 @@ from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
 from core.registry import refuse_code
 
-__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
+__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "fields_of", "parse", "read_yaml"]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -64,6 +64,11 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
 
     Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
     """
+    return kind(**fields_of(kind, values))
+
+
+def fields_of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as fields of ``kind``, each checked by itself: what they say of each other, an instance checks."""
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
@@ -72,7 +77,7 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     parsed = {name: spelled(kind, name, value) for name, value in given.items()}
     for name, value in parsed.items():
         check(kind, name, value)
-    return kind(**parsed)
+    return parsed
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -161,13 +161,14 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
-    return _built(json.dumps({**cli.defaults_of(TrainConfig, flags), **flags}, default=repr))
+    flags = {**cli.defaults_of(TrainConfig, flags), **flags}
+    return TrainConfig(**{name: _value(name, json.dumps(value, default=repr)) for name, value in flags.items()})
 
 
-@lru_cache(maxsize=512)
-def _built(flags: str) -> TrainConfig:
-    """The same flags are validated once: a suite is planned several times in a run."""
-    return cli.build(TrainConfig, json.loads(flags))
+@lru_cache(maxsize=1024)
+def _value(name: str, value: str) -> Any:
+    """The same value of a flag is checked once: the models of a suite share most of theirs."""
+    return cli.fields_of(TrainConfig, {name: json.loads(value)})[name]
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
