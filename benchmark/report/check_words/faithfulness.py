@@ -24,17 +24,15 @@ def sentences(records: Sequence[Record], dataset: str) -> Iterator[str]:
 
 def _beside(rows: Sequence[Record]) -> str:
     """What the truth's own boxes and the best map without a network have."""
-    truth = [record for record in rows if record.method == TRUTH]
+    words = [f"; the true boxes as a map have {_road(record)}" for record in rows if record.method == TRUTH]
     blind = [record for record in rows if record.method in BASELINES]
-    words = [f"the true boxes as a map have {_road(truth)}"] * bool(truth)
-    words += [f"of maps that see no network {_best(blind)} is the best"] * bool(blind)
-    return "".join(f"; {word}" for word in words)
+    return "".join(words) + (f"; of maps that see no network {_best(blind)} is the best" if blind else "")
 
 
 def _best(rows: Sequence[Record]) -> str:
     best = max(rows, key=lambda record: select.value(record, "road"))
-    return f"`{best.method}` with {_road([best])}"
+    return f"`{best.method}` with {_road(best)}"
 
 
-def _road(rows: Sequence[Record]) -> str:
-    return with_interval(rows[0].find("road"))
+def _road(record: Record) -> str:
+    return with_interval(record.find("road"))
