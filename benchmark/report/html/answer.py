@@ -47,7 +47,7 @@ def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
         _first(entered, rows, known),
         first_by_finding(entered, rows, known),
         _another(entered, known),
-        basis.rests(behind, trainings),
+        (*basis.rests(behind, trainings), *_optimism(entered[0])),
         limits(entered, behind),
     )
 
@@ -63,7 +63,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
     others = [row for row in ranked if row is not first and row not in tied]
     return (
         _leaders(first, tied, known),
-        *_gap(first, others),
+        *_gap(first, tied, others),
         *_over_prior(first, rows, of_row(known, "above_prior")(first)),
     )
 
@@ -79,11 +79,15 @@ def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
     return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
 
 
-def _gap(first: Record, others: Sequence[Record]) -> tuple[str, ...]:
+def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tuple[str, ...]:
     if not others:
         return ()
-    gap = (select.main_value(first) or 0.0) - (select.main_value(others[0]) or 0.0)
-    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.",)
+    best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
+    gap = (select.main_value(first) or 0.0) - best
+    why = " Some tied rows score less than it: their difference to the first varies more." * (
+        min(lower, default=1) < best
+    )
+    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.{why}",)
 
 
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
@@ -92,6 +96,16 @@ def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> t
     gap = f"; the first is above it by {signed(above)}" if above is not None and above.value is not None else ""
     value = number(select.main_value(prior))
     return (f"`prior`, which only knows where other patients have the finding, has {value}{gap}.",)
+
+
+def _optimism(first: Record) -> tuple[str, ...]:
+    """What a threshold that is chosen on the scored truth would add to the first row."""
+    score = first.find("optimism")
+    if score is None or score.value is None:
+        return ()
+    return (
+        f"Chosen on the truth that is scored, they would add {number(score.value)} to {name(first)}: its `optimism`.",
+    )
 
 
 def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:

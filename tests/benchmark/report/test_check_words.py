@@ -54,7 +54,9 @@ def test_the_conventional_placement_costs_what_the_aligned_one_gains_backbone_by
 def test_the_share_of_convention_is_said_with_and_without_our_own():
     (sentence,) = said([painted("a", (0.6, 0.3, 0.3)), painted("b", (0.4, 0.1, 0.1))])
     assert sentence.startswith(f"resnet18 AVG: 67 % of what differs in `{MAIN}` is convention (0 % without `ours`), 33 % is method.")
-    assert sentence.endswith("by 0.300 (mean over methods); under `ours` the methods lie 0.200 apart. 0 of 1 pairs of methods change order.")
+    assert sentence.endswith(
+        "by 0.300 (mean over methods); under `ours` the methods lie 0.200 apart. 0 of 1 pairs of methods change order."
+    )
 
 
 def looking(method, token, finding, **fields):
