@@ -32,16 +32,17 @@ class IoUThresholds(Chart):
         if not values:
             raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
         order = [row.label for row in rows]
+        lines = alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolSize=300)
         base = alt.Chart(alt.InlineData(values=values)).encode(
             x=alt.X(
                 "threshold:Q", title="IoU that makes a hit", axis=alt.Axis(format=".1f"), scale=alt.Scale(domain=[0, 1])
             ),
             y=alt.Y("value:Q", title="share of cases hit", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
+            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None, legend=lines),
         )
         dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
         line = base.mark_line(strokeWidth=2).encode(
-            strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes)),
+            strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes), legend=lines),
         )
         points = base.mark_point(filled=True, size=25, opacity=1).encode(
             tooltip=tooltip("entry:N", "threshold:Q", "value:Q"),

@@ -34,7 +34,9 @@ class ScoreThresholds(Chart):
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
         colours = alt.Scale(domain=labels, range=list(PALETTE))
-        shapes = alt.Scale(domain=[*ORIGINS], range=list(SHAPES))
+        drawn = {value["origin"] for value in values}
+        origins = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
+        shapes = alt.Scale(domain=[*origins], range=[*origins.values()])
         about = (
             f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the "
             "threshold comes from, "
