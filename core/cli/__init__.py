@@ -24,7 +24,7 @@ from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
 from core.registry import refuse_code
 
-__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "fields_of", "parse", "read_yaml"]
+__all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
 
 log = logging.getLogger(__name__)
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -64,20 +64,28 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
 
     Raises ``BadValueError`` or ``UnknownNameError`` with the flag, the value and what is allowed.
     """
-    return kind(**fields_of(kind, values))
-
-
-def fields_of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The same as fields of ``kind``, each checked by itself: what they say of each other, an instance checks."""
     known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
     for name in values:
         if name not in known:
             raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
-    given = vars(parser_of(kind, "").parse_object(listed(kind, values), defaults=False))
-    parsed = {name: spelled(kind, name, value) for name, value in given.items()}
-    for name, value in parsed.items():
-        check(kind, name, value)
-    return parsed
+    return kind(**{name: _checked(kind, name, _Stated(repr(value), value)) for name, value in values.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stated:
+    """The value of a flag, known by how it is written."""
+
+    text: str
+    value: Any = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _checked(kind: type[Any], name: str, stated: _Stated) -> Any:
+    """What a flag becomes: a value is parsed once, however many models of a suite state it."""
+    given = vars(parser_of(kind, "").parse_object(listed(kind, {name: stated.value}), defaults=False))
+    value = spelled(kind, name, given[name])
+    check(kind, name, value)
+    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

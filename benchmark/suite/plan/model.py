@@ -2,9 +2,8 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from benchmark.suite.plan import checkpoints, choice
@@ -161,14 +160,7 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
-    flags = {**cli.defaults_of(TrainConfig, flags), **flags}
-    return TrainConfig(**{name: _value(name, json.dumps(value, default=repr)) for name, value in flags.items()})
-
-
-@lru_cache(maxsize=1024)
-def _value(name: str, value: str) -> Any:
-    """The same value of a flag is checked once: the models of a suite share most of theirs."""
-    return cli.fields_of(TrainConfig, {name: json.loads(value)})[name]
+    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
