@@ -41,8 +41,7 @@ def plain(protocol: str, records: Sequence[Record]) -> Sheet:
         (s.metric, s.threshold_origin)
         for r in records
         if r.cell.protocol == protocol
-        for s in r.scores
-        if s.finding == "mean"
+        for s in r.select(finding="mean")
     )
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means

@@ -5,7 +5,6 @@ from benchmark.report.charts.theme import BLUE, ROW
 from benchmark.report.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 
-
 ROOM = 1.25
 """How far the axis reaches beyond the longest bar, whose number stands behind it."""
 

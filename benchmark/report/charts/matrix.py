@@ -22,8 +22,8 @@ class Matrix(Chart):
         values: list[Row] = [
             {"entry": row.label, "finding": score.finding, "value": score.value, "n": score.n}
             for row in shown(rows)
-            for score in row.record.scores
-            if (score.metric, score.threshold_origin) == (MAIN, "cross-fitted") and score.value is not None
+            for score in row.record.select(MAIN)
+            if score.threshold_origin == "cross-fitted" and score.value is not None
         ]
         findings = ["mean", *sorted({value["finding"] for value in values} - {"mean"})]
         base = {

@@ -1,6 +1,7 @@
 """Where the best entries are good and where not."""
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
