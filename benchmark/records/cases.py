@@ -92,8 +92,8 @@ def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     return _rows_of(file_of_seed, [cell.key]).to_pandas()
 
 
-def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> "pd.DataFrame":
-    """``key`` and the columns ``names`` of those ``cells`` that have rows, as one table.
+def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
+    """``key`` and the columns ``names`` of those ``cells`` that have rows, as one table; words as dictionaries.
 
     Where many cells are asked for, it is far quicker than one after the other. Raises ``DataError`` for a broken file.
     """
@@ -101,14 +101,15 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     tables = []
     for cell in cells:
         if file := next((file for file in _at_work(cell, folder) if file.is_file()), None):
-            tables.append(_words(packed.table(file, columns, mend=MEND)))
+            tables.append(_dictionaries(packed.table(file, columns, mend=MEND)))
             del wanted[cell.key]
     files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
     for file in files:
         rows = packed.table(file, columns, mend=MEND)
-        tables.append(_words(rows.filter(pyarrow.compute.is_in(rows["key"], _strings(wanted)))))
-    empty = pyarrow.table({name: pyarrow.array([], pyarrow.string()) for name in columns})
-    return (pyarrow.concat_tables(tables, promote_options="permissive") if tables else empty).to_pandas()
+        tables.append(_dictionaries(rows.filter(pyarrow.compute.is_in(rows["key"], _strings(wanted)))))
+    empty = pyarrow.table({name: pyarrow.array([], pyarrow.string()).dictionary_encode() for name in columns})
+    whole = pyarrow.concat_tables(tables, promote_options="permissive") if tables else empty
+    return whole.unify_dictionaries().combine_chunks()
 
 
 def pack(seeds: Mapping[str, int | None], folder: Path, in_brief: Collection[int] = ()) -> None:
