@@ -39,6 +39,8 @@ def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Rec
         return list(records)
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
+    if not any(board for _, board in boards):
+        return list(records)
     columns = hits_of([record for _, board in boards for record in board], folders)
     return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, columns))]
 
