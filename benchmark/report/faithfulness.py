@@ -8,7 +8,7 @@ from benchmark.report.agreement import AGREEMENT, PAIRS
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, optional, score, tabulated
 from benchmark.report.entries import mean_records
 from benchmark.report.rests import basis_lines
-from benchmark.report.table import NOTHING, Table, number, signed, with_interval
+from benchmark.report.table import NOTHING, Table, signed, with_interval
 from core.names import FAITHFULNESS, MAIN
 
 THRESHOLDS = "cross-fitted by patient, per finding, on these cases"
@@ -64,8 +64,7 @@ def _agreement(records: Sequence[Record], dataset: str) -> list[Table]:
     patients = ", ".join(dict.fromkeys(str(r.rests_on["patients"]) for r in networks))
     trainings = ", ".join(dict.fromkeys(str(r.rests_on["trainings"]) for r in networks))
     basis = f"Rests on: {patients} patients; trainings per network {trainings}."
-    said = " ".join(sentences(records, dataset))
-    return [Table(f"{dataset}: faithfulness against localization", f"{said}\n{AGREES}\n{basis}", header, tuple(rows))]
+    return [Table(f"{dataset}: faithfulness against localization", f"{AGREES}\n{basis}", header, tuple(rows))]
 
 
 def _networks(records: Sequence[Record], dataset: str) -> list[Record]:
@@ -109,4 +108,4 @@ def sentence(record: Record) -> str:
 
 
 def _tau(tau: Score | None) -> str:
-    return f"tau {number(None if tau is None else tau.value)}"
+    return f"tau {signed(tau)}"

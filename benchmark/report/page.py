@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
-from benchmark.report import select
+from benchmark.report import check_words, select
+from benchmark.report.check_words import CheckAnswer
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import chosen, markdown
 from core.names import MAIN
@@ -30,11 +31,17 @@ def page(
 
     ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
-    shown = [markdown(table) for part in tables for table in part.checks]
+    shown = [_answer(said) for part in tables for said in check_words.answers(records, part.dataset)]
+    shown += [markdown(table) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(chosen(table, DECIDE)) for part in tables for table in part.boards[:1]]
     sections = [f"# {title}", GENERATED, *([about] if about else []), _links(pictures), *shown, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
+
+
+def _answer(said: CheckAnswer) -> str:
+    lines = (*said.sentences, f"It does not show: {said.limit[0].lower()}{said.limit[1:]}")
+    return "\n".join([f"## {said.question}", "", *(f"- {line}" for line in lines)])
 
 
 def _links(pictures: Sequence[str]) -> str:

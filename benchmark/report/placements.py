@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 
-from benchmark.records import Record
+from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
-from benchmark.report.variance_decomposition import ranges, variance_decomposition
+from benchmark.report.variance_decomposition import VarianceDecomposition, ranges, variance_decomposition
 from core.names import MAIN
 
 GAIN = f"change@{MAIN}@aligned"
@@ -33,14 +33,9 @@ def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
         f"{dataset}: what the true grid gains, mean over methods",
         f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
         (*(column.heading for column in MODEL), "shift", "n methods", *headings),
-        tuple(_summary(group) for group in _by_model(rows)),
+        tuple(_summary(group) for group in select.by_model(rows)),
     )
     return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _alignment_columns(), rows)]
-
-
-def _by_model(records: Sequence[Record]) -> list[list[Record]]:
-    models = dict.fromkeys(map(select.model_of, records))
-    return [[r for r in records if select.model_of(r) == model] for model in models]
 
 
 def _alignment_columns() -> list[TableColumn]:
@@ -56,16 +51,30 @@ def _alignment_columns() -> list[TableColumn]:
 
 
 def _summary(records: Sequence[Record]) -> tuple[str, ...]:
-    scores = [s for r in records if (s := r.find(GAIN, origin="cross-fitted")) is not None and s.value is not None]
-    gains = select.known(scores)
+    scores = gains(records)
+    values = select.known(scores)
     means = [
         select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
         for side in ("conventional", "aligned")
     ]
     up, down = sum((s.low or 0) > 0 for s in scores), sum((s.high or 0) < 0 for s in scores)
-    average = (f"{sum(gains) / len(gains):+.3f}", ranges(gains)) if gains else (NOTHING, NOTHING)
+    average = (f"{sum(values) / len(values):+.3f}", ranges(values)) if values else (NOTHING, NOTHING)
     model = (column.cell(records[0]) for column in MODEL)
-    return (*model, share(records[0].find("shift")), str(len(gains)), *map(number, means), *average, str(up), str(down))
+    return (
+        *model,
+        share(records[0].find("shift")),
+        str(len(values)),
+        *map(number, means),
+        *average,
+        str(up),
+        str(down),
+    )
+
+
+def gains(records: Sequence[Record]) -> list[Score]:
+    """What the true grid gains each method that has a score both ways."""
+    scores = (record.find(GAIN, origin="cross-fitted") for record in records)
+    return [score for score in scores if score is not None and score.value is not None]
 
 
 def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
@@ -76,7 +85,7 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     intro = basis_lines(
         rows, "cross-fitted by patient, per finding, each convention for itself; fixed: .5 of the scaled picture"
     )
-    names = tuple(dict.fromkeys(name for r in rows for name in select.variants(r, "pointing")))
+    names = convention_names(rows)
     tables = [_variance_table(rows, names, dataset, intro)]
     for metric, origin in MEASURES:
         columns = [
@@ -89,6 +98,11 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
     return tables
 
 
+def convention_names(records: Sequence[Record]) -> tuple[str, ...]:
+    """The conventions that records were scored under, our own first."""
+    return tuple(dict.fromkeys(name for record in records for name in select.variants(record, "pointing")))
+
+
 def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: str, intro: str) -> Table:
     """Each model's table of methods x conventions taken apart, by each measure."""
     about = (
@@ -99,7 +113,7 @@ def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: st
     )
     rows = [
         row
-        for group in _by_model(records)
+        for group in select.by_model(records)
         for label, subset in (("all", names), ("peers", names[1:]))
         for row in _variance_rows(group, label, subset)
     ]
@@ -120,15 +134,21 @@ def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) 
     """A row per measure; none where fewer than two methods have a score under every convention."""
     rows = []
     for metric, origin in MEASURES:
-        complete = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
-        if len(complete) < 2:
+        if (d := decomposed(records, metric, origin, names)) is None:
             continue
-        d = variance_decomposition(complete)
         shares = (f"{100 * value:.0f}" for value in (d.methods, d.conventions, d.interaction))
-        about = (metric, origin if origin != "none" else NOTHING, f"{label} ({len(names)})", str(len(complete)))
+        about = (metric, origin if origin != "none" else NOTHING, f"{label} ({len(names)})", str(d.n_methods))
         ranges_ = (number(d.over_methods), number(d.over_conventions), f"{d.rank_reversals} of {d.pairs}")
         rows.append((*(column.cell(records[0]) for column in MODEL), *about, *shares, *ranges_))
     return rows
+
+
+def decomposed(
+    records: Sequence[Record], metric: str, origin: Origin, names: Sequence[str]
+) -> VarianceDecomposition | None:
+    """A network's scores under the conventions of ``names`` taken apart; None for fewer than two complete methods."""
+    complete = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
+    return variance_decomposition(complete) if len(complete) > 1 else None
 
 
 def _values(record: Record, metric: str, origin: Origin, names: Sequence[str]) -> list[float]:

@@ -17,6 +17,14 @@ def model_of(record: Record) -> tuple[object, ...]:
     return (c.dataset, c.partition, c.split, c.backbone, c.global_pool, c.attention_map, c.img_size, c.seed, c.model_id)
 
 
+def by_model(records: Iterable[Record]) -> list[list[Record]]:
+    """The records of each model, in their order."""
+    groups: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(model_of(record), []).append(record)
+    return list(groups.values())
+
+
 def row_of(record: Record) -> tuple[object, ...]:
     """What two records share that a table shows in one row: model and method."""
     return (model_of(record), record.cell.method)

@@ -26,7 +26,7 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
     )
     if not rows:
         return []
-    names = ", ".join(dict.fromkeys(_finding(r) for r in rows))
+    names = ", ".join(dict.fromkeys(finding_of(r) for r in rows))
     shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in rows)
     intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
     first = tabulated(
@@ -47,7 +47,7 @@ def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def _auroc() -> list[TableColumn]:
     def of(metric: str, formatter: Callable[[Score | None], str]) -> Callable[[Record], str]:
-        return lambda record: formatter(record.find(metric, _finding(record)))
+        return lambda record: formatter(record.find(metric, finding_of(record)))
 
     def others(metric: str) -> Callable[[Record], str]:
         return lambda record: number(_others(record, metric))
@@ -66,8 +66,9 @@ def _auroc() -> list[TableColumn]:
 
 
 def _others(record: Record, metric: str) -> float | None:
-    return select.mean(s for s in record.select(metric) if s.finding not in ("mean", _finding(record)))
+    return select.mean(s for s in record.select(metric) if s.finding not in ("mean", finding_of(record)))
 
 
-def _finding(record: Record) -> str:
+def finding_of(record: Record) -> str:
+    """The finding that the token goes with."""
     return str(record.data.get("shortcut"))

@@ -32,6 +32,7 @@ class VarianceDecomposition:
     """Pairs of methods whose order in the first column is reversed in another one."""
     pairs: int
     """Pairs of methods that differ in the first column."""
+    n_methods: int
 
 
 def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
@@ -48,7 +49,7 @@ def variance_decomposition(values: ArrayLike) -> VarianceDecomposition:
     methods, conventions, interaction = (round(part / whole, 12) if whole > 0 else 0.0 for part in parts)
     over_methods, over_conventions = float(np.ptp(table[:, 0])), float(np.ptp(table, axis=1).mean())
     return VarianceDecomposition(
-        methods, conventions, interaction, over_methods, over_conventions, *_rank_reversals(table)
+        methods, conventions, interaction, over_methods, over_conventions, *_rank_reversals(table), len(table)
     )
 
 

@@ -26,14 +26,15 @@ class IoUThresholds(Chart):
         if not values:
             raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
         order = [row.label for row in rows]
+        lines = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
         shares = scale(domain=[0, 1])
         base = {
             "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
             "y": field("value:Q", title="share of cases hit", **shares),
-            "color": field("entry:N", sort=None, **scale(domain=order, range=list(PALETTE))),
+            "color": field("entry:N", legend=lines, sort=None, **scale(domain=order, range=list(PALETTE))),
         }
         dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-        dash = {"strokeDash": field("entry:N", **scale(domain=order, range=dashes))}
+        dash = {"strokeDash": field("entry:N", legend=lines, **scale(domain=order, range=dashes))}
         line = mark("line", base, dash, strokeWidth=2)
         points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
         about = (

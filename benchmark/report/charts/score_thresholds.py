@@ -26,11 +26,13 @@ class ScoreThresholds(Chart):
         if not values:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
+        drawn = {value["origin"] for value in values}
+        shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
         channels = {
             "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
             "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
             "color": field("entry:N", sort=None, **scale(domain=labels, range=list(PALETTE))),
-            "shape": field("origin:N", sort=None, **scale(domain=[*ORIGINS], range=list(SHAPES))),
+            "shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()])),
         }
         shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
         about = (

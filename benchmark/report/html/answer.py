@@ -7,6 +7,7 @@ from benchmark.records import Record, Score
 from benchmark.report import leaderboard, ranking, select
 from benchmark.report.entries import comparisons_by_row
 from benchmark.report.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report.html import basis
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.limits import limits
 from benchmark.report.html.words import name, prior_of
@@ -18,10 +19,10 @@ NAMED = 6
 
 
 @dataclass(frozen=True)
-class FirstRows:
+class PageAnswer:
     """What a data set's records say, question by question: sentences in which `code` is marked."""
 
-    dataset: str
+    question: str
     first: tuple[str, ...]
     findings: Table | None
     """The first of each finding, and whether it is above ``prior``."""
@@ -32,7 +33,7 @@ class FirstRows:
     """What it does not show."""
 
 
-def answer(records: Sequence[Record], dataset: str) -> FirstRows | None:
+def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     """The answer of one data set; None where nothing was ranked."""
     rows = leaderboard.board(records, dataset)
     known = comparisons_by_row(records, None)
@@ -40,13 +41,15 @@ def answer(records: Sequence[Record], dataset: str) -> FirstRows | None:
     if not entered:
         return None
     behind = select.board(records, dataset)
-    sentences = (
+    trainings = [int(score.value or 1) for row in entered if (score := of_row(known, "trainings")(row)) is not None]
+    return PageAnswer(
+        f"Which method is best on {dataset}?",
         _first(entered, rows, known),
         first_by_finding(entered, rows, known),
         _another(entered, known),
-        _rests(behind, [score for row in entered if (score := of_row(known, "trainings")(row)) is not None]),
+        (*basis.rests(behind, trainings), *_optimism(entered[0])),
+        limits(entered, behind),
     )
-    return FirstRows(dataset, *sentences, limits(entered, behind))
 
 
 def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> tuple[str, ...]:
@@ -60,7 +63,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
     others = [row for row in ranked if row is not first and row not in tied]
     return (
         _leaders(first, tied, known),
-        *_gap(first, others),
+        *_gap(first, tied, others),
         *_over_prior(first, rows, of_row(known, "above_prior")(first)),
     )
 
@@ -76,11 +79,15 @@ def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
     return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
 
 
-def _gap(first: Record, others: Sequence[Record]) -> tuple[str, ...]:
+def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tuple[str, ...]:
     if not others:
         return ()
-    gap = (select.main_value(first) or 0.0) - (select.main_value(others[0]) or 0.0)
-    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.",)
+    best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
+    gap = (select.main_value(first) or 0.0) - best
+    why = " Some tied rows score less than it: their difference to the first varies more." * (
+        min(lower, default=1) < best
+    )
+    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.{why}",)
 
 
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
@@ -89,6 +96,16 @@ def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> t
     gap = f"; the first is above it by {signed(above)}" if above is not None and above.value is not None else ""
     value = number(select.main_value(prior))
     return (f"`prior`, which only knows where other patients have the finding, has {value}{gap}.",)
+
+
+def _optimism(first: Record) -> tuple[str, ...]:
+    """What a threshold that is chosen on the scored truth would add to the first row."""
+    score = first.find("optimism")
+    if score is None or score.value is None:
+        return ()
+    return (
+        f"Chosen on the truth that is scored, they would add {number(score.value)} to {name(first)}: its `optimism`.",
+    )
 
 
 def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
@@ -106,20 +123,4 @@ def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
         f"One more training of {name(first)} would score {ends} on these images (95 %). "
         f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation).",
         "Ties and intervals hold for new trainings and new patients.",
-    )
-
-
-def _rests(behind: Sequence[Record], trainings: Sequence[Score]) -> tuple[str, ...]:
-    record = behind[0]
-    counts = "; ".join(f"{word} {count}" for word, count in record.rests_on.items() if word != "trainings")
-    seeds = sorted({r.cell.seed for r in behind if r.cell.seed is not None})
-    split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
-    numbers = [int(score.value or 1) for score in trainings] or [1]
-    few, many = min(numbers), max(numbers)
-    how_many = f"{many}" if few == many else f"{few} to {many}"
-    of_seeds = f"{how_many} trainings of each network (seeds {', '.join(map(str, seeds))})"
-    return (
-        f"{counts or 'counts not stated'}.",
-        f"{of_seeds if many > 1 else 'One training of each network'}; split: {split or 'not stated'}.",
-        "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on.",
     )

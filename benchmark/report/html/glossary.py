@@ -60,7 +60,7 @@ WORDS = {
     "in a score": "Its standard deviation in the score of one training on these patients.",
     "alignment": "aligned: the map lies where the network looked. conventional: as interpolation assumes.",
 }
-LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)(\.\d+)")
+LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)\.(?:\d+|x)")
 KINDS = {
     "hit": "Share of cases with",
     "acc": "Share of truth boxes with",
@@ -73,12 +73,14 @@ OVERLAPS = {"iou": "IoU (shared area over joint area)", "iobb": "IoBB (shared ar
 def word_of(heading: str) -> str:
     """The word that a heading goes by in ``WORDS``.
 
-    >>> word_of("− prior [95 %]"), word_of("Mass (n 110)"), word_of("hit@iou.3 oracle")
-    ('− prior', 'Mass', 'oracle')
+    >>> word_of("− prior [95 %]"), word_of("Mass (n 110)"), word_of("hit@iou.3 oracle"), word_of("acc@iobb.25")
+    ('− prior', 'Mass', 'oracle', 'acc@iobb.x')
     """
     word = re.sub(r" \[95 %[^\]]*\]$| \(n \d+\)$", "", heading)
     if word not in WORDS and (rest := word.removeprefix(f"{MAIN} ")) in WORDS:
         return rest
+    if word not in WORDS and (level := LEVEL.fullmatch(word)):
+        return f"{level[1]}@{level[2]}.x"
     return word.partition(",")[0] if word not in WORDS and word.partition(",")[0] in WORDS else word
 
 
@@ -86,13 +88,13 @@ def meaning(heading: str) -> str:
     """A sentence or two on a heading; nothing where it speaks for itself.
 
     >>> meaning("hit@iobb.5")
-    "Share of cases with IoBB (shared area over the box's own area) > .5."
+    "Share of cases with IoBB (shared area over the box's own area) > .x."
     """
     word = word_of(heading)
     if word in WORDS:
         return WORDS[word]
     level = LEVEL.fullmatch(word)
-    return f"{KINDS[level[1]]} {OVERLAPS[level[2]]} > {level[3]}." if level else ""
+    return f"{KINDS[level[1]]} {OVERLAPS[level[2]]} > .x." if level else ""
 
 
 def glossary(headings: Iterable[str]) -> dict[str, str]:

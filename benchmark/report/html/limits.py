@@ -12,19 +12,23 @@ DRAWN = {
     "hold on patients.",
     "drawn into radiographs": "The findings are drawn into radiographs: an order here need not hold for real ones.",
 }
-ALWAYS = (
+NETWORK = (
     "Why a network says what it says: a map may hit the box and still not show what the network used "
-    "(suites `randomised` and `shortcut`).",
-    "Other hospitals, other findings, other boxes. Nothing here is for use on patients.",
+    "(suites `randomised` and `shortcut`)."
 )
+OTHERS = "Other hospitals, other findings, other boxes. Nothing here is for use on patients."
 
 
 def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
     """Sentences on what the order of the ``entered`` rows does not show; ``behind``: the records of each training."""
-    sources = dict.fromkeys(str(record.data.get("source")) for record in behind)
-    drawn = [DRAWN[source] for source in sources if source in DRAWN]
     seeds = ["What another training of these networks would give."] if is_single(entered[0]) else []
-    return (*drawn, *seeds, *_by_pointing(entered), *ALWAYS)
+    return (*of_data(behind), *seeds, *_by_pointing(entered), NETWORK, OTHERS)
+
+
+def of_data(records: Sequence[Record]) -> list[str]:
+    """Sentences on images that are not radiographs as they came."""
+    sources = dict.fromkeys(str(record.data.get("source")) for record in records)
+    return [DRAWN[source] for source in sources if source in DRAWN]
 
 
 def _by_pointing(entered: Sequence[Record]) -> list[str]:

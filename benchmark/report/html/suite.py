@@ -9,7 +9,8 @@ from typing import Any
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
 from benchmark.report.entries import ENTRY, comparisons_by_row
-from benchmark.report.html.answer import FirstRows, answer
+from benchmark.report.html import checks
+from benchmark.report.html.answer import PageAnswer, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
 from benchmark.report.html.findings import of_entry
@@ -46,7 +47,7 @@ class DatasetViews:
     """The tables of a data set as the page shows them."""
 
     name: str
-    answer: FirstRows | None
+    answers: list[PageAnswer]
     first: list[View]
     checks: list[View]
     choice: list[View]
@@ -112,15 +113,15 @@ def _dataset(
     part: BalancedScores | None,
 ) -> DatasetViews:
     name = tables.dataset
-    said = answer(records, name)
+    ranked = answer(records, name)
 
     def views(group: Sequence[Table]) -> list[View]:
         return [view(table, entries, name) for table in group]
 
     return DatasetViews(
         name,
-        said,
-        views([said.findings] if said is not None and said.findings is not None else []),
+        [*([] if ranked is None else [ranked]), *checks.answers(records, name)],
+        views([ranked.findings] if ranked is not None and ranked.findings is not None else []),
         views(tables.checks),
         views(tables.choice),
         [

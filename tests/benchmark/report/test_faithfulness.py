@@ -43,8 +43,8 @@ def test_measures_are_compared_over_methods_without_baselines_and_less_deletion_
 def test_the_sentence_follows_from_the_intervals(tmp_path):
     said = faithfulness.sentence(agreement(tmp_path))
     assert said.startswith("custom AVG: ")
-    assert "more faithful by insertion (tau 1.000)" in said
-    assert "less faithful by deletion (tau -1.000)" in said
+    assert "more faithful by insertion (tau +1.000 [+1.000, +1.000])" in said
+    assert "less faithful by deletion (tau -1.000 [-1.000, -1.000])" in said
     assert "hits and road (tau –)" in said
 
 

@@ -1,0 +1,33 @@
+"""How the sentences of a check call networks and rows."""
+
+from collections.abc import Sequence
+
+from benchmark.records import Record
+from benchmark.report import select
+
+
+def network(record: Record, records: Sequence[Record]) -> str:
+    """A record's network; its image size and seed too, where ``records`` have it in several."""
+    name = select.network(record)
+    cells = [r.cell for r in records if select.network(r) == name]
+    words = {"img_size": f"{record.cell.img_size} px", "seed": f"seed {record.cell.seed}"}
+    return " ".join([name, *(word for field, word in words.items() if len({getattr(c, field) for c in cells}) > 1)])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence has them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    *some, last = words
+    return f"{', '.join(some)} and {last}" if some else last
+
+
+def counted(number: int, word: str) -> str:
+    """How many of something.
+
+    >>> counted(1, "network"), counted(3, "network")
+    ('1 network', '3 networks')
+    """
+    return f"{number} {word}{'s' * (number != 1)}"

@@ -1,0 +1,30 @@
+"""On what an answer rests: counts, trainings, split and thresholds."""
+
+from collections.abc import Sequence
+
+from benchmark.records import Record
+
+
+def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
+    """Sentences on the records of each training; ``trainings``: how many the rows have."""
+    record = behind[0]
+    facts = record.rests_on.items()
+    counts = "; ".join(f"{word} {count}" for word, count in facts if word != "trainings" and isinstance(count, int))
+    split = " ".join(word for word in (record.cell.partition, record.cell.split) if word)
+    thresholds = [_CROSS_FITTED] * any(s.threshold_origin == "cross-fitted" for r in behind for s in r.scores)
+    return (
+        f"{counts or 'counts not stated'}.",
+        f"{_trained(behind, trainings or [1])}; split: {split or 'not stated'}.",
+        *thresholds,
+    )
+
+
+_CROSS_FITTED = "Score thresholds are cross-fitted by patient: chosen on other patients than those they are scored on."
+
+
+def _trained(behind: Sequence[Record], numbers: Sequence[int]) -> str:
+    few, many = min(numbers), max(numbers)
+    if many == 1:
+        return "One training of each network"
+    seeds = ", ".join(map(str, sorted({r.cell.seed for r in behind if r.cell.seed is not None})))
+    return f"{many if few == many else f'{few} to {many}'} trainings of each network (seeds {seeds})"
