@@ -69,7 +69,7 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
 
 def fields_of(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The same as fields of ``kind``, each checked by itself: what they say of each other, an instance checks."""
-    known = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    known = [field.name for field in dataclasses.fields(kind)]
     for name in values:
         if name not in known:
             raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
