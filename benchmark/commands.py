@@ -12,7 +12,7 @@ from core.flags.network import NetworkFlags
 Command = Literal["run", "compare", "verify", "gallery", "figures"]
 FINISHED = ("checkpoint", *(field.name for field in fields(NetworkFlags)))
 """Flags that enter a finished model: what it was run with is verified with the same."""
-ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "step_minutes", "executor", "trust")
+ANYWHERE = ("suites", "runs", "cache_dir", "threads", "jobs", "shards", "step_minutes", "executor", "trust")
 """Flags of a place and of the machine: a user may keep them beside a question that has no need of them."""
 TAKES: dict[str, tuple[str, ...]] = {
     "compare": ("results", "output", *ANYWHERE),

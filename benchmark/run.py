@@ -6,12 +6,11 @@
 import functools
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmark import commands, executors
 from benchmark.records import Record
-from benchmark.report import beside, predicted, tables
 from benchmark.suite import run as suite
 from benchmark.suite import selection
 from config import RunConfig
@@ -39,16 +38,31 @@ def main(argv: Sequence[str] | None = None) -> int:
             stopped += outcome.stopped
             path = outcome.folder.path
             written.setdefault(path.parent, {})[path] = outcome.records
-            if not config.dry_run and not config.all:
-                say(tables.headline(path, outcome.records, outcome.folder.beside))
-                say(beside.text(outcome.records, outcome.folder.published))
-                say(predicted.text(outcome.records, outcome.folder.predicting, outcome.folder.predicted_by or ""))
-    for folder, known in (written if not config.dry_run else {}).items():
-        in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
-        say(f"results: {tables.index(folder, known)} ({in_words})")
+            for text in _leaderboards(outcome) if not config.dry_run and not config.all else ():
+                say(text)
+    in_words = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))
+    for index in _indexes(written) if not config.dry_run else ():
+        say(f"results: {index} ({in_words})")
     if stopped:
         raise LocusError(f"{len(stopped)} models could not run, all else is done: {'; '.join(stopped)}")
     return 1 if counts["failed"] else 0
+
+
+def _leaderboards(outcome: suite.Outcome) -> Iterator[str]:
+    """What a suite came to: its main tables, and beside them what is published and what was predicted."""
+    from benchmark.report import beside, predicted, tables  # for which no dry run waits
+
+    folder, known = outcome.folder, outcome.records
+    yield tables.headline(folder.path, known, folder.beside)
+    yield beside.text(known, folder.published)
+    yield predicted.text(known, folder.predicting, folder.predicted_by or "")
+
+
+def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:
+    """The pages that lead to all suites of each folder of results."""
+    from benchmark.report import tables  # as above
+
+    yield from (tables.index(folder, known) for folder, known in written.items())
 
 
 if __name__ == "__main__":

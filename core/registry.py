@@ -13,7 +13,7 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -145,13 +145,15 @@ def options(word: str) -> dict[str, Any]:
     return {name: _literal(value) for name, _, value in pairs}
 
 
-def spelled(word: str, known: Iterable[str]) -> str:
+def spelled(word: str, known: Collection[str]) -> str:
     """The ``word`` as one of the ``known`` ones is written, whatever its case and hyphens; an unknown one as it is.
 
     >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
     name, colon, rest = word.partition(":")
+    if name in known:
+        return word
     return {_bare(other): other for other in known}.get(_bare(name), name) + colon + rest
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 PATH = [*sys.path]
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -22,6 +24,12 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     gc.freeze()
     gc.enable()
     return result
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The process that deals out tests starts the one that commands are forked from: it is ready when they are collected."""
+    if config.getoption("numprocesses", None):
+        warm.start()
 
 
 def pytest_unconfigure() -> None:

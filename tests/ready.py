@@ -7,9 +7,11 @@ import numba
 import numpy as np
 import pydantic
 
+import config
 from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.seed import Seed
+from core.cli.parser import parser_of
 
 DOORS = (
     "benchmark.commands",
@@ -35,4 +37,12 @@ for protocol in (Locus(), Seed()):  # their compiled kernels
     protocol.evaluate(CASES, ("mass",))
 numba.njit(lambda number: number)(1)
 pydantic.create_model("Ready", number=(int, ...))
+FLAGS = {
+    config.RunConfig: "python -m benchmark.run",
+    config.ScoreConfig: "python -m benchmark.score",
+    config.HeatmapConfig: "python heatmap.py",
+    config.TrainConfig: "main.py",
+}
+for kind, program in FLAGS.items():  # whose words are read from the text of many files
+    parser_of(kind, program), parser_of(kind, "")
 gc.freeze()  # no command looks through the libraries for garbage

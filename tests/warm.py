@@ -2,15 +2,24 @@
 
 What ``main`` does with its words, its streams, its status and its signals is as in a new interpreter; the five seconds of
 imports, this checkout's modules among them, are saved. What a command imports is asked with real interpreters, in tests/house
-and tests/doors.
+and tests/doors. One server (``python -m tests.warm ADDRESS PARENT``) serves all processes that run tests, and ends with the one
+that started it.
 """
 
+import contextlib
+import importlib
 import multiprocessing
 import os
+import pickle
 import runpy
+import select
+import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,17 +49,94 @@ LIBRARIES = [
     "tests.ready",
 ]
 OURS = {"backbones", "benchmark", "config", "core", "datasets", "methods", "tests"}
-SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(LIBRARIES)
+ADDRESS = "LOCUS_TESTS_SERVER"
+"""Environment variable: the socket of the server."""
+FORK = multiprocessing.get_context("fork")
+
+
+class Connection(socketserver.StreamRequestHandler):
+    """A process that is asked for: what it is to do comes in; its id goes out, and at its end its status."""
+
+    def handle(self):
+        work, arguments = pickle.load(self.rfile)
+        process = FORK.Process(target=work, args=arguments)
+        process.start()
+        pickle.dump(process.pid, self.wfile)
+        process.join()
+        with contextlib.suppress(BrokenPipeError):  # nobody waits for it any more
+            pickle.dump(process.exitcode, self.wfile)
+
+
+class Server(socketserver.ForkingMixIn, socketserver.UnixStreamServer):
+    max_children, request_queue_size, timeout = 1000, 100, 1
+
+
+def serve(address, parent):
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with Server(address, Connection) as server:  # who asks before all is imported waits
+        for name in LIBRARIES:
+            importlib.import_module(name)
+        while os.getppid() == parent:
+            server.handle_request()
+            server.collect_children()
+
+
+def start():
+    """Start the server, for this process and those that it starts, unless there is one."""
+    if ADDRESS not in os.environ:
+        os.environ[ADDRESS] = address = f"{tempfile.mkdtemp()}/server"
+        words = [sys.executable, "-m", "tests.warm", address, str(os.getpid())]
+        subprocess.Popen(words, cwd=ROOT, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+
+
+def connected():
+    start()
+    connection = socket.socket(socket.AF_UNIX)
+    for _ in range(600):
+        with contextlib.suppress(FileNotFoundError, ConnectionRefusedError):
+            connection.connect(os.environ[ADDRESS])
+            return connection
+        time.sleep(0.05)
+    raise TimeoutError("the server of tests.warm does not start")
+
+
+class Child:
+    """A process that does ``work(*arguments)``: ``kill``, ``send_signal``, ``poll``, ``wait`` as those of ``subprocess.Popen``."""
+
+    def __init__(self, work, *arguments):
+        self.connection = connected()
+        self.stream, self.status = self.connection.makefile("rwb"), None
+        pickle.dump((work, arguments), self.stream)
+        self.stream.flush()
+        self.pid = pickle.load(self.stream)
+
+    def poll(self):
+        ended = self.status is not None or select.select([self.connection], [], [], 0)[0]
+        return self.wait() if ended else None
+
+    def wait(self):
+        if self.status is None:
+            self.status = pickle.load(self.stream)
+            self.stream.close()
+            self.connection.close()
+        return self.status
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 def command(root, script, flags, folder, streams, variables):
     """In the child: become ``python script flags`` (or ``python -m script flags``) of the checkout ``root``."""
     os.environ.update(variables)
-    if Path(root) != ROOT:  # another checkout's code is read from there
+    paths = variables.get("PYTHONPATH", root).split(os.pathsep)
+    if [root, *paths] != [str(ROOT)] * 2:  # another checkout's code is read from there, or a package beside this one's adds parts
         for name in [name for name in sys.modules if name.split(".")[0] in OURS]:
             del sys.modules[name]
-    sys.path[:] = [*variables.get("PYTHONPATH", root).split(os.pathsep), *(each for each in sys.path if each not in ("", str(ROOT)))]
+    sys.path[:] = [*paths, *(each for each in sys.path if each not in ("", str(ROOT)))]
     os.chdir(folder)
     for number, path in enumerate(streams, 1):
         stream = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -63,46 +149,35 @@ def command(root, script, flags, folder, streams, variables):
         runpy.run_module(script, run_name="__main__", alter_sys=True)
 
 
-class Running:
-    """A command at work: ``kill``, ``send_signal``, ``poll``, ``wait`` as those of ``subprocess.Popen``."""
+class Running(Child):
+    """A command at work."""
 
     def __init__(self, script, flags, cwd=None, env=(), root=ROOT):
         self.folder = tempfile.TemporaryDirectory()
         self.streams = [Path(self.folder.name, name) for name in ("out", "err")]
         words = (str(root), script, [*map(str, flags)], str(cwd or Path.cwd()), [*map(str, self.streams)], dict(env))
-        self.process = SERVER.Process(target=command, args=words)
-        self.process.start()
-        self.pid = self.process.pid
-
-    def poll(self):
-        return self.process.exitcode
-
-    def kill(self):
-        self.process.kill()
-
-    def send_signal(self, number):
-        os.kill(self.pid, number)
-
-    def wait(self):
-        self.process.join()
-        return self.process.exitcode
+        super().__init__(command, *words)
 
     def done(self):
         """After its end: status, what it printed, what it said on the other stream."""
         status = self.wait()
         out, errors = (path.read_text() if path.exists() else "" for path in self.streams)
-        return subprocess.CompletedProcess(self.process.name, status, out, errors)
+        return subprocess.CompletedProcess(self.pid, status, out, errors)
 
 
-def _answer(answers, work, arguments):
-    answers.put(work(*arguments))
+def _answer(file, work, arguments):
+    Path(file).write_bytes(pickle.dumps(work(*arguments)))
 
 
 def in_a_child(work, *arguments):
     """What ``work`` answers in a clean process: one forked from here would have the memory that its parent freed and kept."""
-    answers = SERVER.SimpleQueue()
-    child = SERVER.Process(target=_answer, args=(answers, work, arguments))
-    child.start()
-    child.join(120)
-    assert child.exitcode == 0
-    return answers.get()
+    with tempfile.NamedTemporaryFile() as file:
+        assert Child(_answer, file.name, work, arguments).wait() == 0
+        return pickle.load(file)
+
+
+if __name__ == "__main__":
+    from tests import warm
+
+    warm.serve(sys.argv[1], int(sys.argv[2]))
+    os._exit(0)  # what is imported is not taken apart

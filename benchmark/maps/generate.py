@@ -1,11 +1,10 @@
 """From trained models to the stored maps of their images: one forward pass per batch for all fast methods."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
@@ -23,7 +22,6 @@ from datasets.io import transforms
 from methods.base import Evidence, Method
 
 log = logging.getLogger(__name__)
-BATCH = 32
 
 
 def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, LocusError]:
@@ -49,16 +47,14 @@ def generate(requests: Sequence[MapRequest], flags: EngineFlags) -> dict[str, Lo
 def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str, LocusError]:
     """Batch by batch to the disk: what is in memory does not grow with the number of images."""
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
-    runs = requests[0].runs
+    batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
     with ExitStack() as open_files:
-        files = _Files(requests, runs[0].data.findings, open_files)
-        for run in runs:
-            for evidence in networks.evidence(run, requests[0].images):
-                parts = files.parts()
-                if not parts:
-                    return files.broken
-                for word, answer in run_methods(parts, evidence).items():
-                    files.receive(word, answer)
+        files = _Files(requests, requests[0].runs[0].data.findings, open_files)
+        for run, rows in batches:
+            if not (parts := files.parts()):
+                break
+            for word, answer in run_methods(parts, networks.evidence(run, rows)).items():
+                files.receive(word, answer)
     return files.broken
 
 
@@ -129,18 +125,15 @@ class _Networks:
     def positions(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
         """The grid of a network's feature maps and their shape."""
         if run not in self.grids:
-            one = next(self.evidence(run, [run.scorable_images[0].image_id]))
+            one = self.evidence(run, [0])
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])
         return self.grids[run]
 
-    def evidence(self, run: Trained, images: Sequence[str]) -> Iterator[Evidence]:
-        """Evidence of the named images of one training, batch by batch, from the cache of decoded pixels."""
+    def evidence(self, run: Trained, rows: Sequence[int]) -> Evidence:
+        """Evidence of a batch of the images of one training, from the cache of decoded pixels."""
         device = "cuda" if torch.cuda.is_available() else "cpu"
         if run not in self.models:
             self.models[run] = prepare(run.model(device), self.flags)
-        evaluate, named = transforms.evaluation(), frozenset(images)
-        rows = np.flatnonzero([sample.image_id in named for sample in run.scorable_images])
-        starts = range(0, len(rows), BATCH)
-        for start in tqdm(starts, desc=f"explain {run.folder.name}", unit="batch", leave=False, disable=None):
-            batch = torch.from_numpy(run.pixels[rows[start : start + BATCH]]).to(device)
-            yield gather(self.models[run], evaluate(batch), memory_gib=self.flags.memory_gib, progress=True)
+        batch = torch.from_numpy(run.pixels[list(rows)]).to(device)
+        images = transforms.evaluation()(batch)
+        return gather(self.models[run], images, memory_gib=self.flags.memory_gib, progress=True)

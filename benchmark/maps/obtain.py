@@ -48,13 +48,16 @@ def obtain_validation(
     No maps where no validation image has a truth box, as in the official NIH lists, and on another data set than the
     trainings' own.
     """
-    if any(run.other is not None for run in trained):
-        return [], {}
-    validation_runs = [run.validation for run in trained]
-    if not any(sample.boxes for sample in select_samples(validation_runs, None)):
-        return validation_runs, {}
-    requests, _ = requests_of(validation_runs, method_names, folder, None)
-    return validation_runs, _stored([request for request in requests if request.fast], flags)
+    requests = validation_requests(trained, method_names, folder)
+    return [run.validation for run in trained if run.other is None], _stored(requests, flags)
+
+
+def validation_requests(trained: Sequence[Trained], method_names: Sequence[str], folder: Path) -> list[MapRequest]:
+    """What each fast method has to provide for ``obtain_validation``."""
+    runs = [run.validation for run in trained if run.other is None]
+    if not any(sample.boxes for sample in select_samples(runs, None)):
+        return []
+    return [request for request in requests_of(runs, method_names, folder, None)[0] if request.fast]
 
 
 def requests_of(

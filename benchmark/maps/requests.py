@@ -2,8 +2,8 @@
 
 import hashlib
 import inspect
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from methods.base import Method
 
 NETWORK = ("backbone", "global_pool", "lse_gamma", "attention_map", "img_size")
 """Flags of a training that decide the network's maps beside its weights."""
+BATCH = 32
+"""Images that go through a network at once."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,27 @@ class MapRequest:
     part: Method | Prior | Truth
     fast: bool
     """Whether it costs no more than the one forward pass that it shares with others."""
-    images: tuple[str, ...]
-    """Which of the held-out images, in the order of the trainings."""
+    batches: tuple[tuple[Trained, tuple[int, ...]], ...]
+    """Which of the held-out images, as they go through the networks: training, and positions among its own."""
     array: Path
     """Where they lie or will lie: see ``benchmark.maps``."""
     key: str
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images in the order of the batches."""
+        return tuple(run.scorable_images[row].image_id for run, rows in self.batches for row in rows)
+
+    def shard(self, number: int, count: int) -> "MapRequest":
+        """Part ``number`` of ``count`` in a file of its own: whole batches, so that its maps are the same."""
+        first, last = (len(self.batches) * n // count for n in (number - 1, number))
+        array, key_ = self.shards / f"{number}-of-{count}.npy", key([self.key, number, count])
+        return replace(self, batches=self.batches[first:last], array=array, key=key_)
+
+    @property
+    def shards(self) -> Path:
+        """The folder of its parts."""
+        return self.array.with_suffix(".shards")
 
 
 def build_method(word: str) -> Method | Prior | Truth:
@@ -68,7 +86,13 @@ def make_request(
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
     runs = tuple(untrained.of(run) for run in trained) if word == untrained.WORD else tuple(trained)
     array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
-    return MapRequest(word, runs, part, fast, images, array, key_)
+    return MapRequest(word, runs, part, fast, tuple(_batches(runs, frozenset(images))), array, key_)
+
+
+def _batches(runs: Sequence[Trained], images: Set[str]) -> Iterator[tuple[Trained, tuple[int, ...]]]:
+    for run in runs:
+        rows = [row for row, sample in enumerate(run.scorable_images) if sample.image_id in images]
+        yield from ((run, tuple(rows[start : start + BATCH])) for start in range(0, len(rows), BATCH))
 
 
 def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str]) -> str:

@@ -29,7 +29,12 @@ class Writer:
 
     def add(self, maps: NDArray[np.float32], grid: Grid) -> None:
         """Append the (n,K,h,w) raw maps of the next n images; ``BadValueError`` where shape or grid change."""
-        shape = (maps.shape[-2], maps.shape[-1])
+        scaled, peaks = compress(maps)
+        self.copy(scaled, [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks], grid)
+
+    def copy(self, scaled: NDArray[np.float16], peaks: Sequence[tuple[float | None, ...]], grid: Grid) -> None:
+        """Append maps that are scaled already, (..., h, w), and their peaks as an index holds them; errors as above."""
+        shape = (scaled.shape[-2], scaled.shape[-1])
         if not self.peaks:
             self.shape, self.grid = shape, grid
             about = {"descr": "<f2", "fortran_order": False, "shape": (self.cases, *shape)}
@@ -37,9 +42,8 @@ class Writer:
         if (shape, grid) != (self.shape, self.grid):
             before = f"maps of shape {self.shape} on {self.grid}"
             raise BadValueError(f"maps of shape {shape} on {grid} follow {before}: they must be alike")
-        scaled, peaks = compress(maps)
         self.file.write(scaled.tobytes())
-        self.peaks += [tuple(float(peak) if np.isfinite(peak) else None for peak in row) for row in peaks]
+        self.peaks += peaks
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:

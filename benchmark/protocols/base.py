@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.records.record import Origin, Score
+from benchmark.records.score import Origin, Score
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.surface import Surface, min_max, surface
 from benchmark.surface.given import GivenBoxes

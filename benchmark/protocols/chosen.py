@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, common_columns
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.summary import NOTHING, Column
 from benchmark.thresholds.origins import ThresholdKey

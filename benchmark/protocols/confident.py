@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
 from benchmark.protocols.locus import DEFAULT, IOU, traced
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores

@@ -10,7 +10,7 @@ from benchmark.pixels import contours as source
 from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column

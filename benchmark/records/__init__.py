@@ -4,7 +4,8 @@ from benchmark.records.collector import gc_paused
 from benchmark.records.files import path, read, write
 from benchmark.records.folders import unpacked, unpacked_folder
 from benchmark.records.lock import only_writer
-from benchmark.records.record import Cell, Record, Score, Stratum
+from benchmark.records.record import Cell, Record, Stratum
+from benchmark.records.score import Score
 from benchmark.records.store import load, load_metric, ordered, pack, suites
 
 __all__ = [

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from benchmark.records.folders import unpacked_folder
 from benchmark.records.history import upgrade
-from benchmark.records.record import Cell, Record, Score
+from benchmark.records.record import Cell, Record
+from benchmark.records.score import Score
 from core.errors import DataError
 from core.files import write_json
 

@@ -4,7 +4,6 @@
 n. A record without scores has one row there, with its status and reason and no metric.
 """
 
-import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,12 +11,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow
+from numpy.typing import NDArray
 from pyarrow import parquet
-from pydantic import BaseModel
+from pydantic_core import from_json
 
 from benchmark.records.collector import gc_paused
 from benchmark.records.files import parse, stem
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import PACKED, PackedScores
 from core.errors import DataError
 from core.files import atomic
 
@@ -41,12 +42,6 @@ SCHEMA = pyarrow.schema(
         ("n", pyarrow.int64()),
         *((name, DICT_STRING) for name in ("status", "reason", "source")),
     ]
-)
-SCORE_FIELDS = ("threshold_origin", "finding", "metric", "value", "low", "high", "n", "reason")
-FIELDS_SET = set(SCORE_FIELDS)
-_new = object.__new__
-_set_fields, _set_extra, _set_private = (
-    BaseModel.__dict__[f"__pydantic_{name}__"].__set__ for name in ("fields_set", "extra", "private")
 )
 CELLS_COLUMNS = ("key", "name", "status", "source", "record")
 """Columns of ``cells.parquet``; ``record`` is the record as JSON, but for its scores."""
@@ -75,13 +70,12 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
     cells = table(folder / CELLS_FILE)
-    scores = table(folder / RECORDS_FILE, ["key", "variable", "group", *SCORE_FIELDS], wanted)
+    scores = table(folder / RECORDS_FILE, ["key", "variable", "group", *PACKED], wanted)
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         stated = {
-            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
-            for key, name, text in rows
+            name: _merge_scores(from_json(text), scores_by_key.get(key, {}), metric is None) for key, name, text in rows
         }
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -138,16 +132,16 @@ def _record_json(record: Record) -> str:
     return json.dumps({"key": record.key, **fields, "strata": strata}, ensure_ascii=False, allow_nan=False)
 
 
-Groups = dict[tuple[str, str], list[Score]]
+Groups = dict[tuple[str, str], PackedScores]
 """Variable and group of a stratum -> the scores of a record there; ("", ""): those of all cases."""
 
 
 def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
     """A record as JSON states it but for its scores, which are made already, from its two halves."""
     groups = [
-        {"variable": v, "group": g, "scores": scores.get((v, g), [])} for v, g in (about["strata"] if strata else [])
+        {"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in (about["strata"] if strata else [])
     ]
-    return {**about, "scores": scores.get(("", ""), []), "strata": groups}
+    return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
 
 
 def _scores(records: Sequence[Record]) -> pyarrow.Table:
@@ -158,7 +152,7 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
         same = {name: getattr(cell, name) for name in CELL_FIELDS} | {"key": record.key, "images": cell.images}
         for name, value in (same | {"status": record.status, "source": record.source}).items():
             columns[name] += [value] * len(rows)
-        for name, values in zip(("variable", "group", *SCORE_FIELDS), zip(*rows, strict=True), strict=True):
+        for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
             columns[name] += values
     arrays = []
     for field in SCHEMA:
@@ -171,47 +165,30 @@ def _rows(record: Record) -> Iterator[tuple[Any, ...]]:
     """A row per score, the strata's behind; one with the reason where there is none."""
     for variable, group, scores in (("", "", record.scores), *((s.variable, s.group, s.scores) for s in record.strata)):
         for score in scores:
-            yield (variable, group, *(getattr(score, name) for name in SCORE_FIELDS))
+            yield (variable, group, *(getattr(score, name) for name in PACKED))
     if not record.scores:
         yield ("", "", None, None, None, None, None, None, None, record.reason)
 
 
 def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     """Key of a record -> its scores."""
-    columns = [_values(column) for column in scores.columns]
-    made = list(map(_score, *columns[3:]))
+    columns = [_values(scores[name]) for name in PACKED]
+    names = [scores[name].combine_chunks() for name in ("key", "variable", "group")]
+    codes = np.stack([array.indices.to_numpy() for array in names])
+    starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
     out: dict[str, Groups] = {}
-    start = 0
-    for (key, variable, group), same in itertools.groupby(zip(*columns[:3], strict=True)):
-        stop = start + sum(1 for _ in same)
-        if stated := [score for score in made[start:stop] if score.metric is not None]:
-            out.setdefault(key, {}).setdefault((variable, group), []).extend(stated)
-        start = stop
+    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(scores)], strict=True):
+        key, variable, group = (array.dictionary[array.indices[start].as_py()].as_py() for array in names)
+        if columns[PACKED.index("metric")][start] is not None:
+            out.setdefault(key, {})[variable, group] = PackedScores(columns, slice(start, stop))
     return out
 
 
-def _score(origin: str, finding: str, metric: str, value: float, low: float, high: float, n: int, reason: str) -> Score:
-    """The score of the values of ``SCORE_FIELDS``, which were validated before they were packed.
-
-    Written out, for there are 400,000 to make.
-    """
-    score = _new(Score)
-    fields = score.__dict__
-    fields["finding"], fields["metric"], fields["n"] = finding, metric, n
-    fields["value"], fields["low"], fields["high"] = value, low, high
-    fields["threshold_origin"], fields["reason"] = origin, reason
-    _set_fields(score, FIELDS_SET)  # what pydantic keeps beside the fields of an object
-    _set_extra(score, None)
-    _set_private(score, None)
-    return score
-
-
-def _values(column: pyarrow.ChunkedArray) -> list[Any]:
-    """``column.to_pylist()``, twenty times as fast: each word of a dictionary is made once."""
+def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
+    """The words of a column as objects, each made once; its numbers as they are, nan for nothing."""
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-        return words[array.indices.fill_null(len(words) - 1).to_numpy()].tolist()
-    values = array.fill_null(0).to_numpy(zero_copy_only=False).astype(object)
-    values[array.is_null().to_numpy(zero_copy_only=False)] = None
-    return values.tolist()
+        return words[array.indices.fill_null(len(words) - 1).to_numpy()]
+    whole = pyarrow.types.is_integer(array.type)
+    return array.fill_null(0).to_numpy() if whole else array.to_numpy(zero_copy_only=False)

@@ -1,12 +1,13 @@
 """What a record is: the cell's whole configuration, how it was run, and its scores."""
 
-from collections.abc import Mapping
+import itertools
 from functools import cached_property
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from benchmark.records.provenance import Provenance
+from benchmark.records.score import Frozen, PackedScores, Score, Scores
 from core import files
 
 SCHEMA_VERSION = 1
@@ -15,62 +16,22 @@ Status = Literal["ok", "n/a", "failed"]
 Source = Literal["run", "external", "paper", "published"]
 PUBLISHED = "published"
 """The source of a published record that stands beside a user's own: no file states it."""
-Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other fields; what was computed from them is computed again."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields:
-            del copied.__dict__[name]
-        return copied
-
-
-class Score(_Frozen):
-    """One number: a metric of a finding, with how many it rests on."""
-
-    finding: str
-    """A finding, or ``mean``: the unweighted mean over the findings that have a value."""
-    metric: str
-    """The word of the table's column: ``hit@iou.3``, ``auroc`` …"""
-    value: float | None = None
-    """None where it is undefined (0/0), which is never 0."""
-    low: float | None = None
-    """Lower end of the 95 % interval; None for fewer than 10 patients and for what has no interval at all (see
-    ``statistics.optimism``)."""
-    high: float | None = None
-    """Upper end of the 95 % interval."""
-    n: int = 0
-    """What the value is a share or mean of: cases, truth boxes or images, as the protocol says."""
-    threshold_origin: Origin = "none"
-    """Where the score threshold comes from; ``none`` for a metric without one."""
-    reason: str = ""
-    """Why there is no value."""
-
-    @field_validator("value", "low", "high")
-    @classmethod
-    def _rounded(cls, value: float | None) -> float | None:
-        """Six decimals, more than any share needs: what is written is what is read, without rounding noise or -0."""
-        return None if value is None else round(value, 6) + 0.0
-
-
-class Stratum(_Frozen):
+class Stratum(Frozen):
     """The same scores within one group of the cases."""
 
     variable: str
     """What the cases are grouped by: size, view, sex, age, company or answer."""
     group: str
     """Which group: small, PA, F, 60+, single, right …"""
-    scores: tuple[Score, ...] = ()
+    scores: Scores = ()
 
 
 NOT_STATED = "not stated"
 
 
-class Reference(_Frozen):
+class Reference(Frozen):
     """Where numbers that were published elsewhere stand, and what they rest on; ``not stated`` where nobody says."""
 
     authors: str
@@ -91,7 +52,7 @@ class Reference(_Frozen):
     """On what thresholds and options were chosen."""
 
 
-class Cell(_Frozen):
+class Cell(Frozen):
     """dataset × split × model × method × protocol: all that decides the numbers, hashed as the record's key."""
 
     dataset: str
@@ -111,7 +72,7 @@ class Cell(_Frozen):
     recipe: dict[str, Any] = Field(default_factory=dict)
     """What the weights depend on: flags of the training, its folds and the training that it starts from."""
 
-    @property
+    @cached_property
     def images(self) -> int | None:
         """How many of the boxed images are scored, where ``data`` says that it is a drawn part of them; None: all."""
         return self.data.get("images")
@@ -140,7 +101,7 @@ class Cell(_Frozen):
         return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
 
 
-class Record(_Frozen):
+class Record(Frozen):
     """One cell's result, or the sentence that says why there is none."""
 
     schema_version: Literal[1] = 1
@@ -177,7 +138,7 @@ class Record(_Frozen):
     """What the data set says of the images: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> the thresholds that were chosen."""
-    scores: tuple[Score, ...] = ()
+    scores: Scores = ()
     strata: tuple[Stratum, ...] = ()
     """Scores within groups of the cases, where the protocol has them."""
 
@@ -197,13 +158,20 @@ class Record(_Frozen):
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
-        matching = self._scores_by_name.get((metric, finding), ())
+        matching = (self.scores[n] for n in self._rows.get((metric, finding), ()))
         return next((s for s in matching if origin is None or s.threshold_origin == origin), None)
 
+    def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
+        """The scores of a metric, of a finding or of both, in their order."""
+        rows = (rows for (m, f), rows in self._rows.items() if metric in (None, m) and finding in (None, f))
+        return [self.scores[n] for n in sorted(itertools.chain.from_iterable(rows))]
+
     @cached_property
-    def _scores_by_name(self) -> dict[tuple[str, str], list[Score]]:
-        """Metric and finding -> the scores of each origin."""
-        scores: dict[tuple[str, str], list[Score]] = {}
-        for score in self.scores:
-            scores.setdefault((score.metric, score.finding), []).append(score)
-        return scores
+    def _rows(self) -> dict[tuple[str, str], list[int]]:
+        """Metric and finding -> where their scores of each origin stand."""
+        packed = isinstance(self.scores, PackedScores)
+        names = self.scores.names if packed else [(score.metric, score.finding) for score in self.scores]
+        rows: dict[tuple[str, str], list[int]] = {}
+        for n, name in enumerate(names):
+            rows.setdefault(name, []).append(n)
+        return rows

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import NAMES, tabulated, with_common_n
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS, board
@@ -17,7 +18,7 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     rows = board(records, dataset)
     if not rows:
         return None
-    findings = dict.fromkeys(s.finding for r in rows for s in r.scores if s.metric == MAIN)
+    findings = dict.fromkeys(s.finding for r in rows for s in r.select(MAIN))
     columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
     return tabulated(
         f"{dataset}: {MAIN} per finding",

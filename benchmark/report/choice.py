@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.entries import comparisons_by_row, mean_record, trainings
 from benchmark.report.entry_columns import is_single, main_of

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from benchmark.records.record import Origin, Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Origin, Score
 from benchmark.report.same import same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
 from core.names import UNRANKED_METHODS, UNTRAINED

@@ -23,7 +23,7 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def _table(papers: Sequence[Record], title: str) -> Table:
-    metrics = sorted({s.metric for r in papers for s in r.scores if s.finding == "mean"})
+    metrics = sorted({s.metric for r in papers for s in r.select(finding="mean")})
     rows = [(*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)) for r in papers]
     return Table(title, ABOUT, (*HEADER, *metrics), tuple(sorted(rows, key=lambda row: (row[1], row[0]))))
 

@@ -49,7 +49,7 @@ def recipe_of(record: Record) -> tuple[object, ...]:
 
 def _shown(record: Record) -> list[Score]:
     """What a table of entries shows of a record."""
-    return [score for score in record.scores if score.finding == "mean" or score.metric == MAIN]
+    return [*(s for s in record.select(finding="mean") if s.metric != MAIN), *record.select(MAIN)]
 
 
 def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:

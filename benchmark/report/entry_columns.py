@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.columns import BLIND, TableColumn
 from benchmark.report.table import NOTHING, number, share, with_interval

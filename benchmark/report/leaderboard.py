@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import ranking, select
 from benchmark.report.columns import NAMES, TableColumn, count, score, scored, tabulated
 from benchmark.report.entries import ENTRY, comparisons_by_row, mean_records

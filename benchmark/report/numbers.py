@@ -4,7 +4,8 @@ import csv
 import io
 from collections.abc import Sequence
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import leaderboard, select
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.entries import comparisons_by_row
@@ -86,10 +87,9 @@ def _cell(record: Record) -> dict[str, Value]:
 def _check(record: Record) -> dict[str, Value]:
     """The row of a validity check: every mean that its record holds."""
     cell = _cell(record) | {"method": record.method}
-    for score in record.scores:
-        if score.finding == "mean":
-            origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
-            cell |= _with_interval(score.metric + origin, score)
+    for score in record.select(finding="mean"):
+        origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
+        cell |= _with_interval(score.metric + origin, score)
     return cell
 
 

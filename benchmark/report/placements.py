@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from benchmark.records import Record, Score
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
 from benchmark.report.rests import basis_lines

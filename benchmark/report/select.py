@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from core.names import MAIN, MAIN_PROTOCOL, UNRANKED_METHODS
 from core.registry import Registry
 
@@ -110,11 +111,8 @@ def main_value(record: Record) -> float | None:
 
 def variants(record: Record, metric: str) -> tuple[str, ...]:
     """What stands behind ``METRIC@`` in a check's record, in its order."""
-    return tuple(
-        s.metric.removeprefix(f"{metric}@")
-        for s in record.scores
-        if s.finding == "mean" and s.metric.startswith(f"{metric}@")
-    )
+    start = f"{metric}@"
+    return tuple(s.metric.removeprefix(start) for s in record.select(finding="mean") if s.metric.startswith(start))
 
 
 def value(record: Record, metric: str) -> float:

@@ -38,11 +38,7 @@ def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | Non
 def plain(protocol: str, records: Sequence[Record]) -> Sheet:
     """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it."""
     means = dict.fromkeys(
-        (s.metric, s.threshold_origin)
-        for r in records
-        if r.cell.protocol == protocol
-        for s in r.scores
-        if s.finding == "mean"
+        (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.select(finding="mean")
     )
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means

@@ -66,7 +66,7 @@ def _auroc() -> list[TableColumn]:
 
 
 def _others(record: Record, metric: str) -> float | None:
-    return select.mean(s for s in record.scores if s.metric == metric and s.finding not in ("mean", finding_of(record)))
+    return select.mean(s for s in record.select(metric) if s.finding not in ("mean", finding_of(record)))
 
 
 def finding_of(record: Record) -> str:

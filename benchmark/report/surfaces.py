@@ -1,6 +1,7 @@
 """The named protocols on the surface as wide tables, so that a reader can compare with what they read elsewhere."""
 
-from benchmark.records.record import Origin, Record
+from benchmark.records.record import Record
+from benchmark.records.score import Origin
 from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import NOTHING, with_interval, with_n

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from tabulate import tabulate
 
-from benchmark.records.record import Score
+from benchmark.records.score import Score
 
 NOTHING = "–"
 PAGE = 45

@@ -116,7 +116,7 @@ def _ranks(rankings: Sequence[Ranking], file: Path) -> None:
 def _components(parts: Mapping[str, BalancedScores], file: Path) -> None:
     if parts:
         from benchmark.report.charts.base import ChartData
-        from benchmark.report.charts.figures import stack  # altair takes as long to import as all tables to write
+        from benchmark.report.charts.figures import stack  # a run without a picture does without Vega
 
         stack("components", [ChartData((), name, (), part) for name, part in parts.items()], file)
     else:

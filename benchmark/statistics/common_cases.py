@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.records import Record
 from benchmark.records import cases as rows
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.summary import Column
 from core.errors import DataError
 from core.names import MAIN

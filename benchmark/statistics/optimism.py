@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.records.record import Score
+from benchmark.records.score import Score
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.patients import by_patient

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import over_findings, resample
 from benchmark.statistics.intervals import interval
 from benchmark.statistics.patients import Sums

@@ -22,7 +22,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import log_softmax
 
-from benchmark.records.record import Origin, Stratum
+from benchmark.records.record import Stratum
+from benchmark.records.score import Origin
 from benchmark.statistics import groups
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.summary import Column, Estimate, estimate

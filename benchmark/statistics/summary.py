@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.records.record import Origin, Score
+from benchmark.records.score import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
 from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact, intervals

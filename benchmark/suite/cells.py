@@ -40,28 +40,29 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     Where slow methods explain some images only, they have no cells on all, and every method one on those images. A
     candidate of a choice has the one by which it is judged.
     """
+    shared = _shared(model)
     if model.candidate and suite.choice is not None:
-        return [_cell(model, suite.choice.method, "aligned", CHOICE)]
+        return [_cell(shared, suite.choice.method, "aligned", CHOICE)]
     all_methods = method_names(suite, extra)
     slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
     if not model.full:
         all_methods, slow, suite = [word for word in all_methods if word not in slow], [], _leaderboard_alone(suite)
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
-    selected = [_cell(model, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
+    selected = [_cell(shared, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
-        selected.append(_cell(model, CLASSIFIER, "aligned", suite.check))
+        selected.append(_cell(shared, CLASSIFIER, "aligned", suite.check))
     selected += [
-        _cell(model, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in unrestricted
+        _cell(shared, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in unrestricted
     ]
     ranked = [word for word in unrestricted if word not in UNRANKED_METHODS]
-    selected += [_cell(model, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
+    selected += [_cell(shared, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
     selected += [
-        _cell(model, word, "aligned", MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])
+        _cell(shared, word, "aligned", MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])
     ]
     if MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
         parts = dict.fromkeys([None, model.slow_images if slow else None])
-        selected += [_cell(model, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
+        selected += [_cell(shared, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
     return selected
 
 
@@ -77,7 +78,13 @@ def has_readings(dataset: str) -> bool:
     return name in datasets.names() and hasattr(datasets.REGISTRY.get(name), "readings")
 
 
-def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
+def _cell(shared: Cell, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
+    data = shared.data if images is None else {**shared.data, "images": images}
+    return shared.model_copy(update={"method": method, "alignment": alignment, "protocol": protocol, "data": data})
+
+
+def _shared(model: ModelPlan) -> Cell:
+    """What the cells of a model share."""
     training, scored_on = model.trainings[0], model.scored_on
     data = {"dataset": scored_on.dataset, "findings": training.num_classes}
     if model.other_data is not None:
@@ -92,9 +99,6 @@ def _cell(model: ModelPlan, method: str, alignment: str, protocol: str, images: 
         img_size=training.img_size,
         seed=training.seed,
         model_id=model.id,
-        method=method,
-        alignment=alignment,
-        protocol=protocol,
-        data=data if images is None else {**data, "images": images},
+        data=data,
         recipe=model.recipe,
     )

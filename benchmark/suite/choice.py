@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmark.records import Record
-from benchmark.report.choice import judged
 from benchmark.suite import plan
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite
@@ -17,6 +16,8 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
     """
     if suite.choice is None:
         return []
+    from benchmark.report.choice import judged  # tables, for which no other suite's plan waits
+
     metric = suite.choice.metric
     trials = [record for record in records if record.cell.protocol == CHOICE]
     values = {r.key: score.value for r in trials if (score := judged(r, metric)) is not None}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from benchmark.suite.explain import explain_model
+from benchmark.maps import shards
+from benchmark.suite.explain import explain_model, map_requests
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.record import shared_fields, write_record
 from benchmark.suite.score import make_score_function
@@ -26,6 +27,19 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
     """
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
+
+
+def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
+    """The same of shard ``number`` of ``--shards``: see ``benchmark.maps.shards``."""
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
+    shards.generate_shard(requests, number, flags.shards, flags)
+
+
+def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+    """Join the shards of ``method_names``, and make what has none; what broke is left to its scoring, as above."""
+    lacking = shards.join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
+    explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
 
 def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:

@@ -13,9 +13,7 @@ from pathlib import Path
 import datasets
 from benchmark import records
 from benchmark.executors import Executor
-from benchmark.executors.view import run_with_progress
 from benchmark.records import Record
-from benchmark.report import tables
 from benchmark.report.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
@@ -112,6 +110,8 @@ def _run_steps(
     jobs: Sequence[ModelJob], runs_dir: Path, folder: Path, config: RunConfig, executor: Executor, report: Report
 ) -> dict[str, str]:
     """Run all steps of the models of ``jobs``; model -> why it, or a part of it, could not run."""
+    from benchmark.executors.view import run_with_progress  # bars, for which no dry run waits
+
     steps = [step for job in jobs for step in model_steps(job, runs_dir, folder, config)]
     pending = Pending.of(steps, folder)
     with records.only_writer(runs_dir):
@@ -132,7 +132,8 @@ def _finalize(
     ran: bool,
 ) -> list[Record]:
     """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
-    # its statistics would slow the start of a dry run and of every answer
+    # statistics and charts would slow the start of a dry run and of every answer
+    from benchmark.report import tables
     from benchmark.suite.finalize import finalize
 
     planned_cells = [cell for job in planned for cell in job.cells]

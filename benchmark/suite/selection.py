@@ -77,6 +77,7 @@ def planned_models(suite: Suite, config: RunConfig, existing: Iterable[Record] =
     return [*planned, *chosen_models(suite, planned, existing)]
 
 
+@records.gc_paused()
 def planned_cells(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelJob]:
     """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them.
 

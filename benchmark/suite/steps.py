@@ -51,7 +51,8 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
         return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads or 1)
 
     together, portions = _parts(job.cells)
-    explaining = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    whole = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
+    explaining = [part for step in whole for part in _sharded(step, flags.shards)]
     maps = {word: step.id for step in explaining for word in step.arguments[1]}
     scoring = []
     for number, cells in enumerate(portions, start=1):
@@ -90,6 +91,25 @@ def _predicting(finished: "FinishedModel", step: Step) -> Step:
     """The step that a finished model has in place of a training."""
     name, arguments = step.id.replace("train", "predict", 1), (finished, *step.arguments)
     return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
+
+
+def _sharded(step: Step, count: int) -> list[Step]:
+    """A step that explains, alone or as ``count`` steps of a part of the images each and one that joins these."""
+    if count == 1:
+        return [step]
+    shards = [
+        replace(
+            step,
+            id=f"{step.id}, shard {n} of {count}",
+            function=f"{step.function}_shard",
+            arguments=(*step.arguments, n),
+        )
+        for n in range(1, count + 1)
+    ]
+    return [
+        *shards,
+        replace(step, function="benchmark.suite.model.join_shards", needs=tuple(shard.id for shard in shards)),
+    ]
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

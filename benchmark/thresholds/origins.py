@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
 from core.seeds import patient_folds
 from core.types import FloatArray

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Result, case_index, with_truth
 from benchmark.protocols.locus import Locus
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
 from core.names import MAIN
 

@@ -68,11 +68,24 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     for name in values:
         if name not in known:
             raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
-    given = vars(parser_of(kind, "").parse_object(listed(kind, values), defaults=False))
-    parsed = {name: spelled(kind, name, value) for name, value in given.items()}
-    for name, value in parsed.items():
-        check(kind, name, value)
-    return kind(**parsed)
+    return kind(**{name: _checked(kind, name, _Stated(repr(value), value)) for name, value in values.items()})
+
+
+@dataclasses.dataclass(frozen=True)
+class _Stated:
+    """The value of a flag, known by how it is written."""
+
+    text: str
+    value: Any = dataclasses.field(compare=False)
+
+
+@functools.lru_cache(maxsize=4096)
+def _checked(kind: type[Any], name: str, stated: _Stated) -> Any:
+    """What a flag becomes: a value is parsed once, however many models of a suite state it."""
+    given = vars(parser_of(kind, "").parse_object(listed(kind, {name: stated.value}), defaults=False))
+    value = spelled(kind, name, given[name])
+    check(kind, name, value)
+    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -25,6 +25,13 @@ class Parser(ArgumentParser):
         """Raise the ``LocusError`` that says it."""
         raise sentence(self.kind, message) from ex
 
+    def format_help(self) -> str:
+        """The help. The flags' texts are read now: they take their time, and nobody else asks for them."""
+        texts = {name: text for part, _ in _groups(self.kind) for name, text in _texts(self.kind, part).items()}
+        for action in self._actions:
+            action.help = texts.get(action.dest, action.help)
+        return super().format_help()
+
 
 def parser_of(kind: type[Any], prog: str) -> Parser:
     """A parser with a flag for each field of ``kind``, and ``--config`` where ``prog`` names a program."""
@@ -42,24 +49,31 @@ def _made(kind: type[Any], prog: str) -> Parser:
     if prog:
         parser.add_argument("--config", type=str, help="YAML file of flags and values; flags typed here win")
     hints = get_type_hints(kind)
-    for group, fields, texts in _groups(kind):
-        section = parser.add_argument_group(group)
+    for part, fields in _groups(kind):
+        section = parser.add_argument_group(_title(kind, part))
         for field in fields:
-            text = texts[field.name] + choices(kind, field.name)
             several: dict[str, Any] = {"metavar": "WORD [WORD ...]"} if _is_list(hints[field.name]) else {}
-            about = {"type": hints[field.name], "default": field.default, "help": text.replace("%", "%%"), **several}
+            about = {"type": hints[field.name], "default": field.default, "help": "", **several}
             section.add_argument(f"--{field.name}", **about)
     return parser
 
 
-def _groups(kind: type[Any]) -> Iterator[tuple[str, list["dataclasses.Field[Any]"], dict[str, str]]]:
-    """Title, fields and help texts of each class that ``kind`` is made of, in the order of the fields."""
+def _groups(kind: type[Any]) -> Iterator[tuple[type[Any], list["dataclasses.Field[Any]"]]]:
+    """Each class that ``kind`` is made of and its fields, in the order of the fields."""
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for part in reversed(kind.__mro__[:-1]):
-        named = [fields[name] for name in inspect.get_annotations(part)]
-        if named:
-            texts = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
-            yield ("Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")), named, texts
+        if named := [fields[name] for name in inspect.get_annotations(part)]:
+            yield part, named
+
+
+def _title(kind: type[Any], part: type[Any]) -> str:
+    return "Flags" if part is kind else inspect.cleandoc(part.__doc__ or "").rstrip(".")
+
+
+def _texts(kind: type[Any], part: type[Any]) -> dict[str, str]:
+    """The help texts of the fields of a class that ``kind`` is made of."""
+    docs = {doc.arg_name: doc.description or "" for doc in parse_from_object(part).params}
+    return {name: (docs[name] + choices(kind, name)).replace("%", "%%") for name in inspect.get_annotations(part)}
 
 
 def _is_list(hint: Any) -> bool:

@@ -38,6 +38,9 @@ class SuiteFlags:
     anew."""
     jobs: Annotated[int, AtLeast(1)] = 1
     """Trainings, explanations and scorings at a time, each of --threads; more give the same records."""
+    shards: Annotated[int, AtLeast(1)] = 1
+    """Cut each explanation of a model into so many, each of a part of its images, that several jobs make at once; the
+    maps are the same."""
     step_minutes: Annotated[float | None, AtLeast(0.1)] = None
     """Minutes that one training, explanation or scoring may take: what takes longer is ended and fails, the others go
     on; null: as long as it needs."""

@@ -48,7 +48,7 @@ def evaluated(weights, tmp_path):
         data = ["--dataset", "phantom:train=8,val=24,test=24", "--cache_dir", tmp_path / "cache"]
         named = ["--findings", *findings] if findings else []
         assert convert.main([*map(str, ["--checkpoint", weights, *NETWORK, *data, "--output_dir", folder]), *named]) == 0
-        return main.main(["--evaluate", str(folder)]), folder
+        return main.main(["--evaluate", str(folder), "--plots", "False"]), folder
 
     return run
 

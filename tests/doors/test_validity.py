@@ -50,11 +50,12 @@ def records(folder, suite):
 
 
 @pytest.mark.parametrize("suite", SUITES)
-def test_the_checks_own_table_stands_first_and_every_format_has_it(run, suite):
+def test_the_checks_answer_and_its_own_table_stand_first_and_every_format_has_it(run, suite):
     folder = run[0] / "results" / suite
     page = (folder / "leaderboard.md").read_text()
-    first = next(line for line in page.splitlines() if line.startswith("## "))
-    assert {"alignment": "grid gains", "conventions": "convention"}.get(suite, suite) in first
+    answer, table, *_ = [line for line in page.splitlines() if line.startswith("## ")]
+    assert answer.endswith("?")
+    assert {"alignment": "grid gains", "conventions": "convention"}.get(suite, suite) in table
     assert r"\toprule" in (folder / "leaderboard.tex").read_text()
     lines = list(csv.DictReader((folder / "leaderboard.csv").open()))
     scored = {r["cell"]["method"] for r in records(run[0], suite) if r["cell"]["protocol"] == suite and r["scores"]}

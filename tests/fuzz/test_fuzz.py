@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import LocusError
+from tests.fuzz import corpus
 from tests.fuzz.readers import READERS
 
 FEW = settings(max_examples=12, deadline=None, suppress_health_check=[*HealthCheck])
@@ -51,9 +52,7 @@ def test_the_good_file_is_read(folders, good, name):
 
 
 def _all_cases(folders: dict[str, Path], good: dict[str, bytes], pipe: Connection) -> None:
-    from tests.fuzz.corpus import CASES
-
-    for name, content in CASES:
+    for name, content in corpus.cases():
         start = time.process_time()
         said = read(name, content, folders[name])
         pipe.send((name, content[:60], said, time.process_time() - start))
@@ -78,6 +77,7 @@ def test_hard_cases_are_sentences_soon_and_in_little_memory(folders, good):
     assert isinstance(most, float), f"ended after {answers[-1]}"
     assert [(name, content) for name, content, _, seconds in read_ if seconds > SECONDS] == []
     assert most - before < MEBIBYTES
+    assert len({name for name, *_ in read_}) > 15
     whole = [(name, content) for name, content, said, _ in read_ if not said]
     assert len(whole) < len(read_) / 5, whole
 

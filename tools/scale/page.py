@@ -117,7 +117,7 @@ time in which there was nothing to do, the end of the run among it.
 """,
         _table(["jobs", "CPU seconds", "ms per cell", "idle"], rows),
         f"""
-`--dry_run`: {planned}, {p["cpu_s"]} s, after {p["imports_s"]} s for the start of Python and its imports.
+`--dry_run`: {planned}, {p["cpu_s"]} s, the start of Python and its imports among them.
 
 Tables of {t["cells"]:,} cells with {t["cases"]:,} cases each ({copies}):
 reading {t["read_s"]} s, tables and pictures {t["tables_s"]} s, memory at most {t["peak_gib"]} GiB (with making and

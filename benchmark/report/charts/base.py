@@ -1,10 +1,12 @@
 """What a chart is, and what it is drawn from."""
 
+import hashlib
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from benchmark.records.record import Record
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
@@ -12,15 +14,15 @@ from benchmark.report.design import design
 from benchmark.statistics.components import BalancedScores
 from core.registry import Registry
 
-if TYPE_CHECKING:
-    import altair as alt
-
-    Drawing = alt.Chart | alt.LayerChart | alt.FacetChart
-
 CHARTS = Registry("benchmark.report.charts", "chart")
 """The words of the charts; none of them is imported."""
 Row = dict[str, Any]
 """A line of a chart's data."""
+Spec = dict[str, Any]
+"""A chart, or a part of one, in Vega-Lite."""
+TYPES = {"N": "nominal", "O": "ordinal", "Q": "quantitative"}
+PARTS = ("layer", "data", "mark", "description", "encoding", "height", "datasets")
+"""Of a chart, in the order in which a page has them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +51,7 @@ class Chart(ABC):
     """The validity check whose records it shows; nothing: it shows a leaderboard."""
 
     @abstractmethod
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """One view of free width, its ``description`` the text that stands for it and below it.
 
         Raises ``NotAvailableError`` with the reason where the records have nothing to draw.
@@ -61,20 +63,49 @@ def gather(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> 
     return ChartData(records, dataset, folders, design(records, dataset, folders))
 
 
-def tooltip(*words: str) -> "list[alt.Tooltip]":
-    """What a mark tells under the pointer. Spelled out, for Altair takes 20 ms to make each of a bare word."""
-    import altair as alt
+def field(word: str, **settings: Any) -> Spec:
+    """A channel that shows a column of a chart's data.
 
-    return [alt.Tooltip(word) for word in words]
+    >>> field("value:Q", title="hits")
+    {'field': 'value', 'title': 'hits', 'type': 'quantitative'}
+    """
+    name, kind = word.split(":")
+    return _sorted({"field": name, "type": TYPES[kind], **settings})
 
 
-def by_network(values: Sequence[Row]) -> "tuple[alt.Color, alt.Shape]":
+def scale(**settings: Any) -> Spec:
+    """What a channel's values become: ``scale(domain=[0, 1])`` for an axis of shares."""
+    return {"scale": _sorted(settings)}
+
+
+def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
+    """A layer: marks of a ``kind``, where and how the ``channels`` (channel -> its ``field``) put them."""
+    encoding = {name: channel for part in channels for name, channel in part.items()}
+    return {"mark": {"type": kind, **_sorted(look)}, "encoding": _sorted(encoding)}
+
+
+def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
+    """The ``layers`` over the same ``values``, ``about`` in words; named by a hash, for a page has many."""
+    name = f"data-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]}"
+    drawn = layers[0] if len(layers) == 1 else {"layer": [*layers]}
+    made = {**drawn, "data": {"name": name}, "datasets": {name: values}, "description": about, "height": height}
+    return {part: made[part] for part in PARTS if part in made}
+
+
+def _sorted(settings: Spec) -> Spec:
+    return dict(sorted(settings.items()))
+
+
+def tooltip(*words: str) -> Spec:
+    """What a mark tells under the pointer."""
+    return {"tooltip": [field(word) for word in words]}
+
+
+def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
     """The colour and the shape of each row's ``network``, in the order in which they come."""
-    import altair as alt
-
     networks = list(dict.fromkeys(row["network"] for row in values))
     colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]
     return (
-        alt.Color("network:N", scale=alt.Scale(domain=networks, range=colours)),
-        alt.Shape("network:N", scale=alt.Scale(domain=networks, range=shapes)),
+        {"color": field("network:N", **scale(domain=networks, range=colours))},
+        {"shape": field("network:N", **scale(domain=networks, range=shapes))},
     )

@@ -1,15 +1,9 @@
 """What moves a score: network, method, training, patient."""
 
-from typing import TYPE_CHECKING
-
-from benchmark.report.charts.base import Chart, ChartData, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.theme import BLUE, ROW
 from benchmark.report.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
-
 
 ROOM = 1.25
 """How far the axis reaches beyond the longest bar, whose number stands behind it."""
@@ -22,21 +16,19 @@ class Components(Chart):
     title = "Components of variance"
     order = 6
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """A bar per component."""
-        import altair as alt
-
         if data.design is None:
             raise NotAvailableError(
                 f"no network of {data.dataset} has two trainings, which components of variance need: run more seeds"
             )
         values = [{"component": name_of(term), "value": round(sd, 6)} for term, sd in in_a_score(data.design).items()]
         reach = ROOM * (max(in_a_score(data.design).values()) or 1.0)
-        base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X("value:Q", title="sd in one training's score", scale=alt.Scale(domain=[0, round(reach, 6)])),
-            y=alt.Y("component:N", sort=None, title=None),
-        )
-        bars = base.mark_bar(color=BLUE, height=11).encode(tooltip=tooltip("component:N", "value:Q"))
-        numbers = base.mark_text(align="left", dx=4).encode(text=alt.Text("value:Q", format=".3f"))
+        base = {
+            "x": field("value:Q", title="sd in one training's score", **scale(domain=[0, round(reach, 6)])),
+            "y": field("component:N", sort=None, title=None),
+        }
+        bars = mark("bar", base, tooltip("component:N", "value:Q"), color=BLUE, height=11)
+        numbers = mark("text", base, {"text": field("value:Q", format=".3f")}, align="left", dx=4)
         about = f"{data.dataset}: what each component of variance contributes to a score. {basis(data.design)}"
-        return alt.layer(bars, numbers).properties(description=about, height=ROW * len(values))
+        return view(values, about, ROW * len(values), bars, numbers)

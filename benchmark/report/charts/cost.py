@@ -2,18 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, by_network, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, entries, plain
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, READERS
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
 
 AXIS = "ms an image, one method alone"
 NEAR = 1.5
@@ -29,10 +25,8 @@ class CostChart(Chart):
     title = "Cost against score"
     order = 7
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """A mark per entry with its interval; names of those that nothing of about their cost or less reaches."""
-        import altair as alt
-
         known = _known(data)
         images = max(select.parts(data.records, data.dataset), default=None)
         rows = [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
@@ -43,18 +37,17 @@ class CostChart(Chart):
             )
         colours, shapes = by_network(values)
         ends = [values[0]["ms"] / 6, values[-1]["ms"] * 1.5]  # names stand on the left of their marks
-        base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X(
-                "ms:Q", title=AXIS, scale=alt.Scale(type="log", domain=ends, nice=False), axis=alt.Axis(tickCount=3)
-            ),
-            y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-        )
-        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.15).encode(y="low:Q", y2="high:Q", color=colours)
+        log = scale(type="log", domain=ends, nice=False)
+        base = {
+            "x": field("ms:Q", title=AXIS, axis={"tickCount": 3}, **log),
+            "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
+        }
+        interval = {"y": field("low:Q"), "y2": {"field": "high"}}
         shown = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
-        points = base.mark_point(filled=True, opacity=0.9, size=50).encode(shape=shapes, color=colours, tooltip=shown)
-        names = base.mark_text(align="right", dx=-6, dy=-5).encode(text="label:N")
-        about = f"{data.dataset}: {_about(rows, known, images)}"
-        return alt.layer(bars, points, names).properties(description=about, height=340)
+        bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.15)
+        points = mark("point", base, shapes, colours, shown, filled=True, opacity=0.9, size=50)
+        names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
+        return view(values, f"{data.dataset}: {_about(rows, known, images)}", 340, bars, points, names)
 
 
 def _known(data: ChartData) -> dict[Key, Cost]:

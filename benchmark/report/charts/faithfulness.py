@@ -1,17 +1,13 @@
 """Whether methods that find the lesion also explain the network."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from benchmark.records.record import Record
 from benchmark.report import faithfulness, select
-from benchmark.report.charts.base import Chart, ChartData, Row, by_network, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
 from benchmark.report.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
 
 
 class FaithfulnessChart(Chart):
@@ -22,29 +18,27 @@ class FaithfulnessChart(Chart):
     order = 9
     check = FAITHFULNESS
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """Marks with the methods' names, the intervals of ``road`` behind them."""
-        import altair as alt
-
         rows = [_row(record) for record in mean_records(select.of_check(data.records, data.dataset, FAITHFULNESS))]
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
         _label(values)
         colours, shapes = by_network(values)
-        base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X("hits:Q", title=f"{MAIN}, on the same cases", scale=alt.Scale(domain=[0, 1])),
-            y=alt.Y("road:Q", title="road: more is more faithful", scale=alt.Scale(zero=False)),
-            color=colours,
-        )
-        bars = base.mark_rule(strokeWidth=3, strokeOpacity=0.2).encode(y=alt.Y("low:Q"), y2=alt.Y2("high:Q"))
-        points = base.mark_point(filled=True, opacity=1, size=45).encode(
-            shape=shapes, tooltip=tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
-        )
-        names = base.mark_text(align="left", dx=6, dy=-4).encode(text=alt.Text("label:N"))
+        base = {
+            "x": field("hits:Q", title=f"{MAIN}, on the same cases", **scale(domain=[0, 1])),
+            "y": field("road:Q", title="road: more is more faithful", **scale(zero=False)),
+            **colours,
+        }
+        interval = {"y": field("low:Q"), "y2": {"field": "high"}}
+        shown = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
+        bars = mark("rule", base, interval, strokeWidth=3, strokeOpacity=0.2)
+        points = mark("point", base, shapes, shown, filled=True, opacity=1, size=45)
+        names = mark("text", base, {"text": field("label:N")}, align="left", dx=6, dy=-4)
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"
-        return alt.layer(bars, points, names).properties(description=about.strip(), height=380)
+        return view(values, about.strip(), 380, bars, points, names)
 
 
 def _row(record: Record) -> Row:

@@ -41,10 +41,9 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
 
 def stack(word: str, data: Sequence[ChartData], path: Path) -> None:
     """One SVG of a chart of several data sets, below each other; written atomically."""
-    import altair as alt
-
-    drawn = [CHARTS.get(word)().draw(each).properties(title=each.dataset, width=480) for each in data]
-    svg = _converter().vegalite_to_svg(alt.vconcat(*drawn).to_dict(), config=PAPER)
+    views = [CHARTS.get(word)().draw(each) | {"title": each.dataset, "width": 480} for each in data]
+    datasets = {name: values for view in views for name, values in view.pop("datasets").items()}
+    svg = _converter().vegalite_to_svg({"vconcat": views, "datasets": datasets}, config=PAPER)
     write_text(path, str(svg))
 
 

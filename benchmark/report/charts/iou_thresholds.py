@@ -1,17 +1,12 @@
 """How the share of hits falls as more overlap is asked for."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from benchmark.records import cases
-from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))
 
@@ -23,37 +18,31 @@ class IoUThresholds(Chart):
     title = "Hits over the IoU threshold"
     order = 3
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """A line per entry over IoU thresholds from .05 to .95."""
-        import altair as alt
-
         rows = leading(data)
         values = [value for row in rows for value in curve(data, row)]
         if not values:
             raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
         order = [row.label for row in rows]
-        lines = alt.Legend(symbolType="stroke", symbolStrokeWidth=2, symbolSize=300)
-        base = alt.Chart(alt.InlineData(values=values)).encode(
-            x=alt.X(
-                "threshold:Q", title="IoU that makes a hit", axis=alt.Axis(format=".1f"), scale=alt.Scale(domain=[0, 1])
-            ),
-            y=alt.Y("value:Q", title="share of cases hit", scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None, legend=lines),
-        )
+        lines = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
+        shares = scale(domain=[0, 1])
+        base = {
+            "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
+            "y": field("value:Q", title="share of cases hit", **shares),
+            "color": field("entry:N", legend=lines, sort=None, **scale(domain=order, range=list(PALETTE))),
+        }
         dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-        line = base.mark_line(strokeWidth=2).encode(
-            strokeDash=alt.StrokeDash("entry:N", scale=alt.Scale(domain=order, range=dashes), legend=lines),
-        )
-        points = base.mark_point(filled=True, size=25, opacity=1).encode(
-            tooltip=tooltip("entry:N", "threshold:Q", "value:Q"),
-        )
+        dash = {"strokeDash": field("entry:N", legend=lines, **scale(domain=order, range=dashes))}
+        line = mark("line", base, dash, strokeWidth=2)
+        points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
         about = (
             f"{data.dataset}: share of cases (mean over findings) whose "
             "box overlaps truth by more than this IoU, for the "
             "best entry of each network "
             "and two baselines. Score thresholds were chosen for IoU .3, and stay."
         )
-        return alt.layer(line, points).properties(description=about, height=300)
+        return view(values, about, 300, line, points)
 
 
 def curve(data: ChartData, row: EntryRow) -> list[Row]:

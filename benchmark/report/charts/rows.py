@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from benchmark.records.record import PUBLISHED, Record, Score
+from benchmark.records.record import PUBLISHED, Record
+from benchmark.records.score import Score
 from benchmark.report import leaderboard, ranking, select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn

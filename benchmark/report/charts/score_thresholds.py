@@ -1,18 +1,13 @@
 """What each way to choose the score threshold gives."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
 
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 
@@ -24,37 +19,29 @@ class ScoreThresholds(Chart):
     title = "Hits over the score threshold"
     order = 4
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """A mark per entry and origin of the threshold: its mean over findings, and the hits there."""
-        import altair as alt
-
         rows = leading(data)
         values = [value for row in rows for value in points(row)]
         if not values:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
-        colours = alt.Scale(domain=labels, range=list(PALETTE))
         drawn = {value["origin"] for value in values}
-        origins = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
-        shapes = alt.Scale(domain=[*origins], range=[*origins.values()])
+        shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
+        channels = {
+            "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
+            "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
+            "color": field("entry:N", sort=None, **scale(domain=labels, range=list(PALETTE))),
+            "shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()])),
+        }
+        shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
         about = (
             f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the "
             "threshold comes from, "
             "for the best entry of each network and two baselines. oracle is chosen on the truth that it is scored on. "
             "Records hold the hits at these thresholds alone; a whole curve needs the maps."
         )
-        return (
-            alt.Chart(alt.InlineData(values=values))
-            .mark_point(filled=True, opacity=1, size=70)
-            .encode(
-                x=alt.X("threshold:Q", title="score threshold", scale=alt.Scale(domain=[0, 1])),
-                y=alt.Y("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-                color=alt.Color("entry:N", scale=colours, sort=None),
-                shape=alt.Shape("origin:N", scale=shapes, sort=None),
-                tooltip=tooltip("entry:N", "origin:N", "threshold:Q", "value:Q"),
-            )
-            .properties(description=about, height=300)
-        )
+        return view(values, about, 300, mark("point", channels, shown, filled=True, opacity=1, size=70))
 
 
 def points(row: EntryRow) -> list[Row]:

@@ -1,17 +1,13 @@
 """Where the best entries are good and where not."""
 
-from typing import TYPE_CHECKING
-
-from benchmark.records.record import Record, Score
+from benchmark.records.record import Record
+from benchmark.records.score import Score
 from benchmark.report import select
-from benchmark.report.charts.base import Chart, ChartData, Row, tooltip
+from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
-
-if TYPE_CHECKING:
-    from benchmark.report.charts.base import Drawing
 
 
 class Strata(Chart):
@@ -21,32 +17,31 @@ class Strata(Chart):
     title = "Groups of cases"
     order = 8
 
-    def draw(self, data: ChartData) -> "Drawing":
+    def draw(self, data: ChartData) -> Spec:
         """A line per group, a mark per entry with its interval where one training gave it."""
-        import altair as alt
-
         rows = leading(data)
         values = [value for row in rows for value in groups(row)]
         if not values:
             raise NotAvailableError(f"the records of {data.dataset} have no groups of cases")
         order = [row.label for row in rows]
-        base = alt.Chart(alt.InlineData(values=values)).encode(
-            y=alt.Y("group:N", sort=None, title=None),
-            yOffset=alt.YOffset("entry:N", sort=order),
-            color=alt.Color("entry:N", scale=alt.Scale(domain=order, range=list(PALETTE)), sort=None),
-        )
-        rule = base.mark_rule(strokeOpacity=0.6).encode(x=alt.X("low:Q"), x2=alt.X2("high:Q"))
-        point = base.mark_point(filled=True, size=34, opacity=1).encode(
-            x=alt.X("value:Q", title=MAIN, scale=alt.Scale(domain=[0, 1])),
-            shape=alt.Shape("entry:N", scale=alt.Scale(domain=order, range=list(SHAPES)), sort=None),
-            tooltip=tooltip("entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q"),
-        )
+        base = {
+            "y": field("group:N", sort=None, title=None),
+            "yOffset": field("entry:N", sort=order),
+            "color": field("entry:N", sort=None, **scale(domain=order, range=list(PALETTE))),
+        }
+        position = {
+            "x": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
+            "shape": field("entry:N", sort=None, **scale(domain=order, range=list(SHAPES))),
+        }
+        shown = tooltip("entry:N", "group:N", "value:Q", "low:Q", "high:Q", "n:Q")
+        rule = mark("rule", base, {"x": field("low:Q"), "x2": {"field": "high"}}, strokeOpacity=0.6)
+        point = mark("point", base, position, shown, filled=True, size=34, opacity=1)
         about = (
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
             "Groups differ in their findings, too. Intervals are of one training over its patients."
         )
         lines = len({value["group"] for value in values})
-        return alt.layer(rule, point).properties(description=about, height=9 * (len(rows) + 1) * lines)
+        return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 
 
 def groups(row: EntryRow) -> list[Row]:

@@ -21,14 +21,14 @@ ABOUT = (
 
 def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> Table | None:
     """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
-    names = dict.fromkeys(s.finding for row in entered for s in row.scores if s.metric == MAIN and s.finding != "mean")
+    names = dict.fromkeys(s.finding for row in entered for s in row.select(MAIN) if s.finding != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
     return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, HEADER, tuple(lines)) if lines else None
 
 
 def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
     """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
-    names = dict.fromkeys(s.finding for s in row.scores if s.metric == MAIN and s.threshold_origin == "cross-fitted")
+    names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
     scores = {finding: main_of(known, finding)(row) for finding in names}
     ties = {finding: of_row(known, "tied", finding)(row) for finding in names}
     return {

@@ -2,9 +2,8 @@
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from benchmark.suite.plan import checkpoints, choice
@@ -161,13 +160,7 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
 
 
 def _config(flags: dict[str, Any]) -> TrainConfig:
-    return _built(json.dumps({**cli.defaults_of(TrainConfig, flags), **flags}, default=repr))
-
-
-@lru_cache(maxsize=512)
-def _built(flags: str) -> TrainConfig:
-    """The same flags are validated once: a suite is planned several times in a run."""
-    return cli.build(TrainConfig, json.loads(flags))
+    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
 
 
 def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
 from benchmark.statistics.intervals import LEVEL, interval
 from benchmark.training.metrics import calibration, decisions, ranking, thresholds

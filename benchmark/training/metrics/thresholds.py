@@ -10,7 +10,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_curve
 from torch import Tensor
 
-from benchmark.records.record import Origin
+from benchmark.records.score import Origin
 from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 

@@ -10,8 +10,9 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import obtain, obtain_validation
+from benchmark.maps.obtain import obtain, obtain_validation, requests_of
 from benchmark.maps.requests import build_method, make_request
+from benchmark.maps.shards import generate_shard, join
 from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
@@ -208,6 +209,43 @@ def test_a_changed_method_is_explained_anew(trained, tmp_path):
     after = obtain(trained, [f"{file}:Mine"], tmp_path / "maps", FLAGS)[f"{file}:Mine"].values.tobytes()
     assert before != after
     assert len(list((tmp_path / "maps").glob("*.npy"))) == 1
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_shards_joined_are_the_files_of_one_job(trained, first, tmp_path, count):
+    for number in reversed(range(1, count + 1)):  # each as another job meets the trainings
+        generate_shard(requests_of(again(trained), WORDS, tmp_path, 6)[0], number, count, FLAGS)
+    assert len([*tmp_path.glob("cam.shards/*.npy")]) == min(count, 2), "two batches of images"
+    assert join(requests_of(trained, WORDS, tmp_path, 6)[0], count) == set()
+    assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.split(".")[0] not in ("prior", "truth")}
+
+
+def test_a_shard_that_is_there_is_not_made_again_and_a_broken_one_is(trained, first, tmp_path):
+    (request,) = requests_of(trained, ["cam"], tmp_path, None)[0]
+    for number in (1, 2):
+        generate_shard([request], number, 2, FLAGS)
+    whole, cut = (request.shard(number, 2).array for number in (1, 2))
+    cut.write_bytes(cut.read_bytes()[:-1])
+    before = whole.stat().st_mtime_ns
+    assert join([request], 2) == {"cam"}
+    for number in (1, 2):
+        generate_shard([request], number, 2, FLAGS)
+    assert (whole.stat().st_mtime_ns, join([request], 2)) == (before, set())
+    generate_shard([request], 1, 2, FLAGS)
+    assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.startswith("cam.")}
+
+
+def test_a_method_that_breaks_in_one_shard_is_left_to_its_scoring(trained, breaks, tmp_path):
+    word = breaks(2, "RuntimeError")
+    requests, _ = requests_of(trained, [word], tmp_path / "maps", None)
+    for number in (1, 2):
+        generate_shard(requests, number, 2, FLAGS)
+    assert join(requests, 2) == {word}
+    assert not requests[0].array.exists()
 
 
 def keys(trained, *words, slow_images=None):

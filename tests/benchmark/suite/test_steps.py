@@ -24,8 +24,8 @@ def jobs(**fields):
     return [ModelJob(model, tuple(cells.cells(suite, model))) for model in plan.models(suite)]
 
 
-def steps(job) -> list[Step]:
-    return model_steps(job, Path("runs/small"), Path("results/small"), RunConfig())
+def steps(job, **flags) -> list[Step]:
+    return model_steps(job, Path("runs/small"), Path("results/small"), RunConfig(**flags))
 
 
 def test_two_models_that_start_from_one_training_share_its_step():
@@ -53,6 +53,17 @@ def test_each_slow_method_is_explained_by_a_step_that_only_its_scoring_waits_for
     assert sorted(map(len, explained)) == [1, 6]
     waiting = [step for step in steps(job) if explained["occlusion",] in step.needs]
     assert ["occlusion" in {cell.method for cell in step.arguments[0].cells} for step in waiting] == [True]
+
+
+def test_shards_of_an_explanation_wait_for_the_trainings_and_scoring_for_what_joins_them():
+    whole, sharded = ({step.id: step for step in steps(jobs()[0], shards=shards)} for shards in (1, 3))
+    added = {name for name in sharded if name not in whole}
+    assert len(added) == 3 * len([step for step in whole.values() if step.kind == "explain"])
+    for name, step in whole.items():
+        needed = {other for other in sharded[name].needs if other in added}
+        assert len(needed) == (3 if step.kind == "explain" else 0)
+        assert all(sharded[shard].needs == step.needs for shard in needed)
+    assert {step.id for step in whole.values() if step.kind == "score"} < {*sharded}
 
 
 def test_a_check_makes_its_maps_itself_in_one_step():

@@ -10,39 +10,43 @@ from benchmark.surface.trace import EMPTY, trace
 from core.errors import WriteError
 
 random = np.random.default_rng(0)
-GIVEN = [EMPTY, *(trace(surface(min_max(random.random((9, 7))), (90, 70), "conventional")) for _ in range(12)), EMPTY]
+
+
+@pytest.fixture(scope="module")
+def given():
+    return [EMPTY, *(trace(surface(min_max(random.random((9, 7))), (90, 70), "conventional")) for _ in range(12)), EMPTY]
 
 
 @pytest.fixture
-def in_a_file(monkeypatch):
+def in_a_file(monkeypatch, given):
     """Blocks of two or three cases, of which the first alone stays in memory."""
     monkeypatch.setattr(traces, "BLOCK", 200)
     monkeypatch.setattr(traces, "KEPT", 600)
-    return traces.Traces.from_traces(iter(GIVEN))
+    return traces.Traces.from_traces(iter(given))
 
 
 @pytest.mark.oracle
-def test_boxes_from_a_file_are_those_of_each_trace(in_a_file):
+def test_boxes_from_a_file_are_those_of_each_trace(in_a_file, given):
     cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), random.random((6, 4))
-    alone = [GIVEN[case].boxes(levels) for case, levels in zip(cases, thresholds, strict=True)]
-    at_once = traces.Traces.from_traces(GIVEN)
+    alone = [given[case].boxes(levels) for case, levels in zip(cases, thresholds, strict=True)]
+    at_once = traces.Traces.from_traces(given)
     assert len(in_a_file.blocks) > 3
-    assert len(in_a_file) == len(at_once) == len(GIVEN)
+    assert len(in_a_file) == len(at_once) == len(given)
     np.testing.assert_allclose(in_a_file.boxes(cases, thresholds), alone, atol=1e-12)
 
 
 @pytest.mark.oracle
-def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch):
+def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, given):
     monkeypatch.undo()
-    cases, thresholds = np.arange(len(GIVEN)), random.random((len(GIVEN), 3))
-    in_memory = traces.Traces.from_traces(GIVEN)
+    cases, thresholds = np.arange(len(given)), random.random((len(given), 3))
+    in_memory = traces.Traces.from_traces(given)
     assert len(in_memory.blocks) == 1
     assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
 
 
-def test_a_full_disk_is_a_sentence(monkeypatch):
+def test_a_full_disk_is_a_sentence(monkeypatch, given):
     monkeypatch.setattr(traces, "KEPT", 0)
     with Path("/dev/full").open("wb") as full:
         monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
         with pytest.raises(WriteError, match="TMPDIR"):
-            traces.Traces.from_traces(GIVEN)
+            traces.Traces.from_traces(given)
