@@ -190,6 +190,10 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
     array = column.combine_chunks()
     if pyarrow.types.is_dictionary(array.type):
         words = np.array([*array.dictionary.to_pylist(), None], dtype=object)
-        return words[array.indices.fill_null(len(words) - 1).to_numpy()]
-    whole = pyarrow.types.is_integer(array.type)
-    return array.fill_null(0).to_numpy() if whole else array.to_numpy(zero_copy_only=False)
+        return words[_filled(array.indices, len(words) - 1)]
+    return _filled(array, 0) if pyarrow.types.is_integer(array.type) else array.to_numpy(zero_copy_only=False)
+
+
+def _filled(array: pyarrow.Array, nothing: int) -> NDArray[np.int64]:
+    """Whole numbers, ``nothing`` where there is none; Arrow's own ``fill_null`` imports pandas."""
+    return np.nan_to_num(array.to_numpy(zero_copy_only=False), nan=nothing).astype(np.int64)

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from benchmark.records import Cell, Record, Score, cases
-from benchmark.report import select
+from benchmark.records import Record, Score
+from benchmark.report import case_columns, select
+from benchmark.report.case_columns import CaseColumns
 from benchmark.report.entries import mean_record, recipe_of, trainings
 from benchmark.statistics.agreement import RankAgreement, rank_agreements
 from benchmark.statistics.patients import Sums, by_patient
@@ -19,7 +19,6 @@ AGREEMENT = "agreement"
 BETTER = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
 """Measure -> whether more of it is better."""
 PAIRS = tuple(itertools.combinations(BETTER, 2))
-CASE = ["image", "patient", "finding"]
 Group = list[list[Record]]
 """Rows of a network: the trainings of each method."""
 
@@ -37,23 +36,17 @@ def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[R
         groups.setdefault(recipe_of(row[0]), []).append(row)
     if not groups:
         return list(records)
-    frame = _rows([record.cell for record in ranked], folders)
-    return [*records, *(made for group in groups.values() if (made := _record(group, frame)) is not None)]
+    columns = case_columns.read([record.cell for record in ranked], folders, [*BETTER])
+    return [*records, *(made for group in groups.values() if (made := _record(group, columns)) is not None)]
 
 
-def _rows(cells: Sequence[Cell], folders: Sequence[Path]) -> pd.DataFrame:
-    tables = [cases.read_columns(cells, folder, [*CASE, *BETTER]) for folder in folders]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
-
-
-def _record(group: Group, frame: pd.DataFrame) -> Record | None:
-    existing = {*frame["key"].unique()}
+def _record(group: Group, columns: CaseColumns) -> Record | None:
     most = max(map(len, group))
-    rows = [row for row in group if len(row) == most and all(record.key in existing for record in row)]
+    rows = [row for row in group if len(row) == most and all(record.key in columns.columns for record in row)]
     if len(rows) < 3:
         return None
     keys = [record.key for row in rows for record in row]
-    measures = [_sums(frame, keys, measure) for measure in BETTER]
+    measures = [_sums(columns, keys, measure) for measure in BETTER]
     index = {measure: n for n, measure in enumerate(BETTER)}
     agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
     cell = mean_record(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
@@ -62,13 +55,12 @@ def _record(group: Group, frame: pd.DataFrame) -> Record | None:
     return Record(cell=cell, rests_on=counts, scores=tuple(scores))
 
 
-def _sums(frame: pd.DataFrame, keys: Sequence[str], measure: str) -> Sums:
+def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
     """The sums of a measure by patient and finding, a column per key; a case without a value has no say."""
-    wide = frame.pivot(index=CASE, columns="key", values=measure)[list(keys)]
-    values, (_, patients, findings) = wide.to_numpy(np.float64), map(wide.index.get_level_values, CASE)
+    values, findings = columns.wide(keys, measure), columns.findings
     known = np.isfinite(values)
     signed = BETTER[measure] * np.where(known, values, 0)
-    return by_patient(signed, known, findings, patients, sorted({*findings}))
+    return by_patient(signed, known, findings, columns.patients, sorted({*findings.tolist()}))
 
 
 def _score(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> Score:

@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from benchmark.records import Record, Score
 from benchmark.report import ranking, select
 from benchmark.report.by_finding import by_finding
+from benchmark.report.case_columns import CaseColumns
 from benchmark.report.entries import ENTRY, mean_record, trainings
 from benchmark.report.main_column import BoardRow, MainColumn, column_of, hits_of
 from benchmark.report.table import NOTHING
@@ -39,14 +39,16 @@ def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Rec
         return list(records)
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     boards = [(part, select.board(records, name, part)) for name, part in parts]
-    frame = hits_of([record for _, board in boards for record in board], folders)
-    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, frame))]
+    if not any(board for _, board in boards):
+        return list(records)
+    columns = hits_of([record for _, board in boards for record in board], folders)
+    return [*records, *(entry for part, board in boards for entry in _entries(records, board, part, columns))]
 
 
 def _entries(
-    records: Sequence[Record], board: Sequence[Record], images: int | None, frame: pd.DataFrame
+    records: Sequence[Record], board: Sequence[Record], images: int | None, columns: CaseColumns
 ) -> list[Record]:
-    hits = column_of(board, frame)
+    hits = column_of(board, columns)
     rows = [BoardRow(group, mean_record(group), hits.entry(group) if hits else None) for group in trainings(board)]
     paired = {select.row_of(r): r.scores for r in records if r.cell.protocol == PAIRED and r.cell.images == images}
     compared = {row.record.key: list(paired.get(select.row_of(row.record), ())) for row in rows}

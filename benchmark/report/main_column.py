@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from benchmark.records import Cell, Record, cases
-from benchmark.report import ranking, select
+from benchmark.records import Record
+from benchmark.report import case_columns, ranking, select
+from benchmark.report.case_columns import CaseColumns
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.entries import EntryScores
 from benchmark.statistics.patients import Sums, by_patient
 from core.names import BASELINES, MAIN
 from core.types import FloatArray
-
-CASE = ["image", "patient", "finding"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,39 +64,26 @@ def main_column(board: Sequence[Record], folders: Sequence[Path]) -> MainColumn 
     return column_of(board, hits_of(board, folders))
 
 
-def column_of(board: Sequence[Record], frame: pd.DataFrame) -> MainColumn | None:
+def column_of(board: Sequence[Record], hits: CaseColumns) -> MainColumn | None:
     """Those whose cases are those of the best one."""
     keys = [record.key for record in ranking.ranked(board) if _is_compared(record)]
-    frame = frame[frame["key"].isin(keys)]
-    existing = {*frame["key"].unique()}
-    order = [key for key in keys if key in existing]
+    order = [key for key in keys if key in hits.columns]
     if not order:
         return None
-    wide, cases_of = _wide(frame, order)
+    wide = hits.wide(order, MAIN)
     present = np.isfinite(wide)
-    same = [n for n in range(len(order)) if (present[:, n] == present[:, 0]).all()]
-    values, of_cases = wide[present[:, 0]][:, same], cases_of[present[:, 0]]
-    findings, patients = of_cases["finding"].to_numpy(str), of_cases["patient"].to_numpy(str)
-    names = tuple(sorted({*findings}))
+    mine = present[:, 0]
+    same = np.flatnonzero((present == mine[:, None]).all(0)).tolist()
+    values, findings, patients = wide[mine][:, same], hits.findings[mine], hits.patients[mine]
+    names = tuple(sorted({*findings.tolist()}))
     sums = by_patient(values, np.ones_like(values), findings, patients, names)
     columns = {order[n]: column for column, n in enumerate(same)}
     return MainColumn(columns, names, sums, *statistics.leave_one_out(sums))
 
 
-def _wide(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[FloatArray, pd.DataFrame]:
-    """(cases, keys) hits, nan where a record lacks a case; and what the cases are of."""
-    images, findings = pd.factorize(frame["image"])[0], pd.factorize(frame["finding"])[0]
-    _, first, numbers = np.unique(images * (findings.max() + 1) + findings, return_index=True, return_inverse=True)
-    wide = np.full((len(first), len(keys)), np.nan)
-    wide[numbers, pd.Index(keys).get_indexer(pd.Index(frame["key"]))] = frame[MAIN]
-    return wide, frame.iloc[first]
-
-
-def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> pd.DataFrame:
+def hits_of(board: Sequence[Record], folders: Sequence[Path]) -> CaseColumns:
     """The main column of a board's methods and baselines, a row per record and case: read at once."""
-    cells: list[Cell] = [record.cell for record in board if _is_compared(record)]
-    tables = [cases.read_columns(cells, folder, [*CASE, MAIN]) for folder in folders]
-    return pd.concat(tables, ignore_index=True).drop_duplicates(["key", "image", "finding"])
+    return case_columns.read([record.cell for record in board if _is_compared(record)], folders, [MAIN])
 
 
 def _is_compared(record: Record) -> bool:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from benchmark.records import Record
 from benchmark.records import cases as rows
@@ -13,6 +13,9 @@ from benchmark.records.score import Origin
 from benchmark.statistics.summary import Column
 from core.errors import DataError
 from core.names import MAIN
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CASE = ["image", "patient", "finding"]
 METRICS: dict[str, Origin] = {
@@ -29,7 +32,7 @@ METRICS: dict[str, Origin] = {
 class CommonCases:
     """The cases that all of some cells have."""
 
-    tables: tuple[pd.DataFrame, ...]
+    tables: "tuple[pd.DataFrame, ...]"
     """One per cell: the same rows of image, patient and finding, in the same order."""
     left_out: tuple[int, ...]
     """How many cases of each cell the others lack."""
@@ -50,7 +53,7 @@ class CommonCases:
         return sorted(set(self.case_findings))
 
 
-def read(record: Record, folder: Path) -> pd.DataFrame:
+def read(record: Record, folder: Path) -> "pd.DataFrame":
     """The per-case rows of a record of the suite folder ``folder``, one per image and finding, sorted by them.
 
     Raises ``DataError`` where they are missing, broken or state a case twice.
@@ -64,8 +67,10 @@ def read(record: Record, folder: Path) -> pd.DataFrame:
     return table.astype(dict.fromkeys(CASE, str)).sort_values(CASE, ignore_index=True)
 
 
-def common_cases(tables: Sequence[pd.DataFrame]) -> CommonCases:
+def common_cases(tables: "Sequence[pd.DataFrame]") -> CommonCases:
     """The rows of the cases that all ``tables`` have. None of them may be left: see ``CommonCases.left_out``."""
+    import pandas as pd  # who compares nothing does without
+
     keys = [pd.MultiIndex.from_frame(table[CASE]) for table in tables]
     common = keys[0]
     for key in keys[1:]:
@@ -74,7 +79,7 @@ def common_cases(tables: Sequence[pd.DataFrame]) -> CommonCases:
     return CommonCases(kept, tuple(len(table) - len(common) for table in tables))
 
 
-def columns(table: pd.DataFrame, metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
+def columns(table: "pd.DataFrame", metrics: Sequence[str] = tuple(METRICS)) -> list[Column]:
     """The columns of ``metrics`` over the cases of a table."""
     one = np.ones(len(table))
     return [Column(metric, METRICS[metric], table[_column(metric)].to_numpy(np.float64), one) for metric in metrics]

@@ -3,6 +3,7 @@
 import numpy as np
 
 from benchmark.records import cases
+from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE
@@ -48,16 +49,12 @@ class IoUThresholds(Chart):
 def curve(data: ChartData, row: EntryRow) -> list[Row]:
     """A row's share of hits at each of ``STEPS``: mean over findings, then over trainings; nothing without cases."""
     cells = [record.cell for record in row.group]
-    frames = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in data.folders]
-    overlaps = next((frame for frame in frames if len(frame)), None)
-    if overlaps is None or "iou" not in overlaps:
+    tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in data.folders]
+    overlaps = next((table for table in tables if len(table)), None)
+    if overlaps is None or "iou" not in overlaps.column_names:
         return []
-    findings = [part.to_numpy() for _, part in overlaps.groupby("finding")["iou"]]
-    return [
-        {
-            "entry": row.label,
-            "threshold": step,
-            "value": round(float(np.mean([(v > step).mean() for v in findings])), 6),
-        }
-        for step in STEPS
-    ]
+    (finding, words), iou = codes(overlaps, "finding"), overlaps["iou"].to_numpy()
+    order = sorted(np.unique(finding), key=lambda n: words[n])
+    hits = [(iou[finding == n, None] > np.float32(STEPS)).mean(0) for n in order]
+    shares = np.mean(hits, axis=0).tolist()
+    return [{"entry": row.label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]

@@ -27,9 +27,10 @@ def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
 def details(records: Iterable[Record]) -> dict[str, Any]:
     """``fields``, ``values`` and per record's key the number of each field's value: what many share stands once."""
     numbers: dict[str, int] = {}
+    encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
     def number(value: Any) -> int:
-        return numbers.setdefault(json.dumps(value, ensure_ascii=False, sort_keys=True), len(numbers))
+        return numbers.setdefault(encode(value), len(numbers))
 
     rows = {record.key: [number(value) for value in _values(record)] for record in records}
     return {"fields": list(FIELDS), "values": [json.loads(text) for text in numbers], "records": rows}
