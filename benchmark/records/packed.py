@@ -4,6 +4,7 @@
 n. A record without scores has one row there, with its status and reason and no metric.
 """
 
+import itertools
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -177,7 +178,7 @@ def _by_key(scores: pyarrow.Table) -> dict[str, Groups]:
     codes = np.stack([array.indices.to_numpy() for array in names])
     starts = np.flatnonzero(np.any(np.diff(codes, prepend=-1) != 0, axis=0))
     out: dict[str, Groups] = {}
-    for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(scores)], strict=True):
+    for start, stop in itertools.pairwise([*starts.tolist(), len(scores)]):
         key, variable, group = (array.dictionary[array.indices[start].as_py()].as_py() for array in names)
         if columns[PACKED.index("metric")][start] is not None:
             out.setdefault(key, {})[variable, group] = PackedScores(columns, slice(start, stop))

@@ -41,9 +41,9 @@ def _peaks(records: Sequence[Record]) -> str:
     on_finding = [record for record in records if _is_above(record, "finding", "token")]
     images = next((score.n for r in records if (score := r.find("peak@token")) is not None), 0)
     unsettled = len(records) - len(on_token) - len(on_finding)
-    told = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
+    listing = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
     return (
-        f"{len(on_token)} of {counted(len(records), 'method')} point at the token{told}, {len(on_finding)} at "
+        f"{len(on_token)} of {counted(len(records), 'method')} point at the token{listing}, {len(on_finding)} at "
         f"the finding; of {unsettled} it cannot be told (peaks of maps, {counted(images, 'image')} with both)."
     )
 

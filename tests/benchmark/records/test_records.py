@@ -131,6 +131,7 @@ def test_a_brief_record_has_the_scores_of_one_metric_alone_and_is_checked_like_a
     assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
     pack(tmp_path)
     assert load_metric(tmp_path, "hit@iou.3") == [RECORD]
+    assert [record.scores for record in load_metric(tmp_path, "energy")] == [()]
     (tmp_path / "records").mkdir(exist_ok=True)
     (tmp_path / "records" / "broken.json").write_text("[1]")
     with pytest.raises(DataError, match=r"broken\.json.*JSON"):
