@@ -3,7 +3,8 @@
 ``<word>.npy`` is (cases, h, w) float16 of map / max|map|, cases = images x findings in that order; it is written batch
 by batch, its last bytes are its key, and it is read memory-mapped. ``<word>.json`` beside it is its index, written
 after it. The pair counts only when both are of the key that is asked for and the array is as long as stated: whatever a
-run that was killed, or two at once, left there. A method that has no answer leaves an index alone.
+run that was killed, or two at once, left there. A method that has no answer leaves an index alone. ``<word>.shards``
+holds parts of an array until they are joined.
 """
 
 from benchmark.maps.code import code

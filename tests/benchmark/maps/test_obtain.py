@@ -217,8 +217,8 @@ def files(folder):
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_shards_joined_are_the_files_of_one_job(trained, first, tmp_path, count):
-    for number in reversed(range(1, count + 1)):  # each as another job meets the trainings
-        generate_shard(requests_of(again(trained), WORDS, tmp_path, 6)[0], number, count, FLAGS)
+    for number in reversed(range(1, count + 1)):
+        generate_shard(requests_of(trained, WORDS, tmp_path, 6)[0], number, count, FLAGS)
     assert len([*tmp_path.glob("cam.shards/*.npy")]) == min(count, 2), "two batches of images"
     assert join(requests_of(trained, WORDS, tmp_path, 6)[0], count) == set()
     assert files(tmp_path) == {name: file for name, file in files(first[0]).items() if name.split(".")[0] not in ("prior", "truth")}
