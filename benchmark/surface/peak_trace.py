@@ -31,10 +31,10 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     vertices = _carriers(joined, reach)
     values, begin = f.ravel(), joined.ravel()
     edges = (
-        _edge(values, begin, knots[0], reach[0], *_by_distance(vertices[0], w, 1, 0), -1),
-        _edge(values, begin, knots[1], reach[1], *_by_distance(vertices[1], h, w, 0), -w),
-        _edge(values, begin, knots[2], reach[2], *_by_distance(vertices[2], w, 1, w - 1), 1),
-        _edge(values, begin, knots[3], reach[3], *_by_distance(vertices[3], h, w, h - 1), w),
+        _edge(values, begin, knots[0], reach[0], _by_distance(vertices[0], w, 1, 0), -1),
+        _edge(values, begin, knots[1], reach[1], _by_distance(vertices[1], h, w, 0), -w),
+        _edge(values, begin, knots[2], reach[2], _by_distance(vertices[2], w, 1, w - 1), 1),
+        _edge(values, begin, knots[3], reach[3], _by_distance(vertices[3], h, w, h - 1), w),
     )
     return _merged(edges, np.array([0.0, 0.0, width, height]), np.array([1.0, 1.0, -1.0, -1.0]))
 
@@ -92,13 +92,14 @@ def _by_distance(vertices, size, stride, last):  # type: ignore[no-untyped-def] 
 
 
 @njit(cache=True, nogil=True)
-def _edge(values, begin, knots, reach, offsets, vertices, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """(n,4) pieces of an edge's distance as a function of the threshold, from the top down.
 
     A piece is linear: upper and lower threshold, distance at the upper and at the lower. While column or row k is the
     outermost, the edge is the lower envelope of the lines on which the surface falls from it to number k - 1, whose
     vertices are a ``step`` away.
     """
+    offsets, vertices = by_distance
     out, number = np.empty((2 * vertices.size + 2, 4)), 0
     for k in range(knots.size - 1, -1, -1):
         top = reach[k + 1]

@@ -113,7 +113,7 @@ def _stored(part: Sequence[Trace], count: int, file: IO[bytes]) -> Callable[[], 
     try:
         position = file.seek(0, 2)
         for row in _rows(part):
-            file.write(np.ascontiguousarray(row))
+            file.write(np.ascontiguousarray(row).data)
         file.flush()
     except OSError as error:
         where = f"{tempfile.gettempdir()}: {error.strerror or error}"

@@ -15,7 +15,8 @@ from core.errors import DataError, LocusError
 from core.files import file_hash
 from tests.benchmark.external.given import PAIRS, config, write
 
-SENT = sorted((Path(__file__).resolve().parents[3] / "submissions").glob("*.zip"))
+FOLDER = Path(__file__).resolve().parents[3] / "submissions"
+SENT = sorted(file for file in FOLDER.rglob("*") if file.is_file() and file != FOLDER / "README.md")
 pytestmark = pytest.mark.doors
 
 

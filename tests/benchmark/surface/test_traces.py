@@ -1,5 +1,6 @@
 """Traces that wait in a file are those that stay in memory, to the last bit."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,17 @@ def test_memory_and_file_give_the_same_bits(in_a_file, monkeypatch, given):
     in_memory = traces.Traces.from_traces(given)
     assert len(in_memory.blocks) == 1
     assert in_a_file.boxes(cases, thresholds).tobytes() == in_memory.boxes(cases, thresholds).tobytes()
+
+
+def test_what_waits_in_a_file_is_not_in_memory(monkeypatch, given):
+    monkeypatch.setattr(traces, "KEPT", 0)
+    many = 300 * given[1:2]
+    tracemalloc.start()
+    waiting = traces.Traces.from_traces(many)
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert held < 0.1 * 8 * traces.NUMBERS * 300 * len(given[1].start)
+    assert len(waiting) == 300
 
 
 def test_a_full_disk_is_a_sentence(monkeypatch, given):
