@@ -195,4 +195,6 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
 
 def _filled(array: pyarrow.Array, nothing: int) -> NDArray[np.int64]:
     """Whole numbers, ``nothing`` where there is none; Arrow's own ``fill_null`` imports pandas."""
+    if not array.null_count:
+        return np.asarray(array.to_numpy(), dtype=np.int64)
     return np.nan_to_num(array.to_numpy(zero_copy_only=False), nan=nothing).astype(np.int64)
