@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 setup: $(STAMP) ## make .venv with everything that the project and its tests need
 
-demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about a quarter of an hour on two cores)
+demo: $(STAMP)  ## train on the phantom, explain, score, rank, draw (about twenty minutes on two cores)
 	$(BIN)/python -m benchmark.run --suite demo --overwrite always --results runs/results
 	$(BIN)/python heatmap.py --runs runs/suites/demo --method cam gradcam gradcampp --output_dir runs/demo-pictures
 

@@ -103,14 +103,25 @@ def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:
 
 
 def _map(axes: Axes, case: Case, threshold: float) -> None:
-    """The map over the image, and the box around its peak; nothing for a map that is flat or not finite."""
+    """The map over the image, and the box around its peak; ``no box`` for a map that is flat or not finite."""
     if case.map is None or not np.isfinite(threshold):
+        _note(axes, "no box")
         return
     scaled = min_max(case.map)
     heat = _thinned(to_frame(scaled, case.frame, case.grid))
-    axes.imshow(heat, cmap=COLOURS, vmin=0, vmax=1, alpha=OPAQUE * heat, extent=_extent(case), interpolation="none")
-    for box in boxes(scaled, threshold, case.frame, case.grid)[:1]:
+    coloured = mpl.colormaps[COLOURS](heat)
+    coloured[..., 3] = OPAQUE * heat  # as a picture's own: PDF and SVG leave out an ``alpha`` that is given beside it
+    axes.imshow(coloured, extent=_extent(case), interpolation="none")
+    scored = boxes(scaled, threshold, case.frame, case.grid)[:1]
+    for box in scored:
         _box(axes, box, ORANGE, "--")
+    if not len(scored):
+        _note(axes, "no box")
+
+
+def _note(axes: Axes, words: str) -> None:
+    ground = {"facecolor": "black", "linewidth": 0, "pad": 1}
+    axes.text(0.5, 0.05, words, transform=axes.transAxes, ha="center", color="white", fontsize=SMALL - 1, bbox=ground)
 
 
 def _box(axes: Axes, box: FloatArray, colour: str, line: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.surface import overlap
-from benchmark.surface.bilinear import Surface, all_boxes
+from benchmark.surface.bilinear import Surface, components
 from benchmark.surface.given import GivenBoxes
 from core.boxes import as_boxes
 from core.types import FloatArray
@@ -62,7 +62,7 @@ class TruthBoxes:
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """Boxes of all components of the surfaces of N cases at L thresholds, by case, then by threshold."""
+    """Boxes of all components of the surfaces of N cases at L thresholds, by case, by threshold, then in no order."""
 
     boxes: FloatArray
     """(P,4), in each case's own frame."""
@@ -99,7 +99,7 @@ def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[
     if on is None:
         return NO_BOX
     if isinstance(on, Surface):
-        return all_boxes(on, thresholds)
+        return components(on, thresholds)[:2]
     finite = np.flatnonzero(np.isfinite(thresholds))
     return np.tile(on.boxes, (len(finite), 1)), np.repeat(finite, len(on.boxes))
 

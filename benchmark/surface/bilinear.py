@@ -33,10 +33,15 @@ class Surface:
     frame: tuple[int, int]
     """(H, W)."""
 
+    @functools.cached_property
+    def span(self) -> tuple[float, float]:
+        """The lowest and the highest value."""
+        return float(self.values.min()), float(self.values.max())
+
     @property
     def flat(self) -> bool:
         """Whether the surface is constant: then nothing stands out and there is no box."""
-        return bool(self.values.min() == self.values.max())
+        return self.span[0] == self.span[1]
 
     @property
     def peak(self) -> tuple[float, float]:
@@ -92,8 +97,12 @@ def min_max(values: ArrayLike) -> FloatArray:
     ([[0.0, 0.25, 1.0]], [[0.0, 0.0]])
     """
     array = checked(values)
-    span = array.max() - array.min()
-    return (array - array.min()) / span if span > 0 else np.zeros_like(array)
+    low, high = array.min(), array.max()
+    if high <= low:
+        return np.zeros_like(array)
+    scaled: FloatArray = array - low
+    scaled /= high - low
+    return scaled
 
 
 def checked(values: ArrayLike) -> FloatArray:
@@ -116,25 +125,29 @@ def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[n
 
     Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
     """
-    if on.flat:
-        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64)
-    boxes, index, _ = _components(on, thresholds)
+    boxes, index, _ = _ordered(on, thresholds)
     return boxes, index
 
 
 def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]:
     """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
-    if on.flat:
-        return np.zeros((0, 4)), np.zeros(0)
-    boxes, _, peaks = _components(on, threshold)
+    boxes, _, peaks = _ordered(on, threshold)
     return boxes, peaks
 
 
-def _components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-    """Boxes, the thresholds' numbers and the highest values, in order: NumPy sorts, so that it need not be compiled."""
+def components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
+    """As ``all_boxes``, in no order within a threshold, and (M,) the position of each component's highest vertex."""
+    if on.flat:
+        return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     from benchmark.surface import runs  # numba costs a second: pictures without a box do without
 
     boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds))
+    return boxes, index, positions
+
+
+def _ordered(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
+    """Boxes, the thresholds' numbers and the highest values, in order: NumPy sorts, so that it need not be compiled."""
+    boxes, index, positions = components(on, thresholds)
     peaks = on.values.ravel()[positions]
     order = np.lexsort((positions, -peaks, index))
     return boxes[order], index[order], peaks[order]

@@ -28,10 +28,11 @@ def otsu(on: Surface) -> float:
     4.0
     """
     height, width = on.frame
-    weights = linear.whole(on.y, height).T * linear.whole(on.x, width)
-    values, weights = on.values.ravel(), weights.ravel()
-    if values.size > MANY:
-        values, weights = _reduced(values, weights, float(values.min()), float(values.max()))
+    rows, columns = linear.whole(on.y, height), linear.whole(on.x, width)
+    if on.values.size > MANY:
+        values, weights = _reduced(on.values, rows[0], columns[0], *on.span)
+    else:
+        values, weights = on.values.ravel(), (rows.T * columns).ravel()
     order = np.argsort(values, kind="stable")
     return float(_split(values[order], weights[order]))
 
@@ -53,27 +54,26 @@ def _split(values, weights):  # type: ignore[no-untyped-def]  # noqa: ANN001, AN
 
 
 @njit(cache=True, nogil=True)
-def _reduced(values, weights, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+def _reduced(values, rows, columns, low, high):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """(m,) values and weights with the same best split: of a bucket without one, its two ends stand for all."""
     scale = (BUCKETS - 1) / (high - low) if high > low else 0.0
-    weight, total = np.zeros(BUCKETS), np.zeros(BUCKETS)
+    weight, total, size = np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros(BUCKETS, np.int64)
     least, most = np.full(BUCKETS, np.inf), np.full(BUCKETS, -np.inf)
-    for n in range(values.size):
-        k = int((values[n] - low) * scale)
-        weight[k] += weights[n]
-        total[k] += weights[n] * values[n]
-        least[k], most[k] = min(least[k], values[n]), max(most[k], values[n])
-    whole, everything = weight.sum(), total.sum()
-    kept = _may_hold_the_best(weight, total, least, most, whole, everything)
-    count = 2 * BUCKETS
-    for n in range(values.size):
-        count += kept[int((values[n] - low) * scale)]
-    out = np.empty((2, count))
-    count = 0
-    for n in range(values.size):
-        if kept[int((values[n] - low) * scale)]:
-            out[0, count], out[1, count] = values[n], weights[n]
-            count += 1
+    for i in range(rows.size):
+        for j in range(columns.size):
+            value, share = values[i, j], rows[i] * columns[j]
+            k = int((value - low) * scale)
+            weight[k] += share
+            total[k] += share * value
+            least[k], most[k] = min(least[k], value), max(most[k], value)
+            size[k] += 1
+    kept = _may_hold_the_best(weight, total, least, most, weight.sum(), total.sum())
+    out, count = np.empty((2, 2 * BUCKETS + (kept * size).sum())), 0
+    for i in range(rows.size if kept.any() else 0):
+        for j in range(columns.size):
+            if kept[int((values[i, j] - low) * scale)]:
+                out[0, count], out[1, count] = values[i, j], rows[i] * columns[j]
+                count += 1
     for k in range(BUCKETS):
         if weight[k] > 0 and not kept[k]:  # two values with the bucket's weight and sum
             part = (total[k] - weight[k] * least[k]) / (most[k] - least[k]) if most[k] > least[k] else 0.0

@@ -10,7 +10,7 @@ from numba import njit
 
 @njit(cache=True, nogil=True)
 def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Write (n,T,4) boxes of cases ``of`` (n,) at their (n,T) thresholds; pieces go from low to high, (P,)."""
+    """Write (n,T,4) boxes of cases ``of`` (n,) at their (n,T) thresholds; pieces (P,) have edges (4,P)."""
     for n in range(of.size):
         begin, end = first[of[n]], first[of[n] + 1]
         for i in range(thresholds.shape[1]):
@@ -20,7 +20,7 @@ def follow(first, low, high, start, stop, of, thresholds, out):  # type: ignore[
             piece = max(begin + np.searchsorted(low[begin:end], t, side="right") - 1, begin)
             part = max((t - low[piece]) / (high[piece] - low[piece]), 0.0)
             for edge in range(4):
-                out[n, i, edge] = start[piece, edge] + part * (stop[piece, edge] - start[piece, edge])
+                out[n, i, edge] = start[edge, piece] + part * (stop[edge, piece] - start[edge, piece])
 
 
 @njit(cache=True, nogil=True)

@@ -54,29 +54,7 @@ def trace(on: Surface, low: float = 0.0) -> Trace:
     >>> spot.thresholds.tolist(), spot.boxes(.5).tolist()
     ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
     """
-    if on.flat or on.values.max() <= low:
+    if on.flat or on.span[1] <= low:
         return EMPTY
-    height, width = on.frame
-    joined = peak_trace.joins(on.values)
-    sides = [_side(on.values, on.x, joined, low), _side(on.values.T, on.y, joined.T, low)]
-    sides += [_side(on.values[:, ::-1], width - on.x[::-1], joined[:, ::-1], low)]
-    sides += [_side(on.values[::-1].T, height - on.y[::-1], joined[::-1].T, low)]
-    thresholds = np.unique(np.concatenate([*(side[:, 0] for side in sides), [side[-1, 1] for side in sides]]))
-    ends = np.array([_at(side, thresholds) for side in sides])  # (4, 2, P): left, top, right, bottom
-    sign, shift = np.array([1, 1, -1, -1])[:, None, None], np.array([0, 0, width, height])[:, None, None]
-    start, stop = (shift + sign * ends).transpose(1, 2, 0)
-    return Trace(thresholds, start, stop)
-
-
-def _side(f: FloatArray, x: FloatArray, joined: FloatArray, low: float) -> FloatArray:
-    """(n,4) pieces of the left edge with ascending thresholds: lower, upper, edge at the lower, edge at the upper."""
-    pieces = peak_trace.left(f.T, np.ascontiguousarray(x), joined.T, joined.max(0), low)
-    return np.asarray(pieces[::-1][:, [1, 0, 3, 2]])
-
-
-def _at(side: FloatArray, thresholds: FloatArray) -> FloatArray:
-    """(2,P) a side's edge at the beginning and at the end of each piece between neighbouring ``thresholds``."""
-    begin = np.searchsorted(thresholds, side[:, 0])
-    low, high, first, last = np.repeat(side.T, np.diff(np.append(begin, len(thresholds) - 1)), axis=1)
-    part = (np.array([thresholds[:-1], thresholds[1:]]) - low) / (high - low)
-    return np.asarray(first + part * (last - first))
+    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, low)
+    return Trace(thresholds, start.T, stop.T)

@@ -19,8 +19,8 @@ from core.types import FloatArray
 
 NUMBERS = 10
 """Of a piece: the thresholds at which it begins and ends, its box at both."""
-BLOCK, KEPT = 2**22, 2**24
-"""Numbers of a block of cases, and of all blocks that stay in memory: 32 and 128 MiB."""
+BLOCK, KEPT = 2**20, 2**24
+"""Numbers of a block of cases, and of all blocks that stay in memory: 8 and 128 MiB. Larger ones cost fresh pages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +32,15 @@ class Block:
     offsets: Index
     """(n+1,) where each case's pieces begin."""
     read: Callable[[], FloatArray]
-    """(NUMBERS·P,) of all pieces: low thresholds, high ones, boxes at the beginning, their limits at the end."""
+    """(NUMBERS·P,) of all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
 
     def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
         """Write the boxes (n,T,4) of those of the (n,) cases that are in the block."""
         inside = (case_index >= self.first) & (case_index < self.first + len(self.offsets) - 1)
         if not inside.any():
             return
-        low, high, start, stop = np.split(self.read(), np.array([1, 2, 6]) * self.offsets[-1])
-        pieces = (self.offsets, low, high, start.reshape(-1, 4), stop.reshape(-1, 4))
+        rows = self.read().reshape(NUMBERS, -1)
+        pieces = (self.offsets, rows[0], rows[1], rows[2:6], rows[6:])
         boxes = out[inside]
         overlap.follow(*pieces, case_index[inside] - self.first, np.ascontiguousarray(thresholds[inside]), boxes)
         out[inside] = boxes
@@ -73,10 +73,14 @@ def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
     first, kept, file = 0, 0, None
     for part in _parts(traces):
         offsets = offsets_of([len(trace.start) for trace in part])
-        numbers, kept = _laid(part), kept + NUMBERS * int(offsets[-1])
+        count = NUMBERS * int(offsets[-1])
+        kept += count
         if kept > KEPT:
             file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
-        yield Block(first, offsets, partial(np.asarray, numbers) if file is None else _stored(numbers, file))
+        if file is None:
+            yield Block(first, offsets, partial(np.asarray, np.concatenate([*_rows(part)])))
+        else:
+            yield Block(first, offsets, _stored(part, count, file))
         first += len(part)
 
 
@@ -94,18 +98,24 @@ def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
         yield part
 
 
-def _laid(part: Sequence[Trace]) -> FloatArray:
-    ends = [trace.thresholds[end] for end in (slice(None, -1), slice(1, None)) for trace in part]
-    return np.concatenate([*ends, *(trace.start.ravel() for trace in part), *(trace.stop.ravel() for trace in part)])
+def _rows(part: Sequence[Trace]) -> Iterator[FloatArray]:
+    """The numbers of a block in their order."""
+    yield from (trace.thresholds[:-1] for trace in part)
+    yield from (trace.thresholds[1:] for trace in part)
+    for edge in range(4):
+        yield from (trace.start[:, edge] for trace in part)
+    for edge in range(4):
+        yield from (trace.stop[:, edge] for trace in part)
 
 
-def _stored(numbers: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
-    """Append the numbers to the file; what gives them back reads only the pages that are looked at."""
+def _stored(part: Sequence[Trace], count: int, file: IO[bytes]) -> Callable[[], FloatArray]:
+    """Append the ``count`` numbers to the file; what gives them back reads only the pages that are looked at."""
     try:
         position = file.seek(0, 2)
-        file.write(numbers.tobytes())
+        for row in _rows(part):
+            file.write(np.ascontiguousarray(row))
         file.flush()
     except OSError as error:
         where = f"{tempfile.gettempdir()}: {error.strerror or error}"
         raise WriteError(f"cannot keep traces in {where}; make room, or name another folder by TMPDIR") from error
-    return lambda: np.asarray(np.memmap(file, np.float64, "c", position, numbers.shape))
+    return lambda: np.asarray(np.memmap(file, np.float64, "c", position, (count,)))

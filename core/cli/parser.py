@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 import json
+from argparse import HelpFormatter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn, get_args, get_origin, get_type_hints
 
@@ -25,12 +26,12 @@ class Parser(ArgumentParser):
         """Raise the ``LocusError`` that says it."""
         raise sentence(self.kind, message) from ex
 
-    def format_help(self) -> str:
+    def format_help(self, formatter: HelpFormatter | None = None) -> str:
         """The help. The flags' texts are read now: they take their time, and nobody else asks for them."""
         texts = {name: text for part, _ in _groups(self.kind) for name, text in _texts(self.kind, part).items()}
         for action in self._actions:
             action.help = texts.get(action.dest, action.help)
-        return super().format_help()
+        return super().format_help(formatter)
 
 
 def parser_of(kind: type[Any], prog: str) -> Parser:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from benchmark.surface import all_boxes, min_max, surface
-from benchmark.surface.peak_trace import joins
+from benchmark.surface.joins import joins
 from benchmark.surface.trace import trace
 from core.frames import Grid
 from tests.oracles.areas import all_areas
