@@ -74,7 +74,8 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         stated = {
-            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None) for key, name, text in rows
+            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
+            for key, name, text in rows
         }
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
