@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 from pyarrow import parquet
-from pydantic_core import from_json
 
 from benchmark.records.collector import gc_paused
 from benchmark.records.files import parse, stem
@@ -76,7 +75,8 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
         stated = {
-            name: _merge_scores(from_json(text), scores_by_key.get(key, {}), metric is None) for key, name, text in rows
+            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
+            for key, name, text in rows
         }
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
@@ -196,4 +196,6 @@ def _values(column: pyarrow.ChunkedArray) -> NDArray[Any]:
 
 def _filled(array: pyarrow.Array, nothing: int) -> NDArray[np.int64]:
     """Whole numbers, ``nothing`` where there is none; Arrow's own ``fill_null`` imports pandas."""
+    if not array.null_count:
+        return np.asarray(array.to_numpy(), dtype=np.int64)
     return np.nan_to_num(array.to_numpy(zero_copy_only=False), nan=nothing).astype(np.int64)

@@ -68,7 +68,8 @@ def build(kind: type[C], values: Mapping[str, Any]) -> C:
     for name in values:
         if name not in known:
             raise BadValueError(f"unknown option {name!r}: {hint(name, known)}{helped(kind)} lists all of them")
-    return kind(**{name: _checked(kind, name, _Stated(repr(value), value)) for name, value in values.items()})
+    stated = {name: _Stated(repr(value), value) for name, value in values.items()}
+    return kind(**{name: _checked(kind, name, value) for name, value in stated.items()})  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(frozen=True)

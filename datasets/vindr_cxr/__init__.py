@@ -49,6 +49,7 @@ class VindrCxr(FileDataset):
 
     name = "vindr_cxr"
     origin, layout = ORIGIN, LAYOUT
+    has_readings = True
 
     def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
         if votes not in (1, 2, 3):
