@@ -58,7 +58,7 @@ def test_what_waits_in_a_file_is_not_in_memory(monkeypatch, given):
 
 def test_a_full_disk_is_a_sentence(monkeypatch, given):
     monkeypatch.setattr(traces, "KEPT", 0)
-    with Path("/dev/full").open("wb") as full:
+    with Path("/dev/full").open("wb", buffering=0) as full:
         monkeypatch.setattr(traces.tempfile, "TemporaryFile", lambda: full)
         with pytest.raises(WriteError, match="TMPDIR"):
             traces.Traces.from_traces(given)
