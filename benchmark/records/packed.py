@@ -119,7 +119,7 @@ def save(content: pyarrow.Table, file: Path) -> None:
             content,
             temporary,
             compression="zstd",
-            compression_level=9,
+            compression_level=14,
             use_dictionary=[name for name in content.schema.names if name not in floats],
             column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
             write_statistics=False,

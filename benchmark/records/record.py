@@ -1,13 +1,14 @@
 """What a record is: the cell's whole configuration, how it was run, and its scores."""
 
 import itertools
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Literal, Self
 
 from pydantic import Field
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import Frozen, PackedScores, Score, Scores
+from benchmark.records.score import FrozenModel, PackedScores, Score, Scores
 from core import files
 
 SCHEMA_VERSION = 1
@@ -18,7 +19,7 @@ PUBLISHED = "published"
 """The source of a published record that stands beside a user's own: no file states it."""
 
 
-class Stratum(Frozen):
+class Stratum(FrozenModel):
     """The same scores within one group of the cases."""
 
     variable: str
@@ -31,7 +32,7 @@ class Stratum(Frozen):
 NOT_STATED = "not stated"
 
 
-class Reference(Frozen):
+class Reference(FrozenModel):
     """Where numbers that were published elsewhere stand, and what they rest on; ``not stated`` where nobody says."""
 
     authors: str
@@ -52,7 +53,7 @@ class Reference(Frozen):
     """On what thresholds and options were chosen."""
 
 
-class Cell(Frozen):
+class Cell(FrozenModel):
     """dataset × split × model × method × protocol: all that decides the numbers, hashed as the record's key."""
 
     dataset: str
@@ -101,7 +102,7 @@ class Cell(Frozen):
         return self.model_copy(update={"seed": None, "model_id": self.model_of_any_seed, "recipe": recipe})
 
 
-class Record(Frozen):
+class Record(FrozenModel):
     """One cell's result, or the sentence that says why there is none."""
 
     schema_version: Literal[1] = 1
@@ -169,8 +170,9 @@ class Record(Frozen):
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[int]]:
         """Metric and finding -> where their scores of each origin stand."""
-        packed = isinstance(self.scores, PackedScores)
-        names = self.scores.names if packed else [(score.metric, score.finding) for score in self.scores]
+        scores: Sequence[Score] = self.scores
+        each = ((score.metric, score.finding) for score in scores)
+        names = scores.names if isinstance(scores, PackedScores) else each
         rows: dict[tuple[str, str], list[int]] = {}
         for n, name in enumerate(names):
             rows.setdefault(name, []).append(n)

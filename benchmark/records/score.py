@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, WrapSerializer, WrapValidator, field
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
 
-class Frozen(BaseModel):
+class FrozenModel(BaseModel):
     """What nobody changes, in whole or in part."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
@@ -23,7 +23,7 @@ class Frozen(BaseModel):
         return copied
 
 
-class Score(Frozen):
+class Score(FrozenModel):
     """One number: a metric of a finding, with how many it rests on."""
 
     finding: str

@@ -55,6 +55,6 @@ def curve(data: ChartData, row: EntryRow) -> list[Row]:
         return []
     (finding, words), iou = codes(overlaps, "finding"), overlaps["iou"].to_numpy()
     order = sorted(np.unique(finding), key=lambda n: words[n])
-    hits = [(iou[finding == n, None] > np.float32(STEPS)).mean(0) for n in order]
+    hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
     shares = np.mean(hits, axis=0).tolist()
     return [{"entry": row.label, "threshold": t, "value": round(v, 6)} for t, v in zip(STEPS, shares, strict=True)]
