@@ -43,7 +43,7 @@ SUBJECT = Subject(
     title="How fast are others' large maps scored, and in how much memory?",
     about="""
 The protocol `locus`, whole, on one finding: every map is read from its `.npy` file whenever it is asked for, as
-`python -m benchmark.score` does beyond the first 128 MiB, traced over all thresholds, its threshold chosen on other
+`python -m benchmark.score` does beyond the first 64 MiB, traced over all thresholds, its threshold chosen on other
 patients, and scored with intervals from 10,000 resamples. Each row is a process of its own, whose kernels were compiled
 before the clock starts; its memory is that of the whole process. What decides is the CPU time of all threads. Sixteen
 maps of a kind are drawn and used in turn, so the files are in the system's cache.""",
