@@ -19,7 +19,7 @@ from datasets.lungs import outlined
 log = logging.getLogger(__name__)
 Pair = tuple[str, str]
 KEPT = 2**26
-"""Bytes of maps that are kept in memory, with surfaces of twice that; others are read again whenever they are scored."""
+"""Bytes of maps that are kept in memory, with surfaces of twice that; others are read again when they are scored."""
 MEAN_ERRORS, GAIN = 3.0, 1.2
 """A set fits better transposed when it does so by so many standard errors, and by such a factor."""
 
