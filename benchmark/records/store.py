@@ -27,8 +27,7 @@ def load_metric(folder: Path | str, metric: str) -> list[Record]:
     """All records of a suite with the scores of one ``metric`` alone and without strata: a fraction of the time."""
 
     def with_one_metric(record: Record) -> Record:
-        scores = tuple(score for score in record.scores if score.metric == metric)
-        return record.model_copy(update={"strata": (), "scores": scores})
+        return record.model_copy(update={"strata": (), "scores": tuple(record.select(metric))})
 
     return [with_one_metric(record) for record in _all(Path(folder), metric)]
 
