@@ -18,6 +18,8 @@ from core.errors import DataError
 
 LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
+WIDEST = float(np.finfo(np.float32).max) / 2
+"""Of a value: its distance to any other is then a float32, too."""
 GRAY = ("1", "L", "I", "I;16", "I;16B", "I;16L", "F")
 """Pillow's modes of pictures with one channel."""
 BROKEN = (
@@ -78,7 +80,10 @@ def _zipped(file: Path) -> dict[str, Array]:
 
 def _declared(stream: IO[bytes], where: str) -> int:
     """Bytes of the array whose header ``stream`` begins with. Raises ``DataError`` for what only pickle could read."""
-    version = np.lib.format.read_magic(stream)
+    try:
+        version = np.lib.format.read_magic(stream)
+    except ValueError as error:
+        raise DataError(f"{where} is no array file: save numbers, by numpy.save") from error
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
     if header is None:
         raise DataError(f"{where} is an array file of version {version}: save it by numpy.save")
@@ -104,7 +109,10 @@ def plane(array: Array, where: str) -> NDArray[np.float32]:
         raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")
     if kept.dtype.kind not in "buif":
         raise DataError(f"{where} holds {kept.dtype}: a map holds real numbers")
-    values = np.asarray(kept, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise DataError(f"{where} has {int((~np.isfinite(values)).sum())} of {values.size} values nan or inf: no map")
-    return values
+    if broken := int((~np.isfinite(kept)).sum()):
+        raise DataError(f"{where} has {broken} of {kept.size} values nan or inf: no map")
+    if max(abs(float(kept.min())), abs(float(kept.max()))) > WIDEST:
+        raise DataError(
+            f"{where} has values beyond ±{WIDEST:.2g}, half of what float32 holds: divide the map by its maximum"
+        )
+    return np.asarray(kept, dtype=np.float32)

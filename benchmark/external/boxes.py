@@ -45,6 +45,8 @@ def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping
     Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``.
     """
     rows = _from_json(file) if file.suffix == ".json" else _from_csv(file, box_format)
+    if not rows.images:
+        raise DataError(f"{file} holds no box: there is nothing to score")
     known = names.known(rows.images, "boxes")
     words = {word: names.finding(word, str(file)) for word in dict.fromkeys(rows.findings)}
     size = np.array([frames[image][::-1] for image in known], dtype=np.float64).reshape(-1, 2)

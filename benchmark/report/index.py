@@ -16,7 +16,7 @@ from benchmark.report.html.views import view
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
-from core.names import CENTER, MAIN, MAIN_PROTOCOL, PRIOR
+from core.names import CENTER, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
 
 HEADER = ("suite", "what it asks", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
 KINDS = ("md", "csv", "tex")
@@ -48,7 +48,7 @@ def _files(suite: str) -> str:
 
 
 def _runs(records: Sequence[Record]) -> list[Record]:
-    return [r for r in records if r.source == "run" and r.cell.protocol not in (ENTRY, AGREEMENT)]
+    return [r for r in records if r.source == "run" and r.cell.protocol not in (ENTRY, AGREEMENT, PAIRED)]
 
 
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:

@@ -29,12 +29,11 @@ class FaithfulnessChart(Chart):
         base = {
             "x": field("hits:Q", title=f"{MAIN}, on the same cases", **scale(domain=[0, 1])),
             "y": field("road:Q", title="road: more is more faithful", **scale(zero=False)),
-            **colours,
         }
         interval = {"y": field("low:Q"), "y2": {"field": "high"}}
         shown = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
-        bars = mark("rule", base, interval, strokeWidth=3, strokeOpacity=0.2)
-        points = mark("point", base, shapes, shown, filled=True, opacity=1, size=45)
+        bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.35)
+        points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
         names = mark("text", base, {"text": field("label:N")}, align="left", dx=6, dy=-4)
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"

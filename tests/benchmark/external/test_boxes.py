@@ -48,6 +48,7 @@ def test_coco_json_is_xywh_with_numbers_or_names(tmp_path, bare):
         ("a.png,Mass,120,20,180,60,.5", "xywh", "--box_format xyxy"),
         ("a.png,Mass,.1,.2,.3,.4,.5", "xyxy", "below a pixel"),
         ("a.png,Mass,10,20,30,160,.5", "xyxy", "edge of its image"),
+        ("", "xyxy", "no box"),
         ("a.png,Mass,10,20,30,60,1.5", "xyxy", "score"),
         ("a.png,Mass,10,20,30,60,nan", "xyxy", "score"),
         ("a.png,Mass,10,20,,60,.5", "xyxy", "four numbers"),

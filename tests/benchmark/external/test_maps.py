@@ -120,6 +120,7 @@ def bare_pickle(folder):
     ("made", "said"),
     [
         (broken(lambda values: values * np.nan), "nan or inf"),
+        (broken(lambda values: values * np.float64(1e300)), "beyond"),
         (broken(lambda values: values * 0), "constant"),
         (broken(lambda values: values[0]), "shape"),
         (broken(lambda values: values.astype(complex)), "complex"),
@@ -129,7 +130,7 @@ def bare_pickle(folder):
         (lambda folder: write(folder, every=False).parent / "absent", "there is no"),
         (bomb, "would unpack to"),
         (pickled, "pickled"),
-        (bare_pickle, "cannot read"),
+        (bare_pickle, "no array file"),
     ],
 )
 def test_a_set_that_cannot_be_scored_is_told_in_a_sentence(tmp_path, made, said):
