@@ -8,25 +8,37 @@ import numpy as np
 import pydantic
 
 import config
+import datasets
+import methods
+from backbones import catalog
+from benchmark import executors, protocols, validity
+from benchmark.maps.code import code
 from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.seed import Seed
+from benchmark.report.charts.base import CHARTS
+from benchmark.training.metrics.walk import areas, descending
 from core.cli.parser import parser_of
 
 DOORS = (
     "benchmark.commands",
-    "benchmark.executors",
+    "benchmark.executors.local",
+    "benchmark.executors.view",
     "benchmark.external.run",
     "benchmark.gallery",
     "benchmark.heatmap.overlay",
     "benchmark.heatmap.pictures",
     "benchmark.report.beside",
+    "benchmark.report.diagram",
     "benchmark.report.predicted",
     "benchmark.report.tables",
+    "benchmark.suite.finalize",
+    "benchmark.suite.model",
     "benchmark.suite.run",
     "benchmark.suite.selection",
     "benchmark.training.run",
     "benchmark.verify.run",
+    "datasets.phantom",
 )
 """What they import; not they themselves, which run as ``__main__``."""
 for name in DOORS:
@@ -35,6 +47,8 @@ MAPS = np.random.default_rng(0).random((8, 6, 6))
 CASES = [Case(str(n), str(n), "mass", values, "conventional", (30, 30), np.array([[5.0, 5, 20, 20]])) for n, values in enumerate(MAPS)]
 for protocol in (Locus(), Seed()):  # their compiled kernels
     protocol.evaluate(CASES, ("mass",))
+order, positive, closes = descending(np.zeros(2), np.array([True, False]))
+areas(np.zeros_like(order), positive, closes, np.ones((1, 1), np.uint8))
 numba.njit(lambda number: number)(1)
 pydantic.create_model("Ready", number=(int, ...))
 FLAGS = {
@@ -45,4 +59,12 @@ FLAGS = {
 }
 for kind, program in FLAGS.items():  # whose words are read from the text of many files
     parser_of(kind, program), parser_of(kind, "")
+PARTS = (catalog.families, catalog.poolings, catalog.attentions, datasets.REGISTRY, executors.registry, protocols.registry, CHARTS)
+for registry in (*PARTS, methods.registry, validity.registry):  # whose words are read from the text of their files
+    registry.names()
+for registry in (catalog.families, CHARTS):
+    for word in registry.names():
+        registry.get(word)
+for word in ("cam", "gradcam", "gradcampp", "layercam", "center", "noise"):
+    code(methods.get(word))
 gc.freeze()  # no command looks through the libraries for garbage

@@ -23,7 +23,10 @@ def typed(tmp_path, tmp_path_factory):
     return run
 
 
-@pytest.mark.parametrize("task", ["--multi_label True", "--multi_label False", "--multi_label True --threshold_choice f1"])
+CHOSEN = pytest.param("--multi_label True --threshold_choice f1", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("task", ["--multi_label True", "--multi_label False", CHOSEN])
 def test_a_run_is_told_in_three_lines_and_evaluated_again_in_the_same(typed, tmp_path, capsys, task):
     assert typed(f"{TINY} {task} --model_save_dir {tmp_path}/train") == 0
     told = capsys.readouterr().out

@@ -167,7 +167,7 @@ def test_several_checkpoints_in_a_suites_yaml_are_trainings_of_one_entry(folder,
     torch.save(content, tmp_path / "other.ckpt")
     entry = {"checkpoint": [str(made), str(tmp_path / "other.ckpt")], "entry": "Two"}
     (folder / "two.yaml").write_text(yaml.safe_dump({**SUITE, "models": [entry], "methods": ["cam"]}))
-    assert suite(folder, "--suite", "two", "--trust") == 0
+    assert suite(folder, "--suite", "two", "--trust", "--method", "cam") == 0
     scored = [r for r in records.load(folder / "results/two") if (r.cell.method, r.source) == ("cam", "run")]
     assert {(r.cell.backbone, r.cell.seed) for r in scored} == {("Two", 0), ("Two", 1)}
     assert len({r.key for r in scored}) == len(scored)

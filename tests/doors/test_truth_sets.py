@@ -34,7 +34,7 @@ protocols: [locus, pointing]
 """
 
 
-@pytest.fixture(params=SETS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "siim_covid")) for name in SETS])
 def tree(request):
     """A data set's name and the folder of its small tree."""
     return request.param, request.getfixturevalue(f"{request.param}_tree")()
