@@ -12,6 +12,7 @@ import backbones
 import methods
 from benchmark.explain import explain
 from core.errors import BadValueError, NotAvailableError
+from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,9 +44,10 @@ def test_a_file_dropped_into_methods_is_a_method_with_no_other_edit(tmp_path):
     for part in ("core", "methods"):
         shutil.copytree(ROOT / part, tmp_path / part)
     (tmp_path / "methods" / "mycam.py").write_text(MINE)
-    code = "import methods; assert 'mycam' in methods.names(); print(methods.build('mycam').name)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout == "mycam\n"
+    code = "import methods; assert 'mycam' in methods.names(); print(methods.build('mycam').name, methods.__file__)"
+    (tmp_path / "ask.py").write_text(code)
+    done = Running("ask.py", [], tmp_path, root=tmp_path).done()
+    assert done.stdout == f"mycam {tmp_path}/methods/__init__.py\n", done.stderr
 
 
 @pytest.mark.house

@@ -1,8 +1,7 @@
 """The methods that answer per pixel: by hand, against captum as its users call it, and what they leave alone."""
 
-import subprocess
+import importlib
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,9 +9,9 @@ from captum import attr
 
 import methods
 from benchmark.engine import gather, run_method
-from core.errors import BadValueError
+from core.errors import BadValueError, NotAvailableError
+from tests.warm import in_a_child
 
-ROOT = Path(__file__).resolve().parents[2]
 GRADIENTS = ["saliency", "integrated_gradients:steps=4", "smoothgrad:samples=3"]
 EVERY = [*GRADIENTS, "occlusion"]
 
@@ -227,20 +226,18 @@ def test_an_impossible_option_is_a_sentence(model, two, word, facts):
         maps(model, two, word)
 
 
+def without_captum():
+    """The words that cannot be built, and that of one that can, where the methods are imported anew."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("captum", "methods")]:
+        del sys.modules[name]
+    sys.modules["captum"] = sys.modules["captum.attr"] = None
+    anew, refused = importlib.import_module("methods"), []
+    for word in ("saliency", "integrated_gradients", "smoothgrad", "occlusion"):
+        with pytest.raises(NotAvailableError, match="cannot be imported"):
+            refused.append(anew.build(word))
+    return refused, anew.build("scorecam").name
+
+
 @pytest.mark.house
 def test_without_captum_its_methods_are_not_available_and_the_others_are():
-    code = """
-import sys
-sys.modules["captum"] = sys.modules["captum.attr"] = None
-import methods
-from core.errors import NotAvailableError
-for word in ("saliency", "integrated_gradients", "smoothgrad", "occlusion"):
-    try:
-        methods.build(word)
-    except NotAvailableError as error:
-        print(error)
-print(methods.build("scorecam").name)
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.count("cannot be imported") == 4
-    assert done.stdout.splitlines()[-1] == "scorecam"
+    assert in_a_child(without_captum) == ([], "scorecam")

@@ -42,13 +42,13 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
 
 def state(network: nn.Module) -> dict[str, Any]:
     """All that a method could change about a network, in numbers that are compared."""
-    parameters = dict(network.named_parameters())
+    parameters, parts = dict(network.named_parameters()), [*network.modules()]
     return {
         "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},
         "gradients": {name: None if p.grad is None else _print(p.grad) for name, p in parameters.items()},
         "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
-        "modes": [part.training for part in network.modules()],
-        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in network.modules()), _everywhere()],
+        "modes": [part.training for part in parts],
+        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), _everywhere()],
     }
 
 

@@ -83,9 +83,10 @@ def _asked(question: Question, trial: Trial) -> Observation:
 
 def _apart(trial: Trial) -> Trial:
     """The trial with a model and images of its own: what a method spoils is spoilt for one question."""
-    if not trial.spare or effects.state(trial.spare[0]) != effects.state(trial.model):
-        trial.spare[:] = [copy.deepcopy(trial.model)]
-    return dataclasses.replace(trial, model=trial.spare[0], images=trial.images.clone())
+    if not trial.spare or effects.state(trial.spare[0][0]) != trial.spare[0][1]:
+        network = copy.deepcopy(trial.model)
+        trial.spare[:] = [(network, effects.state(network))]
+    return dataclasses.replace(trial, model=trial.spare[0][0], images=trial.images.clone())
 
 
 def _stopped(error: BaseException) -> str:

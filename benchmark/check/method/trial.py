@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -52,8 +52,8 @@ class Trial:
     model: Classifier
     images: Tensor
     """(N,3,H,W) random images."""
-    spare: list[Classifier] = field(default_factory=list)
-    """The copy of the model that questions are asked about; none before the first."""
+    spare: list[tuple[Classifier, dict[str, Any]]] = field(default_factory=list)
+    """The copy of the model that questions are asked about, and its state; none before the first."""
 
     def maps(
         self, images: Tensor | None = None, findings: Sequence[int] | None = None, method: Method | None = None

@@ -1,5 +1,7 @@
 """Suites of a few cells, written as a run would write them: records of ``locus`` and their per-case rows."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -25,9 +27,8 @@ def rows(iou, first=0):
     ]
 
 
-@pytest.fixture
-def write(tmp_path):
-    """write(suite, model, method, iou): one cell below the temporary folder of results."""
+def writer(folder):
+    """See ``write``."""
 
     def one(suite, model, method, iou, first=0, recipe="a", **fields):
         data = {"images": len(iou) // 2} if fields.pop("part", False) else {}
@@ -37,11 +38,17 @@ def write(tmp_path):
         record = Record(
             cell=cell, scores=(score,), data={"drawing": recipe, "counts": len(iou)}, created="2026-01-01", seconds=1.0, **fields
         )
-        records.write(record, tmp_path / suite)
-        cases.write(rows(iou, first), cell, tmp_path / suite)
+        records.write(record, folder / suite)
+        cases.write(rows(iou, first), cell, folder / suite)
         return record
 
     return one
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(suite, model, method, iou): one cell below the temporary folder of results."""
+    return writer(tmp_path)
 
 
 @pytest.fixture
@@ -50,9 +57,16 @@ def hits():
     return _hits
 
 
-@pytest.fixture
-def two_models(write):
-    """The suite ``tiny``: models ``AVG`` and ``PCAM``; cam hits .5 and .7 of the cases, layercam .6 and .8, the baselines less."""
+@pytest.fixture(scope="session")
+def two_models_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two-models")
     for model, more in (("AVG", 0.0), ("PCAM", 0.2)):
         for method, share in (("cam", 0.5), ("layercam", 0.6), ("center", 0.2), ("prior", 0.3), ("truth", 0.8)):
-            write("tiny", model, method, _hits(share + more))
+            writer(folder)("tiny", model, method, _hits(share + more))
+    return folder
+
+
+@pytest.fixture
+def two_models(two_models_once, tmp_path):
+    """The suite ``tiny``: models ``AVG`` and ``PCAM``; cam hits .5 and .7 of the cases, layercam .6 and .8, the baselines less."""
+    shutil.copytree(two_models_once, tmp_path, dirs_exist_ok=True)

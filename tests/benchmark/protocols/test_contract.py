@@ -15,6 +15,7 @@ from benchmark.records import cases as stored
 from core.frames import Grid
 
 FINDINGS = ("mass", "nodule", "effusion")
+SIDE = 256
 GRID = Grid((224, 224), (32, 32), (0, 0))
 
 
@@ -33,15 +34,15 @@ def planted(n: int = 24) -> list[Case]:
 
 
 def _image(number: int, rng: np.random.Generator) -> list[Case]:
-    centre, half = rng.uniform(250, 750, 2), rng.uniform(80, 250, 2)
+    centre, half = rng.uniform(0.25 * SIDE, 0.75 * SIDE, 2), rng.uniform(0.08 * SIDE, 0.25 * SIDE, 2)
     truth = np.array([[*(centre - half), *(centre + half)]])
     there = FINDINGS[number % 2]
-    y, x = (c[:, None] if axis == 0 else c[None] for axis, c in enumerate(GRID.centres((7, 7), (1024, 1024))))
-    blob = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * 150**2))
+    y, x = (c[:, None] if axis == 0 else c[None] for axis, c in enumerate(GRID.centres((7, 7), (SIDE, SIDE))))
+    blob = np.exp(-((x - centre[0]) ** 2 + (y - centre[1]) ** 2) / (2 * (0.15 * SIDE) ** 2))
     maps = {f: (blob + rng.normal(0, 0.1, (7, 7))).astype(np.float32) for f in FINDINGS}
     boxes = {f: truth if f == there else np.zeros((0, 4)) for f in FINDINGS}
     said = {f: {"label": float(f == there), "probability": rng.uniform(0.2, 0.9)} for f in FINDINGS}
-    return [Case(f"i{number}", f"p{number // 2}", f, maps[f], GRID, (1024, 1024), boxes[f], **said[f]) for f in FINDINGS]
+    return [Case(f"i{number}", f"p{number // 2}", f, maps[f], GRID, (SIDE, SIDE), boxes[f], **said[f]) for f in FINDINGS]
 
 
 @functools.cache
