@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt uv
 	$(INSTALL) '.[test]'
+	-$(BIN)/python -m tools.compile
 	touch $(STAMP)
 
 setup: $(STAMP) ## make .venv with everything that the project and its tests need

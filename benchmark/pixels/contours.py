@@ -95,7 +95,7 @@ class Contours:
     def _best(self, contours: Ints, score: NDArray[np.generic]) -> Ints:
         """(T,) the outline of the highest score at each threshold, -1 without any."""
         start, stop, first = (contours[:, column] for column in (outlines.START, outlines.STOP, outlines.FIRST))
-        return np.asarray(_alive(start, stop, score, first, int(self._at.max()) + 1))[self._at]
+        return np.asarray(_alive(start, stop, score.astype(np.float64), first, int(self._at.max()) + 1))[self._at]
 
     def _boxes(self, contours: Ints) -> Ints:
         """(n+1,4) the source's boxes, behind them that of no contour."""

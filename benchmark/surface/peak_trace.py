@@ -26,15 +26,18 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
         for j in range(w):
             columns[j] = max(columns[j], joined[i, j])
             rows[i] = max(rows[i], joined[i, j])
-    reach = (_reach(columns, low), _reach(rows, low), _reach(columns[::-1], low), _reach(rows[::-1], low))
+    back = columns[::-1].copy(), rows[::-1].copy()
+    reach = (_reach(columns, low), _reach(rows, low), _reach(back[0], low), _reach(back[1], low))
     knots = (x.copy(), y.copy(), width - x[::-1], height - y[::-1])
     vertices = _carriers(joined, reach)
     values, begin = f.ravel(), joined.ravel()
+    strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
+    steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
     edges = (
-        _edge(values, begin, knots[0], reach[0], _by_distance(vertices[0], w, 1, 0), -1),
-        _edge(values, begin, knots[1], reach[1], _by_distance(vertices[1], h, w, 0), -w),
-        _edge(values, begin, knots[2], reach[2], _by_distance(vertices[2], w, 1, w - 1), 1),
-        _edge(values, begin, knots[3], reach[3], _by_distance(vertices[3], h, w, h - 1), w),
+        _edge(values, begin, knots[0], reach[0], _by_distance(vertices[0], w, strides[0], last[0]), steps[0]),
+        _edge(values, begin, knots[1], reach[1], _by_distance(vertices[1], h, strides[1], last[1]), steps[1]),
+        _edge(values, begin, knots[2], reach[2], _by_distance(vertices[2], w, strides[2], last[2]), steps[2]),
+        _edge(values, begin, knots[3], reach[3], _by_distance(vertices[3], h, strides[3], last[3]), steps[3]),
     )
     return _merged(edges, np.array([0.0, 0.0, width, height]), np.array([1.0, 1.0, -1.0, -1.0]))
 
@@ -112,7 +115,7 @@ def _edge(values, begin, knots, reach, by_distance, step):  # type: ignore[no-un
             for n in range(waiting.size):
                 steep[n] = (knots[k] - knots[k - 1]) / (f[n] - values[waiting[n] + step])
                 waiting[n] = n
-            count, begun = waiting.size, 0
+            count, begun = waiting.size, np.int64(0)
             while top > reach[k]:
                 count, begun, following = _begin(starts, waiting, count, active, begun, top, reach[k])
                 bottom, edge, end, begun = _next(f, steep, active[:begun], knots[k], top, following, reach[k])

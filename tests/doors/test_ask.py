@@ -29,7 +29,7 @@ train: {dataset: "phantom:train=32,val=16,test=24", backbone: custom, img_size: 
 models:
   - {global_pool: [AVG, PCAM]}
 methods: [cam, layercam]
-protocols: [locus, seed, pointing]
+protocols: [locus, pointing]
 conventional: [pointing]
 """
 AVG, PCAM = "custom-AVG-64px-seed0", "custom-PCAM-64px-seed0"
@@ -113,8 +113,8 @@ def test_edited_rows_are_found_by_their_cell_and_by_what_is_paired_from_them(spo
 
 def test_missing_maps_are_told_and_the_other_records_still_verified(spoilt):
     *_, said = spoilt
-    assert "4 cannot be verified: no maps in" in said
-    assert "small: 12 records hold, 4 differ, 4 cannot be verified" in said
+    assert "3 cannot be verified: no maps in" in said
+    assert "small: 9 records hold, 4 differ, 3 cannot be verified" in said
 
 
 def test_records_without_figures_are_counted_apart(door, places, tmp_path):
@@ -125,9 +125,8 @@ def test_records_without_figures_are_counted_apart(door, places, tmp_path):
 
 
 def test_what_a_protocols_records_hold_can_be_asked_alone(door, places, ran):
-    for words, count in ((["classification"], 2), (["paired", "seed"], 24)):
-        done = door("benchmark.run", "--verify", "--suite", "small", "--protocol", *words, *places(ran))
-        assert (done.returncode, f"small: {count} records hold, 0 differ" in done.stdout) == (0, True), done.stdout + done.stderr
+    done = door("benchmark.run", "--verify", "--suite", "small", "--protocol", "classification", "paired", *places(ran))
+    assert (done.returncode, "small: 12 records hold, 0 differ" in done.stdout) == (0, True), done.stdout + done.stderr
 
 
 def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, places, copy):

@@ -1,17 +1,25 @@
 """``locus`` and ``import locus`` from a folder that is not the checkout."""
 
-import subprocess
-import sys
+import os
 from pathlib import Path
 
 import pytest
+
+from tests.warm import Running
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.doors
 
 
-def elsewhere(folder, *words):
-    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False)
+def elsewhere(folder, script, *words):
+    """``python script words`` in ``folder``, on whose path the checkout is not."""
+    return Running(os.path.relpath(script, folder), words, cwd=folder, env={"PYTHONPATH": str(folder)}, root=folder).done()
+
+
+def python(folder, code):
+    """The same of a script that holds ``code``."""
+    (folder / "script.py").write_text(code)
+    return elsewhere(folder, folder / "script.py")
 
 
 def test_the_module_has_what_a_user_needs_wherever_the_user_stands(tmp_path):
@@ -24,13 +32,13 @@ grid = locus.Grid((32, 32), (16, 16), (7.5, 7.5))
 print(*maps, locus.boxes(numpy.eye(2), 0.5, (32, 32), grid).shape)
 import datasets; print(datasets.names()[0])
 """
-    done = elsewhere(tmp_path, "-c", code)
+    done = python(tmp_path, code)
     assert done.stdout.splitlines() == ["gradcam (2, 4)", "CheXpert"], done.stderr
 
 
 def test_another_package_named_datasets_that_came_first_is_a_sentence(tmp_path):
     (tmp_path / "datasets.py").write_text("")
-    done = elsewhere(tmp_path, "-c", f"import sys, datasets; sys.path.append({str(ROOT)!r}); import locus")
+    done = python(tmp_path, f"import sys, datasets; sys.path.append({str(ROOT)!r}); import locus")
     assert "import locus before it" in done.stderr
 
 
@@ -58,5 +66,5 @@ size = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermed
 model = locus.wrap(ViTForImageClassification(ViTConfig(**size)).eval())
 print(model.grid((32, 32)).stride, locus.explain(model, torch.zeros(1, 3, 32, 32), methods=["gradcam"])["gradcam"].shape)
 """
-    done = elsewhere(tmp_path, "-c", code)
+    done = python(tmp_path, code)
     assert done.stdout == "(8, 8) torch.Size([1, 2, 4, 4])\n", done.stderr

@@ -20,7 +20,7 @@ from datasets.phantom.recipe import FINDINGS
 from tests.backbones.test_networks import FILE
 
 pytestmark = pytest.mark.doors
-DATA = "phantom:train=8,val=24,test=24"
+DATA = "phantom:train=8,val=16,test=16"
 SUITE = {
     "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
     "models": [{"backbone": "custom"}], "methods": ["cam", "gradcam"], "protocols": ["locus"],

@@ -55,16 +55,15 @@ def test_a_preset_trains_for_an_epoch_on_its_data_set_with_the_small_network(sta
     assert {flag: ran[flag] for flag in recipe} == {flag: getattr(stated, flag) for flag in recipe}
 
 
-@pytest.mark.parametrize("image", ["", "valid/patient64541/study1/view1_frontal.jpg"], ids=["test image", "file"])
-def test_a_map_of_padded_images_lies_where_their_truth_does(started, tmp_path, image):
+def test_a_map_of_padded_images_lies_where_their_truth_does(started, tmp_path):
     """CheXpert's files are 20 x 15 here, of images that were published as 40 x 30: the right quarter of the square is gray."""
     folder = started("chexpert5", "--img_size 32 --backbone custom:mean=128,std=64")
-    asked = ["--image", str(tmp_path / image)] if image else []
-    assert heatmap.main(["--checkpoint", str(folder), "--output_dir", str(tmp_path / "maps"), *asked]) == 0
-    (case, *_) = json.loads((tmp_path / "maps" / "boxes.json").read_text())["cases"]
-    assert case["frame"] == ([20, 20] if image else [40, 40])
-    if not image:
-        assert (case["finding"], case["truth"]) == ("Cardiomegaly", [[8, 20, 20, 30]])
+    shown = {}
+    for name, asked in {"test": [], "file": ["--image", str(tmp_path / "valid/patient64541/study1/view1_frontal.jpg")]}.items():
+        assert heatmap.main(["--checkpoint", str(folder), "--output_dir", str(tmp_path / name), "--cases", "1", *asked]) == 0
+        shown[name] = json.loads((tmp_path / name / "boxes.json").read_text())["cases"][0]
+    assert [shown[name]["frame"] for name in ("test", "file")] == [[40, 40], [20, 20]]
+    assert (shown["test"]["finding"], shown["test"]["truth"]) == ("Cardiomegaly", [[8, 20, 20, 30]])
 
 
 @pytest.mark.slow

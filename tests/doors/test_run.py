@@ -17,7 +17,7 @@ pytestmark = pytest.mark.doors
 SUITE = """
 title: Tiny
 about: Too small to mean anything.
-train: {dataset: "phantom:train=48,val=24,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
+train: {dataset: "phantom:train=32,val=16,test=24", img_size: 64, epochs: 1, threads: 1, logger: [csv], plots: false}
 models:
   - {backbone: custom, global_pool: AVG}
 methods: [cam, ablationcam]
@@ -257,63 +257,66 @@ def test_absent_data_makes_records_that_say_how_to_get_it(door, flags, tmp_path)
     assert "0 cells to run" in door("benchmark.run", "--suite", "absent", *flags(tmp_path)).stdout
 
 
-def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(door, sentence, flags, tmp_path):
-    done = door("benchmark.run", "--suite", "untrainable", *flags(tmp_path))
+@pytest.fixture(scope="module")
+def half(door, flags, tmp_path_factory):
+    """A suite that ran, one of whose two models could not, and what was said."""
+    folder = tmp_path_factory.mktemp("half")
+    return folder, door("benchmark.run", "--suite", "untrainable", *flags(folder))
+
+
+@pytest.fixture
+def copy(half, flags, tmp_path):
+    """A copy of it in the test's folder whose other model alone is planned, and the words that run it."""
+    shutil.copytree(half[0], tmp_path, dirs_exist_ok=True)
+    (tmp_path / "untrainable.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
+    return ["benchmark.run", "--suite", "untrainable", *flags(tmp_path), "--suites", tmp_path]
+
+
+def test_a_model_that_cannot_run_leaves_records_with_the_reason_and_the_others_go_on(half, sentence):
+    folder, done = half
     assert " 1 models" in sentence(done)
-    every = recorded(tmp_path, "untrainable").values()
+    every = recorded(folder, "untrainable").values()
     failed = [record for record in every if record["status"] == "failed"]
     assert {record["cell"]["backbone"] for record in failed} == {"resnet1888"}
     assert all("'resnet1888'" in record["reason"] for record in failed)
     assert len(failed) == len(every) / 2
-    assert "resnet1888" in (tmp_path / "results/untrainable/leaderboard.md").read_text()
+    assert "resnet1888" in (folder / "results/untrainable/leaderboard.md").read_text()
 
 
 MINE = "import methods\nclass Mine(methods.GradientMethod):\n    name = 'mine'\n    def weights(self, A, G): return G.square()\n"
 
 
-def test_a_method_from_a_file_outside_the_tree_is_a_row_of_a_suite_that_lists_it(door, flags, tmp_path):
-    (tmp_path / "mine.py").write_text(MINE)
-    text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"['{tmp_path}/mine.py:Mine']")
-    text = text.replace("[pointing]", "[locus]")
-    (tmp_path / "outside.yaml").write_text(text)
-    done = door("benchmark.run", "--suite", "outside", *flags(tmp_path), "--suites", tmp_path, "--trust")
-    assert done.returncode == 0, done.stderr
-    mine = [r for r in recorded(tmp_path, "outside").values() if r["cell"]["method"].endswith("mine.py:Mine")]
-    assert {(r["status"], r["method_name"]) for r in mine} == {("ok", "mine")}
-    assert "| mine |" in (tmp_path / "results/outside/leaderboard.md").read_text()
-    assert "mine.py" not in (tmp_path / "results/outside/leaderboard.md").read_text()
-
-
-def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(door, sentence, flags, tmp_path):
-    (tmp_path / "one.yaml").write_text(UNTRAINABLE.replace("  - {backbone: resnet1888}\n", ""))
-    run = ["--suite", "one", *flags(tmp_path), "--suites", tmp_path]
-    assert door("benchmark.run", *run).returncode == 0
-    before = recorded(tmp_path, "one")
+def test_a_disk_that_refuses_while_maps_are_made_leaves_the_records_as_they_were(door, sentence, copy, tmp_path):
+    before = recorded(tmp_path, "untrainable")
     for maps in (tmp_path / "runs").rglob("maps"):
         shutil.rmtree(maps)
     (tmp_path / "full").touch()  # a file where a folder should be
-    told = sentence(door("benchmark.run", *run, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
+    told = sentence(door(*copy, "--cache_dir", tmp_path / "full/cache", "--overwrite", "always"))
     assert f"{tmp_path}/full/cache" in told
-    assert recorded(tmp_path, "one") == before
+    assert recorded(tmp_path, "untrainable") == before
 
 
-def test_a_method_that_breaks_fails_alone_and_is_tried_again(door, flags, tmp_path):
+def test_a_method_in_a_file_that_breaks_fails_alone_and_mended_is_a_row_of_the_suite_that_lists_it(door, copy, tmp_path):
     (tmp_path / "mine.py").write_text(MINE.replace("return G.square()", "raise RuntimeError('out of luck')"))
-    text = UNTRAINABLE.replace("  - {backbone: resnet1888}\n", "").replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']")
-    (tmp_path / "breaks.yaml").write_text(text)
-    words = ["benchmark.run", "--suite", "breaks", *flags(tmp_path), "--suites", tmp_path, "--trust"]
+    file = tmp_path / "untrainable.yaml"
+    file.write_text(file.read_text().replace("[cam]", f"[cam, '{tmp_path}/mine.py:Mine']").replace("[pointing]", "[locus]"))
 
     def status():
-        return {Path(record["cell"]["method"]).name: record["status"] for record in recorded(tmp_path, "breaks").values()}
+        kept = [record for record in recorded(tmp_path, "untrainable").values() if record["cell"]["backbone"] == "custom"]
+        return {Path(record["cell"]["method"]).name: (record["status"], record["method_name"]) for record in kept}
 
-    done = door(*words)
+    done = door(*copy, "--trust")
     assert done.returncode == 1, done.stderr
     assert "out of luck" in done.stdout
-    assert {method for method, found in status().items() if found != "ok"} == {"mine.py:Mine"}
-    assert "1 cells to run" in door(*words, "--dry_run").stdout
+    assert {method for method, (found, _) in status().items() if found != "ok"} == {"mine.py:Mine"}
+    assert "1 cells to run" in door(*copy, "--trust", "--dry_run").stdout
     (tmp_path / "mine.py").write_text(MINE)
-    assert door(*words).returncode == 0
-    assert set(status().values()) == {"ok"}
+    assert door(*copy, "--trust").returncode == 0
+    assert {found for found, _ in status().values()} == {"ok"}
+    assert status()["mine.py:Mine"] == ("ok", "mine")
+    table = (tmp_path / "results/untrainable/leaderboard.md").read_text()
+    assert "| mine |" in table
+    assert "mine.py" not in table
 
 
 def test_one_command_ranks_a_new_method_and_its_rows_stay(door, flags, undisturbed, tmp_path):

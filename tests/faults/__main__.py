@@ -4,6 +4,7 @@ import argparse
 import random
 import sys
 import tempfile
+import traceback
 from collections import Counter
 
 from tests.faults.faults import FAULTS, require_order, require_recovery
@@ -24,8 +25,8 @@ def tried(fault, whole, seed):
             require_recovery(trial)
         except (Survived, Refused) as none:
             return type(none).__doc__, None
-        except AssertionError as error:
-            sys.stderr.write(f"{error}\n")
+        except AssertionError:
+            traceback.print_exc()
             return "FAILED", False
         return seen, True
 

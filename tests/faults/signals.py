@@ -117,7 +117,8 @@ def lost_node(trial, random):
         running = trial.start("--jobs", "2", "--executor", f"ray:address={cluster.address}")
         trial.until(running, SIGNS[random.choice(["training", "explaining"])])
         cluster.remove_node(second, allow_graceful=False)
-        assert running.done().returncode == 0
+        done = running.done()
+        assert done.returncode == 0, done.stderr[-3000:]
     finally:
         cluster.shutdown()
     return "its steps are made again on the other: the same run completes"

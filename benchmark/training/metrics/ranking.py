@@ -44,7 +44,7 @@ def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, 
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
     patient = predictions.person[known][order]
-    blocks = (np.ascontiguousarray(drawn[:, at : at + BLOCK]) for at in range(0, drawn.shape[1], BLOCK))
+    blocks = (drawn[:, at : at + BLOCK].copy() for at in range(0, drawn.shape[1], BLOCK))
     samples = [areas(patient, truth, closes, block) for block in blocks]
     without = [areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]
     return np.concatenate(samples).astype(np.float32), np.concatenate(without)

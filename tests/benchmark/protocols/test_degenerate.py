@@ -8,7 +8,6 @@ from benchmark.localize import boxes
 from benchmark.protocols.base import Case
 from benchmark.surface import surface
 from core.errors import BadValueError
-from tests.oracles.areas import all_areas
 
 SIDE = 224
 SPOT = np.zeros((7, 7), dtype=np.float32)
@@ -135,7 +134,7 @@ def test_equal_maxima_share_what_is_pooled(name):
 
 def test_touching_at_a_saddle_that_equals_the_threshold_does_not_connect():
     pair = np.array([[3.0, 0.0], [0.0, 1.0]])  # saddle .75
-    assert len(boxes(pair, 0.75, (30, 30), "conventional")) == len(all_areas(surface(pair, (30, 30), "conventional"), 0.75)[0]) == 2
+    assert len(boxes(pair, 0.75, (30, 30), "conventional")) == 2
     assert len(boxes(pair, np.nextafter(0.75, 0), (30, 30), "conventional")) == 1
 
 
