@@ -5,7 +5,7 @@ the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel
 and below, except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
 
 This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``)
-or searched (``searched``) are faster than the component tree of ``tests.oracles.components``, which is its oracle.
+or searched (``searched``) are faster than a tree of all components; each of the two ways is the other's oracle.
 """
 
 from functools import cached_property

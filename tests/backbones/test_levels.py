@@ -11,8 +11,8 @@ from core.errors import NotAvailableError, UnknownNameError
 from core.frames import Grid
 
 IMAGES = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(1))
-LIGHT = ["custom", "resnet18", "squeezenet1_1", "mobilenetv3_small_050"]
-HEAVY = ["densenet121", "vgg16", "resnet50", "convnext_atto", "efficientnet_b0", "tf_efficientnet_b0"]
+LIGHT = ["custom", "resnet18", "squeezenet1_1"]
+HEAVY = ["mobilenetv3_small_050", "densenet121", "vgg16", "resnet50", "convnext_atto", "efficientnet_b0", "tf_efficientnet_b0"]
 INSIDE = {"resnet18": "layer3.1.conv1", "densenet121": "features.denseblock3.denselayer5", "efficientnet_b0": "blocks.2.1.conv_pw"}
 
 

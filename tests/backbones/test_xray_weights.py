@@ -1,5 +1,7 @@
 """torchxrayvision's weights as a start: whose they are, and that they see what they were trained on."""
 
+import functools
+
 import pytest
 import torch
 
@@ -23,12 +25,18 @@ def xrv(tmp_path, monkeypatch):
     return pytest.importorskip("torchxrayvision")
 
 
+@functools.cache
+def random_network(kind):
+    torch.manual_seed(0)
+    net = kind(weights=None, num_classes=18).train()
+    net.features(torch.randn(4, 1, 64, 64) * 500)  # batch norm has seen something
+    return net
+
+
 @pytest.fixture
 def net(xrv, tmp_path):
     """A network with random weights that lies where the library's own would lie, pickled whole as they are."""
-    torch.manual_seed(0)
-    net = xrv.models.DenseNet(weights=None, num_classes=18).train()
-    net.features(torch.randn(4, 1, 64, 64) * 500)  # batch norm has seen something
+    net = random_network(xrv.models.DenseNet).train()
     place = tmp_path / "checkpoints" / xrv.models.model_urls[WORD]["weights_url"].rpartition("/")[2]
     place.parent.mkdir()
     torch.save(net, place)

@@ -1,6 +1,7 @@
 """What is committed in results/ is what the records and the suites give today."""
 
 import filecmp
+import functools
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from benchmark.records import published
 from benchmark.report import tables
 from benchmark.suite import plan, selection
 from config import RunConfig
+from core.files import key
 from core.names import PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,19 @@ PAGES = ("demo", "phantom", "nih-sample")
 """The suites whose ``index.html`` is committed; that of the others is written on the spot."""
 PACKED = ("cells.parquet", "records.parquet", "cases.parquet")
 pytestmark = pytest.mark.freshness
+
+
+@functools.cache
+def committed(name):
+    """The suite, its records and the cells that are planned: read once, to be looked at."""
+    suite, existing = plan.load(name), selection.existing_records(ROOT / "results" / name)
+    return suite, existing, selection.planned_cells(suite, RunConfig(all=True), existing)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays_in_memory():
+    yield
+    committed.cache_clear()
 
 
 def copy(name, folder):
@@ -34,12 +49,12 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     suite = plan.load(name)
     tables.write(tmp_path / name, suite.title, suite.about)
     left_out = {"gallery.html"} | ({"index.html"} if name not in PAGES else set())
-    given, committed = (
+    given, published_files = (
         sorted(path for path in folder.iterdir() if path.is_file() and path.name not in left_out)
         for folder in (tmp_path / name, ROOT / "results" / name)
     )
-    assert [path.name for path in given] == [path.name for path in committed]
-    for one, other in zip(given, committed, strict=True):
+    assert [path.name for path in given] == [path.name for path in published_files]
+    for one, other in zip(given, published_files, strict=True):
         assert filecmp.cmp(one, other, shallow=False), f"{other} is stale: run python -m benchmark.run --all"
 
 
@@ -54,12 +69,18 @@ def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(
 
 @pytest.mark.parametrize("name", SUITES)
 def test_the_committed_records_are_the_cells_of_the_suite(name):
-    suite = plan.load(name)
-    committed = [record for record in records.load(ROOT / "results" / name) if record.cell.protocol != PAIRED]
-    wanted = {cell.key for job in selection.planned_cells(suite, RunConfig(), committed) for cell in job.cells}
-    assert {record.key for record in committed if record.source == "run"} == wanted
+    suite, existing, planned = committed(name)
+    kept = [record for record in existing if record.cell.protocol != PAIRED]
+    assert {record.key for record in kept if record.source == "run"} == {cell.key for job in planned for cell in job.cells}
     papers = {record.key for word in suite.published for record in published.read(word)}
-    assert {record.key for record in committed if record.source == "paper"} == papers
+    assert {record.key for record in kept if record.source == "paper"} == papers
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_recorded_trainings_have_the_keys_that_are_planned_today(name):
+    _, existing, planned = committed(name)
+    of_models = {(record.cell.model_id, key(record.cell.recipe)) for record in existing if record.cell.recipe}
+    assert of_models <= {(job.model.id, key(job.model.recipe)) for job in planned}
 
 
 def test_results_stay_small():
@@ -73,10 +94,9 @@ def test_a_run_of_all_suites_of_a_fresh_clone_has_nothing_to_do():
     config = RunConfig(all=True)
     names = selection.names(config)
     assert sorted(names) == SUITES
-    existing = {name: selection.existing_records(ROOT / "results" / name) for name in names}
-    planned = {name: selection.planned_cells(plan.load(name), config, existing[name]) for name in names}
-    left = {name: len(selection.missing_cells(planned[name], config, existing[name])) for name in names}
-    assert left == dict.fromkeys(names, 0)
+    for name in names:
+        _, existing, planned = committed(name)
+        assert selection.missing_cells(planned, config, existing) == [], name
 
 
 def test_the_readmes_excerpt_is_in_the_leaderboard():

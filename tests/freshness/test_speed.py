@@ -10,26 +10,36 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+PAGES = {
+    "methods": "speed.md",
+    "scoring": "scoring_speed.md",
+    "external": "external_speed.md",
+    "training": "training_speed.md",
+    "attention": "attention_speed.md",
+}
+WRITE = """
+import sys
+sys.modules["torch"] = None
+from tools.speed import __main__ as door
+for subject in sys.argv[2:]:
+    door.main([subject, "--page", "--output", f"{sys.argv[1]}/{subject}"])
+"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The folder of all pages, each by its subject's word, and what the process that wrote them said."""
+    folder = tmp_path_factory.mktemp("pages")
+    return folder, subprocess.run([sys.executable, "-c", WRITE, folder, *PAGES], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
 @pytest.mark.freshness
-@pytest.mark.parametrize(
-    ("subject", "page"),
-    [
-        ("methods", "speed.md"),
-        ("scoring", "scoring_speed.md"),
-        ("external", "external_speed.md"),
-        ("training", "training_speed.md"),
-        ("attention", "attention_speed.md"),
-    ],
-)
-def test_the_committed_page_is_what_the_records_give(subject, page, tmp_path):
-    code = (
-        "import sys; sys.modules['torch'] = None; from tools.speed import __main__ as door; "
-        f"door.main([{subject!r}, '--page', '--output', {str(tmp_path / page)!r}])"
-    )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(("subject", "page"), PAGES.items())
+def test_the_committed_page_is_what_the_records_give(subject, page, written):
+    folder, done = written
     assert done.returncode == 0, done.stderr
-    committed = ROOT / "docs" / page
-    assert (tmp_path / page).read_bytes() == committed.read_bytes(), f"docs/{page} is stale: python -m tools.speed {subject} --page"
+    stale = f"docs/{page} is stale: python -m tools.speed {subject} --page"
+    assert (folder / subject).read_bytes() == (ROOT / "docs" / page).read_bytes(), stale
 
 
 @pytest.mark.freshness

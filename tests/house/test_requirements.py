@@ -27,9 +27,20 @@ def names(requirements: list[str]) -> set[str]:
     return {plain(requirement) for requirement in requirements}
 
 
+@functools.cache
+def nodes_of(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_stays_in_memory():
+    yield
+    nodes_of.cache_clear()
+
+
 def imported(path: Path) -> set[str]:
     """The distributions that a file imports anywhere."""
-    nodes = list(ast.walk(ast.parse(path.read_text())))
+    nodes = nodes_of(path)
     modules = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     modules += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     tops = {module.split(".")[0] for module in modules} - sys.stdlib_module_names - {*ROOMS, "config", "main", "heatmap"}
@@ -67,6 +78,6 @@ def test_what_only_an_extra_brings_is_behind_a_sentence_of_its_room_that_names_t
 
 def test_every_extra_but_that_of_the_tests_has_code():
     files = [*FILES, *(ROOT / "tools").rglob("*.py")]
-    words = {node.value for path in files for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+    words = {node.value for path in files for node in nodes_of(path) if isinstance(node, ast.Constant)}
     known = set().union(*imports().values()) | {word for word in words if isinstance(word, str)}
     assert [extra for extra, brought in EXTRAS.items() if extra != "test" and not brought & known] == []

@@ -73,7 +73,7 @@ def test_a_timm_head_with_more_than_a_layer_behind_the_mean_is_no_head_of_ours(n
 @pytest.mark.oracle
 @pytest.mark.parametrize(
     "prefix",
-    ["module.", "model.net.module.", "_orig_mod.", *(pytest.param(word, marks=pytest.mark.slow) for word in ("model.", "model.model."))],
+    ["model.net.module.", "_orig_mod.", *(pytest.param(word, marks=pytest.mark.slow) for word in ("module.", "model.", "model.model."))],
 )
 def test_any_wrapping_is_taken_off(prefix):
     """ihamdi's Lightning files begin with ``model.model.``, DataParallel's with ``module.``."""
