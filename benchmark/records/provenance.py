@@ -55,7 +55,8 @@ def describe(provenance: Provenance | None) -> str:
 
 def _machines(provenance: Provenance) -> list[str]:
     lines = (
-        f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, {p.device}, {p.processor}"
+        f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, "
+        + (p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}")
         for p in (provenance, *provenance.others)
     )
     return list(dict.fromkeys(lines))

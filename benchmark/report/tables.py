@@ -26,7 +26,7 @@ __all__ = ["headline", "index", "page", "write"]
 
 GALLERY = "gallery.html"
 LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "of this network", "− prior", "pointing")
-"""Columns of ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
+"""Columns of a ranking in ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
 
 def write(
@@ -99,7 +99,7 @@ def _latex(suite: str, tables: Sequence[Table], columns: Sequence[str]) -> str:
         raise BadValueError(
             f"--columns has {other[0]!r}: {hint(other[0], known)}the tables of {suite} have {', '.join(sorted(known))}"
         )
-    shown = [chosen(table, columns or LATEX) for table in tables]
+    shown = [chosen(table, columns or LATEX) if columns or "rank" in table.header else table for table in tables]
     labels = (f"tab:{suite}-{re.sub(r'[^a-z0-9]+', '-', table.title.lower()).strip('-')}" for table in tables)
     return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))
 

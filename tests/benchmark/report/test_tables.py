@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import openpyxl
@@ -273,6 +274,11 @@ def test_the_columns_of_latex_are_those_that_are_asked_for(suite):
     assert r"method & boxes\_per\_case \\" in text
     with pytest.raises(BadValueError, match=r"--columns.*'mood'.*boxes_per_case"):
         tables.write(suite, columns=("method", "mood"))
+
+
+def test_the_latex_of_a_check_has_its_numbers():
+    text = (Path(__file__).parents[3] / "results/conventions/leaderboard.tex").read_text()
+    assert r"custom & PCAM & 128 & cam & 0.707 & 0.625" in text
 
 
 def test_the_seed_table_opens_in_excel_with_numbers_as_numbers(suite):
