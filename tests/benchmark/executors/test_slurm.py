@@ -54,7 +54,7 @@ def test_two_jobs_make_each_step_once_in_order_and_leave_nothing_running(tmp_pat
 
 def test_a_step_that_takes_too_long_fails_and_its_job_takes_the_next(tmp_path):
     steps = [Step("long", "train", "time.sleep", (600,)), mkdir("a", tmp_path)]
-    with executors.build("slurm:cluster=local", 1, minutes=0.05) as slurm:
+    with executors.build("slurm:cluster=local", 1, minutes=0.1) as slurm:
         slurm.begin(tmp_path / "runs", steps)
         ended = {event.step.id: event.kind for event in run(steps, slurm) if event.kind != "started"}
     assert ended == {"long": "failed", "a": "done"}
