@@ -171,7 +171,7 @@ def _is_of(column: pyarrow.ChunkedArray, keys: Collection[str]) -> pyarrow.Array
     """Which rows of a packed column have one of the ``keys``; what else makes an array of Arrow imports pandas."""
     array = column.combine_chunks()
     known = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
-    bits = np.packbits(known[array.indices.to_numpy()], bitorder="little")
+    bits = np.packbits(known[packed.numbers(array.indices)], bitorder="little")
     return pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
 
 

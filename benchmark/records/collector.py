@@ -7,11 +7,16 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No search for cycles inside: it would look at every score again and again, a seventh of the whole time."""
+    """No search for cycles inside: it would look at every score again and again, a seventh of the whole time.
+
+    What was made inside counts as old afterwards, or the first search would look at all of it at once.
+    """
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if collects:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()

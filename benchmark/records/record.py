@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Self
 
 from pydantic import Field
@@ -94,6 +94,17 @@ class Cell(FrozenModel):
         return self.model_id.removesuffix(f"-seed{self.seed}")
 
     @cached_property
+    def model(self) -> tuple[object, ...]:
+        """What cells share that explain the same model on the same data."""
+        of_data = self.dataset, self.partition, self.split
+        return (*of_data, self.backbone, self.global_pool, self.attention_map, self.img_size, self.seed, self.model_id)
+
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """By what the rows of a table are sorted before all else."""
+        return (*map(str, self.model), self.method, self.alignment, self.key)
+
+    @cached_property
     def across_seeds(self) -> Self:
         """What the cells of all seeds of an entry share."""
         recipe = {name: value for name, value in self.recipe.items() if name not in ("seed", "weights", "chosen")}
@@ -159,8 +170,11 @@ class Record(FrozenModel):
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
-        matching = (self.scores[n] for n in self._rows.get((metric, finding), ()))
-        return next((s for s in matching if origin is None or s.threshold_origin == origin), None)
+        for n in self._rows.get((metric, finding), ()):
+            score = self.scores[n]
+            if origin is None or score.threshold_origin == origin:
+                return score
+        return None
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """The scores of a metric, of a finding or of both, in their order."""
@@ -172,8 +186,13 @@ class Record(FrozenModel):
         """Metric and finding -> where their scores of each origin stand."""
         scores: Sequence[Score] = self.scores
         each = ((score.metric, score.finding) for score in scores)
-        names = scores.names if isinstance(scores, PackedScores) else each
-        rows: dict[tuple[str, str], list[int]] = {}
-        for n, name in enumerate(names):
-            rows.setdefault(name, []).append(n)
-        return rows
+        return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else each))
+
+
+@lru_cache(maxsize=128)
+def _rows_by_name(names: tuple[tuple[str, str], ...]) -> dict[tuple[str, str], list[int]]:
+    """Asked for once per protocol and suite: its records name the same scores."""
+    rows: dict[tuple[str, str], list[int]] = {}
+    for n, name in enumerate(names):
+        rows.setdefault(name, []).append(n)
+    return rows

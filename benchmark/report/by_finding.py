@@ -42,7 +42,7 @@ def _verdicts(rows: Sequence[BoardRow], hits: MainColumn) -> Iterator[tuple[Boar
     if ordered:
         (first, best), *others = ordered
         ties = [True, *statistics.tied(best, [entry for _, entry in others])]
-        yield from ((row, [_score(name, "tied", float(tie))]) for (row, _), tie in zip(ordered, ties, strict=True))
+        yield from ((row, [of_finding(name, "tied", float(tie))]) for (row, _), tie in zip(ordered, ties, strict=True))
         yield from _above_prior(name, first, best, [(row, entry) for row, entry in entries if entry is not None])
 
 
@@ -53,11 +53,13 @@ def _above_prior(
     for row, entry in entries:
         if row.record.cell.method == PRIOR and select.model_of(row.record) == network:
             e = statistics.difference(best, entry)
-            return [(first, [_score(name, "above_prior", e.value, e.low, e.high)])]
+            return [(first, [of_finding(name, "above_prior", e.value, e.low, e.high)])]
     return []
 
 
-def _score(finding: str, metric: str, value: float, low: float | None = None, high: float | None = None) -> Score:
-    known = low is not None and np.isfinite(low)
-    ends = {"low": low, "high": high} if known else {}
-    return Score(finding=finding, metric=metric, value=value, threshold_origin="cross-fitted", **ends)
+def of_finding(
+    name: str, metric: str, value: float | None, low: float | None = None, high: float | None = None
+) -> Score:
+    """A score at cross-fitted thresholds; ends that are nan are none."""
+    low, high = (None if end is None or np.isnan(end) else end for end in (low, high))
+    return Score(finding=name, metric=metric, value=value, low=low, high=high, threshold_origin="cross-fitted")

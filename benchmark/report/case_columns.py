@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow
 from numpy.typing import NDArray
 
-from benchmark.records import Cell, cases
+from benchmark.records import Cell, cases, packed
 from core.types import FloatArray
 
 CASE = ("image", "patient", "finding")
@@ -68,9 +68,9 @@ def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
     """A column of words as numbers, and the words that these stand for."""
     column = rows[name].combine_chunks()
-    return column.indices.to_numpy().astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
+    return packed.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
 
 
 def numbers(rows: pyarrow.Table, name: str) -> FloatArray:
     """A column of numbers or of yes and no, nan for nothing."""
-    return np.asarray(rows[name].cast(pyarrow.float64()).to_numpy())
+    return packed.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)

@@ -13,13 +13,14 @@ as above, and the first has its difference to ``prior``.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmark.records import Record, Score
 from benchmark.report import ranking, select
-from benchmark.report.by_finding import by_finding
+from benchmark.report.by_finding import by_finding, of_finding
 from benchmark.report.case_columns import CaseColumns
 from benchmark.report.entries import ENTRY, mean_record, trainings
 from benchmark.report.main_column import BoardRow, MainColumn, column_of, hits_of
@@ -27,6 +28,8 @@ from benchmark.report.table import NOTHING
 from benchmark.statistics import entries as statistics
 from benchmark.statistics.signflip import holm
 from core.names import PAIRED, PRIOR
+
+_score = partial(of_finding, "mean")
 
 
 def with_entries(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
@@ -126,14 +129,3 @@ def _above_prior(
     for (row, e), p in zip(seeing, adjusted, strict=True):
         out.append((row, [_score("above_prior", e.value, e.low, e.high), _score("p_holm", float(p))]))
     return out
-
-
-def _score(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> Score:
-    ends = (None if end is None or np.isnan(end) else end for end in (low, high))
-    return Score(
-        finding="mean",
-        metric=metric,
-        value=value,
-        threshold_origin="cross-fitted",
-        **dict(zip(("low", "high"), ends, strict=True)),
-    )

@@ -13,8 +13,7 @@ CHECKS = Registry("benchmark.validity", "check")
 
 def model_of(record: Record) -> tuple[object, ...]:
     """What two records share when they explain the same model on the same data."""
-    c = record.cell
-    return (c.dataset, c.partition, c.split, c.backbone, c.global_pool, c.attention_map, c.img_size, c.seed, c.model_id)
+    return record.cell.model
 
 
 def by_model(records: Iterable[Record]) -> list[list[Record]]:
@@ -76,10 +75,7 @@ def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record
 
 
 def _ordered(records: Iterable[Record]) -> list[Record]:
-    return sorted(
-        (r for r in records if r.scores and r.source != "paper"),
-        key=lambda r: (*map(str, model_of(r)), r.cell.method, r.cell.alignment, r.key),
-    )
+    return sorted((r for r in records if r.scores and r.source != "paper"), key=lambda record: record.cell.order)
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:
@@ -103,9 +99,9 @@ def main_score(record: Record, finding: str = "mean") -> Score | None:
     return record.find(MAIN, finding, "cross-fitted")
 
 
-def main_value(record: Record) -> float | None:
-    """The main column's mean over findings, where it has one."""
-    score = main_score(record)
+def main_value(record: Record, finding: str = "mean") -> float | None:
+    """The main column's value, where it has one."""
+    score = main_score(record, finding)
     return None if score is None else score.value
 
 

@@ -1,6 +1,7 @@
 """Where a method is good and where not: the main column within groups of the cases."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 
 from benchmark.records.record import Record
 from benchmark.records.score import Score
@@ -29,7 +30,7 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
     if not rows:
         return None
-    columns = [with_common_n(f"{variable}: {group}", _within(variable, group), rows) for variable, group in groups]
+    columns = [with_common_n(": ".join(name), partial(within, name), rows) for name in groups]
     return tabulated(
         f"{dataset}: {MAIN} in strata", f"{basis_lines(rows, THRESHOLDS)}\n{ABOUT}", [*NAMES, *columns], rows
     )
@@ -37,19 +38,15 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
     """Per model the first method, best model first; then ``prior`` and ``center`` of that model."""
-    models: dict[tuple[object, ...], list[Record]] = {}
-    for record in records:
-        models.setdefault(select.model_of(record), []).append(record)
-    winners = ranking.ranked([winner for group in models.values() if (winner := ranking.best(group)) is not None])
-    first = models[select.model_of(winners[0])] if winners else list(records)
+    models = select.by_model(records)
+    winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])
+    first = next((group for group in models if winners and winners[0] in group), list(records))
     return [*winners, *(r for method in (PRIOR, CENTER) for r in first if r.cell.method == method)]
 
 
-def _within(variable: str, group: str) -> Callable[[Record], Score | None]:
-    def pick(record: Record) -> Score | None:
-        strata = (s for s in record.strata if (s.variable, s.group) == (variable, group))
-        scores = (score for stratum in strata for score in stratum.scores)
-        wanted = (MAIN, "mean", "cross-fitted")
-        return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)
-
-    return pick
+def within(name: tuple[str, str], record: Record) -> Score | None:
+    """The main column of a record in one group of the cases; ``name``: what groups them, and which group."""
+    strata = (s for s in record.strata if (s.variable, s.group) == name)
+    scores = (score for stratum in strata for score in stratum.scores)
+    wanted = (MAIN, "mean", "cross-fitted")
+    return next((s for s in scores if (s.metric, s.finding, s.threshold_origin) == wanted), None)

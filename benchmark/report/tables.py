@@ -1,11 +1,22 @@
 """Generates what stands in ``results/``: pure functions of records, the same bytes every time."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report import choice, components, leaderboard, numbers, ranks, select, sheets, surfaces, validity
+from benchmark.report import (
+    choice,
+    components,
+    diagram,
+    leaderboard,
+    numbers,
+    ranks,
+    select,
+    sheets,
+    surfaces,
+    validity,
+)
 from benchmark.report.agreement import with_agreement
 from benchmark.report.compared import with_entries
 from benchmark.report.design import design
@@ -16,7 +27,6 @@ from benchmark.report.page import page
 from benchmark.report.ranks import Ranking
 from benchmark.report.sections import tables_of
 from benchmark.report.table import Table, chosen, latex, plain
-from benchmark.statistics.components import BalancedScores
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 from core.names import MAIN
@@ -56,17 +66,16 @@ def write(
     latex_text = _latex(folder.name, [t for part in sections for t in (*part.checks, *part.boards)], columns)
     write_text(folder / "leaderboard.csv", numbers.numbers(records))
     write_text(folder / "leaderboard.tex", latex_text)
-    _ranks(rankings, folder / ranks.PICTURE)
-    _components(parts, folder / components.PICTURE)
-    pictures = [name for name in (ranks.PICTURE, components.PICTURE) if (folder / name).is_file()]
+    drawn = {ranks.PICTURE: _drawn(rankings), components.PICTURE: components.drawing(parts)}
+    for name, picture in drawn.items():
+        _put(folder / name, picture.encode())
+    pictures = [name for name, picture in drawn.items() if picture]
     write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures))
-    ranked = [folder / name for name in pictures if name == ranks.PICTURE]
-    suite = SuitePage(folder.name, title or folder.name, about, ranked, folders, (folder / GALLERY).is_file())
+    has_gallery = (folder / GALLERY).is_file()
+    suite = SuitePage(folder.name, title or folder.name, about, drawn[ranks.PICTURE], folders, has_gallery)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
-    _seed(
-        [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))],
-        folder / "seed.xlsx",
-    )
+    seed = [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))]
+    _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
     return records
 
 
@@ -104,30 +113,20 @@ def _latex(suite: str, tables: Sequence[Table], columns: Sequence[str]) -> str:
     return "\n".join(latex(table, label) for table, label in zip(shown, labels, strict=True))
 
 
-def _ranks(rankings: Sequence[Ranking], file: Path) -> None:
-    if rankings:
-        from benchmark.report.diagram import save  # matplotlib takes as long to import as all tables to write
-
-        save([(ranking.title, ranking.diagram) for ranking in rankings], file)
-    else:
-        file.unlink(missing_ok=True)
-
-
-def _components(parts: Mapping[str, BalancedScores], file: Path) -> None:
-    if parts:
-        from benchmark.report.charts.base import ChartData
-        from benchmark.report.charts.figures import stack  # a run without a picture does without Vega
-
-        stack("components", [ChartData((), name, (), part) for name, part in parts.items()], file)
-    else:
-        file.unlink(missing_ok=True)
-
-
-def _seed(tables: Sequence[Table], file: Path) -> None:
-    if tables:
-        from benchmark.report.excel import workbook  # openpyxl is half of the start-up time of a run with nothing to do
-
+def _put(file: Path, content: bytes) -> None:
+    """Write a file, or remove what an earlier run left where there is nothing to show."""
+    if content:
         with atomic(file) as temporary:
-            temporary.write_bytes(workbook(tables))
+            temporary.write_bytes(content)
     else:
         file.unlink(missing_ok=True)
+
+
+def _drawn(rankings: Sequence[Ranking]) -> str:
+    return diagram.drawing([(ranking.title, ranking.diagram) for ranking in rankings]) if rankings else ""
+
+
+def _seed(tables: Sequence[Table]) -> bytes:
+    from benchmark.report.excel import workbook  # openpyxl is half of the start-up time of a run with nothing to do
+
+    return workbook(tables)

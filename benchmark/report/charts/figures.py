@@ -2,17 +2,16 @@
 
 import io
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from benchmark.report.charts.base import CHARTS, ChartData
+from benchmark.report.charts.base import ChartData
 from benchmark.report.charts.theme import LEGEND, NAMES, PAPER
 from benchmark.report.charts.vega import spec
-from core.files import atomic, write_text
+from core.files import atomic
 
 INCH = 96
 """Vega's pixels."""
@@ -37,14 +36,6 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
             with atomic(files[-1]) as temporary:
                 temporary.write_bytes(picture(svg, kind))
     return files
-
-
-def stack(word: str, data: Sequence[ChartData], path: Path) -> None:
-    """One SVG of a chart of several data sets, below each other; written atomically."""
-    views = [CHARTS.get(word)().draw(each) | {"title": each.dataset, "width": 480} for each in data]
-    datasets = {name: values for view in views for name, values in view.pop("datasets").items()}
-    svg = _converter().vegalite_to_svg({"vconcat": views, "datasets": datasets}, config=PAPER)
-    write_text(path, str(svg))
 
 
 def picture(svg: str, kind: str) -> bytes:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.records import cases
+from benchmark.records import cases, packed
 from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
@@ -53,7 +53,7 @@ def curve(data: ChartData, row: EntryRow) -> list[Row]:
     overlaps = next((table for table in tables if len(table)), None)
     if overlaps is None or "iou" not in overlaps.column_names:
         return []
-    (finding, words), iou = codes(overlaps, "finding"), overlaps["iou"].to_numpy()
+    (finding, words), iou = codes(overlaps, "finding"), packed.numbers(overlaps["iou"].combine_chunks())
     order = sorted(np.unique(finding), key=lambda n: words[n])
     hits = [(iou[finding == n, None] > np.array(STEPS, dtype=np.float32)).mean(0) for n in order]
     shares = np.mean(hits, axis=0).tolist()

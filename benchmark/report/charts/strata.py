@@ -1,11 +1,10 @@
 """Where the best entries are good and where not."""
 
-from benchmark.records.record import Record
-from benchmark.records.score import Score
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading
 from benchmark.report.charts.theme import PALETTE, SHAPES
+from benchmark.report.strata import within
 from core.errors import NotAvailableError
 from core.names import MAIN
 
@@ -49,20 +48,10 @@ def groups(row: EntryRow) -> list[Row]:
     names = dict.fromkeys((s.variable, s.group) for record in row.group for s in record.strata)
     out: list[Row] = []
     for variable, group in names:
-        scores = [score for record in row.group if (score := within(record, variable, group)) is not None]
+        scores = [score for record in row.group if (score := within((variable, group), record)) is not None]
         value = select.mean(scores)
         if value is not None:
             ends = {"low": scores[0].low, "high": scores[0].high} if len(row.group) == 1 else {}
             about: Row = {"entry": row.label, "group": f"{variable}: {group}", "n": scores[0].n}
             out.append(about | {"value": round(value, 6)} | ends)
     return out
-
-
-def within(record: Record, variable: str, group: str) -> Score | None:
-    """The main column of a record in one group of the cases."""
-    scores = (
-        s for stratum in record.strata if (stratum.variable, stratum.group) == (variable, group) for s in stratum.scores
-    )
-    return next(
-        (s for s in scores if (s.metric, s.finding, s.threshold_origin) == (MAIN, "mean", "cross-fitted")), None
-    )

@@ -45,7 +45,7 @@ def _is_true(score: Score | None) -> bool | None:
 def _of_finding(
     finding: str, entered: Sequence[Record], rows: Sequence[Record], known: Known
 ) -> tuple[str, ...] | None:
-    values = {row.key: value for row in entered if (value := _value(row, finding)) is not None}
+    values = {row.key: value for row in entered if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
     above_prior = of_row(known, "above_prior", finding)
@@ -56,15 +56,10 @@ def _of_finding(
     score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
     return (
         *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),
-        number(None if prior is None else _value(prior, finding)),
+        number(None if prior is None else select.main_value(prior, finding)),
         f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
         str(score.n) if score is not None else NOTHING,
     )
-
-
-def _value(row: Record, finding: str) -> float | None:
-    score = select.main_score(row, finding)
-    return None if score is None else score.value
 
 
 def _verdict(above: Score | None, ties: int) -> str:

@@ -34,8 +34,8 @@ class SuitePage:
     title: str
     about: str
     """The suite's own words."""
-    pictures: Sequence[Path] = ()
-    """SVG files that are put into the page."""
+    ranks: str = ""
+    """The critical-difference diagrams as SVG."""
     folders: Sequence[Path] = ()
     """Where rows per case lie."""
     has_gallery: bool = False
@@ -86,7 +86,7 @@ def suite_page(
         missing=gaps,
         counts=_counts(records),
         glossary=glossary(words_of(views)),
-        pictures=[picture(path) for path in page.pictures],
+        ranks=embed(page.ranks),
         records=details(record for record in records if record.key in shown),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
         charts=drawn,
@@ -101,9 +101,9 @@ def command(name: str, records: Sequence[Record]) -> str:
     return f"python -m benchmark.run --suite {name}"
 
 
-def picture(path: Path) -> str:
-    """An SVG file as an address that holds it."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+def embed(svg: str) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}" if svg else ""
 
 
 def _dataset(
