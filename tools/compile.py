@@ -1,8 +1,11 @@
 """Compile what scores, once for a checkout: ``python -m tools.compile``, as ``make setup`` does.
 
 Every protocol judges maps of a few positions, and a large one, whose threshold is found in another way; the walk that
-ranks images is taken, too. What numba compiles lies in its cache from then on, where every command looks.
+ranks images is taken, too. What numba compiles lies in its cache from then on, where every command looks. So does the
+bytecode of what commands import.
 """
+
+import importlib
 
 import numpy as np
 from torch import tensor
@@ -12,6 +15,8 @@ from benchmark.protocols.base import Case
 from benchmark.training.metrics import scores
 
 SHAPES = (8, 6), (130, 130)
+COMMANDS = "benchmark.heatmap.overlay", "benchmark.suite.run", "benchmark.training.run"
+"""What they import, and the libraries behind them."""
 
 
 def cases() -> list[Case]:
@@ -25,6 +30,8 @@ def cases() -> list[Case]:
 
 def main() -> None:
     """Compile everything, or load it where it is compiled."""
+    for name in COMMANDS:
+        importlib.import_module(name)
     for name in protocols.names():
         protocols.get(name)().evaluate(cases(), ("mass",))
     scores(tensor([[0.0], [1.0]]), tensor([[0.0], [1.0]]), ("mass",))
