@@ -6,6 +6,7 @@ bytecode of what commands import.
 """
 
 import importlib
+from typing import Any
 
 import numpy as np
 from torch import tensor
@@ -24,7 +25,13 @@ def cases() -> list[Case]:
     maps = [np.random.default_rng(0).random(shape) for shape in SHAPES]
     mask = np.pad(np.ones((15, 15), bool), (5, 10))
     box = np.array([[5.0, 5, 20, 20]])
-    truth = {"boxes": box, "read_mask": lambda: mask, "read_lungs": lambda: mask, "label": 1, "probability": 0.5}
+    truth: dict[str, Any] = {
+        "boxes": box,
+        "read_mask": lambda: mask,
+        "read_lungs": lambda: mask,
+        "label": 1,
+        "probability": 0.5,
+    }
     return [Case(str(n), str(n), "mass", values, "conventional", mask.shape, **truth) for n, values in enumerate(maps)]
 
 
