@@ -49,7 +49,7 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
     def explain(batch: Tensor) -> object:
         return run_method(method, gather(model, batch, memory_gib=memory_gib))
 
-    with _one_thread():
+    with _undisturbed():
         gather(model, images[:1], memory_gib=memory_gib)
         mib = (_peak_on_gpu if images.is_cuda else _peak)(explain, images[:1]) / 2**20
         first = _seconds(explain, images[:1])
@@ -62,13 +62,17 @@ def spent(model: "Classifier", images: Tensor, method: Method, memory_gib: float
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
+def _undisturbed() -> Iterator[None]:
+    """One thread; no search for garbage, whose time and memory are not the method's."""
+    threads, collects = torch.get_num_threads(), gc.isenabled()
     torch.set_num_threads(1)
+    gc.disable()
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
+        if collects:
+            gc.enable()
 
 
 def _seconds(explain: Explain, images: Tensor) -> float:
@@ -86,7 +90,6 @@ def _seconds(explain: Explain, images: Tensor) -> float:
 def _peak(explain: Explain, images: Tensor) -> float:
     """Bytes of tensors alive at once, from torch's own account of each that it makes and drops."""
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # else the profiler tells of itself on stderr
-    gc.collect()
     with torch.autograd.profiler.profile(use_cpu=True, profile_memory=True) as profile:
         kept = explain(images)  # what it returns belongs to the price
     del kept
@@ -99,7 +102,6 @@ def _peak(explain: Explain, images: Tensor) -> float:
 
 
 def _peak_on_gpu(explain: Explain, images: Tensor) -> float:
-    gc.collect()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     kept = explain(images)

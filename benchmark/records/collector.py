@@ -9,14 +9,16 @@ from contextlib import contextmanager
 def gc_paused() -> Iterator[None]:
     """No search for cycles inside: it would look at every score again and again, a seventh of the whole time.
 
-    What was made inside counts as old afterwards, or the first search would look at all of it at once.
+    What was made inside counts as old afterwards, or the first search would look at all of it at once; unless somebody
+    has set objects aside for ever (``gc.freeze``), who would get them back.
     """
     collects = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if collects:
+        if collects and not gc.get_freeze_count():
             gc.freeze()
             gc.unfreeze()
+        if collects:
             gc.enable()

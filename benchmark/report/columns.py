@@ -99,6 +99,11 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
     return Table(title, intro, header, shown, keys)
 
 
+def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:
+    """The columns that name the networks of ``records``, without those that ``tabulated`` would leave out."""
+    return tuple(column for column in MODEL if _says(column.kind, [column.cell(record) for record in records]))
+
+
 def _groups(
     rows: Sequence[tuple[str, ...]], columns: Sequence[TableColumn], records: Sequence[Record]
 ) -> list[list[int]]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
-from benchmark.report.columns import MODEL, NAMES, TableColumn, count, score, tabulated
+from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
 from benchmark.report.variance_decomposition import VarianceDecomposition, ranges, variance_decomposition
@@ -29,11 +29,12 @@ def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
         f"{ALIGNMENT_CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
     )
     headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
+    networks = naming(rows)
     summary = Table(
         f"{dataset}: what the true grid gains, mean over methods",
         f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
-        (*(column.heading for column in MODEL), "shift", "n methods", *headings),
-        tuple(_summary(group) for group in select.by_model(rows)),
+        (*(column.heading for column in networks), "shift", "n methods", *headings),
+        tuple(_summary(group, networks) for group in select.by_model(rows)),
     )
     return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _alignment_columns(), rows)]
 
@@ -50,7 +51,7 @@ def _alignment_columns() -> list[TableColumn]:
     ]
 
 
-def _summary(records: Sequence[Record]) -> tuple[str, ...]:
+def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tuple[str, ...]:
     scores = gains(records)
     values = select.known(scores)
     means = [
@@ -59,7 +60,7 @@ def _summary(records: Sequence[Record]) -> tuple[str, ...]:
     ]
     up, down = sum((s.low or 0) > 0 for s in scores), sum((s.high or 0) < 0 for s in scores)
     average = (f"{sum(values) / len(values):+.3f}", ranges(values)) if values else (NOTHING, NOTHING)
-    model = (column.cell(records[0]) for column in MODEL)
+    model = (column.cell(records[0]) for column in networks)
     return (
         *model,
         share(records[0].find("shift")),
@@ -111,14 +112,15 @@ def _variance_table(records: Sequence[Record], names: Sequence[str], dataset: st
         "conventions, mean over methods. Order reversed: pairs of methods that some convention puts the other way "
         f"round. `peers`: without `{names[0]}`, which places maps where they look."
     )
+    networks = naming(records)
     rows = [
-        row
+        (*(column.cell(group[0]) for column in networks), *row)
         for group in select.by_model(records)
         for label, subset in (("all", names), ("peers", names[1:]))
         for row in _variance_rows(group, label, subset)
     ]
     parts = ("methods %", "conventions %", "both %", "range over methods", "range over conventions", "order reversed")
-    header = (*(column.heading for column in MODEL), "score", "thresholds", "conventions", "n methods", *parts)
+    header = (*(column.heading for column in networks), "score", "thresholds", "conventions", "n methods", *parts)
     return Table(f"{dataset}: how much of the difference is convention", f"{about}\n{intro}", header, tuple(rows))
 
 
@@ -139,7 +141,7 @@ def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) 
         shares = (f"{100 * value:.0f}" for value in (d.methods, d.conventions, d.interaction))
         about = (metric, origin if origin != "none" else NOTHING, f"{label} ({len(names)})", str(d.n_methods))
         ranges_ = (number(d.over_methods), number(d.over_conventions), f"{d.rank_reversals} of {d.pairs}")
-        rows.append((*(column.cell(records[0]) for column in MODEL), *about, *shares, *ranges_))
+        rows.append((*about, *shares, *ranges_))
     return rows
 
 

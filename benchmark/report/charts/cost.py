@@ -44,7 +44,7 @@ class CostChart(Chart):
         }
         interval = {"y": field("low:Q"), "y2": {"field": "high"}}
         shown = tooltip("entry:N", "value:Q", "low:Q", "high:Q", "ms:Q", "MiB:Q", "n:Q")
-        bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.15)
+        bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=0.9, size=50)
         names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
         return view(values, f"{data.dataset}: {_about(rows, known, images)}", 340, bars, points, names)
