@@ -17,8 +17,8 @@ def gc_paused() -> Iterator[None]:
     try:
         yield
     finally:
-        if collects and not gc.get_freeze_count():
-            gc.freeze()
-            gc.unfreeze()
         if collects:
+            if not gc.get_freeze_count():
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

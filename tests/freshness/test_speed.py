@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tools.speed.__main__ import SUBJECTS
 
+ROOT = Path(__file__).resolve().parents[2]
 
 PAGES = {
     "methods": "speed.md",
@@ -16,6 +17,7 @@ PAGES = {
     "external": "external_speed.md",
     "training": "training_speed.md",
     "attention": "attention_speed.md",
+    "jobs": "jobs_speed.md",
 }
 WRITE = """
 import sys
@@ -40,6 +42,11 @@ def test_the_committed_page_is_what_the_records_give(subject, page, written):
     assert done.returncode == 0, done.stderr
     stale = f"docs/{page} is stale: python -m tools.speed {subject} --page"
     assert (folder / subject).read_bytes() == (ROOT / "docs" / page).read_bytes(), stale
+
+
+@pytest.mark.freshness
+def test_every_subject_has_its_page_here():
+    assert set(PAGES) == set(SUBJECTS)
 
 
 @pytest.mark.freshness
