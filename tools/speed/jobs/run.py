@@ -7,11 +7,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmark import executors
 from benchmark.executors import Step
 from benchmark.executors.local import Local
+from benchmark.executors.processes import SPAWN
 from benchmark.suite import cells, plan
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob
@@ -37,7 +39,7 @@ def run(config: JobsSpeedConfig) -> SpeedRecord:
         steps = _steps(config, folder)
         for _ in executors.run([step for step in steps if step.kind == "train"], Local(1)):
             pass
-        each = [{jobs: _timed(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
+        each = [{jobs: _fresh(steps, jobs, folder) for jobs in config.jobs} for _ in range(config.rounds)]
     count = sum(step.kind != "train" for step in steps)
     rows = (_row(jobs, count, [times[jobs] for times in each]) for jobs in config.jobs)
     return finished(config, begun, where, rows)
@@ -63,6 +65,14 @@ def _steps(config: JobsSpeedConfig, folder: Path) -> list[Step]:
     return [step for job in jobs for step in model_steps(job, folder / "runs", folder / "made/speed", RunConfig())]
 
 
+def _fresh(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
+    """In an interpreter of its own, as a command has: what the first step imports counts for every number of jobs."""
+    with ProcessPoolExecutor(1, SPAWN) as interpreter:
+        figures = interpreter.submit(_timed, steps, jobs, folder).result()
+    log.info("%d at a time: %s", jobs, figures)
+    return figures
+
+
 def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
     for made in (folder / "runs/maps", folder / "made"):
         shutil.rmtree(made, ignore_errors=True)
@@ -72,9 +82,7 @@ def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
             begun = begun or (time.perf_counter() if event.step.kind != "train" else 0.0)
             pending.take(event)
         wall = time.perf_counter() - begun
-    figures = {"wall_s": round(wall, 2), "cpu_s": round(_used() - used, 2), "load": round(os.getloadavg()[0], 2)}
-    log.info("%d at a time: %s", jobs, figures)
-    return figures
+    return {"wall_s": round(wall, 2), "cpu_s": round(_used() - used, 2), "load": round(os.getloadavg()[0], 2)}
 
 
 def _used() -> float:
