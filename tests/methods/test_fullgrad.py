@@ -97,3 +97,8 @@ def test_a_network_with_several_layers_behind_its_map_has_one():
 def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
     with pytest.raises(NotAvailableError, match="rectifiers alone"):
         explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
+
+
+def test_a_network_that_rounds_too_much_to_be_verified_is_told_of_precision():
+    with pytest.raises(NotAvailableError, match="in float32 or finer"):
+        explain(wrapped(one_channel()).bfloat16(), images().bfloat16(), ["fullgrad"])
