@@ -22,9 +22,9 @@ class Aug:
     """
 
     differs = (
-        "grad-cam's `aug_smooth` multiplies the pixels' values by .9, 1 and 1.1, not the image's size, and spans [0, 1] "
-        "with each view's map: for Layer-CAM of a random small CNN masks at .5 overlap by .76 under AVG and .83 under "
-        "PCAM."
+        "grad-cam's `aug_smooth` multiplies the pixels' values by .9, 1 and 1.1, not the image's size, and spans "
+        "[0, 1] with each view's map: for Layer-CAM of a random small CNN masks at .5 overlap by .76 under AVG and .83 "
+        "under PCAM."
     )
     scales = (0.9, 1.0, 1.1)
 
