@@ -9,6 +9,7 @@ from benchmark.engine import gather
 from benchmark.explain import explain
 from core.errors import NotAvailableError
 from core.frames import Grid
+from methods.fullgrad import spanned
 
 
 def one_channel(inplace=False):
@@ -45,6 +46,11 @@ def test_one_convolution_by_hand():
     (terms,) = gather(model, image).full_gradients(image)
     assert [values.flatten().tolist() for _, values in terms] == [[6, 0], [-1.5, 0]]
     assert explain(model, image, ["fullgrad"])["fullgrad"].flatten().tolist() == [2, 0]
+
+
+@pytest.mark.byhand
+def test_the_magnitudes_of_a_layer_span_zero_to_one_over_all_its_channels():
+    assert spanned(torch.tensor([[[[1.0, -3.0]], [[2.0, -5.0]]]])).flatten().tolist() == [0, 0.5, 0.25, 1]
 
 
 @pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE")])
