@@ -105,8 +105,9 @@ def split_smooth(word: str) -> tuple[str, str]:
     """
     name, _, given = word.partition(":")
     pairs = given.split(",")
-    smooth = next((pair.partition("=")[2] for pair in pairs if pair.startswith("smooth=")), "")
-    rest = ",".join(pair for pair in pairs if not pair.startswith("smooth="))
+    chosen = [pair for pair in pairs if pair.startswith("smooth=") and pair != "smooth="]
+    smooth = ",".join(pair.partition("=")[2] for pair in chosen)
+    rest = ",".join(pair for pair in pairs if pair not in chosen)
     return (word if runs_code(word) else name + ":" * bool(rest) + rest), "" if runs_code(word) else smooth
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from core.errors import BadValueError
 from core.frames import Grid
 from methods.base import Evidence, Method
 from methods.options import positive, whole
@@ -30,6 +31,8 @@ class RISE(Method):
         """``count`` masks of ``cells`` by ``cells``; ``p`` above 0, below 1."""
         self.count, self.cells = whole("count", count, least=2), whole("cells", cells, least=2)
         self.p, self.seed = positive("p", p), whole("seed", seed, least=0)
+        if self.p >= 1:
+            raise BadValueError(f"p is {p}: give a number above 0 and below 1, or no cell is ever closed")
 
     def maps(self, evidence: Evidence) -> Tensor:
         """(N,K,H,W) at the input's size."""
@@ -47,7 +50,8 @@ class RISE(Method):
         step = max(1, evidence.at_once("forward"))
         parts = [slice(start, min(start + step, self.count)) for start in range(0, self.count, step)]
         return sum(
-            (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0]) for part in parts), torch.zeros(()).to(image)
+            (torch.einsum("mk,mhw->khw", weights[part], masks(part)[:, 0].float()) for part in parts),
+            torch.zeros(()).to(weights),
         )
 
 

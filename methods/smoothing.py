@@ -16,11 +16,16 @@ from methods.principal import first_component
 class Aug:
     """``smooth=aug``: the mean of the maps of six views, flipped or not, at .9, 1 and 1.1 times the size.
 
-    Each view's map is put back by the network's own grid at that size, mirrored for a flipped one (the packages put it
-    back by plain resizing). The sides of a transformer's images stay multiples of its patch. Six times the price. Not
-    available for a network of one image size.
+    Each view's map is put back by the network's own grid at that size, mirrored for a flipped one. The sides of a
+    transformer's images stay multiples of its patch. Six times the price. Not available for a network of one image
+    size.
     """
 
+    differs = (
+        "grad-cam's `aug_smooth` multiplies the pixels' values by .9, 1 and 1.1, not the image's size, and spans "
+        "[0, 1] with each view's map: for Layer-CAM of a random small CNN masks at .5 overlap by .76 under AVG and .83 "
+        "under PCAM."
+    )
     scales = (0.9, 1.0, 1.1)
 
     def __call__(self, method: Method, evidence: Evidence) -> Tensor:
@@ -63,7 +68,7 @@ def _view(evidence: Evidence, scale: float, flip: bool) -> Tensor:
     """(N,3,H',W') the images at ``scale``, mirrored left to right or not."""
     step, (H, W) = evidence.side_step, evidence.images.shape[-2:]
     size = [max(1, round(side * scale / step)) * step for side in (H, W)]
-    images = interpolate(evidence.images, size, mode="bilinear", antialias=True)
+    images = interpolate(evidence.images.float(), size, mode="bilinear", antialias=True).to(evidence.images.dtype)
     return images.flip(-1) if flip else images
 
 

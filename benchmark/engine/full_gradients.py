@@ -73,5 +73,5 @@ def _require_whole(values: Sequence[Tensor], whole: Tensor) -> None:
     if miss > CLOSE * scale:
         raise NotAvailableError(
             "what this network's features add to the logit is not the sum of what its pixels and biases add (it misses "
-            f"{miss / scale:.0%}): that holds for convolutions, batch norm and rectifiers alone"
+            f"{miss / scale:.1%}): that holds for convolutions, batch norm and rectifiers alone, in float32 or finer"
         )

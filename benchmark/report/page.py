@@ -12,7 +12,7 @@ from core.names import MAIN
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
 DECIDE = (
-    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method"),
+    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
     *(MAIN, "of this network", "tied with first", "among these networks", "− prior", "pointing", "auroc"),
     "note",
 )

@@ -35,7 +35,7 @@ __all__ = ["headline", "index", "page", "write"]
 
 
 GALLERY = "gallery.html"
-LATEX = ("rank", "backbone", "pooling", "seed", "method", MAIN, "of this network", "− prior", "pointing")
+LATEX = ("rank", "backbone", "pooling", "seed", "method", "same map as", MAIN, "of this network", "− prior", "pointing")
 """Columns of a ranking in ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
 

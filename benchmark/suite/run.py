@@ -33,14 +33,24 @@ Report = Callable[[str], None]
 class Outcome:
     """How a suite ended."""
 
-    counts: Counter[str]
-    """Status -> number of records of runs, those of earlier runs among them; published ones do not count."""
     stopped: tuple[str, ...]
     """A sentence for each model that could not run."""
     records: list[Record]
     """All that the suite has now, and the entries of its tables."""
     folder: ResultsFolder
     """Where they lie."""
+    ran: bool
+    """Whether there was anything to run."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """Status -> number of records of runs, those of earlier runs among them; published ones do not count."""
+        return Counter(record.status for record in self.of_runs)
+
+    @property
+    def of_runs(self) -> list[Record]:
+        """Those of the suite's own cells: not of entries, papers or the published folder."""
+        return [record for record in self.records if record.source == "run" and record.cell.protocol != ENTRY]
 
 
 def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Outcome:
@@ -58,11 +68,11 @@ def run(name: str, config: RunConfig, report: Report, executor: Executor) -> Out
         report(f"{name}: {folder.reason}: records and tables go to {folder.path}, the published rows beside them")
     with contextlib.nullcontext() if config.dry_run else records.only_writer(records.unpacked_folder(folder.path)):
         outcome = _run_missing(suite, folder, config, report, executor)
-        kept = replace(config, overwrite="never")  # what inner folds chose may be known only now
-        if suite.choice is None or config.dry_run or not _missing(suite, kept, outcome.records):
+        kept = replace(config, overwrite="never")  # only now is known what inner folds chose, and what weights came out
+        if not outcome.ran or not _missing(suite, kept, outcome.of_runs):
             return outcome
-        chosen = _run_missing(suite, folder, kept, report, executor)
-        return replace(chosen, stopped=(*outcome.stopped, *chosen.stopped))
+        rest = _run_missing(suite, folder, kept, report, executor)
+        return replace(rest, stopped=(*outcome.stopped, *rest.stopped))
 
 
 def _missing(suite: Suite, config: RunConfig, existing: Sequence[Record]) -> list[ModelJob]:
@@ -92,10 +102,8 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
 
             costs.measure(planned, runs_dir, folder.path, config, report)
         existing = _finalize(suite, planned, config, folder, existing, bool(todo))
-    runs = (record for record in existing if record.source == "run" and record.cell.protocol != ENTRY)
-    counts: Counter[str] = Counter(record.status for record in runs)
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
-    return Outcome(counts, reasons, existing, folder)
+    return Outcome(reasons, existing, folder, bool(todo) and not config.dry_run)
 
 
 def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:

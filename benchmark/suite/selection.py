@@ -14,6 +14,7 @@ from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError, DataError
+from core.names import PAIRED
 from core.registry import runs_code
 from datasets.io import limits
 
@@ -93,9 +94,11 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
 
     They have no record among the ``existing``, or one that ``--overwrite`` does not keep; with ``--method`` they are
     those of its methods, also where the suite does not list them, with ``--protocol`` those of its protocols, with
-    ``--checkpoint`` or ``--model`` those of finished models.
+    ``--checkpoint`` or ``--model`` those of finished models. Whatever the flags say, cells of a network that was
+    trained again and came out otherwise are among them: no model has records of different weights.
     """
     record_by_key = {record.key: record for record in existing}
+    outdated = cells_of_other_weights(existing)
     asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     entering = bool(config.checkpoint or config.model)
@@ -105,10 +108,29 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
             c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)
         )
         records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # a key costs
-        missing = tuple(cell for cell, record in records_of if not _keep(record, config.overwrite, has_data))
+        missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
+        if job.model.id in outdated and has_data:
+            missing += [cell for cell in _of_the_plan(outdated[job.model.id], job) if cell not in missing]
         if missing:
-            todo.append(ModelJob(job.model, missing))
+            todo.append(ModelJob(job.model, tuple(missing)))
     return todo
+
+
+def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
+    """Model -> the cells whose records rest on other checkpoints than its newest record does."""
+    groups: dict[str, list[Record]] = {}
+    for record in existing:
+        if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
+            groups.setdefault(record.cell.model_id, []).append(record)
+    newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
+    mixed = {model: group for model, group in groups.items() if any(r.checkpoints != newest[model] for r in group)}
+    return {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in mixed.items()}
+
+
+def _of_the_plan(recorded: Sequence[Cell], job: ModelJob) -> list[Cell]:
+    """Those of the ``recorded`` cells that the plan has, be it for another method: the others are dropped later."""
+    planned = [cell.model_copy(update={"method": ""}) for cell in job.cells]
+    return [cell for cell in recorded if cell.model_copy(update={"method": ""}) in planned]
 
 
 def overrides(config: RunConfig) -> dict[str, object]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmark import records
 from tests.benchmark.report.given import texts
@@ -120,6 +121,22 @@ def test_a_record_counts_as_done_without_its_checkpoint_and_maps(door, flags, un
     words = flags(folder)
     words[words.index("--runs") + 1] = tmp_path / "no runs"
     assert "0 cells to run" in door("benchmark.run", "--suite", "tiny", *words).stdout
+
+
+@pytest.mark.slow
+def test_no_table_mixes_the_maps_of_a_network_with_those_of_its_training_anew(door, flags, undisturbed, tmp_path):
+    shutil.copytree(undisturbed[0], tmp_path, dirs_exist_ok=True)
+    (checkpoint,) = (tmp_path / "runs/tiny").glob("*/best.ckpt")
+    saved = torch.load(checkpoint, weights_only=True)
+    next(value for value in saved["state_dict"].values() if value.is_floating_point()).add_(0.01)
+    torch.save(saved, checkpoint)
+    before = content(tmp_path)
+    done = door("benchmark.run", "--suite", "tiny", "--method", "layercam", *flags(tmp_path))
+    assert done.returncode == 0, done.stderr
+    after = content(tmp_path)
+    assert {record["cell"]["method"] for key, record in after.items() if key not in before} == {"layercam"}
+    old, new = ({tuple(r["checkpoints"]) for r in every.values() if r["checkpoints"]} for every in (before, after))
+    assert (len(old), len(new), old & new) == (1, 1, set())
 
 
 @pytest.fixture(scope="module")

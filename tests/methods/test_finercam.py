@@ -22,6 +22,29 @@ def test_it_equals_torchcams_for_every_finding(make_model, images, pool, base, p
             torch.testing.assert_close(ours[:, k], theirs, atol=3e-5 * theirs.abs().max().item(), rtol=0)
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("pool", ["AVG", "PCAM"])
+def test_with_one_other_finding_it_equals_grad_cams_whose_weights_then_cancel(make_model, images, pool):
+    package = pytest.importorskip("pytorch_grad_cam")
+    model, given = make_model(pool, classes=5), images[:2]
+    with package.FinerCAM(model, [model.extractor]) as cam:
+        theirs = [cam(given.clone(), alpha=0.6, comparison_categories=[1], target_idx=k) for k in range(5)]
+    assert sum(maps.max() > 0.9 for maps in theirs) >= 2  # not all are flat
+    ours = resize(spanned(explain(model, given, ["finercam:count=1"])["finercam:count=1"]), given.shape[-2:])
+    for k in range(5):
+        torch.testing.assert_close(spanned(ours[:, k]), torch.from_numpy(theirs[k]), atol=1e-4, rtol=0)
+
+
+def spanned(maps):
+    """As the package scales its maps."""
+    maps = maps - maps.amin((-2, -1), keepdim=True)
+    return maps / (1e-7 + maps.amax((-2, -1), keepdim=True))
+
+
+def resize(maps, size):
+    return torch.nn.functional.interpolate(maps, size, mode="bilinear").clamp(min=0)
+
+
 @pytest.mark.byhand
 def test_the_nearest_others_are_taken_off_in_equal_parts_and_ties_go_to_the_earlier():
     contrast = methods.build("finercam:alpha=.5,count=2").contrast(torch.tensor([[0.0, 3.0, 1.0, 1.0]]))

@@ -9,6 +9,7 @@ from benchmark.engine import gather
 from benchmark.explain import explain
 from core.errors import NotAvailableError
 from core.frames import Grid
+from methods.fullgrad import spanned
 
 
 def one_channel(inplace=False):
@@ -45,6 +46,11 @@ def test_one_convolution_by_hand():
     (terms,) = gather(model, image).full_gradients(image)
     assert [values.flatten().tolist() for _, values in terms] == [[6, 0], [-1.5, 0]]
     assert explain(model, image, ["fullgrad"])["fullgrad"].flatten().tolist() == [2, 0]
+
+
+@pytest.mark.byhand
+def test_the_magnitudes_of_a_layer_span_zero_to_one_over_all_its_channels():
+    assert spanned(torch.tensor([[[[1.0, -3.0]], [[2.0, -5.0]]]])).flatten().tolist() == [0, 0.5, 0.25, 1]
 
 
 @pytest.mark.parametrize(("name", "pool"), [("custom", "PCAM"), ("squeezenet1_1", "AVG"), ("resnet18", "LSE")])
@@ -97,3 +103,8 @@ def test_a_network_with_several_layers_behind_its_map_has_one():
 def test_a_network_whose_terms_do_not_sum_to_the_whole_has_no_map(name):
     with pytest.raises(NotAvailableError, match="rectifiers alone"):
         explain(backbones.build(name, 2).eval(), images(3, 64), ["fullgrad"])
+
+
+def test_a_network_that_rounds_too_much_to_be_verified_is_told_of_precision():
+    with pytest.raises(NotAvailableError, match="in float32 or finer"):
+        explain(wrapped(one_channel()).bfloat16(), images().bfloat16(), ["fullgrad"])

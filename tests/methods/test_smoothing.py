@@ -84,5 +84,13 @@ def test_eigen_of_hirescam_is_eigengradcam_and_a_method_without_channels_has_non
 
 def test_a_smoothed_method_is_slow_and_an_unknown_way_is_a_sentence():
     assert not methods.is_fast("gradcam:smooth=eigen")
-    with pytest.raises(BadValueError, match=r"'blur'.*aug, eigen"):
-        methods.build("gradcam:smooth=blur")
+    for word, facts in (("blur", r"'blur'.*aug, eigen"), ("", "bad option 'smooth='"), ("aug,smooth=eigen", "'aug,eigen'.*one of")):
+        with pytest.raises(BadValueError, match=facts):
+            methods.build(f"gradcam:smooth={word}")
+
+
+def test_views_of_images_in_half_precision_are_those_of_single_precision_but_for_rounding(make_model, images):
+    small = images[:1, :, :48, :48]
+    maps = map_of("gradcam:smooth=aug", make_model("AVG"), small)
+    half = map_of("gradcam:smooth=aug", make_model("AVG").bfloat16(), small.bfloat16())
+    torch.testing.assert_close(half, maps, atol=0.1 * maps.max().item(), rtol=0)

@@ -8,6 +8,7 @@ from tabulate import tabulate
 
 import methods
 from core.errors import NotAvailableError
+from methods.smoothing import Aug, Eigen
 
 HEADERS = ("method", "what the map shows", "source", "needs", "beyond the forward pass", "serves", "max(0, ·)", "group")
 PRICES = {
@@ -24,6 +25,9 @@ The words of `--method` and of a suite's `methods`. `fast` come together at abou
 [How do I add my own method?](add_a_method.md). The baselines `prior` and `truth` look at truth and belong to the \
 suites. A method has no map (`n/a`, with the reason) for a network that it does not serve.
 """
+SMOOTH = """## The option `smooth` of every method
+
+Written behind the word: `gradcam:smooth=aug`, `finercam:count=1,smooth=eigen`. It makes a fast method a slow one."""
 DIFFERS = """## What packages compute otherwise than the papers
 
 Measured here; where nothing is said, the packages that have the method give the same map to 1e-5 of its maximum."""
@@ -32,10 +36,19 @@ Measured here; where nothing is said, the packages that have the method give the
 def page() -> str:
     """Markdown: a row for each method of the tree and of the installed packages, and what packages do otherwise."""
     table = tabulate([_row(word) for word in methods.names()], headers=HEADERS, tablefmt="github")
-    return f"{ABOUT}\n{table}\n\n{DIFFERS}\n" + "".join(f"\n{line}" for line in _differences()) + "\n"
+    lists = (f"{heading}\n" + "".join(f"\n{line}" for line in lines) for heading, lines in _lists())
+    return f"{ABOUT}\n{table}\n\n" + "\n\n".join(lists) + "\n"
+
+
+def _lists() -> Iterator[tuple[str, Iterator[str]]]:
+    """Heading -> the lines below it."""
+    ways = (" ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split()) for part in (Aug, Eigen))
+    yield SMOOTH, (f"- {way}" for way in ways)
+    yield DIFFERS, _differences()
 
 
 def _differences() -> Iterator[str]:
+    yield f"- `smooth=aug`: {Aug.differs}"
     for word in methods.names():
         with contextlib.suppress(NotAvailableError):
             if text := methods.get(word).differs:

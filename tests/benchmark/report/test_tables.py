@@ -137,6 +137,8 @@ def test_rows_that_are_equal_by_construction_say_so_in_every_table(suite, board)
     shown = [section for section in texts(suite).values() if "| gradcam |" in section and "| average rank |" not in section]
     assert len(shown) >= 3
     assert all("| gradcam | cam, rectified |" in section for section in shown)
+    assert "| gradcam | cam, rectified |" in (suite / "leaderboard.md").read_text()
+    assert "& gradcam & cam, rectified &" in (suite / "leaderboard.tex").read_text()
 
 
 def of_a_part(method):

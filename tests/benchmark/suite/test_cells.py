@@ -144,6 +144,20 @@ def test_a_method_that_the_suite_does_not_list_is_added_when_it_is_named(suite, 
     assert {c.images for c in asked(suite("slow_images: 9"), tmp_path, word)} == {9}
 
 
+def test_where_a_network_came_out_otherwise_what_rests_on_its_older_weights_runs_again_whatever_is_asked_for(suite, tmp_path):
+    small = suite("methods: [cam]", "protocols: [locus]")
+    folder, (first, *others), untouched = tmp_path / "results/small", of(small, extra=["layercam"]), of(small, number=1)
+    obsolete = others[0].model_copy(update={"protocol": "wang"})
+    for cell in (*others, *untouched, obsolete):
+        records.write(Record(cell=cell, checkpoints=("old",), created="2026-01-01T00:00:00+00:00"), folder)
+    assert asked(small, tmp_path) == [first]
+    records.write(Record(cell=first, checkpoints=("new",), created="2026-01-02T00:00:00+00:00"), folder)
+    assert {cell.key for cell in asked(small, tmp_path, "center")} == {cell.key for cell in others}
+    for cell in others:
+        records.write(Record(cell=cell, checkpoints=("new",), created="2026-01-03T00:00:00+00:00"), folder)
+    assert asked(small, tmp_path) == []
+
+
 def test_protocol_restricts_what_runs_and_all_is_all_that_the_suite_has(suite, tmp_path):
     small = suite("methods: [cam]", "protocols: [locus, pointing]")
     assert {c.protocol for c in asked(small, tmp_path, protocol=("pointing",))} == {"pointing"}
