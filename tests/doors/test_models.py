@@ -261,7 +261,7 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
         "those of its own forward",
         "stride (4.0, 4.0)",
         "hirescam",
-        "fullgrad; slow ones",
+        "fullgrad;",
         "method pcam",
         "method rollout",
         "nothing is wrong",
