@@ -42,9 +42,10 @@ class Rows:
 def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> Given:
     """The boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
 
-    Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``.
+    Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``, or
+    a JSON with that of corners.
     """
-    rows = _from_json(file) if file.suffix == ".json" else _from_csv(file, box_format)
+    rows = _from_json(file, box_format) if file.suffix == ".json" else _from_csv(file, box_format)
     if not rows.images:
         raise DataError(f"{file} holds no box: there is nothing to score")
     known = names.known(rows.images, "boxes")
@@ -70,11 +71,13 @@ def _from_csv(file: Path, box_format: BoxFormat | None) -> Rows:
     return Rows(table["image"].tolist(), table["finding"].tolist(), numbers, box_format)
 
 
-def _from_json(file: Path) -> Rows:
+def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
     """``images`` (id, file_name), ``categories`` (id, name), ``annotations`` (image_id, category_id, bbox, score).
 
     A bare list of such annotations has names in place of the numbers.
     """
+    if box_format == "xyxy":
+        raise BadValueError(f"{file}: the boxes of COCO's JSON are xywh, --box_format is xyxy: leave the flag out")
     try:
         stated: Any = json.loads(file.read_text(encoding="utf-8"))
         listed = isinstance(stated, list)

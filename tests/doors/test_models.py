@@ -2,24 +2,35 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import timm
 import torch
+import torchvision
 import yaml
 from PIL import Image
 
 import datasets
 import heatmap
+import locus
 import main
-from benchmark import records, run
+from backbones.rescaled import MEAN, STD
+from benchmark import convert, protocols, records, run, score
 from benchmark.check import __main__ as check
-from core import registry
+from benchmark.external import entry
+from benchmark.external.cases import EntryCases
+from benchmark.protocols.locus import Locus
+from benchmark.records import Cell
+from config import ScoreConfig
+from core import cli, registry
 from datasets.phantom.recipe import FINDINGS
 from tests.backbones.test_networks import FILE
 
 pytestmark = pytest.mark.doors
+ROOT = Path(__file__).resolve().parents[2]
 DATA = "phantom:train=8,val=16,test=16"
 SUITE = {
     "title": "t", "about": "a", "train": {"dataset": DATA, "img_size": 64, "epochs": 1, "pretrained": False},
@@ -71,7 +82,7 @@ def test_a_network_has_its_rows_in_a_suite_under_its_name(folder, rows):
 
 
 def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(folder, rows):
-    (written,) = (folder / "runs/suites/small").glob("*/predictions.csv")
+    (written,) = (folder / "runs/suites/small").glob("My_net*/predictions.csv")
     table = pd.read_csv(written, dtype={"image": str}).query("split == 'test'").set_index("image")
     data = datasets.load(DATA, split="test", img_size=64)
     net = registry.callable_from_file(f"{folder / 'net.py'}:Net", "network")()
@@ -80,6 +91,127 @@ def test_the_predictions_of_a_network_in_a_suite_are_those_that_python_gives(fol
     logits = net((images - 0.5) / 0.25).detach().numpy()
     shown = table.loc[[sample.image_id for sample in data], [f"logit_{finding}" for finding in FINDINGS]]
     assert np.allclose(shown, logits, atol=1e-6)
+
+
+def run_of_main(folder, *more):
+    """The folder of one epoch of the small CNN."""
+    data = ["--dataset", DATA, "--data_seed", "0", "--img_size", "64", "--cache_dir", folder / "cache", *more]
+    recipe = ["--backbone", "custom", "--epochs", "1", "--batch_size", "8", "--plots", "False", "--logger", "csv"]
+    saved = ["--model_save_dir", folder / "train", "--log_dir", folder / "logs", "--pretrained", "False", "--threads", "1"]
+    assert main.main([*map(str, [*data, *recipe, *saved])]) == 0
+    return max((folder / "train").iterdir(), key=lambda run: run.stat().st_mtime)
+
+
+def of_a_file(folder):
+    return saved(folder, registry.callable_from_file(f"{folder / 'net.py'}:Net", "network")(), f"{folder / 'net.py'}:Net")
+
+
+def of_timm(folder):
+    return saved(folder, timm.create_model("test_vit", num_classes=8, in_chans=1, dynamic_img_size=True), "timm:test_vit")
+
+
+def of_torchxrayvision(folder):
+    net = pytest.importorskip("torchxrayvision").models.DenseNet(weights=None, num_classes=8)
+    return saved(folder, net, "xrv:densenet121", mean=0.5, std=1 / 2048)
+
+
+def of_transformers(folder):
+    transformers = pytest.importorskip("transformers")
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 16, "num_labels": 8}
+    net = transformers.ViTForImageClassification(transformers.ViTConfig(**size, image_size=64, patch_size=16, num_channels=1))
+    net.save_pretrained(folder / "hf")
+    return saved(folder, net, f"hf:{folder / 'hf'}")
+
+
+def of_main(folder):
+    run = run_of_main(folder)
+    return locus.load(run), MEAN, STD, ["--checkpoint", run]
+
+
+def of_convert(folder):
+    torch.save(torchvision.models.resnet18(num_classes=8).state_dict(), folder / "resnet.pth")
+    network = ["--checkpoint", folder / "resnet.pth", "--backbone", "resnet18", "--img_size", "64", "--threads", "1"]
+    data = ["--dataset", DATA, "--cache_dir", folder / "cache", "--output_dir", folder / "converted"]
+    assert convert.main([*map(str, [*network, *data])]) == 0
+    return locus.load(folder / "converted"), MEAN, STD, ["--checkpoint", folder / "converted"]
+
+
+def saved(folder, net, word, mean=0.5, std=0.25):
+    """A network whose weights lie in a file: as Python has it, its normalisation, and the flags that name it."""
+    torch.save(net.state_dict(), folder / "net.pt")
+    numbers = ["--mean", mean, "--std", std, "--channels", "1", "--img_size", "64"]
+    return locus.wrap(net.eval(), img_size=64), (mean,), (std,), ["--model", word, "--weights", folder / "net.pt", *numbers]
+
+
+@pytest.mark.parametrize(
+    ("network", "method"),
+    [
+        (of_a_file, "gradcam"),
+        (of_timm, "gradcam"),
+        (of_main, "cam"),
+        pytest.param(of_torchxrayvision, "gradcam", marks=pytest.mark.slow),
+        pytest.param(of_transformers, "gradcam", marks=pytest.mark.slow),
+        pytest.param(of_convert, "cam", marks=pytest.mark.slow),
+    ],
+)
+def test_the_row_of_a_network_in_the_leaderboard_has_the_numbers_of_python(folder, network, method):
+    torch.manual_seed(5)
+    model, mean, std, words = network(folder)
+    assert suite(folder, *words, "--entry", network.__name__, "--method", method, "--protocol", "locus") == 0
+    table = pd.read_csv(folder / "results/small/leaderboard.csv").set_index(["backbone", "method"])
+    samples = [sample for sample in datasets.load(DATA, split="test", img_size=64) if sample.boxes]
+    gray = torch.from_numpy(np.stack([sample.image for sample in samples]))[:, None] / 255
+    maps = locus.explain(model, (gray - torch.tensor(mean).reshape(-1, 1, 1)) / torch.tensor(std).reshape(-1, 1, 1), methods=[method])
+    nothing = np.zeros((0, 4))
+    cases = [
+        locus.Case(s.image_id, s.patient_id, finding, shown[k].numpy(), maps.grids[method], s.frame, s.boxes.get(finding, nothing))
+        for s, shown in zip(samples, maps[method], strict=True)
+        for k, finding in enumerate(FINDINGS)
+    ]
+    scores = {(s.metric, s.threshold_origin): s.value for s in locus.score(cases, FINDINGS).scores if s.finding == "mean"}
+    expected = {
+        "hit@iou.3": scores["hit@iou.3", "cross-fitted"],
+        "hit@iou.1": scores["hit@iou.1", "cross-fitted"],
+        "pointing": scores["pointing", "none"],
+    }
+    assert table.loc[(network.__name__, method), list(expected)].to_dict() == expected
+    assert max(expected.values()) > 0
+
+
+@pytest.fixture
+def exported(folder, rows, tmp_path, monkeypatch):
+    """The flags that name the maps of ``rows``, written as files in the folder at hand by the lines of the page."""
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/score.md").read_text(), re.DOTALL)
+    (stored,) = (folder / "runs/suites/small/maps").glob("My net*/gradcam.npy")
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("runs/suites/demo/maps/custom-PCAM-128px-seed0/cam.npy", str(stored)), {})
+    (words,) = re.findall(r"--maps cam.*", block)
+    return ["--dataset", DATA, "--img_size", "64", *words.split(), "--entry", "Exported", "--results", "out"]
+
+
+def values(scores):
+    return {(s.finding, s.metric, s.threshold_origin): s.value for s in scores if s.threshold_origin != "validation"}
+
+
+def test_stored_maps_that_are_exported_as_the_page_says_have_the_scores_of_the_suite(rows, exported):
+    given = entry.read(cli.parse(ScoreConfig, exported, "python -m benchmark.score")[0])
+    theirs = Locus().evaluate(EntryCases(given).cases(Cell(dataset="phantom", method="Exported", protocol="locus")), FINDINGS)
+    ours = values(rows["gradcam", "locus"].scores)
+    assert values(theirs.scores) == {key: pytest.approx(value, abs=1e-9, nan_ok=True) for key, value in ours.items()}
+
+
+@pytest.mark.slow
+def test_exported_maps_have_the_scores_of_the_suite_by_every_protocol(folder, exported):
+    about = ["--entry", "My net", "--trained_on", "Hospital X", "--mean", "0.5", "--std", "0.25"]
+    (folder / "whole.yaml").write_text(yaml.safe_dump({**SUITE, "methods": ["gradcam"], "protocols": protocols.of_maps()}))
+    assert suite(folder, "--suite", "whole", *flags(folder, *about), "--method", "gradcam") == 0
+    assert score.main(exported) == 0
+    ours = {r.cell.protocol: r for r in records.load(folder / "results/whole") if (r.cell.backbone, r.cell.method) == ("My net", "gradcam")}
+    theirs = {r.cell.protocol: r for r in records.load(Path("out/exported")) if r.source == "external"}
+    assert set(protocols.of_maps()) <= set(ours)
+    for word in protocols.of_maps():
+        expected = values(ours[word].scores)
+        assert values(theirs[word].scores) == {key: pytest.approx(value, abs=1e-9, nan_ok=True) for key, value in expected.items()}
 
 
 def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so_without(folder, rows, capsys):
@@ -93,7 +225,7 @@ def test_the_rows_of_a_network_hold_when_verified_with_the_same_flags_and_say_so
 
 
 def test_a_run_that_is_scored_again_by_its_path_is_another_entry_and_the_first_stays(folder, rows):
-    (made,) = (folder / "runs/models").glob("*")
+    (made,) = (folder / "runs/models").glob("My_net*")
     assert suite(folder, "--checkpoint", made, "--entry", "Again") == 2  # it names net.py, which would run
     assert suite(folder, "--checkpoint", made, "--entry", "Again", "--trust") == 0
     both = {r.cell.backbone: r for r in records.load(folder / "results/small") if r.cell.method == "gradcam"}
@@ -129,7 +261,9 @@ def test_the_check_says_what_was_loaded_wired_and_served(folder, capsys):
         "those of its own forward",
         "stride (4.0, 4.0)",
         "hirescam",
+        "fullgrad;",
         "method pcam",
+        "method rollout",
         "nothing is wrong",
     ):
         assert fact in shown
@@ -175,13 +309,9 @@ def test_several_checkpoints_in_a_suites_yaml_are_trainings_of_one_entry(folder,
     assert "| Two |" in row
 
 
-def test_images_that_a_run_was_trained_on_are_left_out(folder, tmp_path, caplog):
+def test_images_that_a_run_was_trained_on_are_left_out(folder, caplog):
     """Its training images are a part of the test images that another partition deals out."""
-    data = ["--dataset", DATA, "--data_seed", "0", "--img_size", "64", "--cache_dir", folder / "cache"]
-    recipe = ["--backbone", "custom", "--epochs", "1", "--batch_size", "8", "--plots", "False", "--logger", "csv"]
-    saved = ["--model_save_dir", tmp_path / "train", "--log_dir", tmp_path / "logs", "--pretrained", "False", "--threads", "1"]
-    assert main.main([*map(str, [*data, "--partition", "patient", *recipe, *saved])]) == 0
-    (made,) = (tmp_path / "train").glob("*")
+    made = run_of_main(folder, "--partition", "patient")
     assert suite(folder, "--checkpoint", made, "--entry", "Leaky", "--method", "center") in (0, 2)
     left_out = re.search(r"(\d+) of \d+ images are of patients that the training on|all \d+ images", caplog.text)
     assert left_out

@@ -9,12 +9,14 @@ import methods
 from backbones.whole import logits_of
 from benchmark.explain import explain
 from benchmark.models.load import Loaded
-from core.errors import LocusError
+from core.errors import LocusError, NotAvailableError
 from core.seeds import generator
 from datasets.io import transforms
 
 TOLERANCE = 1e-5
 """Of the logits, relative to the largest."""
+NOT_EVERYWHERE = ("fullgrad",)
+"""Slow methods that some networks have no answer for, beside those that read attention."""
 
 
 class ModelAnswer(NamedTuple):
@@ -75,12 +77,24 @@ def _grid(loaded: Loaded) -> ModelAnswer:
 
 
 def _methods(loaded: Loaded) -> list[ModelAnswer]:
-    """Which methods serve: the fast ones are tried on one image, what the slow ones need every network has."""
-    images = transforms.evaluation()(pixels(loaded, 1))
+    """Which methods serve: the fast ones are tried on one image, and those slow ones that not every network has."""
+    images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
+    tried = [word for word in slow if word in NOT_EVERYWHERE or "attention" in methods.get(word).needs]
     try:
         maps = explain(loaded.model, images, methods="fast")
+        reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
     except LocusError as error:
         return [ModelAnswer("methods", "wrong", str(error))]
-    slow = ", ".join(methods.expand(["slow"]))
-    none = [ModelAnswer(f"method {word}", "info", f"n/a: {reason}") for word, reason in maps.absent.items()]
-    return [ModelAnswer("methods", "pass", f"{', '.join(maps)}; slow ones, not tried: {slow}"), *none]
+    serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
+    rest = ", ".join(word for word in slow if word not in tried)
+    none = [ModelAnswer(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
+    return [ModelAnswer("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
+
+
+def _reason(loaded: Loaded, images: Tensor, word: str) -> str:
+    """Why there is no map of the method ``word``; nothing where there is one."""
+    try:
+        explain(loaded.model, images, methods=[word])
+    except NotAvailableError as error:
+        return str(error)
+    return ""

@@ -69,6 +69,12 @@ def test_a_csv_whose_format_nobody_says_is_refused(tmp_path):
         read(csv(tmp_path, "a.png,Mass,10,20,30,60,.5"), None, NAMES, FRAMES)
 
 
+def test_corners_in_a_json_are_refused(tmp_path):
+    (tmp_path / "boxes.json").write_text("[]")
+    with pytest.raises(BadValueError, match="xywh, --box_format is xyxy"):
+        read(tmp_path / "boxes.json", "xyxy", NAMES, FRAMES)
+
+
 def test_a_json_that_is_none_is_refused(tmp_path):
     (tmp_path / "boxes.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="categories"):

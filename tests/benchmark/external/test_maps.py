@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -12,12 +13,16 @@ from benchmark import protocols
 from benchmark.external import entry
 from benchmark.external.cases import EntryCases
 from benchmark.external.run import score
+from benchmark.localize import boxes
 from benchmark.maps.cases import make_case
+from benchmark.protocols.detection import Detection
 from benchmark.protocols.locus import Locus
 from benchmark.records import Cell
+from benchmark.surface import min_max
 from core.errors import BadValueError, DataError, LocusError
 from core.frames import Grid
 from tests.benchmark.external.given import DATA, PAIRS, config, shown, write
+from tests.oracles import coco
 
 BOXED = [sample for sample in DATA if sample.boxes]
 pytestmark = pytest.mark.byhand
@@ -158,7 +163,7 @@ def test_maps_with_their_axes_swapped_are_told(tmp_path, caplog):
     entry.read(config(maps=str(write(tmp_path / "right"))))
     assert "axes swapped" not in caplog.text
     entry.read(config(maps=str(write(tmp_path / "wrong", np.transpose))))
-    assert "axes swapped" in caplog.text
+    assert re.search(r"axes swapped \(0\.\d+ of the heat .* scored as they are", caplog.text)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +199,7 @@ def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_th
     direct = [make_case(s, f, 1.0, shown(s, f), "conventional") for s, f in PAIRS]
     result, expected = (Locus().evaluate(some, DATA.findings) for some in (cases, direct))
     assert result.scores == expected.scores
-    boxes = [
+    most = [
         {
             "image_id": row["image"],
             "category_id": row["finding"],
@@ -204,10 +209,32 @@ def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_th
         for row in result.rows
         if row["x0"] is not None
     ]
-    (tmp_path / "boxes.json").write_text(json.dumps(boxes))
+    (tmp_path / "boxes.json").write_text(json.dumps(most))
     boxed = EntryCases(entry.read(config(boxes=str(tmp_path / "boxes.json"))))
     again = Locus().evaluate(boxed.cases(Cell(dataset="phantom", method="mine", protocol="locus")), DATA.findings)
     assert values(again) == values(result)
+
+
+@pytest.mark.oracle
+def test_boxes_of_our_maps_in_a_coco_json_have_the_average_precision_of_pycocotools(tmp_path):
+    """Each box above .7 of a pixel or more, of findings that an image has and has not, by confidences of a random order."""
+    pytest.importorskip("pycocotools")
+    confidence = np.random.default_rng(0)
+    images = [{"id": n, "file_name": sample.image_id} for n, sample in enumerate(DATA)]
+    categories = [{"id": k, "name": finding} for k, finding in enumerate(DATA.findings)]
+    pairs = [(n, k, s, f) for n, s in enumerate(DATA) for k, f in enumerate(DATA.findings)]
+    drawn = [(n, k, box) for n, k, s, f in pairs for box in boxes(min_max(shown(s, f)), 0.7, s.frame, "conventional")]
+    made = [(n, k, box) for n, k, box in drawn if min(box[2:] - box[:2]) >= 1]
+    each = [{"image_id": n, "category_id": k, "bbox": xywh(*box.tolist()), "score": confidence.random()} for n, k, box in made]
+    truth = [{"image_id": n, "category_id": k, "bbox": xywh(*box.tolist())} for n, k, s, f in pairs for box in s.boxes.get(f, ())]
+    (tmp_path / "boxes.json").write_text(json.dumps({"images": images, "categories": categories, "annotations": each}))
+    given = EntryCases(entry.read(config(boxes=str(tmp_path / "boxes.json"))))
+    result = Detection().evaluate(given.cases(Cell(dataset="phantom", method="mine", protocol="detection")), DATA.findings)
+    theirs = coco.average_precision({"images": images, "categories": categories, "annotations": truth}, each, (0.3, 0.5))
+    for metric, expected in zip(("ap101@iou.3", "ap101@iou.5"), theirs, strict=True):
+        ours = {s.finding: s.value for s in result.scores if s.metric == metric}
+        assert [ours[finding] for finding in DATA.findings] == pytest.approx(expected.tolist(), abs=1e-6)
+    assert 0 < theirs.mean() < 1
 
 
 FEW = ("chexlocalize", "energy", "locus")
