@@ -38,12 +38,22 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     """
     opened = open_model(str(config.gallery), config)
     cell, suite_page = opened.records[0].cell, opened.folder / PAGE
-    default = (opened.folder if cell.dataset == DRAWN else opened.runs_dir) / NAME
-    path = default if config.output is None else Path(config.output)
+    path = page_path(config, cell.dataset, opened.folder, opened.runs_dir)
     page = _page(opened, os.path.relpath(suite_page, path.parent) if suite_page.is_file() else "")
     write_text(path, render_page(page))
     report(f"gallery: {path} ({len(page.cases)} cases, {len(page.methods)} methods of {cell.model_id})")
     return 0
+
+
+def page_path(config: RunConfig, dataset: str, folder: Path, runs_dir: Path) -> Path:
+    """Where the page goes: ``--output``, else beside the tables in ``folder`` if its images are drawn, or ``runs_dir``.
+
+    Beside published tables lies only the page that is published there; another suite's or model's goes to ``runs_dir``.
+    """
+    if config.output is not None:
+        return Path(config.output)
+    beside = config.results is not None or ((folder / NAME).is_file() and "/" not in str(config.gallery))
+    return (folder if dataset == DRAWN and beside else runs_dir) / NAME
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from benchmark import records
+from benchmark import records, run
 from benchmark.records import cases
 from tests.browser import dom, needs_browser
 from tests.doors.test_run import ABSENT
@@ -124,9 +124,14 @@ def test_records_without_figures_are_counted_apart(door, places, tmp_path):
     assert "absent: 0 records hold, 0 differ, 0 cannot be verified, 7 without figures (n/a)" in done.stdout
 
 
-def test_what_a_protocols_records_hold_can_be_asked_alone(door, places, ran):
-    done = door("benchmark.run", "--verify", "--suite", "small", "--protocol", "classification", "paired", *places(ran))
-    assert (done.returncode, "small: 12 records hold, 0 differ" in done.stdout) == (0, True), done.stdout + done.stderr
+@pytest.mark.usefixtures("terminal")
+def test_what_a_protocols_records_hold_can_be_asked_alone_and_a_bar_counts_them(places, ran, capsys):
+    words = ["--verify", "--suite", "small", "--protocol", "classification", "paired", *map(str, places(ran))]
+    status = run.main(words)
+    said, shown = capsys.readouterr()
+    assert (status, "small: 12 records hold, 0 differ" in said) == (0, True), said + shown
+    assert "verify small:   0%" in shown
+    assert "0/12" in shown
 
 
 def test_protocol_paired_makes_the_paired_records_anew_and_runs_nothing(door, places, copy):

@@ -15,6 +15,9 @@ pytestmark = pytest.mark.doors
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "locus.py", "main.py")
 BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
+WRITTEN = re.compile(r"(?:-o|--output|--output_path|--output_dir|--model_save_dir|>) +(\S+)")
+GENERATED = ("docs/methods.md",)
+"""What a command writes anew as it is committed."""
 DEMO = """
 title: The demo, smaller
 about: Too small to mean anything.
@@ -90,6 +93,14 @@ def test_the_suite_of_ten_lines_runs_as_it_stands(checkout):
     done = typed(checkout, "python -m benchmark.run --suite mine")
     assert done.returncode == 0, done.stderr
     assert {"AVG", "PCAM"} <= set(re.findall(r"AVG|PCAM", done.stdout))
+
+
+def test_what_a_pages_command_is_told_to_write_lies_below_runs():
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    commands = [line for page in pages for line in re.findall(r"^ *(?:\S*/)?python (?:.*\\\n)*.*", page.read_text(), re.MULTILINE)]
+    named = [name for line in commands for name in WRITTEN.findall(line.split("  #")[0])]
+    assert len(named) >= 6
+    assert [name for name in named if not name.startswith("runs/") and name not in GENERATED] == []
 
 
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):

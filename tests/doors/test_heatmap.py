@@ -55,7 +55,7 @@ def test_the_newest_run_explains_its_first_test_images_with_a_truth_box(door, ru
 
 def test_several_methods_findings_and_a_threshold_of_ones_own(door, runs, tmp_path):
     flags = ["--method", "cam", "gradcam", "--findings", "Mass", "Nodule", "--threshold", "0.7", "--save_raw", "False", "--cases", "1"]
-    done = door("heatmap.py", *flags, "--runs", runs, "--output_dir", tmp_path)
+    done = door("heatmap.py", *flags, "--format", "svg", "--runs", runs, "--output_dir", tmp_path)
     assert done.returncode == 0, done.stderr
     rows = json.loads((tmp_path / "boxes.json").read_text())["cases"]
     assert [(r["finding"], r["method"]) for r in rows] == [
@@ -65,7 +65,9 @@ def test_several_methods_findings_and_a_threshold_of_ones_own(door, runs, tmp_pa
         ("Nodule", "gradcam"),
     ]
     assert {row["threshold"] for row in rows} == {0.7}
-    assert not list(tmp_path.glob("*.npy"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(["boxes.json", *(row["picture"] for row in rows)])
+    text = (tmp_path / rows[0]["picture"]).read_text()
+    assert "threshold 0.7 (typed)" in text
 
 
 def test_a_file_and_a_folder_of_ones_own_images(door, runs, tmp_path):

@@ -25,7 +25,7 @@ def save(scan: DatasetScan, path: Path) -> int:
     chosen = choose(scan)
     figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
     for number, image in enumerate(chosen):
-        _draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), image, scan.findings)
+        draw(figure.add_subplot(-(-len(chosen) // COLUMNS), COLUMNS, number + 1), image, scan.findings)
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
     return len(chosen)
@@ -45,7 +45,7 @@ def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
     return (image for row in itertools.zip_longest(*groups) for image in row if image is not None)
 
 
-def _draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
+def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
     """The image stretched over its frame, boxes in the frame's pixels."""
     sample = image.sample
     height, width = sample.frame

@@ -30,7 +30,7 @@ def draw(test: Predictions, metrics: dict[str, Any], path: Path) -> None:
             if np.isnan(row[error]):
                 continue
             values = test.probabilities(temperature)[known[:, k], k]
-            _dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
+            dots(axes, *bins(values, true[known[:, k], k]), colour, marker, f"{name}: ECE {row[error]:.3f}")
         if axes.get_legend_handles_labels()[0]:
             panels.legend(axes, "upper left")
         else:
@@ -53,7 +53,7 @@ def bins(values: FloatArray, truth: NDArray[np.bool_]) -> tuple[FloatArray, Floa
     return probability[some] / count[some], true[some] / count[some], count[some].astype(np.float64)
 
 
-def _dots(
+def dots(
     axes: Axes, probability: FloatArray, true: FloatArray, count: FloatArray, colour: str, marker: str, label: str
 ) -> None:
     """A dot per bin; a line through those of ``JOINED`` images or more, since a few images give no frequency."""

@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from PIL import Image
 
 from benchmark.check import dataset as doctor
 from benchmark.check.dataset.checks import answers
+from benchmark.check.dataset.pictures import draw
 from benchmark.check.dataset.run import counts
 from benchmark.check.dataset.scan import read
 from config import DoctorConfig
@@ -55,6 +58,20 @@ def test_a_bar_counts_the_images_that_are_opened_and_a_line_stands_in_a_log(root
     assert "open test:   0%" in (shown := terminal())
     assert "0/2" in shown
     assert "opening 2 test images" in caplog.messages
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("box", [(2, 12, 20, 30), (2, 0, 20, 30)], ids=["room above", "none above"])
+def test_the_name_of_a_box_stands_outside_of_it(root: Path, box: tuple[int, ...]):
+    (root / "boxes.csv").write_text(f"image,finding,x0,y0,x1,y1\nc.png,Mass,{','.join(map(str, box))}\n")
+    scan = read(config(root))
+    axis = Figure().add_subplot()
+    draw(axis, next(image for image in scan.images if image.sample.boxes), scan.findings)
+    FigureCanvasAgg(axis.figure).draw()
+    (name,), (shown,) = axis.texts, axis.patches
+    assert name.get_text() == "Mass"
+    assert not name.get_window_extent().overlaps(shown.get_window_extent())
+    assert axis.get_window_extent().overlaps(name.get_window_extent())
 
 
 @pytest.mark.byhand

@@ -66,6 +66,13 @@ def test_every_layout_gives_the_maps_of_a_file_per_image_and_finding(tmp_path, l
         np.testing.assert_array_equal(other.values[pair], values)
 
 
+def test_a_bar_counts_the_maps_that_are_read(tmp_path, terminal):
+    entry.read(config(maps=str(write(tmp_path / "single"))))
+    shown = terminal()
+    assert "read maps:   0%" in shown
+    assert f"0/{len(PAIRS)}" in shown
+
+
 def test_masks_as_pictures_and_as_runs_are_the_same(tmp_path):
     runs: dict = {}
     for sample, finding in PAIRS:

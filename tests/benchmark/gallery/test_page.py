@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 
 from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
+from benchmark.gallery.run import page_path
 from benchmark.gallery.select import choose, of_model
 from benchmark.records import Cell, Record, Score
+from config import RunConfig
 from core.errors import DataError, UnknownNameError
 from tests.browser import dom, needs_browser
 
@@ -81,11 +83,36 @@ def test_the_slider_moves_box_and_iou(tmp_path, address, box, iou, caption, hits
 @pytest.mark.house
 @pytest.mark.parametrize(
     ("path", "ignored"),
-    [("runs/suites/nih-sample/gallery.html", True), ("results/nih-sample/gallery.html", True), ("results/phantom/gallery.html", False)],
+    [
+        ("runs/suites/nih-sample/gallery.html", True),
+        ("results/nih-sample/gallery.html", True),
+        ("results/demo/gallery.html", True),
+        ("results/phantom/gallery.html", False),
+    ],
 )
-def test_git_ignores_a_page_with_real_images_wherever_it_lies(path, ignored):
+def test_git_ignores_a_page_with_real_images_wherever_it_lies_and_all_that_are_not_published(path, ignored):
     done = subprocess.run(["git", "check-ignore", "--no-index", "-q", path], cwd=ROOT, check=False)
     assert (done.returncode == 0) == ignored
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize(
+    ("flags", "dataset", "folder"),
+    [
+        ({"gallery": "shown"}, "phantom", "results/shown"),
+        ({"gallery": "shown/net-seed0"}, "phantom", "runs"),
+        ({"gallery": "shown"}, "NIH", "runs"),
+        ({"gallery": "other"}, "phantom", "runs"),
+        ({"gallery": "other/net-seed0", "results": "results"}, "phantom", "results/other"),
+        ({"gallery": "other", "results": "results"}, "NIH", "runs"),
+    ],
+)
+def test_beside_published_tables_goes_the_published_page_alone(tmp_path, monkeypatch, flags, dataset, folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/shown").mkdir(parents=True)
+    (tmp_path / "results/shown/gallery.html").touch()
+    suite = Path("results") / flags["gallery"].split("/")[0]
+    assert page_path(RunConfig(**flags), dataset, suite, Path("runs")) == Path(folder) / "gallery.html"
 
 
 def test_cases_that_some_method_lacks_are_not_shown():

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 from sklearn.metrics import brier_score_loss, log_loss
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
 from benchmark.training.metrics import calibration, decisions
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.plots.calibration import bins
+from benchmark.training.plots.calibration import bins, dots
 
 
 def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):
@@ -83,6 +84,15 @@ def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_
     softmax = honest(n=500, k=4, exclusive=True)
     told = multiclass_calibration_error(torch.tensor(softmax.probabilities()), torch.tensor(softmax.classes), 4, n_bins=15, norm="l1")
     assert calibration.top_error(softmax, 1.0) == float(told)
+
+
+@pytest.mark.byhand
+def test_the_line_joins_no_bin_of_a_few_images_which_have_their_dots():
+    axes = Figure().add_subplot()
+    dots(axes, np.array([0.1, 0.3, 0.5, 0.9]), np.array([0.0, 1.0, 0.4, 0.8]), np.array([9.0, 1.0, 5.0, 4.0]), "k", "o", "before")
+    ((x, y),) = [line.get_data() for line in axes.lines]
+    assert (list(x), list(y)) == ([0.1, 0.5], [0.0, 0.4])
+    assert len(axes.collections[0].get_offsets()) == 4
 
 
 @pytest.mark.byhand

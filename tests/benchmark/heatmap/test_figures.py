@@ -1,0 +1,46 @@
+"""The picture of a case: every kind of file, the peak's box told from the others, the threshold and its origin."""
+
+import re
+
+import numpy as np
+import pytest
+
+from benchmark.heatmap import figures
+from benchmark.heatmap.picture import RawMap, prepare_case
+from config import HeatmapConfig
+from core.types import Sample
+
+BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """A map of three separate places, the highest on the left, on an image with one truth box."""
+    values = np.zeros((8, 8), np.float32)
+    values[1, 1], values[1, 6], values[6, 6] = 1, 0.8, 0.7
+    sample = Sample("a.png", "p", (64, 64), np.ones(1, np.float32), {"Mass": np.array([[2.0, 2, 20, 20]])}, lambda: image)
+    image = np.full((64, 64), 99, np.uint8)
+    raw_map = RawMap("cam", values, "conventional", 0.9)
+    return prepare_case(HeatmapConfig(alignment="conventional"), sample, image, "Mass", raw_map, (0.4, "validation")).picture
+
+
+@pytest.mark.byhand
+@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+def test_each_kind_of_file_is_what_its_name_says_with_the_same_bytes_each_time(picture, tmp_path, kind):
+    path = tmp_path / f"x.{kind}"
+    figures.save(picture, path)
+    first = path.read_bytes()
+    assert first.startswith(BEGINS[kind])
+    figures.save(picture, path)
+    assert path.read_bytes() == first
+
+
+@pytest.mark.byhand
+def test_the_peaks_box_is_solid_others_are_dashed_and_the_threshold_has_its_origin(picture, tmp_path):
+    figures.save(picture, tmp_path / "x.svg")
+    text = (tmp_path / "x.svg").read_text()
+    drawn = re.findall(rf'style="fill: none; (stroke-dasharray[^"]*)?[^"]*stroke: {figures.PREDICTED}', text)
+    assert [bool(dashes) for dashes in drawn] == [False, True, True]
+    assert picture.predicted[0][:2].max() < 16
+    assert text.count(f"stroke: {figures.TRUTH}") == 1
+    assert "threshold 0.4 (validation)" in text
