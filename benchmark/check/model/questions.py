@@ -15,8 +15,6 @@ from datasets.io import transforms
 
 TOLERANCE = 1e-5
 """Of the logits, relative to the largest."""
-NOT_EVERYWHERE = ("fullgrad",)
-"""Slow methods that some networks have no answer for, beside those that read attention."""
 
 
 class ModelAnswer(NamedTuple):
@@ -77,9 +75,9 @@ def _grid(loaded: Loaded) -> ModelAnswer:
 
 
 def _methods(loaded: Loaded) -> list[ModelAnswer]:
-    """Which methods serve: the fast ones are tried on one image, and those slow ones that not every network has."""
+    """Which methods serve: the fast ones are tried on one image, and those slow ones that do not serve all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
-    tried = [word for word in slow if word in NOT_EVERYWHERE or "attention" in methods.get(word).needs]
+    tried = [word for word in slow if methods.get(word).serves]
     try:
         maps = explain(loaded.model, images, methods="fast")
         reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}

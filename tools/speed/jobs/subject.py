@@ -47,9 +47,8 @@ SUBJECT = Subject(
 `python -m benchmark.run --jobs N` runs N trainings, explanations and scorings at a time
 ([docs/reproduce.md](reproduce.md)). Here networks that are trained already are explained and scored, from no map to
 the last record, by one thread for each job; the records are the same. Each number of jobs in turn, each time in a new
-interpreter, whose imports count; the minimum of the rounds counts. On a machine that others use, too, N jobs get \
-a larger share of it than one does: look at the
-load.""",
+interpreter, whose imports count; the minimum of the rounds counts. On a machine that others use, too, N jobs get a
+larger share of it than one does: look at the load.""",
     worst="that a goal speaks of",
     sections=(
         Section(
