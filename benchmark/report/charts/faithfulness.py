@@ -42,7 +42,7 @@ class FaithfulnessChart(Chart):
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
         names = mark("text", base, {"text": field("label:N")}, align="left", dx=6, dy=-4)
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
-        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named where it has room."
+        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named if it has room."
         return view(values, f"{about} {said}".strip(), HEIGHT, bars, points, names)
 
 
