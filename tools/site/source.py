@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tools.site.parts import pages
 
-ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 """A link of Markdown to a file: its text, the path, the place on the page."""
 SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
@@ -29,7 +30,9 @@ def write(folder: Path) -> Path:
     for page in (folder / "pages").rglob("*.md"):
         page.write_text(without_dead_links(page), encoding="utf-8")
     (folder / "pages" / "README.md").rename(folder / "pages" / "index.md")
-    text = Path(__file__).with_name("zensical.toml").read_text(encoding="utf-8")
+    for name in ("site.css", "iframe-worker.js"):
+        shutil.copy(HERE / name, folder / "pages")
+    text = (HERE / "zensical.toml").read_text(encoding="utf-8")
     for kind in ("methods", "protocols"):
         listed = sorted((folder / "pages" / "reference" / kind).glob("*.md"))
         text = text.replace(f'"@{kind}"', ", ".join(f'"reference/{kind}/{page.name}"' for page in listed))

@@ -7,6 +7,6 @@ moves (paper, Markdown) ``benchmark.report.charts.figures`` draws the same chart
 """
 
 from benchmark.report.charts.base import CHARTS, Chart, ChartData, gather
-from benchmark.report.charts.vega import as_json, scripts, spec
+from benchmark.report.charts.vega import as_json, scripts, spec, starter
 
-__all__ = ["CHARTS", "Chart", "ChartData", "as_json", "gather", "scripts", "spec"]
+__all__ = ["CHARTS", "Chart", "ChartData", "as_json", "gather", "scripts", "spec", "starter"]

@@ -9,6 +9,12 @@ from benchmark.report.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
 
+WIDTH, HEIGHT = 250, 380
+"""Pixels of the narrowest plot."""
+OFFSET, MARK, LETTER, LINE = 6, 3, 6, 12
+"""Pixels from a mark to its name, of half a mark, of a letter and of a line."""
+Box = tuple[float, float, float, float]
+
 
 class FaithfulnessChart(Chart):
     """ROAD against hits on the same cases: a mark per method and network."""
@@ -24,7 +30,7 @@ class FaithfulnessChart(Chart):
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:
             raise NotAvailableError(f"no method of {data.dataset} has both {MAIN} and road")
-        _label(values)
+        label(values)
         colours, shapes = by_network(values)
         base = {
             "x": field("hits:Q", title=f"{MAIN}, on the same cases", **scale(domain=[0, 1])),
@@ -36,8 +42,8 @@ class FaithfulnessChart(Chart):
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
         names = mark("text", base, {"text": field("label:N")}, align="left", dx=6, dy=-4)
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
-        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method. {said}"
-        return view(values, about.strip(), 380, bars, points, names)
+        about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named if it has room."
+        return view(values, f"{about} {said}".strip(), HEIGHT, bars, points, names)
 
 
 def _row(record: Record) -> Row:
@@ -51,11 +57,26 @@ def _row(record: Record) -> Row:
     }
 
 
-def _label(rows: Sequence[Row]) -> None:
-    """Names beside the marks; where several lie on each other they stand beside the first of these."""
+def label(rows: Sequence[Row]) -> None:
+    """Names beside the marks, the most faithful first, where the narrowest page has room for them.
+
+    Where several marks lie on each other their names stand beside the first of these.
+    """
     groups: dict[tuple[str, float, float], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["network"], round(row["hits"], 2), round(row["road"], 2)), []).append(row)
         row["label"] = ""
-    for group in groups.values():
-        group[0]["label"] = ", ".join(row["method"] for row in group)
+    steps = HEIGHT / max(row["high"] or row["road"] for row in rows)
+    marks = [(WIDTH * row["hits"], steps * row["road"]) for row in rows]
+    taken = [(x - MARK, x + MARK, y - MARK, y + MARK) for x, y in marks]
+    for group in sorted(groups.values(), key=lambda group: -group[0]["road"]):
+        words = ", ".join(row["method"] for row in group)
+        x, y = WIDTH * group[0]["hits"] + OFFSET, steps * group[0]["road"] - LINE / 4
+        box = (x, x + LETTER * len(words), y, y + LINE)
+        if not any(_meet(box, other) for other in taken):
+            group[0]["label"] = words
+            taken.append(box)
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[1] and other[0] < one[1] and one[2] < other[3] and other[2] < one[3]

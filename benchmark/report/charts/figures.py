@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from benchmark.report.charts.base import ChartData
-from benchmark.report.charts.theme import LEGEND, NAMES, PAPER
+from benchmark.report.charts.theme import NAMES, PAPER
 from benchmark.report.charts.vega import spec
 from core.files import atomic
 
@@ -53,7 +53,7 @@ def picture(svg: str, kind: str) -> bytes:
 def drawing(made: dict[str, Any], inches: float) -> str:
     """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white."""
     pixels = inches * INCH
-    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / LEGEND))}
+    legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))
 
 

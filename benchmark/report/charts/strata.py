@@ -37,7 +37,9 @@ class Strata(Chart):
         point = mark("point", base, position, shown, filled=True, size=34, opacity=1)
         about = (
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
-            "Groups differ in their findings, too. Intervals are of one training over its patients."
+            "Groups differ in their findings, too."
+            + " Intervals are of one training over its patients."
+            * any("low" in value for value in values)
         )
         lines = len({value["group"] for value in values})
         return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)

@@ -14,8 +14,10 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 FONT = "DejaVu Sans"
 ROW = 17
 """Pixels of a line of a chart with a line per entry."""
-NAMES, LEGEND = 150, 230
-"""Pixels of the names beside a chart, and of a word of its legend."""
+NAMES, LETTER, SYMBOL = 150, 7, 40
+"""Pixels of the names beside a chart, of a letter, and of a legend's symbol with the room around it."""
+LIGHTER = {BLUE: "#3A8FD6"}
+"""What is too dark for a dark page, and what stands for it there."""
 FONTS = f"{FONT}, system-ui, sans-serif"
 
 
@@ -34,6 +36,7 @@ def config(ink: str, pale: str, rule: str, size: float) -> dict[str, Any]:
             "domainColor": pale,
             "tickColor": pale,
             "tickCount": 6,
+            "labelSeparation": 5,
         },
         "axisY": {"grid": False, "ticks": False, "domain": False, "labelPadding": 6},
         "legend": {

@@ -1,10 +1,11 @@
 """A chart as Vega-Lite in JSON, and the scripts that draw it in a page."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from benchmark.report.charts.base import CHARTS, Chart, ChartData
-from benchmark.report.charts.theme import LEGEND, NAMES, THEMES
+from benchmark.report.charts.theme import LETTER, LIGHTER, NAMES, SYMBOL, THEMES
 
 FIT: dict[str, Any] = {"autosize": {"type": "fit-x", "contains": "padding"}}
 """As wide as it is told, with all that stands beside the marks."""
@@ -13,9 +14,10 @@ STARTER = """window.drawCharts = () => {{
   const dark = matchMedia("(prefers-color-scheme: dark)").matches && !matchMedia("print").matches;
   const theme = {themes}[dark ? "dark" : "light"];
   return Promise.all([...document.querySelectorAll("[data-chart]")].map((element) => {{
-    const columns = Math.max(1, Math.floor((element.clientWidth - {names}) / {legend}));
+    const text = document.getElementById(element.dataset.chart).textContent, lighter = Object.entries({lighter});
+    const chart = JSON.parse(dark ? lighter.reduce((now, [from, to]) => now.replaceAll(from, to), text) : text);
+    const columns = Math.max(1, Math.floor((element.clientWidth - {names}) / chart.usermeta.legend));
     const config = {{...theme, legend: {{...theme.legend, columns}}}};
-    const chart = JSON.parse(document.getElementById(element.dataset.chart).textContent);
     return vegaEmbed(element, {{...chart, width: element.clientWidth}}, {{...{options}, config}});
   }}));
 }};
@@ -33,7 +35,17 @@ def spec(word: str, data: ChartData) -> dict[str, Any]:
     Whether it is valid the tests ask: Altair's check of every part of it takes longer than all else.
     """
     chart: Chart = CHARTS.get(word)()
-    return chart.draw(data) | FIT
+    made = chart.draw(data)
+    return made | FIT | {"usermeta": {"legend": LETTER * max(map(len, _words(made)), default=0) + SYMBOL}}
+
+
+def _words(part: Any) -> Iterator[str]:
+    """What a chart's legends name."""
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        if key == "domain" and value and isinstance(value[0], str):
+            yield from value
+        else:
+            yield from _words(value)
 
 
 def as_json(made: dict[str, Any]) -> str:
@@ -46,5 +58,15 @@ def scripts() -> str:
     """Vega, Vega-Lite and vega-embed with what draws a page's charts, in 0.9 MB: to be inlined once."""
     import vl_convert  # it starts a browser's engine: only who writes a page waits for that
 
-    words = {"options": json.dumps(OPTIONS), "themes": json.dumps(THEMES), "legend": LEGEND, "names": NAMES}
-    return vl_convert.javascript_bundle(STARTER.format(**words))
+    return vl_convert.javascript_bundle(starter())
+
+
+def starter() -> str:
+    """What draws a page's charts with Vega."""
+    words = {
+        "options": json.dumps(OPTIONS),
+        "themes": json.dumps(THEMES),
+        "lighter": json.dumps(LIGHTER),
+        "names": NAMES,
+    }
+    return STARTER.format(**words)

@@ -93,7 +93,10 @@ def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tup
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
     if (prior := prior_of(first, rows)) is None:
         return ()
-    gap = f"; the first is above it by {signed(above)}" if above is not None and above.value is not None else ""
+    gap = ""
+    if above is not None and above.value is not None:
+        unclear = above.low is not None and above.low <= 0
+        gap = f"; the first is {'not told apart from it' if unclear else 'above it'}: {signed(above)}"
     value = number(select.main_value(prior))
     return (f"`prior`, which only knows where other patients have the finding, has {value}{gap}.",)
 

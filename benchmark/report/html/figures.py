@@ -1,5 +1,6 @@
 """The charts of a page: what each shows in words, and what draws it."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report.charts import CHARTS, ChartData, scripts, spec
+from benchmark.report.charts import CHARTS, ChartData, scripts, spec, starter
 from benchmark.report.sections import DatasetTables
 from benchmark.statistics.components import BalancedScores
 from core.errors import NotAvailableError, WriteError
@@ -59,7 +60,8 @@ def _view(word: str, data: ChartData) -> ChartView:
 
 def drawing() -> str:
     """The scripts that draw the charts: put together once, which takes seconds, and kept below ``runs/cache``."""
-    kept = CACHE / f"vega-{version('vl-convert-python')}.js"
+    ours = hashlib.sha256(starter().encode()).hexdigest()[:12]
+    kept = CACHE / f"vega-{version('vl-convert-python')}-{ours}.js"
     if kept.is_file():
         return kept.read_text(encoding="utf-8")
     text = scripts()

@@ -57,7 +57,7 @@ def data(value: Any) -> Any:
 
 
 def marked(text: str) -> Any:
-    """Plain text with `code` marked as such; everything else is text.
+    """Plain text with `code` marked as such, a --flag of it never broken; everything else is text.
 
     >>> str(marked("`a < b` & c"))
     '<code>a &lt; b</code> &amp; c'
@@ -65,4 +65,8 @@ def marked(text: str) -> Any:
     from markupsafe import Markup, escape
 
     escaped = escape(text)
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escaped))) if "`" in text else escaped
+    return Markup(re.sub(r"`([^`]+)`", lambda m: f"<code>{_whole(m[1])}</code>", escaped)) if "`" in text else escaped
+
+
+def _whole(code: str) -> str:
+    return re.sub(r"--\w+", r'<span class="flag">\g<0></span>', code)

@@ -85,6 +85,7 @@ def suite_page(
         datasets=datasets,
         missing=gaps,
         counts=_counts(records),
+        seeds=_more_seeds(records),
         glossary=glossary(words_of(views)),
         ranks=embed(page.ranks),
         records=details(record for record in records if record.key in shown),
@@ -99,6 +100,13 @@ def command(name: str, records: Sequence[Record]) -> str:
     if any(record.source == "external" for record in records):
         return "python -m benchmark.score --entry …  (docs/score.md)"
     return f"python -m benchmark.run --suite {name}"
+
+
+def _more_seeds(records: Sequence[Record]) -> list[int]:
+    """Those of the records and one more, at least three."""
+    seeds = sorted({record.cell.seed for record in records if record.cell.seed is not None})
+    first = max(seeds, default=-1) + 1
+    return [*seeds, *range(first, first + max(1, 3 - len(seeds)))]
 
 
 def embed(svg: str) -> str:

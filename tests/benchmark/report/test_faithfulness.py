@@ -5,6 +5,7 @@ import pytest
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report import faithfulness
 from benchmark.report.agreement import AGREEMENT, with_agreement
+from benchmark.report.charts.faithfulness import label
 
 METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}
 """Method -> share of its hits, and its ``insertion``; ``deletion`` is the same, which is the worse the more."""
@@ -59,3 +60,11 @@ def test_without_rows_per_case_there_is_no_second_table(tmp_path):
     planted = records(tmp_path / "other")
     assert with_agreement(planted, [tmp_path]) == planted
     assert len(faithfulness.faithfulness(planted, "phantom")) == 1
+
+
+@pytest.mark.byhand
+def test_names_stand_beside_their_marks_where_no_better_one_stands():
+    places = {"cam": (0.5, 0.3), "pcam": (0.45, 0.29), "rise": (0.5, 0.1), "hirescam": (0.501, 0.299)}
+    rows = [{"method": m, "network": "a", "hits": x, "road": y, "high": y + 0.1} for m, (x, y) in places.items()]
+    label(rows)
+    assert [row["label"] for row in rows] == ["cam, hirescam", "", "rise", ""]

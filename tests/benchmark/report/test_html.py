@@ -92,7 +92,13 @@ def test_the_page_fetches_nothing_and_each_of_its_links_leads_to_a_section(page,
 def test_the_answer_says_who_is_first_with_whom_on_what_and_what_another_training_would_change(read):
     text = " ".join(read.text.split())
     assert "share the first rank: " in text or "First: " in text
-    for words in ("patients 501", "3 trainings of each network (seeds 0, 1, 2)", "One more training of", "they are no radiographs"):
+    for words in (
+        "patients 501",
+        "3 trainings of each network (seeds 0, 1, 2)",
+        "One more training of",
+        "they are no radiographs",
+        "seeds: [0, 1, 2, 3]",
+    ):
         assert words in text
 
 
@@ -140,6 +146,11 @@ QUESTIONS = {
     "help": """const button = document.querySelector('button[data-word="pointing"]');
         button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
         const help = document.querySelector('#help'); return [help.hidden, help.textContent, button.getAttribute('aria-describedby')]""",
+    "matrix": """const cell = document.querySelector('table.matrix td.shaded');
+        const ends = cell.querySelector('.ends');
+        return ends === null || (getComputedStyle(ends).display === 'none' && cell.title.startsWith(cell.firstChild.textContent + ' ['))""",
+    "word": """const link = [...document.querySelectorAll('.answer a')].find(a => a.textContent === 'hit@iou.3');
+        return document.getElementById(decodeURIComponent(link.hash.slice(1))).nextElementSibling.textContent""",
     "record": """document.querySelector('#phantom-leaderboard button.open').click(); await wait();
         const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
     "csv": """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
@@ -165,6 +176,8 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert f"finding={finding}" in address
     assert shown.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
     assert said["help"] == [False, meaning("pointing"), "help"]
+    assert said["matrix"]
+    assert said["word"] == meaning("hit@iou.3")
     is_open, text = said["record"]
     assert is_open
     assert "3 records" in text

@@ -1,6 +1,7 @@
 """The documentation as a site: links, pages, that it builds."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 import tomllib
@@ -57,4 +58,7 @@ def test_the_site_is_built_without_an_issue(site):
         [sys.executable, "-m", "zensical", "build", "-f", site / "zensical.toml"], capture_output=True, text=True, check=True
     )
     assert "No issues found" in done.stdout + done.stderr
-    assert (site / "site" / "index.html").exists()
+    page = (site / "site" / "index.html").read_text(encoding="utf-8")
+    asked = re.findall(r'<(?:script|link rel="stylesheet")[^>]* (?:src|href)="(?:\./)?([^"]+)"', page)
+    assert {"site.css", "iframe-worker.js"} <= {*asked}
+    assert [file for file in (*asked, "search.js") if not (site / "site" / file).exists()] == []

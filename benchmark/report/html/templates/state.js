@@ -45,10 +45,11 @@ function fillControls() {
 
 function columnsOf(table) {
   const names = headings(table).map(th => th.dataset.name);
-  if (state.finding !== MEAN && table.classList.contains("board")) return names.filter(name => [...NAMED, "method", "same map as", MAIN, BARS].includes(name));
+  const aside = matchMedia("(max-width: 600px)").matches ? ["size", "same map as"] : [];
+  const wide = names.filter(name => !aside.includes(name));
+  if (state.finding !== MEAN && table.classList.contains("board")) return wide.filter(name => [...NAMED, "method", "same map as", MAIN, BARS].includes(name));
   if (state.columns) return names.filter(name => state.columns.split("~").includes(name));
-  const isNarrow = matchMedia("(max-width: 600px)").matches;
-  return table.classList.contains("board") ? names.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset && !(isNarrow && name === "size")) : names;
+  return table.classList.contains("board") ? wide.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset) : names;
 }
 
 function showColumns(table) {

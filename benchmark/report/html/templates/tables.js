@@ -18,7 +18,8 @@ function sortBy(table, name, descending) {
   const empty = value => value === null || value === "" || value === "–";
   const compare = (a, b) => typeof a === "number" && typeof b === "number" ? a - b : collator.compare(a, b);
   const keyed = rowsOf(table).map(row => [key(row), row]);
-  keyed.sort(([a, one], [b, other]) => (empty(a) - empty(b)) || (empty(a) ? 0 : (descending ? -1 : 1) * compare(a, b)) || one.dataset.order - other.dataset.order);
+  const isLimit = row => row.classList.contains("ceiling"); // no method: last, whatever it has
+  keyed.sort(([a, one], [b, other]) => (isLimit(one) - isLimit(other)) || (empty(a) - empty(b)) || (empty(a) ? 0 : (descending ? -1 : 1) * compare(a, b)) || one.dataset.order - other.dataset.order);
   table.tBodies[0].append(...keyed.map(([, row]) => row));
   headings(table).forEach((th, i) => i === index ? th.setAttribute("aria-sort", descending ? "descending" : "ascending") : th.removeAttribute("aria-sort"));
 }
@@ -40,9 +41,15 @@ for (const table of $$("table.data")) {
     row.cells[method].replaceChildren(button);
   }
   if (table.classList.contains("matrix")) {
+    for (const i of ["size", "same map as"].map(name => indexOf(table, name))) for (const row of table.rows) row.cells[i]?.classList.add("aside");
     for (const row of rowsOf(table)) for (const i of numeric) {
       const value = numberIn(row.cells[i]);
       if (value === null || headings(table)[i].dataset.name === "size" || headings(table)[i].dataset.name === "seed") continue;
+      const whole = textOf(row.cells[i]), start = whole.indexOf(" [");
+      if (start > 0) {
+        row.cells[i].replaceChildren(whole.slice(0, start), Object.assign(document.createElement("span"), {className: "ends", textContent: whole.slice(start)}));
+        row.cells[i].title = whole;
+      }
       row.cells[i].classList.add("shaded");
       row.cells[i].style.setProperty("--v", Math.max(0, Math.min(1, value)));
     }
@@ -54,6 +61,14 @@ for (const table of $$("table.data")) {
     if (table.closest("div.board")) setState({sort: (descending ? "-" : "") + th.dataset.name});
     else sortBy(table, th.dataset.name, descending);
   });
+}
+
+for (const code of $$(".answer code")) { // a word of the answer leads to what it means
+  const term = $$("dt[data-word]").find(dt => dt.dataset.word === textOf(code));
+  if (!term) continue;
+  const link = Object.assign(document.createElement("a"), {href: `#${term.id}`});
+  code.replaceWith(link);
+  link.append(code);
 }
 
 const help = $("#help");
