@@ -94,7 +94,7 @@ def name_of(term: Term) -> str:
 def basis(part: BalancedScores) -> str:
     """What the components rest on, in words."""
     _, _, _, trainings, patients = part.values.shape
-    names = (f"{len(words)} {name} ({', '.join(words)})" for name, words in part.levels.items())
+    names = (f"{name} {len(words)} ({', '.join(words)})" for name, words in part.levels.items())
     left_out = f"; {part.left_out} trainings that have no counterpart are left out" if part.left_out else ""
     return f"{'; '.join(names)}; {trainings} trainings of each network; {patients} patients{left_out}."
 

@@ -38,9 +38,9 @@ class Strata(Chart):
         about = (
             f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
             "Groups differ in their findings, too."
-            + " Intervals are of one training over its patients."
-            * any("low" in value for value in values)
         )
+        if any("low" in value for value in values):
+            about += " Intervals are of one training over its patients."
         lines = len({value["group"] for value in values})
         return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 
