@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from benchmark.statistics.patients import Sums, ratio
 from core.seeds import generator
@@ -19,6 +20,7 @@ RESAMPLES = 10_000
 BLOCK = 2**21
 """Numbers in a block of temporary weights: 8 MB, whatever the number of patients."""
 
+BLAS = ThreadpoolController()
 Counts = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 
@@ -77,19 +79,20 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
 def resample(sums: Sums, seed: int = 0) -> Resampled:
     """(P,F,M) sums -> (F,M) ratios of sums, resampled; nan where a resample has no case of the finding.
 
-    Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding.
+    Takes 4·R·F·M bytes; ``resample_over`` goes finding by finding. On one thread: more would round otherwise.
     """
     drawn = weights(len(sums.numerator), seed)
     # (F, M, R): a column is sorted later
     samples = np.full((*sums.numerator.shape[1:], len(drawn)), np.nan, dtype=np.float32)
-    for finding in range(len(samples)):
-        drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
-        part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.numerator, sums.denominator))
-        for rows in blocks(len(drawn), len(drawable)):
-            times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
-            totals = _totals(whole, times)
-            totals[totals == 0] = np.nan  # 0/0 is never 0
-            np.divide(part @ times, totals, out=samples[finding, :, rows])
+    with BLAS.limit(limits=1, user_api="blas"):
+        for finding in range(len(samples)):
+            drawable = np.flatnonzero(sums.denominator[:, finding].any(1))
+            part, whole = (side[drawable, finding].T.astype(np.float32) for side in (sums.numerator, sums.denominator))
+            for rows in blocks(len(drawn), len(drawable)):
+                times = drawn[rows, drawable].T.astype(np.float32)  # (P', r)
+                totals = _totals(whole, times)
+                totals[totals == 0] = np.nan  # 0/0 is never 0
+                np.divide(part @ times, totals, out=samples[finding, :, rows])
     return Resampled(sums.value, np.moveaxis(samples, -1, 0), sums.without, sums.present)
 
 

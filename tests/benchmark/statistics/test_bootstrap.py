@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from benchmark.statistics import bootstrap
 from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
 from benchmark.statistics.case_index import CaseIndex
-from benchmark.statistics.patients import by_patient
+from benchmark.statistics.patients import Sums, by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
 from core.errors import BadValueError
 
@@ -30,6 +31,16 @@ def test_the_draws_do_not_depend_on_the_size_of_a_block(monkeypatch):
     cut = resample(sums, 3).samples
     monkeypatch.undo()
     assert (cut == resample(sums, 3).samples).all()
+
+
+def test_the_bits_do_not_depend_on_the_number_of_threads():
+    random = np.random.default_rng(0)
+    sums = Sums(random.random((400, 2, 24)), np.ones((400, 2, 24)))
+    resampled = {}
+    for threads in (1, 2):
+        with threadpool_limits(threads, "blas"):
+            resampled[threads] = resample(sums).samples
+    assert (resampled[1] == resampled[2]).all()
 
 
 @pytest.mark.byhand
