@@ -223,6 +223,19 @@ def test_maps_from_files_score_as_the_same_maps_in_python_and_their_boxes_hit_th
 
 
 @pytest.mark.oracle
+def test_boxes_of_maps_are_ranked_by_the_probabilities_of_a_file(tmp_path):
+    said = {(s.image_id, f): 0.9 if f in s.boxes else 0.1 for s, f in PAIRS}
+    rows = [",".join([image, *(str(said[image, f]) for f in DATA.findings)]) for image in dict.fromkeys(i for i, _ in said)]
+    (tmp_path / "said.csv").write_text("\n".join([",".join(["image", *DATA.findings]), *rows]))
+    given = entry.read(config(maps=str(write(tmp_path / "maps")), predictions=str(tmp_path / "said.csv")))
+    cases = EntryCases(given).cases(Cell(dataset="phantom", method="mine", protocol="froc"))
+    direct = [make_case(s, f, float(f in s.boxes), shown(s, f), "conventional", probability=said[s.image_id, f]) for s, f in PAIRS]
+    result, expected = (protocols.get("froc")().evaluate(some, DATA.findings) for some in (cases, direct))
+    assert result.scores == expected.scores
+    assert next(score.value for score in result.scores if (score.finding, score.metric) == ("mean", "froc@iou.3")) > 0.5
+
+
+@pytest.mark.oracle
 def test_boxes_of_our_maps_in_a_coco_json_have_the_average_precision_of_pycocotools(tmp_path):
     """Each box above .7 of a pixel or more, of findings that an image has and has not, by confidences of a random order."""
     pytest.importorskip("pycocotools")
