@@ -183,6 +183,7 @@ def test_the_figures_of_a_gallery_are_the_records_and_the_same_records_are_the_s
     page.unlink()
 
 
+@pytest.mark.slow
 @needs_browser
 def test_the_boxes_in_the_page_are_those_of_the_records(rows_of, gallery):
     shown = pictures(dom(gallery, "finding="))

@@ -31,7 +31,7 @@ def test_a_killed_process_fails_its_step_and_the_others_go_on(tmp_path):
     assert "killed was killed (SIGKILL)" in ended["killed"].reason
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("jobs", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_step_that_takes_too_long_is_ended_and_fails_and_the_others_go_on(tmp_path, jobs):
     with executors.build("local", jobs, minutes=0.05) as local:
         ended = {event.step.id: event for event in run([SLEEP, step("a", "os.mkdir", str(tmp_path / "a"))], local)}

@@ -52,6 +52,7 @@ def test_two_jobs_make_each_step_once_in_order_and_leave_nothing_running(tmp_pat
     assert all(gone(job) for job in jobs)
 
 
+@pytest.mark.slow
 def test_a_step_that_takes_too_long_fails_and_its_job_takes_the_next(tmp_path):
     steps = [Step("long", "train", "time.sleep", (600,)), mkdir("a", tmp_path)]
     with executors.build("slurm:cluster=local", 1, minutes=0.1) as slurm:

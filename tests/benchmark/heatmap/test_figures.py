@@ -25,7 +25,7 @@ def picture():
 
 
 @pytest.mark.byhand
-@pytest.mark.parametrize("kind", ["png", "pdf", "svg"])
+@pytest.mark.parametrize("kind", ["png", pytest.param("pdf", marks=pytest.mark.slow), "svg"])
 def test_each_kind_of_file_is_what_its_name_says_with_the_same_bytes_each_time(picture, tmp_path, kind):
     path = tmp_path / f"x.{kind}"
     figures.save(picture, path)

@@ -77,6 +77,7 @@ def same_run(first, second):
         assert all(torch.equal(value, other[key]) for key, value in state.items()), name
 
 
+@pytest.mark.slow
 @pytest.mark.byhand
 @pytest.mark.parametrize(("recipe", "stops"), MEMBERS)
 def test_a_run_stopped_step_after_step_ends_as_an_undisturbed_one(tiny, tmp_path, recipe, stops):
