@@ -29,8 +29,6 @@ RECIPES = {
     ),
 }  # what is trained; (epoch, step) in which a signal comes: epochs and steps behind the run when it stops
 
-MEMBERS = [pytest.param(*RECIPES[name], id=name, marks=[pytest.mark.slow] * bool(n)) for n, name in enumerate(RECIPES)]
-
 
 class Sender(Callback):
     """Sends this process a signal in the epoch and the step ``at``."""
@@ -79,7 +77,7 @@ def same_run(first, second):
 
 @pytest.mark.slow
 @pytest.mark.byhand
-@pytest.mark.parametrize(("recipe", "stops"), MEMBERS)
+@pytest.mark.parametrize(("recipe", "stops"), RECIPES.values(), ids=RECIPES)
 def test_a_run_stopped_step_after_step_ends_as_an_undisturbed_one(tiny, tmp_path, recipe, stops):
     config, folder = tiny(epochs=2, **recipe), tmp_path / "stopped"
     for at, behind in stops.items():
