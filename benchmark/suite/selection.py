@@ -123,8 +123,8 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
         if record.source == "run" and record.checkpoints and record.cell.protocol != PAIRED:
             groups.setdefault(record.cell.model_id, []).append(record)
     newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
-    mixed = {model: group for model, group in groups.items() if any(r.checkpoints != newest[model] for r in group)}
-    return {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in mixed.items()}
+    older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}
+    return {model: cells for model, cells in older.items() if cells}
 
 
 def _of_the_plan(recorded: Sequence[Cell], job: ModelJob) -> list[Cell]:

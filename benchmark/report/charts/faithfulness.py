@@ -40,7 +40,7 @@ class FaithfulnessChart(Chart):
         shown = tooltip("method:N", "network:N", "hits:Q", "road:Q", "low:Q", "high:Q", "n:Q")
         bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.35)
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
-        names = mark("text", base, {"text": field("label:N")}, align="left", dx=6, dy=-4)
+        names = mark("text", base, {"text": field("label:N")}, align="left", dx=OFFSET, dy=-4)
         said = " ".join(faithfulness.sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named if it has room."
         return view(values, f"{about} {said}".strip(), HEIGHT, bars, points, names)

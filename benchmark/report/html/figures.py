@@ -1,6 +1,5 @@
 """The charts of a page: what each shows in words, and what draws it."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +11,7 @@ from benchmark.report.charts import CHARTS, ChartData, scripts, spec, starter
 from benchmark.report.sections import DatasetTables
 from benchmark.statistics.components import BalancedScores
 from core.errors import NotAvailableError, WriteError
-from core.files import write_text
+from core.files import key, write_text
 
 TABLES = ("matrix",)
 """Charts that stand on the page as tables."""
@@ -60,8 +59,7 @@ def _view(word: str, data: ChartData) -> ChartView:
 
 def drawing() -> str:
     """The scripts that draw the charts: put together once, which takes seconds, and kept below ``runs/cache``."""
-    ours = hashlib.sha256(starter().encode()).hexdigest()[:12]
-    kept = CACHE / f"vega-{version('vl-convert-python')}-{ours}.js"
+    kept = CACHE / f"vega-{version('vl-convert-python')}-{key(starter())}.js"
     if kept.is_file():
         return kept.read_text(encoding="utf-8")
     text = scripts()
