@@ -103,6 +103,6 @@ def test_the_readmes_excerpt_is_in_the_leaderboard():
     lines = (ROOT / "README.md").read_text().split("<!-- leaderboard -->")[1].strip().splitlines()
     board = (ROOT / "results/phantom/leaderboard.md").read_text()
     shown = [cells for line in lines[2:] if (cells := [cell.strip() for cell in line.strip("|").split("|")])]
-    assert len(shown) >= 8
+    assert len(shown) >= 4
     for cells in shown:
         assert any(all(f"| {cell} |" in row for cell in cells) for row in board.splitlines()), cells
