@@ -10,6 +10,7 @@ from pathlib import Path
 from benchmark.heatmap import finished_runs
 from config import HeatmapConfig
 from core import cli
+from core.collector import gc_paused
 from core.errors import BadValueError
 from core.flags.network import network_flags
 
@@ -34,13 +35,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):
         finished_runs.newest(Path(config.runs))  # that there is none is said before torch is imported
     if config.image_path is not None:
-        from benchmark.heatmap import overlay
+        with gc_paused():
+            from benchmark.heatmap import overlay
 
         drawn = overlay.run(config)
         about = f"{drawn.finding}, score {drawn.score:.3f}, {drawn.method}, by {drawn.checkpoint}"
         print(f"overlay: {drawn.path} ({about})")
         return 0
-    from benchmark.heatmap import pictures  # torch is imported when the flags are right
+    with gc_paused():  # torch is imported when the flags are right
+        from benchmark.heatmap import pictures
 
     done = pictures.run(config)
     count, folder = len(done.pictures), done.folder

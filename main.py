@@ -7,6 +7,7 @@ from typing import Any
 
 from config import TrainConfig
 from core.cli import door, parse
+from core.collector import gc_paused
 
 
 @door
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"trials: {folder}/trials.md; flags of the best: {folder}/config.yaml (python main.py --config takes them)"
         )
         return
-    from benchmark import training
+    with gc_paused():
+        from benchmark import training
 
     config = training.resumed(config, typed)
     folder = training.evaluate_again(config, typed) if config.evaluate else training.fit(config)

@@ -1,6 +1,5 @@
 """Records: one per cell, from which every number in every table comes."""
 
-from benchmark.records.collector import gc_paused
 from benchmark.records.files import path, read, write
 from benchmark.records.folders import unpacked, unpacked_folder
 from benchmark.records.lock import only_writer
@@ -13,7 +12,6 @@ __all__ = [
     "Record",
     "Score",
     "Stratum",
-    "gc_paused",
     "load",
     "load_metric",
     "only_writer",

@@ -15,10 +15,10 @@ import pyarrow
 from numpy.typing import NDArray
 from pyarrow import parquet
 
-from benchmark.records.collector import gc_paused
 from benchmark.records.files import parse, stem
 from benchmark.records.record import Record
 from benchmark.records.score import PACKED, PackedScores
+from core.collector import gc_paused
 from core.errors import DataError
 from core.files import atomic
 

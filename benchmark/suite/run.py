@@ -23,6 +23,7 @@ from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
+from core.collector import gc_paused
 from core.files import remove_leftovers
 from core.names import PAIRED
 
@@ -130,7 +131,7 @@ def _run_steps(
     return pending.stopped
 
 
-@records.gc_paused()
+@gc_paused()
 def _finalize(
     suite: Suite,
     planned: Sequence[ModelJob],

@@ -13,6 +13,7 @@ from benchmark.suite.cells import cells
 from benchmark.suite.choice import chosen_models
 from benchmark.suite.plan import ModelPlan, Suite
 from config import RunConfig, TrainConfig
+from core.collector import gc_paused
 from core.errors import BadValueError, DataError
 from core.names import PAIRED
 from core.registry import runs_code
@@ -78,7 +79,7 @@ def planned_models(suite: Suite, config: RunConfig, existing: Iterable[Record] =
     return [*planned, *chosen_models(suite, planned, existing)]
 
 
-@records.gc_paused()
+@gc_paused()
 def planned_cells(suite: Suite, config: RunConfig, existing: Iterable[Record] = ()) -> list[ModelJob]:
     """All cells of the suite, model by model, those of methods that ``--method`` names one by one among them.
 

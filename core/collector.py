@@ -1,4 +1,4 @@
-"""Python's search for cycles, paused where records are read and shown: their half a million objects have none."""
+"""Python's search for cycles, paused where very many objects are made that have none: records, imported libraries."""
 
 import gc
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """No search for cycles inside: it would look at every score again and again, a seventh of the whole time.
+    """No search for cycles inside: it would look at all objects again and again, a seventh of the time.
 
     What was made inside counts as old afterwards, or the first search would look at all of it at once; unless somebody
     has set objects aside for ever (``gc.freeze``), who would get them back.
