@@ -80,12 +80,14 @@ def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], 
     ``noise`` (3,H,W) is added where ROAD imputes; ``ask`` says of (m,3,H,W) pictures (m,K) probabilities. Equal orders
     are asked once.
     """
-    different, which = np.unique(orders, axis=0, return_inverse=True)
+    rows = [row.tobytes() for row in orders]
+    numbers = {row: number for number, row in enumerate(dict.fromkeys(rows))}
+    which, different = [numbers[row] for row in rows], [orders[rows.index(row)] for row in numbers]
     blurred, grey = blur(image), torch.zeros_like(image)
     pictures = [torch.stack([image, blurred, grey]), *(_hidden(image, blurred, noise, one) for one in different)]
     said = ask(torch.cat(pictures)).cpu().double().numpy()
     whole, start, end = said[:3]
-    each = said[3:].reshape(len(different), -1, said.shape[-1])[which.ravel()].swapaxes(1, 2)  # (F, K, pictures)
+    each = said[3:].reshape(len(different), -1, said.shape[-1])[which].swapaxes(1, 2)  # (F, K, pictures)
     inserted, deleted, morf, lerf = np.split(each, np.cumsum([STEPS - 1, STEPS - 1, len(REMOVED)]), axis=-1)
     ends = [np.broadcast_to(value[:, None], (*each.shape[:2], 1)) for value in (whole, start, end)]
     insertion = np.concatenate([ends[1], inserted, ends[0]], -1)

@@ -67,6 +67,18 @@ def test_leaving_early_ends_the_processes(error):
     assert multiprocessing.active_children() == []
 
 
+def test_processes_end_where_a_shell_has_started_the_command_in_the_background():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Local(2, patience=60) as local:
+            local.start(SLEEP)
+            begun = time.monotonic()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert time.monotonic() - begun < 60
+    assert multiprocessing.active_children() == []
+
+
 def test_a_killed_parent_takes_its_processes_with_it():
     code = """
 import multiprocessing, time
