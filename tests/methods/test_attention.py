@@ -93,21 +93,19 @@ def unfused(net):
         hook.remove()
 
 
-def expected_maps(net, given, rows):
-    """The papers' formulas with whole products R, from timm's matrices and autograd."""
-    with unfused(net) as (matrices, tokens):
-        logits = net(given)
+def expected_maps(logits, matrices, tokens, head, rows):
+    """The papers' formulas with whole products R, from a network's own matrices, block outputs and head, and autograd."""
     eye = torch.eye(matrices[0].shape[-1])
     R = eye
     for A in matrices:
         R = (A.mean(1) + eye) / 2 @ R
     maps = {"rollout": [rows @ R] * 3, "chefer": [], "legrad": []}
     for k in range(3):
-        gradients, R = torch.autograd.grad(logits[:, k].sum(), matrices, retain_graph=True), eye.expand(len(given), -1, -1)
+        gradients, R = torch.autograd.grad(logits[:, k].sum(), matrices, retain_graph=True), eye.expand(len(logits), -1, -1)
         for A, G in zip(matrices, gradients, strict=True):
             R = R + (A * G).clamp(min=0).mean(1) @ R
         maps["chefer"].append(rows @ R)
-        scores = [net.forward_head(net.norm(x))[:, k].sum() for x in tokens]
+        scores = [head(x)[:, k].sum() for x in tokens]
         gradients = [torch.autograd.grad(s, A, retain_graph=True)[0] for s, A in zip(scores, matrices, strict=True)]
         maps["legrad"].append(sum(G.clamp(min=0).mean((1, 2)) for G in gradients) / 2)
     return {word: torch.stack(parts, 1)[..., -16:].unflatten(-1, (4, 4)).detach() for word, parts in maps.items()}
@@ -136,26 +134,35 @@ CLASS, PATCHES = [1.0, *[0.0] * 16], [0.0, *[1 / 16] * 16]
 def test_maps_are_those_of_the_formulas_on_the_unfused_network(net, rows):
     model, given = backbones.wrap(net, img_size=SIDE), images()
     assert model.readers((SIDE, SIDE)).rows.tolist() == pytest.approx(rows)
-    maps, theirs = explain(model, given, WORDS), expected_maps(net, given, torch.tensor(rows))
+    with unfused(net) as (matrices, tokens):
+        logits = net(given)
+    maps = explain(model, given, WORDS)
+    theirs = expected_maps(logits, matrices, tokens, lambda x: net.forward_head(net.norm(x)), torch.tensor(rows))
     for word in WORDS:
         same(maps[word], theirs[word])
 
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("kind", ["ViT", "Dinov2", "Dinov2WithRegisters"])
-def test_rollout_of_a_network_of_transformers_is_that_of_its_own_matrices(kind):
+def test_maps_of_a_network_of_transformers_are_those_of_the_formulas_on_its_own_matrices(kind):
     net, given = hugging(kind), images()
     ours = explain(backbones.wrap(net, img_size=SIDE), given, WORDS)
     net.set_attn_implementation("eager")
     eager = explain(backbones.wrap(net, img_size=SIDE), given, WORDS)
+    said = net(given, output_attentions=True, output_hidden_states=True)
+    patches = torch.cat([torch.zeros(said.attentions[0].shape[-1] - 16), torch.full((16,), 1 / 16)])
+    first = torch.eye(len(patches))[0]
+    rows = first if kind == "ViT" else (first + patches) / 2  # DINOv2's head reads both
+    norm = next(part for name, part in net.named_modules() if name.count(".") == 1 and name.endswith("layernorm"))
+
+    def head(x):
+        x = norm(x)
+        return net.classifier(x[:, 0] if kind == "ViT" else torch.cat([x[:, 0], x[:, -16:].mean(1)], 1))
+
+    theirs = expected_maps(said.logits, said.attentions, said.hidden_states[1:], head, rows)
     for word in WORDS:
         same(ours[word], eager[word])
-    matrices = net(given, output_attentions=True).attentions
-    R = eye = torch.eye(matrices[0].shape[-1])
-    for A in matrices:
-        R = (A.mean(1) + eye) / 2 @ R
-    row = R[:, 0] if kind == "ViT" else (R[:, 0] + R[:, -16:].mean(1)) / 2  # DINOv2's head reads both
-    same(ours["rollout"][:, 0].flatten(1), row[:, -16:].detach())
+        same(ours[word], theirs[word])
 
 
 @pytest.mark.oracle
