@@ -9,6 +9,7 @@ from benchmark.records import Record
 from benchmark.report import ranking, select, transfer
 from benchmark.report.agreement import AGREEMENT
 from benchmark.report.entries import ENTRY, mean_records
+from benchmark.report.entry_columns import is_single
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
@@ -31,7 +32,11 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
     folder = Path(folder)
     suites = {suite: _runs(known.get(suite) or records.load_metric(suite, MAIN)) for suite in records.suites(folder)}
     rows = tuple(_suite(*suite) for suite in suites.items())
-    about = "Each suite's page says what its numbers rest on, and which rows are tied with the first."
+    about = (
+        "First row: the highest score above its baselines, beside those of its network. Each suite's page says which "
+        "rows are tied with it, and what the numbers rest on; one that is not there yet is written by "
+        "`python -m benchmark.run --suite NAME`."
+    )
     if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Does the phantom predict real images? [{page.name}]({page.name})"
     linked = tuple((*row, _files(row[0])) for row in rows)
@@ -53,17 +58,22 @@ def _runs(records: Sequence[Record]) -> list[Record]:
 
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = mean_records(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
-    best = ranking.best(rows)
+    best = ranking.best(row for row in rows if not ranking.beaten_by(row, rows))
     return (
         folder.name,
         _title(folder / "leaderboard.md"),
         ", ".join(select.datasets(runs)),
-        NOTHING if best is None else f"{best.cell.method} ({best.cell.backbone}, {best.cell.global_pool})",
+        NOTHING if best is None else _name(best),
         number(None if best is None else select.main_value(best)),
-        *(number(_best(rows, word)) for word in (PRIOR, CENTER)),
+        *(number(None if best is None else _baseline(rows, best, word)) for word in (PRIOR, CENTER)),
         str(len(runs)),
         *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
     )
+
+
+def _name(row: Record) -> str:
+    trainings = ", 1 training" * is_single(row)
+    return f"{row.cell.method} ({row.cell.backbone}, {row.cell.global_pool}{trainings})"
 
 
 def _title(page: Path) -> str:
@@ -72,6 +82,8 @@ def _title(page: Path) -> str:
     return lines[0].removeprefix("# ") if lines else NOTHING
 
 
-def _best(rows: Sequence[Record], method: str) -> float | None:
-    """The highest main column of a method over all networks."""
-    return max(select.known(select.main_score(row) for row in rows if row.cell.method == method), default=None)
+def _baseline(rows: Sequence[Record], first: Record, method: str) -> float | None:
+    """The main column of a baseline of the first row's network."""
+    network = select.model_of(first)
+    same = (row for row in rows if row.cell.method == method and select.model_of(row) == network)
+    return next((select.main_value(row) for row in same), None)

@@ -25,9 +25,10 @@ PART = (
     "test images."
 )
 COMPARED = (
-    "`− prior`: the main column minus that of `prior` on the same cases; `p` by a sign-flip test by patient, "
-    "Holm-corrected over the rows of the network. `P(first)`: share of the resamples of patients in which the method "
-    "is the best of its network, baselines left out; methods of equal maps share it."
+    "`− prior`: the main column minus that of `prior` on the same cases; `p`, Holm-corrected over the rows of the "
+    "network: of one training by a sign-flip test by patient, of several over trainings and patients. `P(first)`: "
+    "share of the draws, of patients and of trainings where there are several, in which the method is the best of its "
+    "network, baselines left out; methods of equal maps share it."
 )
 ENTRIES = (
     "A row is an entry: one method on all trainings of a network, which differ by their seed alone; figures are means "

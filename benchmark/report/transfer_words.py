@@ -13,7 +13,9 @@ def conclusions(
 ) -> str:
     """An answer and two lists: what the rankings of ``one`` say of those of ``other``, and what they do not."""
     chief = [ranked for ranked in networks if ranked.of in BY_ALL]
-    may, may_not = [*_held(methods, chief)], [*_open(methods, chief), *_limits(one, other)]
+    common = common_networks(one, other)
+    very = " of these very trainings" if _single(one, common) or _single(other, common) else ""
+    may, may_not = [*_held(methods, chief, very)], [*_open(methods, chief), *_limits(one, other)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
         ("One may conclude:", may or ["nothing: no ranking holds beyond chance;"]),
@@ -39,13 +41,13 @@ def swaps(ranked: RankedTwice) -> str:
     return ", ".join(f"{better} > {worse}" for better, worse in ranked.agreement.swapped)
 
 
-def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
+def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], very: str) -> Iterator[str]:
     if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
         yield f"which methods are rather good on {', '.join(held)}: beyond chance both suites rank them alike;"
     if methods and not _other_first(methods):
         yield "which method is first: the same on each network;"
     if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
-        yield f"which of {_counted(networks)} networks is rather good, by the {', by the '.join(held)};"
+        yield f"which of {_counted(networks)} networks{very} is rather good, by the {', by the '.join(held)};"
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:

@@ -9,7 +9,7 @@ LOWEST, HIGHEST = 0.93, 0.97
 ABOUT = """# Do the intervals hold what they promise?
 
 With five trainings or more they do. With three, nested differences do, rows and paired differences fall short by up to
-four in 100. With two, only nested ones do: read the others as nine in ten.
+four in 100. With two, only nested ones do: the others hold it in 86 to 95 of 100.
 
 A row's 95 % interval speaks of the recipe: of a new training and new patients. Whether it holds the truth in 95 of 100
 cases can only be seen where the truth is known, in simulated worlds. Made by `python -m tools.coverage` (minutes on one

@@ -9,7 +9,7 @@ HEAD = """# What does a whole data set cost?
 
 <!-- Generated from tools/scale/measured.json and tools/speed/records by `tools.scale --page`: do not edit. -->
 
-**No GPU was measured: there was none.** What follows is arithmetic from figures that were measured on {machine}
+**No GPU was measured.** What follows is arithmetic from figures that were measured on {machine}
 ([training_speed.md](training_speed.md), [speed.md](speed.md), [scoring_speed.md](scoring_speed.md)). A *device*
 below is that machine, two threads at work. A GPU that trains k times as many images per second divides the
 hours of training by about k; `python -m tools.speed training` on it says how many that is.
@@ -109,7 +109,7 @@ def _measured(measured: dict[str, Any]) -> list[str]:
         f"""
 ## Ten thousand cells
 
-Seconds are of the processor, on a machine that others kept busy ({kept_busy}): on a quiet one they are fewer.
+Seconds are of the processor ({kept_busy}): on an idle machine they are fewer.
 
 The real scheduler and its view, all {s["steps"]:,} steps of {s["cells"]:,} cells of {s["trainings"]} trainings, in
 simulated time (a training an hour, an explanation two minutes, a scoring half a minute). Idle: the share of the jobs'

@@ -16,6 +16,8 @@ from core.names import MAIN
 
 NAMED = 6
 """So many tied rows are named, the others counted."""
+ENOUGH = 5
+"""Trainings from which on an interval holds the truth in 95 of 100 worlds (docs/coverage.md)."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,22 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
 def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
     among = " among these networks" if is_single(first) else ""
     score = main_of(known)(first)
-    whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings, 95 % interval)"
+    whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings; {_holds(first, known)})"
     if not tied:
         return f"First{among}: {whole}."
     rest = f" and {len(tied) - NAMED} more" if len(tied) > NAMED else ""
     listed = ", ".join(f"{name(row)} {number(select.main_value(row))}" for row in tied[:NAMED])
     return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
+
+
+def _holds(first: Record, known: Known) -> str:
+    """What the interval of the first row speaks of."""
+    trainings = of_row(known, "trainings")(first)
+    if is_single(first) or trainings is None or trainings.value is None:
+        return "95 % interval of this network, for new patients alone"
+    if trainings.value < ENOUGH:
+        return f"interval for new trainings and patients, of {trainings.value:.0f} trainings a little short of 95 %"
+    return "95 % interval for new trainings and patients"
 
 
 def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tuple[str, ...]:

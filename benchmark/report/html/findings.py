@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmark.records import Record, Score
 from benchmark.report import select
-from benchmark.report.entry_columns import Known, main_of, of_row
+from benchmark.report.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.html.words import name, prior_of
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
@@ -23,7 +23,9 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: K
     """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
     names = dict.fromkeys(s.finding for row in entered for s in row.select(MAIN) if s.finding != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
-    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, HEADER, tuple(lines)) if lines else None
+    single = " of this network" * all(map(is_single, entered))
+    header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)
+    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, header, tuple(lines)) if lines else None
 
 
 def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:

@@ -64,7 +64,7 @@ def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_pa
     state.take(Event("started", steps["a"]))
     assert (str(state), state.rest) == ("1 run, 3 wait", None)
     state.take(Event("done", steps["a"]))
-    state.seconds["train"] = 20.0
+    state.seconds["train"] = [0.5, 20.0]  # the first was found done
     assert state.rest == datetime.timedelta(seconds=30)
     state.take(Event("cancelled", steps["b"]))
     assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"

@@ -102,6 +102,12 @@ def test_the_answer_says_who_is_first_with_whom_on_what_and_what_another_trainin
         assert words in text
 
 
+def test_what_an_interval_speaks_of_depends_on_the_trainings_behind_it(read):
+    assert "interval for new trainings and patients, of 3 trainings a little short of 95 %" in read.text
+    assert "95 % interval of this network, for new patients alone" in read.text  # of the other data set, one training
+    assert "score [95 % of this network]" in read.text
+
+
 def test_a_name_that_is_a_script_is_text(page, read):
     assert EVIL not in page.read_text()
     assert EVIL in read.text

@@ -106,6 +106,21 @@ def test_patients_that_two_networks_share_narrow_their_difference():
     assert (together.df, together.high - together.value) == pytest.approx((4, reach))
 
 
+@pytest.mark.byhand
+def test_degrees_of_freedom_of_nested_rows_are_of_the_whole_variance():
+    """Seeds: 2.5e-4 / 5 and 3e-4 / 3; patients: 4e-4 + 3e-4 - 2 * 1e-4 = 5e-4."""
+    covariances = np.full((8, 8), 1e-4) + np.eye(8) * 1e-6
+    covariances[:5, :5] += 3e-4
+    covariances[5:, 5:] += 2e-4
+    theta = np.array([0.48, 0.49, 0.5, 0.51, 0.52, 0.4, 0.4, 0.43])
+    jackknife = with_covariances(theta, covariances)
+    found = mrmc.difference_nested(theta[:5], jackknife[:5], theta[5:], jackknife[5:])
+    variance = 0.5e-4 + 1e-4 + 5e-4
+    df = variance**2 / ((0.5e-4) ** 2 / 4 + (1e-4) ** 2 / 2)
+    assert (found.value, found.df) == pytest.approx((0.09, df))
+    assert found.high - found.value == pytest.approx(stats.t.ppf(0.975, df) * np.sqrt(variance))
+
+
 @pytest.mark.parametrize(
     ("theta", "jackknife"), [([0.5], [[0.5]]), ([0.5, 0.5], [[0.5, 0.5]]), ([np.nan], [[0.5, 0.5]]), ([], np.zeros((0, 3)))]
 )

@@ -50,6 +50,16 @@ def test_equal_rows_make_any_tau_and_swap_within_chance():
     assert sum(bool(both.swapped) for both in many) <= 1
 
 
+@pytest.mark.planted
+def test_an_order_that_one_of_three_trainings_makes_is_open_though_all_patients_are_alike():
+    def alike(theta):
+        return EntryScores(("a", "b", "c"), np.array(theta), np.tile(np.array(theta)[:, None], (1, 50)))
+
+    one, other = {"cam": alike([0.9, 0.2, 0.2]), "gradcam": alike([0.4] * 3)}, {"cam": alike([0.8] * 3), "gradcam": alike([0.4] * 3)}
+    both = agreement(one, other)
+    assert (both.tau, both.low, both.high) == (1, -1, 1)  # without the first training, (2/3)³ of the draws, cam is behind
+
+
 @pytest.mark.byhand
 def test_of_rows_of_one_training_patients_alone_decide():
     both = agreement(scored([0.2, 0.8], 0, trainings=1), scored([0.8, 0.2], 1, trainings=1))

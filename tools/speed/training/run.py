@@ -54,4 +54,4 @@ def _note(names: Mapping[str, str]) -> str:
     """Each device, and the precision there."""
     kinds = {device: precision("auto", has_fast_bfloat16(device)) for device in names}
     known = "; ".join(f"{device}: {name}, --precision auto is {kinds[device]}" for device, name in names.items())
-    return f"Devices: {known}." + ("" if GPU in names else " **No GPU was measured: there was none.**")
+    return f"Devices: {known}." + ("" if GPU in names else " **No GPU was measured.**")
