@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--{alone[0]} needs --image_path; for many images write --findings, --checkpoint and --output_dir"
         )
     if network is not None:
-        from benchmark.models import run_folder  # torch is imported when the flags are right
+        with gc_paused():  # torch is imported when the flags are right
+            from benchmark.models import run_folder
 
         config = run_folder.of_pictures(config, network)
     elif config.checkpoint is None and (config.model is None or not Path(config.model).exists()):

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -47,8 +46,12 @@ class StepCounts:
     """Name of a step that runs -> when it began."""
     ended: Counter[str] = field(default_factory=Counter)
     """done, failed or cancelled -> how many."""
-    seconds: dict[str, list[float]] = field(default_factory=dict)
-    """train, explain or score -> how long each of those took."""
+    done: Counter[str] = field(default_factory=Counter)
+    """train, explain or score -> how many are done and were not found done."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """train, explain or score -> how long those took together."""
+    longest: dict[str, float] = field(default_factory=dict)
+    """train, explain or score -> how long the longest of those took."""
 
     def take(self, event: Event) -> None:
         """Count what happened to a step."""
@@ -60,7 +63,17 @@ class StepCounts:
         self.left[kind] -= 1
         self.ended[event.kind] += 1
         if event.kind == "done":
-            self.seconds.setdefault(kind, []).append(took)
+            self._measure(kind, took)
+
+    def _measure(self, kind: str, took: float) -> None:
+        """Steps that took less than a tenth of the longest were found done: they have no say in the time left."""
+        longest = self.longest.get(kind, 0.0)
+        if took > 10 * longest:
+            self.done[kind], self.seconds[kind] = 0, 0.0
+        if took >= longest / 10:
+            self.done[kind] += 1
+            self.seconds[kind] += took
+        self.longest[kind] = max(took, longest)
 
     def __str__(self) -> str:
         """``1 run, 2 wait, 3 done, about 0:01:00 left``."""
@@ -70,13 +83,10 @@ class StepCounts:
 
     @property
     def rest(self) -> datetime.timedelta | None:
-        """How long the others will last, by the mean of their kind; None while a kind was never seen to its end.
-
-        Steps that took less than a tenth of the longest were found done: they have no say.
-        """
-        if not self.left.total() or any(n and kind not in self.seconds for kind, n in self.left.items()):
+        """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
+        if not self.left.total() or any(n and not self.done[kind] for kind, n in self.left.items()):
             return None
-        means = {kind: fmean(t for t in took if t >= max(took) / 10) for kind, took in self.seconds.items()}
+        means = {kind: self.seconds[kind] / self.done[kind] for kind in self.done}
         passed = sum(time.perf_counter() - began for began in self.began.values())
         seconds = sum(means.get(kind, 0) * n for kind, n in self.left.items()) - passed
         return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

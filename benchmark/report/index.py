@@ -14,6 +14,7 @@ from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
 from benchmark.report.html.views import view
+from benchmark.report.html.words import baseline_of
 from benchmark.report.page import GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
@@ -59,13 +60,14 @@ def _runs(records: Sequence[Record]) -> list[Record]:
 def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = mean_records(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(row for row in rows if not ranking.beaten_by(row, rows))
+    beside = [None if best is None else baseline_of(best, rows, word) for word in (PRIOR, CENTER)]
     return (
         folder.name,
         _title(folder / "leaderboard.md"),
         ", ".join(select.datasets(runs)),
         NOTHING if best is None else _name(best),
         number(None if best is None else select.main_value(best)),
-        *(number(None if best is None else _baseline(rows, best, word)) for word in (PRIOR, CENTER)),
+        *(number(None if row is None else select.main_value(row)) for row in beside),
         str(len(runs)),
         *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
     )
@@ -80,10 +82,3 @@ def _title(page: Path) -> str:
     """A suite's title, which stands on top of its page."""
     lines = page.read_text(encoding="utf-8").splitlines() if page.is_file() else []
     return lines[0].removeprefix("# ") if lines else NOTHING
-
-
-def _baseline(rows: Sequence[Record], first: Record, method: str) -> float | None:
-    """The main column of a baseline of the first row's network."""
-    network = select.model_of(first)
-    same = (row for row in rows if row.cell.method == method and select.model_of(row) == network)
-    return next((select.main_value(row) for row in same), None)

@@ -14,8 +14,8 @@ def conclusions(
     """An answer and two lists: what the rankings of ``one`` say of those of ``other``, and what they do not."""
     chief = [ranked for ranked in networks if ranked.of in BY_ALL]
     common = common_networks(one, other)
-    very = " of these very trainings" if _single(one, common) or _single(other, common) else ""
-    may, may_not = [*_held(methods, chief, very)], [*_open(methods, chief), *_limits(one, other)]
+    single = [f"`{s.name}` has one of {', '.join(n)}" for s in (one, other) if (n := _single(s, common))]
+    may, may_not = [*_held(methods, chief, single)], [*_open(methods, chief), *_limits(one, other, single)]
     answer = "No" if not may else "In part" if any(_open(methods, chief)) else "Yes"
     lists = (
         ("One may conclude:", may or ["nothing: no ranking holds beyond chance;"]),
@@ -41,13 +41,14 @@ def swaps(ranked: RankedTwice) -> str:
     return ", ".join(f"{better} > {worse}" for better, worse in ranked.agreement.swapped)
 
 
-def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], very: str) -> Iterator[str]:
+def _held(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice], single: Sequence[str]) -> Iterator[str]:
     if held := [with_tau(ranked) for ranked in methods if ranked.holds]:
         yield f"which methods are rather good on {', '.join(held)}: beyond chance both suites rank them alike;"
     if methods and not _other_first(methods):
         yield "which method is first: the same on each network;"
     if held := [with_tau(ranked) for ranked in networks if _orders(ranked)]:
-        yield f"which of {_counted(networks)} networks{very} is rather good, by the {', by the '.join(held)};"
+        trained = " of these very trainings" if single else ""
+        yield f"which of {_counted(networks)} networks{trained} is rather good, by the {', by the '.join(held)};"
 
 
 def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> Iterator[str]:
@@ -68,12 +69,11 @@ def _open(methods: Sequence[RankedTwice], networks: Sequence[RankedTwice]) -> It
         yield "more than that: the two suites have too few networks or methods in common;"
 
 
-def _limits(one: SuiteScores, other: SuiteScores) -> Iterator[str]:
-    """What no ranking can say, or these ones cannot."""
+def _limits(one: SuiteScores, other: SuiteScores, single: Sequence[str]) -> Iterator[str]:
+    """What no ranking can say, or these ones cannot; ``single``: which networks were trained once."""
     best = (f"{number(max(_scores(suite)))} on `{suite.name}`" for suite in (one, other))
     yield f"how high a score is: the best is {', '.join(best)};"
-    common = common_networks(one, other)
-    if single := [f"`{s.name}` has one of {', '.join(n)}" for s in (one, other) if (n := _single(s, common))]:
+    if single:
         yield (
             f"what another training gives: {'; '.join(single)}, so there intervals and swaps are over patients alone, "
             "among these networks;"

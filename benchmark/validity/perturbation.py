@@ -80,11 +80,14 @@ def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], 
     ``noise`` (3,H,W) is added where ROAD imputes; ``ask`` says of (m,3,H,W) pictures (m,K) probabilities. Equal orders
     are asked once.
     """
-    rows = [row.tobytes() for row in orders]
-    numbers = {row: number for number, row in enumerate(dict.fromkeys(rows))}
-    which, different = [numbers[row] for row in rows], [orders[rows.index(row)] for row in numbers]
+    different = {order.tobytes(): order for order in orders}
+    numbers = {name: number for number, name in enumerate(different)}
+    which = [numbers[order.tobytes()] for order in orders]
     blurred, grey = blur(image), torch.zeros_like(image)
-    pictures = [torch.stack([image, blurred, grey]), *(_hidden(image, blurred, noise, one) for one in different)]
+    pictures = [
+        torch.stack([image, blurred, grey]),
+        *(_hidden(image, blurred, noise, one) for one in different.values()),
+    ]
     said = ask(torch.cat(pictures)).cpu().double().numpy()
     whole, start, end = said[:3]
     each = said[3:].reshape(len(different), -1, said.shape[-1])[which].swapaxes(1, 2)  # (F, K, pictures)

@@ -10,7 +10,7 @@ from benchmark.report.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.html import basis
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.limits import limits
-from benchmark.report.html.words import name, prior_of
+from benchmark.report.html.words import baseline_of, name
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -103,7 +103,7 @@ def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tup
 
 
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
-    if (prior := prior_of(first, rows)) is None:
+    if (prior := baseline_of(first, rows)) is None:
         return ()
     gap = ""
     if above is not None and above.value is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from benchmark.records import Record, Score
 from benchmark.report import select
 from benchmark.report.entry_columns import Known, is_single, main_of, of_row
-from benchmark.report.html.words import name, prior_of
+from benchmark.report.html.words import baseline_of, name
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -54,7 +54,7 @@ def _of_finding(
     scored = [row for row in entered if row.key in values]
     first = max(scored, key=lambda row: (values[row.key], above_prior(row) is not None))
     ties = [_is_true(of_row(known, "tied", finding)(row)) for row in scored if row is not first]
-    prior, above = prior_of(first, rows), above_prior(first)
+    prior, above = baseline_of(first, rows), above_prior(first)
     score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
     return (
         *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),

@@ -19,7 +19,7 @@ def name(row: Record) -> str:
     return f"`{row.method}` ({', '.join(word for word in words if word not in ('', 'none')) or 'maps as given'})"
 
 
-def prior_of(row: Record, rows: Iterable[Record]) -> Record | None:
-    """The row ``prior`` of the same network, where there is one."""
+def baseline_of(row: Record, rows: Iterable[Record], method: str = PRIOR) -> Record | None:
+    """The row of a baseline of the same network, where there is one."""
     network = select.model_of(row)
-    return next((each for each in rows if each.cell.method == PRIOR and select.model_of(each) == network), None)
+    return next((each for each in rows if each.cell.method == method and select.model_of(each) == network), None)

@@ -1,6 +1,7 @@
 """Steps run once, in the order of what they need; a failure reaches what stands on it and nothing else."""
 
 import datetime
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -64,7 +65,17 @@ def test_the_view_counts_and_tells_the_time_left_by_the_mean_of_each_kind(tmp_pa
     state.take(Event("started", steps["a"]))
     assert (str(state), state.rest) == ("1 run, 3 wait", None)
     state.take(Event("done", steps["a"]))
-    state.seconds["train"] = [0.5, 20.0]  # the first was found done
+    state.seconds["train"] = 20.0
     assert state.rest == datetime.timedelta(seconds=30)
     state.take(Event("cancelled", steps["b"]))
     assert str(state) == "0 run, 2 wait, 1 cancelled, 1 done, about 0:00:20 left"
+
+
+@pytest.mark.parametrize("seconds", [(0.5, 20.0), (20.0, 0.5)])
+def test_what_is_found_done_has_no_say_in_the_time_left(tmp_path, monkeypatch, seconds):
+    state, clock = StepCounts(Counter(train=4), jobs=1), iter([0.0, seconds[0], 100.0, 100.0 + seconds[1]])
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    for name in "ab":
+        for kind in ("started", "done"):
+            state.take(Event(kind, mkdir(name, tmp_path)))
+    assert state.rest == datetime.timedelta(seconds=40)  # two more of 20 s

@@ -96,4 +96,5 @@ def test_who_is_first_depends_on_the_trainings_that_are_drawn():
     hits = np.concatenate([first, second], 1)
     sums = by_patient(hits, np.ones_like(hits), ["mass"] * 200, [f"{n:03}" for n in range(200)], ["mass"])
     shares = entries.first_of_entries(sums, 2)
+    assert shares.sum() == pytest.approx(1)
     assert shares == pytest.approx([0.25, 0.75], abs=0.03)  # the good training twice; of patients alone .5 is never above .7
