@@ -59,7 +59,7 @@ class ByCheck:
 
     def score(self, cell: Cell) -> Scored:
         """What the check says of the cell's method."""
-        judged = _judged(_tried(lambda: self.check.evaluate(cell.method, cell.seed or 0)), self.check.geometry)
+        judged = _judged(_tried(lambda: self.check.evaluate(cell.method, cell.data_seed)), self.check.geometry)
         return {"rests_on": dict(self.check.settings), **judged[0]}, judged[1]
 
 

@@ -84,12 +84,17 @@ def shown_images(split: SplitImages) -> list[tuple[int, int]]:
 
 
 def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArray) -> NDArray[np.uint8]:
-    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and it under the heat map."""
+    """(H,W) image and heat map in [0,1], (M,4) boxes in its pixels -> RGB: the image, and it under the heat map.
+
+    A map without heat (Grad-CAM's rectified map early in a training) is called a flat map in the picture.
+    """
     gray = np.repeat(image[..., None], 3, axis=2)
     colours = cv2.cvtColor(cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
     share = 0.8 * heat[..., None] ** 0.7  # what is low shows the image
     over = (gray * (1 - share) + colours * share).astype(np.uint8)
     both = [_with_boxes(side, truth) for side in (gray, over)]
+    if not heat.any():
+        cv2.putText(both[1], "flat map", (4, both[1].shape[0] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, WHITE)
     return np.concatenate([both[0], np.full((both[0].shape[0], 4, 3), 255, np.uint8), both[1]], axis=1)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.check_words.names import counted, network
+from benchmark.report.entries import recipe_of
 from benchmark.report.shortcut import finding_of
 from benchmark.report.table import share, signed
 from core.names import CLASSIFIER, NOISE
@@ -14,31 +15,82 @@ LIMIT = "A shortcut that nobody knows of. Here it is known where the token lies,
 
 
 def sentences(records: Sequence[Record], dataset: str) -> Iterator[str]:
-    """Per network what the scores owe to the token, then where its maps look."""
+    """Per network what the scores owe to the token, then where its maps look; of several trainings first how many."""
     rows = select.of_check(records, dataset, "shortcut")
-    for group in select.by_model(rows):
-        yield from (_owed(record, network(record, rows)) for record in group if record.method == CLASSIFIER)
-        mapped = [record for record in group if record.find("peak@token") is not None and select.is_method(record)]
-        if mapped:
-            name = network(mapped[0], rows)
-            yield f"{name}: {_peaks(mapped)}"
-            yield f"{name}: {_energy(mapped, [record for record in group if record.method == NOISE])}"
+    trainings = select.by_model(rows)
+    networks: dict[tuple[object, ...], list[list[Record]]] = {}
+    for group in trainings:
+        networks.setdefault(recipe_of(group[0]), []).append(group)
+    if len(networks) < len(trainings):
+        yield _overall(trainings)
+    for groups in networks.values():
+        name = network(groups[0][0], [r for r in rows if r.cell.seed == groups[0][0].cell.seed])
+        yield from (f"{name}: {words}" for words in (_of_one(groups[0]) if len(groups) == 1 else _of_several(groups)))
 
 
-def _owed(record: Record, name: str) -> str:
-    finding = finding_of(record)
-    drawn, none, exchanged = (share(record.find(f"auroc@{word}", finding)) for word in ("drawn", "none", "flipped"))
-    change = record.find("change@auroc@flipped", finding)
-    figures = f"{drawn} as drawn, {none} without tokens, {exchanged} with tokens exchanged ({signed(change)})"
-    rests = change is not None and change.high is not None and change.high < 0
-    verdict = "rests on the token" if rests else "shows no sign of resting on the token"
-    return f"{name}: the AUROC of {finding} {verdict}: {figures}."
+def _of_one(group: Sequence[Record]) -> Iterator[str]:
+    yield from (_owed(record) for record in _classifiers(group))
+    if mapped := _mapped(group):
+        yield _peaks(mapped)
+        yield _energy(mapped, group)
+
+
+def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
+    """The same three sentences with a figure per training."""
+    asked = [record for group in groups for record in _classifiers(group)]
+    figures = "; ".join(
+        f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in asked
+    )
+    yield (
+        f"the AUROC of {finding_of(asked[0])} rests on the token in {sum(map(_rests, asked))} of {len(asked)} "
+        f"trainings. As drawn, without tokens, with tokens exchanged: {figures}."
+    )
+    mapped = [records for group in groups if (records := _mapped(group))]
+    if mapped:
+        at_token = "; ".join(f"seed {records[0].cell.seed} {_count(records, 'token', 'finding')}" for records in mapped)
+        at_finding = ", ".join(_count(records, "finding", "token") for records in mapped)
+        yield f"methods that point at the token: {at_token}. At the finding: {at_finding}."
+        yield _energy([record for records in mapped for record in records], groups[0])
+
+
+def _overall(trainings: Sequence[Sequence[Record]]) -> str:
+    resting = [group for group in trainings if any(map(_rests, _classifiers(group)))]
+    telling = [group for group in resting if _pointing(_mapped(group), "token", "finding")]
+    return (
+        f"{len(resting)} of {len(trainings)} trainings rest on the token. In {len(telling)} of these {len(resting)} at "
+        "least one method points at it: a map can be silent."
+    )
+
+
+def _classifiers(group: Sequence[Record]) -> list[Record]:
+    return [record for record in group if record.method == CLASSIFIER]
+
+
+def _mapped(group: Sequence[Record]) -> list[Record]:
+    return [record for record in group if record.find("peak@token") is not None and select.is_method(record)]
+
+
+def _owed(record: Record) -> str:
+    change = signed(record.find("change@auroc@flipped", finding_of(record)))
+    verdict = "rests on the token" if _rests(record) else "shows no sign of resting on the token"
+    return (
+        f"the AUROC of {finding_of(record)} {verdict}: {_auroc(record, 'drawn')} as drawn, "
+        f"{_auroc(record, 'none')} without tokens, {_auroc(record, 'flipped')} with tokens exchanged ({change})."
+    )
+
+
+def _auroc(record: Record, tokens: str) -> str:
+    return share(record.find(f"auroc@{tokens}", finding_of(record)))
+
+
+def _rests(record: Record) -> bool:
+    change = record.find("change@auroc@flipped", finding_of(record))
+    return change is not None and change.high is not None and change.high < 0
 
 
 def _peaks(records: Sequence[Record]) -> str:
     """On which of the two the maxima lie, as far as the intervals tell."""
-    on_token = [record for record in records if _is_above(record, "token", "finding")]
-    on_finding = [record for record in records if _is_above(record, "finding", "token")]
+    on_token, on_finding = _pointing(records, "token", "finding"), _pointing(records, "finding", "token")
     images = next((score.n for r in records if (score := r.find("peak@token")) is not None), 0)
     unsettled = len(records) - len(on_token) - len(on_finding)
     listing = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
@@ -48,10 +100,20 @@ def _peaks(records: Sequence[Record]) -> str:
     )
 
 
-def _energy(records: Sequence[Record], noise: Sequence[Record]) -> str:
+def _count(records: Sequence[Record], one: str, other: str) -> str:
+    return f"{len(_pointing(records, one, other))} of {len(records)}"
+
+
+def _energy(records: Sequence[Record], group: Sequence[Record]) -> str:
     most = max(records, key=lambda record: select.value(record, "energy@token"))
+    noise = [record for record in group if record.method == NOISE]
     chance = "".join(f"; `{NOISE}` has {share(record.find('energy@token'))}" for record in noise)
     return f"of a map's energy at most {share(most.find('energy@token'))} lies on the token (`{most.method}`){chance}."
+
+
+def _pointing(records: Sequence[Record], one: str, other: str) -> list[Record]:
+    """Whose peaks lie on the ``one`` more often than on the ``other``, intervals apart."""
+    return [record for record in records if _is_above(record, one, other)]
 
 
 def _is_above(record: Record, one: str, other: str) -> bool:

@@ -80,6 +80,18 @@ def test_what_rests_on_the_token_and_which_maps_tell():
     assert no_sign.startswith("resnet18 PCAM: the AUROC of Mass shows no sign of resting on the token")
 
 
+@pytest.mark.byhand
+def test_of_several_trainings_it_is_said_in_how_many_the_scores_rest_on_the_token_and_whether_a_map_tells():
+    resting = [judged(-0.3, -0.2, seed=0), looking("cam", 0.5, 0.1, seed=0), looking("noise", 0.1, 0.1, seed=0)]
+    silent = [judged(-0.3, -0.2, seed=1), looking("cam", 0.1, 0.5, seed=1)]
+    overall, owed, peaks, energy = said([*resting, *silent, judged(0.0, 0.1, seed=2)])
+    assert overall.startswith("2 of 3 trainings rest on the token. In 1 of these 2 at least one method points at it")
+    assert owed.startswith("resnet18 AVG: the AUROC of Mass rests on the token in 2 of 3 trainings.")
+    assert owed.endswith("seed 0 0.900, 0.900, 0.900; seed 1 0.900, 0.900, 0.900; seed 2 0.900, 0.900, 0.900.")
+    assert peaks == "resnet18 AVG: methods that point at the token: seed 0 1 of 1; seed 1 0 of 1. At the finding: 0 of 1, 1 of 1."
+    assert energy == "resnet18 AVG: of a map's energy at most 0.050 lies on the token (`cam`); `noise` has 0.010."
+
+
 def test_networks_that_differ_by_size_or_seed_alone_are_told_apart():
     names = [line.partition(":")[0] for line in said([judged(-0.3, -0.2, img_size=size, seed=1) for size in (96, 128)])]
     assert names == ["resnet18 AVG 128 px", "resnet18 AVG 96 px"]

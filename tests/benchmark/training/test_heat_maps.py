@@ -70,3 +70,13 @@ def test_a_picture_shows_the_image_then_the_heat_over_it_each_with_the_truth():
     assert tuple(picture[2, 2]) == tuple(picture[6, 6]) == tuple(picture[7, 12 + 7]) == (100, 100, 100)
     red, green, blue = picture[6, 12 + 6].tolist()
     assert min(red, green) > 150 > 100 > blue  # yellow
+
+
+def test_a_map_without_heat_is_called_flat_in_the_picture():
+    heat = np.zeros((64, 64), np.float32)
+    image = np.full((64, 64), 100, np.uint8)
+    flat = beside(image, heat, np.zeros((0, 4)))
+    heat[0, 0] = 1
+    assert (flat[:, 68:] != 100).any()
+    assert (flat[:, :64] == 100).all()
+    assert (beside(image, heat, np.zeros((0, 4)))[32:, 68:] == 100).all()
