@@ -24,6 +24,7 @@ OVER_TRAININGS = (
 TESTS = (
     f"p: sign-flip test by patient, {FLIPS:,} throws (seed {SEED}), two-sided; Holm over all comparisons of a metric"
 )
+BY_PATIENTS_ALONE = "patients alone decide between these networks, and another training may turn it"
 IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_images", "partition")
 """Of a data set's description: how many images there are and how large, not what they show."""
 
@@ -39,10 +40,13 @@ def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[
     if other := _other_data(pairing.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
     patients = _span(row.patients for row in rows)
-    seeds = sorted({str(record.cell.seed) for pair in pairing.pairs for side in pair.sides for record in side})
-    lines.append(f"patients {patients}; training seeds {', '.join(seeds)}; `mean` is over findings")
+    lines.append(f"patients {patients}; training seeds {_seeds(pairing.pairs)}; `mean` is over findings")
     several = [pair.several for pair in pairing.pairs]
+    alone = sum(pair.by_patients_alone for pair in pairing.pairs)
     lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
+    if alone:
+        where = "" if alone == len(several) else f"in {alone} of {len(several)} pairs "
+        lines.append(f"{where}a side has one training: {BY_PATIENTS_ALONE}")
     return "\n".join(lines)
 
 
@@ -52,6 +56,13 @@ def _named(side: Selection) -> str:
     count = max(len(record.checkpoints) for record in side.records)
     folds = f", of whose {count} trainings it is one" if count > 1 else ""
     return f"{side.selector} ({model}{folds})" if is_checkpoint(side.selector) else side.selector
+
+
+def _seeds(pairs: Sequence[Pair]) -> str:
+    """The seeds of both sides, or of either where they differ."""
+    first, second = (sorted({record.cell.seed or 0 for pair in pairs for record in pair.sides[n]}) for n in (0, 1))
+    words = [", ".join(map(str, seeds)) for seeds in (first, second)]
+    return words[0] if first == second else f"{words[0]} of A, {words[1]} of B"
 
 
 def _span(values: Iterable[int]) -> str:

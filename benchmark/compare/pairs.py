@@ -39,6 +39,11 @@ class Pair:
         return max(map(len, self.sides)) > 1
 
     @property
+    def by_patients_alone(self) -> bool:
+        """Whether a side has one training, so that nothing is known of another."""
+        return min(map(len, self.sides)) == 1
+
+    @property
     def names(self) -> tuple[str, str]:
         """Model and method; where the two differ, both."""
         one, other = map(model_and_method, self.sides)

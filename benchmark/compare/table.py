@@ -16,6 +16,8 @@ from core.names import MAIN
 WORDS = ("model", "method")
 HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
 
+DECIDED_BY = "decided by"
+
 
 @dataclass(frozen=True)
 class ComparisonRow:
@@ -55,10 +57,21 @@ def _origin(word: str) -> str:
 
 
 def _table(title: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
-    """Model and method stand in the rows where they differ between rows; else the selectors say them."""
-    header = (*(WORDS[n] for n in varies), *HEADER)
-    cells = ((*(row.pair.names[n] for n in varies), *_cells(row.comparison)) for row in rows)
+    """Model and method stand in the rows where they differ between rows, else the selectors say them.
+
+    So does what decided, where some pairs have one training on a side and others several.
+    """
+    mixed = len({row.pair.by_patients_alone for row in rows}) > 1
+    header = (*(WORDS[n] for n in varies), *HEADER, *([DECIDED_BY] if mixed else []))
+    cells = (
+        (*(row.pair.names[n] for n in varies), *_cells(row.comparison), *([_decided_by(row.pair)] if mixed else []))
+        for row in rows
+    )
     return Table(title, "", header, tuple(cells))
+
+
+def _decided_by(pair: Pair) -> str:
+    return "patients alone" if pair.by_patients_alone else "trainings and patients"
 
 
 def _cells(c: Comparison) -> tuple[str, ...]:

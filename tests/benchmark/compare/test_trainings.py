@@ -56,10 +56,20 @@ def test_of_one_training_each_the_interval_is_called_that_of_this_network(seeds,
 
 
 def test_against_one_training_of_another_network_patients_alone_decide(seeds, hits, compare):
-    _, rows = compare("s/net/cam", "s/other-seed0/cam")
+    said, rows = compare("s/net/cam", "s/other-seed0/cam")
     other = hits(0.5, 7)[::2] > 0.3
     left_out = [[np.delete(other, p).mean() for p in range(30)]]
     wanted = mrmc.difference_of_networks(*by_hand(hits, "cam"), [other.mean()], left_out)
     row = rows["hit@iou.3", "mass"]
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
     assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")
+    assert "training seeds 0, 1, 2 of A, 0 of B" in said
+    assert "a side has one training: patients alone decide" in said
+    assert "decided by" not in said
+
+
+def test_where_pairs_differ_in_their_trainings_each_row_says_what_decided(seeds, compare):
+    said, _ = compare("s/net/cam", "s")
+    assert "in 1 of 2 pairs a side has one training" in said
+    decided = {("layercam" in line, line.split("  ")[-1].strip()) for line in said.splitlines() if " mean " in line}
+    assert decided == {(True, "trainings and patients"), (False, "patients alone")}
