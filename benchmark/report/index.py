@@ -15,7 +15,7 @@ from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
 from benchmark.report.html.views import view
 from benchmark.report.html.words import baseline_of
-from benchmark.report.page import GENERATED
+from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
@@ -50,7 +50,8 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
 
 def _files(suite: str) -> str:
     files = ", ".join(f"[{kind}]({suite}/leaderboard.{kind})" for kind in KINDS)
-    return f"[page]({suite}/{PAGE}), {files}, [records]({suite}/records.parquet)"
+    page = f"[page]({suite}/{PAGE}), " * (suite in COMMITTED_PAGES)
+    return f"{page}{files}, [records]({suite}/records.parquet)"
 
 
 def _runs(records: Sequence[Record]) -> list[Record]:

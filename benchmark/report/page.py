@@ -17,6 +17,8 @@ DECIDE = (
     "note",
 )
 """The columns that decide; those that are the same in all rows or say nothing are left out."""
+COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
+"""Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
 MEANINGS = "[what the columns mean](../../docs/protocols.md)"
 
 
@@ -26,6 +28,7 @@ def page(
     about: str = "",
     tables: Sequence[DatasetTables] = (),
     pictures: Sequence[str] = (),
+    suite: str = "",
 ) -> str:
     """The text of ``leaderboard.md``: per data set what its checks say or its main table, then what has no number.
 
@@ -35,7 +38,14 @@ def page(
     shown += [markdown(table) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(chosen(table, DECIDE)) for part in tables for table in part.boards[:1]]
-    sections = [f"# {title}", GENERATED, *([about] if about else []), _links(pictures), *shown, without_number(records)]
+    sections = [
+        f"# {title}",
+        GENERATED,
+        *([about] if about else []),
+        _links(pictures, suite),
+        *shown,
+        without_number(records),
+    ]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
@@ -44,9 +54,10 @@ def _answer(said: CheckAnswer) -> str:
     return "\n".join([f"## {said.question}", "", *(f"- {line}" for line in lines)])
 
 
-def _links(pictures: Sequence[str]) -> str:
+def _links(pictures: Sequence[str], suite: str) -> str:
     files = " · ".join(f"[{name}]({name})" for name in ("leaderboard.csv", *pictures))
-    return f"All tables, charts and the records behind them: [index.html](index.html) · {files} · {MEANINGS}"
+    page = "[index.html](index.html)" if suite in COMMITTED_PAGES else "`index.html`, which the suite's command writes"
+    return f"All tables, charts and the records behind them: {page} · {files} · {MEANINGS}"
 
 
 def without_number(records: Sequence[Record]) -> str:

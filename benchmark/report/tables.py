@@ -46,13 +46,14 @@ def write(
     records: Sequence[Record] | None = None,
     columns: Sequence[str] = (),
     published: Path | None = None,
+    limits: str = "",
 ) -> list[Record]:
     """Write all that is generated from a folder's records, and remove what they no longer give.
 
     ``index.html``, ``leaderboard.md``, ``.csv``, ``.tex``; where there is something to show ``ranks.svg`` (critical
     differences), ``components.svg`` (of variance) and ``seed.xlsx``. ``title`` and ``about`` are the suite's own words
-    above the tables, ``records`` those of the folder where they are known already, ``columns`` those of
-    ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
+    above the tables, ``limits`` its first of what it does not show, ``records`` those of the folder where they are
+    known already, ``columns`` those of ``leaderboard.tex``; ``published`` is the folder of those that stand beside.
     Returned are the records and the entries made of them. Raises ``core.errors.DataError`` for a
     broken record and ``BadValueError`` for a column that no table has; nothing is written then.
     """
@@ -70,9 +71,9 @@ def write(
     for name, picture in drawn.items():
         _put(folder / name, picture.encode())
     pictures = [name for name, picture in drawn.items() if picture]
-    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures))
+    write_text(folder / "leaderboard.md", page(records, title or folder.name, about, sections, pictures, folder.name))
     has_gallery = (folder / GALLERY).is_file()
-    suite = SuitePage(folder.name, title or folder.name, about, drawn[ranks.PICTURE], folders, has_gallery)
+    suite = SuitePage(folder.name, title or folder.name, about, limits, drawn[ranks.PICTURE], folders, has_gallery)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
     seed = [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")

@@ -149,7 +149,7 @@ def _finalize(
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
     current = selection.existing_records(folder.path) if ran else existing
     shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
-    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside)
+    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside, suite.limits)
 
 
 def _with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:

@@ -1,7 +1,9 @@
 """The page for newcomers, walked from top to bottom: its files are written, its commands run as they stand."""
 
+import importlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from core import cli
 from tests.warm import Running
 
 pytestmark = pytest.mark.doors
 ROOT = Path(__file__).resolve().parents[2]
 PARTS = ("backbones", "benchmark", "configs", "core", "datasets", "docs", "methods", "config.py", "heatmap.py", "locus.py", "main.py")
 BLOCK = re.compile(r"```(python|toml|sh|yaml)\n(.*?)```", re.DOTALL)
+COMMAND = re.compile(r"^ *(python (?:.*\\\n)*.*)", re.MULTILINE)
 WRITTEN = re.compile(r"(?:-o|--output|--output_path|--output_dir|--model_save_dir|>) +(\S+)")
 GENERATED = ("docs/methods.md",)
 """What a command writes anew as it is committed."""
@@ -101,6 +105,39 @@ def test_what_a_pages_command_is_told_to_write_lies_below_runs():
     named = [name for line in commands for name in WRITTEN.findall(line.split("  #")[0])]
     assert len(named) >= 6
     assert [name for name in named if not name.startswith("runs/") and name not in GENERATED] == []
+
+
+class Understood(BaseException):
+    """The flags of a command were all taken."""
+
+
+def understood(line, monkeypatch):
+    """Whether the door of a line takes its flags; nothing is run."""
+    parse = cli.parse
+
+    def parsed(*args, **kwargs):
+        parse(*args, **kwargs)
+        raise Understood
+
+    monkeypatch.setattr(cli, "parse", parsed)
+    script, *flags = shlex.split(line.split(" > ")[0], comments=True)[1:]
+    module = flags.pop(0) if script == "-m" else script.removesuffix(".py")
+    door = next(m for name in (module, f"{module}.__main__") if hasattr(m := importlib.import_module(name), "main"))
+    try:
+        door.main(flags)
+    except Understood:
+        return True
+    finally:
+        monkeypatch.undo()
+    return False
+
+
+def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monkeypatch):
+    walked = ROOT / "docs" / "add_a_method.md"  # names methods that the page itself writes
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*(ROOT / "docs").glob("*.md")} - {walked})]
+    lines = [line for page in pages for line in COMMAND.findall(page.read_text())]
+    assert len(lines) > 40
+    assert [line for line in lines if not understood(line.replace("\\\n", " "), monkeypatch)] == []
 
 
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):

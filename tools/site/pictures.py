@@ -1,6 +1,7 @@
 """The pictures of docs/concepts.md, from one trained network, 500 phantoms, and the entries of the suite ``phantom``.
 
-``python -m tools.site.pictures RUN``: any run that was trained on the phantom. What stands in a title is computed here.
+``python -m tools.site.pictures RUN``: any run that was trained on the phantom; without one the entries alone are drawn.
+What stands in a title is computed here.
 """
 
 import sys
@@ -82,8 +83,11 @@ def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:
     axes.legend(fontsize=8, frameon=False)
 
 
-def draw_entries(axes: Axes) -> None:
-    """Trainings as dots, mean and interval of each entry of the small CNN with PCAM, the tied ones in green."""
+def draw_entries(axes: Axes) -> str:
+    """Trainings as dots, mean and interval of each entry of the small CNN with PCAM, the tied ones in green.
+
+    What was drawn in words: method, score, interval, trainings, whether tied.
+    """
     folder = ROOT / "results" / "phantom"
     table = pd.read_csv(folder / "leaderboard.csv")
     mask = (table.backbone == "custom") & (table.global_pool == "PCAM") & table["rank"].notna() & (table.trainings > 1)
@@ -101,6 +105,8 @@ def draw_entries(axes: Axes) -> None:
     axes.set_yticks(range(len(table)), table.method, fontsize=8)
     axes.set_xlabel("hit@iou.3")
     axes.set_title(f"Small CNN, PCAM, {int(table.trainings.max())} trainings each; green: tied with first", fontsize=9)
+    rows = table[["method", "score", "low", "high", "trainings", "tied_with_first"]].itertuples(index=False)
+    return "\n".join(" ".join(map(str, row)) for row in rows)
 
 
 def _box(axes: Axes, box: FloatArray, colour: str) -> None:
@@ -108,12 +114,21 @@ def _box(axes: Axes, box: FloatArray, colour: str) -> None:
     axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, fill=False, edgecolor=colour, lw=2))
 
 
-def _save(figure: Figure, name: str) -> None:
-    figure.savefig(ROOT / "docs" / "pictures" / name, dpi=110, facecolor="white", bbox_inches="tight")
+def _save(figure: Figure, name: str, drawn: str = "") -> None:
+    """``drawn``: what the picture shows in words, kept in the file."""
+    path = ROOT / "docs" / "pictures" / name
+    figure.savefig(path, dpi=110, facecolor="white", bbox_inches="tight", metadata={"Description": drawn})
+
+
+def save_entries() -> None:
+    """Draw the fourth picture."""
+    figure = Figure(figsize=(6.4, 2.8))
+    drawn = draw_entries(figure.subplots())
+    _save(figure, "concept-entry.png", drawn)
 
 
 def main(run: str) -> None:
-    """Write the four pictures."""
+    """Write the first three pictures."""
     cases, images = cases_of(run)
     masses = [case for case in cases if case.finding == "Mass" and case.ready[0] is not None]
     overlaps = [iou(box_at(case, 0.5)[None], case.boxes).max() for case in masses]
@@ -133,10 +148,9 @@ def main(run: str) -> None:
     third = Figure(figsize=(5.4, 3))
     draw_origins(third.subplots(), cases, "Mass")
     _save(third, "concept-origin.png")
-    fourth = Figure(figsize=(6.4, 2.8))
-    draw_entries(fourth.subplots())
-    _save(fourth, "concept-entry.png")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    save_entries()
+    if len(sys.argv) > 1:
+        main(sys.argv[1])

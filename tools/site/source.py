@@ -13,6 +13,9 @@ ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 """A link of Markdown to a file: its text, the path, the place on the page."""
 SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
+RECORDS = "records.parquet"
+ANCHOR = re.compile(r'<a href="(?!https?:)([^"#]+)">(.*?)</a>')
+"""A link of a finished page to a file: the path, its text."""
 KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
 
 
@@ -29,6 +32,8 @@ def write(folder: Path) -> Path:
         path.write_text(text, encoding="utf-8")
     for page in (folder / "pages").rglob("*.md"):
         page.write_text(without_dead_links(page), encoding="utf-8")
+    for page in (folder / "pages").rglob("*.html"):
+        page.write_text(with_pages_of_the_site(page), encoding="utf-8")
     (folder / "pages" / "README.md").rename(folder / "pages" / "index.md")
     for name in ("site.css", "iframe-worker.js"):
         shutil.copy(HERE / name, folder / "pages")
@@ -44,13 +49,25 @@ def write(folder: Path) -> Path:
 def shown() -> list[Path]:
     """The files of the tree that the site has, relative to it."""
     files = [file for name in SHOWN for file in _files(ROOT / name)]
-    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS]
+    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS or file.name == RECORDS]
 
 
 def without_dead_links(page: Path) -> str:
     """The page's text; a link to a file that the site lacks (a module, a preset) becomes its text alone."""
     text = page.read_text(encoding="utf-8")
     return LINK.sub(lambda link: link[0] if _target(page, link[2]).exists() else link[1], text)
+
+
+def with_pages_of_the_site(page: Path) -> str:
+    """A finished page: a link to Markdown leads to the page that it becomes, one to nothing is its text alone."""
+
+    def link(anchor: re.Match[str]) -> str:
+        target = _target(page, anchor[1])
+        if target.suffix == ".md" and target.exists():
+            return f'<a href="{anchor[1].removesuffix(".md")}.html">{anchor[2]}</a>'
+        return anchor[0] if target.exists() else anchor[2]
+
+    return ANCHOR.sub(link, page.read_text(encoding="utf-8"))
 
 
 def _target(page: Path, path: str) -> Path:

@@ -8,6 +8,7 @@ from benchmark.records.costs import Cost
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, entries, plain
+from benchmark.report.table import Table, number
 from core.errors import NotAvailableError
 from core.names import BESIDE, MAIN, READERS
 
@@ -27,9 +28,7 @@ class CostChart(Chart):
 
     def draw(self, data: ChartData) -> Spec:
         """A mark per entry with its interval; names of those that nothing of about their cost or less reaches."""
-        known = _known(data)
-        images = max(select.parts(data.records, data.dataset), default=None)
-        rows = [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
+        known, images, rows = _measured(data)
         values = _values(rows, known)
         if not values:
             raise NotAvailableError(
@@ -48,6 +47,25 @@ class CostChart(Chart):
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=0.9, size=50)
         names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
         return view(values, f"{data.dataset}: {_about(rows, known, images)}", 340, bars, points, names)
+
+
+def cost_tables(data: ChartData) -> list[Table]:
+    """What the chart shows in figures, cheapest first, with MiB of tensors at the peak; nothing was measured: none."""
+    if not (known := _known(data)):
+        return []
+    _, images, rows = _measured(data)
+    values = _values(rows, known)
+    cells = (
+        (row["network"], row["method"], number(row["value"]), f"{row['ms']:.1f}", f"{row['MiB']:.1f}") for row in values
+    )
+    return [Table("cost", _about(rows, known, images), ("network", "method", MAIN, "ms", "MiB"), tuple(cells))]
+
+
+def _measured(data: ChartData) -> tuple[Mapping[Key, Cost], int | None, list[EntryRow]]:
+    """What is known of costs; the images and the rows whose scores stand beside it."""
+    images = max(select.parts(data.records, data.dataset), default=None)
+    rows = [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
+    return _known(data), images, rows
 
 
 def _known(data: ChartData) -> dict[Key, Cost]:
@@ -83,6 +101,6 @@ def _about(rows: Sequence[EntryRow], known: Mapping[Key, Cost], images: int | No
     return (
         f"{MAIN} and its interval{part}, against the milliseconds of {clock} that an image takes with one method "
         f"alone, its forward pass and all {cost.findings} findings among them. Named is what scores more than all that "
-        f"takes at most {NEAR:g} times as long; under the pointer: MiB of tensors at the peak. "
+        f"takes at most {NEAR:g} times as long; the table below the leaderboards has MiB, too. "
         + (f"Not measured: {', '.join(words)}." if words else "Every method was measured.")
     )

@@ -5,7 +5,7 @@ import numpy as np
 from benchmark.records import cases, packed
 from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading
+from benchmark.report.charts.rows import EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
 
@@ -38,10 +38,8 @@ class IoUThresholds(Chart):
         line = mark("line", base, dash, strokeWidth=2)
         points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
         about = (
-            f"{data.dataset}: share of cases (mean over findings) whose "
-            "box overlaps truth by more than this IoU, for the "
-            "best entry of each network "
-            "and two baselines. Score thresholds were chosen for IoU .3, and stay."
+            f"{data.dataset}: share of cases (mean over findings) whose box overlaps truth by more than this IoU, for "
+            f"{leading_words(data)}. Score thresholds were chosen for IoU .3, and stay."
         )
         return view(values, about, 300, line, points)
 

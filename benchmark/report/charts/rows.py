@@ -80,14 +80,25 @@ def count(rows: Sequence[EntryRow]) -> str:
 
 
 def leading(data: ChartData) -> list[EntryRow]:
-    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center`` of the first."""
+    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center``, the highest of each."""
     rows = entries(data)
+    baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
+    return [*_best_of_networks(rows)[:NETWORKS], *baselines.values()]
+
+
+def leading_words(data: ChartData) -> str:
+    """Which rows ``leading`` gives."""
+    count = len(_best_of_networks(entries(data)))
+    networks = "each network" if count <= NETWORKS else f"the first {NETWORKS} of {count} networks"
+    return f"the best entry of {networks} and the highest row of two baselines"
+
+
+def _best_of_networks(rows: Sequence[EntryRow]) -> list[EntryRow]:
     best: dict[object, EntryRow] = {}
     for row in rows:
         if select.is_method(row.record):
             best.setdefault(recipe_of(row.record), row)
-    baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
-    return [*list(best.values())[:NETWORKS], *baselines.values()]
+    return list(best.values())
 
 
 def labels(records: Sequence[Record]) -> list[str]:

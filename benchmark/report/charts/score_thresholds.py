@@ -4,7 +4,7 @@ import numpy as np
 
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading
+from benchmark.report.charts.rows import EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
@@ -36,9 +36,8 @@ class ScoreThresholds(Chart):
         }
         shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
         about = (
-            f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the "
-            "threshold comes from, "
-            "for the best entry of each network and two baselines. oracle is chosen on the truth that it is scored on. "
+            f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the threshold comes "
+            f"from, for {leading_words(data)}. oracle is chosen on the truth that it is scored on. "
             "Records hold the hits at these thresholds alone; a whole curve needs the maps."
         )
         return view(values, about, 300, mark("point", channels, shown, filled=True, opacity=1, size=70))

@@ -2,7 +2,7 @@
 
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading
+from benchmark.report.charts.rows import EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from benchmark.report.strata import within
 from core.errors import NotAvailableError
@@ -36,11 +36,11 @@ class Strata(Chart):
         rule = mark("rule", base, {"x": field("low:Q"), "x2": {"field": "high"}}, strokeOpacity=0.6)
         point = mark("point", base, position, shown, filled=True, size=34, opacity=1)
         about = (
-            f"{data.dataset}: {MAIN} within groups of the cases, for the best entry of each network and two baselines. "
+            f"{data.dataset}: {MAIN} within groups of the cases, for {leading_words(data)}. "
             "Groups differ in their findings, too."
         )
         if any("low" in value for value in values):
-            about += " Intervals are of one training over its patients."
+            about += " Intervals are of one training over its patients; rows of several trainings have none here."
         lines = len({value["group"] for value in values})
         return view(values, about, 9 * (len(rows) + 1) * lines, rule, point)
 

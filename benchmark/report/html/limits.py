@@ -14,7 +14,7 @@ DRAWN = {
 }
 NETWORK = (
     "Why a network says what it says: a map may hit the box and still not show what the network used "
-    "(suites `randomised` and `shortcut`)."
+    "(suites `randomised`, `shortcut` and `faithfulness`)."
 )
 OTHERS = "Other hospitals, other findings, other boxes. Nothing here is for use on patients."
 

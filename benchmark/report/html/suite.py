@@ -8,6 +8,8 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import components, leaderboard, select
+from benchmark.report.charts.base import ChartData
+from benchmark.report.charts.cost import cost_tables
 from benchmark.report.entries import ENTRY, comparisons_by_row
 from benchmark.report.html import checks
 from benchmark.report.html.answer import PageAnswer, answer
@@ -34,6 +36,8 @@ class SuitePage:
     title: str
     about: str
     """The suite's own words."""
+    limits: str = ""
+    """What it does not show, in its own words: first of that list."""
     ranks: str = ""
     """The critical-difference diagrams as SVG."""
     folders: Sequence[Path] = ()
@@ -72,7 +76,8 @@ def suite_page(
 ) -> str:
     """The text of the page; the same records give the same bytes. ``parts``: as of ``components``."""
     entries = keys_of_entries(records)
-    datasets = [_dataset(records, part, entries, parts.get(part.dataset)) for part in sections]
+    data = [ChartData(records, part.dataset, page.folders, parts.get(part.dataset)) for part in sections]
+    datasets = [_dataset(each, part, entries) for each, part in zip(data, sections, strict=True)]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
     views = [*(each for dataset in datasets for each in dataset.all), *gaps]
     drawn = charts(records, sections, page.folders, parts)
@@ -114,13 +119,8 @@ def embed(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}" if svg else ""
 
 
-def _dataset(
-    records: Sequence[Record],
-    tables: DatasetTables,
-    entries: Mapping[str, Sequence[str]],
-    part: BalancedScores | None,
-) -> DatasetViews:
-    name = tables.dataset
+def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Sequence[str]]) -> DatasetViews:
+    records, name, part = data.records, data.dataset, data.design
     ranked = answer(records, name)
 
     def views(group: Sequence[Table]) -> list[View]:
@@ -137,7 +137,11 @@ def _dataset(
             *((word, view(table, entries, name)) for word, table in tables.protocols),
         ],
         views(tables.findings),
-        [*views(tables.closer), *views(components.tables(part, name) if part is not None else [])],
+        [
+            *views(tables.closer),
+            *views(components.tables(part, name) if part is not None else []),
+            *views(cost_tables(data)),
+        ],
         views(tables.published),
     )
 

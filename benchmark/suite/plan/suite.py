@@ -36,6 +36,8 @@ class Suite(pydantic.BaseModel):
     """One line above the tables."""
     about: str
     """What the numbers rest on and what they do not show; printed above the tables."""
+    limits: str = ""
+    """One sentence that stands first among what the suite does not show."""
     how_to_get: str = ""
     """What to do when the data is absent."""
     train: dict[str, Any]

@@ -133,6 +133,8 @@ def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_
     assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
 
 
+DOWNLOAD = """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
+        document.querySelector('[data-download=%s]').click(); URL.createObjectURL = create; return await made.text()"""
 QUESTIONS = {
     "data set": """const select = document.querySelector('select[name=dataset]'); select.value = 'phantom';
         select.dispatchEvent(new Event('change', {bubbles: true})); await wait(); return location.hash""",
@@ -159,8 +161,11 @@ QUESTIONS = {
         return document.getElementById(decodeURIComponent(link.hash.slice(1))).nextElementSibling.textContent""",
     "record": """document.querySelector('#phantom-leaderboard button.open').click(); await wait();
         const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
-    "csv": """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
-        document.querySelector('[data-download=csv]').click(); URL.createObjectURL = create; return await made.text()""",
+    "csv": DOWNLOAD % "csv",
+    "tex": f"location.hash = '#dataset=phantom&finding=Nodule'; await wait(); await wait(); {DOWNLOAD % 'tex'}",
+    "columns": """location.hash = '#dataset=phantom&finding=Nodule&columns=method'; await wait(); await wait();
+        return [...document.querySelectorAll('#phantom-leaderboard th:not(.off)')].map(th => th.dataset.name)""",
+    "one training": f"location.hash = '#dataset=NIH'; await wait(); await wait(); {DOWNLOAD % 'csv'}",
     "first": """const link = document.querySelector('section[data-dataset=phantom] table.first a'); link.click(); await wait();
         return [link.textContent, document.querySelector('select[name=finding]').value, location.hash]""",
 }
@@ -191,5 +196,11 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert len(trainings) == 3
     assert all(key in text for key in trainings)
     header, *lines = said["csv"].splitlines()
-    assert header.endswith(",method,hit@iou.3,hit@iou.3_low,hit@iou.3_high")
-    assert [line.split(",")[-4] for line in lines] == ["layercam", "layercam"]
+    assert header.endswith(",method,hit@iou.3,hit@iou.3_low,hit@iou.3_high,hit@iou.3_n")
+    assert [(line.split(",")[0], line.split(",")[-5]) for line in lines] == [("Nodule", "layercam")] * 2
+    assert "leaderboard, Nodule}" in said["tex"]
+    assert said["columns"] == ["method"]
+    header, line = said["one training"].splitlines()
+    row = dict(zip(header.split(","), line.split(","), strict=True))
+    alone = "of this network"
+    assert [row[name] for name in ("hit@iou.3", f"{alone}_low", f"{alone}_high")] == ["0.250", "0.125", "0.500"]

@@ -1,13 +1,17 @@
 """The page's tables on records made by hand: each figure stands where it belongs, and nothing stands there that is not known."""
 
 import re
+from pathlib import Path
 
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum, write
 from benchmark.report import breakdown, leaderboard, strata, tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
+from benchmark.report.page import COMMITTED_PAGES, page
 from benchmark.report.sections import tables_of
+
+ROOT = Path(__file__).resolve().parents[3]
 
 FINDINGS = ("Mass", "Nodule", "Effusion")
 POOLINGS = ("AVG", "PCAM")
@@ -136,12 +140,13 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
 
 
 def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to_all_else(tmp_path):
+    folder = tmp_path / COMMITTED_PAGES[0]
     for name, given in SHEETS.items():
-        write(record(*given, protocol=name), tmp_path)
-    write(main(0.4), tmp_path)
-    write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), tmp_path)
-    tables.write(tmp_path)
-    text = (tmp_path / "leaderboard.md").read_text()
+        write(record(*given, protocol=name), folder)
+    write(main(0.4), folder)
+    write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)
+    tables.write(folder)
+    text = (folder / "leaderboard.md").read_text()
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == ["NIH: leaderboard", "Cells without a number"]
     assert len(next(line for line in text.splitlines() if line.startswith("| rank")).split("|")) <= 12
     assert "- 1 n/a: use a PCAM model" in text
@@ -157,3 +162,10 @@ def test_what_the_records_no_longer_give_is_removed(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         *("records", "index.html", "leaderboard.md", "leaderboard.csv", "leaderboard.tex"),
     }
+
+
+def test_a_page_that_is_not_committed_is_named_and_not_linked():
+    kept = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
+    assert {*kept} == {*COMMITTED_PAGES}
+    assert "(index.html)" not in page([], "t", suite="other")
+    assert "[index.html](index.html)" in page([], "t", suite=kept[0])

@@ -8,11 +8,14 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
 import methods
 from benchmark import protocols
 from tools.site import source
 from tools.site.parts import pages
+from tools.site.pictures import draw_entries
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -62,3 +65,15 @@ def test_the_site_is_built_without_an_issue(site):
     asked = re.findall(r'<(?:script|link rel="stylesheet")[^>]* (?:src|href)="(?:\./)?([^"]+)"', page)
     assert {"site.css", "iframe-worker.js"} <= {*asked}
     assert [file for file in (*asked, "search.js") if not (site / "site" / file).exists()] == []
+
+
+def test_the_picture_of_the_entries_shows_what_the_leaderboard_says():
+    drawn = Image.open(ROOT / "docs" / "pictures" / "concept-entry.png").text["Description"]
+    assert drawn == draw_entries(Figure().subplots()), "docs/pictures are stale: python -m tools.site.pictures"
+
+
+def test_links_of_finished_pages_lead_to_what_the_site_has(site):
+    links = [(page, link) for page in (site / "pages").rglob("*.html") for link, _ in source.ANCHOR.findall(page.read_text())]
+    assert len(links) > 30
+    targets = [page.parent / link for page, link in links]
+    assert [file for file in targets if not (file.exists() or file.with_suffix(".md").exists())] == []

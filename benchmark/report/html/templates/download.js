@@ -1,5 +1,7 @@
 // What is shown, as CSV or LaTeX.
 const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 training\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
+const BARE = /^\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]$/, COUNTED = /^([+−-]?[\d.]+) \((?:1 training|n (\d+))\)$/;
+const LONGEST = 45; // rows of a LaTeX table that a page holds
 const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
 const escapeTex = text => text.replace(/[\\–≤−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);
 const harmless = text => /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text; // no formula for a spreadsheet
@@ -12,24 +14,37 @@ function shownCells(table) {
   return [shown(table.tHead.rows[0].cells).map(th => th.dataset.name), lines];
 }
 
-function csv(table) { // an interval becomes three columns
-  const [names, lines] = shownCells(table);
-  const split = names.map((_, i) => lines.some(line => INTERVAL.test(line[i])));
-  const head = names.flatMap((name, i) => { const plain = name.replace(" [95 %]", ""); return split[i] ? [plain, `${plain}_low`, `${plain}_high`] : [plain]; });
-  const cells = (cell, i) => { const match = cell.match(INTERVAL); return split[i] ? (match ? match.slice(1, 4) : [cell, "", ""]) : [cell]; };
-  return [head, ...lines.map(line => line.flatMap(cells))].map(line => line.map(cell => quote(harmless(cell === "–" ? "" : cell))).join(",")).join("\n") + "\n";
+const findingOf = table => state.finding !== MEAN && table.classList.contains("board") ? state.finding : "";
+
+function partsOf(cell) { // value, low, high, n
+  const whole = cell.match(INTERVAL), bare = cell.match(BARE), counted = cell.match(COUNTED);
+  if (whole) return [1, 2, 3, 4].map(i => whole[i] || "");
+  if (bare) return ["", bare[1], bare[2], ""];
+  return counted ? [counted[1], "", "", counted[2] || ""] : [cell === "–" ? "" : cell, "", "", ""];
+}
+
+function csv(table) { // an interval becomes columns of its own, n too
+  const [names, lines] = shownCells(table), parted = lines.map(line => line.map(partsOf)), finding = findingOf(table);
+  const used = names.map((_, i) => [0, 1, 2, 3].filter(part => parted.some(line => line[i][part])));
+  const parts = used.map(kept => kept.length ? kept : [0]);
+  const head = names.flatMap((name, i) => parts[i].map(part => name.replace(" [95 %]", "") + ["", "_low", "_high", "_n"][part]));
+  const rows = [head, ...parted.map(line => line.flatMap((cell, i) => parts[i].map(part => cell[part])))];
+  const named = finding ? rows.map((row, i) => [i ? finding : "finding", ...row]) : rows;
+  return named.map(row => row.map(cell => quote(harmless(cell))).join(",")).join("\n") + "\n";
 }
 
 function tex(table) {
   const [names, lines] = shownCells(table), line = cells => `${cells.map(escapeTex).join(" & ")} \\\\`;
-  return ["\\begin{table}", "\\centering\\small", `\\caption{${escapeTex(table.caption.textContent)}}`, `\\begin{tabular}{${"l".repeat(names.length)}}`, "\\toprule", line(names), "\\midrule", ...lines.map(line), "\\bottomrule", "\\end{tabular}", "\\end{table}", ""].join("\n");
+  const about = [suite, state.dataset, table.caption.textContent, findingOf(table)].filter(word => word).join(", ");
+  const parts = Array.from({length: Math.max(1, Math.ceil(lines.length / LONGEST))}, (_, i) => lines.slice(i * LONGEST, (i + 1) * LONGEST));
+  return parts.map((part, i) => ["\\begin{table}", "\\centering", `\\caption{${escapeTex(about + (parts.length > 1 ? ` (${i + 1} of ${parts.length})` : ""))}}`, "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%", `\\begin{tabular}{${"l".repeat(names.length)}}`, "\\toprule", line(names), "\\midrule", ...part.map(line), "\\bottomrule", "\\end{tabular}}", "\\end{table}", ""].join("\n")).join("\n");
 }
 
 for (const button of $$("[data-download]")) {
   button.addEventListener("click", () => {
     const kind = button.dataset.download, make = {csv, tex}[kind];
     const text = shownBlocks().map(block => make($("table", block))).join("\n");
-    const link = Object.assign(document.createElement("a"), {href: URL.createObjectURL(new Blob([text], {type: "text/plain"})), download: `${suite}-${state.protocol}.${kind}`});
+    const link = Object.assign(document.createElement("a"), {href: URL.createObjectURL(new Blob([text], {type: "text/plain"})), download: `${[suite, state.protocol, state.finding === MEAN ? "" : state.finding].filter(word => word).join("-")}.${kind}`});
     link.click();
     URL.revokeObjectURL(link.href);
   });

@@ -43,13 +43,19 @@ function fillControls() {
   for (const name of FILTERS) fill(name, ["", ...valuesOf(name)], value => value || "all");
 }
 
+function choosable(table) { // of one finding the columns that are about it
+  const names = headings(table).map(th => th.dataset.name), of = [...NAMED, "method", "same map as", MAIN, BARS];
+  return state.finding !== MEAN && table.classList.contains("board") ? names.filter(name => of.includes(name)) : names;
+}
+
 function columnsOf(table) {
-  const names = headings(table).map(th => th.dataset.name);
+  const names = choosable(table);
+  if (state.columns) return names.filter(name => state.columns.split("~").includes(name));
   const aside = matchMedia("(max-width: 600px)").matches ? ["size", "same map as"] : [];
   const wide = names.filter(name => !aside.includes(name));
-  if (state.finding !== MEAN && table.classList.contains("board")) return wide.filter(name => [...NAMED, "method", "same map as", MAIN, BARS].includes(name));
-  if (state.columns) return names.filter(name => state.columns.split("~").includes(name));
-  return table.classList.contains("board") ? wide.filter(name => "decides" in headings(table)[names.indexOf(name)].dataset) : names;
+  if (state.finding !== MEAN) return wide;
+  const decides = new Set(headings(table).filter(th => "decides" in th.dataset).map(th => th.dataset.name));
+  return table.classList.contains("board") ? wide.filter(name => decides.has(name)) : names;
 }
 
 function showColumns(table) {
@@ -61,7 +67,7 @@ function showColumns(table) {
 function offerColumns() {
   const tables = shownBlocks().map(block => $("table", block)), shown = tables.flatMap(columnsOf);
   const box = $(".columns fieldset"), legend = $("legend", box);
-  box.replaceChildren(legend, ...unique(tables.flatMap(table => headings(table).map(th => th.dataset.name))).map(name => {
+  box.replaceChildren(legend, ...unique(tables.flatMap(choosable)).map(name => {
     const label = document.createElement("label"), input = Object.assign(document.createElement("input"), {type: "checkbox", name: "column", value: name, checked: shown.includes(name)});
     label.append(input, name);
     return label;
@@ -86,7 +92,7 @@ function show() {
   offerColumns();
   const rows = shownBlocks().flatMap(block => rowsOf($("table", block)));
   const filters = FILTERS.filter(name => state[name]).map(name => `${name} ${state[name]}`).join(", ");
-  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`);
+  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`) + (controls.elements.finding.disabled ? "; finding by finding in locus alone" : "");
 }
 
 function linkFindings() { // from the first of each finding to all rows of it
