@@ -7,7 +7,7 @@ from benchmark.records.record import Record
 from benchmark.report import check_words, select
 from benchmark.report.check_words import CheckAnswer
 from benchmark.report.sections import DatasetTables
-from benchmark.report.table import chosen, markdown
+from benchmark.report.table import Table, chosen, markdown
 from core.names import MAIN
 
 GENERATED = "<!-- Generated from the records by `python -m benchmark.run`: do not edit. -->"
@@ -17,6 +17,9 @@ DECIDE = (
     "note",
 )
 """The columns that decide; those that are the same in all rows or say nothing are left out."""
+MOST = 10
+FIRST_LEFT_OUT = ("auroc", "size", "pointing")
+"""What a wide board lacks in Markdown; the page and ``leaderboard.csv`` have it."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
 MEANINGS = "[what the columns mean](../../docs/protocols.md)"
@@ -37,7 +40,7 @@ def page(
     shown = [_answer(said) for part in tables for said in check_words.answers(records, part.dataset)]
     shown += [markdown(table) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
-    shown += [markdown(chosen(table, DECIDE)) for part in tables for table in part.boards[:1]]
+    shown += [markdown(_short(table)) for part in tables for table in part.boards[:1]]
     sections = [
         f"# {title}",
         GENERATED,
@@ -47,6 +50,15 @@ def page(
         without_number(records),
     ]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
+
+
+def _short(table: Table) -> Table:
+    """The columns that decide, at most ``MOST`` beside the notes: the last of ``FIRST_LEFT_OUT`` stay the longest."""
+    short = chosen(table, DECIDE)
+    for name in FIRST_LEFT_OUT:
+        if len(set(short.header) - {"note"}) > MOST:
+            short = chosen(short, [word for word in DECIDE if word != name])
+    return short
 
 
 def _answer(said: CheckAnswer) -> str:

@@ -38,7 +38,7 @@ class ScoreThresholds(Chart):
         about = (
             f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the threshold comes "
             f"from, for {leading_words(data)}. oracle is chosen on the truth that it is scored on. "
-            "Records hold the hits at these thresholds alone; a whole curve needs the maps."
+            "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
         )
         return view(values, about, 300, mark("point", channels, shown, filled=True, opacity=1, size=70))
 

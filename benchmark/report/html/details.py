@@ -7,6 +7,7 @@ from typing import Any
 from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.entries import mean_record, trainings
+from benchmark.report.table import with_interval
 from core.names import MAIN_PROTOCOL
 
 CELL = (
@@ -14,7 +15,7 @@ CELL = (
     *("method", "alignment", "protocol", "recipe"),
 )
 RECORD = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
-FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created")
+FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created", "score")
 
 
 def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
@@ -44,3 +45,4 @@ def _values(record: Record) -> Iterable[Any]:
     wanted = ("cross-fitted", "oracle") if record.cell.protocol == MAIN_PROTOCOL else ()
     yield {origin: record.thresholds[origin] for origin in wanted if origin in record.thresholds}
     yield record.created
+    yield None if (main := select.main_score(record)) is None else with_interval(main)

@@ -25,7 +25,10 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: K
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
     single = " of this network" * all(map(is_single, entered))
     header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)
-    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, header, tuple(lines)) if lines else None
+    if not lines:
+        return None
+    cells, keys = zip(*lines, strict=True)
+    return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, header, cells, tuple((key,) for key in keys))
 
 
 def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
@@ -46,7 +49,8 @@ def _is_true(score: Score | None) -> bool | None:
 
 def _of_finding(
     finding: str, entered: Sequence[Record], rows: Sequence[Record], known: Known
-) -> tuple[str, ...] | None:
+) -> tuple[tuple[str, ...], str] | None:
+    """The line of a finding, and the key of its first row."""
     values = {row.key: value for row in entered if (value := select.main_value(row, finding)) is not None}
     if not values:
         return None
@@ -56,12 +60,13 @@ def _of_finding(
     ties = [_is_true(of_row(known, "tied", finding)(row)) for row in scored if row is not first]
     prior, above = baseline_of(first, rows), above_prior(first)
     score, is_compared = main_of(known, finding)(first), any(tie is not None for tie in ties)
-    return (
+    line = (
         *(finding, name(first), _verdict(above, sum(map(bool, ties))), with_interval(score), signed(above)),
         number(None if prior is None else select.main_value(prior, finding)),
         f"{sum(map(bool, ties))} of {len(ties)}" if is_compared else NOTHING,
         str(score.n) if score is not None else NOTHING,
     )
+    return line, first.key
 
 
 def _verdict(above: Score | None, ties: int) -> str:

@@ -164,6 +164,12 @@ def test_what_the_records_no_longer_give_is_removed(tmp_path):
     }
 
 
+def test_no_committed_board_in_markdown_has_more_than_ten_columns_and_notes():
+    heads = [line for file in ROOT.glob("results/*/leaderboard.md") for line in file.read_text().splitlines() if line.startswith("| rank")]
+    assert len(heads) > 5
+    assert max(len(head.removesuffix(" note |").strip("|").split("|")) for head in heads) <= 10
+
+
 def test_a_page_that_is_not_committed_is_named_and_not_linked():
     kept = re.findall(r"^!/results/(.+)/index.html$", (ROOT / ".gitignore").read_text(), re.MULTILINE)
     assert {*kept} == {*COMMITTED_PAGES}

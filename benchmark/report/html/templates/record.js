@@ -23,11 +23,11 @@ function named(tag, text) { return Object.assign(document.createElement(tag), {t
 function paragraphs(key, open) {
   const record = recordOf(key);
   if (!record) return [list([["record", `${key}: not in this page`]])];
-  const {status, reason, source, rests_on, versions, checkpoints, thresholds, training, scoring, created, recipe, geometry, fingerprint, ...cell} = record;
+  const {status, reason, source, rests_on, versions, checkpoints, thresholds, training, scoring, created, score, recipe, geometry, fingerprint, ...cell} = record;
   const box = document.createElement("details");
   box.open = open;
   box.append(named("summary", `record ${key}${cell.seed === null ? "" : `, seed ${cell.seed}`}`));
-  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry], ["images and truth (hash)", fingerprint], ["made", created]]));
+  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], [`${main} of this training`, score], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry], ["images and truth (hash)", fingerprint], ["made", created]]));
   for (const [origin, chosen] of Object.entries(thresholds || {})) box.append(named("h3", `thresholds, ${origin}`), list(Object.entries(chosen)));
   box.append(named("h3", "recipe"), list(Object.entries(recipe || {})), list([["trained with", training], ["scored with", scoring]]));
   return [box];
@@ -35,7 +35,7 @@ function paragraphs(key, open) {
 
 function openRecord(row, cell) {
   const table = row.closest("table"), th = headings(table)[cell.cellIndex], term = $$("dt[data-word]").find(dt => dt.dataset.word === $("button", th)?.dataset.word);
-  const keys = row.dataset.keys.split(" "), method = textOf(row.cells[indexOf(table, "method")]);
+  const keys = row.dataset.keys.split(" "), method = textOf(row.cells[methodOf(table)]);
   const shown = $("button.open", cell) || $("svg.bar", cell) ? "" : textOf(cell);
   $("#record-title").textContent = `${method}${shown ? `: ${th.dataset.name} = ${shown}` : ""}`;
   const score = findings[row.dataset.entry];
@@ -49,6 +49,6 @@ function openRecord(row, cell) {
 
 document.addEventListener("click", event => {
   const cell = event.target.closest?.("table.data tbody td"), row = cell?.parentElement;
-  if (row?.dataset.keys && !getSelection().toString()) openRecord(row, cell);
+  if (row?.dataset.keys && !event.target.closest("a") && !getSelection().toString()) openRecord(row, cell);
 });
 dialog.addEventListener("click", event => { if (event.target === dialog) dialog.close(); });

@@ -4,6 +4,7 @@ const $$ = (selector, from = document) => [...from.querySelectorAll(selector)];
 const headings = table => [...table.tHead.rows[0].cells];
 const rowsOf = table => [...table.tBodies[0].rows];
 const indexOf = (table, name) => headings(table).findIndex(th => th.dataset.name === name);
+const methodOf = table => Math.max(indexOf(table, "method"), indexOf(table, "first")); // the column that names a row's method
 const textOf = cell => cell.textContent.trim();
 const collator = new Intl.Collator("en", {numeric: true});
 
@@ -32,7 +33,7 @@ function nextOrder(th) { // numbers from the highest down first, words from a to
 for (const table of $$("table.data")) {
   rowsOf(table).forEach((row, order) => { row.dataset.order = order; });
   const numeric = headings(table).flatMap((th, i) => th.classList.contains("number") ? [i] : []);
-  const method = indexOf(table, "method");
+  const method = methodOf(table);
   for (const row of rowsOf(table)) {
     for (const i of numeric) row.cells[i].classList.add("number");
     if (!row.dataset.keys || method < 0) continue;
@@ -71,6 +72,7 @@ for (const code of $$(".answer code")) { // a word of the answer leads to what i
   link.append(code);
 }
 
+addEventListener("beforeprint", () => $$("details.table").forEach(part => { part.open = true; })); // paper does not unfold
 const help = $("#help");
 function showHelp(button) {
   const term = button && $$("dt[data-word]").find(dt => dt.dataset.word === button.dataset.word);
