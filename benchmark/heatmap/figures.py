@@ -11,7 +11,8 @@ from benchmark.heatmap.picture import CasePicture, opacity
 from core.files import atomic
 from core.types import FloatArray
 
-TRUTH, PREDICTED = "#ff3b30", "#30d158"
+TRUTH, PREDICTED = "#e8590c", "#38b6ff"
+"""Orange and blue, which colour-blind readers tell apart."""
 COLOURS = "turbo"
 PANELS = [(left, 0.0091, 0.3062, 0.842) for left in (0.0033, 0.3162, 0.6291)]
 BAR = (0.9414, 0.0442, 0.0141, 0.7717)
@@ -32,7 +33,7 @@ def save(picture: CasePicture, path: Path) -> None:
     figure = Figure(figsize=(12.6, 4.6), dpi=100)
     axes = [figure.add_axes(panel) for panel in PANELS]
     figure.suptitle(f"{picture.image_id}\n{picture.caption}", fontsize=11, y=0.99)
-    _show(axes[0], picture, "image: truth red, the peak's box green, other boxes dashed")
+    _show(axes[0], picture, "truth orange, the peak's box blue, other boxes dashed")
     _boxes(axes[0], picture)
     _show(axes[1], picture, "heat map over the image")
     axes[1].imshow(picture.heat, cmap=COLOURS, vmin=0, vmax=1, alpha=opacity(picture.heat), extent=_extent(picture))
