@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from config import TrainConfig
-from core.cli import door, parse
+from core import cli
 from core.collector import gc_paused
 
 
-@door
+@cli.door
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the flags, train or evaluate again, say where the run lies and how well it ranks."""
-    config, typed = parse(TrainConfig, argv, "main.py")
+    config, typed = cli.parse(TrainConfig, argv, "main.py")
     if config.download:
         from datasets.io import download
 

@@ -18,7 +18,7 @@ def load(folder: Path | str) -> list[Record]:
     broken file.
 
     >>> len(load("results/shortcut"))
-    32
+    80
     """
     return _all(Path(folder), None)
 

@@ -119,10 +119,12 @@ def understood(line, monkeypatch):
         parse(*args, **kwargs)
         raise Understood
 
-    monkeypatch.setattr(cli, "parse", parsed)
     script, *flags = shlex.split(line.split(" > ")[0], comments=True)[1:]
     module = flags.pop(0) if script == "-m" else script.removesuffix(".py")
     door = next(m for name in (module, f"{module}.__main__") if hasattr(m := importlib.import_module(name), "main"))
+    for owner in (cli, door):
+        if hasattr(owner, "parse"):
+            monkeypatch.setattr(owner, "parse", parsed)
     try:
         door.main(flags)
     except Understood:
