@@ -1,7 +1,6 @@
 """Shared by all tests: one thread (tests run side by side), hypothesis' examples, and the optional data beside the checkout."""
 
 import gc
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -31,11 +30,6 @@ def pytest_configure(config: pytest.Config) -> None:
     """The process that deals out tests starts the one that commands are forked from: it is ready when they are collected."""
     if config.getoption("numprocesses", None):
         warm.start()
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are processors: some always wait for a command."""
-    return (os.cpu_count() or 1) + 1
 
 
 def pytest_unconfigure() -> None:
