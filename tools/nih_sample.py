@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from core import cli
 from core.errors import DataError, examples
-from core.files import writing
+from core.files import atomic, write_text
 from datasets.io.images import decode, find
 
 NAMES = Path(__file__).with_suffix(".txt")
@@ -40,18 +40,20 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def write(root: Path, output: Path, names: Collection[str]) -> None:
-    """The images ``names`` of ``root`` and their lines below ``output``. Raises ``DataError`` where one is missing."""
+    """The images ``names`` of ``root`` and their lines below ``output``.
+
+    Raises ``DataError`` where one is missing, ``WriteError`` when the disk refuses.
+    """
     files = find(root, "images", "images_*", "images_*/images")
     absent = [table for table in TABLES if not (root / table).is_file()]
     if missing := [*absent, *(name for name in names if name not in files)]:
         raise DataError(f"{root} lacks {len(missing)} of the files that are needed: {examples(missing)}")
-    with writing(output):
-        (output / "images").mkdir(parents=True, exist_ok=True)
-        for name in tqdm(names, desc="nih-sample", unit="image", disable=None):
-            small = cv2.resize(decode(files[name]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
-            cv2.imwrite(str(output / "images" / name), small)
-        for table in TABLES:
-            (output / table).write_text(_lines(root / table, {*names}), encoding="utf-8")
+    for name in tqdm(names, desc="nih-sample", unit="image", disable=None):
+        small = cv2.resize(decode(files[name]), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+        with atomic(output / "images" / name) as temporary:
+            temporary.write_bytes(cv2.imencode(".png", small)[1].tobytes())
+    for table in TABLES:
+        write_text(output / table, _lines(root / table, {*names}))
 
 
 def _lines(file: Path, names: Collection[str]) -> str:

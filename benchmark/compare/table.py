@@ -15,7 +15,6 @@ from core.names import MAIN
 
 WORDS = ("model", "method")
 HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
-
 DECIDED_BY = "decided by"
 
 

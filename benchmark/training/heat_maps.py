@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from backbones import Classifier
 from benchmark.explain import Maps, explain
 from benchmark.localize import to_frame
+from benchmark.protocols.base import FLAT
 from benchmark.surface import min_max
 from benchmark.training.data import SplitImages
 from benchmark.training.events import Events
@@ -94,7 +95,7 @@ def beside(image: NDArray[np.uint8], heat: NDArray[np.float32], truth: FloatArra
     over = (gray * (1 - share) + colours * share).astype(np.uint8)
     both = [_with_boxes(side, truth) for side in (gray, over)]
     if not heat.any():
-        cv2.putText(both[1], "flat map", (4, both[1].shape[0] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, WHITE)
+        cv2.putText(both[1], FLAT, (4, both[1].shape[0] - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.4, WHITE)
     return np.concatenate([both[0], np.full((both[0].shape[0], 4, 3), 255, np.uint8), both[1]], axis=1)
 
 

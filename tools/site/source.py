@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.records.packed import RECORDS_FILE
 from tools.site.parts import pages
 
 HERE = Path(__file__).resolve().parent
@@ -13,7 +14,6 @@ ROOT = HERE.parents[1]
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?\)")
 """A link of Markdown to a file: its text, the path, the place on the page."""
 SHOWN = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "CITATION.cff", "docs", "results", "submissions")
-RECORDS = "records.parquet"
 ANCHOR = re.compile(r'<a href="(?!https?:)([^"#]+)">(.*?)</a>')
 """A link of a finished page to a file: the path, its text."""
 KINDS = {".md", ".html", ".svg", ".png", ".csv", ".tex", ".cff", ""}
@@ -49,7 +49,7 @@ def write(folder: Path) -> Path:
 def shown() -> list[Path]:
     """The files of the tree that the site has, relative to it."""
     files = [file for name in SHOWN for file in _files(ROOT / name)]
-    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS or file.name == RECORDS]
+    return [file.relative_to(ROOT) for file in files if file.suffix in KINDS or file.name == RECORDS_FILE]
 
 
 def without_dead_links(page: Path) -> str:

@@ -15,6 +15,10 @@ from core.names import BESIDE, MAIN, READERS
 AXIS = "ms an image, one method alone"
 NEAR = 1.5
 """Times that lie closer together are not told apart: a busy machine moves one by a quarter and more."""
+NAMED = (
+    f"Named is what scores more than all that takes at most {NEAR:g} times as long; MiB of tensors at the peak stand "
+    "under the pointer and in the table `cost`."
+)
 Key = tuple[str, str]
 """Network of any seed, method."""
 
@@ -28,7 +32,8 @@ class CostChart(Chart):
 
     def draw(self, data: ChartData) -> Spec:
         """A mark per entry with its interval; names of those that nothing of about their cost or less reaches."""
-        known, images, rows = _measured(data)
+        known = _known(data)
+        images, rows = _rows(data)
         values = _values(rows, known)
         if not values:
             raise NotAvailableError(
@@ -46,14 +51,15 @@ class CostChart(Chart):
         bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.3)
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=0.9, size=50)
         names = mark("text", base, {"text": field("label:N")}, align="right", dx=-6, dy=-5)
-        return view(values, f"{data.dataset}: {_about(rows, known, images)}", 340, bars, points, names)
+        about = f"{data.dataset}: {_about(rows, known, images)} {NAMED}"
+        return view(values, about, 340, bars, points, names)
 
 
 def cost_tables(data: ChartData) -> list[Table]:
     """What the chart shows in figures, cheapest first, with MiB of tensors at the peak; nothing was measured: none."""
     if not (known := _known(data)):
         return []
-    _, images, rows = _measured(data)
+    images, rows = _rows(data)
     values = _values(rows, known)
     cells = (
         (row["network"], row["method"], number(row["value"]), f"{row['ms']:.1f}", f"{row['MiB']:.1f}") for row in values
@@ -61,11 +67,10 @@ def cost_tables(data: ChartData) -> list[Table]:
     return [Table("cost", _about(rows, known, images), ("network", "method", MAIN, "ms", "MiB"), tuple(cells))]
 
 
-def _measured(data: ChartData) -> tuple[Mapping[Key, Cost], int | None, list[EntryRow]]:
-    """What is known of costs; the images and the rows whose scores stand beside it."""
+def _rows(data: ChartData) -> tuple[int | None, list[EntryRow]]:
+    """The images that slow methods explain too, and the rows whose scores stand beside the costs."""
     images = max(select.parts(data.records, data.dataset), default=None)
-    rows = [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
-    return _known(data), images, rows
+    return images, [row for row in entries(data, images) if row.record.cell.method not in (*BESIDE, READERS)]
 
 
 def _known(data: ChartData) -> dict[Key, Cost]:
@@ -100,7 +105,6 @@ def _about(rows: Sequence[EntryRow], known: Mapping[Key, Cost], images: int | No
     words = dict.fromkeys(row.record.method for row in missing)
     return (
         f"{MAIN} and its interval{part}, against the milliseconds of {clock} that an image takes with one method "
-        f"alone, its forward pass and all {cost.findings} findings among them. Named is what scores more than all that "
-        f"takes at most {NEAR:g} times as long; the table below the leaderboards has MiB, too. "
+        f"alone, its forward pass and all {cost.findings} findings among them. "
         + (f"Not measured: {', '.join(words)}." if words else "Every method was measured.")
     )

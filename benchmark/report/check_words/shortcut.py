@@ -23,9 +23,10 @@ def sentences(records: Sequence[Record], dataset: str) -> Iterator[str]:
         networks.setdefault(recipe_of(group[0]), []).append(group)
     if len(networks) < len(trainings):
         yield _overall(trainings)
-    for groups in networks.values():
-        name = network(groups[0][0], [r for r in rows if r.cell.seed == groups[0][0].cell.seed])
-        yield from (f"{name}: {words}" for words in (_of_one(groups[0]) if len(groups) == 1 else _of_several(groups)))
+    firsts = [groups[0][0] for groups in networks.values()]
+    for first, groups in zip(firsts, networks.values(), strict=True):
+        said = _of_one(groups[0]) if len(groups) == 1 else _of_several(groups)
+        yield from (f"{network(first, firsts)}: {words}" for words in said)
 
 
 def _of_one(group: Sequence[Record]) -> Iterator[str]:

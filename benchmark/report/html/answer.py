@@ -134,21 +134,22 @@ def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
             "trainings.",
         )
     ends = f"between {number(following.low)} and {number(following.high)}"
-    first_share = of_row(known, "p_first")(first)
-    drawn = (
-        ""
-        if first_share is None or first_share.value is None
-        else f" With trainings and patients drawn anew it is first of its network in {100 * first_share.value:.0f} %."
-    )
-    single = sum(map(is_single, entered))
-    alone = (
-        f", of rows with several; {single} of {len(entered)} rows rest on one: there patients alone decide, "
-        "and another seed may turn them."
-        if single
-        else "."
-    )
     return (
         f"One more training of {name(first)} would score {ends} on these images (95 %). "
-        f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation).{drawn}",
-        f"Ties and intervals hold for new trainings and new patients{alone}",
+        f"Its {trainings.value:.0f} trainings spread by {number(spread.value)} (standard deviation)."
+        f"{_first_when_drawn(of_row(known, 'p_first')(first))}",
+        f"Ties and intervals hold for new trainings and new patients{_but_for_single(entered)}.",
     )
+
+
+def _first_when_drawn(share: Score | None) -> str:
+    if share is None or share.value is None:
+        return ""
+    return f" With trainings and patients drawn anew it is first of its network in {100 * share.value:.0f} %."
+
+
+def _but_for_single(entered: Sequence[Record]) -> str:
+    """How many rows another training may still turn."""
+    single = sum(map(is_single, entered))
+    rest = f"{single} of {len(entered)} rows rest on one: there patients alone decide, and another seed may turn them"
+    return f", of rows with several; {rest}" if single else ""
