@@ -1,6 +1,6 @@
 """Loads all records of a suite and packs those that are not packed yet."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import cases, files, packed
@@ -40,19 +40,17 @@ def _all(folder: Path, metric: str | None) -> list[Record]:
     return [record for _, record in sorted(records.items())]
 
 
-def pack(folder: Path | str, records: Sequence[Record] | None = None, in_brief: Collection[int] = ()) -> None:
+def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """Pack ``records`` (None: all there are) in ``folder``, with the rows per case of the main protocol.
 
-    Of the seeds ``in_brief`` these keep the columns of ``cases.brief`` alone. JSON files and rows at work are removed
-    when all is written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the
-    same files. Raises ``DataError``, ``WriteError``.
+    Of seeds but 0 these keep the columns of ``cases.brief`` alone. JSON files and rows at work are removed when all is
+    written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the same files.
+    Raises ``DataError``, ``WriteError``.
     """
     folder = Path(folder)
     kept = load(folder) if records is None else list(records)
     unpacked_files = unpacked(folder)
-    cases.pack(
-        {record.key: record.cell.seed for record in kept}, folder, in_brief
-    )  # first: a record that is packed has its rows
+    cases.pack({record.key: record.cell.seed for record in kept}, folder)  # first: a packed record has its rows
     packed.write(kept, folder)
     for file in unpacked_files:
         with writing(file):

@@ -29,8 +29,7 @@ def finalize(
     published_records = [record for word in suite.published for record in published.read(word)]
     final = records.ordered([*run_records, *paired_records, *published_records])
     if changed or final != list(records_now):
-        full = {cell.seed for cell in planned} if suite.full_seeds is None else {*suite.full_seeds}
-        records.pack(folder, final, in_brief={cell.seed or 0 for cell in planned} - full)
+        records.pack(folder, final)
     return final
 
 

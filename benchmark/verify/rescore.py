@@ -33,7 +33,7 @@ def rescore(
         else:
             same_weights.sort(key=lambda r: (r.cell.method, r.cell.alignment))  # a method's cases are made once
             for record in same_weights:
-                yield record, _verify_record(record, score_cell, folder, in_brief=not model.full)
+                yield record, _verify_record(record, score_cell, folder)
 
 
 def _score_function(
@@ -48,17 +48,16 @@ def _score_function(
     return score.make_score_function(model, [record.cell for record in same_weights], trained, runs_dir, None)
 
 
-def _verify_record(
-    record: Record, score_cell: Callable[[Cell], Scored], folder: Path, in_brief: bool
-) -> VerificationResult:
+def _verify_record(record: Record, score_cell: Callable[[Cell], Scored], folder: Path) -> VerificationResult:
     try:
         fields, rows = score_cell(record.cell)
         if "scores" not in fields:
             return DataError(f"today there is no figure: {fields['reason']}")
         wrong = differences(record, Record(cell=record.cell, **fields))
         if cases.exist(record.cell, folder):
-            tables = cases.read(record.cell, folder), cases.table(rows, record.cell)
-            wrong += row_differences(*(table[cases.brief([*table])] if in_brief else table for table in tables))
+            stated, today = cases.read(record.cell, folder), cases.table(rows, record.cell)
+            in_brief = [*stated] == cases.brief([*stated])
+            wrong += row_differences(stated, today[cases.brief([*today])] if in_brief else today)
     except LocusError as error:
         return error
     return wrong

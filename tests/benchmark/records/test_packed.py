@@ -157,14 +157,13 @@ def test_each_seed_has_a_file_of_rows_and_another_seed_touches_none_of_the_other
     assert [file.name for file in tmp_path.glob("cases*")] == ["cases.parquet"]
 
 
-def test_seeds_in_brief_keep_what_the_leaderboard_rests_on(tmp_path):
+def test_seeds_but_0_keep_what_the_leaderboard_rests_on(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
     for seed in (0, 1):
         record = Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),))
         write(record, tmp_path)
         cases.write([row], record.cell, tmp_path)
     pack(tmp_path)
-    pack(tmp_path, in_brief={1})
     kept = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
     assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == kept
     assert set(pd.read_parquet(tmp_path / "cases.parquet")) == kept | set(row)
