@@ -10,6 +10,7 @@ from tqdm import tqdm
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
 from benchmark.protocols.chosen import AtThreshold, other_origins, rows
 from benchmark.protocols.pointing import distance
+from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.statistics.case_index import SHARED_SUFFIX
 from benchmark.statistics.optimism import scores_with_optimism
 from benchmark.statistics.summary import Column
@@ -69,7 +70,18 @@ class Locus(Protocol):
             rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
             distinct_thresholds(chosen, index.findings),
             failures(scored, batch.reasons),
+            hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
+
+
+def hits_by_threshold(hits: NDArray[np.bool_], findings: NDArray[np.str_]) -> list[float]:
+    """(N,T) whether a case hits at each threshold, (N,) its finding -> T shares, each the mean over findings.
+
+    >>> hits_by_threshold(np.array([[1, 0], [1, 1], [0, 0]], bool), np.array(["Mass", "Mass", "Nodule"]))
+    [0.5, 0.25]
+    """
+    shares = [hits[findings == finding].mean(0) for finding in np.unique(findings)]
+    return np.mean(shares, axis=0).round(6).tolist() if shares else []
 
 
 class TracedCases:

@@ -2,8 +2,8 @@
 
 Those of the main protocol and of the check ``faithfulness`` are packed with the records:
 ``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; another seed has
-``cases-seed1.parquet`` … beside it, with the columns of ``brief`` alone. Those of other protocols stay with the records at work,
-``runs/records/<suite>/cases/<protocol>``, a file per record.
+``cases-seed1.parquet`` … beside it, with the columns of ``brief`` alone. Those of other protocols stay with the
+records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence

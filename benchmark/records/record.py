@@ -150,6 +150,9 @@ class Record(FrozenModel):
     """What the data set says of the images: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> the thresholds that were chosen."""
+    hits_by_threshold: tuple[float, ...] = ()
+    """Of ``locus``: ``hit@iou.3``, mean over findings, with one of ``CURVE_THRESHOLDS`` for all cases; empty where that
+    was not recorded."""
     scores: Scores = ()
     strata: tuple[Stratum, ...] = ()
     """Scores within groups of the cases, where the protocol has them."""

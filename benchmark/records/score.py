@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, WrapSerializer, WrapValidator, field
 
 Origin = Literal["none", "fixed", "otsu", "validation", "cross-fitted", "oracle"]
 
+CURVE_THRESHOLDS = tuple(n / 20 for n in range(20))
+"""Score thresholds of a record's ``hits_by_threshold``: 0, .05 … .95."""
+
 
 class FrozenModel(BaseModel):
     """What nobody changes, in whole or in part."""

@@ -38,7 +38,8 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
     known = [{(s.finding, s.metric, s.threshold_origin): s for s in _shown(record)} for record in group]
     scores = tuple(_mean([scores.get(name) for scores in known], score) for name, score in known[0].items())
     digests = tuple(digest for record in group for digest in record.checkpoints)
-    changed = {"cell": first.cell.across_seeds, "scores": scores, "strata": (), "checkpoints": digests}
+    without = {"strata": (), "hits_by_threshold": ()}
+    changed = {"cell": first.cell.across_seeds, "scores": scores, "checkpoints": digests, **without}
     return first.model_copy(update=changed)
 
 

@@ -141,4 +141,5 @@ def _fields(result: Result, geometry: str) -> dict[str, Any]:
         "geometry": geometry,
         "scores": tuple(result.scores),
         "thresholds": result.thresholds,
+        "hits_by_threshold": tuple(result.hits_by_threshold),
     }

@@ -60,6 +60,17 @@ class ExactThresholds:
         overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
         return overlap.reshape(len(subset), len(thresholds))
 
+    def hits(self, thresholds: ArrayLike) -> NDArray[np.bool_]:
+        """(T,) thresholds -> (N,T) whether each case hits there."""
+        return self._hits(np.arange(len(self.case_index)), np.asarray(thresholds, dtype=np.float64))
+
+    def _hits(self, rows: Index, thresholds: FloatArray) -> NDArray[np.bool_]:
+        """(N,T) by these ``rows`` of the intervals alone."""
+        out = np.zeros((len(self), len(thresholds)), dtype=bool)
+        low, high = self.intervals[rows, :1], self.intervals[rows, 1:]
+        np.logical_or.at(out, self.case_index[rows], (thresholds >= low) & (thresholds < high))
+        return out
+
     def hits_at_local_maxima(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
         """(N,) finding of each case -> (N,M) whether it hits at its finding's peak steps.
 
@@ -71,9 +82,7 @@ class ExactThresholds:
             by_finding.append((finding, curve.middles[curve.is_local_max]))
         out = np.zeros((len(self), max((len(at) for _, at in by_finding), default=0)), dtype=bool)
         for finding, at in by_finding:
-            rows = np.flatnonzero((findings == finding)[self.case_index])
-            low, high = self.intervals[rows, :1], self.intervals[rows, 1:]
-            np.logical_or.at(out[:, : len(at)], self.case_index[rows], (at >= low) & (at < high))
+            out[:, : len(at)] |= self._hits(np.flatnonzero((findings == finding)[self.case_index]), at)
         return out
 
 

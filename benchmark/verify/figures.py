@@ -21,8 +21,8 @@ Another seed moves the ends ten times as far.
 """
 
 
-LATER = ("center_inside", "out_of_reach")
-"""Metrics that came after records were published: a record without them is not wrong."""
+LATER = ("center_inside", "out_of_reach", "hits_by_threshold")
+"""Figures that came after records were published: a record without them is not wrong."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def named_values(record: Record) -> Iterator[tuple[str, Figure]]:
         for field in ("value", "low", "high", "n"):
             yield f"{name} {field}", getattr(score, field)
     yield from _flat("threshold", record.thresholds)
+    yield from _flat("hits_by_threshold", record.hits_by_threshold)
 
 
 def _slack(record: Record) -> Iterator[tuple[str, float]]:

@@ -5,7 +5,7 @@ import numpy as np
 from benchmark.records import cases, packed
 from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.rows import DASHES, LINES, EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE
 from core.errors import NotAvailableError
 
@@ -26,15 +26,13 @@ class IoUThresholds(Chart):
         if not values:
             raise NotAvailableError(f"{data.dataset} has no rows per case: run the suite again with --overwrite always")
         order = [row.label for row in rows]
-        lines = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
         shares = scale(domain=[0, 1])
         base = {
             "x": field("threshold:Q", title="IoU that makes a hit", axis={"format": ".1f"}, **shares),
             "y": field("value:Q", title="share of cases hit", **shares),
-            "color": field("entry:N", legend=lines, sort=None, **scale(domain=order, range=list(PALETTE))),
+            "color": field("entry:N", legend=LINES, sort=None, **scale(domain=order, range=list(PALETTE))),
         }
-        dashes = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-        dash = {"strokeDash": field("entry:N", legend=lines, **scale(domain=order, range=dashes))}
+        dash = {"strokeDash": field("entry:N", legend=LINES, **scale(domain=order, range=DASHES))}
         line = mark("line", base, dash, strokeWidth=2)
         points = mark("point", base, tooltip("entry:N", "threshold:Q", "value:Q"), filled=True, size=25, opacity=1)
         about = (

@@ -1,10 +1,11 @@
-"""What each way to choose the score threshold gives."""
+"""How the share of hits changes with the score threshold, and what each way to choose one gives."""
 
 import numpy as np
 
+from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.rows import DASHES, LINES, EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
 from core.errors import NotAvailableError
 from core.names import MAIN
@@ -13,34 +14,40 @@ ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
 
 
 class ScoreThresholds(Chart):
-    """The share of hits at each threshold for which the records state it."""
+    """The share of hits over score thresholds, and at those that were chosen."""
 
     name = "score_thresholds"
     title = "Hits over the score threshold"
     order = 4
 
     def draw(self, data: ChartData) -> Spec:
-        """A mark per entry and origin of the threshold: its mean over findings, and the hits there."""
+        """A line per entry whose records hold one, and a mark per entry and origin: the mean threshold, the hits."""
         rows = leading(data)
-        values = [value for row in rows for value in points(row)]
-        if not values:
+        chosen, lines = ([value for row in rows for value in of(row)] for of in (points, curve))
+        if not chosen:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
-        drawn = {value["origin"] for value in values}
+        drawn = {value["origin"] for value in chosen}
         shapes = {origin: shape for origin, shape in zip(ORIGINS, SHAPES, strict=False) if origin in drawn}
+        legend = {"legend": LINES} if lines else {}
         channels = {
             "x": field("threshold:Q", title="score threshold", **scale(domain=[0, 1])),
             "y": field("value:Q", title=MAIN, **scale(domain=[0, 1])),
-            "color": field("entry:N", sort=None, **scale(domain=labels, range=list(PALETTE))),
-            "shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()])),
+            "color": field("entry:N", sort=None, **legend, **scale(domain=labels, range=list(PALETTE))),
         }
+        shape = {"shape": field("origin:N", sort=None, **scale(domain=[*shapes], range=[*shapes.values()]))}
+        dash = {"strokeDash": field("entry:N", **legend, **scale(domain=labels, range=DASHES))}
         shown = tooltip("entry:N", "origin:N", "threshold:Q", "value:Q")
+        marks = mark("point", channels, shape, shown, filled=True, opacity=1, size=70)
+        line = mark("line", channels, dash, tooltip("entry:N", "trainings:N"), strokeWidth=2)
         about = (
-            f"{data.dataset}: {MAIN} against the score threshold (mean over findings) by where the threshold comes "
-            f"from, for {leading_words(data)}. oracle is chosen on the truth that it is scored on. "
-            "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
+            f"{data.dataset}: {MAIN} (mean over findings) over the score threshold, for {leading_words(data)}. "
+            "Marks: each origin's thresholds, a mean over findings; oracle's are chosen on the truth that they are "
+            f"scored on. {_lines_words(rows)}"
         )
-        return view(values, about, 300, mark("point", channels, shown, filled=True, opacity=1, size=70))
+        return view(
+            [*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin")
+        )
 
 
 def points(row: EntryRow) -> list[Row]:
@@ -57,3 +64,32 @@ def points(row: EntryRow) -> list[Row]:
                 {"entry": row.label, "origin": origin, "threshold": round(threshold, 4), "value": round(value, 6)}
             )
     return out
+
+
+def curve(row: EntryRow) -> list[Row]:
+    """The hits at ``CURVE_THRESHOLDS``, a mean over the trainings whose records hold them; nothing where none does."""
+    curves = _curves(row)
+    if not curves:
+        return []
+    share = f"{len(curves)} of {len(row.group)}"
+    means = np.mean(curves, axis=0).round(6).tolist()
+    points = zip(CURVE_THRESHOLDS, means, strict=True)
+    return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in points]
+
+
+def _curves(row: EntryRow) -> list[tuple[float, ...]]:
+    return [record.hits_by_threshold for record in row.group if record.hits_by_threshold]
+
+
+def _lines_words(rows: list[EntryRow]) -> str:
+    """What the lines are, and which are missing or rest on some of the trainings."""
+    if not any(map(_curves, rows)):
+        return "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
+    partly = [f"{row.label}: {n} of {len(row.group)}" for row in rows if (n := len(_curves(row))) < len(row.group)]
+    lacking = f" Trainings that recorded it: {', '.join(partly)}." if partly else ""
+    return f"Lines: one threshold for all findings, so marks may lie above them.{lacking}"
+
+
+def _only(layer: Spec, column: str) -> Spec:
+    """The layer with the rows alone that have a ``column``."""
+    return {**layer, "transform": [{"filter": f"isValid(datum.{column})"}]}

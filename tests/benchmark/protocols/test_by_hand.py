@@ -10,6 +10,7 @@ from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.pointing import distance
 from benchmark.protocols.seed import GRID as RULES
+from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.surface.batch import Boxes, TruthBoxes
 from core.frames import Grid
 
@@ -121,6 +122,8 @@ def test_locus_chooses_the_threshold_on_other_patients_and_optimism_is_the_diffe
     overlaps = (12 * (1 - middle) ** 2 + 16 / 400 / (1 - middle) ** 2) / 13
     assert score("locus", cases, "mean_iou", origin="oracle").value == pytest.approx(overlaps, abs=1e-6)
     assert score("locus", cases, "hit@iou.3", origin="fixed").value == 0  # IoU .25 with the large, .16 with the small
+    hits = Locus().evaluate(cases, ["mass"]).hits_by_threshold
+    assert [hits[CURVE_THRESHOLDS.index(t)] for t in (0.4, 0.5, 0.65, 0.9)] == pytest.approx([12 / 13, 0, 1 / 13, 0], abs=1e-6)
 
 
 def test_a_lone_patient_cannot_choose_their_own_threshold():

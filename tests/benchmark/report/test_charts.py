@@ -1,5 +1,6 @@
 """Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from benchmark import records
 from benchmark.records import costs
 from benchmark.records.costs import Cost
+from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.report import charts, components, select
 from benchmark.report.compared import with_entries
 from core.errors import NotAvailableError
@@ -89,6 +91,16 @@ def test_marks_over_the_score_threshold_are_the_records_hits(demo):
     prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
     assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
     assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
+
+
+def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_one(several):
+    curves = {0: (), 1: tuple(n / 40 for n in range(20)), 2: tuple(n / 20 for n in range(20))}
+    held = [r.model_copy(update={"hits_by_threshold": curves[r.cell.seed or 0]}) for r in several.records]
+    data = dataclasses.replace(several, records=held)
+    lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
+    assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
+    assert {row["trainings"] for row in lines} == {"2 of 3"}
+    assert f"{lines[0]['entry']}: 2 of 3" in charts.spec("score_thresholds", data)["description"]
 
 
 def test_groups_of_cases_are_the_records_strata(demo):

@@ -150,3 +150,12 @@ def test_however_cases_are_weighted_the_best_step_is_a_local_maximum():
             weights = random.poisson(1, len(own))
             assert (weights @ held[own]).max() == (weights @ every).max()
         assert held.shape[1] < len(known.count) / 2
+
+
+@pytest.mark.parametrize("above", [0.1, 0.3])
+def test_hits_at_thresholds_are_those_of_the_boxes_there(above):
+    cases = curves([planted(seed, boxes=1 + seed % 2) for seed in range(40)], above)
+    thresholds = np.arange(20) / 20
+    hits = cases.hits(thresholds)
+    np.testing.assert_array_equal(hits, cases.iou(np.arange(40), thresholds) > above)
+    assert 0 < hits.mean() < 1
