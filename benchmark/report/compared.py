@@ -5,6 +5,7 @@
 ``one_more``                where one more training will score on the same images (the prediction interval)
 ``tied``                    1 where the row does not differ from the first one, Holm over all rows that have a rank
 ``among``                   1 where patients alone decided that, for the row or the first one has one training
+``behind``                  the first row's score − this one's, with the interval of that comparison alone
 ``p_first``                 probability of being first of the network: patients are drawn, and trainings
 ``above_prior``, ``p_holm`` difference to ``prior`` on the same trainings; Holm over the rows of the network
 
@@ -94,11 +95,13 @@ def _ties(rows: Sequence[BoardRow]) -> list[tuple[BoardRow, list[Score]]]:
     others = [
         (row, row.entry) for row in ranked if row is not first and row.entry is not None and first.entry is not None
     ]
-    ties = statistics.tied(first.entry, [entry for _, entry in others]) if first.entry is not None else []
-    single = [len(row.group) == 1 or len(first.group) == 1 for row, _ in others]
-    verdicts = [(first, True, len(first.group) == 1)]
-    verdicts += [(row, tie, alone) for (row, _), tie, alone in zip(others, ties, single, strict=True)]
-    return [(row, [_score("tied", float(tie)), _score("among", float(alone))]) for row, tie, alone in verdicts]
+    verdicts = statistics.behind(first.entry, [entry for _, entry in others]) if first.entry is not None else []
+    out = [(first, [_score("tied", 1.0), _score("among", float(len(first.group) == 1))])]
+    for (row, _), (tie, e) in zip(others, verdicts, strict=True):
+        alone = len(row.group) == 1 or len(first.group) == 1
+        gap = [] if e is None else [_score("behind", e.value, e.low, e.high)]
+        out.append((row, [_score("tied", float(tie)), _score("among", float(alone)), *gap]))
+    return out
 
 
 def _first(network: Sequence[BoardRow], hits: MainColumn | None) -> list[tuple[BoardRow, list[Score]]]:

@@ -67,9 +67,15 @@ def tied(best: EntryScores, others: Sequence[EntryScores]) -> list[bool]:
 
     Below 10 patients nobody can tell, and all are tied.
     """
+    return [tie for tie, _ in behind(best, others)]
+
+
+def behind(best: EntryScores, others: Sequence[EntryScores]) -> list[tuple[bool, MrmcEstimate | None]]:
+    """``tied`` of each of the ``others``, and its difference to the ``best``: None below 10 patients."""
     few = best.jackknife.shape[1] < SMALLEST
-    p = np.array([np.nan if few else difference(best, other).p for other in others])
-    return [not value <= ALPHA for value in holm(p)]
+    estimates = [None if few else difference(best, other) for other in others]
+    adjusted = holm(np.array([np.nan if estimate is None else estimate.p for estimate in estimates]))
+    return [(not p <= ALPHA, estimate) for p, estimate in zip(adjusted, estimates, strict=True)]
 
 
 def one_more(theta: FloatArray) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The answer in words: who is first, by how much, on what that rests, what a new training would change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record, Score
@@ -14,6 +14,8 @@ from benchmark.report.html.words import baseline_of, name
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
+Pick = Callable[[Record], Score | None]
+"""A figure of a row."""
 NAMED = 6
 """So many tied rows are named, the others counted."""
 ENOUGH = 5
@@ -65,7 +67,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
     others = [row for row in ranked if row is not first and row not in tied]
     return (
         _leaders(first, tied, known),
-        *_gap(first, tied, others),
+        *_gap(first, tied, others, of_row(known, "behind")),
         *_over_prior(first, rows, of_row(known, "above_prior")(first)),
     )
 
@@ -91,15 +93,18 @@ def _holds(first: Record, known: Known) -> str:
     return "95 % interval for new trainings and patients"
 
 
-def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record]) -> tuple[str, ...]:
+def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], behind: Pick) -> tuple[str, ...]:
     if not others:
         return ()
     best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
-    gap = (select.main_value(first) or 0.0) - best
+    words = number((select.main_value(first) or 0.0) - best)
+    if (score := behind(others[0])) is not None and score.low is not None:
+        common = "" if number(score.value) == words else f"; on the trainings that both have {number(score.value)}"
+        words = f"{words}{common} [{number(score.low)}, {number(score.high)}]"
     why = " Some tied rows score less than it: their difference to the first varies more." * (
         min(lower, default=1) < best
     )
-    return (f"The best row that is really behind is {name(others[0])}, by {number(gap)}.{why}",)
+    return (f"The best row that is really behind is {name(others[0])}, by {words}.{why}",)
 
 
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:
