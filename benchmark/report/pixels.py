@@ -14,6 +14,7 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> Sheet:
         f"{name}: {what}. At 224×224 pixels, mean over findings. Published figures are oracle figures with one "
         f"threshold for all cases, nearest to `oracle, shared`. {SHARED}",
         (*origins(metric, f"optimism@{metric}"), *more),
+        (metric, "cross-fitted"),
         needs=metric,
     )
 
@@ -37,6 +38,7 @@ def _chexlocalize(word: str, truth: str) -> Sheet:
             score(f"hit_rate{word}", heading="hit_rate", formatter=with_interval),
             count(f"hit_rate{word}", heading="n truths"),
         ),
+        (masks, "cross-fitted"),
         needs=f"hit_rate{word}",
     )
 
@@ -58,6 +60,7 @@ PXAP = Sheet(
     "Pixel-wise average precision at 224×224, the pixels of all cases of a finding pooled; mean over findings. Truth "
     "is the mask, or where there is none the boxes' interior.",
     (score("pxap", formatter=with_interval), count("pxap")),
+    ("pxap", None),
 )
 CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))
 SHEETS = (*MAXBOX, PXAP, *CHEXLOCALIZE)

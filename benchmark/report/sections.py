@@ -47,8 +47,8 @@ class DatasetTables:
     """The main column finding by finding."""
     closer: tuple[Table, ...]
     """Its trainings, thresholds, strata, ranks and alignments."""
-    protocols: tuple[tuple[str, Table], ...]
-    """Each other protocol's word and table; several may have the same word."""
+    protocols: tuple[tuple[sheets.Sheet, Table], ...]
+    """The tables of the other protocols; one may have several."""
     published: tuple[Table, ...]
 
     @property
@@ -62,7 +62,7 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
     """All tables of one data set; ``records`` are those of the suite."""
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
     all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in words)]
-    filled = ((sheet.protocol, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)
+    filled = ((sheet, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)
     return DatasetTables(
         dataset,
         tuple(validity.tables(records, dataset)),
@@ -72,7 +72,7 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
         _given(
             [*(make(records, dataset) for make in CLOSER), *ranks.tables(records, dataset), alignment(records, dataset)]
         ),
-        tuple((word, table) for word, table in filled if table is not None),
+        tuple((sheet, table) for sheet, table in filled if table is not None),
         tuple(elsewhere.published(records, dataset)),
     )
 

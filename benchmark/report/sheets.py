@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records.record import Record
+from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, TableColumn, score, tabulated
 from benchmark.report.rests import basis_lines
@@ -21,6 +22,8 @@ class Sheet:
     about: str
     """What the columns mean."""
     columns: tuple[TableColumn, ...]
+    main: tuple[str, Origin | None]
+    """The metric, and the origin of its threshold (None: the only one), that one finding alone is shown by."""
     needs: str = ""
     """A metric that a record must have for a row; none: any."""
 
@@ -43,4 +46,5 @@ def plain(protocol: str, records: Sequence[Record]) -> Sheet:
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns))
+    main = next(iter(means), ("", None))
+    return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)

@@ -5,6 +5,7 @@ from benchmark.records.score import Origin
 from benchmark.report.columns import TableColumn, count, optional, score
 from benchmark.report.sheets import Sheet
 from benchmark.report.table import NOTHING, with_interval, with_n
+from core.names import MAIN
 
 IOU = (".1", ".2", ".3", ".4", ".5", ".6", ".7")
 IOBB = (".1", ".25", ".5", ".75", ".9")
@@ -23,6 +24,7 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
         "Mean over findings. Acc: share of truth boxes localized; AFP: false boxes of a finding per truth box of all "
         "findings.",
         (*(optional(score(metric, heading=name)) for name, metric in pairs), count("acc@iou.1", heading="n boxes")),
+        (f"acc@{measure}{levels[2]}", "fixed"),
         needs=pairs[0][1],
     )
 
@@ -35,6 +37,7 @@ def _seed(origin: Origin, rule: str) -> Sheet:
         f"{origin}: {rule}",
         "Mean over findings of the shares at ≥. mean_iobb rests on the cases that have a box.",
         (*(score(metric, origin) for metric in OVERLAPS), *means, count(OVERLAPS[0], origin)),
+        (MAIN, origin),
     )
 
 
@@ -52,6 +55,7 @@ POINTING = Sheet(
     "none: the maximum of the map",
     "Mean over findings; pointing@15 allows a distance of 15·W/224.",
     (*(score(metric, formatter=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
+    ("pointing", None),
 )
 ENERGY = Sheet(
     "energy",
@@ -66,5 +70,6 @@ ENERGY = Sheet(
         TableColumn("no energy", _without),
         optional(score("energy_in_lungs", heading="in lungs", formatter=with_interval)),
     ),
+    ("energy", None),
 )
 SHEETS = (*WANG, *SEED, POINTING, ENERGY)

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmark.records import Record, Score
+from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.html.words import baseline_of, name
+from benchmark.report.sheets import Sheet
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -41,6 +43,25 @@ def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
         for finding, score in scores.items()
         if score is not None
     }
+
+
+def of_sheet(sheet: Sheet, table: Table, records: Sequence[Record]) -> dict[str, Any]:
+    """``main``: heading of a protocol's main metric; ``rows``: key of a row of ``table`` -> as ``of_entry``, untied."""
+    metric, origin = sheet.main
+    by_key = {record.key: record for record in records}
+    rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
+    chosen = f", {origin}" if origin else ""
+    return {"main": f"{metric}{chosen} [95 %]", "rows": rows}
+
+
+def _of_metric(record: Record, metric: str, origin: Origin | None) -> dict[str, list[Any]]:
+    scores = [s for s in record.select(metric) if s.finding != "mean" and origin in (None, s.threshold_origin)]
+    return {s.finding: [*map(_short, (s.value, s.low, s.high)), s.n, None] for s in scores}
+
+
+def _short(value: float | None) -> float | None:
+    """As many decimals as a table shows: a page has thousands of these."""
+    return None if value is None else float(number(value))
 
 
 def _is_true(score: Score | None) -> bool | None:

@@ -15,10 +15,10 @@ from benchmark.report.html import checks
 from benchmark.report.html.answer import PageAnswer, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
-from benchmark.report.html.findings import of_entry
+from benchmark.report.html.findings import of_entry, of_sheet
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
-from benchmark.report.html.views import View, view, words_of
+from benchmark.report.html.views import View, anchor, view, words_of
 from benchmark.report.missing import missing
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table
@@ -57,6 +57,8 @@ class DatasetViews:
     choice: list[View]
     boards: list[tuple[str, View]]
     """What a reader chooses them by, and each."""
+    by_finding: dict[str, Any]
+    """Id of another protocol's table -> its main metric in each finding: see ``findings.of_sheet``."""
     matrix: list[View]
     closer: list[View]
     published: list[View]
@@ -95,6 +97,7 @@ def suite_page(
         ranks=embed(page.ranks),
         records=details(record for record in records if record.key in shown),
         findings={key: scores for dataset in datasets for key, scores in _findings(records, dataset.name).items()},
+        protocols={key: table for dataset in datasets for key, table in dataset.by_finding.items()},
         charts=drawn,
         drawing=drawing() if any(chart.spec for chart in drawn) else "",
     )
@@ -134,8 +137,9 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
         views(tables.choice),
         [
             *((_label(board), board) for board in views(tables.boards)),
-            *((word, view(table, entries, name)) for word, table in tables.protocols),
+            *((sheet.protocol, view(table, entries, name)) for sheet, table in tables.protocols),
         ],
+        {anchor(table.title): of_sheet(sheet, table, records) for sheet, table in tables.protocols},
         views(tables.findings),
         [
             *views(tables.closer),

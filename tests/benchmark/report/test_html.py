@@ -51,13 +51,16 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(three_trainings, tmp_path_factory):
-    """Four entries of three trainings, and one record of a finding with a name that is a script."""
+    """Four entries of three trainings, four that point, and one record of a finding with a name that is a script."""
     folder = tmp_path_factory.mktemp("page") / "demo"
     shutil.copytree(three_trainings, folder)
     cell = Cell(dataset="NIH", backbone="evil", global_pool="AVG", method="cam", protocol="locus", seed=0, model_id="m")
     scores = [Score(finding=f, metric=MAIN, value=0.25, low=0.125, high=0.5, n=8, threshold_origin="cross-fitted") for f in (EVIL, "mean")]
     write(Record(cell=cell, scores=tuple(scores)), folder)
     write(Record(cell=cell.model_copy(update={"method": "pcam"}), status="n/a", reason=f"no {EVIL}"), folder)
+    for record in load("results/demo"):
+        if record.cell.protocol == "pointing" and record.cell.method in ("cam", "prior"):
+            write(record, folder)
     tables.write(folder, "A <b> title", "About `code` & more.")
     return folder / "index.html"
 
@@ -151,6 +154,14 @@ QUESTIONS = {
     "finding": """location.hash = '#dataset=phantom&finding=Nodule&method=layercam'; await wait(); await wait();
         const row = document.querySelector('#phantom-leaderboard tbody tr:not(.off)');
         return [document.querySelector('select[name=method]').value, row.dataset.entry, row.querySelector('td[data-mean]').textContent]""",
+    "pointing": """const table = '#phantom-pointing-game';
+        const names = () => [...document.querySelectorAll(`${table} th:not(.off)`)].map(th => th.dataset.name);
+        location.hash = '#dataset=phantom&protocol=pointing&finding=Nodule'; await wait(); await wait();
+        const row = document.querySelector(`${table} tbody tr`), ofFinding = names();
+        const said = [row.dataset.entry, row.querySelector('td.main').textContent, document.querySelectorAll(`${table} svg.bar`).length];
+        location.hash = '#dataset=phantom&protocol=pointing'; await wait(); await wait(); const ofMean = names();
+        location.hash = '#dataset=phantom&finding=Nodule&method=layercam'; await wait(); await wait();
+        return [...said, ofFinding, ofMean]""",
     "help": """const button = document.querySelector('button[data-word="pointing"]');
         button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
         const help = document.querySelector('#help'); return [help.hidden, help.textContent, button.getAttribute('aria-describedby')]""",
@@ -184,6 +195,13 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     records = with_entries(load(page.parent), [page.parent])
     (row,) = (r for r in leaderboard.board(records, "phantom") if r.key == entry)
     assert method == row.cell.method == "layercam"
+    key, pointed, bars, of_finding, of_mean = said["pointing"]
+    (record,) = (r for r in load(page.parent) if r.key == key)
+    score = record.find("pointing", "Nodule")
+    assert pointed == f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] (n {score.n})"
+    assert bars == 3  # that of prior once
+    assert of_finding == ["backbone", "pooling", "method", "pointing [95 %]", "interval"]
+    assert of_mean == ["backbone", "pooling", "method", "pointing", "pointing@15", "n cases"]
     finding, chosen, address = said["first"]
     assert finding == chosen
     assert f"finding={finding}" in address

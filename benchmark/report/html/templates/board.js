@@ -1,9 +1,12 @@
-// The leaderboard: intervals as bars, ties shaded, one finding or the mean over all.
-const findings = JSON.parse($("#data-findings").textContent);
+// The tables of the protocols: intervals as bars, ties shaded, one finding or the mean over all.
+const findings = JSON.parse($("#data-findings").textContent), protocols = JSON.parse($("#data-protocols").textContent);
 const MEAN = "mean", MAIN = `${main} [95 %]`, BARS = "interval";
-const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on"];
-const boards = $$("table.board");
-const scoreOf = (row, finding) => (findings[row.dataset.entry] || {})[finding] || null;
+const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on", "alignment"];
+const boards = $$("div.board table");
+const isLeaderboard = table => table.classList.contains("board"); // any other shows its main metric of one finding alone
+const mainOf = table => protocols[table.id]?.main ?? MAIN;
+const scoresOf = row => (protocols[row.closest("table").id]?.rows ?? findings)[row.dataset.entry] || {};
+const scoreOf = (row, finding) => scoresOf(row)[finding] || null;
 const three = value => value.toFixed(3);
 
 function words([value, low, high, n]) {
@@ -34,7 +37,7 @@ function priorOf(table, row, finding) {
 }
 
 function showFinding(table, finding) {
-  const column = indexOf(table, MAIN), bars = indexOf(table, BARS);
+  const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS);
   if (column < 0) return;
   const scores = rowsOf(table).map(row => scoreOf(row, finding));
   const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
@@ -51,16 +54,25 @@ function showFinding(table, finding) {
   });
 }
 
+function addColumn(table, name, after) { // empty, at the end or after a column
+  const th = Object.assign(document.createElement("th"), {scope: "col"}), last = headings(table).length - 1;
+  th.dataset.name = name;
+  headings(table)[after ?? last].after(th);
+  for (const row of rowsOf(table)) row.cells[after ?? last].after(document.createElement("td"));
+  return th;
+}
+
 for (const table of boards) {
-  const column = indexOf(table, MAIN);
-  if (column < 0) continue;
-  const th = Object.assign(document.createElement("th"), {scope: "col", className: "bars", textContent: BARS});
-  th.dataset.name = BARS;
+  const name = mainOf(table);
+  if (indexOf(table, name) < 0) {
+    if (isLeaderboard(table) || !rowsOf(table).some(row => Object.keys(scoresOf(row)).length)) continue;
+    addColumn(table, name).append(Object.assign(document.createElement("button"), {type: "button", textContent: name}));
+    headings(table).at(-1).classList.add("number");
+  }
+  const column = indexOf(table, name), th = addColumn(table, BARS, column);
+  th.className = "bars";
+  th.textContent = BARS;
   th.dataset.decides = "";
   th.append(Object.assign(document.createElement("div"), {className: "scale"}));
-  headings(table)[column].after(th);
-  for (const row of rowsOf(table)) {
-    row.cells[column].classList.add("main");
-    row.cells[column].after(document.createElement("td"));
-  }
+  for (const row of rowsOf(table)) row.cells[column].classList.add("main", ...(isLeaderboard(table) ? [] : ["number"]));
 }

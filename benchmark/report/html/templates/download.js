@@ -14,7 +14,7 @@ function shownCells(table) {
   return [shown(table.tHead.rows[0].cells).map(th => th.dataset.name), lines];
 }
 
-const findingOf = table => state.finding !== MEAN && table.classList.contains("board") ? state.finding : "";
+const findingOf = () => state.finding === MEAN ? "" : state.finding;
 
 function partsOf(cell) { // value, low, high, n
   const whole = cell.match(INTERVAL), bare = cell.match(BARE), counted = cell.match(COUNTED);
@@ -24,7 +24,7 @@ function partsOf(cell) { // value, low, high, n
 }
 
 function csv(table) { // an interval becomes columns of its own, n too
-  const [names, lines] = shownCells(table), parted = lines.map(line => line.map(partsOf)), finding = findingOf(table);
+  const [names, lines] = shownCells(table), parted = lines.map(line => line.map(partsOf)), finding = findingOf();
   const used = names.map((_, i) => [0, 1, 2, 3].filter(part => parted.some(line => line[i][part])));
   const parts = used.map(kept => kept.length ? kept : [0]);
   const head = names.flatMap((name, i) => parts[i].map(part => name.replace(" [95 %]", "") + ["", "_low", "_high", "_n"][part]));
@@ -35,7 +35,7 @@ function csv(table) { // an interval becomes columns of its own, n too
 
 function tex(table) {
   const [names, lines] = shownCells(table), line = cells => `${cells.map(escapeTex).join(" & ")} \\\\`;
-  const about = [suite, state.dataset, table.caption.textContent, findingOf(table)].filter(word => word).join(", ");
+  const about = [suite, state.dataset, table.caption.textContent, findingOf()].filter(word => word).join(", ");
   const parts = Array.from({length: Math.max(1, Math.ceil(lines.length / LONGEST))}, (_, i) => lines.slice(i * LONGEST, (i + 1) * LONGEST));
   return parts.map((part, i) => ["\\begin{table}", "\\centering", `\\caption{${escapeTex(about + (parts.length > 1 ? ` (${i + 1} of ${parts.length})` : ""))}}`, "\\resizebox{\\ifdim\\width>\\linewidth\\linewidth\\else\\width\\fi}{!}{%", `\\begin{tabular}{${"l".repeat(names.length)}}`, "\\toprule", line(names), "\\midrule", ...part.map(line), "\\bottomrule", "\\end{tabular}}", "\\end{table}", ""].join("\n")).join("\n");
 }

@@ -38,10 +38,9 @@ function openRecord(row, cell) {
   const keys = row.dataset.keys.split(" "), method = textOf(row.cells[methodOf(table)]);
   const shown = $("button.open", cell) || $("svg.bar", cell) ? "" : textOf(cell);
   $("#record-title").textContent = `${method}${shown ? `: ${th.dataset.name} = ${shown}` : ""}`;
-  const score = findings[row.dataset.entry];
-  const rows = score ? Object.entries(score).map(([name, values]) => [name, words(values)]) : [];
+  const rows = Object.entries(scoresOf(row)).map(([name, values]) => [name, words(values)]), own = protocols[table.id];
   body.replaceChildren(...(term && shown ? [named("p", term.nextElementSibling.textContent)] : []));
-  if (rows.length) body.append(named("h3", `${main}, cross-fitted thresholds`), list(rows));
+  if (rows.length) body.append(named("h3", own ? own.main.replace(" [95 %]", "") : `${main}, cross-fitted thresholds`), list(rows));
   body.append(named("h3", keys.length > 1 ? `${keys.length} records` : "Record"), ...keys.flatMap((key, i) => paragraphs(key, i === 0)));
   body.append(named("p", "The whole record, in Python:"), named("code", `next(r for r in benchmark.records.load("results/${suite}") if r.key == "${keys[0]}")`));
   dialog.showModal();

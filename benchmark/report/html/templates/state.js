@@ -37,15 +37,15 @@ function fillControls() {
   fill("dataset", unique(blocks.map(block => block.dataset.dataset)), value => value);
   const here = blocks.filter(block => block.dataset.dataset === state.dataset);
   fill("protocol", unique(here.map(block => block.dataset.protocol)), value => value);
-  const entries = here.flatMap(block => rowsOf($("table", block))).map(row => findings[row.dataset.entry] || {});
+  const entries = here.filter(block => block.dataset.protocol === state.protocol).flatMap(block => rowsOf($("table", block))).map(scoresOf);
   fill("finding", unique([MEAN, ...entries.flatMap(Object.keys)]), value => value === MEAN ? "mean over all" : value);
-  controls.elements.finding.disabled = !state.protocol.startsWith("locus");
   for (const name of FILTERS) fill(name, ["", ...valuesOf(name)], value => value || "all");
 }
 
 function choosable(table) { // of one finding the columns that are about it
-  const names = headings(table).map(th => th.dataset.name), of = [...NAMED, "method", "same map as", MAIN, BARS];
-  return state.finding !== MEAN && table.classList.contains("board") ? names.filter(name => of.includes(name)) : names;
+  const names = headings(table).map(th => th.dataset.name), scores = [mainOf(table), BARS];
+  if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores].includes(name));
+  return isLeaderboard(table) ? names : names.filter(name => !scores.includes(name));
 }
 
 function columnsOf(table) {
@@ -55,7 +55,7 @@ function columnsOf(table) {
   const wide = names.filter(name => !aside.includes(name));
   if (state.finding !== MEAN) return wide;
   const decides = new Set(headings(table).filter(th => "decides" in th.dataset).map(th => th.dataset.name));
-  return table.classList.contains("board") ? wide.filter(name => decides.has(name)) : names;
+  return isLeaderboard(table) ? wide.filter(name => decides.has(name)) : names;
 }
 
 function showColumns(table) {
@@ -82,17 +82,17 @@ function filterRows(table) {
 function show() {
   fillControls();
   for (const block of blocks) block.classList.toggle("off", block.dataset.dataset !== state.dataset || block.dataset.protocol !== state.protocol);
-  for (const table of boards) showFinding(table, state.protocol.startsWith("locus") ? state.finding : MEAN);
+  for (const table of boards) showFinding(table, state.finding);
   $$("table.data").filter(table => table.querySelector("tr[data-keys]")).forEach(filterRows);
   for (const block of shownBlocks()) {
-    const table = $("table", block), sort = state.sort || (state.finding === MEAN || !table.classList.contains("board") ? NO_SORT : `-${MAIN}`);
+    const table = $("table", block), sort = state.sort || (state.finding === MEAN ? NO_SORT : `-${mainOf(table)}`);
     showColumns(table);
     sortBy(table, sort.replace(/^-/, ""), sort.startsWith("-"));
   }
   offerColumns();
   const rows = shownBlocks().flatMap(block => rowsOf($("table", block)));
   const filters = FILTERS.filter(name => state[name]).map(name => `${name} ${state[name]}`).join(", ");
-  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`) + (controls.elements.finding.disabled ? "; finding by finding in locus alone" : "");
+  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`);
 }
 
 function linkFindings() { // from the first of each finding to all rows of it
@@ -117,7 +117,7 @@ if (controls) {
   controls.addEventListener("change", event => {
     const name = event.target.name;
     if (name === "column") setState({columns: $$("input[name=column]:checked").map(input => input.value).join("~")});
-    else if (name === "dataset" || name === "protocol") setState({...first, ...Object.fromEntries(FILTERS.map(word => [word, state[word]])), dataset: state.dataset, [name]: event.target.value});
+    else if (name === "dataset" || name === "protocol") setState({...first, ...Object.fromEntries([...FILTERS, "finding"].map(word => [word, state[word]])), dataset: state.dataset, [name]: event.target.value});
     else setState({[name]: event.target.value, ...(name === "finding" ? {sort: NO_SORT, columns: ""} : {})});
   });
   controls.addEventListener("reset", event => { event.preventDefault(); setState({...first}); });
