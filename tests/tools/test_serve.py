@@ -14,15 +14,30 @@ import torch
 from PIL import Image
 
 import backbones
+from benchmark import localize
 from benchmark.explain import explain
+from benchmark.surface import min_max
 from benchmark.training import checkpoints, fitting
 from config import TrainConfig
+from core.frames import Grid
 from datasets.io import transforms
+from tests.benchmark.report.browser import answers
 from tools.serve import __main__ as door
 from tools.serve import server as serve
 
 FINDINGS = ("Mass", "<script>")
 PIXELS = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+AT = """const slider = document.getElementById('threshold'); slider.value = %s; slider.dispatchEvent(new Event('input'));
+    await wait(); await wait();
+    return [...document.querySelectorAll('#panels [data-boxes]')].map(stage => JSON.parse(stage.dataset.boxes))"""
+QUESTIONS = {
+    "dropped": """const files = new DataTransfer(); files.items.add(new File(['any'], 'a.png'));
+        dispatchEvent(new DragEvent('drop', {dataTransfer: files})); for (let n = 0; n < 20; n++) await wait();
+        const select = document.getElementById('finding');
+        return {finding: select.value, findings: [...select.options].map(option => option.textContent)}""",
+    "at 0.5": AT % 0.5,
+    "at 0.8": AT % 0.8,
+}
 
 
 @pytest.fixture(scope="module")
@@ -116,3 +131,23 @@ def test_what_cannot_be_explained_is_a_sentence(serving, path, headers, status, 
     answered, text = ask(serving, path, b"no image", **headers)
     assert (answered, said in json.loads(text)["error"]) == (status, True), text
     assert tempfile.gettempdir() not in text
+
+
+def test_a_browser_shows_the_answer_and_its_slider_moves_the_boxes(serving, png, tmp_path):
+    text = ask(serving, explanation(), png)[1]
+    given = text.replace("<", "\\u003c")
+    reply = f"<script>window.fetch = async () => ({{json: async () => ({given})}});</script>"
+    (tmp_path / "page.html").write_text(ask(serving, "/")[1].replace("<head>", f"<head>{reply}", 1))
+    shown, answer = answers(tmp_path / "page.html", QUESTIONS, tmp_path), json.loads(text)
+    assert shown["problems"] == []
+    assert sorted(shown["dropped"]["findings"]) == sorted(FINDINGS)
+    finding = FINDINGS.index(shown["dropped"]["finding"])
+    maps = [method["maps"][finding] for method in answer["methods"]]
+    for threshold in (0.5, 0.8):
+        for packed, boxes in zip(maps, shown[f"at {threshold}"], strict=True):
+            values = np.frombuffer(zlib.decompress(base64.b64decode(packed["values"])), "<f2").reshape(packed["shape"])
+            expected = localize.boxes(
+                min_max(values), threshold, (64, 64), Grid(**{name: tuple(pair) for name, pair in packed["grid"].items()})
+            )
+            np.testing.assert_allclose(boxes, expected, atol=1e-6)
+    assert shown["at 0.5"] != shown["at 0.8"]
