@@ -70,7 +70,7 @@ def test_bars_are_the_records_intervals(demo):
 
 def test_the_first_and_its_ties_are_shaded_and_baselines_stand_apart(demo):
     kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
-    assert [name for name, kind in kinds.items() if kind == "tied with first"] == ["xgradcam · PCAM", "layercam · PCAM"]
+    assert [name for name, kind in kinds.items() if kind == "tied with first"] == ["layercam · PCAM"]
     assert (kinds["cam · PCAM"], kinds["prior"], kinds["truth"]) == ("behind", "baseline", "limit")
 
 
@@ -81,16 +81,19 @@ def test_cells_of_the_matrix_are_the_records_findings(demo):
 
 def test_the_curve_over_iou_goes_through_the_records_hits(demo):
     curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
-    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("xgradcam", "PCAM"))
+    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("layercam", "PCAM"))
     stated = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
-    assert [curve["xgradcam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(stated, abs=1e-6)
+    assert [curve["layercam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(stated, abs=1e-6)
 
 
 def test_marks_over_the_score_threshold_are_the_records_hits(demo):
-    marks = {row["origin"]: row["value"] for row in values("score_thresholds", demo) if row["entry"] == "prior"}
+    rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
+    marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
     prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
     assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
     assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
+    (line,) = (row["value"] for row in rows if "trainings" in row and row["threshold"] == 0.5)
+    assert line == marks["fixed"]
 
 
 def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_one(several):
