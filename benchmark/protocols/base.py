@@ -109,7 +109,7 @@ class Result:
     failed: list[tuple[str, str, str]] = field(default_factory=list)
     """(image, finding, reason) of the cases without a usable map: misses that a run must report."""
     hits_by_threshold: Sequence[float] = ()
-    """The main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty where the protocol has no such."""
+    """The main metric at each of ``CURVE_THRESHOLDS``, mean over findings; empty where the protocol states none."""
 
 
 class Protocol(ABC):

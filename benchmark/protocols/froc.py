@@ -40,7 +40,7 @@ class Froc(ConfidenceProtocol):
     """
 
     name = "froc"
-    main = MAIN
+    main = "froc@iou.3"
 
     def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""

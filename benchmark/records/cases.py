@@ -2,8 +2,8 @@
 
 Those of the main protocol and of the check ``faithfulness`` are packed with the records:
 ``pandas.read_parquet("results/phantom/cases.parquet")`` is one table, that of seed 0; another seed has
-``cases-seed1.parquet`` … beside it, with the columns of ``brief`` alone. Those of other protocols stay with the
-records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
+``cases-seed1.parquet`` … beside it. The lowest has all columns, the others those of ``brief`` alone. Those of other
+protocols stay with the records at work, ``runs/records/<suite>/cases/<protocol>``, a file per record.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -114,8 +114,8 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
 def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     """Add the rows at work of ``PACKED`` protocols to the packed ones; ``seeds``: key of a cell -> its training seed.
 
-    Those of other cells are dropped; of seeds but 0 the ``brief`` columns are kept. Raises ``DataError`` for a broken
-    file, ``WriteError`` when the disk refuses.
+    Those of other cells are dropped; of seeds but the lowest the ``brief`` columns are kept. Raises ``DataError`` for a
+    broken file, ``WriteError`` when the disk refuses.
     """
     parents = unpacked_folder(folder), folder  # the latter in an earlier layout
     folders = [parent / "cases" / protocol for parent in parents for protocol in PACKED]
@@ -124,21 +124,22 @@ def pack(seeds: Mapping[str, int | None], folder: Path) -> None:
     for seed in sorted({0, *numbers.values()}, reverse=True):  # 0 last: in an earlier layout it holds other seeds too
         of_seed = {key for key, number in numbers.items() if number == seed}
         at_work = {key: file for key, file in files.items() if key in of_seed}
-        if at_work or not _is_packed(of_seed, seed, folder):
+        in_brief = seed != min(numbers.values(), default=0)
+        if at_work or not _is_packed(of_seed, seed, folder, in_brief):
             rows = _joined(of_seed, at_work, seed, folder)
-            _save(rows.select(brief(rows.column_names)) if seed else rows, packed_file(folder, seed))
+            _save(rows.select(brief(rows.column_names)) if in_brief else rows, packed_file(folder, seed))
     current = {packed_file(folder, seed) for seed in {0, *numbers.values()}}
     for file in (*files.values(), *(set(folder.glob("cases-seed*.parquet")) - current)):
         with writing(file):
             file.unlink(missing_ok=True)
 
 
-def _is_packed(keys: Collection[str], seed: int, folder: Path) -> bool:
+def _is_packed(keys: Collection[str], seed: int, folder: Path, in_brief: bool) -> bool:
     """Whether the file of a seed holds all rows of ``keys`` that are packed, no others, and no more than is wanted."""
     where = packed_file(folder, seed)
     kept, names = _keys(where), _packed(where).column_names if where.is_file() else []
     elsewhere = {key for file in _packed_files(seed, folder) for key in _keys(file)} - kept
-    return kept <= {*keys} and not elsewhere & {*keys} and not (seed and names != brief(names))
+    return kept <= {*keys} and not elsewhere & {*keys} and not (in_brief and names != brief(names))
 
 
 def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder: Path) -> pyarrow.Table:

@@ -3,12 +3,12 @@
 import itertools
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import FrozenModel, PackedScores, Score, Scores
+from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, PackedScores, Score, Scores
 from core import files
 
 SCHEMA_VERSION = 1
@@ -150,12 +150,19 @@ class Record(FrozenModel):
     """What the data set says of the images: hashes of its tables, counts, options."""
     thresholds: dict[str, Any] = Field(default_factory=dict)
     """Origin -> finding -> the thresholds that were chosen."""
-    hits_by_threshold: tuple[float, ...] = ()
+    hits_by_threshold: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     """Of ``locus``: ``hit@iou.3``, mean over findings, with one of ``CURVE_THRESHOLDS`` for all cases; empty where that
     was not recorded."""
     scores: Scores = ()
     strata: tuple[Stratum, ...] = ()
     """Scores within groups of the cases, where the protocol has them."""
+
+    @field_validator("hits_by_threshold")
+    @classmethod
+    def _whole(cls, values: tuple[float, ...]) -> tuple[float, ...]:
+        if len(values) not in (0, len(CURVE_THRESHOLDS)):
+            raise ValueError(f"{len(values)} values where there are {len(CURVE_THRESHOLDS)} thresholds")
+        return values
 
     def __hash__(self) -> int:
         """That of the key: equal records have equal cells."""

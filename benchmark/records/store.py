@@ -43,9 +43,9 @@ def _all(folder: Path, metric: str | None) -> list[Record]:
 def pack(folder: Path | str, records: Sequence[Record] | None = None) -> None:
     """Pack ``records`` (None: all there are) in ``folder``, with the rows per case of the main protocol.
 
-    Of seeds but 0 these keep the columns of ``cases.brief`` alone. JSON files and rows at work are removed when all is
-    written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the same files.
-    Raises ``DataError``, ``WriteError``.
+    Of seeds but the lowest these keep the columns of ``cases.brief`` alone. JSON files and rows at work are removed
+    when all is written: whenever it is killed, nothing is lost, and the next call goes on. The same records give the
+    same files. Raises ``DataError``, ``WriteError``.
     """
     folder = Path(folder)
     kept = load(folder) if records is None else list(records)

@@ -101,7 +101,7 @@ def _record(of: Record, scores: Sequence[Score]) -> Record:
     return of.model_copy(
         update={
             "cell": cell(of.cell), "status": "ok", "reason": "", "geometry": "none", "created": "", "seconds": None,
-            "thresholds": {}, "scores": tuple(scores), "strata": (),
+            "thresholds": {}, "hits_by_threshold": (), "scores": tuple(scores), "strata": (),
         }
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ from benchmark.report import tables
 from benchmark.suite import plan, selection
 from config import RunConfig
 from core.files import key
-from core.names import PAIRED
+from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITES = [folder.name for folder in records.suites(ROOT / "results")]
@@ -57,6 +57,14 @@ def test_the_committed_tables_are_what_the_records_give(name, tmp_path):
     assert [path.name for path in given] == [path.name for path in published_files]
     for one, other in zip(given, published_files, strict=True):
         assert filecmp.cmp(one, other, shallow=False), f"{other} is stale: run python -m benchmark.run --all"
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_hits_over_the_score_threshold_are_those_of_the_main_protocol_alone(name):
+    with_line = [record for record in committed(name)[1] if record.hits_by_threshold]
+    assert {record.cell.protocol for record in with_line} <= {MAIN_PROTOCOL}
+    for record in with_line:  # at .5 that of the fixed threshold
+        assert record.hits_by_threshold[10] == pytest.approx(record.find(MAIN, origin="fixed").value, abs=1.5e-6)
 
 
 def test_the_committed_index_and_comparison_of_suites_are_what_the_records_give(tmp_path):

@@ -1,5 +1,7 @@
 """How the share of hits changes with the score threshold, and what each way to choose one gives."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from benchmark.records.score import CURVE_THRESHOLDS
@@ -7,6 +9,7 @@ from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import DASHES, LINES, EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
+from benchmark.report.columns import BLIND
 from core.errors import NotAvailableError
 from core.names import MAIN
 
@@ -23,7 +26,8 @@ class ScoreThresholds(Chart):
     def draw(self, data: ChartData) -> Spec:
         """A line per entry whose records hold one, and a mark per entry and origin: the mean threshold, the hits."""
         rows = leading(data)
-        chosen, lines = ([value for row in rows for value in of(row)] for of in (points, curve))
+        chosen = [value for row in rows for value in points(row)]
+        lines = [value for row in rows for value in curve(data, row)]
         if not chosen:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
@@ -43,7 +47,7 @@ class ScoreThresholds(Chart):
         about = (
             f"{data.dataset}: {MAIN} (mean over findings) over the score threshold, for {leading_words(data)}. "
             "Marks: each origin's thresholds, a mean over findings; oracle's are chosen on the truth that they are "
-            f"scored on. {_lines_words(rows)}"
+            f"scored on. {_lines_words(data, rows)}"
         )
         return view(
             [*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin")
@@ -66,28 +70,35 @@ def points(row: EntryRow) -> list[Row]:
     return out
 
 
-def curve(row: EntryRow) -> list[Row]:
+def curve(data: ChartData, row: EntryRow) -> list[Row]:
     """The hits at ``CURVE_THRESHOLDS``, a mean over the trainings whose records hold them; nothing where none does."""
-    curves = _curves(row)
+    curves = _curves(data, row)
     if not curves:
         return []
-    share = f"{len(curves)} of {len(row.group)}"
+    share = "any" if row.record.cell.method in BLIND else f"{len(curves)} of {len(row.group)}"
     means = np.mean(curves, axis=0).round(6).tolist()
-    points = zip(CURVE_THRESHOLDS, means, strict=True)
-    return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in points]
+    pairs = zip(CURVE_THRESHOLDS, means, strict=True)
+    return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(row: EntryRow) -> list[tuple[float, ...]]:
-    return [record.hits_by_threshold for record in row.group if record.hits_by_threshold]
+def _curves(data: ChartData, row: EntryRow) -> list[tuple[float, ...]]:
+    """Those of a row's trainings; what sees no network is the same on all of them."""
+    alike = row.record.cell.method in BLIND
+    behind = select.board(data.records, data.dataset) if alike else row.group
+    same = (r for r in behind if not alike or (r.method, select.main_value(r)) == (row.record.method, row.main.value))
+    return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 
-def _lines_words(rows: list[EntryRow]) -> str:
+def _lines_words(data: ChartData, rows: Sequence[EntryRow]) -> str:
     """What the lines are, and which are missing or rest on some of the trainings."""
-    if not any(map(_curves, rows)):
+    counts = [(row, len(_curves(data, row)), len(row.group)) for row in rows]
+    if not any(count for _, count, _ in counts):
         return "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
-    partly = [f"{row.label}: {n} of {len(row.group)}" for row in rows if (n := len(_curves(row))) < len(row.group)]
-    lacking = f" Trainings that recorded it: {', '.join(partly)}." if partly else ""
-    return f"Lines: one threshold for all findings, so marks may lie above them.{lacking}"
+    seeing = [each for each in counts if each[0].record.cell.method not in BLIND]
+    partly = ", ".join(f"{row.label} of {n} in {of} trainings" for row, n, of in seeing if 0 < n < of)
+    without = ", ".join(row.label for row, n, _ in counts if not n)
+    ends = f"{f' {partly}.' if partly else ''}{f' Recorded before there were lines: {without}.' if without else ''}"
+    return f"Lines: one threshold for all findings, so marks may lie above them.{ends}"
 
 
 def _only(layer: Spec, column: str) -> Spec:

@@ -1,6 +1,6 @@
 """The answer in words: who is first, by how much, on what that rests, what a new training would change."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record, Score
@@ -14,8 +14,6 @@ from benchmark.report.html.words import baseline_of, name
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
-Pick = Callable[[Record], Score | None]
-"""A figure of a row."""
 NAMED = 6
 """So many tied rows are named, the others counted."""
 ENOUGH = 5
@@ -67,7 +65,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
     others = [row for row in ranked if row is not first and row not in tied]
     return (
         _leaders(first, tied, known),
-        *_gap(first, tied, others, of_row(known, "behind")),
+        *_gap(first, tied, others, known),
         *_over_prior(first, rows, of_row(known, "above_prior")(first)),
     )
 
@@ -88,23 +86,28 @@ def _holds(first: Record, known: Known) -> str:
     trainings = of_row(known, "trainings")(first)
     if is_single(first) or trainings is None or trainings.value is None:
         return "95 % interval of this network, for new patients alone"
+    if trainings.value < 3:
+        return "interval for new trainings and patients, which of two trainings holds in 86 to 95 of 100 cases"
     if trainings.value < ENOUGH:
         return f"interval for new trainings and patients, of {trainings.value:.0f} trainings a little short of 95 %"
     return "95 % interval for new trainings and patients"
 
 
-def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], behind: Pick) -> tuple[str, ...]:
+def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], known: Known) -> tuple[str, ...]:
     if not others:
         return ()
     best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
-    words = number((select.main_value(first) or 0.0) - best)
-    if (score := behind(others[0])) is not None and score.low is not None:
+    words, among = number((select.main_value(first) or 0.0) - best), ""
+    if (score := of_row(known, "behind")(others[0])) is not None and score.low is not None:
         common = "" if number(score.value) == words else f"; on the trainings that both have {number(score.value)}"
-        words = f"{words}{common} [{number(score.low)}, {number(score.high)}]"
+        alone = (given := of_row(known, "among")(others[0])) is not None and given.value
+        among = " among these networks" * bool(alone)
+        rests = "of patients alone" if alone else "for new trainings and patients"
+        words = f"{words}{common} [{number(score.low)}, {number(score.high)}] (95 % interval {rests})"
     why = " Some tied rows score less than it: their difference to the first varies more." * (
         min(lower, default=1) < best
     )
-    return (f"The best row that is really behind is {name(others[0])}, by {words}.{why}",)
+    return (f"The best row that is really behind{among} is {name(others[0])}, by {words}.{why}",)
 
 
 def _over_prior(first: Record, rows: Sequence[Record], above: Score | None) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def of_sheet(sheet: Sheet, table: Table, records: Sequence[Record]) -> dict[str,
     metric, origin = sheet.main
     by_key = {record.key: record for record in records}
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
-    chosen = f", {origin}" if origin else ""
+    chosen = f", {origin}" if origin not in (None, "none") else ""
     return {"main": f"{metric}{chosen} [95 %]", "rows": rows}
 
 

@@ -157,7 +157,7 @@ def test_each_seed_has_a_file_of_rows_and_another_seed_touches_none_of_the_other
     assert [file.name for file in tmp_path.glob("cases*")] == ["cases.parquet"]
 
 
-def test_seeds_but_0_keep_what_the_leaderboard_rests_on(tmp_path):
+def test_seeds_but_the_lowest_keep_what_the_leaderboard_rests_on(tmp_path):
     row = ROWS[0] | {"x0": 1.0, "iobb": 0.5, "threshold": 0.5, "iou_oracle": 0.5, "threshold_otsu": 0.1, "pointing": True}
     for seed in (0, 1):
         record = Record(cell=cell().model_copy(update={"seed": seed}), scores=(hit(0.5),))
@@ -167,6 +167,14 @@ def test_seeds_but_0_keep_what_the_leaderboard_rests_on(tmp_path):
     kept = {"image", "patient", "finding", "threshold", "iou", "hit@iou.3", "pointing", "key", "model_id", "method", "alignment"}
     assert set(pd.read_parquet(tmp_path / "cases-seed1.parquet")) == kept
     assert set(pd.read_parquet(tmp_path / "cases.parquet")) == kept | set(row)
+
+
+def test_the_lowest_seed_keeps_all_whatever_its_number(tmp_path):
+    record = Record(cell=cell().model_copy(update={"seed": 3}), scores=(hit(0.5),))
+    write(record, tmp_path)
+    cases.write([ROWS[0] | {"x0": 1.0}], record.cell, tmp_path)
+    pack(tmp_path)
+    assert "x0" in pd.read_parquet(tmp_path / "cases-seed3.parquet")
 
 
 def test_rows_of_another_seed_in_the_file_of_all_move_to_their_own(tmp_path):

@@ -3,7 +3,9 @@
 import re
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from benchmark.records import Cell, Record, Score, load, write
@@ -109,6 +111,22 @@ def test_what_an_interval_speaks_of_depends_on_the_trainings_behind_it(read):
     assert "interval for new trainings and patients, of 3 trainings a little short of 95 %" in read.text
     assert "95 % interval of this network, for new patients alone" in read.text  # of the other data set, one training
     assert "score [95 % of this network]" in read.text
+
+
+@pytest.mark.parametrize(
+    ("suite", "where", "speaks_of"),
+    [("demo", " among these networks", "of patients alone"), ("phantom", "", "for new trainings and patients")],
+)
+def test_the_first_row_that_is_behind_has_its_distance_with_an_interval_and_what_that_speaks_of(suite, where, speaks_of):
+    text = " ".join(Reader(Path(f"results/{suite}/index.html").read_text()).text.split())
+    said = re.search(r"really behind(.*?) is (\w+) \((\w+), (\w+)\), by ([\d.]+) \[([\d.]+), ([\d.]+)\] \(95 % interval (.*?)\)", text)
+    among, method, *network, gap, low, _, rests = said.groups()
+    assert (among, rests) == (where, speaks_of)
+    board = pd.read_csv(f"results/{suite}/leaderboard.csv")
+    row = board[(board["method"] == method) & (board["backbone"] == network[0]) & (board["global_pool"] == network[1])].iloc[0]
+    assert not row["tied_with_first"]
+    assert float(gap) == pytest.approx(board["score"].iloc[0] - row["score"], abs=1e-3)
+    assert float(low) > 0
 
 
 def test_a_name_that_is_a_script_is_text(page, read):

@@ -109,6 +109,13 @@ def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(pro
         assert any(cell.startswith("0.250") for cell in table.rows[0])
 
 
+@pytest.mark.parametrize(("protocol", "main"), [("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("brandnew", "novelty")])
+def test_one_finding_is_shown_by_the_metric_that_the_protocol_calls_its_main_one(protocol, main):
+    others = [] if protocol == "brandnew" else [scores("left_out", 0.1)]
+    ((sheet, _),) = tables_of([record(*others, scores(main, 0.5), protocol=protocol)], "NIH").protocols
+    assert sheet.main[0] == main
+
+
 def test_maps_without_energy_are_counted():
     (table,) = tables_of([record(*SHEETS["energy"], protocol="energy")], "NIH").all
     assert rows(table)[0]["no energy"] == "3 of 30"

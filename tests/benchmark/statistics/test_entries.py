@@ -87,6 +87,7 @@ def test_differences_that_chance_makes_once_in_thirty_are_ties_among_two():
     assert 0.025 < p < 0.05
     assert entries.tied(best, others[:1]) == [False]
     assert entries.tied(best, others) == [True, True]
+    assert entries.behind(best, others)[0] == (True, entries.difference(best, others[0]))
 
 
 def test_who_is_first_depends_on_the_trainings_that_are_drawn():

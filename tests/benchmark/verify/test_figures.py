@@ -74,5 +74,8 @@ def test_a_metric_that_came_after_the_record_says_nothing_against_it():
     more = (Score(finding="mean", metric="center_inside", value=0.5, n=3, threshold_origin="oracle"),)
     assert named(record(), record(more=more)) == []
     assert named(record(more=more), record()) != []
+    curve = record().model_copy(update={"hits_by_threshold": (0.5,) * 20})
+    assert named(record(), curve) == []
+    assert named(curve, record())[0] == ("hits_by_threshold 1", 0.5, None)
     rows = pd.DataFrame({"image": ["a"]})
     assert row_differences(rows, rows.assign(center_inside=[True])) == []

@@ -92,7 +92,7 @@ function show() {
   offerColumns();
   const rows = shownBlocks().flatMap(block => rowsOf($("table", block)));
   const filters = FILTERS.filter(name => state[name]).map(name => `${name} ${state[name]}`).join(", ");
-  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`);
+  $(".state").textContent = `${rows.filter(row => !row.classList.contains("off")).length} of ${rows.length} rows` + (filters ? `: ${filters} (in every table of this page)` : "") + (state.finding === MEAN ? "" : `; ${state.finding} alone, other columns are means over findings and hidden`) + (state.finding === MEAN || shownBlocks().every(block => isLeaderboard($("table", block))) ? "" : "; ties are told in locus alone");
 }
 
 function linkFindings() { // from the first of each finding to all rows of it
