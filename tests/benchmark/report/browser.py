@@ -12,9 +12,11 @@ EARS = """<script>window.problems = [];
 addEventListener("error", event => problems.push(event.message));
 console.error = (...words) => problems.push(words.join(" "));</script>"""
 ASK = """<script>addEventListener("load", () => setTimeout(async () => {
+const alive = setInterval(() => {}, 1); // without a timer the browser's clock would jump to its end while others work
 const answers = {}, wait = () => new Promise(done => setTimeout(done, 50));
 const ask = async (name, question) => { try { answers[name] = await question(); } catch (error) { problems.push(`${name}: ${error}`); } };
 %s
+clearInterval(alive);
 answers.problems = problems;
 document.body.append(Object.assign(document.createElement("pre"), {id: "answers", textContent: JSON.stringify(answers)}));
 }, 100))</script>"""
@@ -28,7 +30,7 @@ def answers(page, questions, folder):
     calls = "\n".join(f"await ask({json.dumps(name)}, async () => {{ {script} }});" for name, script in questions.items())
     before, body, after = page.read_text().replace("<head>", f"<head>{EARS}", 1).rpartition("</body>")
     (folder / "asked.html").write_text(before + ASK % calls + body + after)
-    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000"]
+    flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=60000"]
     line = [browser, *flags, "--dump-dom", (folder / "asked.html").as_uri()]
     dom = subprocess.run(line, capture_output=True, text=True, timeout=120, check=True).stdout
     (found,) = re.findall(r'<pre id="answers">(.*?)</pre>', dom, re.DOTALL) or [""]

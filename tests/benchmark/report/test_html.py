@@ -154,8 +154,9 @@ def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_
     assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
 
 
-DOWNLOAD = """let made; const create = URL.createObjectURL; URL.createObjectURL = blob => { made = blob; return '#'; };
-        document.querySelector('[data-download=%s]').click(); URL.createObjectURL = create; return await made.text()"""
+DOWNLOAD = """let made; const create = URL.createObjectURL, kind = window.Blob; URL.createObjectURL = () => '#';
+        window.Blob = class { constructor(parts) { made = parts.join(''); } };
+        document.querySelector('[data-download=%s]').click(); URL.createObjectURL = create; window.Blob = kind; return made"""
 QUESTIONS = {
     "data set": """const select = document.querySelector('select[name=dataset]'); select.value = 'phantom';
         select.dispatchEvent(new Event('change', {bubbles: true})); await wait(); return location.hash""",
