@@ -16,8 +16,8 @@ HEADER = ("finding", "first", "is it real?", "score [95 %]", "− prior [95 %]",
 ABOUT = (
     "The first method of each finding by `hit@iou.3`. tied with it: methods that do not differ from it (5 %, Holm over "
     "all methods, patients drawn; trainings too where there are several). is it real: above prior where the interval "
-    "of the difference is above 0. Each finding was asked for itself: with eight findings one such answer in twenty "
-    "is chance."
+    "of the difference is above 0. Each finding was asked for itself, so one such answer in forty is chance where "
+    "there is no difference."
 )
 
 

@@ -1,5 +1,6 @@
 """The page of a suite: its figures are those of the records, and a browser does with it what a reader asks."""
 
+import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -13,6 +14,7 @@ from benchmark.report import entries, leaderboard, select, tables
 from benchmark.report.compared import with_entries
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.glossary import glossary, meaning
+from benchmark.report.table import Table, latex
 from tests.benchmark.report.browser import answers
 from tests.benchmark.report.given import all_tables
 
@@ -133,6 +135,14 @@ def test_a_name_that_is_a_script_is_text(page, read):
     assert EVIL not in page.read_text()
     assert EVIL in read.text
     assert "A <b> title" in read.text
+
+
+def test_what_is_downloaded_as_latex_is_escaped_as_the_files_are():
+    script = (Path(tables.__file__).parent / "html/templates/download.js").read_text()
+    pairs = json.loads(re.search(r"const TEX = ({.*});", script)[1])
+    for sign, text in pairs.items():
+        assert f"{text} " in latex(Table("t", "", (sign,), ()), "t"), sign
+    assert {*re.search(r"text.replace\(/\[(.*?)\]/g, letter", script)[1]} == {*pairs, *"&%$#_{}"}
 
 
 def test_columns_are_explained():

@@ -261,7 +261,8 @@ def test_a_latex_table_is_as_long_as_a_page_and_says_that_it_goes_on():
 
 @pytest.mark.skipif(TEX is None, reason="neither pdflatex nor tectonic is installed")
 def test_latex_tables_compile(suite, tmp_path):
-    tables_text = (suite / "leaderboard.tex").read_text()
+    signs = table.Table("signs", "", ("IoU ≥ .3", "p"), (("–", "< 0.001"), ("−1 × 2", "> .5 ~ ^ & % $ # _ { } ≤ \\")))
+    tables_text = (suite / "leaderboard.tex").read_text() + table.latex(signs, "tab:signs")
     head = r"\documentclass{article}\usepackage[utf8]{inputenc}\usepackage{booktabs,graphicx}\begin{document}"
     (tmp_path / "paper.tex").write_text(f"{head}\n{tables_text}\n\\end{{document}}\n")
     flags = [] if TEX.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]

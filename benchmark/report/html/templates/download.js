@@ -2,8 +2,8 @@
 const INTERVAL = /^([+−-]?[\d.]+)(?: \(1 training\))? \[([+−-]?[\d.]+), ([+−-]?[\d.]+)\](?: \(n (\d+)\))?$/;
 const BARE = /^\[([+−-]?[\d.]+), ([+−-]?[\d.]+)\]$/, COUNTED = /^([+−-]?[\d.]+) \((?:1 training|n (\d+))\)$/;
 const LONGEST = 45; // rows of a LaTeX table that a page holds
-const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
-const escapeTex = text => text.replace(/[\\–≤−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);
+const TEX = {"\\": "\\textbackslash{}", "–": "--", "≤": "$\\leq$", "≥": "$\\geq$", "<": "$<$", ">": "$>$", "−": "$-$", "×": "$\\times$", "~": "\\textasciitilde{}", "^": "\\^{}"};
+const escapeTex = text => text.replace(/[\\–≤≥<>−×~^&%$#_{}]/g, letter => TEX[letter] || `\\${letter}`);
 const harmless = text => /^[=+\-@\t\r]/.test(text) && !/^[+-]?[\d.]+(e[+-]?\d+)?$/i.test(text) ? `'${text}` : text; // no formula for a spreadsheet
 const quote = text => /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 

@@ -21,6 +21,10 @@ function readAddress() {
 function setState(changes) {
   state = {...state, ...changes};
   show();
+  writeAddress();
+}
+
+function writeAddress() {
   const kept = Object.entries(state).filter(([name, value]) => value !== first[name]);
   history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
 }
@@ -105,7 +109,12 @@ function linkFindings() { // from the first of each finding to all rows of it
 }
 
 if (controls) {
-  const start = () => { if (readAddress()) show(); };
+  const start = () => { // a link with a state leads to what it shows; one within the page leaves the state
+    const isState = location.hash.includes("=");
+    if (readAddress()) show();
+    else if (Object.keys(first).some(name => state[name] !== first[name])) writeAddress();
+    if (isState) $("#leaderboard").scrollIntoView();
+  };
   first.dataset = blocks[0].dataset.dataset;
   first.protocol = blocks[0].dataset.protocol;
   state = {...first};
