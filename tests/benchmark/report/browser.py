@@ -10,6 +10,7 @@ import pytest
 
 EARS = """<script>window.problems = [];
 addEventListener("error", event => problems.push(event.message));
+addEventListener("unhandledrejection", event => problems.push(String(event.reason)));
 console.error = (...words) => problems.push(words.join(" "));</script>"""
 ASK = """<script>addEventListener("load", () => setTimeout(async () => {
 const alive = setInterval(() => {}, 1); // without a timer the browser's clock would jump to its end while others work

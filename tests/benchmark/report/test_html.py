@@ -208,6 +208,8 @@ QUESTIONS = {
     "columns": """location.hash = '#dataset=phantom&finding=Nodule&columns=method'; await wait(); await wait();
         return [...document.querySelectorAll('#phantom-leaderboard th:not(.off)')].map(th => th.dataset.name)""",
     "one training": f"location.hash = '#dataset=NIH'; await wait(); await wait(); {DOWNLOAD % 'csv'}",
+    "anchor": """location.hash = '#dataset=phantom&pooling=PCAM'; await wait(); await wait(); const before = scrollY;
+        location.hash = '#words'; await wait(); await wait(); return [location.hash, before > 0]""",
     "first": """const link = document.querySelector('section[data-dataset=phantom] table.first a'); link.click(); await wait();
         return [link.textContent, document.querySelector('select[name=finding]').value, location.hash]""",
 }
@@ -231,6 +233,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert bars == 3  # that of prior once
     assert of_finding == ["backbone", "pooling", "method", "pointing [95 %]", "interval"]
     assert of_mean == ["backbone", "pooling", "method", "pointing", "pointing@15", "n cases"]
+    assert said["anchor"] == ["#dataset=phantom&pooling=PCAM", True]
     finding, chosen, address = said["first"]
     assert finding == chosen
     assert f"finding={finding}" in address
