@@ -95,10 +95,11 @@ def _lines_words(data: ChartData, rows: Sequence[EntryRow]) -> str:
     if not any(count for _, count, _ in counts):
         return "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
     seeing = [each for each in counts if each[0].record.cell.method not in BLIND]
-    partly = ", ".join(f"{row.label} of {n} in {of} trainings" for row, n, of in seeing if 0 < n < of)
+    partly = ", ".join(f"{row.label} ({n} of {of})" for row, n, of in seeing if 0 < n < of)
     without = ", ".join(row.label for row, n, _ in counts if not n)
-    ends = f"{f' {partly}.' if partly else ''}{f' Recorded before there were lines: {without}.' if without else ''}"
-    return f"Lines: one threshold for all findings, so marks may lie above them.{ends}"
+    some = f" Of some trainings alone: {partly}." if partly else ""
+    none = f" Recorded before there were lines: {without}." if without else ""
+    return f"Lines: one threshold for all findings, so marks may lie above them.{some}{none}"
 
 
 def _only(layer: Spec, column: str) -> Spec:

@@ -103,7 +103,7 @@ def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_
     lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
     assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
     assert {row["trainings"] for row in lines} == {"2 of 3"}
-    assert f"{lines[0]['entry']} of 2 in 3 trainings" in charts.spec("score_thresholds", data)["description"]
+    assert f"{lines[0]['entry']} (2 of 3)" in charts.spec("score_thresholds", data)["description"]
 
 
 def test_groups_of_cases_are_the_records_strata(demo):
