@@ -1,13 +1,31 @@
-"""A page as a browser without a window shows it."""
+"""A page as a browser without a window shows it, and what it answers to scripts: one start answers all questions."""
 
+import html
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome is on the path")
+
+EARS = """<script>window.problems = [];
+addEventListener("error", event => problems.push(event.message));
+addEventListener("unhandledrejection", event => problems.push(String(event.reason)));
+console.error = (...words) => problems.push(words.join(" "));</script>"""
+ASK = """<script>addEventListener("load", () => setTimeout(async () => {
+const alive = setInterval(() => {}, 1); // without a timer the browser's clock would jump to its end while others work
+const answers = {}, wait = () => new Promise(done => setTimeout(done, 50));
+const ask = async (name, question) => { try { answers[name] = await question(); } catch (error) { problems.push(`${name}: ${error}`); } };
+%s
+clearInterval(alive);
+answers.problems = problems;
+document.body.append(Object.assign(document.createElement("pre"), {id: "answers", textContent: JSON.stringify(answers)}));
+}, 100))</script>"""
 
 
 def dom(page: Path, address: str = "") -> str:
@@ -16,3 +34,14 @@ def dom(page: Path, address: str = "") -> str:
     command = [str(BROWSER), *flags, "--dump-dom", f"{page.resolve().as_uri()}#{address}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout
+
+
+def answers(page: Path, questions: dict[str, str], folder: Path) -> dict[str, Any]:
+    """Name -> what each script of ``questions`` returns on the page, and ``problems``: what went wrong there."""
+    if BROWSER is None:
+        pytest.skip("no chromium or chrome is on the path")
+    calls = "\n".join(f"await ask({json.dumps(name)}, async () => {{ {script} }});" for name, script in questions.items())
+    before, body, after = page.read_text().replace("<head>", f"<head>{EARS}", 1).rpartition("</body>")
+    (folder / "asked.html").write_text(before + ASK % calls + body + after)
+    (found,) = re.findall(r'<pre id="answers">(.*?)</pre>', dom(folder / "asked.html"), re.DOTALL)
+    return json.loads(html.unescape(found))

@@ -14,7 +14,6 @@ from core.types import FloatArray
 
 RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
 """False boxes an image."""
-MAIN = "froc@iou.3"
 ROUNDING = 1 + 1e-6
 """A rate that is exactly met is met, whichever way sums were rounded."""
 ALL = "@all"
@@ -61,7 +60,7 @@ def _estimates(
     sums = [_sums(batch, each, hits, suffix) for each in numbers]
     n = np.array([batch.truths[each].sum() for each in numbers], dtype=np.int64)
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(findings), len(RATES))
-    samples = resampled(sums, _mean, batch.seed) if metric + suffix == MAIN and batch.cases else None
+    samples = resampled(sums, _mean, batch.seed) if metric + suffix == Froc.main and batch.cases else None
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
     by_rate = [
         Estimate(name, batch.origin, at, n, None, reason=reason) for name, at in zip(names, curve.T, strict=True)

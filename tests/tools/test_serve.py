@@ -21,7 +21,7 @@ from benchmark.training import checkpoints, fitting
 from config import TrainConfig
 from core.frames import Grid
 from datasets.io import transforms
-from tests.benchmark.report.browser import answers
+from tests.browser import answers
 from tools.serve import __main__ as door
 from tools.serve import server as serve
 

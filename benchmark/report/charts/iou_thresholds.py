@@ -5,8 +5,8 @@ import numpy as np
 from benchmark.records import cases, packed
 from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import DASHES, LINES, EntryRow, leading, leading_words
-from benchmark.report.charts.theme import PALETTE
+from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.theme import DASHES, LINES, PALETTE
 from core.errors import NotAvailableError
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))

@@ -21,10 +21,6 @@ MOST = 30
 """Entries of a chart with a line each: as many as a page of paper holds."""
 NETWORKS = 4
 """Networks of a chart with a colour each: with two baselines as many as there are colours."""
-LINES = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
-"""The legend of lines."""
-DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
-"""What tells lines apart beside their colour: as many as ``leading`` has entries."""
 KINDS = TIED, BEHIND, UNRANKED, BASELINE, CEILING = "tied with first", "behind", "no rank", "baseline", "limit"
 
 

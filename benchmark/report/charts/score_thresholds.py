@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmark.records.record import Record
 from benchmark.records.score import CURVE_THRESHOLDS
 from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
-from benchmark.report.charts.rows import DASHES, LINES, EntryRow, leading, leading_words
-from benchmark.report.charts.theme import PALETTE, SHAPES
+from benchmark.report.charts.rows import EntryRow, leading, leading_words
+from benchmark.report.charts.theme import DASHES, LINES, PALETTE, SHAPES
 from benchmark.report.columns import BLIND
 from core.errors import NotAvailableError
 from core.names import MAIN
 
 ORIGINS = ("cross-fitted", "validation", "fixed", "otsu", "oracle")
+Curves = list[tuple[float, ...]]
+"""``hits_by_threshold`` of some records."""
 
 
 class ScoreThresholds(Chart):
@@ -27,7 +30,9 @@ class ScoreThresholds(Chart):
         """A line per entry whose records hold one, and a mark per entry and origin: the mean threshold, the hits."""
         rows = leading(data)
         chosen = [value for row in rows for value in points(row)]
-        lines = [value for row in rows for value in curve(data, row)]
+        board = select.board(data.records, data.dataset)
+        held = [(row, _curves(board, row)) for row in rows]
+        lines = [value for row, curves in held for value in curve(row, curves)]
         if not chosen:
             raise NotAvailableError(f"the records of {data.dataset} state no thresholds")
         labels = [row.label for row in rows]
@@ -47,7 +52,7 @@ class ScoreThresholds(Chart):
         about = (
             f"{data.dataset}: {MAIN} (mean over findings) over the score threshold, for {leading_words(data)}. "
             "Marks: each origin's thresholds, a mean over findings; oracle's are chosen on the truth that they are "
-            f"scored on. {_lines_words(data, rows)}"
+            f"scored on. {_lines_words(held)}"
         )
         return view(
             [*lines, *chosen], about, 300, *([_only(line, "trainings")] if lines else []), _only(marks, "origin")
@@ -70,9 +75,8 @@ def points(row: EntryRow) -> list[Row]:
     return out
 
 
-def curve(data: ChartData, row: EntryRow) -> list[Row]:
-    """The hits at ``CURVE_THRESHOLDS``, a mean over the trainings whose records hold them; nothing where none does."""
-    curves = _curves(data, row)
+def curve(row: EntryRow, curves: Curves) -> list[Row]:
+    """The mean of a row's ``curves`` at ``CURVE_THRESHOLDS``; nothing without any."""
     if not curves:
         return []
     share = "any" if row.record.cell.method in BLIND else f"{len(curves)} of {len(row.group)}"
@@ -81,22 +85,21 @@ def curve(data: ChartData, row: EntryRow) -> list[Row]:
     return [{"entry": row.label, "threshold": at, "value": value, "trainings": share} for at, value in pairs]
 
 
-def _curves(data: ChartData, row: EntryRow) -> list[tuple[float, ...]]:
-    """Those of a row's trainings; what sees no network is the same on all of them."""
-    alike = row.record.cell.method in BLIND
-    behind = select.board(data.records, data.dataset) if alike else row.group
-    same = (r for r in behind if not alike or (r.method, select.main_value(r)) == (row.record.method, row.main.value))
+def _curves(board: Sequence[Record], row: EntryRow) -> Curves:
+    """Those of a row's trainings that recorded one; of what sees no network those of every equal row of the board."""
+    if row.record.cell.method not in BLIND:
+        return [record.hits_by_threshold for record in row.group if record.hits_by_threshold]
+    same = [r for r in board if r.method == row.record.method and select.main_value(r) == row.main.value]
     return [record.hits_by_threshold for record in same if record.hits_by_threshold]
 
 
-def _lines_words(data: ChartData, rows: Sequence[EntryRow]) -> str:
+def _lines_words(held: Sequence[tuple[EntryRow, Curves]]) -> str:
     """What the lines are, and which are missing or rest on some of the trainings."""
-    counts = [(row, len(_curves(data, row)), len(row.group)) for row in rows]
-    if not any(count for _, count, _ in counts):
+    if not any(curves for _, curves in held):
         return "Records hold the hits at these thresholds alone; the gallery's slider moves them case by case."
-    seeing = [each for each in counts if each[0].record.cell.method not in BLIND]
-    partly = ", ".join(f"{row.label} ({n} of {of})" for row, n, of in seeing if 0 < n < of)
-    without = ", ".join(row.label for row, n, _ in counts if not n)
+    counts = [(row.label, len(curves), len(row.group)) for row, curves in held if row.record.cell.method not in BLIND]
+    partly = ", ".join(f"{label} ({n} of {of})" for label, n, of in counts if 0 < n < of)
+    without = ", ".join(row.label for row, curves in held if not curves)
     some = f" Of some trainings alone: {partly}." if partly else ""
     none = f" Recorded before there were lines: {without}." if without else ""
     return f"Lines: one threshold for all findings, so marks may lie above them.{some}{none}"

@@ -11,6 +11,10 @@ BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = PALETTE = (
 GREY = "#8a8f98"
 """Of what is no method; to be read on white and on black."""
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down")
+LINES = {"symbolSize": 300, "symbolStrokeWidth": 2, "symbolType": "stroke"}
+"""The legend of lines."""
+DASHES = [[1, 0], [6, 3], [2, 2], [8, 3, 2, 3], [4, 4], [1, 3]]
+"""What tells lines apart beside their colour: as many as there are colours."""
 FONT = "DejaVu Sans"
 ROW = 17
 """Pixels of a line of a chart with a line per entry."""

@@ -1,6 +1,6 @@
 """Finding by finding: the first method, how many are tied with it, and whether it is above ``prior``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmark.records import Record, Score
@@ -45,10 +45,9 @@ def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
     }
 
 
-def of_sheet(sheet: Sheet, table: Table, records: Sequence[Record]) -> dict[str, Any]:
+def of_sheet(sheet: Sheet, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
     """``main``: heading of a protocol's main metric; ``rows``: key of a row of ``table`` -> as ``of_entry``, untied."""
     metric, origin = sheet.main
-    by_key = {record.key: record for record in records}
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""
     return {"main": f"{metric}{chosen} [95 %]", "rows": rows}

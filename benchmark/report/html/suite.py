@@ -124,7 +124,7 @@ def embed(svg: str) -> str:
 
 def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Sequence[str]]) -> DatasetViews:
     records, name, part = data.records, data.dataset, data.design
-    ranked = answer(records, name)
+    ranked, by_key = answer(records, name), {record.key: record for record in records}
 
     def views(group: Sequence[Table]) -> list[View]:
         return [view(table, entries, name) for table in group]
@@ -139,7 +139,7 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
             *((_label(board), board) for board in views(tables.boards)),
             *((sheet.protocol, view(table, entries, name)) for sheet, table in tables.protocols),
         ],
-        {anchor(table.title): of_sheet(sheet, table, records) for sheet, table in tables.protocols},
+        {anchor(table.title): of_sheet(sheet, table, by_key) for sheet, table in tables.protocols},
         views(tables.findings),
         [
             *views(tables.closer),

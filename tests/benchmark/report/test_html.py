@@ -15,8 +15,8 @@ from benchmark.report.compared import with_entries
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.glossary import glossary, meaning
 from benchmark.report.table import Table, latex
-from tests.benchmark.report.browser import answers
 from tests.benchmark.report.given import all_tables
+from tests.browser import answers
 
 EVIL = "<script>alert(1)</script>"
 MAIN = "hit@iou.3"
