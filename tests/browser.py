@@ -30,7 +30,14 @@ document.body.append(Object.assign(document.createElement("pre"), {id: "answers"
 
 def dom(page: Path, address: str = "") -> str:
     """The document after its scripts have run; ``address`` is what stands behind the #."""
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--virtual-time-budget=60000"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--virtual-time-budget=60000",
+        "--allow-file-access-from-files",
+    ]
     command = [str(BROWSER), *flags, "--dump-dom", f"{page.resolve().as_uri()}#{address}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     return done.stdout

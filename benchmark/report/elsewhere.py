@@ -24,8 +24,10 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def _table(papers: Sequence[Record], title: str) -> Table:
     metrics = sorted({s.metric for r in papers for s in r.select(finding="mean")})
-    rows = [(*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)) for r in papers]
-    return Table(title, ABOUT, (*HEADER, *metrics), tuple(sorted(rows, key=lambda row: (row[1], row[0]))))
+    lines = [((*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)), r.key) for r in papers]
+    lines.sort(key=lambda line: (line[0][1], line[0][0]))
+    rows, keys = tuple(row for row, _ in lines), tuple((key,) for _, key in lines)
+    return Table(title, ABOUT, (*HEADER, *metrics), rows, keys)
 
 
 def _reference(stated: Reference | None, remark: str) -> tuple[str, ...]:

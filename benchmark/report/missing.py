@@ -18,7 +18,8 @@ def missing(records: Sequence[Record]) -> Table | None:
             key = (c.dataset, c.backbone, c.global_pool, c.attention_map, record.status, record.reason)
             groups.setdefault(key, []).append(record)
     rows = tuple(_row(key, groups[key]) for key in sorted(groups))
-    return Table("Cells not available or failed", INTRO, HEADER, rows) if rows else None
+    keys = tuple(tuple(record.key for record in groups[key]) for key in sorted(groups))
+    return Table("Cells not available or failed", INTRO, HEADER, rows, keys) if rows else None
 
 
 def _row(key: tuple[str, ...], records: Sequence[Record]) -> tuple[str, ...]:

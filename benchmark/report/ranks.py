@@ -63,15 +63,15 @@ def ranks(ranking: Ranking) -> Table:
 
     diagram, by_finding = ranking.diagram, rank_matrix(ranking.values)
     rows = []
+    keys = [tuple(r.key for r in ranking.records if r.cell.method == method) for method in diagram.methods]
     for n, method in enumerate(diagram.methods):
         index = ranking.methods.index(method)
         mean = number(sum(ranking.values[index]) / len(ranking.findings))
         in_findings = (f"{rank:g}" for rank in by_finding[index])
         rows.append((f"{diagram.ranks[n]:.2f}", method, mean, *in_findings, ", ".join(diagram.worse(n))))
     header = ("average rank", "method", MAIN, *ranking.findings, "better than (Nemenyi, 5 %)")
-    return Table(
-        f"{ranking.title}: ranks", _intro(ranking, diagram.critical, *friedman(ranking.values)), header, tuple(rows)
-    )
+    about = _intro(ranking, diagram.critical, *friedman(ranking.values))
+    return Table(f"{ranking.title}: ranks", about, header, tuple(rows), tuple(keys))
 
 
 def _intro(ranking: Ranking, critical: float, statistic: float, p: float) -> str:

@@ -34,7 +34,7 @@ class CostChart(Chart):
         """A mark per entry with its interval; names of those that nothing of about their cost or less reaches."""
         known = _known(data)
         images, rows = _rows(data)
-        values = _values(rows, known)
+        values = _values(_measured(rows, known))
         if not values:
             raise NotAvailableError(
                 f"no method of {data.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
@@ -60,11 +60,13 @@ def cost_tables(data: ChartData) -> list[Table]:
     if not (known := _known(data)):
         return []
     images, rows = _rows(data)
-    values = _values(rows, known)
-    cells = (
-        (row["network"], row["method"], number(row["value"]), f"{row['ms']:.1f}", f"{row['MiB']:.1f}") for row in values
+    measured = _measured(rows, known)
+    cells = tuple(
+        (select.network(row.record), row.record.method, number(row.main.value), f"{cost.ms:.1f}", f"{cost.mib:.1f}")
+        for cost, row in measured
     )
-    return [Table("cost", _about(rows, known, images), ("network", "method", MAIN, "ms", "MiB"), tuple(cells))]
+    keys = tuple((row.record.key,) for _, row in measured)
+    return [Table("cost", _about(rows, known, images), ("network", "method", MAIN, "ms", "MiB"), cells, keys)]
 
 
 def _rows(data: ChartData) -> tuple[int | None, list[EntryRow]]:
@@ -83,9 +85,13 @@ def _key(row: EntryRow) -> Key:
     return row.record.cell.model_of_any_seed, row.record.cell.method
 
 
-def _values(rows: Sequence[EntryRow], known: Mapping[Key, Cost]) -> list[Row]:
-    """The rows that were measured, cheapest first; those that none of about the same cost or less reaches are named."""
-    measured = sorted(((known[_key(row)], row) for row in rows if _key(row) in known), key=lambda pair: pair[0].ms)
+def _measured(rows: Sequence[EntryRow], known: Mapping[Key, Cost]) -> list[tuple[Cost, EntryRow]]:
+    """The rows that were measured, cheapest first."""
+    return sorted(((known[_key(row)], row) for row in rows if _key(row) in known), key=lambda pair: pair[0].ms)
+
+
+def _values(measured: Sequence[tuple[Cost, EntryRow]]) -> list[Row]:
+    """The marks; those that none of about the same cost or less reaches are named."""
     values = [
         plain(row)
         | {"network": select.network(row.record), "method": row.record.method, "ms": cost.ms, "MiB": cost.mib}

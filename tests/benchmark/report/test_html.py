@@ -203,6 +203,8 @@ QUESTIONS = {
         const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
     "first record": """document.querySelector('section[data-dataset=phantom] table.first tbody tr').cells[3].click(); await wait();
         const dialog = document.querySelector('dialog'); const said = dialog.textContent; dialog.close(); return said""",
+    "n/a": """document.querySelector('#missing button.open').click(); await wait();
+        const dialog = document.querySelector('dialog'); const said = dialog.textContent; dialog.close(); return said""",
     "csv": DOWNLOAD % "csv",
     "tex": f"location.hash = '#dataset=phantom&finding=Nodule'; await wait(); await wait(); {DOWNLOAD % 'tex'}",
     "columns": """location.hash = '#dataset=phantom&finding=Nodule&columns=method'; await wait(); await wait();
@@ -250,6 +252,7 @@ def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_err
     assert "hit@iou.3 of this training" in text
     assert "score [95 %]" in said["first record"]
     assert "3 records" in said["first record"]
+    assert f"no {EVIL}" in said["n/a"]
     header, *lines = said["csv"].splitlines()
     assert header.endswith(",method,hit@iou.3,hit@iou.3_low,hit@iou.3_high,hit@iou.3_n")
     assert [(line.split(",")[0], line.split(",")[-5]) for line in lines] == [("Nodule", "layercam")] * 2
