@@ -9,7 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from core import cli
 from tests.warm import Running
@@ -22,6 +24,7 @@ COMMAND = re.compile(r"^ *(python (?:.*\\\n)*.*)", re.MULTILINE)
 WRITTEN = re.compile(r"(?:-o|--output|--output_path|--output_dir|--model_save_dir|>) +(\S+)")
 GENERATED = ("docs/methods.md",)
 """What a command writes anew as it is committed."""
+SMALL = "--dataset phantom:train=32,val=16,test=24 --img_size 64 --epochs 1 --threads 1 --logger csv --plots False"
 DEMO = """
 title: The demo, smaller
 about: Too small to mean anything.
@@ -59,6 +62,21 @@ def typed(checkout, line):
         return subprocess.run(line, shell=True, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
     script, *flags = line.removeprefix("python ").removeprefix("-m ").split()
     return Running(script, flags, cwd=checkout, env=environment, root=checkout).done()
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_first_page_run_on_small_data(checkout):
+    (checkout / "data" / "mine").mkdir(parents=True)
+    for name in ("my_image.png", "data/mine/a.png"):
+        Image.fromarray(np.arange(4096, dtype=np.uint8).reshape(64, 64)).save(checkout / name)
+    (checkout / "data" / "mine" / "labels.csv").write_text("image,split,Mass\na.png,train,1\n")
+    lines = [line.split("  #")[0].strip() for line in COMMAND.findall((ROOT / "docs" / "start.md").read_text())]
+    elsewhere = ("--dataset NIH", "--all")  # run by test_main and by tests/freshness
+    for line in dict.fromkeys(line for line in lines if not any(words in line for words in elsewhere)):
+        done = typed(checkout, (f"{line} {SMALL}" if line.startswith("python main.py") else line).replace("resnet18", "custom"))
+        assert done.returncode == int("check dataset" in line), f"{line}\n{done.stdout}\n{done.stderr}"  # one image is not enough
+    assert len(lines) == 9
+    assert (checkout / "runs" / "mass.jpg").stat().st_size > 1000
 
 
 @pytest.mark.slow
@@ -170,6 +188,7 @@ def test_after_the_pages_commands_git_knows_only_of_the_files_that_a_reader_wrot
         "configs/suites/mine.yaml",
         "blocks.py",
         "net.py",
+        "my_image.png",
         "mine/",
         "locus-theirs/",
         "site/",
