@@ -188,8 +188,12 @@ class Record(FrozenModel):
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """The scores of a metric, of a finding or of both, in their order."""
-        rows = (rows for (m, f), rows in self._rows.items() if metric in (None, m) and finding in (None, f))
+        rows = (self._rows[name] for name in self.names(metric, finding))
         return [self.scores[n] for n in sorted(itertools.chain.from_iterable(rows))]
+
+    def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
+        """Metric and finding of what ``select`` gives, each once, in their order."""
+        return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
 
     @cached_property
     def _rows(self) -> dict[tuple[str, str], list[int]]:

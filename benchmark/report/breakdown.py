@@ -18,7 +18,7 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     rows = board(records, dataset)
     if not rows:
         return None
-    findings = dict.fromkeys(s.finding for r in rows for s in r.select(MAIN))
+    findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
     columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
     return tabulated(
         f"{dataset}: {MAIN} per finding",

@@ -23,7 +23,7 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def _table(papers: Sequence[Record], title: str) -> Table:
-    metrics = sorted({s.metric for r in papers for s in r.select(finding="mean")})
+    metrics = sorted({metric for r in papers for metric, _ in r.names(finding="mean")})
     lines = [((*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)), r.key) for r in papers]
     lines.sort(key=lambda line: (line[0][1], line[0][0]))
     rows, keys = tuple(row for row, _ in lines), tuple((key,) for _, key in lines)

@@ -104,7 +104,7 @@ def _ranking(records: Sequence[Record], dataset: str, images: int | None) -> Ran
 
 
 def _findings(records: Sequence[Record]) -> list[str]:
-    return [f for f in dict.fromkeys(s.finding for r in records for s in r.select(MAIN)) if f != "mean"]
+    return [f for f in dict.fromkeys(f for r in records for _, f in r.names(MAIN)) if f != "mean"]
 
 
 def _mean(records: Sequence[Record], finding: str) -> float | None:

@@ -108,7 +108,7 @@ def main_value(record: Record, finding: str = "mean") -> float | None:
 def variants(record: Record, metric: str) -> tuple[str, ...]:
     """What stands behind ``METRIC@`` in a check's record, in its order."""
     start = f"{metric}@"
-    return tuple(s.metric.removeprefix(start) for s in record.select(finding="mean") if s.metric.startswith(start))
+    return tuple(name.removeprefix(start) for name, _ in record.names(finding="mean") if name.startswith(start))
 
 
 def value(record: Record, metric: str) -> float:

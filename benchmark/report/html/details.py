@@ -16,6 +16,7 @@ CELL = (
 )
 RECORD = ("status", "reason", "source", "rests_on", "versions", "checkpoints", "geometry", "fingerprint")
 FIELDS = (*CELL, *RECORD, "training", "scoring", "thresholds", "created", "score")
+PLAIN = (str, int, type(None))
 
 
 def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
@@ -27,14 +28,16 @@ def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
 
 def details(records: Iterable[Record]) -> dict[str, Any]:
     """``fields``, ``values`` and per record's key the number of each field's value: what many share stands once."""
-    numbers: dict[str, int] = {}
+    numbers: dict[tuple[type | None, Any], int] = {}
     encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
     def number(value: Any) -> int:
-        return numbers.setdefault(encode(value), len(numbers))
+        name = (type(value), value) if isinstance(value, PLAIN) else (None, encode(value))
+        return numbers.setdefault(name, len(numbers))
 
     rows = {record.key: [number(value) for value in _values(record)] for record in records}
-    return {"fields": list(FIELDS), "values": [json.loads(text) for text in numbers], "records": rows}
+    values = [json.loads(value) if kind is None else value for kind, value in numbers]
+    return {"fields": list(FIELDS), "values": values, "records": rows}
 
 
 def _values(record: Record) -> Iterable[Any]:

@@ -1,15 +1,13 @@
 """The charts of a page: what each shows in words, and what draws it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmark.records import Record
 from benchmark.report.charts import CHARTS, ChartData, scripts, spec, starter
 from benchmark.report.sections import DatasetTables
-from benchmark.statistics.components import BalancedScores
 from core.errors import NotAvailableError, WriteError
 from core.files import key, write_text
 
@@ -31,21 +29,11 @@ class ChartView:
     """In Vega-Lite."""
 
 
-def charts(
-    records: Sequence[Record],
-    sections: Sequence[DatasetTables],
-    folders: Sequence[Path],
-    parts: Mapping[str, BalancedScores],
-) -> list[ChartView]:
-    """The charts of every data set that has a leaderboard, or what their check says; rows per case: in ``folders``."""
+def charts(data: ChartData, tables: DatasetTables) -> list[ChartView]:
+    """The charts of a data set that has a leaderboard, and what its checks say."""
     words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
-    checked = {(r.cell.dataset, r.cell.protocol) for r in records}
-    return [
-        _view(word, ChartData(records, part.dataset, folders, parts.get(part.dataset)))
-        for part in sections
-        for word in words
-        if ((part.dataset, check) in checked if (check := CHARTS.get(word).check) else part.boards)
-    ]
+    checked = {r.cell.protocol for r in data.records if r.cell.dataset == data.dataset}
+    return [_view(w, data) for w in words if (check in checked if (check := CHARTS.get(w).check) else tables.boards)]
 
 
 def _view(word: str, data: ChartData) -> ChartView:

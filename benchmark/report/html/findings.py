@@ -23,7 +23,7 @@ ABOUT = (
 
 def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> Table | None:
     """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
-    names = dict.fromkeys(s.finding for row in entered for s in row.select(MAIN) if s.finding != "mean")
+    names = dict.fromkeys(f for row in entered for _, f in row.names(MAIN) if f != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
     single = " of this network" * all(map(is_single, entered))
     header = tuple(heading.replace("95 %", f"95 %{single}") for heading in HEADER)

@@ -82,7 +82,7 @@ def suite_page(
     datasets = [_dataset(each, part, entries) for each, part in zip(data, sections, strict=True)]
     gaps = [view(table, {}) for table in [missing(records)] if table is not None]
     views = [*(each for dataset in datasets for each in dataset.all), *gaps]
-    drawn = charts(records, sections, page.folders, parts)
+    drawn = [chart for each, part in zip(data, sections, strict=True) for chart in charts(each, part)]
     shown = {key for each in views for line in each.lines for key in line.keys}
     return render(
         "suite.html",
