@@ -40,7 +40,9 @@ class CostChart(Chart):
                 f"no method of {data.dataset} was measured alone: `benchmark.run --suite NAME --costs` does"
             )
         colours, shapes = by_network(values)
-        ends = [values[0]["ms"] / 6, values[-1]["ms"] * 1.5]  # names stand on the left of their marks
+        cheapest, dearest = values[0]["ms"], values[-1]["ms"]
+        reach = max(2, dearest / cheapest)
+        ends = [cheapest / reach**0.3, dearest * reach**0.1]  # names stand on the left of their marks
         log = scale(type="log", domain=ends, nice=False)
         base = {
             "x": field("ms:Q", title=AXIS, axis={"tickCount": 3}, **log),

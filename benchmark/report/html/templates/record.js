@@ -27,9 +27,10 @@ function paragraphs(key, open) {
   const box = document.createElement("details");
   box.open = open;
   box.append(named("summary", `record ${key}${cell.seed === null ? "" : `, seed ${cell.seed}`}`));
-  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], [`${main} of this training`, score], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry], ["images and truth (hash)", fingerprint], ["made", created]]));
+  box.append(list([["key", key], ...Object.entries(cell), ["status", status], ["reason", reason], [`${main} of this training`, score], ["source", source], ["n", rests_on], ["versions", versions], ["checkpoints", checkpoints], ["boxes computed on", geometry === "none" ? null : geometry], ["images and truth (hash)", fingerprint], ["made", created]]));
   for (const [origin, chosen] of Object.entries(thresholds || {})) box.append(named("h3", `thresholds, ${origin}`), list(Object.entries(chosen)));
-  box.append(named("h3", "recipe"), list(Object.entries(recipe || {})), list([["trained with", training], ["scored with", scoring]]));
+  if (Object.keys(recipe || {}).length) box.append(named("h3", "recipe"), list(Object.entries(recipe)));
+  box.append(list([["trained with", training], ["scored with", scoring]]));
   return [box];
 }
 
