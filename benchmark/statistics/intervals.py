@@ -50,18 +50,26 @@ def intervals(each: Sequence[Resampled], kind: Kind = "bca") -> list[FloatArray]
     """``interval`` of each, bit for bit, of all at once: in half of the time."""
     if not each:
         return []
-    rows = [(np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1), of.value.ravel()) for of in each]
-    samples, value = (np.concatenate(side) for side in zip(*rows, strict=True))
+    enough = [_flat(of.present).sum(0) >= SMALLEST for of in each]
+    rows = [_of_enough(of, kept) for of, kept in zip(each, enough, strict=True)]
+    samples, value, a = (np.concatenate(side) for side in zip(*rows, strict=True))
     samples.sort(axis=-1)  # nan last
     defined, z0 = np.isfinite(samples).sum(1), bias(samples, value)
     tails = np.tile([(1 - LEVEL) / 2, (1 + LEVEL) / 2], (len(value), 1))
     if kind == "bca":
-        tails = _adjusted(tails, z0, np.concatenate([acceleration(_flat(of.without)) for of in each]))
-    ends = _at(samples, defined, tails)
-    few = np.concatenate([_flat(of.present).sum(0) < SMALLEST for of in each])
-    ends[few | (defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
+        tails = _adjusted(tails, z0, a)
+    held = _at(samples, defined, tails)
+    held[(defined == 0) | (np.abs(z0) > _NORMAL.inv_cdf((1 + LEVEL) / 2))] = np.nan
+    ends = np.full((sum(map(len, enough)), 2), np.nan)
+    ends[np.concatenate(enough)] = held
     parts = np.split(ends, np.cumsum([of.value.size for of in each])[:-1])
     return [part.reshape(*of.value.shape, 2) for part, of in zip(parts, each, strict=True)]
+
+
+def _of_enough(of: Resampled, kept: NDArray[np.bool_]) -> tuple[Samples, FloatArray, FloatArray]:
+    """(C',R) samples, (C',) values and (C',) accelerations of the C' numbers that are ``kept`` of all."""
+    samples = np.moveaxis(of.samples, 0, -1).reshape(of.value.size, -1)
+    return samples if kept.all() else samples[kept], of.value.ravel()[kept], acceleration(_flat(of.without))[kept]
 
 
 def _flat(values: NDArray[Any]) -> NDArray[Any]:
