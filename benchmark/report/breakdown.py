@@ -1,16 +1,20 @@
-"""The main column looked at more closely: finding by finding, and at each threshold's origin."""
+"""The main column looked at more closely: finding by finding, training by training, at each threshold's origin."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from benchmark.records.record import Record
-from benchmark.records.score import Score
-from benchmark.report import select
-from benchmark.report.columns import NAMES, tabulated, with_common_n
+from benchmark.report import ranking, select
+from benchmark.report.columns import NAMES, count, score, tabulated, with_common_n
+from benchmark.report.entries import mean_record, trainings
 from benchmark.report.leaderboard import INTERVALS, THRESHOLDS, board
 from benchmark.report.origins import ORIGINS, SHARED, origins
 from benchmark.report.rests import basis_lines
 from benchmark.report.table import Table, with_interval
 from core.names import MAIN
+
+ONE_NETWORK = "Each interval is of this network alone, over patients: another training is another row."
 
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
@@ -19,13 +23,9 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
     if not rows:
         return None
     findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
-    columns = [with_common_n(finding, _of(finding), rows, with_interval) for finding in findings]
-    return tabulated(
-        f"{dataset}: {MAIN} per finding",
-        f"{basis_lines(select.board(records, dataset), THRESHOLDS)}\n{INTERVALS}",
-        [*NAMES, *columns],
-        rows,
-    )
+    columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
+    intro = f"{basis_lines(select.board(records, dataset), THRESHOLDS)}\n{INTERVALS}"
+    return tabulated(f"{dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
 
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
@@ -37,5 +37,21 @@ def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
     return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
 
 
-def _of(finding: str) -> Callable[[Record], Score | None]:
-    return lambda record: select.main_score(record, finding)
+def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
+    """A row per training of each entry of several, best entry first; None where no entry has several."""
+    groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
+    rows = [
+        record
+        for entry in ranking.ranked([mean_record(group) for group in groups.values()])
+        for record in groups[entry.key]
+    ]
+    if not rows:
+        return None
+    columns = [
+        *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
+        score(MAIN, "cross-fitted", f"{MAIN} [95 % of this network]", with_interval),
+        score("pointing", formatter=with_interval),
+        count(MAIN, "cross-fitted"),
+    ]
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
+    return tabulated(f"{dataset}: trainings one by one", intro, columns, rows)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from benchmark.records.record import NOT_STATED, Record, Reference
-from benchmark.report.table import NOTHING, Table, number
+from benchmark.report.table import NOTHING, Table, share
 
 ABOUT = (
     "From papers, not run here. Each row has its own network, images and tuning, so the rows compare neither with each "
@@ -24,10 +24,9 @@ def published(records: Sequence[Record], dataset: str) -> list[Table]:
 
 def _table(papers: Sequence[Record], title: str) -> Table:
     metrics = sorted({metric for r in papers for metric, _ in r.names(finding="mean")})
-    lines = [((*_reference(r.reference, r.reason), *(_value(r, metric) for metric in metrics)), r.key) for r in papers]
-    lines.sort(key=lambda line: (line[0][1], line[0][0]))
-    rows, keys = tuple(row for row, _ in lines), tuple((key,) for _, key in lines)
-    return Table(title, ABOUT, (*HEADER, *metrics), rows, keys)
+    ordered = sorted(papers, key=lambda r: _reference(r.reference, r.reason)[1::-1])  # by year, then by who
+    rows = ((*_reference(r.reference, r.reason), *(share(r.find(metric)) for metric in metrics)) for r in ordered)
+    return Table(title, ABOUT, (*HEADER, *metrics), tuple(rows), tuple((r.key,) for r in ordered))
 
 
 def _reference(stated: Reference | None, remark: str) -> tuple[str, ...]:
@@ -35,8 +34,3 @@ def _reference(stated: Reference | None, remark: str) -> tuple[str, ...]:
         return (*(NOT_STATED for _ in HEADER[:-1]), remark)
     s, quoted = stated, stated.quoted_by or NOTHING
     return (s.authors, str(s.year), s.identifier, s.table, s.hand, quoted, s.split, s.n, s.tuned_on, remark)
-
-
-def _value(record: Record, metric: str) -> str:
-    score = record.find(metric)
-    return NOTHING if score is None else number(score.value)

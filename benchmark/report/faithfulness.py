@@ -102,10 +102,6 @@ def sentence(record: Record) -> str:
         "cannot be told": "whether hits and {} rank methods alike cannot be told from so few",
     }
     taus = {other: record.find(f"tau@{MAIN}~{other}") for one, other in PAIRS if one == MAIN}
-    said = {word: [f"{m} ({_tau(tau)})" for m, tau in taus.items() if verdict(tau) == word] for word in words}
+    said = {word: [f"{m} (tau {signed(tau)})" for m, tau in taus.items() if verdict(tau) == word] for word in words}
     parts = [words[word].format(", ".join(measures)) for word, measures in said.items() if measures]
     return f"{select.network(record)}: {'; '.join(parts)}."
-
-
-def _tau(tau: Score | None) -> str:
-    return f"tau {signed(tau)}"

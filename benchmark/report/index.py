@@ -62,16 +62,10 @@ def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     rows = mean_records(select.one_alignment(select.scored(runs, MAIN_PROTOCOL)))
     best = ranking.best(row for row in rows if not ranking.beaten_by(row, rows))
     beside = [None if best is None else baseline_of(best, rows, word) for word in (PRIOR, CENTER)]
-    return (
-        folder.name,
-        _title(folder / "leaderboard.md"),
-        ", ".join(select.datasets(runs)),
-        NOTHING if best is None else _name(best),
-        number(None if best is None else select.main_value(best)),
-        *(number(None if row is None else select.main_value(row)) for row in beside),
-        str(len(runs)),
-        *(str(sum(r.status == status for r in runs)) for status in ("n/a", "failed")),
-    )
+    scores = (number(None if row is None else select.main_value(row)) for row in (best, *beside))
+    gaps = (str(sum(r.status == status for r in runs)) for status in ("n/a", "failed"))
+    names = (folder.name, _title(folder / "leaderboard.md"), ", ".join(select.datasets(runs)))
+    return (*names, NOTHING if best is None else _name(best), *scores, str(len(runs)), *gaps)
 
 
 def _name(row: Record) -> str:

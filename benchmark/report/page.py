@@ -41,14 +41,7 @@ def page(
     shown += [markdown(table) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(_short(table)) for part in tables for table in part.boards[:1]]
-    sections = [
-        f"# {title}",
-        GENERATED,
-        *([about] if about else []),
-        _links(pictures, suite),
-        *shown,
-        without_number(records),
-    ]
+    sections = [f"# {title}", GENERATED, about, _links(pictures, suite), *shown, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 

@@ -6,7 +6,6 @@ from benchmark import records
 from benchmark.report import components, select
 from benchmark.report.design import design
 from benchmark.report.table import plain
-from benchmark.statistics.components import BalancedScores
 from core.errors import BadValueError, UnknownNameError
 
 
@@ -22,15 +21,11 @@ def text(suite: str, results: Path | str) -> str:
     folder = Path(results) / suite
     all_records = records.load(folder)
     parts = {name: design(all_records, name, [folder]) for name in select.datasets(all_records)}
-    answers = [line for name, part in parts.items() if part for line in _answer(part, name)]
+    tables = [table for name, part in parts.items() if part for table in components.tables(part, name)]
+    answers = [f"{plain(table)}{table.intro}\n" for table in tables]
     if not answers:
         raise BadValueError(
             f"the suite {suite!r} has one training of each network: nothing says yet what another would give; write "
             "`seeds: [0, 1, 2]` into its file and run it"
         )
     return "\n".join(answers)
-
-
-def _answer(part: BalancedScores, dataset: str) -> list[str]:
-    tables = components.components_table(part, dataset), components.power_table(part, dataset)
-    return [f"{plain(table)}{table.intro}\n" for table in tables]

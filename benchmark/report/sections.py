@@ -19,7 +19,6 @@ from benchmark.report import (
 from benchmark.report.agreement import AGREEMENT
 from benchmark.report.alignment import alignment
 from benchmark.report.entries import ENTRY
-from benchmark.report.one_by_one import one_by_one
 from benchmark.report.strata import strata
 from benchmark.report.table import Table
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
@@ -29,7 +28,7 @@ SHOWN = frozenset(
     {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)}
 )
 """Protocols that stand in a table of their own making; any other has the plain sheet."""
-CLOSER = (one_by_one, breakdown.by_threshold, strata)
+CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata)
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def _auroc() -> list[TableColumn]:
         return lambda record: formatter(record.find(metric, finding_of(record)))
 
     def others(metric: str) -> Callable[[Record], str]:
-        return lambda record: number(_others(record, metric))
+        return lambda r: number(select.mean(s for s in r.select(metric) if s.finding not in ("mean", finding_of(r))))
 
     drawings = {"drawn": "as drawn", "none": "no token", "flipped": "exchanged"}
     return [
@@ -63,10 +63,6 @@ def _auroc() -> list[TableColumn]:
         *(TableColumn(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
         TableColumn("n images", of("auroc@drawn", lambda score: str(score.n) if score else NOTHING)),
     ]
-
-
-def _others(record: Record, metric: str) -> float | None:
-    return select.mean(s for s in record.select(metric) if s.finding not in ("mean", finding_of(record)))
 
 
 def finding_of(record: Record) -> str:

@@ -63,10 +63,5 @@ def scripts() -> str:
 
 def starter() -> str:
     """What draws a page's charts with Vega."""
-    words = {
-        "options": json.dumps(OPTIONS),
-        "themes": json.dumps(THEMES),
-        "lighter": json.dumps(LIGHTER),
-        "names": NAMES,
-    }
-    return STARTER.format(**words)
+    words = {"options": OPTIONS, "themes": THEMES, "lighter": LIGHTER, "names": NAMES}
+    return STARTER.format(**{name: json.dumps(value) for name, value in words.items()})

@@ -36,13 +36,8 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: K
 def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
     """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
     names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
-    scores = {finding: main_of(known, finding)(row) for finding in names}
-    ties = {finding: of_row(known, "tied", finding)(row) for finding in names}
-    return {
-        finding: [score.value, score.low, score.high, score.n, _is_true(ties[finding])]
-        for finding, score in scores.items()
-        if score is not None
-    }
+    scores = ((f, main_of(known, f)(row), of_row(known, "tied", f)(row)) for f in names)
+    return {f: [s.value, s.low, s.high, s.n, _is_true(tie)] for f, s, tie in scores if s is not None}
 
 
 def of_sheet(sheet: Sheet, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:

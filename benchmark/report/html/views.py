@@ -10,11 +10,6 @@ from benchmark.report.table import NOTHING, Table
 from core.names import BASELINES, CEILINGS
 
 NUMBER = re.compile(r"^[<≥]?\s*[+−-]?\d")
-NAMES = (
-    *("rank", "backbone", "pooling", "attention", "size", "seed", "trained on", "method", "same map as"),
-    "trainings",
-)
-PICTURE = re.compile(r"\n*!\[[^\]]*\]\([^)]*\)")
 
 
 @dataclass(frozen=True)

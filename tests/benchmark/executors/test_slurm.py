@@ -17,6 +17,12 @@ pytest.importorskip("submitit", reason="needs submitit: pip install -e '.[slurm]
 pytestmark = pytest.mark.skipif(not Path("/proc/self").exists(), reason="looks for processes below /proc")
 
 
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch):
+    """Looks twenty times a second for what jobs have done."""
+    monkeypatch.setattr("benchmark.executors.slurm.POLL", 0.05)
+
+
 def children(pid):
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -1,5 +1,7 @@
 """Whether maps follow the weights: planted answers, and a network of a moment's training."""
 
+import functools
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -36,9 +38,13 @@ def check(trained, tmp_path_factory):
     return Randomised(trained, words, tmp_path_factory.mktemp("maps"), EngineFlags(), IMAGES)
 
 
+@functools.cache
+def result_of(check, word):
+    return check.evaluate(word, 0)
+
+
 def values(check, word, metric):
-    result = check.evaluate(word, 0)
-    found = {s.metric: s for s in result.scores if s.finding == "mean"}
+    found = {s.metric: s for s in result_of(check, word).scores if s.finding == "mean"}
     return [found[f"{metric}@{part}"].value for part in part_names(check.runs[0])]
 
 
@@ -62,7 +68,7 @@ def test_a_class_map_changes_with_the_head(check):
 
 
 def test_all_steps_are_of_the_same_cases_of_as_many_images_as_were_asked_for(check):
-    rows = check.evaluate("cam", 0).rows
+    rows = result_of(check, "cam").rows
     each = {
         variant: [(row["image"], row["finding"]) for row in rows if row["variant"] == variant]
         for variant in ("trained", *part_names(check.runs[0]))
