@@ -7,6 +7,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 FAMILIES = {
@@ -34,11 +35,6 @@ Data sets and pretrained weights have terms of their own, and many forbid commer
 """
 
 
-def plain(name: str) -> str:
-    """A package's name as registries compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
 def installed() -> dict[str, Distribution]:
     """Name -> package, of those that a default install brings here, one after the other."""
     todo = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
@@ -46,13 +42,14 @@ def installed() -> dict[str, Distribution]:
     asked: set[tuple[str, str]] = set()
     while todo:
         requirement = Requirement(todo.pop())
-        for extra in {"", *requirement.extras} - {extra for name, extra in asked if name == plain(requirement.name)}:
-            asked.add((plain(requirement.name), extra))
+        name = canonicalize_name(requirement.name)
+        for extra in {"", *requirement.extras} - {done for known, done in asked if known == name}:
+            asked.add((name, extra))
             try:
-                package = distribution(requirement.name)
+                package = distribution(name)
             except PackageNotFoundError:
                 continue
-            packages[plain(requirement.name)] = package
+            packages[name] = package
             todo += _needs(package, extra)
     return packages
 

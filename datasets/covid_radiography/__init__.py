@@ -76,11 +76,6 @@ class CovidRadiography(Dataset):
         labels = [[picture.finding == finding for finding in self.findings] for picture in self._pictures]
         return np.array(labels, np.float32).reshape(-1, 4)
 
-    @functools.cached_property
-    def patients(self) -> list[str]:
-        """Each image is its own patient, for want of better."""
-        return [picture.name for picture in self._pictures]
-
     def sample(self, index: int) -> LungSample:
         """The picture at ``index``; neither it nor its mask is decoded before it is asked for."""
         picture = self._pictures[index]

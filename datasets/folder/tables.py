@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from core.errors import DataError, UnknownNameError, examples
+from core.errors import DataError, examples
 from datasets.base import SPLITS
 from datasets.io.ages import years
 from datasets.io.images import SUFFIXES
 from datasets.io.paths import below, refuse_links
-from datasets.io.tables import numbers, read_csv, refuse_duplicates
+from datasets.io.tables import numbers, read_csv, refuse_duplicates, refuse_unknown
 
 RESERVED = ("mean",)
 """What tables call something else than a finding; so are words that begin with _ or @."""
@@ -75,7 +75,7 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
     if "age" in raw:
         columns["age"] = _ages(path, raw["age"])
     if "split" in raw:
-        _refuse_unknown_splits(path, raw["split"])
+        refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
         columns["split"] = raw["split"]
     return {**columns, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
 
@@ -92,11 +92,6 @@ def _ages(path: Path, cells: pd.Series) -> pd.Series:
         named = examples(map(repr, wrong.unique()))
         raise DataError(f"{path} has {len(wrong)} ages that are none: {named}; leave unknown ones empty")
     return ages
-
-
-def _refuse_unknown_splits(path: Path, words: pd.Series) -> None:
-    for word in sorted(set(words) - set(SPLITS)):
-        raise DataError(f"{path}: {UnknownNameError('split', word[:40], SPLITS)}")
 
 
 def _frames(path: Path, raw: pd.DataFrame) -> list[tuple[int, int] | None]:

@@ -78,11 +78,6 @@ class Prepared(Dataset):
         return len(self.data)
 
     @property
-    def labels(self) -> NDArray[np.float32]:
-        """(N, K) labels, 0, 1 or nan."""
-        return self.data.labels
-
-    @property
     def patients(self) -> list[str]:
         """Patient of each image."""
         return self.data.patients

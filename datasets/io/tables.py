@@ -116,7 +116,7 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
         raise DataError(f"{path} has {len(twice)} duplicate rows: {examples(twice)}; keep one of each")
 
 
-def refuse_unknown(path: Path, findings: Iterable[str], known: Sequence[str]) -> None:
-    """Raise ``DataError`` naming the first finding of ``findings`` that is not ``known``."""
-    for name in sorted(set(findings) - set(known)):
-        raise DataError(f"{path}: {UnknownNameError('finding', name, known)}")
+def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:
+    """Raise ``DataError`` naming the first of ``names`` that is not ``known``; ``kind``: what they are names of."""
+    for name in sorted(set(names) - set(known)):
+        raise DataError(f"{path}: {UnknownNameError(kind, name, known)}")

@@ -69,11 +69,6 @@ class Phantom(Dataset):
         return len(self.indices)
 
     @functools.cached_property
-    def labels(self) -> NDArray[np.float32]:
-        """(N, 8) labels: 1 where the finding has a box at this size."""
-        return np.stack([sample.labels for sample in self]) if len(self) else np.zeros((0, len(FINDINGS)), np.float32)
-
-    @functools.cached_property
     def patients(self) -> list[str]:
         """Patient of each image: its number."""
         return [f"{number:07d}" for number in self.indices]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, task, with_file
@@ -56,12 +56,14 @@ class VindrCxr(FileDataset):
             raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
         root, self.split, self._votes = request.folder(LAYOUT), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
-        tables = [read_marks(path) for path in paths] or [MarkTable.absent(root, LAYOUT)]
+        if not paths:
+            raise DataError(f"{root} has no table of marks: {LAYOUT}")
+        tables = [read_marks(path) for path in paths]
         physionet = any(path.parent != root for path in paths)
         self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
         agreed = [table for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name]
-        test = {image for table in agreed for image in table.images}
-        listed = list(dict.fromkeys(image for table in tables for image in table.images))
+        test = {image for table in agreed for image in table.readers}
+        listed = list(dict.fromkeys(image for table in tables for image in table.readers))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, LAYOUT)
         names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)

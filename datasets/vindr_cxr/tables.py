@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 import pandas as pd
 
-from core.errors import DataError
 from core.types import FloatArray
 from datasets.file_dataset import boxes_by_image
 from datasets.io.tables import numbers, read_csv, refuse_unknown
@@ -40,17 +38,7 @@ class MarkTable:
     marks: pd.DataFrame
     """Columns image, reader, finding and the four edges, a row a box."""
     readers: Mapping[str, list[str]]
-    """Image -> its readers, those who found nothing among them."""
-
-    @property
-    def images(self) -> list[str]:
-        """The images, in the order of the file."""
-        return list(self.readers)
-
-    @staticmethod
-    def absent(root: Path, layout: str) -> NoReturn:
-        """Raise ``DataError``: there is no table in ``root``."""
-        raise DataError(f"{root} has no table of marks: {layout}")
+    """Image -> its readers, those who found nothing among them; in the order of the file."""
 
     def readings(self, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
         """Image -> reader -> finding -> (M,4), for the images in ``frames``, and how many boxes were clipped."""

@@ -92,15 +92,10 @@ def plan(cells: int, _: int) -> dict[str, Any]:
         content = _suite(cells).model_dump(exclude={"name"}, exclude_defaults=True)
         Path(name, "large.yaml").write_text(yaml.safe_dump(content))
         flags = ["--suite", "large", "--suites", name, "--results", f"{name}/results", "--dry_run", "--threads", "1"]
-        begun = _used_by_children()
+        begun = sum(os.times()[2:4])
         said = subprocess.check_output([sys.executable, "-m", "benchmark.run", *flags], text=True)
-        used = _used_by_children() - begun
+        used = sum(os.times()[2:4]) - begun
     return {"said": said.splitlines()[0], "cpu_s": round(used, 2), "load": _load()}
-
-
-def _used_by_children() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def tables(cells: int, rows_per_cell: int) -> dict[str, Any]:

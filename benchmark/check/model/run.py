@@ -11,7 +11,6 @@ from benchmark.models.load import SIDE, Loaded, load, of_run
 from benchmark.training import machine
 from config import ModelCheckConfig
 from core.flags.network import network_flags
-from datasets.base import Dataset
 
 
 def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
@@ -20,7 +19,8 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     Raises ``LocusError`` for a network that cannot be built, given its weights or wired.
     """
     machine.configure_torch(config.threads)
-    data = _data(config)
+    side = config.img_size or SIDE
+    data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
     loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
@@ -31,9 +31,3 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
     report(f"\n{config.model}: {verdict}")
     return wrong
-
-
-def _data(config: ModelCheckConfig) -> Dataset | None:
-    if config.data is None:
-        return None
-    return datasets.load(config.data, root=config.data_root_dir, split="test", img_size=config.img_size or SIDE)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import resource
 import shutil
 import tempfile
 import time
@@ -76,16 +75,11 @@ def _fresh(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
 def _timed(steps: Sequence[Step], jobs: int, folder: Path) -> Figures:
     for made in (folder / "runs/maps", folder / "made"):
         shutil.rmtree(made, ignore_errors=True)
-    begun, used, pending = 0.0, _used(), Pending.of(steps, folder / "made/speed")
+    begun, used, pending = 0.0, sum(os.times()[:4]), Pending.of(steps, folder / "made/speed")
     with Local(jobs) as local:
         for event in executors.run(steps, local):
             begun = begun or (time.perf_counter() if event.step.kind != "train" else 0.0)
             pending.take(event)
         wall = time.perf_counter() - begun
-    return {"wall_s": round(wall, 2), "cpu_s": round(_used() - used, 2), "load": round(os.getloadavg()[0], 2)}
-
-
-def _used() -> float:
-    """Seconds of processor time of this process and of those that have ended."""
-    usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+    used = sum(os.times()[:4]) - used
+    return {"wall_s": round(wall, 2), "cpu_s": round(used, 2), "load": round(os.getloadavg()[0], 2)}
