@@ -10,7 +10,7 @@ from benchmark.records import load
 from tests.browser import EARS, answers
 
 SUITES = ("demo", "phantom", "nih-sample")
-WIDTHS = (400, 800, 1600)
+WIDTHS = (400, 1600)
 OF_ALL = re.compile("components-of-variance|that-tell-rows-apart")
 """Tables whose every row rests on all records of the suite."""
 TABLE = re.compile(r'<table id="([^"]+)".*?<tbody>(.*?)</table>', re.DOTALL)
