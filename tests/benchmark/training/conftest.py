@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmark.training import run
 from config import TrainConfig
 from core.cli import build
 
@@ -19,5 +20,17 @@ def tiny(tmp_path, tmp_path_factory):
         cache = tmp_path_factory.getbasetemp() / "cache"
         places = {"model_save_dir": str(tmp_path / "train"), "log_dir": str(tmp_path / "logs"), "cache_dir": str(cache)}
         return build(TrainConfig, {**TINY, **places, **flags})
+
+    return make
+
+
+@pytest.fixture
+def trained(tiny, tmp_path):
+    """trained(**flags) -> the folder of a run that is trained and not evaluated."""
+
+    def make(**flags):
+        folder = tmp_path / f"trained{len(list(tmp_path.glob('trained*')))}"
+        run.train(tiny(**flags), folder)
+        return folder
 
     return make

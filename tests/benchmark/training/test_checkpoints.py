@@ -39,9 +39,9 @@ def test_a_checkpoint_reloads_as_the_same_model(tiny, tmp_path, images, word):
 
 
 @pytest.mark.byhand
-def test_an_lse_checkpoint_reloads_as_lse(tiny, tmp_path, images):
+def test_an_lse_checkpoint_reloads_as_lse(trained, images):
     """Pitfall: an LSE checkpoint rebuilt as MAX is another model."""
-    folder = training.fit(tiny(global_pool="LSE", lse_gamma=2.5, epochs=1), tmp_path / "run")
+    folder = trained(global_pool="LSE", lse_gamma=2.5, epochs=1)
     model, config = checkpoints.load(folder / "best.ckpt")
     assert (model.pooling, config.global_pool) == ("LSE", "LSE")
     as_max = backbones.build("custom", 8, "MAX").eval()

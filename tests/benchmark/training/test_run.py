@@ -175,8 +175,8 @@ def test_early_stopping_waits_as_long_as_it_is_told():
 
 
 @pytest.mark.planted
-def test_early_stopping_ends_a_run_that_learns_nothing(tiny, tmp_path):
-    folder = training.fit(tiny(optimizer="SGD", lr=0.0, epochs=6, early_stopping=1), tmp_path / "run")
+def test_early_stopping_ends_a_run_that_learns_nothing(trained):
+    folder = trained(optimizer="SGD", lr=0.0, epochs=6, early_stopping=1)
     assert len(checkpoints.read(folder / "last.ckpt")["history"]) < 6
 
 

@@ -26,10 +26,10 @@ def weights(folder, file="last.ckpt"):
 
 
 @pytest.mark.oracle
-def test_two_batches_of_sixteen_learn_as_one_of_thirty_two(tiny):
+def test_two_batches_of_sixteen_learn_as_one_of_thirty_two(trained):
     """By a network without batch norm, whose gradient is the mean over images."""
     flags = {**SMALL, "backbone": "squeezenet1_1", "epochs": 2, "scheduler": "onecycle"}
-    one, two = (training.fit(tiny(batch_size=32 // parts, accumulate=parts, **flags)) for parts in (1, 2))
+    one, two = (trained(batch_size=32 // parts, accumulate=parts, **flags) for parts in (1, 2))
     first, second = weights(one), weights(two)
     start = backbones.build("squeezenet1_1", 8)
     assert all(torch.allclose(first[name], second[name], atol=1e-6) for name in first)
@@ -70,11 +70,11 @@ def averages(folder):
 
 
 @pytest.mark.byhand
-def test_the_average_is_the_formula_s(tiny):
+def test_the_average_is_the_formula_s(trained):
     """One step an epoch: the weights after each are those of a run that ends there."""
     flags = {**SMALL, "batch_size": 64, "lr": 0.1}
-    raw = [weights(training.fit(tiny(**{**flags, "epochs": epochs}))) for epochs in (1, 2, 3)]
-    folder = training.fit(tiny(ema=0.9, **{**flags, "epochs": 3}))
+    raw = [weights(trained(**{**flags, "epochs": epochs})) for epochs in (1, 2, 3)]
+    folder = trained(ema=0.9, **{**flags, "epochs": 3})
     mean, last = averages(folder), weights(folder)
     for name, (one, two, three) in {name: [each[name] for each in raw] for name in last}.items():
         assert torch.equal(last[name], three)
@@ -128,9 +128,9 @@ def test_two_processes_draw_what_one_does_with_twice_the_batch():
         assert sorted(batch.tolist()) == sorted(np.concatenate(shared).tolist())
 
 
-def test_without_channels_last_a_run_learns_the_same_up_to_rounding(tiny):
+def test_without_channels_last_a_run_learns_the_same_up_to_rounding(trained):
     flags = {**SMALL, "backbone": "custom", "batch_size": 32}
-    first, second = (weights(training.fit(tiny(channels_last=word, **flags))) for word in (True, False))
+    first, second = (weights(trained(channels_last=word, **flags)) for word in (True, False))
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
 
 
