@@ -1,5 +1,6 @@
 """``results/index.html`` and ``README.md``: each suite with its first row, cells and files; ``transfer.md``."""
 
+import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -44,7 +45,9 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
     table = Table("Suites", about, (*HEADER, "files"), linked)
     write_text(folder / "README.md", f"# Results\n\n{GENERATED}\n\n{markdown(table)}")
     suites_view, link = view(Table("Suites", "", HEADER, rows), {}), page.name if page else ""
-    write_text(folder / PAGE, render("index.html", suites=suites_view, words=WORDS, transfer=link))
+    write_text(
+        folder / PAGE, render("index.html", suites=suites_view, committed=COMMITTED_PAGES, words=WORDS, transfer=link)
+    )
     return folder / PAGE
 
 
@@ -65,12 +68,22 @@ def _suite(folder: Path, runs: Sequence[Record]) -> tuple[str, ...]:
     scores = (number(None if row is None else select.main_value(row)) for row in (best, *beside))
     gaps = (str(sum(r.status == status for r in runs)) for status in ("n/a", "failed"))
     names = (folder.name, _title(folder / "leaderboard.md"), ", ".join(select.datasets(runs)))
-    return (*names, NOTHING if best is None else _name(best), *scores, str(len(runs)), *gaps)
+    return (*names, NOTHING if best is None else _name(best) + _tied(folder, best), *scores, str(len(runs)), *gaps)
 
 
 def _name(row: Record) -> str:
     trainings = ", 1 training" * is_single(row)
     return f"{row.cell.method} ({row.cell.backbone}, {row.cell.global_pool}{trainings})"
+
+
+def _tied(folder: Path, first: Record) -> str:
+    """How many other rows have the first rank in ``leaderboard.csv``."""
+    if not (file := folder / "leaderboard.csv").is_file():
+        return ""
+    with file.open(newline="", encoding="utf-8") as lines:
+        ranked = [row for row in csv.DictReader(lines) if row["dataset"] == first.cell.dataset and not row["images"]]
+    others = sum(row.get("rank") == "1" for row in ranked) - 1
+    return f" and {others} tied with it" if others > 0 else ""
 
 
 def _title(page: Path) -> str:

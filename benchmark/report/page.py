@@ -18,8 +18,16 @@ DECIDE = (
 )
 """The columns that decide; those that are the same in all rows or say nothing are left out."""
 MOST = 10
-FIRST_LEFT_OUT = ("auroc", "size", "pointing")
-"""What a wide board lacks in Markdown; the page and ``leaderboard.csv`` have it."""
+NOTES = {"note", ""}
+OF_BOARDS = ("auroc", "size", "pointing")
+"""What a wide board lacks in Markdown, the first first; the page and ``leaderboard.csv`` have it."""
+OF_CHECKS = (
+    *("absolute values, all", "pointing, trained", "pointing, all", "pointing, conventional"),
+    *("pointing, aligned", "other findings, as drawn", "other findings, no token", "road@morf", "road@lerf"),
+    *("without an order", "same map as", "features.1", "layer1", "layer2", "n methods", "range over methods"),
+    *("range over conventions", "size", "n cases", "captum bilinear"),
+)
+"""The same for the tables of checks."""
 COMMITTED_PAGES = ("demo", "phantom", "nih-sample")
 """Suites whose ``index.html`` comes with the checkout, so that a link leads there; others' are written on the spot."""
 MEANINGS = "[what the columns mean](../../docs/protocols.md)"
@@ -38,20 +46,20 @@ def page(
     ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
     shown = [_answer(said) for part in tables for said in check_words.answers(records, part.dataset)]
-    shown += [markdown(table) for part in tables for table in part.checks]
+    shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
-    shown += [markdown(_short(table)) for part in tables for table in part.boards[:1]]
+    shown += [markdown(_short(chosen(table, DECIDE), OF_BOARDS)) for part in tables for table in part.boards[:1]]
     sections = [f"# {title}", GENERATED, about, _links(pictures, suite), *shown, without_number(records)]
     return "\n\n".join(section.strip() for section in sections if section) + "\n"
 
 
-def _short(table: Table) -> Table:
-    """The columns that decide, at most ``MOST`` beside the notes: the last of ``FIRST_LEFT_OUT`` stay the longest."""
-    short = chosen(table, DECIDE)
-    for name in FIRST_LEFT_OUT:
-        if len(set(short.header) - {"note"}) > MOST:
-            short = chosen(short, [word for word in DECIDE if word != name])
-    return short
+def _short(table: Table, left_out: Sequence[str]) -> Table:
+    """At most ``MOST`` columns beside the notes: the last of ``left_out`` stay the longest."""
+    headings = [heading.removesuffix(" [95 %]") for heading in table.header]
+    for name in left_out:
+        if name in headings and len({*headings} - NOTES) > MOST:
+            headings.remove(name)
+    return chosen(table, headings)
 
 
 def _answer(said: CheckAnswer) -> str:

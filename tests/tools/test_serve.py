@@ -124,6 +124,8 @@ def test_only_this_machine_and_only_this_page_can_ask(serving, png):
         (explanation(), {}, 400, "image.png"),
         (explanation(suffix=".exe"), {}, 400, "ends in .png"),
         (explanation(network=7), {}, 404, "no such network"),
+        (explanation(network="9" * 5000), {}, 404, "no such network"),
+        (explanation(), {"Content-Length": "9" * 5000}, 411, "length"),
         ("/../../etc/passwd", {}, 404, "/explain"),
     ],
 )

@@ -31,6 +31,11 @@ HEADERS = {
 }
 
 
+def _is_number(text: str) -> bool:
+    """Whether a request's word is a whole number that Python reads, which it does not do at any length."""
+    return text.isascii() and text.isdigit() and len(text) < 16
+
+
 class PageServer(ThreadingHTTPServer):
     """The networks below a folder of runs, by number, and a lock: they are asked one after the other."""
 
@@ -76,7 +81,7 @@ class Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.FORBIDDEN, "this page is for this machine alone")
         elif urlsplit(self.path).path != "/explain":
             self._say(HTTPStatus.NOT_FOUND, "images go to /explain")
-        elif not (length.isascii() and length.isdigit()):
+        elif not _is_number(length):
             self._say(HTTPStatus.LENGTH_REQUIRED, "say the image's length")
         elif int(length) > LARGEST:
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the image has more than {LARGEST // 2**20} MiB")
@@ -86,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
     def _explain(self, upload: bytes) -> None:
         asked = parse_qs(urlsplit(self.path).query)
         number = asked.get("network", ["0"])[0]
-        if not number.isascii() or not number.isdigit() or int(number) >= len(self.server.checkpoints):
+        if not _is_number(number) or int(number) >= len(self.server.checkpoints):
             self._say(HTTPStatus.NOT_FOUND, "there is no such network")
             return
         try:

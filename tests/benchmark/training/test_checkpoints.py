@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import backbones
-from benchmark import training
 from benchmark.training import checkpoints, fitting
 from core.errors import DataError
 

@@ -1,10 +1,12 @@
 // The tables of the protocols: intervals as bars, ties shaded, one finding or the mean over all.
 const findings = JSON.parse($("#data-findings").textContent), protocols = JSON.parse($("#data-protocols").textContent);
 const MEAN = "mean", MAIN = `${main} [95 %]`, BARS = "interval";
+const TIES = ["tied with first", "among these networks"], TIED = "tied";
 const NAMED = ["backbone", "pooling", "attention", "size", "seed", "trained on", "alignment"];
 const boards = $$("div.board table");
 const isLeaderboard = table => table.classList.contains("board"); // any other shows its main metric of one finding alone
 const mainOf = table => protocols[table.id]?.main ?? MAIN;
+const tiesOf = table => TIES.filter(name => isLeaderboard(table) && indexOf(table, name) >= 0).slice(0, 1); // the column that says so of one finding too
 const scoresOf = row => (protocols[row.closest("table").id]?.rows ?? findings)[row.dataset.entry] || {};
 const scoreOf = (row, finding) => scoresOf(row)[finding] || null;
 const three = value => value.toFixed(3);
@@ -37,7 +39,7 @@ function priorOf(table, row, finding) {
 }
 
 function showFinding(table, finding) {
-  const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS);
+  const column = indexOf(table, mainOf(table)), bars = indexOf(table, BARS), ties = tiesOf(table).map(name => indexOf(table, name));
   if (column < 0) return;
   const scores = rowsOf(table).map(row => scoreOf(row, finding));
   const reach = (score, row) => score && score[0] !== null && !row.classList.contains("ceiling") ? [score[2] ?? score[0]] : [];
@@ -49,6 +51,10 @@ function showFinding(table, finding) {
     row.cells[column].dataset.mean ??= textOf(row.cells[column]);
     row.cells[column].textContent = finding === MEAN ? row.cells[column].dataset.mean : score ? words(score) : "–";
     row.cells[bars].replaceChildren(...(known ? [bar(score, row.classList.contains("method") ? priorOf(table, row, finding) : null, top)] : []));
+    for (const cell of ties.map(index => row.cells[index])) {
+      cell.dataset.mean ??= textOf(cell);
+      cell.textContent = finding === MEAN ? cell.dataset.mean : score && score[4] ? TIED : "–";
+    }
     row.classList.toggle("tied", Boolean(score && score[4]));
     row.classList.toggle("best", Boolean(score && score[4] && score[0] === best));
   });

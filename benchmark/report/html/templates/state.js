@@ -18,15 +18,15 @@ function readAddress() {
   return true;
 }
 
-function setState(changes) {
+function setState(changes, followed = false) { // a link that is followed can be taken back
   state = {...state, ...changes};
   show();
-  writeAddress();
+  writeAddress(followed);
 }
 
-function writeAddress() {
+function writeAddress(followed = false) {
   const kept = Object.entries(state).filter(([name, value]) => value !== first[name]);
-  history.replaceState(null, "", `#${new URLSearchParams(kept)}`);
+  history[followed ? "pushState" : "replaceState"](null, "", `#${new URLSearchParams(kept)}`);
 }
 
 function fill(name, values, label) {
@@ -48,7 +48,7 @@ function fillControls() {
 
 function choosable(table) { // of one finding the columns that are about it
   const names = headings(table).map(th => th.dataset.name), scores = [mainOf(table), BARS];
-  if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores].includes(name));
+  if (state.finding !== MEAN) return names.filter(name => [...NAMED, "method", "same map as", ...scores, ...tiesOf(table)].includes(name));
   return isLeaderboard(table) ? names : names.filter(name => !scores.includes(name));
 }
 
@@ -103,7 +103,7 @@ function linkFindings() { // from the first of each finding to all rows of it
   for (const row of $$("section.answer table.first tbody tr")) {
     const cell = row.cells[0], changes = {...first, dataset: row.closest("section").dataset.dataset, finding: textOf(cell)};
     const link = Object.assign(document.createElement("a"), {href: `#${new URLSearchParams({finding: changes.finding})}`, textContent: changes.finding});
-    link.addEventListener("click", event => { event.preventDefault(); setState({...changes, protocol: ""}); $("#leaderboard").scrollIntoView(); });
+    link.addEventListener("click", event => { event.preventDefault(); setState({...changes, protocol: ""}, true); $("#leaderboard").scrollIntoView(); });
     cell.replaceChildren(link);
   }
 }
