@@ -160,6 +160,47 @@ def test_every_command_of_readme_and_docs_is_understood_with_all_its_flags(monke
     assert [line for line in lines if not understood(line.replace("\\\n", " "), monkeypatch)] == []
 
 
+RUN_BY = {
+    r"--executor slurm": ("tests/benchmark/executors/test_slurm.py", "slurm:"),
+    r"--executor ray": ("tests/faults/signals.py", "ray:address="),
+    r"main\.py --config": ("tests/doors/test_presets.py", "--config"),
+    r"main\.py --search": ("tests/doors/test_search.py", "--search"),
+    r"main\.py --evaluate": ("tests/doors/test_convert.py", "--evaluate"),
+    r"main\.py.*--dataset NIH": ("tests/doors/test_main.py", "NIH"),
+    r"main\.py( |$)": ("tests/doors/test_docs.py", "start.md"),
+    r"heatmap\.py": ("tests/doors/test_convert.py", "heatmap.main"),
+    r"benchmark\.convert": ("tests/doors/test_convert.py", "convert.main"),
+    r"benchmark\.score": ("tests/doors/test_score.py", '"benchmark.score'),
+    r"benchmark\.submit": ("tests/doors/test_score.py", '"benchmark.submit'),
+    r"benchmark\.power": ("tests/doors/test_power.py", '"benchmark.power"'),
+    r"check dataset.*--download": ("tests/doors/test_data_sets.py", '"--download"'),
+    r"check dataset": ("tests/doors/test_check.py", '"dataset"'),
+    r"tools\.nih_sample": ("tests/tools/test_nih_sample.py", "main("),
+    r"tools\.halves": ("tests/tools/test_halves.py", "halves.main("),
+    r"--figures": ("tests/doors/test_ask.py", '"--figures"'),
+    r"--gallery": ("tests/doors/test_ask.py", '"--gallery"'),
+    r"--compare": ("tests/doors/test_ask.py", '"--compare"'),
+    r"--costs": ("tests/benchmark/suite/test_costs.py", "measure("),
+    r"--overwrite always": ("tests/faults/files.py", '"--overwrite", "always"'),
+    r"nih-sample-choice": ("tests/benchmark/suite/test_choice.py", "run("),
+    r"--suite randomised": ("tests/doors/test_validity.py", '"--suite"'),
+    r"--suite mine": ("tests/doors/test_docs.py", "--suite mine"),
+    r"--jobs": ("tests/doors/test_run.py", '"--jobs"'),
+    r"run --all": ("tests/freshness/test_results.py", "RunConfig(all=True)"),
+}
+"""What a command is -> the tests that run such a one on small data, and their words for it; pages that are walked apart."""
+WALKED = ("start.md", "add_a_method.md", "score_your_own.md", "python.md")
+
+
+def test_every_command_of_a_page_is_of_a_kind_that_a_test_runs():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    lines = [line for page in pages if page.name not in WALKED for line in COMMAND.findall(page.read_text())]
+    kinds = {line: next((kind for kind in RUN_BY if re.search(kind, line)), None) for line in lines}
+    assert [line for line, kind in kinds.items() if kind is None] == []
+    assert {*kinds.values()} == {*RUN_BY}
+    assert [file for file, words in RUN_BY.values() if words not in (ROOT / file).read_text()] == []
+
+
 def test_the_blocks_for_python_users_run_one_after_the_other(checkout):
     blocks = [text for _, text in BLOCK.findall((ROOT / "docs" / "python.md").read_text())]
     script = checkout / "blocks.py"
