@@ -14,7 +14,7 @@ from benchmark.report.html.words import baseline_of, name
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
-NAMED = 6
+NAMED = 8
 """So many tied rows are named, the others counted."""
 ENOUGH = 5
 """Trainings from which on an interval holds the truth in 95 of 100 worlds (docs/coverage.md)."""
