@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator
 
@@ -180,33 +180,40 @@ class Record(FrozenModel):
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
-        for n in self._rows.get((metric, finding), ()):
-            score = self.scores[n]
-            if origin is None or score.threshold_origin == origin:
-                return score
-        return None
+        n = self._rows.first.get((metric, finding, origin))
+        return None if n is None else self.scores[n]
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """The scores of a metric, of a finding or of both, in their order."""
-        rows = (self._rows[name] for name in self.names(metric, finding))
+        rows = (self._rows.all[name] for name in self.names(metric, finding))
         return [self.scores[n] for n in sorted(itertools.chain.from_iterable(rows))]
 
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
         """Metric and finding of what ``select`` gives, each once, in their order."""
-        return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
+        return [(m, f) for m, f in self._rows.all if metric in (None, m) and finding in (None, f)]
 
     @cached_property
-    def _rows(self) -> dict[tuple[str, str], list[int]]:
-        """Metric and finding -> where their scores of each origin stand."""
+    def _rows(self) -> "_Rows":
         scores: Sequence[Score] = self.scores
-        each = ((score.metric, score.finding) for score in scores)
+        each = ((score.metric, score.finding, score.threshold_origin) for score in scores)
         return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else each))
 
 
+class _Rows(NamedTuple):
+    """Where a record's scores stand."""
+
+    all: dict[tuple[str, str], list[int]]
+    """Of a metric and finding: of each origin."""
+    first: dict[tuple[str, str, str | None], int]
+    """Of a metric, finding and origin, None for any."""
+
+
 @lru_cache(maxsize=128)
-def _rows_by_name(names: tuple[tuple[str, str], ...]) -> dict[tuple[str, str], list[int]]:
+def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> _Rows:
     """Asked for once per protocol and suite: its records name the same scores."""
-    rows: dict[tuple[str, str], list[int]] = {}
-    for n, name in enumerate(names):
-        rows.setdefault(name, []).append(n)
+    rows = _Rows({}, {})
+    for n, (metric, finding, origin) in enumerate(names):
+        rows.all.setdefault((metric, finding), []).append(n)
+        rows.first.setdefault((metric, finding, None), n)
+        rows.first.setdefault((metric, finding, origin), n)
     return rows

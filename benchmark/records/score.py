@@ -77,10 +77,10 @@ class PackedScores(Sequence[Score]):
         return [column[self._rows].tolist() for column in self._packed]
 
     @property
-    def names(self) -> Iterable[tuple[str, str]]:
-        """Metric and finding of each."""
-        _, findings, metrics, *_ = self._columns
-        return zip(metrics, findings, strict=True)
+    def names(self) -> Iterable[tuple[str, str, str]]:
+        """Metric, finding and origin of each."""
+        origins, findings, metrics, *_ = self._columns
+        return zip(metrics, findings, origins, strict=True)
 
     def __len__(self) -> int:
         """How many there are."""

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-import numpy as np
-
 from benchmark.records import Record, Score
 from benchmark.report import select
 from core.names import MAIN, PAIRED
@@ -70,5 +68,5 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
     values = select.known(scores)
     lacking = len(scores) - len(values)
     reason = f"{lacking} of {len(scores)} trainings have none" if lacking else ""
-    value = None if lacking else round(float(np.mean(values)), 6)
+    value = None if lacking else round(sum(values) / len(values), 6)
     return first.model_copy(update={"value": value, "low": None, "high": None, "reason": reason})

@@ -70,7 +70,8 @@ def weights(patients: int, seed: int, resamples: int = RESAMPLES) -> Counts:
     random, drawn = generator(seed, "bootstrap"), np.empty((resamples, patients), dtype=np.uint8, order="F")
     for rows in blocks(resamples, patients):
         size = rows.stop - rows.start
-        names = random.integers(0, patients, (size, patients)) + patients * np.arange(size)[:, None]
+        names = random.integers(0, patients, (size, patients))
+        names += patients * np.arange(size)[:, None]
         drawn[rows] = np.bincount(names.ravel(), minlength=names.size).reshape(names.shape)
     drawn.setflags(write=False)
     return drawn

@@ -76,22 +76,29 @@ def _analyses(
 ) -> tuple[FloatArray, FloatArray]:
     """(DRAWS,) simulated errors of the difference, and beyond what each analysis tells rows apart."""
     S, P, sides = trainings, patients, variance.sides
-    random = generator(seed, "power")
-
-    def squares(scale: float, df: int) -> FloatArray:
-        return scale * random.chisquare(df, DRAWS) / df
-
     of_seeds = variance.trainings + variance.rest / P
-    seeds = [squares(of_seeds, S - 1) / S for _ in range(sides)]
+    of_spread = variance.patients + sides * variance.rest / S
+    chi, normal = _drawn(sides, S, P, seed)
+    seeds = [of_seeds * squares / (S - 1) / S for squares in chi[:sides]]
     # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
-    spread = squares(variance.patients + sides * variance.rest / S, P - 1)
-    covariance = (spread - sum(squares(variance.rest, (S - 1) * (P - 1)) / S for _ in range(sides))) / P
+    spread, rest_df = of_spread * chi[sides] / (P - 1), (S - 1) * (P - 1)
+    covariance = (spread - sum(variance.rest * squares / rest_df / S for squares in chi[sides + 1 :])) / P
     total = sum(seeds) + np.maximum(covariance, 0)
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
-    noise = random.normal(0, deviation, DRAWS)
     of_df = sum(term**2 for term in seeds) / (S - 1)
     df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
-    return noise, np.interp(1 / df, *_quantiles(1 - alpha / 2)) * np.sqrt(total)
+    return deviation * normal, np.interp(1 / df, *_quantiles(1 - alpha / 2)) * np.sqrt(total)
+
+
+@lru_cache(maxsize=64)
+def _drawn(sides: int, trainings: int, patients: int, seed: int) -> tuple[list[FloatArray], FloatArray]:
+    """Chi-squares of what seeds, patients and the rest spread, and normal numbers, (DRAWS,) each.
+
+    The same whatever the components: tables of several suites share them.
+    """
+    random, S, P = generator(seed, "power"), trainings, patients
+    degrees = [*[S - 1] * sides, P - 1, *[(S - 1) * (P - 1)] * sides]
+    return [random.chisquare(df, DRAWS) for df in degrees], random.normal(size=DRAWS)
 
 
 @lru_cache

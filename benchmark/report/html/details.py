@@ -29,11 +29,15 @@ def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
 def details(records: Iterable[Record]) -> dict[str, Any]:
     """``fields``, ``values`` and per record's key the number of each field's value: what many share stands once."""
     numbers: dict[tuple[type | None, Any], int] = {}
+    known: dict[str, int] = {}
     encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
     def number(value: Any) -> int:
-        name = (type(value), value) if isinstance(value, PLAIN) else (None, encode(value))
-        return numbers.setdefault(name, len(numbers))
+        if isinstance(value, PLAIN):
+            return numbers.setdefault((type(value), value), len(numbers))
+        if (same := known.get(text := repr(value))) is None:  # many say the same, and JSON takes longer
+            same = known[text] = numbers.setdefault((None, encode(value)), len(numbers))
+        return same
 
     rows = {record.key: [number(value) for value in _values(record)] for record in records}
     values = [json.loads(value) if kind is None else value for kind, value in numbers]
