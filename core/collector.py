@@ -1,6 +1,8 @@
 """Python's search for cycles, paused where very many objects are made that have none: records, imported libraries."""
 
+import atexit
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +24,16 @@ def gc_paused() -> Iterator[None]:
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()
+
+
+def gc_skipped_at_exit() -> None:
+    """The process ends without a last search for cycles: with torch imported it takes one to two seconds.
+
+    It is made where triton is imported, whose binding would call all that is left a leak, in many lines.
+    """
+    atexit.register(_freeze)
+
+
+def _freeze() -> None:
+    if "triton" not in sys.modules:
+        gc.freeze()

@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from benchmark.executors.base import Step
+from core.collector import gc_skipped_at_exit
 from core.errors import LocusError
 
 log = logging.getLogger(__name__)
@@ -119,6 +120,7 @@ def _inherited(threads: int) -> Iterator[None]:
 
 def _serve(pipe: Connection, output: Connection) -> None:
     """In the process: make the steps that come, until nobody is at the other end any more."""
+    gc_skipped_at_exit()
     os.setpgid(0, 0)  # Ctrl-C is the parent's, who tells it once
     threading.Thread(target=_end_with_parent, daemon=True).start()
     for stream in (1, 2):

@@ -69,4 +69,5 @@ def _mean(scores: Sequence[Score | None], first: Score) -> Score:
     lacking = len(scores) - len(values)
     reason = f"{lacking} of {len(scores)} trainings have none" if lacking else ""
     value = None if lacking else round(sum(values) / len(values), 6)
-    return first.model_copy(update={"value": value, "low": None, "high": None, "reason": reason})
+    named = {"finding": first.finding, "metric": first.metric, "threshold_origin": first.threshold_origin}
+    return Score(**named, value=value, n=first.n, reason=reason)

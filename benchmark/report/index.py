@@ -18,6 +18,7 @@ from benchmark.report.html.views import view
 from benchmark.report.html.words import baseline_of
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
+from benchmark.statistics.bootstrap import BLAS
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
 
@@ -25,6 +26,7 @@ HEADER = ("suite", "what it asks", "data", "first row", MAIN, PRIOR, CENTER, "n 
 KINDS = ("md", "csv", "tex")
 
 
+@BLAS.wrap(limits=1, user_api="blas")  # as tables.write
 def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingProxyType({})) -> Path:
     """Write ``README.md`` and ``index.html`` of the results ``folder``; the path of the latter.
 

@@ -66,7 +66,7 @@ def scored(records: Iterable[Record], protocol: str, images: int | None = None) 
 
 def of_protocol(records: Iterable[Record], dataset: str, protocol: str, images: int | None = None) -> list[Record]:
     """Those of one data set."""
-    return scored((r for r in records if r.cell.dataset == dataset), protocol, images)
+    return [r for r in scored(records, protocol, images) if r.cell.dataset == dataset]
 
 
 def of_check(records: Iterable[Record], dataset: str, check: str) -> list[Record]:

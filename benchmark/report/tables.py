@@ -27,6 +27,7 @@ from benchmark.report.page import page
 from benchmark.report.ranks import Ranking
 from benchmark.report.sections import tables_of
 from benchmark.report.table import Table, chosen, latex, plain
+from benchmark.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
 from core.names import MAIN
@@ -39,6 +40,7 @@ LATEX = ("rank", "backbone", "pooling", "seed", "method", "same map as", MAIN, "
 """Columns of a ranking in ``leaderboard.tex`` unless others are asked for: as many as a page holds."""
 
 
+@BLAS.wrap(limits=1, user_api="blas")  # more threads would round otherwise
 def write(
     folder: Path | str,
     title: str = "",

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from core.collector import gc_skipped_at_exit
 from core.errors import LocusError
 
 
@@ -18,6 +19,7 @@ def door(main: Callable[[Sequence[str] | None], int | None]) -> Callable[..., in
     @functools.wraps(main)
     def run(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads make a busy machine many times slower
+        gc_skipped_at_exit()
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
         logging.getLogger().setLevel(logging.INFO)  # also where somebody else set up handlers before
         try:

@@ -49,8 +49,8 @@ def of_sheet(sheet: Sheet, table: Table, by_key: Mapping[str, Record]) -> dict[s
 
 
 def _of_metric(record: Record, metric: str, origin: Origin | None) -> dict[str, list[Any]]:
-    scores = [s for s in record.select(metric) if s.finding != "mean" and origin in (None, s.threshold_origin)]
-    return {s.finding: [*map(_short, (s.value, s.low, s.high)), s.n, None] for s in scores}
+    scores = ((f, record.find(metric, f, origin)) for _, f in record.names(metric) if f != "mean")
+    return {f: [*map(_short, (s.value, s.low, s.high)), s.n, None] for f, s in scores if s is not None}
 
 
 def _short(value: float | None) -> float | None:
