@@ -48,6 +48,7 @@ def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -
     Raises ``DataError`` for broken rows.
     """
     tables = [cases.read_columns(cells, folder, [*CASE, *names]) for folder in reversed(folders)]  # the last row stands
+    tables = [table for table in tables if len(table)] or tables[:1]  # one without rows knows no types
     rows = pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries()
     (number, keys), (image, images), (patient, patients), (finding, findings) = (codes(rows, n) for n in ("key", *CASE))
     case = image * len(findings) + finding

@@ -85,7 +85,7 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     if not config.dry_run:
         remove_leftovers([*folder.path.parent.glob(".*"), *folder.path.rglob(".*")])
         remove_leftovers(records.unpacked_folder(folder.path).rglob(".*"))
-    existing = selection.existing_records(folder.path)
+    existing = _existing(folder)
     planned = selection.planned_cells(suite, config, existing)
     todo = selection.missing_cells(planned, config, existing)
     check_jobs(todo, executor.jobs, config.threads, executor.minutes)
@@ -107,11 +107,20 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
     return Outcome(reasons, existing, folder, bool(todo) and not config.dry_run)
 
 
+def _existing(folder: ResultsFolder) -> list[Record]:
+    """The records of the folder; where other columns of the published table are asked for, the published ones too."""
+    stated = selection.existing_records(folder.path)
+    if folder.reason != results_folder.OTHER_COLUMNS or folder.beside is None:
+        return stated
+    return records.ordered(_with_published(stated, records.load(folder.beside)))
+
+
 def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:
     """Whether the files of a model's data sets are at hand; where they are not, its cells get records that say so."""
     if training := selection.absent(job.model):
         root = datasets.root_of(training.dataset, training.data_root_dir)
-        record_failure(job, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {suite.how_to_get}", folder)
+        how = selection.how_to_get(suite, training.dataset)
+        record_failure(job, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {how}", folder)
     return training is None
 
 

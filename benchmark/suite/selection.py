@@ -145,6 +145,11 @@ def absent(model: ModelPlan) -> TrainConfig | None:
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
+def how_to_get(suite: Suite, dataset: str) -> str:
+    """What to do when the data is absent: the suite's own words, else where the data set expects its files."""
+    return suite.how_to_get or datasets.REGISTRY.get(dataset).layout
+
+
 def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:
     if record is None or overwrite == "always":
         return False

@@ -54,5 +54,6 @@ def _of_model(
     entered = any("weights" in record.cell.recipe for record in stated)
     why = ENTERED if entered else "the suite no longer has their model"
     if model is not None:
-        why = f"{selection.ABSENT} ({model.trainings[0].dataset}): {suite.how_to_get}"
+        dataset = model.trainings[0].dataset
+        why = f"{selection.ABSENT} ({dataset}): {selection.how_to_get(suite, dataset)}"
     yield from ((record, DataError(why)) for record in stated)

@@ -1,12 +1,18 @@
 """What is unlike the published plan goes below runs/results, and its rows stand beside the published ones."""
 
+import shutil
+from pathlib import Path
+
 import pytest
 
+from benchmark import run
 from benchmark.records import Cell, Record, Score, pack, write
 from benchmark.records.provenance import Provenance
 from benchmark.report import beside
-from benchmark.suite import plan, results_folder
+from benchmark.suite import plan, results_folder, selection
 from config import RunConfig
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -75,3 +81,18 @@ def test_the_end_of_a_run_shows_both_values_and_says_why_they_may_differ(publish
     assert "threads 2 for 1" in beside.text([of(0.625, training=used(2))], [of(0.5, training=used(1))])
     assert "the same weights" in beside.text([of(0.5)], [published])
     assert beside.text([of(0.625)], []) == ""
+
+
+def test_other_columns_are_written_from_the_published_records_and_nothing_is_run(tmp_path, monkeypatch, capsys):
+    shutil.copytree(ROOT / "results/demo", tmp_path / "results/demo", ignore=shutil.ignore_patterns("*.html"))
+    monkeypatch.chdir(tmp_path)
+    assert run.main(["--suite", "demo", "--columns", "rank", "method"]) == 0
+    assert "0 cells to run" in capsys.readouterr().out
+    assert r"\begin{tabular}{ll}" in Path("runs/results/demo/leaderboard.tex").read_text()
+    assert not Path("runs/suites").exists()
+    assert not Path("runs/results/demo/records.parquet").exists()
+
+
+def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set():
+    assert selection.how_to_get(plan.load("nih"), "NIH").startswith("download ChestX-ray14")
+    assert "BBox_List_2017.csv" in selection.how_to_get(plan.load("demo"), "NIH")
