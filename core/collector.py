@@ -1,4 +1,4 @@
-"""Python's search for cycles, paused where very many objects are made that have none: records, imported libraries."""
+"""Python's search for cycles: paused where very many objects are made that have none, skipped when a process ends."""
 
 import atexit
 import gc

@@ -65,9 +65,12 @@ def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tu
 def _mean(scores: Sequence[Score | None], first: Score) -> Score:
     if all(score is not None and score.value == first.value and score == first for score in scores):
         return first
-    values = select.known(scores)
-    lacking = len(scores) - len(values)
-    reason = f"{lacking} of {len(scores)} trainings have none" if lacking else ""
-    value = None if lacking else round(sum(values) / len(values), 6)
-    named = {"finding": first.finding, "metric": first.metric, "threshold_origin": first.threshold_origin}
-    return Score(**named, value=value, n=first.n, reason=reason)
+    lacking = len(scores) - len(select.known(scores))
+    return Score(
+        finding=first.finding,
+        metric=first.metric,
+        value=None if lacking else select.mean(scores),
+        n=first.n,
+        threshold_origin=first.threshold_origin,
+        reason=f"{lacking} of {len(scores)} trainings have none" if lacking else "",
+    )
