@@ -1,7 +1,8 @@
 """Which images are explained: test images of the network's own data set, or a user's files."""
 
+import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmark.training import data
-from config import HeatmapConfig, TrainConfig
+from config import TrainConfig
 from core.errors import DataError, examples
 from core.types import Sample
 from datasets.io import images as decoding
@@ -19,17 +20,16 @@ from datasets.io import preprocess
 log = logging.getLogger(__name__)
 
 
-def readable_images(config: HeatmapConfig, train_config: TrainConfig) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
-    """The samples to explain with their pixels; unreadable files are left out and counted in a warning.
+def readable_images(
+    samples: Sequence[Sample], max_bad_images: float, by: str
+) -> Iterator[tuple[Sample, NDArray[np.uint8]]]:
+    """The samples with their pixels; unreadable files are left out and counted in a warning.
 
-    Raises ``DataError`` when more than ``config.max_bad_images`` of them are unreadable, or none is left.
+    ``by`` says in a log line what explains them. Raises ``DataError`` when a larger share than ``max_bad_images`` is
+    unreadable, or none is left.
     """
-    if config.image:
-        samples = [preprocess.one(sample, train_config.preprocess) for sample in _files(Path(config.image))]
-    else:
-        samples = _test_samples(config, train_config)
     readable, bad = [], []
-    log.info("explaining %d images with %s", len(samples), ", ".join(config.method))
+    log.info("explaining %d images with %s", len(samples), by)
     # all are read once before anything is written, none is kept: a folder may be large
     for sample in tqdm(samples, desc="read", unit="image", leave=False, disable=None):
         try:
@@ -37,7 +37,7 @@ def readable_images(config: HeatmapConfig, train_config: TrainConfig) -> Iterato
             readable.append(sample)
         except DataError as error:
             bad.append(str(error))
-    if len(bad) > config.max_bad_images * len(samples):
+    if len(bad) > max_bad_images * len(samples):
         raise DataError(
             f"{len(bad)} of {len(samples)} images cannot be read, more than --max_bad_images: {examples(bad, 1)}"
         )
@@ -47,29 +47,30 @@ def readable_images(config: HeatmapConfig, train_config: TrainConfig) -> Iterato
     yield from ((sample, sample.image) for sample in bar)
 
 
-def _test_samples(config: HeatmapConfig, train_config: TrainConfig) -> list[Sample]:
-    root = config.data_root_dir or train_config.data_root_dir
-    test = data.load(replace(train_config, data_root_dir=root), "test")
-    if boxed := [sample for sample in test if sample.boxes][: config.cases]:
+def dataset_images(recipe: TrainConfig, root: str | None, count: int) -> list[Sample]:
+    """The first ``count`` test images of a network's own data set, those with a truth box if it has any."""
+    test = data.load(replace(recipe, data_root_dir=root or recipe.data_root_dir), "test")
+    if boxed := [sample for sample in test if sample.boxes][:count]:
         return boxed
-    log.info("no test image of %s has a truth box: its first ones are explained, without truth", train_config.dataset)
-    return list(test[: config.cases])
+    log.info("no test image of %s has a truth box: its first ones are explained, without truth", recipe.dataset)
+    return list(test[:count])
 
 
-def _files(path: Path) -> list[Sample]:
-    """A file or all images of a folder as samples without labels and truth; the frame is the file's own."""
+def users_images(path: Path, steps: str) -> list[Sample]:
+    """A file or all images of a folder as samples without labels and truth, preprocessed by ``steps``.
+
+    The frame is the file's own. Raises ``DataError`` where there is no image.
+    """
     if not path.exists():
         raise DataError(f"no image file or folder {str(path)!r}")
-    if not path.is_dir():
-        return [_file(path)]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES)
+    files = [path]
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() in decoding.SUFFIXES)
     if not files:
         raise DataError(f"no image in the folder {str(path)!r}: files end in {', '.join(decoding.SUFFIXES)}")
-    return [_file(file) for file in files]
+    return [preprocess.one(_sample(file), steps) for file in files]
 
 
-def _file(file: Path) -> Sample:
-    def read() -> NDArray[np.uint8]:
-        return decoding.decode(file)
-
+def _sample(file: Path) -> Sample:
+    read = functools.partial(decoding.decode, file)
     return Sample(file.name, file.name, (0, 0), np.zeros(0, np.float32), {}, read, source=str(file))

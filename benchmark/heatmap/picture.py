@@ -6,25 +6,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmark.heatmap.explain import RawMap
 from benchmark.localize import boxes, to_frame
 from benchmark.surface import min_max
-from config import HeatmapConfig
 from core.boxes import iou
-from core.frames import Alignment, Grid, resize_image
+from core.frames import resize_image
 from core.types import FloatArray, Sample
 
 OPAQUE = 0.7
-
-
-@dataclass(frozen=True, eq=False)
-class RawMap:
-    """What a method says about one finding of one image."""
-
-    method: str
-    values: NDArray[np.float32]
-    """(h, w) the map, neither resized nor scaled."""
-    grid: Grid
-    probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,67 +29,56 @@ class CasePicture:
     predicted: FloatArray
     """(M,4) boxes above the threshold; the first is the one that is scored."""
     finding: str
-    method: str
-    probability: float
+    raw: RawMap
     iou: float | None
     """Of the first predicted box with the best truth box; None without truth."""
     threshold: float
-    image_id: str
-    origin: str = "fixed"
+    origin: str
     """Where the threshold comes from."""
-    flat: bool = False
-    """Whether the map has the same value everywhere."""
+    image_id: str
+
+    @property
+    def flat(self) -> bool:
+        """Whether the map has the same value everywhere."""
+        return not self.heat.any()
 
     @property
     def caption(self) -> str:
         """Finding, method, probability, IoU and threshold in one line."""
         overlap = "no truth box" if self.iou is None else f"IoU {self.iou:.2f}"
         at = "flat map: no box" if self.flat else f"threshold {self.threshold:.3g} ({self.origin})"
-        return f"{self.finding} · {self.method} · p = {self.probability:.2f} · {overlap} · {at}"
+        return f"{self.finding} · {self.raw.method} · p = {self.raw.probability:.2f} · {overlap} · {at}"
 
-
-@dataclass(frozen=True, eq=False)
-class PreparedCase:
-    """A case ready to be drawn and written."""
-
-    picture: CasePicture
-    row: dict[str, Any]
-    """Its line in ``boxes.json``."""
-    raw: NDArray[np.float32]
-    """(h, w) the method's map, neither resized nor scaled."""
+    @property
+    def row(self) -> dict[str, Any]:
+        """Its line in ``boxes.json``."""
+        return {
+            "image": self.image_id,
+            "finding": self.finding,
+            "method": self.raw.method,
+            "probability": self.raw.probability,
+            "threshold": self.threshold,
+            "threshold_origin": self.origin,
+            "frame": list(self.heat.shape),
+            "boxes": self.predicted.tolist(),
+            "truth": None if self.truth is None else self.truth.tolist(),
+            "iou": self.iou,
+        }
 
 
 def prepare_case(
-    config: HeatmapConfig,
-    sample: Sample,
-    pixels: NDArray[np.uint8],
-    finding: str,
-    raw_map: RawMap,
-    threshold: tuple[float, str],
-) -> PreparedCase:
-    """A map with its boxes above the ``threshold`` (value, origin) and their overlap with truth.
+    sample: Sample, pixels: NDArray[np.uint8], finding: str, raw: RawMap, threshold: float, origin: str
+) -> CasePicture:
+    """A map with its boxes above ``threshold`` and their overlap with truth.
 
     Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
-    predicted = boxes(min_max(raw_map.values), threshold[0], frame, _grid(config, raw_map))
-    heat = heat_in_frame(config, raw_map, frame)
+    predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
+    heat = heat_in_frame(raw, frame)
     truth = sample.boxes.get(finding, np.zeros((0, 4))) if sample.boxes else None
-    picture = CasePicture(
-        image=resize_image(pixels, frame),
-        heat=heat,
-        truth=truth,
-        predicted=predicted,
-        finding=finding,
-        method=raw_map.method,
-        probability=raw_map.probability,
-        iou=_overlap(predicted, truth),
-        threshold=threshold[0],
-        origin=threshold[1],
-        flat=not heat.any(),
-        image_id=sample.image_id,
-    )
-    return PreparedCase(picture, _row(picture, frame), raw_map.values)
+    overlap, image = _overlap(predicted, truth), resize_image(pixels, frame)
+    return CasePicture(image, heat, truth, predicted, finding, raw, overlap, threshold, origin, sample.image_id)
 
 
 def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
@@ -108,16 +86,12 @@ def frame_of(sample: Sample, pixels: NDArray[np.uint8]) -> tuple[int, int]:
     return sample.frame if sample.frame != (0, 0) else (pixels.shape[0], pixels.shape[1])
 
 
-def heat_in_frame(config: HeatmapConfig, raw_map: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
+def heat_in_frame(raw: RawMap, frame: tuple[int, int]) -> NDArray[np.float32]:
     """(H, W) heat, min-max scaled over the map's positions to [0,1]; all 0 for a flat map.
 
     Raises ``BadValueError`` for nan or inf.
     """
-    return to_frame(min_max(raw_map.values), frame, _grid(config, raw_map))
-
-
-def _grid(config: HeatmapConfig, raw_map: RawMap) -> Grid | Alignment:
-    return raw_map.grid if config.alignment == "aligned" else "conventional"
+    return to_frame(min_max(raw.values), frame, raw.grid)
 
 
 def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
@@ -125,21 +99,6 @@ def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
     if truth is None or not len(truth):
         return None
     return float(iou(predicted[:1], truth).max()) if len(predicted) else 0.0
-
-
-def _row(picture: CasePicture, frame: tuple[int, int]) -> dict[str, Any]:
-    return {
-        "image": picture.image_id,
-        "finding": picture.finding,
-        "method": picture.method,
-        "probability": picture.probability,
-        "threshold": picture.threshold,
-        "threshold_origin": picture.origin,
-        "frame": list(frame),
-        "boxes": picture.predicted.tolist(),
-        "truth": None if picture.truth is None else picture.truth.tolist(),
-        "iou": picture.iou,
-    }
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:

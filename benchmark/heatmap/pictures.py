@@ -1,4 +1,4 @@
-"""Heat maps of single images: which images and findings, and the pictures, boxes and raw maps that come out."""
+"""Heat maps of many images: which findings, and the pictures, boxes and raw maps that come out."""
 
 import logging
 from dataclasses import dataclass
@@ -7,19 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmark.engine import prepare
-from benchmark.heatmap import figures, finished_runs
-from benchmark.heatmap.evidence import ADVICE, Methods, gather_evidence
-from benchmark.heatmap.images import readable_images
-from benchmark.heatmap.picture import PreparedCase, RawMap, prepare_case
+from benchmark.heatmap import explain, figures, finished_runs
+from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer
+from benchmark.heatmap.images import dataset_images, users_images
+from benchmark.heatmap.picture import CasePicture, prepare_case
 from benchmark.heatmap.threshold import Thresholds
 from benchmark.maps.trained import digest_of
-from benchmark.training import checkpoints, machine, memory
+from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
 from core.files import atomic, stem, write_json
-from core.types import Sample
-from methods.evidence import Evidence
 
 log = logging.getLogger(__name__)
 
@@ -45,58 +42,51 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     finding, method or layer, more unreadable images than allowed, no method with an answer.
     """
     machine.configure_torch(config.threads)
-    parts = Methods(config.method)
+    explainer = Explainer(config)
     checkpoint = finished_runs.newest(Path(config.runs)) if config.checkpoint is None else Path(config.checkpoint)
-    model, train_config, findings = checkpoints.read_network(checkpoint, config.trust)
-    _check(config.findings, findings)
-    thresholds = Thresholds(config, digest_of(checkpoint))
-    model = prepare(model, config)
+    network = explain.read(checkpoint, config)
+    if unknown := [finding for finding in config.findings if finding not in network.findings]:
+        raise UnknownNameError("finding", unknown[0], network.findings)
+    thresholds = Thresholds(digest_of(checkpoint), Path(config.runs), config.alignment, config.layer, config.threshold)
+    if config.image:
+        samples = users_images(Path(config.image), network.recipe.preprocess)
+    else:
+        samples = dataset_images(network.recipe, config.data_root_dir, config.cases)
     folder, rows, failed = Path(config.output_dir), [], []
-    for sample, pixels in readable_images(config, train_config):
-        seen = gather_evidence(model, pixels, train_config, config)
-        maps = parts.maps(seen.evidence)
-        for k in _chosen(config, sample, seen.evidence, findings):
-            for word, answer in maps.items():
-                raw_map = RawMap(word, answer.maps[0, k].numpy(), answer.grid, seen.probabilities[k])
+    for explained in explainer.explain(network, samples, config.max_bad_images):
+        for k in _chosen(config.findings, explained, network.findings):
+            finding = network.findings[k]
+            for word in explained.maps:
+                sample, threshold = explained.sample, thresholds.lookup(word, finding)
                 try:
-                    threshold = thresholds.lookup(word, findings[k])
-                    case = prepare_case(config, sample, pixels, findings[k], raw_map, threshold)
-                    rows.append(_write(folder, case, config))
+                    raw_map = explained.raw_map(word, k)
+                    picture = prepare_case(sample, explained.pixels, finding, raw_map, *threshold)
+                    rows.append(_write(picture, folder, config.format, config.save_raw))
                 except BadValueError as error:
-                    failed.append(f"{sample.image_id}, {findings[k]}, {word}: {error}")
-    failed += parts.broken.values()
+                    failed.append(f"{sample.image_id}, {finding}, {word}: {error}")
+    failed += explainer.broken.values()
     settings = {"checkpoint": str(checkpoint)}
     settings |= {name: getattr(config, name) for name in ("alignment", "layer", "precision")}
-    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": parts.absent})
+    write_json(folder / "boxes.json", {**settings, "cases": rows, "failed": failed, "absent": explainer.absent})
     paths = tuple(folder / row["picture"] for row in rows)
-    return HeatmapFiles(checkpoint, folder, paths, tuple(failed), parts.without_answer)
+    return HeatmapFiles(checkpoint, folder, paths, tuple(failed), explainer.without_answer)
 
 
-def _check(wanted: tuple[str, ...], findings: tuple[str, ...]) -> None:
-    for finding in wanted:
-        if finding not in findings:
-            raise UnknownNameError("finding", finding, findings)
+def _chosen(asked: tuple[str, ...], explained: ExplainedImage, findings: tuple[str, ...]) -> list[int]:
+    """Positions of the findings to show: those asked for, else those with truth, else the highest score."""
+    names = asked or [finding for finding in findings if finding in explained.sample.boxes]
+    return [findings.index(name) for name in names] or [explained.likeliest]
 
 
-def _chosen(config: HeatmapConfig, sample: Sample, evidence: Evidence, findings: tuple[str, ...]) -> list[int]:
-    """Positions of the findings to explain: those asked for, else those with truth, else the highest score."""
-    names = config.findings or [finding for finding in findings if finding in sample.boxes]
-    return [findings.index(name) for name in names] or [int(evidence.logits[0].argmax())]
-
-
-def _write(folder: Path, prepared: PreparedCase, config: HeatmapConfig) -> dict[str, Any]:
-    picture = prepared.picture
-    name = stem(picture.image_id, picture.finding, picture.method)
+def _write(picture: CasePicture, folder: Path, kinds: tuple[str, ...], save_raw: bool) -> dict[str, Any]:
+    """Write the files of a case; its line in ``boxes.json``."""
+    name = stem(picture.image_id, picture.finding, picture.raw.method)
     if picture.flat:
-        case = f"{picture.image_id}, {picture.finding}, {picture.method}"
+        case = f"{picture.image_id}, {picture.finding}, {picture.raw.method}"
         log.warning("%s: flat map: every position has the same value, there is no box", case)
-    for kind in config.format:
+    for kind in kinds:
         figures.save(picture, folder / f"{name}.{kind}")
-    if config.save_raw:
+    if save_raw:
         with atomic(folder / f"{name}.npy") as temporary, temporary.open("wb") as file:
-            np.save(file, prepared.raw)
-    return {
-        **prepared.row,
-        "picture": f"{name}.{config.format[0]}",
-        "raw": f"{name}.npy" if config.save_raw else None,
-    }
+            np.save(file, picture.raw.values)
+    return {**picture.row, "picture": f"{name}.{kinds[0]}", "raw": f"{name}.npy" if save_raw else None}

@@ -8,7 +8,6 @@ from typing import Any
 
 from benchmark import records
 from benchmark.records import packed
-from config import HeatmapConfig
 from core.names import MAIN_PROTOCOL
 
 FIXED = 0.5
@@ -19,17 +18,22 @@ ORIGINS = ("validation", "cross-fitted")
 class Thresholds:
     """The thresholds for the pictures of one network."""
 
-    def __init__(self, config: HeatmapConfig, digest: str) -> None:
-        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``)."""
-        self.config = config
-        runs = Path(config.runs)
+    def __init__(
+        self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
+    ) -> None:
+        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``).
+
+        ``runs``: the folder of its run, below or beside which a suite's records may lie. No suite chose any for a
+        ``layer``; a ``typed`` one holds for all.
+        """
+        self.typed = typed
         results = tuple(folder / "results" for folder in (*reversed(runs.parents[:3]), runs))
-        self.recorded = _recorded(digest, config.alignment, results) if config.layer is None else {}
+        self.recorded = _recorded(digest, alignment, results) if layer is None else {}
 
     def lookup(self, method: str, finding: str) -> tuple[float, str]:
         """The threshold on the min-max scaled map, and where it comes from, in words."""
-        if self.config.threshold is not None:
-            return self.config.threshold, "typed"
+        if self.typed is not None:
+            return self.typed, "typed"
         for origin in ORIGINS:
             if values := self.recorded.get(method, {}).get(origin, {}).get(finding):
                 return median(values), origin if len(values) == 1 else f"{origin}, median of {len(values)}"

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmark.heatmap import figures
-from benchmark.heatmap.picture import RawMap, prepare_case
-from config import HeatmapConfig
+from benchmark.heatmap.explain import RawMap
+from benchmark.heatmap.picture import prepare_case
 from core.types import Sample
 
 BEGINS = {"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}
@@ -21,7 +21,7 @@ def picture():
     sample = Sample("a.png", "p", (64, 64), np.ones(1, np.float32), {"Mass": np.array([[2.0, 2, 20, 20]])}, lambda: image)
     image = np.full((64, 64), 99, np.uint8)
     raw_map = RawMap("cam", values, "conventional", 0.9)
-    return prepare_case(HeatmapConfig(alignment="conventional"), sample, image, "Mass", raw_map, (0.4, "validation")).picture
+    return prepare_case(sample, image, "Mass", raw_map, 0.4, "validation")
 
 
 @pytest.mark.byhand

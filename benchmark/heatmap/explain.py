@@ -1,0 +1,133 @@
+"""What a finished network and the methods make of images, before anything of it is drawn."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import methods
+from backbones import Classifier
+from benchmark.engine import gather, prepare, run_methods
+from benchmark.engine.run import MethodMaps
+from benchmark.explain import build_methods
+from benchmark.heatmap.images import readable_images
+from benchmark.training import checkpoints
+from config import HeatmapConfig, TrainConfig
+from core.errors import LocusError, NotAvailableError
+from core.frames import Alignment, Grid, resize_image
+from core.types import Sample
+from datasets.io import transforms
+from methods.evidence import Evidence
+
+ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precision bf16"
+"""What to change where memory is short."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedNetwork:
+    """The network of a finished run, in memory."""
+
+    checkpoint: Path
+    model: Classifier
+    recipe: TrainConfig
+    """What it was trained with."""
+    findings: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RawMap:
+    """What a method says about one finding of one image."""
+
+    method: str
+    values: NDArray[np.float32]
+    """(h, w) the map, neither resized nor scaled."""
+    grid: Grid | Alignment
+    """Where its positions look."""
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedImage:
+    """One image with what was made of it."""
+
+    sample: Sample
+    pixels: NDArray[np.uint8]
+    """(H, W)."""
+    probabilities: list[float]
+    """Of each finding."""
+    likeliest: int
+    """The finding of the highest logit."""
+    maps: dict[str, MethodMaps]
+    """Of each method that has an answer, for all findings."""
+    alignment: Alignment
+
+    def raw_map(self, method: str, k: int) -> RawMap:
+        """The map of finding ``k``."""
+        of_method = self.maps[method]
+        grid = of_method.grid if self.alignment == "aligned" else self.alignment
+        return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
+
+
+def read(checkpoint: Path, config: HeatmapConfig) -> FinishedNetwork:
+    """The network of a ``best.ckpt`` or run folder. Raises as ``benchmark.training.checkpoints.load``."""
+    model, recipe, findings = checkpoints.read_network(checkpoint, config.trust)
+    return FinishedNetwork(checkpoint, prepare(model, config), recipe, findings)
+
+
+class Explainer:
+    """Explains images by the methods of ``config``; those without an answer for the network are named."""
+
+    def __init__(self, config: HeatmapConfig) -> None:
+        self.config = config
+        self.absent: dict[str, str] = {}
+        """Method -> why it has no answer."""
+        self.broken: dict[str, str] = {}
+        """Method -> what was wrong with its answer."""
+        installed = []
+        for word in methods.expand(config.method):
+            try:
+                methods.get(word)
+                installed.append(word)
+            except NotAvailableError as error:  # somebody's library that is not installed
+                self.absent[word] = str(error)
+        self._methods = build_methods(installed)
+
+    @property
+    def without_answer(self) -> tuple[str, ...]:
+        """A sentence for each method without an answer."""
+        return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
+
+    def explain(
+        self, network: FinishedNetwork, samples: Sequence[Sample], max_bad_images: float
+    ) -> Iterator[ExplainedImage]:
+        """The readable images among ``samples``, one forward pass each, resized as in the network's training.
+
+        A method without an answer is asked no more. Raises ``LocusError`` for more unreadable images than
+        ``max_bad_images`` (a share), an unknown layer, and where no method has an answer.
+        """
+        side, config = network.recipe.img_size, self.config
+        for sample, pixels in readable_images(samples, max_bad_images, ", ".join(config.method)):
+            images = transforms.evaluation()(torch.from_numpy(resize_image(pixels, (side, side)).copy())[None])
+            with torch.autocast(images.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                evidence = gather(
+                    network.model, images, layer=config.layer, memory_gib=config.memory_gib, progress=True
+                )
+            logits = evidence.logits[0]
+            probabilities = logits.softmax(0) if network.recipe.exclusive(len(logits)) else logits.sigmoid()
+            maps, likeliest = self._maps(evidence), int(logits.argmax())
+            yield ExplainedImage(sample, pixels, probabilities.tolist(), likeliest, maps, config.alignment)
+
+    def _maps(self, evidence: Evidence) -> dict[str, MethodMaps]:
+        answers = run_methods(self._methods, evidence)
+        for word, answer in answers.items():
+            if isinstance(answer, LocusError):
+                kind = self.absent if isinstance(answer, NotAvailableError) else self.broken
+                kind[word] = str(answer)
+        made = {word: answer for word, answer in answers.items() if not isinstance(answer, LocusError)}
+        self._methods = {word: method for word, method in self._methods.items() if word in made}
+        if not made:
+            raise NotAvailableError(f"no map can be made; {'; '.join([*self.without_answer, *self.broken.values()])}")
+        return made
