@@ -33,7 +33,7 @@ DOORS = (
     "benchmark.report.predicted",
     "benchmark.report.tables",
     "benchmark.suite.finalize",
-    "benchmark.suite.model",
+    "benchmark.suite.score",
     "benchmark.suite.run",
     "benchmark.suite.selection",
     "benchmark.training.run",

@@ -1,14 +1,42 @@
-"""The stored maps of a model's methods as cases (image x finding) that protocols score."""
+"""The heat maps of a model: made where they are missing, then cases (image x finding) that protocols score.
+
+What a model needs first, its trainings, lies on disk when a step of this file begins.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmark.maps import shards
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.obtain import obtain, obtain_validation, requests_of, validation_requests
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import Trained
 from benchmark.suite.plan import ModelPlan
-from config import EngineFlags
+from benchmark.suite.train import finished
+from benchmark.training import machine
+from config import EngineFlags, RunConfig
+
+
+def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+    """Make the maps of ``method_names`` that are missing below ``runs_dir``.
+
+    One that breaks leaves none: its scoring tries it again, and records why.
+    """
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    explain_model(model, finished(model, runs_dir), method_names, runs_dir, flags)
+
+
+def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
+    """The same of shard ``number`` of ``--shards``: see ``benchmark.maps.shards``."""
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
+    shards.generate_shard(requests, number, flags.shards, flags)
+
+
+def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
+    """Join the shards of ``method_names``, and make what has none; what broke is left to its scoring, as above."""
+    lacking = shards.join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
+    explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
 
 def explain_model(

@@ -1,18 +1,45 @@
-"""Builds the function that scores one cell of a model: what it does depends on the kind of the cell."""
+"""The cells of a model are scored and recorded: what is done with a cell depends on its kind."""
 
+import logging
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from tqdm import tqdm
 
 from benchmark import validity
 from benchmark.maps.trained import Trained, select_samples
 from benchmark.records import Cell
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
+from benchmark.suite.record import shared_fields, write_record
 from benchmark.suite.scorers import ByCheck, ByClassifier, ByProtocol, ByReaders, Scored, Scorer
+from benchmark.suite.selection import ModelJob
+from benchmark.suite.train import finished
+from benchmark.training import machine
 from benchmark.validity.base import Check
-from config import EngineFlags
+from config import EngineFlags, RunConfig
 from core.names import CHOICE, CLASSIFICATION, CLASSIFIER, MAIN_PROTOCOL, READERS
 from datasets.lungs import outlined
+
+log = logging.getLogger(__name__)
+
+
+def score(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> None:
+    """Write a record below ``folder`` for each cell of ``job``, the trainings of whose model are done.
+
+    Maps that are missing below ``runs_dir`` are made first. A method that breaks fails its own cells only.
+    """
+    model = job.model
+    machine.configure_torch(model.trainings[0].threads or flags.threads)
+    trained = finished(model, runs_dir)
+    score_cell, shared = make_score_function(model, job.cells, trained, runs_dir, flags), shared_fields(trained)
+    in_order = sorted(job.cells, key=lambda cell: (cell.method, cell.alignment))  # a method's cases are made once
+    for cell in tqdm(in_order, desc=f"score {model.id}", unit="cell", leave=False, disable=None):
+        start = time.perf_counter()
+        scored = score_cell(cell)
+        write_record(cell, scored, shared, time.perf_counter() - start, folder)
+    log.info("%s: %d records written", model.id, len(job.cells))
 
 
 def make_score_function(
@@ -35,11 +62,11 @@ def make_score_function(
     by_method: dict[str, Scorer] = {READERS: ByReaders(case_store)}
     by_default = ByProtocol(case_store)
 
-    def score(cell: Cell) -> Scored:
+    def score_cell(cell: Cell) -> Scored:
         fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
         return {**fields, "rests_on": sample_counts(trained, cell) | fields.get("rests_on", {})}, rows
 
-    return score
+    return score_cell
 
 
 def _checks(

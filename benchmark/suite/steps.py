@@ -48,7 +48,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
-        return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.model.{kind}", arguments, needs, threads or 1)
+        return Step(f"{kind} {name} ({part})", kind, f"benchmark.suite.{kind}.{kind}", arguments, needs, threads or 1)
 
     together, portions = _parts(job.cells)
     whole = [after(trained, "explain", part, model, words, runs_dir, flags) for part, words in together.items()]
@@ -108,7 +108,7 @@ def _sharded(step: Step, count: int) -> list[Step]:
     ]
     return [
         *shards,
-        replace(step, function="benchmark.suite.model.join_shards", needs=tuple(shard.id for shard in shards)),
+        replace(step, function="benchmark.suite.explain.join_shards", needs=tuple(shard.id for shard in shards)),
     ]
 
 

@@ -2,7 +2,8 @@
 
 from benchmark.suite.plan.choice import chosen
 from benchmark.suite.plan.files import SUITES, check_methods, load, networks, suites
-from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity, models
+from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity
+from benchmark.suite.plan.models import models
 from benchmark.suite.plan.suite import Suite
 
 __all__ = [

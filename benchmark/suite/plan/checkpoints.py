@@ -1,28 +1,22 @@
 """The finished models of a suite: a run of main.py, a converted one, somebody's network; or a list of such."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from benchmark.suite.plan.model import DATA, ModelPlan
 from benchmark.suite.plan.suite import Suite
 from config import TrainConfig
 from core import cli
 from core.errors import BadValueError
-from core.flags.data import SplitFlags
 
 CHECKPOINT = "checkpoint"
 """The key of a suite's model that is not trained."""
 KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
-DATA = frozenset({
-    "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
-    *(field.name for field in fields(SplitFlags)),
-})  # fmt: skip
-"""Flags of the suite's trainings that say which images are scored."""
 
 
-def plans(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[dict[str, Any]]:
-    """What a ``ModelPlan`` is made of, for each checkpoint of ``entry``: several are trainings of one entry.
+def plans(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[ModelPlan]:
+    """A model for each checkpoint of ``entry``: several are trainings of one entry.
 
     Raises ``BadValueError`` for a key that is none of a finished model's, ``DataError`` for what is no run.
     """
@@ -48,7 +42,7 @@ def plans(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[di
         trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
         slow = entry.get("slow_images", suite.slow_images)
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
-        made.append({"id": id_, "trainings": trainings, "init": None, "slow_images": slow, "finished": finished})
+        made.append(ModelPlan(id_, trainings, None, slow, finished=finished))
     return made
 
 

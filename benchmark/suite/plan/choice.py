@@ -5,20 +5,18 @@ Fold k is scored by the candidate that is best on the folds j ≠ k, each scored
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import methods
+from benchmark.suite.plan.model import ModelPlan
 from benchmark.suite.plan.suite import Suite
 from core.flags.training import RecipeFlags
-
-if TYPE_CHECKING:
-    from benchmark.suite.plan.model import ModelPlan
 
 CHANGED = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
 """Flags that a candidate may change: how a network learns, not which one, from what, and for what."""
 
 
-def rivals(plan: "ModelPlan", name: str) -> Iterator["ModelPlan"]:
+def rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
     """The candidate ``name``, whose recipe ``plan`` has, on all folds; then without each fold, on the others."""
     seed = plan.trainings[0].seed
     yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
@@ -29,7 +27,7 @@ def rivals(plan: "ModelPlan", name: str) -> Iterator["ModelPlan"]:
         yield dataclasses.replace(plan, id=id_, candidate=name, trainings=trainings)
 
 
-def chosen(candidates: Sequence["ModelPlan"], names: Sequence[str], judged_by: Mapping[str, str]) -> "ModelPlan":
+def chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:
     """The model that has on each of its folds the candidate of that fold's name; ``candidates`` are on all folds.
 
     ``judged_by``: the method and metric by which inner folds chose.
@@ -42,7 +40,7 @@ def chosen(candidates: Sequence["ModelPlan"], names: Sequence[str], judged_by: M
     return dataclasses.replace(first, id=id_, candidate="", trainings=trainings, stated=tuple(stated.items()))
 
 
-def recipe(candidates: Sequence["ModelPlan"]) -> dict[str, Any]:
+def recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
     """What all ``candidates`` share, and what each has of its own."""
     of_each = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
     first = next(iter(of_each.values()))

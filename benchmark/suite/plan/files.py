@@ -11,7 +11,8 @@ from benchmark import protocols, validity
 from benchmark.records import published
 from benchmark.suite.plan import choice
 from benchmark.suite.plan.checkpoints import CHECKPOINT
-from benchmark.suite.plan.model import ModelPlan, models
+from benchmark.suite.plan.model import ModelPlan
+from benchmark.suite.plan.models import models
 from benchmark.suite.plan.suite import Suite
 from core import cli, registry
 from core.errors import BadValueError, DataError, UnknownNameError

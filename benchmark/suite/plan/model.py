@@ -1,23 +1,21 @@
-"""The models of a suite with their trainings, and what these are told apart by."""
+"""A model of a suite with its trainings, and what these are told apart by."""
 
 import dataclasses
-import itertools
-from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from benchmark.suite.plan import checkpoints, choice
-from benchmark.suite.plan.suite import Suite
 from config import WHERE, TrainConfig
-from core import cli
-from core.errors import BadValueError
 from core.files import key, stem
+from core.flags.data import SplitFlags
 
 if TYPE_CHECKING:
     from benchmark.maps.finished import FinishedModel
 
-SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
-"""Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
+DATA = frozenset({
+    "dataset", "data_root_dir", "cache_dir", "num_workers", "threads", "max_bad_images",
+    *(field.name for field in dataclasses.fields(SplitFlags)),
+})  # fmt: skip
+"""Flags of a training that say which images are scored."""
 NO_KEY = (WHERE - {"precision", "threads"}) | {"data_root_dir", "init_from"}
 """Flags of a training that are in no key: where it is made, and paths. Threads are in a plan only where it pins them.
 """
@@ -85,7 +83,7 @@ class ModelPlan:
         flags = identity(self.trainings[0])
         folds = [training.fold for training in self.trainings]
         if self.finished is not None:
-            shown = {name: flags[name] for name in flags if name in checkpoints.DATA or name == "img_size"}
+            shown = {name: flags[name] for name in flags if name in DATA or name == "img_size"}
             declared = {"trained_on": self.finished.trained_on} if self.finished.trained_on else {}
             return {**shown, **declared, "fold": folds, "weights": self.finished.digest}
         if self.stated:
@@ -99,75 +97,6 @@ def identity(config: TrainConfig) -> dict[str, Any]:
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
     values = {field.name: getattr(config, field.name) for field in fields}
     return {f.name: values[f.name] for f in fields if f.name in FIRST or values[f.name] != f.default}
-
-
-def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
-    """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    seeds = {} if suite.seeds is None else {"seed": suite.seeds}
-    plans = []
-    for entry in suite.models:
-        if checkpoints.CHECKPOINT in entry:
-            plans += [ModelPlan(**parts) for parts in checkpoints.plans(suite, entry, given)]
-        else:
-            entry = entry if "seed" in entry else {**entry, **seeds}
-            plans += [plan for flags in _product(entry) for plan in _trained(suite, {**suite.train, **flags}, given)]
-    return plans
-
-
-def _start(init: dict[str, Any], flags: dict[str, Any], given: dict[str, Any]) -> TrainConfig:
-    """The training that a model of these ``flags`` starts from; a given data root is for an ``init`` that has one."""
-    shared = {name: flags[name] for name in SHARED if name in flags}
-    return _config({**shared, **init, **{k: v for k, v in given.items() if k != "data_root_dir" or k in init}})
-
-
-def _trained(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> Iterator[ModelPlan]:
-    """The model of these ``flags``, or those of the candidates among which its recipe is chosen."""
-    if suite.choice is None:
-        yield _model(suite, flags, given)
-        return
-    for name, changed in suite.choice.candidates.items():
-        yield from choice.rivals(_model(suite, {**flags, **changed}, given), name)
-
-
-def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
-    start = None if suite.init is None else _start(suite.init, flags, given)
-    flags = {**flags, **given}
-    slow_images = flags.pop("slow_images", suite.slow_images)
-    if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        raise BadValueError(
-            f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all"
-        )
-    folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
-    trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
-    seed = trainings[0].seed
-    full = suite.full_seeds is None or seed in suite.full_seeds
-    plan = ModelPlan("", trainings, start, slow_images, _other_data(suite, trainings), full)
-    return dataclasses.replace(plan, id=f"{plan.network}-seed{seed}")
-
-
-def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig | None:
-    """The data set of ``test_on``, its images prepared as the training's own; ``BadValueError`` for several folds."""
-    if suite.test_on is None:
-        return None
-    if len(trainings) > 1:
-        raise BadValueError(
-            f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out"
-        )
-    names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
-    same = {name: getattr(trainings[0], name) for name in names}
-    return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
-
-
-def _config(flags: dict[str, Any]) -> TrainConfig:
-    return cli.build(TrainConfig, {**cli.defaults_of(TrainConfig, flags), **flags})
-
-
-def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    axes = [values if isinstance(values, list) else [values] for values in entry.values()]
-    if not all(axes):
-        raise BadValueError(f"a model of a suite has an empty list: {entry}")
-    yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:

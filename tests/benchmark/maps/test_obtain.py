@@ -17,7 +17,7 @@ from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan
 from benchmark.suite.explain import explain_model
-from benchmark.suite.model import score
+from benchmark.suite.score import score
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import trainings
 from benchmark.suite.train import finished
