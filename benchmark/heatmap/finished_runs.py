@@ -13,7 +13,10 @@ def newest(runs: Path) -> Path:
 
 
 def finished(runs: Path) -> list[Path]:
-    """The best checkpoints of the finished runs below ``runs``, the newest first."""
+    """The best checkpoints of the finished runs below ``runs``, the newest first.
+
+    A run is finished when its ``metrics.json`` is there; one that was cut off has a checkpoint alone.
+    """
     ends = {path: path.parent / "metrics.json" for path in runs.rglob("best.ckpt")}
     done = (path for path, end in ends.items() if end.exists())
     return sorted(done, key=lambda path: ends[path].stat().st_mtime, reverse=True)

@@ -106,7 +106,11 @@ def _position(label: str, network: FinishedNetwork) -> int:
 
 
 def blend(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours, those of matplotlib's turbo."""
+    """(H,W) gray pixels and a heat map in [0,1] -> (H,W,3) colours, those of matplotlib's turbo.
+
+    >>> blend(np.full((1, 2), 200, np.uint8), np.array([[0.0, 1.0]], np.float32)).tolist()
+    [[[200, 200, 200], [145, 63, 62]]]
+    """
     levels = np.minimum(heat * 256, 255).astype(np.uint8)
     colour, share = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1], opacity(heat)[..., None]
     return np.rint((1 - share) * image[..., None] + share * colour).astype(np.uint8)

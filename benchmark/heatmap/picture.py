@@ -71,7 +71,8 @@ def prepare_case(
 ) -> CasePicture:
     """A map with its boxes above ``threshold`` and their overlap with truth.
 
-    Raises ``BadValueError`` for nan or inf.
+    ``pixels`` are (H', W') gray values of the file; all that is drawn lies in the sample's frame. ``threshold`` is on
+    the min-max scaled map, ``origin`` says in words where it comes from. Raises ``BadValueError`` for nan or inf.
     """
     frame = frame_of(sample, pixels)
     predicted = boxes(min_max(raw.values), threshold, frame, raw.grid)
@@ -102,5 +103,11 @@ def _overlap(predicted: FloatArray, truth: FloatArray | None) -> float | None:
 
 
 def opacity(heat: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How much of the heat map's colour a pixel takes: ``OPAQUE`` at the peak, and by the square of its heat."""
+    """How much of the heat map's colour a pixel takes: ``OPAQUE`` at the peak, and by the square of its heat.
+
+    (H, W) in [0,1] -> (H, W) in [0, ``OPAQUE``].
+
+    >>> opacity(np.array([[0.0, 0.5, 1.0]])).round(3).tolist()
+    [[0.0, 0.17499999701976776, 0.699999988079071]]
+    """
     return np.asarray(OPAQUE * np.clip(heat, 0, 1) ** 2, dtype=np.float32)

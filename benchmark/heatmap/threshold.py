@@ -16,7 +16,11 @@ ORIGINS = ("validation", "cross-fitted")
 
 
 class Thresholds:
-    """The thresholds for the pictures of one network."""
+    """The thresholds for the pictures of one network.
+
+    They are on maps that are min-max scaled to [0,1]. A typed one comes first, then what a suite chose on validation
+    images, then the median of those that it chose fold by fold, then ``FIXED``.
+    """
 
     def __init__(
         self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None

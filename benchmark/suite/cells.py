@@ -27,6 +27,10 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """The names of a suite's methods and of the ``extra`` ones, each once, then the baselines.
 
     A check's suite has the baselines that it names.
+
+    >>> from benchmark.suite import plan
+    >>> method_names(plan.load("phantom").model_copy(update={"methods": ["gradcampp", "cam"]}))[:2]
+    ['gradcampp', 'cam']
     """
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
@@ -39,6 +43,12 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
 
     Where slow methods explain some images only, they have no cells on all, and every method one on those images. A
     candidate of a choice has the one by which it is judged.
+
+    >>> from benchmark.suite import plan
+    >>> suite = plan.load("demo")
+    >>> first, *_ = cells(suite, plan.models(suite)[0])
+    >>> first.model_id, first.method, first.protocol
+    ('custom-AVG-128px-seed0', 'classifier', 'classification')
     """
     shared = _shared(model)
     if model.candidate and suite.choice is not None:

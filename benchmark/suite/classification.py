@@ -20,7 +20,15 @@ METRICS = ("auroc", "ap")
 
 
 def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
-    """Scores per finding and their mean, from held-out predictions: ``label_F`` and ``logit_F`` per finding F."""
+    """Scores per finding and their mean, from held-out predictions.
+
+    ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
+    finding of one class only has no figure and is not in the mean. ``exclusive``: an image has one finding (softmax).
+
+    >>> table = pd.DataFrame({"label_mass": [0, 1, 1], "logit_mass": [-1.0, 2.0, -2.0], "boxed": [0, 1, 1]})
+    >>> [(score.metric, score.finding, score.value) for score in classification(table, ["mass"]).scores][:2]
+    [('auroc', 'mass', 0.5), ('auroc', 'mean', 0.5)]
+    """
     populations = {"": table, "@boxed": table[table["boxed"] == 1]}
     scores = []
     for suffix, rows in populations.items():

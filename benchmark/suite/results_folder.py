@@ -65,7 +65,14 @@ def base(config: RunConfig) -> Path:
 
 
 def choose(suite: Suite, config: RunConfig) -> ResultsFolder:
-    """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other."""
+    """``--results``, or ``results`` for a run of the published plan and ``runs/results`` for any other.
+
+    >>> from benchmark.suite import plan
+    >>> choose(plan.load("demo"), RunConfig(results="mine")).path.as_posix()
+    'mine/demo'
+    >>> choose(plan.load("demo"), RunConfig(checkpoint=("runs/x/best.ckpt",))).reason
+    'the published plan has no runs/x/best.ckpt'
+    """
     if config.results is not None:
         return ResultsFolder(base(config) / suite.name, predicted_by=suite.predicted_by)
     reason = _unlike(suite, config)

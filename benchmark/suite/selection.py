@@ -37,7 +37,11 @@ def suites_folder(config: RunConfig) -> Path:
 
 
 def names(config: RunConfig) -> list[str]:
-    """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none."""
+    """The suites that the flags ask for, each once. Raises ``LocusError`` when they ask for none.
+
+    >>> names(RunConfig(suite=("phantom", "demo", "phantom")))
+    ['phantom', 'demo']
+    """
     known = plan.suites(suites_folder(config))
     if not known:
         raise DataError(f"no suite in {suites_folder(config)}: a suite is a YAML file there")
@@ -135,7 +139,11 @@ def _of_the_plan(recorded: Sequence[Cell], job: ModelJob) -> list[Cell]:
 
 
 def overrides(config: RunConfig) -> dict[str, object]:
-    """Flags of the door that reach every training of a suite."""
+    """Flags of the door that reach every training of a suite.
+
+    >>> overrides(RunConfig(cache_dir="cache"))
+    {'data_root_dir': None, 'cache_dir': 'cache'}
+    """
     return {"data_root_dir": config.data_root_dir, "cache_dir": config.cache_dir}
 
 

@@ -23,7 +23,10 @@ PORTION = 4
 
 
 def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
-    """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from."""
+    """Run folder below ``runs_dir`` -> the training that it is of, one per fold; with what it starts from.
+
+    The folder's name has a hash of all that decides the weights: another recipe has another folder.
+    """
     configs = list(model.trainings)
     if model.finished is not None:
         return {runs_dir / finished_folder_name(model.finished, config.fold): config for config in configs}
@@ -36,7 +39,15 @@ def trainings(model: ModelPlan, runs_dir: Path) -> dict[Path, TrainConfig]:
 def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -> list[Step]:
     """All steps from a model to the records of its cells; what is done already, a step finds done.
 
-    Trainings and maps lie below ``runs_dir``, records below the suite's ``folder``.
+    Trainings and maps lie below ``runs_dir``, records below the suite's ``folder``. A step names those that it waits
+    for, so an executor may run all others at once.
+
+    >>> from benchmark.suite import cells, plan
+    >>> suite = plan.load("demo")
+    >>> model = plan.models(suite)[0]
+    >>> job = ModelJob(model, tuple(cells.cells(suite, model)[:9]))
+    >>> [step.kind for step in model_steps(job, Path("runs"), Path("results/demo"), RunConfig())]
+    ['train', 'explain', 'score', 'score', 'score']
     """
     model, name = job.model, f"{folder.name}/{job.model.id}"
     threads = model.trainings[0].threads or flags.threads

@@ -3,6 +3,7 @@
 import ast
 import collections
 import functools
+import graphlib
 import re
 import subprocess
 import sys
@@ -49,6 +50,18 @@ def test_imports_point_down_and_no_wing_imports_another():
         [Path(sys.executable).parent / "lint-imports", "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_no_file_imports_itself_by_way_of_others_type_hints_included():
+    """A package's ``__init__`` aside, which hands out its files' names."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in FILES if path.name != "__init__.py"}
+    graph = {}
+    for name, path in modules.items():
+        imports = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.ImportFrom) and node.module]
+        graph[name] = {
+            part for node in imports for part in (node.module, *(f"{node.module}.{each.name}" for each in node.names))
+        } & modules.keys()
+    graphlib.TopologicalSorter(graph).prepare()  # CycleError names the files
 
 
 @pytest.mark.slow

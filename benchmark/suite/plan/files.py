@@ -24,7 +24,11 @@ NOT_HERE = ("search", "search_storage", "resume", "evaluate")
 
 
 def suites(folder: Path = SUITES) -> list[str]:
-    """Names of the suites in the tree."""
+    """Names of the suites in the tree, or in another ``folder`` of YAML files.
+
+    >>> "phantom" in suites()
+    True
+    """
     return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
@@ -114,7 +118,10 @@ def _twice(words: Iterable[str]) -> str:
 
 
 def check_methods(words: Sequence[str]) -> None:
-    """Raise ``UnknownNameError`` for a word that is no method, group, baseline or ``path/to/file.py:Class``."""
+    """Raise ``UnknownNameError`` for a word that is no method, group, baseline or ``path/to/file.py:Class``.
+
+    >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
+    """
     for word in words:
         if word not in (*BESIDE, *wing.GROUPS) and not registry.runs_code(word):
             wing.registry.check(word)

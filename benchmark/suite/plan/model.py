@@ -93,14 +93,23 @@ class ModelPlan:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """The fields that decide what a training learns: ``FIRST``, and later ones that differ from their default."""
+    """The fields that decide what a training learns: ``FIRST``, and later ones that differ from their default.
+
+    >>> flags = identity(TrainConfig(lr=0.01, cache_dir="elsewhere"))
+    >>> flags["lr"], "cache_dir" in flags
+    (0.01, False)
+    """
     fields = [field for field in dataclasses.fields(config) if field.name not in NO_KEY]
     values = {field.name: getattr(config, field.name) for field in fields}
     return {f.name: values[f.name] for f in fields if f.name in FIRST or values[f.name] != f.default}
 
 
 def folder_name(config: TrainConfig, start: TrainConfig | None) -> str:
-    """Name of the run folder of one training of a suite: readable, and another for other weights."""
+    """Name of the run folder of one training of a suite: readable, and another for other weights.
+
+    >>> folder_name(TrainConfig(backbone="resnet18", fold=2), None).rpartition("-")[0]
+    'resnet18-AVG-fold2'
+    """
     what = {**identity(config), "init": identity(start) if start else None}
     return f"{config.backbone}-{config.global_pool}-fold{config.fold}-{key(what)}".replace(":", "_")
 
