@@ -17,7 +17,10 @@ ABOUT = (
 
 
 def alignment(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column aligned and conventional, side by side; None where no method was scored both ways."""
+    """The main column aligned and conventional, side by side; None where no method was scored both ways.
+
+    The difference has no interval here: the check ``alignment`` pairs the two by patient.
+    """
     rows = select.of_protocol(records, dataset, MAIN_PROTOCOL)
     conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
     pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]

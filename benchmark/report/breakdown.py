@@ -18,7 +18,10 @@ ONE_NETWORK = "Each interval is of this network alone, over patients: another tr
 
 
 def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column finding by finding; n in the header where all rows agree, else in the cells."""
+    """The main column finding by finding; n in the header where all rows agree, else in the cells.
+
+    None where nothing was scored. Intervals are of this network alone.
+    """
     rows = board(records, dataset)
     if not rows:
         return None
@@ -29,7 +32,10 @@ def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column at each origin of the score threshold, and how much the oracle flatters."""
+    """The main column at each origin of the score threshold, and how much the oracle flatters.
+
+    The oracle's threshold is chosen on the truth that it is scored on: an upper bound, never a result.
+    """
     rows = board(records, dataset)
     if not rows:
         return None
@@ -38,7 +44,10 @@ def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
-    """A row per training of each entry of several, best entry first; None where no entry has several."""
+    """A row per training of each entry of several, best entry first; None where no entry has several.
+
+    The means stand in the main table; here a reader sees how far the seeds lie apart.
+    """
     groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
     rows = [
         record

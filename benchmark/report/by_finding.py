@@ -23,7 +23,10 @@ Verdicts = list[tuple[BoardRow, list[Score]]]
 
 
 def by_finding(rows: Sequence[BoardRow], hits: MainColumn | None) -> Verdicts:
-    """What each finding says of the rows; nothing where there are no rows per case or too few patients."""
+    """What each finding says of the rows; nothing where there are no rows per case or too few patients.
+
+    Pairs of a row and its scores of that finding, for the records of protocol ``entry``.
+    """
     findings = hits.findings if hits is not None else ()
     return [verdict for name in findings if hits is not None for verdict in _verdicts(rows, hits.of_finding(name))]
 

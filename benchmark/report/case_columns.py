@@ -67,11 +67,18 @@ def read(cells: Sequence[Cell], folders: Sequence[Path], names: Sequence[str]) -
 
 
 def codes(rows: pyarrow.Table, name: str) -> tuple[Codes, NDArray[np.str_]]:
-    """A column of words as numbers, and the words that these stand for."""
+    """A column of words as numbers, and the words that these stand for.
+
+    (N,) numbers into the words; equal words have equal numbers across files.
+    """
     column = rows[name].combine_chunks()
     return packed.numbers(column.indices).astype(np.int64), np.array(column.dictionary.to_pylist(), dtype=str)
 
 
 def numbers(rows: pyarrow.Table, name: str) -> FloatArray:
-    """A column of numbers or of yes and no, nan for nothing."""
+    """A column of numbers or of yes and no, nan for nothing.
+
+    >>> numbers(pyarrow.table({"hit": [True, None, False]}), "hit").tolist()
+    [1.0, nan, 0.0]
+    """
     return packed.numbers(rows[name].cast(pyarrow.float64()).combine_chunks(), np.nan)

@@ -23,7 +23,11 @@ HEADER_OF_FOLDS = ("network", "seed", "fold", "recipe", "score on the other fold
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the choice was worth, and which recipe each fold has; nothing where a suite chooses none."""
+    """What the choice was worth, and which recipe each fold has; nothing where a suite chooses none.
+
+    ``− chosen``: how much higher a recipe scores that is picked on the images themselves; it flatters, so it has no
+    interval.
+    """
     trials = [r for r in records if r.cell.protocol == CHOICE and r.cell.dataset == dataset and r.scores]
     board = [r for r in select.board(records, dataset) if r.cell.method == _judged_by(r).get("method")]
     groups = trainings(board)
@@ -41,7 +45,10 @@ def tables(records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def judged(record: Record, metric: str) -> Score | None:
-    """The mean over findings by which a candidate is judged."""
+    """The mean over findings by which a candidate is judged.
+
+    ``pointing`` takes no threshold; any other metric is that at the cross-fitted ones.
+    """
     return record.find(metric, origin="none" if metric == "pointing" else "cross-fitted")
 
 

@@ -16,7 +16,10 @@ BLIND = frozenset(UNRANKED_METHODS) - {UNTRAINED}
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A heading, and what stands below it in the row of a record."""
+    """A heading, and what stands below it in the row of a record.
+
+    Columns are tried out on records alone: ``column.cell(record)`` is the text, ``column.pick(record)`` its number.
+    """
 
     heading: str
     cell: Callable[[Record], str]
@@ -50,7 +53,13 @@ Formatter = Callable[[Score | None], str]
 
 
 def score(metric: str, origin: Origin | None = None, heading: str = "", formatter: Formatter = share) -> TableColumn:
-    """The mean of a metric over findings; a dash where the record has none."""
+    """The mean of a metric over findings; a dash where the record has none.
+
+    >>> from benchmark.records import Cell
+    >>> values = (Score(finding="mean", metric="pointing", value=0.5, n=8),)
+    >>> score("pointing").cell(Record(cell=Cell(dataset="phantom", method="cam"), scores=values))
+    '0.500'
+    """
     return scored(heading or metric, lambda record: record.find(metric, origin=origin), formatter)
 
 
@@ -60,7 +69,10 @@ def scored(
     formatter: Formatter = share,
     kind: Literal["", "optional"] = "",
 ) -> TableColumn:
-    """Any score of a record, in the words that ``formatter`` makes of it."""
+    """Any score of a record, in the words that ``formatter`` makes of it.
+
+    ``pick`` gives the score, None where a record has none; ``kind`` is that of ``TableColumn``.
+    """
     return TableColumn(heading, lambda record: formatter(pick(record)), kind, pick)
 
 
@@ -70,7 +82,10 @@ def optional(column: TableColumn) -> TableColumn:
 
 
 def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -> TableColumn:
-    """How many a metric rests on; a dash where nobody says."""
+    """How many a metric rests on; a dash where nobody says.
+
+    Cases (image x finding) unless the heading says otherwise: truth boxes, images.
+    """
     column = score(metric, origin, heading, lambda score: str(score.n) if score is not None and score.n else NOTHING)
     return replace(column, counts=True)
 
@@ -78,7 +93,10 @@ def count(metric: str, origin: Origin | None = None, heading: str = "n cases") -
 def with_common_n(
     heading: str, pick: Callable[[Record], Score | None], records: Sequence[Record], formatter: Formatter = share
 ) -> TableColumn:
-    """Any score of a record; n in the heading where all ``records`` agree, else in the cells."""
+    """Any score of a record; n in the heading where all ``records`` agree, else in the cells.
+
+    Findings differ in how many cases they have, methods of one suite rarely do: the heading then says it once.
+    """
     counts = {picked.n for r in records if (picked := pick(r)) is not None}
     if len(counts) != 1:
         return TableColumn(heading, lambda record: with_n(pick(record)))
@@ -100,7 +118,11 @@ def tabulated(title: str, intro: str, columns: Sequence[TableColumn], records: S
 
 
 def naming(records: Sequence[Record]) -> tuple[TableColumn, ...]:
-    """The columns that name the networks of ``records``, without those that ``tabulated`` would leave out."""
+    """The columns that name the networks of ``records``, without those that ``tabulated`` would leave out.
+
+    Backbone and pooling always; attention, size and seed where rows differ in them; what it was trained on where
+    stated.
+    """
     return tuple(column for column in MODEL if _says(column.kind, [column.cell(record) for record in records]))
 
 

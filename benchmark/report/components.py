@@ -30,7 +30,10 @@ POWER_ABOUT = (
 
 
 def drawing(parts: Mapping[str, BalancedScores]) -> str:
-    """A bar per component of each data set, its sd in one training's score, as SVG; nothing where there is none."""
+    """A bar per component of each data set, its sd in one training's score, as SVG; nothing where there is none.
+
+    The longest bar has ``BARS`` pixels, whatever its value: the numbers stand beside them.
+    """
     longest = max((sd for part in parts.values() for sd in in_a_score(part).values()), default=0.0) or 1.0
     drawn: list[str] = []
     y = ROW
@@ -48,12 +51,18 @@ def drawing(parts: Mapping[str, BalancedScores]) -> str:
 
 
 def tables(part: BalancedScores, dataset: str) -> list[Table]:
-    """Both tables of a data set."""
+    """Both tables of a data set.
+
+    The components of variance, then the power that follows from them.
+    """
     return [components_table(part, dataset), power_table(part, dataset)]
 
 
 def components_table(part: BalancedScores, dataset: str) -> Table:
-    """A row per component of variance."""
+    """A row per component of variance.
+
+    ``sd`` in the unit of the main column; shares of the variance of one training's score add up to 100 %.
+    """
     parts, in_score = part.components, in_a_score(part)
     whole = sum(value**2 for value in in_score.values())
     words = {term: name_of(term) for term in parts}
@@ -65,7 +74,11 @@ def components_table(part: BalancedScores, dataset: str) -> Table:
 
 
 def power_table(part: BalancedScores, dataset: str) -> Table:
-    """A row per kind and size of a difference: the patients that are needed, and the power of the suite as it is."""
+    """A row per kind and size of a difference: the patients that are needed, and the power of the suite as it is.
+
+    Power .8, two-sided at α .05, no correction for several comparisons; a dash where nothing of that kind can be
+    compared.
+    """
     parts, (trainings, patients) = part.components, part.values.shape[-2:]
     rows = [_needed(parts, kind, gap, trainings, patients) for kind in get_args(Pairing) for gap in DIFFERENCES]
     heads = (f"{count} trainings" for count in TRAININGS)
@@ -74,7 +87,10 @@ def power_table(part: BalancedScores, dataset: str) -> Table:
 
 
 def in_a_score(part: BalancedScores) -> dict[Term, float]:
-    """The standard deviation that each component has in the score of one training, a mean over its patients."""
+    """The standard deviation that each component has in the score of one training, a mean over its patients.
+
+    A component that a patient is part of is divided by the root of the number of patients.
+    """
     patients = part.values.shape[-1]
     return {
         term: float(np.sqrt(value / (patients if "patient" in term else 1))) for term, value in part.components.items()
@@ -92,7 +108,10 @@ def name_of(term: Term) -> str:
 
 
 def basis(part: BalancedScores) -> str:
-    """What the components rest on, in words."""
+    """What the components rest on, in words.
+
+    The levels of each factor by name, trainings per network, patients, and how many trainings had no counterpart.
+    """
     _, _, _, trainings, patients = part.values.shape
     names = (f"{name} {len(words)} ({', '.join(words)})" for name, words in part.levels.items())
     left_out = f"; {part.left_out} trainings that have no counterpart are left out" if part.left_out else ""

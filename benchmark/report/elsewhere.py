@@ -13,7 +13,10 @@ HEADER = ("who", "year", "paper", "where", "hand", "quoted by", "split", "n", "t
 
 
 def published(records: Sequence[Record], dataset: str) -> list[Table]:
-    """A table per protocol whose numbers somebody has published for a data set."""
+    """A table per protocol whose numbers somebody has published for a data set.
+
+    Sorted by year, then by who. They never stand in a ranking with ours.
+    """
     papers = [r for r in records if r.source == "paper" and r.cell.dataset == dataset]
     protocols = sorted({r.cell.protocol for r in papers})
     return [

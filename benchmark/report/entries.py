@@ -12,12 +12,23 @@ ENTRY = "entry"
 
 
 def mean_records(records: Iterable[Record]) -> list[Record]:
-    """One record per entry: of one training its own, of several their mean."""
+    """One record per entry: of one training its own, of several their mean.
+
+    In the order in which the entries first appear.
+    """
     return [mean_record(group) for group in trainings(records)]
 
 
 def trainings(records: Iterable[Record]) -> list[list[Record]]:
-    """The records of each entry, by seed."""
+    """The records of each entry, by seed.
+
+    An entry is all that a cell states but for its training seed.
+
+    >>> from benchmark.records import Cell
+    >>> rows = [Record(cell=Cell(dataset="phantom", method="cam", seed=seed, recipe={"seed": seed})) for seed in (1, 0)]
+    >>> [[record.cell.seed for record in group] for group in trainings(rows)]
+    [[0, 1]]
+    """
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         groups.setdefault((record.source, record.cell.across_seeds.key), []).append(record)
@@ -25,7 +36,10 @@ def trainings(records: Iterable[Record]) -> list[list[Record]]:
 
 
 def mean_record(group: Sequence[Record]) -> Record:
-    """The mean of several trainings; a figure that is the same for all keeps its interval, others have none here."""
+    """The mean of several trainings; a figure that is the same for all keeps its interval, others have none here.
+
+    The interval over trainings and patients takes rows per case: see ``benchmark.report.compared``.
+    """
     return group[0] if len(group) == 1 else _mean_record(tuple(group))
 
 
@@ -42,7 +56,10 @@ def _mean_record(group: tuple[Record, ...]) -> Record:
 
 
 def recipe_of(record: Record) -> tuple[object, ...]:
-    """What all trainings of a recipe share, whatever their seed."""
+    """What all trainings of a recipe share, whatever their seed.
+
+    A key to group by; methods of one network share it.
+    """
     return (*select.model_of(record)[:-2], record.cell.model_of_any_seed)
 
 
@@ -52,7 +69,10 @@ def _shown(record: Record) -> list[Score]:
 
 
 def comparisons_by_row(records: Iterable[Record], images: int | None) -> dict[tuple[object, ...], Record]:
-    """Row -> the record of its comparisons: of protocol ``entry``, else ``paired``."""
+    """Row -> the record of its comparisons: of protocol ``entry``, else ``paired``.
+
+    ``images``: of the tables of a part; None for those of all images.
+    """
     of_part = [record for record in records if record.cell.images == images]
     return {
         select.row_of(record): record

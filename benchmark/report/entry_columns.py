@@ -18,7 +18,10 @@ HEADINGS = SINGLE, SPREAD, FOLLOWING, TRAININGS, TIED, AMONG = (
 
 
 def of_row(known: Known, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """What is known of a record's row by the name of ``metric``."""
+    """What is known of a record's row by the name of ``metric``.
+
+    A function of a record, None where nothing is known of its row.
+    """
 
     def pick(record: Record) -> Score | None:
         row = select.row_of(record)
@@ -28,13 +31,19 @@ def of_row(known: Known, metric: str, finding: str = "mean") -> Callable[[Record
 
 
 def main_of(known: Known, finding: str = "mean") -> Callable[[Record], Score | None]:
-    """The main column of a row, with its interval: over trainings where there are several."""
+    """The main column of a row, with its interval: over trainings where there are several.
+
+    Else that of this network alone, over patients.
+    """
     over_trainings = of_row(known, MAIN, finding)
     return lambda record: over_trainings(record) or select.main_score(record, finding)
 
 
 def of_entries(known: Known) -> list[TableColumn]:
-    """The main column and what stands beside it."""
+    """The main column and what stands beside it.
+
+    Interval of this network, spread over trainings, where one more would lie, how many there are, tied with the first.
+    """
     spread, following = of_row(known, "seed_sd"), of_row(known, "one_more")
 
     def main(record: Record) -> str:

@@ -15,7 +15,10 @@ MOMENT = (1980, 1, 1, 0, 0, 0)
 
 
 def workbook(tables: Sequence[Table]) -> bytes:
-    """One sheet per table: title, what it rests on, header, rows; numbers as numbers."""
+    """One sheet per table: title, what it rests on, header, rows; numbers as numbers.
+
+    A text that begins with ``=`` stays text: no cell is a formula. Titles are cut at Excel's 31 letters.
+    """
     book = Workbook()
     book.remove(book.active)
     for table in tables:

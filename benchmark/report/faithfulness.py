@@ -25,7 +25,10 @@ AGREES = (
 
 
 def faithfulness(records: Sequence[Record], dataset: str) -> list[Table]:
-    """The measures method by method, then how far they agree."""
+    """The measures method by method, then how far they agree.
+
+    From records of the check ``faithfulness``, several trainings as their mean; nothing where there are none.
+    """
     scored_rows = select.of_check(records, dataset, FAITHFULNESS)
     rows = sorted(
         mean_records(scored_rows), key=lambda r: (r.cell.backbone, r.cell.global_pool, -select.value(r, "road"))

@@ -67,19 +67,28 @@ def main(records: Sequence[Record], dataset: str, images: int | None = None) -> 
 
 
 def board(records: Sequence[Record], dataset: str, images: int | None = None) -> list[Record]:
-    """The rows of the main table, best first: one record per entry."""
+    """The rows of the main table, best first: one record per entry.
+
+    Of several trainings the means; limit and ceilings stand last, whatever their score.
+    """
     return ranking.ranked(mean_records(select.board(records, dataset, images)))
 
 
 def columns(records: Sequence[Record], rows: Sequence[Record], images: int | None) -> list[TableColumn]:
-    """The columns of the main table that shows ``rows`` of a suite's ``records``."""
+    """The columns of the main table that shows ``rows`` of a suite's ``records``.
+
+    The comparisons between rows are found among the records: protocols ``entry`` and ``paired``.
+    """
     known = comparisons_by_row(records, images)
     note = TableColumn("note", lambda r: ranking.notes(r, rows))
     return [_rank(rows, known), *NAMES, *of_entries(known), *_first(known), *_others(), *_classifier(records), note]
 
 
 def short(records: Sequence[Record], dataset: str, images: int | None = None) -> Table | None:
-    """The main table in a few columns."""
+    """The main table in a few columns.
+
+    Those of ``SHORT``, for a terminal; None as in ``main``.
+    """
     table = main(records, dataset, images)
     return None if table is None else chosen(table, SHORT)
 

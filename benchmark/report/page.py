@@ -74,7 +74,10 @@ def _links(pictures: Sequence[str], suite: str) -> str:
 
 
 def without_number(records: Sequence[Record]) -> str:
-    """How many cells have no number, reason by reason; nothing where all have one."""
+    """How many cells have no number, reason by reason; nothing where all have one.
+
+    As ``- 12 n/a: the method needs attention, which this network has none of``, below the names of the networks.
+    """
     reasons = Counter((r.status, r.reason) for r in records if r.status != "ok")
     lines = [f"- {count} {status}: {reason}" for (status, reason), count in sorted(reasons.items())]
     networks = sorted({select.network(r) for r in records if r.status != "ok"} - {""})

@@ -20,7 +20,10 @@ MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixe
 
 
 def alignment(records: Sequence[Record], dataset: str) -> list[Table]:
-    """Per network and size what the true grid gains over all methods, then method by method."""
+    """Per network and size what the true grid gains over all methods, then method by method.
+
+    From records of the check ``alignment``; nothing where there are none. Gains are paired by patient.
+    """
     rows = select.of_check(records, dataset, "alignment")
     rows.sort(key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
     if not rows:
@@ -73,13 +76,20 @@ def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tupl
 
 
 def gains(records: Sequence[Record]) -> list[Score]:
-    """What the true grid gains each method that has a score both ways."""
+    """What the true grid gains each method that has a score both ways.
+
+    In the unit of the main column: +.05 means five of a hundred cases more.
+    """
     scores = (record.find(GAIN, origin="cross-fitted") for record in records)
     return [score for score in scores if score is not None and score.value is not None]
 
 
 def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
-    """How much of the spread is convention, then method x convention."""
+    """How much of the spread is convention, then method x convention.
+
+    From records of the check ``conventions``; nothing where there are none. The table per metric has a column per
+    convention and the range over them.
+    """
     rows = select.of_check(records, dataset, "conventions")
     if not rows:
         return []
@@ -100,7 +110,10 @@ def conventions(records: Sequence[Record], dataset: str) -> list[Table]:
 
 
 def convention_names(records: Sequence[Record]) -> tuple[str, ...]:
-    """The conventions that records were scored under, our own first."""
+    """The conventions that records were scored under, our own first.
+
+    By the names that stand behind ``pointing@`` in a record.
+    """
     return tuple(dict.fromkeys(name for record in records for name in select.variants(record, "pointing")))
 
 
@@ -148,7 +161,10 @@ def _variance_rows(records: Sequence[Record], label: str, names: Sequence[str]) 
 def decomposed(
     records: Sequence[Record], metric: str, origin: Origin, names: Sequence[str]
 ) -> VarianceDecomposition | None:
-    """A network's scores under the conventions of ``names`` taken apart; None for fewer than two complete methods."""
+    """A network's scores under the conventions of ``names`` taken apart; None for fewer than two complete methods.
+
+    A method counts where it has a score under every one of ``names``.
+    """
     complete = [values for r in records if len(values := _values(r, metric, origin, names)) == len(names)]
     return variance_decomposition(complete) if len(complete) > 1 else None
 

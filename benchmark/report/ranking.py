@@ -17,7 +17,10 @@ KINDS = {
 
 
 def ranked(records: Sequence[Record]) -> list[Record]:
-    """From the best main column down, those without one last; limit and ceiling at the very end."""
+    """From the best main column down, those without one last; limit and ceiling at the very end.
+
+    Equal values stand by network, then by method.
+    """
 
     def order(r: Record) -> tuple[bool, float, str, str]:
         value = main_value(r)
@@ -45,13 +48,21 @@ def beaten_by(record: Record, records: Iterable[Record]) -> list[str]:
 
 
 def best(records: Iterable[Record]) -> Record | None:
-    """The method with the best main column; None where none has one."""
+    """The method with the best main column; None where none has one.
+
+    Baselines, limit and ceilings are no methods.
+    """
     entered = [r for r in records if is_method(r) and main_value(r) is not None]
     return ranked(entered)[0] if entered else None
 
 
 def notes(record: Record, records: Sequence[Record]) -> str:
-    """Limit, baseline, below a baseline, failed cases: joined by semicolons."""
+    """Limit, baseline, below a baseline, failed cases: joined by semicolons.
+
+    >>> from benchmark.records import Cell
+    >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
+    "baseline: sees other patients' truth"
+    """
     sentences = [KINDS.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if is_method(record) and (rivals := beaten_by(record, records)):
         sentences.append(f"no rank: below {', '.join(rivals)}")

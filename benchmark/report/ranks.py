@@ -39,25 +39,38 @@ class Ranking:
 
     @property
     def diagram(self) -> "Diagram":
-        """Average ranks, critical difference and groups."""
+        """Average ranks, critical difference and groups.
+
+        Of Nemenyi's test at 5 %: see ``benchmark.statistics``.
+        """
         from benchmark.statistics.nemenyi import diagram
 
         return diagram(self.values, self.methods)
 
 
 def rankings(records: Sequence[Record], dataset: str) -> list[Ranking]:
-    """One for all images and one for each part that slow methods explain, if two methods share two findings."""
+    """One for all images and one for each part that slow methods explain, if two methods share two findings.
+
+    Methods that some network lacks are left out and named.
+    """
     candidates = [_ranking(records, dataset, images) for images in (None, *select.parts(records, dataset))]
     return [ranking for ranking in candidates if ranking is not None]
 
 
 def tables(records: Sequence[Record], dataset: str) -> list[Table]:
-    """The table of each ranking."""
+    """The table of each ranking.
+
+    Best average rank first; nothing where there is no ranking.
+    """
     return [ranks(ranking) for ranking in rankings(records, dataset)]
 
 
 def ranks(ranking: Ranking) -> Table:
-    """A row per method, best average rank first: its rank in each finding, and which methods it is better than."""
+    """A row per method, best average rank first: its rank in each finding, and which methods it is better than.
+
+    Rank 1 is the best; methods that tie share the mean of their ranks. Better than: by Nemenyi's critical difference at
+    5 %. Demšar, Statistical comparisons of classifiers over multiple data sets, JMLR 7 (2006).
+    """
     from benchmark.statistics.ranks import friedman
     from benchmark.statistics.ranks import ranks as rank_matrix
 

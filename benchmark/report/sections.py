@@ -33,7 +33,10 @@ CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata)
 
 @dataclass(frozen=True)
 class DatasetTables:
-    """The tables of a data set that have a row."""
+    """The tables of a data set that have a row.
+
+    Each field is a section of the page; a section without a table is left out.
+    """
 
     dataset: str
     checks: tuple[Table, ...]
@@ -58,7 +61,12 @@ class DatasetTables:
 
 
 def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
-    """All tables of one data set; ``records`` are those of the suite."""
+    """All tables of one data set; ``records`` are those of the suite.
+
+    A protocol without a sheet of its own, as one that a user adds, has the plain one. Entries and agreements are
+    expected among the records: see ``benchmark.report.compared.with_entries`` and
+    ``benchmark.report.agreement.with_agreement``.
+    """
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
     all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in words)]
     filled = ((sheet, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)

@@ -17,7 +17,14 @@ def model_of(record: Record) -> tuple[object, ...]:
 
 
 def by_model(records: Iterable[Record]) -> list[list[Record]]:
-    """The records of each model, in their order."""
+    """The records of each model, in their order.
+
+    >>> from benchmark.records import Cell
+    >>> words = [(method, name) for method in ("cam", "prior") for name in "ab"]
+    >>> rows = [Record(cell=Cell(dataset="d", backbone=name, method=method)) for method, name in words]
+    >>> [[record.cell.method for record in group] for group in by_model(rows)]
+    [['cam', 'prior'], ['cam', 'prior']]
+    """
     groups: dict[tuple[object, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(model_of(record), []).append(record)
@@ -30,7 +37,12 @@ def row_of(record: Record) -> tuple[object, ...]:
 
 
 def network(record: Record) -> str:
-    """The model of a record in words: backbone, pooling and, where there is one, attention."""
+    """The model of a record in words: backbone, pooling and, where there is one, attention.
+
+    >>> from benchmark.records import Cell
+    >>> network(Record(cell=Cell(dataset="phantom", backbone="resnet18", global_pool="PCAM", attention_map="none")))
+    'resnet18 PCAM'
+    """
     c = record.cell
     return " ".join(word for word in (c.backbone, c.global_pool, c.attention_map) if word not in ("", "none"))
 
@@ -41,7 +53,10 @@ def datasets(records: Iterable[Record]) -> list[str]:
 
 
 def parts(records: Iterable[Record], dataset: str) -> list[int]:
-    """How many images slow methods explained, where those are a part of a data set's boxed images; ascending."""
+    """How many images slow methods explained, where those are a part of a data set's boxed images; ascending.
+
+    Each number is that of a table of its own: scores on a part never stand beside those on all images.
+    """
     return sorted({r.cell.images for r in records if r.cell.dataset == dataset and r.cell.images is not None})
 
 
@@ -79,34 +94,57 @@ def _ordered(records: Iterable[Record]) -> list[Record]:
 
 
 def one_alignment(records: Sequence[Record]) -> list[Record]:
-    """One record per model and method: the conventional alignment only where there is no other."""
+    """One record per model and method: the conventional alignment only where there is no other.
+
+    Others' maps may come on the conventional grid alone; ours are shown on the true one.
+    """
     others = {row_of(r) for r in records if r.cell.alignment != "conventional"}
     return [r for r in records if r.cell.alignment != "conventional" or row_of(r) not in others]
 
 
 def board(records: Iterable[Record], dataset: str, images: int | None = None) -> list[Record]:
-    """The records of the main table: one per model and method."""
+    """The records of the main table: one per model and method.
+
+    Protocol ``locus``, scored on all boxed images, or on a part of so many ``images``; papers' numbers are none.
+    """
     return one_alignment(of_protocol(records, dataset, MAIN_PROTOCOL, images))
 
 
 def is_method(record: Record) -> bool:
-    """Whether a record takes part in a ranking: run here, no baseline, not the limit."""
+    """Whether a record takes part in a ranking: run here, no baseline, not the limit.
+
+    >>> from benchmark.records import Cell
+    >>> [is_method(Record(cell=Cell(dataset="phantom", method=word))) for word in ("cam", "prior", "truth")]
+    [True, False, False]
+    """
     return record.source != "paper" and record.cell.method not in UNRANKED_METHODS
 
 
 def main_score(record: Record, finding: str = "mean") -> Score | None:
-    """The main column: hits at IoU .3 at the cross-fitted threshold."""
+    """The main column: hits at IoU .3 at the cross-fitted threshold.
+
+    Of one finding, or the unweighted mean over findings; None where the record has none.
+    """
     return record.find(MAIN, finding, "cross-fitted")
 
 
 def main_value(record: Record, finding: str = "mean") -> float | None:
-    """The main column's value, where it has one."""
+    """The main column's value, where it has one.
+
+    Between 0 and 1: the share of cases (image x finding) whose scored box has IoU .3 or more with a truth box.
+    """
     score = main_score(record, finding)
     return None if score is None else score.value
 
 
 def variants(record: Record, metric: str) -> tuple[str, ...]:
-    """What stands behind ``METRIC@`` in a check's record, in its order."""
+    """What stands behind ``METRIC@`` in a check's record, in its order.
+
+    >>> from benchmark.records import Cell
+    >>> scores = [Score(finding="mean", metric=f"auroc@{name}", value=0.9) for name in ("drawn", "none")]
+    >>> variants(Record(cell=Cell(dataset="phantom", method="classifier"), scores=tuple(scores)), "auroc")
+    ('drawn', 'none')
+    """
     start = f"{metric}@"
     return tuple(name.removeprefix(start) for name, _ in record.names(finding="mean") if name.startswith(start))
 
@@ -117,11 +155,19 @@ def value(record: Record, metric: str) -> float:
 
 
 def known(scores: Iterable[Score | None]) -> list[float]:
-    """The values of those scores that have one."""
+    """The values of those scores that have one.
+
+    >>> known([Score(finding="mean", metric="auroc", value=0.9), None, Score(finding="mean", metric="auroc")])
+    [0.9]
+    """
     return [score.value for score in scores if score is not None and score.value is not None]
 
 
 def mean(scores: Iterable[Score | None]) -> float | None:
-    """The mean of those values; None where there is none."""
+    """The mean of those values; None where there is none.
+
+    >>> mean(Score(finding="mean", metric="auroc", value=value) for value in (0.5, 1.0, None))
+    0.75
+    """
     values = known(scores)
     return sum(values) / len(values) if values else None

@@ -33,7 +33,10 @@ class Sheet:
 
 
 def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
-    """The rows of a data set, of all its images. None where there is no row."""
+    """The rows of a data set, of all its images. None where there is no row.
+
+    Rows of both alignments stand below each other, told apart by a column.
+    """
     scored = select.of_protocol(records, dataset, sheet.protocol)
     rows = [r for r in scored if not sheet.needs or r.find(sheet.needs) is not None]
     if not rows:
@@ -43,7 +46,10 @@ def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | Non
 
 
 def plain(protocol: str, records: Sequence[Record]) -> Sheet:
-    """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it."""
+    """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it.
+
+    What a user's protocol gets without a line of report: its metrics, with n.
+    """
     means = dict.fromkeys(
         (s.metric, s.threshold_origin) for r in records if r.cell.protocol == protocol for s in r.select(finding="mean")
     )

@@ -17,7 +17,10 @@ INSIDE = (
 
 
 def shortcut(records: Sequence[Record], dataset: str) -> list[Table]:
-    """What the scores owe to the token, then where the maps look."""
+    """What the scores owe to the token, then where the maps look.
+
+    From records of the check ``shortcut``; a table without a row is left out.
+    """
     rows = select.of_check(records, dataset, "shortcut")
     judged = [r for r in rows if r.cell.method == CLASSIFIER]
     mapped = sorted(
@@ -66,5 +69,8 @@ def _auroc() -> list[TableColumn]:
 
 
 def finding_of(record: Record) -> str:
-    """The finding that the token goes with."""
+    """The finding that the token goes with.
+
+    By the data set's own word for it.
+    """
     return str(record.data.get("shortcut"))

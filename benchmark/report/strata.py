@@ -24,7 +24,10 @@ ABOUT = (
 
 
 def strata(records: Sequence[Record], dataset: str) -> Table | None:
-    """The main column in groups of cases: by size of the box, view, sex, age …; None where no record has strata."""
+    """The main column in groups of cases: by size of the box, view, sex, age …; None where no record has strata.
+
+    The first method of each network, then ``prior`` and ``center``; n stands in the heading or in the cells.
+    """
     scored = [r for r in select.board(records, dataset) if r.strata]
     rows = worth_reading(scored)
     groups = dict.fromkeys((s.variable, s.group) for r in scored for s in r.strata)
@@ -37,7 +40,10 @@ def strata(records: Sequence[Record], dataset: str) -> Table | None:
 
 
 def worth_reading(records: Sequence[Record]) -> list[Record]:
-    """Per model the first method, best model first; then ``prior`` and ``center`` of that model."""
+    """Per model the first method, best model first; then ``prior`` and ``center`` of that model.
+
+    Others may be tied with the first: the text above the table says so.
+    """
     models = select.by_model(records)
     winners = ranking.ranked([winner for group in models if (winner := ranking.best(group)) is not None])
     first = next((group for group in models if winners and winners[0] in group), list(records))

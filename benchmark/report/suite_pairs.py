@@ -13,7 +13,10 @@ MEAN, BEST = BY_ALL = ("mean over methods", "first method of each")
 
 @dataclass(frozen=True, eq=False)
 class RankedTwice:
-    """The same rows ranked on two suites: the methods of a network, or the networks by a method."""
+    """The same rows ranked on two suites: the methods of a network, or the networks by a method.
+
+    ``sides`` are the rows of the first and of the second suite, ``agreement`` what their rankings have in common.
+    """
 
     of: str
     """The network, or the method."""
@@ -45,12 +48,18 @@ class RankedTwice:
 
 
 def common_networks(one: SuiteScores, other: SuiteScores) -> list[str]:
-    """Those that both suites have."""
+    """Those that both suites have.
+
+    By backbone, pooling and attention, in the order of the first suite.
+    """
     return [name for name in one.networks if name in other.networks]
 
 
 def of_methods(one: SuiteScores, other: SuiteScores) -> list[RankedTwice]:
-    """The methods within each common network."""
+    """The methods within each common network.
+
+    One ranking per network that two methods or more of both suites have.
+    """
     names = common_networks(one, other)
     sides = ((name, one.networks[name].methods, other.networks[name].methods) for name in names)
     return list(_ranked(sides, one, other))
@@ -67,7 +76,10 @@ def of_networks(one: SuiteScores, other: SuiteScores) -> list[RankedTwice]:
 
 
 def ranking(rows: Mapping[str, EntryScores], names: Iterable[str]) -> list[str]:
-    """``names`` from the best mean score down."""
+    """``names`` from the best mean score down.
+
+    Equal scores stand by name.
+    """
     return sorted(names, key=lambda name: (-float(rows[name].theta.mean()), name))
 
 

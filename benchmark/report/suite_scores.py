@@ -48,7 +48,10 @@ class SuiteScores:
 
 
 def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> SuiteScores | None:
-    """What the ``records`` of a suite's ``folder`` say of a data set; None where they have no rows per case."""
+    """What the ``records`` of a suite's ``folder`` say of a data set; None where they have no rows per case.
+
+    Baselines are left out, and methods that some training of a network lacks. Raises ``DataError`` for broken rows.
+    """
     board = [record for record in select.board(records, dataset) if select.is_method(record)]
     column = main_column(board, [folder])
     if column is None:
@@ -65,7 +68,10 @@ def suite_scores(folder: Path, records: Sequence[Record], dataset: str) -> Suite
 
 
 def mean_over(rows: Sequence[EntryScores]) -> EntryScores:
-    """The mean of several methods on the same trainings, as one row."""
+    """The mean of several methods on the same trainings, as one row.
+
+    Score and jackknife alike, training by training.
+    """
     theta, jackknife = (np.mean([getattr(row, name) for row in rows], 0) for name in ("theta", "jackknife"))
     return EntryScores(rows[0].trainings, theta, jackknife)
 

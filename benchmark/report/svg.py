@@ -21,14 +21,21 @@ def line(*points: Point, colour: str = INK, width: float = 1.0, cap: str = "butt
 
 
 def text(at: Point, words: str, anchor: str = "start", colour: str = INK, size: float = 12, style: str = "") -> str:
-    """One line of ``words`` with its middle at a height, its start, middle or end at a width; ``style``: of CSS."""
+    """One line of ``words`` with its middle at a height, its start, middle or end at a width; ``style``: of CSS.
+
+    >>> text((10, 20), "a < b", size=10)
+    '<text x="10" y="23.5" font-size="10" fill="#1d2733" text-anchor="start">a &lt; b</text>'
+    """
     x, y = at
     look = f'font-size="{size:g}" fill="{colour}" text-anchor="{anchor}"' + (f' style="{style}"' if style else "")
     return f'<text x="{_number(x)}" y="{_number(y + size * 0.35)}" {look}>{escape(words)}</text>'
 
 
 def picture(width: float, height: float, parts: Iterable[str]) -> str:
-    """The ``parts`` on white, in the letters of a page."""
+    """The ``parts`` on white, in the letters of a page.
+
+    Width and height in pixels; ``parts`` are elements of SVG.
+    """
     size = f'width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="{FONTS}">'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *parts, "</svg>", ""])

@@ -34,7 +34,11 @@ def number(value: float | None) -> str:
 
 
 def share(score: Score | None) -> str:
-    """The value of a score, or a dash."""
+    """The value of a score, or a dash.
+
+    >>> share(Score(finding="mean", metric="auroc", value=0.91)), share(None)
+    ('0.910', '–')
+    """
     return NOTHING if score is None else number(score.value)
 
 
@@ -71,18 +75,43 @@ def chance(score: Score | None) -> str:
 
 
 def with_n(score: Score | None) -> str:
-    """The value and how many it rests on."""
+    """The value and how many it rests on.
+
+    >>> with_n(Score(finding="mean", metric="auroc", value=0.91, n=120))
+    '0.910 (n 120)'
+    """
     return NOTHING if score is None or score.value is None else f"{number(score.value)} (n {score.n})"
 
 
 def markdown(table: Table) -> str:
-    """A section: heading, what it rests on, the table."""
+    """A section: heading, what it rests on, the table.
+
+    A ``|`` inside a cell is escaped.
+
+    >>> print(markdown(Table("phantom", "501 images.", ("method", "auroc"), (("cam", "0.910"),))))
+    ## phantom
+    <BLANKLINE>
+    501 images.
+    <BLANKLINE>
+    | method | auroc |
+    | --- | --- |
+    | cam | 0.910 |
+    <BLANKLINE>
+    """
     lines = [_line(table.header), _line(["---"] * len(table.header)), *map(_line, table.rows)]
     return "\n".join([f"## {table.title}", "", table.intro, "", *lines, ""])
 
 
 def plain(table: Table) -> str:
-    """The title and the table as a terminal shows them."""
+    """The title and the table as a terminal shows them.
+
+    >>> print(plain(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
+    phantom
+    method    auroc
+    --------  -------
+    cam       0.910
+    <BLANKLINE>
+    """
     return f"{table.title}\n{tabulate(table.rows, headers=table.header, disable_numparse=True)}\n"
 
 
@@ -116,7 +145,11 @@ def _float(header: Sequence[str], rows: Sequence[Sequence[str]], caption: tuple[
 
 
 def chosen(table: Table, columns: Sequence[str]) -> Table:
-    """The table with ``columns`` alone, by headings without ``[95 %]``; where it has none, with its first eight."""
+    """The table with ``columns`` alone, by headings without ``[95 %]``; where it has none, with its first eight.
+
+    >>> chosen(Table("", "", ("method", "auroc [95 %]"), (("cam", "0.910"),)), ["auroc"]).rows
+    (('0.910',),)
+    """
     plain = [heading.removesuffix(" [95 %]") for heading in table.header]
     kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
     header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))

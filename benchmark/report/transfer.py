@@ -54,7 +54,10 @@ def write(folder: Path, records: Mapping[str, Sequence[Record]]) -> Path | None:
 
 
 def page(suites: Sequence[SuiteScores]) -> str:
-    """The text of the page: in words what follows, then the tables."""
+    """The text of the page: in words what follows, then the tables.
+
+    Every pair of suites in the order of ``SUITES``; a suite without records is named as absent.
+    """
     words, tables = [], []
     for one, other in itertools.combinations(suites, 2):
         methods, networks = of_methods(one, other), of_networks(one, other)

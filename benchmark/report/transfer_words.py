@@ -26,18 +26,27 @@ def conclusions(
 
 
 def with_tau(ranked: RankedTwice) -> str:
-    """A network, or what networks are ranked by, with its tau."""
+    """A network, or what networks are ranked by, with its tau.
+
+    As ``custom AVG (τ 0.81 [0.52, 1.00])``.
+    """
     return f"{ranked.of} (τ {tau(ranked)})"
 
 
 def tau(ranked: RankedTwice) -> str:
-    """Kendall's tau with its interval."""
+    """Kendall's tau with its interval.
+
+    Tau-b, 95 %, patients drawn, and trainings where there are several.
+    """
     a = ranked.agreement
     return f"{a.tau:.2f} [{a.low:.2f}, {a.high:.2f}]"
 
 
 def swaps(ranked: RankedTwice) -> str:
-    """The pairs that swap beyond chance, each with the one that is better on the first suite in front."""
+    """The pairs that swap beyond chance, each with the one that is better on the first suite in front.
+
+    Both differences exclude 0, in opposite directions; Holm over all pairs of both suites.
+    """
     return ", ".join(f"{better} > {worse}" for better, worse in ranked.agreement.swapped)
 
 
