@@ -30,7 +30,10 @@ IGNORED_FIELDS = ("img_size", "counts", "images", "images_without_file", "boxed_
 
 
 def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[ComparisonRow]) -> str:
-    """Both selectors, cells without a partner, data that differ, patients, seeds, intervals and tests."""
+    """Both selectors, cells without a partner, data that differ, patients, seeds, intervals and tests.
+
+    Text for a terminal, a line each; what does not apply is left out.
+    """
     lines = [f"{word} = {_named(side)}" for word, side in (("A", first), ("B", second))]
     lines += [
         f"cells of {side} without a partner in the other: {count}"

@@ -111,7 +111,10 @@ def _common(first: tuple[Record, ...], second: tuple[Record, ...]) -> tuple[tupl
 
 
 def weights_key(record: Record) -> str:
-    """What two records of the same weights share; without a checkpoint, of the same model."""
+    """What two records of the same weights share; without a checkpoint, of the same model.
+
+    Trainings of two suites pair by it, whatever they are called there.
+    """
     return " ".join(record.checkpoints) or record.cell.model_id
 
 

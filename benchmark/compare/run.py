@@ -40,7 +40,11 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
 
 
 def compare_selections(first: Selection, second: Selection) -> tuple[str, list[ComparisonRow]]:
-    """The tables of two sides as text, and their rows. Raises ``BadValueError`` where they share no case."""
+    """The tables of two sides as text, and their rows. Raises ``BadValueError`` where they share no case.
+
+    Differences are first minus second, on the cases that both have; p by Holm over all pairs, findings and means of a
+    metric.
+    """
     paired = pairing(first, second)
     left_out: list[str] = []
     pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)

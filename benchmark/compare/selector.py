@@ -114,7 +114,11 @@ def model_of(record: Record, named: str | None) -> str:
 
 
 def is_checkpoint(selector: str) -> bool:
-    """Whether a selector is the path of a checkpoint or of a run folder with one."""
+    """Whether a selector is the path of a checkpoint or of a run folder with one.
+
+    >>> is_checkpoint("phantom//cam")
+    False
+    """
     path = Path(selector)
     return path.is_file() or (path / "best.ckpt").is_file()
 

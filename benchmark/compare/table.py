@@ -29,7 +29,10 @@ class ComparisonRow:
 
 
 def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
-    """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric."""
+    """The rows, metric by metric, their p adjusted by Holm: over all pairs, findings and means of a metric.
+
+    Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6 (1979).
+    """
     families = [
         [row for row in rows if row.comparison.metric == metric]
         for metric in dict.fromkeys(row.comparison.metric for row in rows)
@@ -39,7 +42,10 @@ def adjusted(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
 
 
 def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
-    """One table per metric; of several pairs the findings of the main metric alone, and the means of the others."""
+    """One table per metric; of several pairs the findings of the main metric alone, and the means of the others.
+
+    Columns of words that are the same in every row are left out.
+    """
     pairs = list(dict.fromkeys(row.pair.names for row in rows))
     varies = [n for n in range(len(WORDS)) if len({words[n] for words in pairs}) > 1]
     one_pair = len(pairs) == 1

@@ -75,10 +75,16 @@ class Executor(ABC):
 
     @abstractmethod
     def wait(self) -> tuple[Step, LocusError | None]:
-        """The next step that ends, and the error that ended it; a process that died of something else is one too."""
+        """The next step that ends, and the error that ended it; a process that died of something else is one too.
+
+        None in the error's place where it ended well. Blocks until one ends.
+        """
 
     def left(self, begun: float) -> float | None:
-        """Seconds that a step has left which began at ``begun`` of the monotonic clock; None: all that it needs."""
+        """Seconds that a step has left which began at ``begun`` of the monotonic clock; None: all that it needs.
+
+        Never below 0.
+        """
         return None if self.minutes is None else max(0.0, begun + 60 * self.minutes - time.monotonic())
 
     def overdue(self, step: Step) -> LocusError:

@@ -46,7 +46,17 @@ def run(steps: Sequence[Step], executor: Executor) -> Iterator[Event]:
 
 
 class StepGraph:
-    """The steps that have not begun, and what each one still waits for; thousands cost no more each than a few."""
+    """The steps that have not begun, and what each one still waits for; thousands cost no more each than a few.
+
+    >>> first = Step("a", "train", "builtins.print", (), (), 1)
+    >>> then = Step("b", "train", "builtins.print", (), ("a",), 1)
+    >>> graph = StepGraph([then, first])
+    >>> graph.pop_ready().id, graph.pop_ready()
+    ('a', None)
+    >>> graph.mark_done("a")
+    >>> graph.pop_ready().id
+    'b'
+    """
 
     def __init__(self, steps: Sequence[Step]) -> None:
         """Steps of one name are one."""
@@ -71,7 +81,10 @@ class StepGraph:
                 heapq.heappush(self._ready, (self._number[other], other))
 
     def pop_dependents(self, name: str) -> Iterator[Step]:
-        """Take out and give the steps that need ``name``, or one that needs it, and so on."""
+        """Take out and give the steps that need ``name``, or one that needs it, and so on.
+
+        What cannot run any more once ``name`` has failed; they end as cancelled.
+        """
         for other in self._needed_by.get(name, ()):
             if other in self.steps:
                 yield self.steps.pop(other)

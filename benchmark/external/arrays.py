@@ -53,7 +53,11 @@ def _read(file: Path, *state: int) -> dict[str, Array]:
 
 
 def mapped(file: Path, most: int | None = None) -> Array:
-    """The array of a .npy file, memory-mapped; no larger than ``most`` bytes."""
+    """The array of a .npy file, memory-mapped; no larger than ``most`` bytes.
+
+    Raises ``DataError`` for what is no .npy file, holds objects, or is not as long as its header declares: nothing is
+    read then.
+    """
     with file.open("rb") as stream:
         length = _declared(stream, str(file))
         if most is not None and length > most:
@@ -103,7 +107,17 @@ def _picture(file: Path) -> Array:
 
 
 def plane(array: Array, where: str) -> NDArray[np.float32]:
-    """(h,w) float32 of a map or mask, without its axes of length 1. Raises ``DataError`` for anything else."""
+    """(h,w) float32 of a map or mask, without its axes of length 1. Raises ``DataError`` for anything else.
+
+    Also for nan, inf, and values beyond half of what float32 holds. ``where`` is what the error calls it.
+
+    >>> plane(np.zeros((1, 2, 3)), "a.npy").shape
+    (2, 3)
+    >>> plane(np.zeros(3), "a.npy")
+    Traceback (most recent call last):
+        ...
+    core.errors.DataError: a.npy has the shape (3,): a map has (h, w)
+    """
     kept = array.squeeze() if array.ndim > 2 else array
     if kept.ndim != 2 or 0 in kept.shape:
         raise DataError(f"{where} has the shape {array.shape}: a map has (h, w)")

@@ -18,7 +18,10 @@ SIGMA = 0.25
 def maps(
     name: str, samples: Sequence[Sample], findings: Sequence[str], grid: Grid, shape: tuple[int, int]
 ) -> tuple[FloatMap, Grid]:
-    """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w)."""
+    """(N,K,h,w) maps of a baseline for ``samples`` and their grid, on others' ``grid`` and ``shape`` (h, w).
+
+    So baselines stand beside others' maps at the same resolution.
+    """
     if name == CENTER:
         y, x = grid.centres(shape, (1, 1))
         gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)

@@ -119,7 +119,13 @@ def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
 
 
 def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
-    """(M,4) boxes of either format -> xyxy."""
+    """(M,4) boxes of either format -> xyxy.
+
+    ``xywh`` states width and height in place of the far corner.
+
+    >>> to_xyxy(np.array([[10.0, 20.0, 5.0, 8.0]]), "xywh").tolist()
+    [[10.0, 20.0, 15.0, 28.0]]
+    """
     return numbers if box_format == "xyxy" else np.column_stack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
 
 

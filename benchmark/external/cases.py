@@ -44,12 +44,18 @@ class EntryCases:
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
-        """The strata of the cases that need no classifier."""
+        """The strata of the cases that need no classifier.
+
+        Size of the box, company, and what the data set says of the patient.
+        """
         columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
         return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
 
     def methods(self) -> list[str]:
-        """The entry, then the baselines."""
+        """The entry, then the baselines.
+
+        By the names under which their rows stand in a table.
+        """
         return [self.entry.name, *baselines.NAMES]
 
     def cases(self, cell: Cell) -> list[Case]:

@@ -46,7 +46,10 @@ class ExternalEntry:
 
     @property
     def recipe(self) -> dict[str, Any]:
-        """What the numbers depend on beside the data: it keys the records."""
+        """What the numbers depend on beside the data: it keys the records.
+
+        Its name and kind, files by their hashes, geometry, and what stands for a missing map.
+        """
         kind = "maps" if self.boxes is None else "boxes"
         read_as = {"geometry": self.geometry.stated, "missing": self.missing}
         return {"external": {"entry": self.name, "kind": kind, "files": files.key(self.hashes), **read_as}}
@@ -63,7 +66,10 @@ class ExternalEntry:
 
 
 def read(config: ScoreConfig) -> ExternalEntry:
-    """The entry that the flags describe. Raises ``LocusError`` for whatever cannot be scored."""
+    """The entry that the flags describe. Raises ``LocusError`` for whatever cannot be scored.
+
+    ``hashes`` has the SHA-256 of each file that it is read from.
+    """
     name = _name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)

@@ -27,7 +27,10 @@ def write(config: ScoreConfig, folder: Path) -> None:
 
 
 def read(folder: Path) -> ScoreConfig:
-    """The flags that the records in ``folder`` were scored with. Raises ``DataError`` where none are kept."""
+    """The flags that the records in ``folder`` were scored with. Raises ``DataError`` where none are kept.
+
+    Files by whole paths: they are scored again from any folder.
+    """
     if not (folder / FILE).is_file():
         raise DataError(f"{folder} has no {FILE}: give a folder that `python -m benchmark.score` wrote")
     return cli.build(ScoreConfig, cli.read_yaml(folder / FILE))

@@ -34,7 +34,10 @@ class Geometry:
         return f"alignment {self.stated}" if isinstance(self.stated, str) else f"grid {json.dumps(self.stated)}"
 
     def on(self, shape: tuple[int, int]) -> Grid:
-        """The grid for maps of ``shape`` (h, w) on frames of any size."""
+        """The grid for maps of ``shape`` (h, w) on frames of any size.
+
+        Where a word was given: positions divide the frame evenly, each looks at the middle of its part.
+        """
         return self.grid if isinstance(self.grid, Grid) else conventional(shape, shape)
 
 
@@ -43,7 +46,11 @@ NONE = Geometry("none", "conventional")
 
 
 def of(word: str | None) -> Geometry:
-    """The geometry that ``--alignment`` gives. Raises ``BadValueError`` for none and for a broken file."""
+    """The geometry that ``--alignment`` gives. Raises ``BadValueError`` for none and for a broken file.
+
+    >>> of("conventional").words, of("pixels").alignment
+    ('alignment conventional', 'aligned')
+    """
     if word is None:
         raise BadValueError(SAY)
     if word in ("conventional", "pixels"):

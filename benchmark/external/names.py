@@ -8,7 +8,12 @@ from datasets.labels import match
 
 
 class Names:
-    """The images and findings of a data set's split."""
+    """The images and findings of a data set's split.
+
+    >>> names = Names(["00000001_000.png"], ["Mass", "Pleural_Thickening"])
+    >>> names.image("maps/00000001_000.npy"), names.finding("pleural thickening", "a.csv")
+    ('00000001_000.png', 'Pleural_Thickening')
+    """
 
     def __init__(self, images: Iterable[str], findings: Sequence[str]) -> None:
         """``images`` may be written without their ending."""

@@ -160,7 +160,10 @@ def _recorded(folder: Path, entry: ExternalEntry, scored: list[tuple[Record, lis
 
 
 def read_sources(folder: Path) -> dict[str, str]:
-    """File -> hash of what the records in ``folder`` were scored from. Raises ``DataError`` where it is not kept."""
+    """File -> hash of what the records in ``folder`` were scored from. Raises ``DataError`` where it is not kept.
+
+    SHA-256 in hexadecimal, by the names in ``sources.csv``.
+    """
     table = read_csv(folder / SOURCES, ("file", "sha256"))
     return dict(zip(table["file"].tolist(), table["sha256"].tolist(), strict=True))
 

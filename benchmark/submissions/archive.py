@@ -22,7 +22,11 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write(path: Path, manifest: Manifest, contents: Mapping[str, Path]) -> None:
-    """Write ``manifest`` and the files that ``contents`` names (name -> file) atomically."""
+    """Write ``manifest`` and the files that ``contents`` names (name -> file) atomically.
+
+    The same contents give the same bytes: members are sorted and have no date. Raises ``WriteError`` when the disk
+    refuses.
+    """
     with files.atomic(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(_member(manifests.NAME), files.pretty(manifest.model_dump()) + "\n")
         for name, file in sorted(contents.items()):

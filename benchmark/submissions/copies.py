@@ -22,7 +22,10 @@ Shown = Mapping[tuple[str, str], FloatArray]
 
 
 def shown(entry: ExternalEntry) -> Shown:
-    """What an entry shows of the cases with truth."""
+    """What an entry shows of the cases with truth.
+
+    Of boxes the most confident one of each case, of maps a small picture: enough to tell copies.
+    """
     pairs = [(sample.image_id, finding) for sample in entry.samples for finding in sample.boxes]
     if entry.boxes is not None:
         given = {pair: entry.boxes[pair] for pair in pairs if pair in entry.boxes}
@@ -31,7 +34,10 @@ def shown(entry: ExternalEntry) -> Shown:
 
 
 def truth(entry: ExternalEntry) -> Shown:
-    """What an entry would show that had copied the truth: its boxes, or the truth on the grid of its maps."""
+    """What an entry would show that had copied the truth: its boxes, or the truth on the grid of its maps.
+
+    ``is_copy`` of it tells maps that were drawn from the answers.
+    """
     if entry.boxes is not None:
         return {(s.image_id, finding): boxes for s in entry.samples for finding, boxes in s.boxes.items()}
     drawn: dict[tuple[str, str], FloatArray] = {}
@@ -47,7 +53,10 @@ def truth(entry: ExternalEntry) -> Shown:
 
 
 def is_copy(one: Shown, entry: ExternalEntry) -> bool:
-    """Whether ``entry`` shows the same as ``one`` in so many of the cases that both have."""
+    """Whether ``entry`` shows the same as ``one`` in so many of the cases that both have.
+
+    In the share ``SHARE`` of them; False where they have none in common.
+    """
     other = shown(entry)
     same = [_is_same(one[pair], other[pair], entry.boxes is not None) for pair in other if pair in one]
     return bool(same) and float(np.mean(same)) >= SHARE

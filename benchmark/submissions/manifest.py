@@ -53,7 +53,13 @@ class Manifest(BaseModel):
 
 
 def parse(text: bytes, where: str) -> Manifest:
-    """The manifest that ``text`` states. Raises ``DataError`` naming the first field that is wrong."""
+    """The manifest that ``text`` states. Raises ``DataError`` naming the first field that is wrong.
+
+    >>> parse(b"{}", "entry.zip")
+    Traceback (most recent call last):
+        ...
+    core.errors.DataError: submission.json in entry.zip is no manifest: entry: field required
+    """
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:
@@ -63,7 +69,10 @@ def parse(text: bytes, where: str) -> Manifest:
 
 
 def refuse_python_files(flags: Mapping[str, Any], where: str) -> None:
-    """Raise ``BadValueError`` where a flag names a Python file, which scoring would run."""
+    """Raise ``BadValueError`` where a flag names a Python file, which scoring would run.
+
+    >>> refuse_python_files({"dataset": "phantom"}, "entry.zip")
+    """
     for name, value in flags.items():
         if CODE.search(str(value)):
             raise BadValueError(f"--{name} {value} in {where} would run the sender's code: write --trust if you do")

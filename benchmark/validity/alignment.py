@@ -20,7 +20,11 @@ class Alignment(Check):
     name = "alignment"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Both placements of one method's maps."""
+        """Both placements of one method's maps.
+
+        Scores of ``locus`` as ``METRIC@aligned`` and ``METRIC@conventional``, their difference paired by patient, and
+        the mean shift in shares of the side.
+        """
         aligned = self.cases(method)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
         result = compare(variants, self.findings, seed).result(self.findings)

@@ -55,7 +55,10 @@ class Networks:
 
 @torch.inference_mode()
 def in_batches(model: Callable[[Tensor], Tensor], pictures: Tensor, memory_gib: float) -> Tensor:
-    """(m,3,H,W) -> (m,K) logits."""
+    """(m,3,H,W) -> (m,K) logits.
+
+    ``model`` is called on as many pictures at once as ``memory_gib`` allows; logits are float32.
+    """
     parts = torch.split(pictures, sweep_at_once(pictures, memory_gib))
     return torch.cat([model(channels_last_on_cpu(part)).float() for part in parts])
 

@@ -91,6 +91,9 @@ class Check(ABC):
 
 
 def restrict(trained: Sequence[Trained], samples: Sequence[Sample]) -> list[TrainedSubset]:
-    """The trainings, each explained on those of its images that are among ``samples``."""
+    """The trainings, each explained on those of its images that are among ``samples``.
+
+    Weights, folds and data stay: only which images have maps differs.
+    """
     kept = frozenset(sample.image_id for sample in samples)
     return [recast(run, TrainedSubset, kept=kept) for run in trained]

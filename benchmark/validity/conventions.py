@@ -25,7 +25,10 @@ class Conventions(Check):
     name = "conventions"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """All conventions for the maps of one method."""
+        """All conventions for the maps of one method.
+
+        Scores as ``METRIC@CONVENTION``; changes are against the first one, ours.
+        """
         cases = with_truth(self.cases(method))
         bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
         variants = {name: [painted(case, convention) for case in cases] for name, convention in bar}
@@ -33,7 +36,10 @@ class Conventions(Check):
 
 
 def painted(case: Case, convention: Convention) -> Case:
-    """The case with its map as a picture of the network's input size; one that failed stays as it is."""
+    """The case with its map as a picture of the network's input size; one that failed stays as it is.
+
+    Its grid then has stride 1. Raises ``BadValueError`` for a case without a true grid.
+    """
     if not isinstance(case.grid, Grid):
         raise BadValueError("a convention needs the map's true grid: give aligned cases")
     values, _ = usable(case)

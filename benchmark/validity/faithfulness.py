@@ -41,7 +41,10 @@ class Faithfulness(Check):
     }
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """Faithfulness and localization of one method; a row per case."""
+        """Faithfulness and localization of one method; a row per case.
+
+        Raises ``NotAvailableError`` where all its maps are flat.
+        """
         cases = with_truth(self.cases(method))
         answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
         values = measures(answers)
@@ -61,7 +64,11 @@ class Faithfulness(Check):
 
 
 def measures(answers: Curves) -> dict[str, FloatArray]:
-    """(N,n) curves -> (N,) each measure, nan where there is no order."""
+    """(N,n) curves -> (N,) each measure, nan where there is no order.
+
+    ``road`` is half the difference of the two orders, least relevant first minus most relevant first (Rong et al.
+    2022).
+    """
     morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
     areas = {"insertion": area(SHOWN, answers.insertion), "deletion": area(SHOWN, answers.deletion)}
     return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}

@@ -44,7 +44,10 @@ class Curves:
 
     @property
     def joined(self) -> FloatArray:
-        """All numbers along the last axis."""
+        """All numbers along the last axis.
+
+        What a file of curves holds; ``split`` is its inverse.
+        """
         return np.concatenate([self.insertion, self.deletion, self.morf, self.lerf], -1)
 
     @classmethod
@@ -98,7 +101,11 @@ def follow(image: Tensor, orders: Order, noise: Tensor, ask: Callable[[Tensor], 
 
 
 def blur(image: Tensor) -> Tensor:
-    """(3,H,W) the image without what is smaller than ``BLUR`` of its side; mirrored at the edges."""
+    """(3,H,W) the image without what is smaller than ``BLUR`` of its side; mirrored at the edges.
+
+    >>> blur(torch.ones(3, 16, 16)).shape, round(float(blur(torch.ones(3, 16, 16)).mean()), 4)
+    (torch.Size([3, 16, 16]), 1.0)
+    """
     deviation = BLUR * min(image.shape[-2:])
     reach = min(round(3 * deviation), min(image.shape[-2:]) - 1)
     return gaussian_blur(image, [2 * reach + 1] * 2, [deviation] * 2)

@@ -26,7 +26,10 @@ class Randomised(Check):
     name = "randomised"
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """All steps of one method."""
+        """All steps of one method.
+
+        Scores at every depth, and the rank correlation of each step's maps with those of the trained network.
+        """
         variants = {TRAINED: self.cases(method)}
         for depth, part in enumerate(part_names(self.runs[0]), start=1):
             variants[part] = self.cases(method, [reinitialise(run, depth) for run in self.runs], f"randomised-{depth}")

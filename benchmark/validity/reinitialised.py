@@ -59,10 +59,16 @@ def _within(name: str, whole: str) -> bool:
 
 
 def part_names(run: TrainedSubset) -> tuple[str, ...]:
-    """The names of a training's network's parts, from the head down."""
+    """The names of a training's network's parts, from the head down.
+
+    As ``reinitialise`` counts them: depth 1 is the head alone.
+    """
     return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
 
 
 def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
-    """The same training and images with the first ``depth`` parts drawn anew."""
+    """The same training and images with the first ``depth`` parts drawn anew.
+
+    Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
+    """
     return PartlyReinitialised(**{field.name: getattr(run, field.name) for field in fields(run)}, depth=depth)

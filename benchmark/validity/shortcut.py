@@ -35,7 +35,10 @@ class Shortcut(Check):
     classifier = True
 
     def evaluate(self, method: str, seed: int) -> Result:
-        """The classifier's AUROC, or where the maps of a method look."""
+        """The classifier's AUROC, or where the maps of a method look.
+
+        With tokens as drawn, without, and exchanged; peaks and energy inside the token's and the finding's boxes.
+        """
         if method == CLASSIFIER:
             return self._scores(seed)
         finding = token_rates(self.trained[0].config).finding

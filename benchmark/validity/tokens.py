@@ -36,7 +36,10 @@ class TokenRates:
 
 
 def token_rates(config: TrainConfig) -> TokenRates:
-    """The shortcut of a training's data. Raises ``BadValueError`` for data without one."""
+    """The shortcut of a training's data. Raises ``BadValueError`` for data without one.
+
+    Rates are shares of the images with and without the finding that carry the token.
+    """
     description = load(config, "test").describe
     if description.get("shortcut") is None:
         advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
@@ -45,7 +48,10 @@ def token_rates(config: TrainConfig) -> TokenRates:
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
-    """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged."""
+    """``drawn``: the data as they are; ``none``: no token anywhere; ``flipped``: the two shares of tokens exchanged.
+
+    Patients and findings are the same in all three, so that changes are paired.
+    """
     rates = token_rates(config)
     shares = {NONE: (0.0, 0.0), FLIPPED: (rates.token_rate_negative, rates.token_rate_positive)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}

@@ -33,7 +33,10 @@ class Compared:
     failed: list[tuple[str, str, str]]
 
     def result(self, findings: Sequence[str]) -> Result:
-        """Scores per finding and mean, with BCa intervals."""
+        """Scores per finding and mean, with BCa intervals.
+
+        Ready for a record: ``METRIC@VARIANT`` and ``change@METRIC@VARIANT``.
+        """
         return Result(scores(self.estimates, findings), self.rows, {}, self.failed)
 
 

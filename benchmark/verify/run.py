@@ -43,7 +43,11 @@ class Tally:
 
     @property
     def holds(self) -> bool:
-        """Whether no record differs and none is left to doubt."""
+        """Whether no record differs and none is left to doubt.
+
+        >>> Tally(hold=3).holds, Tally(hold=3, differ=1).holds
+        (True, False)
+        """
         return not self.differ and not self.unknown
 
     def count(self, result: VerificationResult) -> None:

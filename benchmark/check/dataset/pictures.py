@@ -21,7 +21,10 @@ COLOURS = ("#ff3b30", "#30d158", "#0a84ff", "#ffd60a", "#bf5af2", "#ff9f0a", "#6
 
 
 def save(scan: DatasetScan, path: Path) -> int:
-    """Draw up to 16 readable images, those with boxes first and finding by finding; gives their number."""
+    """Draw up to 16 readable images, those with boxes first and finding by finding; gives their number.
+
+    One PNG with the boxes of each image in its frame. Raises ``WriteError`` when the disk refuses.
+    """
     chosen = choose(scan)
     figure = Figure(figsize=(3.2 * COLUMNS, 3.5 * -(-max(len(chosen), 1) // COLUMNS)), dpi=90, layout="constrained")
     for number, image in enumerate(chosen):
@@ -32,7 +35,10 @@ def save(scan: DatasetScan, path: Path) -> int:
 
 
 def choose(scan: DatasetScan) -> list[ImageScan]:
-    """Images in turn from each finding's boxed ones, then from each split."""
+    """Images in turn from each finding's boxed ones, then from each split.
+
+    At most ``MOST``, none twice, unreadable ones left out.
+    """
     readable = [image for image in scan.images if image.shape]
     boxed = [[image for image in readable if finding in image.sample.boxes] for finding in scan.findings]
     others = [image for image in readable if not image.sample.boxes]
@@ -46,7 +52,10 @@ def _in_turn(groups: Sequence[Sequence[ImageScan]]) -> Iterator[ImageScan]:
 
 
 def draw(axis: Axes, image: ImageScan, findings: Sequence[str]) -> None:
-    """The image stretched over its frame, boxes in the frame's pixels."""
+    """The image stretched over its frame, boxes in the frame's pixels.
+
+    A colour per finding, its word at the box where there is room.
+    """
     sample = image.sample
     height, width = sample.frame
     small = (SIDE, min(max(round(SIDE * width / height), 1), WIDEST * SIDE))

@@ -36,7 +36,10 @@ def run(config: DoctorConfig, report: Callable[[str], None]) -> list[str]:
 
 
 def page(name: str, scanned: DatasetScan, rows: list[DatasetAnswer]) -> str:
-    """Markdown: answers, counts and the sheet of pictures."""
+    """Markdown: answers, counts and the sheet of pictures.
+
+    The same scan gives the same text.
+    """
     tables = _tables(scanned, rows, "github")
     return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
 

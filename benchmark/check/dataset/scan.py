@@ -53,7 +53,10 @@ class DatasetScan:
 
 
 def read(config: DoctorConfig) -> DatasetScan:
-    """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all."""
+    """Read every split, each image once. Raises ``LocusError`` when the data set gives no split at all.
+
+    Unreadable images are kept with what is wrong with them; ``config.images`` limits how many of a split are opened.
+    """
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.request()}
     refused: dict[str, DataError] = {}

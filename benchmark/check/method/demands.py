@@ -22,7 +22,10 @@ TIMES = 7
     "a reader of a table cannot tell what the map is: write a docstring (what it shows, formula, paper) and `source`"
 )
 def stated(trial: Trial) -> Observation:
-    """Whether the class says what its map shows and where it comes from."""
+    """Whether the class says what its map shows and where it comes from.
+
+    Its docstring and its ``source``: both stand in docs/methods.md.
+    """
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
     return Observation("fail", f"no {' and no '.join(absent)}") if absent else Observation("pass", part.source)
@@ -30,7 +33,10 @@ def stated(trial: Trial) -> Observation:
 
 @question("the engine plans, batches and groups by `needs`: name there all that the method reads")
 def needs(trial: Trial) -> Observation:
-    """The method on evidence that refuses what is not declared."""
+    """The method on evidence that refuses what is not declared.
+
+    Reading gradients without ``needs`` ⊇ {"gradients"} fails: the engine would have to guess what to compute.
+    """
     method = trial.make()
     if unknown := method.needs - NEEDS:
         return Observation("fail", f"unknown needs: {', '.join(sorted(unknown))}; known: {', '.join(sorted(NEEDS))}")
@@ -91,7 +97,10 @@ def guarded(evidence: Evidence, needs: frozenset[str]) -> Evidence:
 
 @question("")
 def cost(trial: Trial) -> Observation:
-    """How many bare forward passes of the same batch it costs, of the largest network; not judged."""
+    """How many bare forward passes of the same batch it costs, of the largest network; not judged.
+
+    The smallest of up to ``TIMES`` runs, taken in turns with the bare pass, within ``SECONDS``.
+    """
     bare: list[float] = []
     whole: list[float] = []
     while len(bare) < TIMES and sum(whole) < SECONDS:  # taken in turns: a busy machine is busy for both

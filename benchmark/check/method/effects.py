@@ -16,7 +16,10 @@ HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_p
 
 @question("the model that is explained is another one afterwards: every later map and score is of a changed model")
 def model(trial: Trial) -> Observation:
-    """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after."""
+    """Weights, buffers, gradients, hooks, modes and ``requires_grad`` before and after.
+
+    On a network of which a part is in evaluation mode and the rest is not.
+    """
     trial.model.train()
     trial.model.extractor.eval()  # as somebody's half frozen network may be
     before = state(trial.model)
@@ -26,7 +29,10 @@ def model(trial: Trial) -> Observation:
 
 @question("others in the same process get other numbers: use a generator of one's own, and context managers for modes")
 def process(trial: Trial) -> Observation:
-    """Random states, gradient mode, default types and the images before and after."""
+    """Random states, gradient mode, default types and the images before and after.
+
+    Of torch, numpy and random: explaining must not change what a training draws next.
+    """
     torch.rand(1), np.random.random(), random.random()  # after a method that seeds anew, as it may have done before
     before = _process(trial.images)
     trial.maps()

@@ -14,7 +14,10 @@ ABOUT_FINDINGS = frozenset({"gradients", "class_maps", "head", "forwards", "pixe
 
 @question("a map depends on its neighbours: look for a mean, a maximum or a product over the images of the batch")
 def batch(trial: Trial) -> Observation:
-    """Each image alone, and all in reverse order."""
+    """Each image alone, and all in reverse order.
+
+    Maps must agree up to rounding, whatever else is in the batch.
+    """
     whole = trial.maps()
     alone = torch.cat([trial.maps(image[None]) for image in trial.images])
     reverse = trial.maps(trial.images.flip(0)).flip(0)
@@ -25,7 +28,10 @@ def batch(trial: Trial) -> Observation:
     "methods disturb each other: look for an operation in place on evidence.A, .G, .images or .class_maps, or for state"
 )
 def company(trial: Trial) -> Observation:
-    """The method first, then others that read the same evidence, and the other way round."""
+    """The method first, then others that read the same evidence, and the other way round.
+
+    A method that writes into the evidence changes its neighbours' maps.
+    """
     method, others = trial.make(), [word for word in COMPANY if word != trial.make().name]
     plain = trial.beside(others)
     first, last = trial.beside([method, *others]), trial.beside([*others, method])
@@ -36,7 +42,10 @@ def company(trial: Trial) -> Observation:
 
 @question("a map depends on which findings are asked for: look for a normalisation or a softmax over the findings")
 def findings(trial: Trial) -> Observation:
-    """Some findings, in another order, and one alone."""
+    """Some findings, in another order, and one alone.
+
+    A map must not depend on what else is asked for.
+    """
     whole = trial.maps()
     asked = {"two findings": [2, 0], "one finding": [1]}
     maps = {what: (trial.maps(findings=some), whole[:, some]) for what, some in asked.items()}

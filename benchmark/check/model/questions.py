@@ -26,7 +26,11 @@ class ModelAnswer(NamedTuple):
 
 
 def answers(loaded: Loaded) -> list[ModelAnswer]:
-    """Weights, wiring, preprocessing, logits, grid and methods."""
+    """Weights, wiring, preprocessing, logits, grid and methods.
+
+    The first three are told, the others judged: logits against the network as its project runs it, the grid against
+    gradients.
+    """
     said = [
         ModelAnswer("weights", "info", loaded.weights),
         ModelAnswer("wiring", "info", str(loaded.wiring or "a network of ours")),
@@ -37,7 +41,10 @@ def answers(loaded: Loaded) -> list[ModelAnswer]:
 
 
 def pixels(loaded: Loaded, count: int = 2) -> Tensor:
-    """(count,S,S) uint8 of noise, the same for every network."""
+    """(count,S,S) uint8 of noise, the same for every network.
+
+    S is the side of the network's images.
+    """
     values = generator(0, "check a model").integers(0, 256, (count, loaded.img_size, loaded.img_size), dtype="uint8")
     return torch.from_numpy(values)
 

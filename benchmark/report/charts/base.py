@@ -39,7 +39,11 @@ class ChartData:
 
 
 class Chart(ABC):
-    """A picture of a data set's results; a subclass stands in a file of its own."""
+    """A picture of a data set's results; a subclass stands in a file of its own.
+
+    ``draw`` gives a Vega-Lite specification or raises ``NotAvailableError`` with what is missing; a page shows that
+    sentence in the chart's place.
+    """
 
     name: ClassVar[str]
     """Its word: of files, anchors and ``CHARTS``."""
@@ -74,18 +78,29 @@ def field(word: str, **settings: Any) -> Spec:
 
 
 def scale(**settings: Any) -> Spec:
-    """What a channel's values become: ``scale(domain=[0, 1])`` for an axis of shares."""
+    """What a channel's values become: ``scale(domain=[0, 1])`` for an axis of shares.
+
+    >>> scale(zero=False, domain=[0, 1])
+    {'scale': {'domain': [0, 1], 'zero': False}}
+    """
     return {"scale": _sorted(settings)}
 
 
 def mark(kind: str, *channels: Spec, **look: Any) -> Spec:
-    """A layer: marks of a ``kind``, where and how the ``channels`` (channel -> its ``field``) put them."""
+    """A layer: marks of a ``kind``, where and how the ``channels`` (channel -> its ``field``) put them.
+
+    >>> mark("point", {"x": {"field": "value"}}, size=30)
+    {'mark': {'type': 'point', 'size': 30}, 'encoding': {'x': {'field': 'value'}}}
+    """
     encoding = {name: channel for part in channels for name, channel in part.items()}
     return {"mark": {"type": kind, **_sorted(look)}, "encoding": _sorted(encoding)}
 
 
 def view(values: Sequence[Row], about: str, height: float, *layers: Spec) -> Spec:
-    """The ``layers`` over the same ``values``, ``about`` in words; named by a hash, for a page has many."""
+    """The ``layers`` over the same ``values``, ``about`` in words; named by a hash, for a page has many.
+
+    ``height`` in pixels; the width is the page's. The same values give the same bytes.
+    """
     name = f"data-{hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]}"
     drawn = layers[0] if len(layers) == 1 else {"layer": [*layers]}
     made = {**drawn, "data": {"name": name}, "datasets": {name: values}, "description": about, "height": height}
@@ -102,7 +117,10 @@ def tooltip(*words: str) -> Spec:
 
 
 def by_network(values: Sequence[Row]) -> tuple[Spec, Spec]:
-    """The colour and the shape of each row's ``network``, in the order in which they come."""
+    """The colour and the shape of each row's ``network``, in the order in which they come.
+
+    The same network has the same look wherever a chart has the same networks.
+    """
     networks = list(dict.fromkeys(row["network"] for row in values))
     colours, shapes = [*PALETTE, GREY][: len(networks)], [*SHAPES][: len(networks)]
     return (

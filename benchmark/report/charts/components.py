@@ -17,7 +17,10 @@ class Components(Chart):
     order = 6
 
     def draw(self, data: ChartData) -> Spec:
-        """A bar per component."""
+        """A bar per component.
+
+        In the unit of the main column. Raises ``NotAvailableError`` where no network has two trainings.
+        """
         if data.design is None:
             raise NotAvailableError(
                 f"no network of {data.dataset} has two trainings, which components of variance need: run more seeds"

@@ -25,7 +25,10 @@ class FaithfulnessChart(Chart):
     check = FAITHFULNESS
 
     def draw(self, data: ChartData) -> Spec:
-        """Marks with the methods' names, the intervals of ``road`` behind them."""
+        """Marks with the methods' names, the intervals of ``road`` behind them.
+
+        Both axes on the same cases. Raises ``NotAvailableError`` where no method has both numbers.
+        """
         rows = [_row(record) for record in mean_records(select.of_check(data.records, data.dataset, FAITHFULNESS))]
         values = [row for row in rows if row["road"] is not None and row["hits"] is not None]
         if not values:

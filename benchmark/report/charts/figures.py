@@ -39,7 +39,10 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
 
 
 def picture(svg: str, kind: str) -> bytes:
-    """A ``drawing`` as PDF, SVG or PNG of its size."""
+    """A ``drawing`` as PDF, SVG or PNG of its size.
+
+    A PNG has ``DPI`` pixels to the inch.
+    """
     if kind == "svg":
         return _sized(svg, 1 / INCH, "in").encode()
     if kind == "pdf":
@@ -51,7 +54,10 @@ def picture(svg: str, kind: str) -> bytes:
 
 
 def drawing(made: dict[str, Any], inches: float) -> str:
-    """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white."""
+    """A ``spec`` as SVG of so many ``inches``, stated in pixels, in black letters of 7 points on white.
+
+    The legend has as many columns as fit.
+    """
     pixels = inches * INCH
     legend = {**PAPER["legend"], "columns": max(1, int((pixels - NAMES) / made["usermeta"]["legend"]))}
     return str(_converter().vegalite_to_svg({**made, "width": pixels}, config={**PAPER, "legend": legend}))

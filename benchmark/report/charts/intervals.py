@@ -14,7 +14,11 @@ class Intervals(Chart):
     order = 1
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry: interval as a bar, value as a mark; a band behind those tied with the first."""
+        """A line per entry: interval as a bar, value as a mark; a band behind those tied with the first.
+
+        Intervals over trainings and patients where there are several, else of this network alone: colour and shape say
+        which.
+        """
         rows = entries(data)
         values = [plain(row) for row in shown(rows)]
         present = [kind for kind in KINDS if kind in {value["kind"] for value in values}]

@@ -20,7 +20,10 @@ class IoUThresholds(Chart):
     order = 3
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry over IoU thresholds from .05 to .95."""
+        """A line per entry over IoU thresholds from .05 to .95.
+
+        Raises ``NotAvailableError`` where no row has cases.
+        """
         rows = leading(data)
         values = [value for row in rows for value in curve(data, row)]
         if not values:
@@ -43,7 +46,10 @@ class IoUThresholds(Chart):
 
 
 def curve(data: ChartData, row: EntryRow) -> list[Row]:
-    """A row's share of hits at each of ``STEPS``: mean over findings, then over trainings; nothing without cases."""
+    """A row's share of hits at each of ``STEPS``: mean over findings, then over trainings; nothing without cases.
+
+    A hit has an IoU above the step, at the cross-fitted score threshold, which was chosen for .3.
+    """
     cells = [record.cell for record in row.group]
     tables = [cases.read_columns(cells, folder, ["finding", "iou"]) for folder in data.folders]
     overlaps = next((table for table in tables if len(table)), None)

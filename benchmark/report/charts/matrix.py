@@ -17,7 +17,10 @@ class Matrix(Chart):
     order = 2
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry, a column per finding, the mean first; a finding without cases has an empty cell."""
+        """A line per entry, a column per finding, the mean first; a finding without cases has an empty cell.
+
+        Colour is the main column from 0 to 1; n stands in the tooltip.
+        """
         rows = entries(data)
         values: list[Row] = [
             {"entry": row.label, "finding": score.finding, "value": score.value, "n": score.n}

@@ -67,20 +67,30 @@ def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
 
 
 def shown(rows: Sequence[EntryRow]) -> list[EntryRow]:
-    """The first ``MOST`` methods, and what is no method once per word."""
+    """The first ``MOST`` methods, and what is no method once per word.
+
+    In their order; of a baseline the highest row.
+    """
     methods = [row for row in rows if select.is_method(row.record)][:MOST]
     others = {row.record.method: row for row in reversed(rows) if row.record.cell.method in UNRANKED_METHODS}
     return [row for row in rows if row in methods or others.get(row.record.method) is row]
 
 
 def count(rows: Sequence[EntryRow]) -> str:
-    """How many of the rows a chart shows, in words."""
+    """How many of the rows a chart shows, in words.
+
+    >>> count([])
+    'All 0 entries'
+    """
     methods = sum(select.is_method(row.record) for row in rows)
     return f"The first {MOST} of {methods} entries" if methods > MOST else f"All {methods} entries"
 
 
 def leading(data: ChartData) -> list[EntryRow]:
-    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center``, the highest of each."""
+    """The best entry of each of the first ``NETWORKS`` networks, then ``prior`` and ``center``, the highest of each.
+
+    The rows of charts that have a line per entry: more would hide each other.
+    """
     rows = entries(data)
     baselines = {row.record.method: row for row in reversed(rows) if row.record.method in (PRIOR, CENTER)}
     return [*_best_of_networks(rows)[:NETWORKS], *baselines.values()]
@@ -115,7 +125,10 @@ def labels(records: Sequence[Record]) -> list[str]:
 
 
 def plain(row: EntryRow) -> Row:
-    """What every chart of entries says of a row."""
+    """What every chart of entries says of a row.
+
+    Label, kind, value, n; where it has an interval also its ends and what they are about.
+    """
     score = row.main
     behind = "one training" if is_single(row.record) else "new trainings and patients"
     ends = {} if score.low is None else {"low": score.low, "high": score.high, "interval": behind}

@@ -60,7 +60,10 @@ class ScoreThresholds(Chart):
 
 
 def points(row: EntryRow) -> list[Row]:
-    """The thresholds of a row's trainings, a mean for each origin, and what they score."""
+    """The thresholds of a row's trainings, a mean for each origin, and what they score.
+
+    Thresholds on the min-max scaled map, in [0,1]; the mean over folds, findings and trainings.
+    """
     out: list[Row] = []
     for origin in ORIGINS:
         chosen = [list(of[origin].values()) for r in row.group if any((of := r.thresholds).get(origin, {}).values())]
@@ -76,7 +79,10 @@ def points(row: EntryRow) -> list[Row]:
 
 
 def curve(row: EntryRow, curves: Curves) -> list[Row]:
-    """The mean of a row's ``curves`` at ``CURVE_THRESHOLDS``; nothing without any."""
+    """The mean of a row's ``curves`` at ``CURVE_THRESHOLDS``; nothing without any.
+
+    Each curve is the share of hits of one training, mean over findings.
+    """
     if not curves:
         return []
     share = "any" if row.record.cell.method in BLIND else f"{len(curves)} of {len(row.group)}"

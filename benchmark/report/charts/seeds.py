@@ -16,7 +16,10 @@ class Seeds(Chart):
     order = 5
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per entry of several trainings: a dot each, a stroke at their mean."""
+        """A line per entry of several trainings: a dot each, a stroke at their mean.
+
+        Raises ``NotAvailableError`` where every entry has one training.
+        """
         rows = [row for row in entries(data) if len(row.group) > 1 and select.is_method(row.record)]
         if not rows:
             raise NotAvailableError(

@@ -17,7 +17,10 @@ class Strata(Chart):
     order = 8
 
     def draw(self, data: ChartData) -> Spec:
-        """A line per group, a mark per entry with its interval where one training gave it."""
+        """A line per group, a mark per entry with its interval where one training gave it.
+
+        Raises ``NotAvailableError`` where no record has groups.
+        """
         rows = leading(data)
         values = [value for row in rows for value in groups(row)]
         if not values:
@@ -46,7 +49,10 @@ class Strata(Chart):
 
 
 def groups(row: EntryRow) -> list[Row]:
-    """A row's value in each group: that of its training with the interval, or the mean over several."""
+    """A row's value in each group: that of its training with the interval, or the mean over several.
+
+    The means over several trainings have no interval here.
+    """
     names = dict.fromkeys((s.variable, s.group) for record in row.group for s in record.strata)
     out: list[Row] = []
     for variable, group in names:

@@ -49,7 +49,10 @@ def _words(part: Any) -> Iterator[str]:
 
 
 def as_json(made: dict[str, Any]) -> str:
-    """Compact JSON that may stand in a page's script: the same chart gives the same bytes."""
+    """Compact JSON that may stand in a page's script: the same chart gives the same bytes.
+
+    ``<`` is escaped, so that no text of a suite can end the script. Raises ``ValueError`` for nan.
+    """
     text = json.dumps(made, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 

@@ -27,7 +27,10 @@ class CheckAnswer:
 
 
 def answers(records: Sequence[Record], dataset: str) -> list[CheckAnswer]:
-    """The answer of each check that has records of a data set; none for a check without sentences."""
+    """The answer of each check that has records of a data set; none for a check without sentences.
+
+    A question, sentences that follow from the numbers, and what the check does not show.
+    """
     asked = {word: select.of_check(records, dataset, word) for word in WORDS}
     return [
         CheckAnswer(words.QUESTION, tuple(words.sentences(records, dataset)), words.LIMIT, tuple(asked[word]))

@@ -36,7 +36,11 @@ class PageAnswer:
 
 
 def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
-    """The answer of one data set; None where nothing was ranked."""
+    """The answer of one data set; None where nothing was ranked.
+
+    The first row with its interval, who is tied with it, how it stands to ``prior``, what the numbers rest on, and what
+    the order does not show. ``records`` are those of the suite, entries among them.
+    """
     rows = leaderboard.board(records, dataset)
     known = comparisons_by_row(records, None)
     entered = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]

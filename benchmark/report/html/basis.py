@@ -6,7 +6,10 @@ from benchmark.records import Record
 
 
 def rests(behind: Sequence[Record], trainings: Sequence[int]) -> tuple[str, ...]:
-    """Sentences on the records of each training; ``trainings``: how many the rows have."""
+    """Sentences on the records of each training; ``trainings``: how many the rows have.
+
+    Counts of images, patients, cases and boxes; trainings and split; where the thresholds come from.
+    """
     record = behind[0]
     facts = record.rests_on.items()
     counts = "; ".join(f"{word} {count}" for word, count in facts if word != "trainings" and isinstance(count, int))

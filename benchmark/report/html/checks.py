@@ -17,7 +17,10 @@ SEVERAL = ("Every training was asked: how far the seeds of a network lie apart i
 
 
 def answers(records: Sequence[Record], dataset: str) -> list[PageAnswer]:
-    """The answer of each check of a data set."""
+    """The answer of each check of a data set.
+
+    In the order of the checks' words; none for a check without sentences.
+    """
     return [_answer(said) for said in check_words.answers(records, dataset)]
 
 

@@ -20,7 +20,11 @@ PLAIN = (str, int, type(None))
 
 
 def keys_of_entries(records: Sequence[Record]) -> dict[str, list[str]]:
-    """Key of a leaderboard's row -> the keys of its trainings' records."""
+    """Key of a leaderboard's row -> the keys of its trainings' records.
+
+    A row of several trainings has a key of its own, by which no record is found: a click on it shows those of its
+    trainings.
+    """
     parts = [(name, part) for name in select.datasets(records) for part in (None, *select.parts(records, name))]
     groups = (group for name, part in parts for group in trainings(select.board(records, name, part)))
     return {mean_record(group).key: [record.key for record in group] for group in groups}

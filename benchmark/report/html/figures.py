@@ -30,7 +30,10 @@ class ChartView:
 
 
 def charts(data: ChartData, tables: DatasetTables) -> list[ChartView]:
-    """The charts of a data set that has a leaderboard, and what its checks say."""
+    """The charts of a data set that has a leaderboard, and what its checks say.
+
+    In the order of ``Chart.order``; a chart that nothing can be drawn of is there with the reason.
+    """
     words = sorted((word for word in CHARTS.names() if word not in TABLES), key=lambda word: CHARTS.get(word).order)
     checked = {r.cell.protocol for r in data.records if r.cell.dataset == data.dataset}
     return [_view(w, data) for w in words if (check in checked if (check := CHARTS.get(w).check) else tables.boards)]

@@ -22,7 +22,11 @@ ABOUT = (
 
 
 def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> Table | None:
-    """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``."""
+    """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``.
+
+    Which method is first, whether it is above ``prior``, by how much, and how many are tied with it; columns as
+    ``HEADER``.
+    """
     names = dict.fromkeys(f for row in entered for _, f in row.names(MAIN) if f != "mean")
     lines = [line for finding in names if (line := _of_finding(finding, entered, rows, known)) is not None]
     single = " of this network" * all(map(is_single, entered))

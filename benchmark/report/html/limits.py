@@ -20,13 +20,19 @@ OTHERS = "Other hospitals, other findings, other boxes. Nothing here is for use 
 
 
 def limits(entered: Sequence[Record], behind: Sequence[Record]) -> tuple[str, ...]:
-    """Sentences on what the order of the ``entered`` rows does not show; ``behind``: the records of each training."""
+    """Sentences on what the order of the ``entered`` rows does not show; ``behind``: the records of each training.
+
+    Another training where the first row has one; another ranking by pointing; other networks; images that are drawn.
+    """
     seeds = ["What another training of these networks would give."] if is_single(entered[0]) else []
     return (*of_data(behind), *seeds, *_by_pointing(entered), NETWORK, OTHERS)
 
 
 def of_data(records: Sequence[Record]) -> list[str]:
-    """Sentences on images that are not radiographs as they came."""
+    """Sentences on images that are not radiographs as they came.
+
+    One for each ``source`` that the data set states.
+    """
     sources = dict.fromkeys(str(record.data.get("source")) for record in records)
     return [DRAWN[source] for source in sources if source in DRAWN]
 

@@ -37,7 +37,10 @@ def _environment(folder: Path) -> "Environment":
 
 
 def file(name: str, folder: Path = FOLDER) -> Any:
-    """A style or script as it is: of ``folder``, else of this one."""
+    """A style or script as it is: of ``folder``, else of this one.
+
+    Not escaped: it stands in the page as the file has it.
+    """
     from markupsafe import Markup
 
     path = folder / name if (folder / name).is_file() else FOLDER / name

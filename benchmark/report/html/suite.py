@@ -104,7 +104,11 @@ def suite_page(
 
 
 def command(name: str, records: Sequence[Record]) -> str:
-    """What makes the page again."""
+    """What makes the page again.
+
+    >>> command("demo", [])
+    'python -m benchmark.run --suite demo'
+    """
     if any(record.source == "external" for record in records):
         return "python -m benchmark.score --entry …  (docs/score.md)"
     return f"python -m benchmark.run --suite {name}"
@@ -118,7 +122,11 @@ def _more_seeds(records: Sequence[Record]) -> list[int]:
 
 
 def embed(svg: str) -> str:
-    """A picture as an address that holds it."""
+    """A picture as an address that holds it.
+
+    >>> embed("<svg/>")
+    'data:image/svg+xml;base64,PHN2Zy8+'
+    """
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode('ascii')}" if svg else ""
 
 

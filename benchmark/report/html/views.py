@@ -51,7 +51,10 @@ class View:
 
 
 def view(table: Table, entries: Mapping[str, Sequence[str]], dataset: str = "") -> View:
-    """A table of records; ``entries``: key of a leaderboard's row -> those of its trainings."""
+    """A table of records; ``entries``: key of a leaderboard's row -> those of its trainings.
+
+    Each heading gets its word in the glossary, each line the keys of the records behind it.
+    """
     columns = list(zip(*table.rows, strict=True)) or [()] * len(table.header)
     headings = [_heading(text, cells) for text, cells in zip(table.header, columns, strict=True)]
     keys = table.keys or ((),) * len(table.rows)

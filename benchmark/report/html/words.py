@@ -20,6 +20,9 @@ def name(row: Record) -> str:
 
 
 def baseline_of(row: Record, rows: Iterable[Record], method: str = PRIOR) -> Record | None:
-    """The row of a baseline of the same network, where there is one."""
+    """The row of a baseline of the same network, where there is one.
+
+    ``rows`` are those of a leaderboard; None where the network lacks it.
+    """
     network = select.model_of(row)
     return next((each for each in rows if each.cell.method == method and select.model_of(each) == network), None)
