@@ -18,7 +18,11 @@ FILES_OF = {"implanted": "NIH"}
 
 
 def names() -> list[str]:
-    """The words of all data sets, sorted."""
+    """The words of all data sets, sorted.
+
+    >>> "NIH" in names() and "phantom" in names()
+    True
+    """
     return REGISTRY.names()
 
 
@@ -32,7 +36,11 @@ def root_of(word: str, root: Path | str | None = None) -> Path:
 
 
 def at_hand(word: str, root: Path | str | None = None) -> bool:
-    """Whether the folder of a data set's files exists; the phantom needs none."""
+    """Whether the folder of a data set's files exists; the phantom needs none.
+
+    >>> at_hand("phantom:boxed=5"), at_hand("NIH", "no/such/folder")
+    (True, False)
+    """
     return word.split(":")[0] == "phantom" or root_of(word, root).is_dir()
 
 

@@ -88,17 +88,26 @@ class Dataset(Sequence[Sample]):
 
     @abstractmethod
     def sample(self, index: int) -> Sample:
-        """The sample at ``index`` in [0, len); no image is decoded here."""
+        """The sample at ``index`` in [0, len); no image is decoded here.
+
+        ``data[index]`` is the same, negative positions too.
+        """
 
     @property
     def labels(self) -> NDArray[np.float32]:
-        """(N, K) labels of all samples, without touching an image: 0, 1 or nan (unknown)."""
+        """(N, K) labels of all samples, without touching an image: 0, 1 or nan (unknown).
+
+        Columns are in the order of ``findings``.
+        """
         rows = [sample.labels for sample in self]
         return np.stack(rows) if rows else np.zeros((0, len(self.findings)), np.float32)
 
     @property
     def patients(self) -> list[str]:
-        """Patient of each sample."""
+        """Patient of each sample.
+
+        What splits and intervals go by: no patient is on two sides.
+        """
         return [sample.patient_id for sample in self]
 
     @overload

@@ -96,7 +96,11 @@ def split_names(
 
 
 def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
-    """The findings that a request asks for by their number. Raises ``BadValueError`` with the numbers there are."""
+    """The findings that a request asks for by their number. Raises ``BadValueError`` with the numbers there are.
+
+    >>> task(Request(findings=2), {2: ("Mass", "Nodule"), 1: ("Mass",)}, "toy", 1)
+    ('Mass', 'Nodule')
+    """
     number = usual if request.findings is None else request.findings
     if number not in tasks:
         raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
@@ -124,7 +128,10 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
 
 
 def by_stem(root: Path, *patterns: str) -> dict[str, Path]:
-    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match."""
+    """File name without its ending -> path of the DICOM files in the sub-folders of ``root`` that match.
+
+    ``patterns`` are globs; files of other kinds are passed over.
+    """
     return {path.stem: path for path in images.find(root, *patterns).values() if images.is_dicom(path)}
 
 

@@ -23,5 +23,8 @@ class LungSample(Sample):
 
 
 def outlined(sample: Sample) -> Callable[[], NDArray[np.bool_]] | None:
-    """What draws the lungs of a sample, (H, W) in its frame; None where nobody outlined them."""
+    """What draws the lungs of a sample, (H, W) in its frame; None where nobody outlined them.
+
+    Asking costs nothing: the mask is decoded when it is drawn.
+    """
     return sample.read_lungs if isinstance(sample, LungSample) else None

@@ -25,7 +25,10 @@ Reduce = Callable[[Tensor, Tensor], Tensor]
 def parts(
     model: "Classifier", images: Tensor, findings: tuple[int, ...], memory_gib: float, autocast: Autocast
 ) -> list["Matrices"]:
-    """The attention of (N,3,H,W) ``images``, as many at a time as fit. Raises ``NotAvailableError`` for no such net."""
+    """The attention of (N,3,H,W) ``images``, as many at a time as fit. Raises ``NotAvailableError`` for no such net.
+
+    Nothing runs yet: each part runs the network when a method asks for its matrices.
+    """
     readers = model.readers((images.shape[-2], images.shape[-1]))
     rows = readers.rows.to(images.device)
     step = memory.attended_at_once(images, readers.count * readers.heads * len(rows) ** 2, memory_gib)
@@ -48,7 +51,10 @@ class Matrices(Attention):
     """The precision of forward passes."""
 
     def blocks(self, reduce: Callable[[Tensor], Tensor]) -> list[Tensor]:
-        """One forward pass without a graph."""
+        """One forward pass without a graph.
+
+        A reduced matrix per block, first to last: ``reduce`` sees (N, heads, T, T) float32, so none needs to be kept.
+        """
         reduced: list[Tensor] = []
 
         def keep(A: Tensor) -> Tensor:
@@ -59,7 +65,10 @@ class Matrices(Attention):
         return reduced
 
     def gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
-        """One forward pass with the graph behind the first matrix, then a backward pass per finding."""
+        """One forward pass with the graph behind the first matrix, then a backward pass per finding.
+
+        Per finding a reduced gradient for every block.
+        """
         matrices: list[Tensor] = []
 
         def keep(A: Tensor) -> Tensor:

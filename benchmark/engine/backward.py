@@ -5,7 +5,14 @@ from torch import Tensor
 
 
 def vectorised(logits: Tensor, A: Tensor) -> Tensor:
-    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients."""
+    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients.
+
+    ``logits`` must depend on ``A`` through a graph that is still there; it stays.
+
+    >>> A = torch.tensor([[[[2.0]]]], requires_grad=True)
+    >>> vectorised(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
+    [1.0, 3.0]
+    """
     n, k = logits.shape
     directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
     try:

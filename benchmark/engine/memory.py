@@ -19,13 +19,22 @@ SWEEP = 8 * 224 * 224
 
 
 def images_at_once(images: Tensor, memory_gib: float) -> int:
-    """How many images of the size of ``images`` (N,3,H,W) a forward pass may take."""
+    """How many images of the size of ``images`` (N,3,H,W) a forward pass may take.
+
+    At least 1, however little memory there is.
+
+    >>> images_at_once(torch.empty(1, 3, 224, 224), 2.0) > images_at_once(torch.empty(1, 3, 448, 448), 2.0)
+    True
+    """
     each = images.shape[-2] * images.shape[-1] * FLOATS_PER_PIXEL * 4
     return max(1, int(memory_gib * GIB / each))
 
 
 def recorded_at_once(images: Tensor, memory_gib: float) -> int:
-    """How many images a pass may take through which gradients will go back."""
+    """How many images a pass may take through which gradients will go back.
+
+    Fewer by ``BACKWARD``: what each layer gave is kept.
+    """
     return max(1, images_at_once(images, memory_gib) // BACKWARD)
 
 
@@ -35,7 +44,10 @@ def maps_at_once(A: Tensor, memory_gib: float) -> int:
 
 
 def sweep_at_once(images: Tensor, memory_gib: float) -> int:
-    """How many images one step of a sweep takes."""
+    """How many images one step of a sweep takes.
+
+    On a CPU fewer than fit: a batch that leaves the processor's cache is slower per image.
+    """
     fits = images_at_once(images, memory_gib)
     return fits if images.is_cuda else max(1, min(fits, SWEEP // (images.shape[-2] * images.shape[-1])))
 
@@ -53,5 +65,8 @@ def attended_at_once(images: Tensor, floats: int, memory_gib: float) -> int:
 
 
 def channels_last_on_cpu(images: Tensor) -> Tensor:
-    """The same (N,C,H,W) values by channels on a CPU, where convolutions are up to half as fast again."""
+    """The same (N,C,H,W) values by channels on a CPU, where convolutions are up to half as fast again.
+
+    The tensor itself where its values lie so already, and on a GPU.
+    """
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)

@@ -15,7 +15,11 @@ from methods.gradients import Dense, Factored, Gradients
 
 
 def compute_evidence(request: ExplainRequest) -> Evidence:
-    """One forward pass; gradients, class maps and the rest are made when they are asked for."""
+    """One forward pass; gradients, class maps and the rest are made when they are asked for.
+
+    At the pooled map, as ``model.features`` gives it. Raises ``BadValueError`` for a finding that the model does not
+    have.
+    """
     model, images = request.model, request.images
     with evaluating(model):
         A = _features(request)
@@ -58,7 +62,10 @@ class PooledEngine(BaseEngine):
         return memory.maps_at_once(self.A, self.request.memory_gib) if what == "head" else super().at_once(what)
 
     def gradients(self) -> Gradients:
-        """In closed form where the head has one, else all findings by one vectorised backward pass of the head."""
+        """In closed form where the head has one, else all findings by one vectorised backward pass of the head.
+
+        Only the head is differentiated, whatever the network: the features are its leaf.
+        """
         with plain(), evaluating(self.request.model):
             factors = self.request.model.head.factors(self.A)
         if factors is None:

@@ -10,7 +10,12 @@ from torch import Tensor
 
 @contextmanager
 def plain() -> Iterator[None]:
-    """Neither inference mode nor gradients nor autocast: the caller's own settings come back afterwards."""
+    """Neither inference mode nor gradients nor autocast: the caller's own settings come back afterwards.
+
+    >>> with torch.inference_mode(), plain():
+    ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+    (False, False)
+    """
     with (
         torch.inference_mode(mode=False),
         torch.no_grad(),

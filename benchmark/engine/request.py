@@ -39,7 +39,10 @@ class ExplainRequest:
     """Request, layer -> the evidence of that layer."""
 
     def finding_indices(self, count: int) -> tuple[int, ...]:
-        """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have."""
+        """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have.
+
+        Negative positions are none of a model's outputs.
+        """
         chosen = tuple(range(count)) if self.findings is None else self.findings
         wrong = [finding for finding in chosen if finding not in range(count)]
         if wrong or not chosen:
@@ -59,7 +62,10 @@ class BaseEngine:
         return list(self.findings)
 
     def network(self, images: Tensor) -> Tensor:
-        """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images."""
+        """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images.
+
+        For methods that change the image itself: ``saliency``, ``rise``, ``occlusion``.
+        """
         with evaluating(self.request.model):
             return self.request.model(images)[:, self._columns]
 
@@ -86,7 +92,10 @@ class BaseEngine:
         return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
 
     def at(self, layer: str | None) -> Evidence:
-        """The same images and findings at another layer: one more forward pass, once."""
+        """The same images and findings at another layer: one more forward pass, once.
+
+        Raises ``BadValueError`` for an unknown layer, which names those there are.
+        """
         if layer not in self._seen:
             self._seen[layer] = self.request.compute_evidence(replace(self.request, findings=self.findings), layer)
         return self._seen[layer]
@@ -96,7 +105,10 @@ class BaseEngine:
         return {}
 
     def again(self, images: Tensor) -> Evidence:
-        """One more forward pass, of other images."""
+        """One more forward pass, of other images.
+
+        Raises ``NotAvailableError`` where the network takes none of their size.
+        """
         try:
             request = replace(self.request, images=images, findings=self.findings)
             return self.request.compute_evidence(request, getattr(self, "layer", None))

@@ -24,7 +24,10 @@ class MethodMaps:
 
 
 def run_method(method: Method, evidence: Evidence) -> MethodMaps:
-    """Maps of one method and their grid. Raises ``LocusError`` where it has none for this model, or breaks."""
+    """Maps of one method and their grid. Raises ``LocusError`` where it has none for this model, or breaks.
+
+    The evidence is not changed; the same evidence may be given to other methods.
+    """
     maps = run_methods({method.name: method}, evidence)[method.name]
     if isinstance(maps, LocusError):
         raise maps
@@ -32,7 +35,10 @@ def run_method(method: Method, evidence: Evidence) -> MethodMaps:
 
 
 def run_methods(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, MethodMaps | LocusError]:
-    """Name -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke."""
+    """Name -> maps and grid of each method, or why it has none: ``NotAvailableError`` for this model, else it broke.
+
+    In the order of ``methods``. Those that read gradients are asked part by part, as much as fits in memory.
+    """
     piecewise = {name: method for name, method in methods.items() if "gradients" in method.needs}
     with plain():
         at_once = {name: method for name, method in methods.items() if name not in piecewise}

@@ -86,7 +86,10 @@ class Page:
 
 
 def render_page(page: Page) -> str:
-    """The page as HTML. The same page gives the same text."""
+    """The page as HTML. The same page gives the same text.
+
+    One file with all pictures and maps inside; it opens without a server.
+    """
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
     return render(
         "gallery.html",
@@ -98,19 +101,30 @@ def render_page(page: Page) -> str:
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
-    """(h,w) stored map and its grid for the page: deflated half precision, exact; no grid for ``conventional``."""
+    """(h,w) stored map and its grid for the page: deflated half precision, exact; no grid for ``conventional``.
+
+    >>> packed_map(np.zeros((2, 3), np.float16), "conventional")["shape"]
+    [2, 3]
+    """
     raw = zlib.compress(np.ascontiguousarray(values, "<f2").tobytes(), 9)
     where = {"size": grid.size, "stride": grid.stride, "offset": grid.offset} if isinstance(grid, Grid) else None
     return {"values": base64.b64encode(raw).decode(), "shape": list(values.shape), "grid": where}
 
 
 def data_url(image: NDArray[np.uint8]) -> str:
-    """(H,W) image as a PNG in an address, shrunk to ``SIDE``."""
+    """(H,W) image as a PNG in an address, shrunk to ``SIDE``.
+
+    Images that are smaller stay as they are; the ratio of the sides stays.
+    """
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
 
 
 def numbered(images: Sequence[str]) -> dict[str, int]:
-    """Each image once -> its number."""
+    """Each image once -> its number.
+
+    >>> numbered(["a.png", "b.png", "a.png"])
+    {'a.png': 0, 'b.png': 1}
+    """
     return {image: number for number, image in enumerate(dict.fromkeys(images))}

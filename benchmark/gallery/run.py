@@ -100,7 +100,10 @@ class Shown:
 
 
 def shown_methods(model: OpenedModel) -> list[Shown]:
-    """Each method of a model, best first, with its rows and cases."""
+    """Each method of a model, best first, with its rows and cases.
+
+    One that has no answer for the model has neither.
+    """
     return [_shown(record, model) for record in model.records]
 
 

@@ -93,7 +93,10 @@ def _said(mean: Sequence[float], std: Sequence[float], who: str) -> str:
 
 
 def of_run(path: Path, trust: bool) -> Loaded:
-    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``."""
+    """A finished run of ``main.py``, a converted one, or one of somebody's network. Raises as ``checkpoints.load``.
+
+    ``trust``: whether a Python file that it names may run.
+    """
     model, config, names = checkpoints.read_network(path, trust)
     weights = f"all {len(model.state_dict())} of {path}, none missing, none unexpected"
     wiring = (model.config or {}).get("wiring")

@@ -39,7 +39,10 @@ def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
 
 
 def write(loaded: Loaded, flags: NetworkFlags, runs_dir: Path) -> Path:
-    """Write ``best.ckpt`` and ``config.yaml`` of a network. Raises ``WriteError`` when the disk refuses."""
+    """Write ``best.ckpt`` and ``config.yaml`` of a network. Raises ``WriteError`` when the disk refuses.
+
+    The folder's name has a hash of weights and wiring: the same network is written once.
+    """
     state = {fitting.PREFIX + name: value for name, value in loaded.model.state_dict().items()}
     config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
     stated = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}

@@ -79,7 +79,10 @@ def read(path: Path) -> Plan:
 
 
 def merge_flags(plan: Plan, config: TrainConfig, explicit_flags: Set[str]) -> dict[str, Any]:
-    """The flags that all trials share: the plan's, under those that the user typed or gave in a file."""
+    """The flags that all trials share: the plan's, under those that the user typed or gave in a file.
+
+    Raises ``BadValueError`` for a flag that is typed and searched.
+    """
     explicit = {name: getattr(config, name) for name in explicit_flags}
     if both := sorted(set(explicit) & set(plan.space)):
         raise BadValueError(f"--{both[0]} is what the search looks for: leave it out, or take it out of its space")
@@ -87,7 +90,13 @@ def merge_flags(plan: Plan, config: TrainConfig, explicit_flags: Set[str]) -> di
 
 
 def trial_config(fixed_flags: Mapping[str, Any], chosen: Mapping[str, Any]) -> TrainConfig:
-    """The training of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for flags that do not go together."""
+    """The training of a trial. Raises ``BadValueError`` or ``UnknownNameError`` for flags that do not go together.
+
+    A name with a dot is an option in another flag's word.
+
+    >>> trial_config({"dataset": "phantom"}, {"lr": 0.01, "global_pool": "LSE", "global_pool.gamma": 5}).global_pool
+    'LSE:gamma=5'
+    """
     flags = {**fixed_flags, **{name: value for name, value in chosen.items() if "." not in name}}
     for name, value in chosen.items():
         flag, dot, option = name.partition(".")

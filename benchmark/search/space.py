@@ -24,7 +24,11 @@ class Span(pydantic.BaseModel):
 
 
 def check(name: str, values: Span | list[Any]) -> None:
-    """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` takes all these ``values``."""
+    """Raise ``BadValueError`` (or the flag's own error) unless the flag ``name`` takes all these ``values``.
+
+    >>> check("optimizer", ["Adam", "SGD"])
+    >>> check("lr", Span(low=1e-4, high=1e-2, log=True))
+    """
     if isinstance(values, Span):
         _check_span(name, values)
         ends: list[Any] = [int(end) if _is_whole(name) else end for end in (values.low, values.high)]
@@ -37,7 +41,10 @@ def check(name: str, values: Span | list[Any]) -> None:
 
 
 def suggest(trial: optuna.Trial, name: str, values: Span | list[Any]) -> Any:
-    """The value of a flag that ``trial`` tries."""
+    """The value of a flag that ``trial`` tries.
+
+    Drawn by Optuna's sampler: one of a list, or a number of the span, whole where the flag is.
+    """
     if isinstance(values, list):
         return trial.suggest_categorical(name, values)
     if _is_whole(name):

@@ -23,7 +23,11 @@ def original_trial_number(trial: FrozenTrial) -> int:
 
 
 def as_typed(values: Mapping[str, Any]) -> str:
-    """Flags as a user types them."""
+    """Flags as a user types them.
+
+    >>> as_typed({"lr": 0.01, "optimizer": "Adam"})
+    '--lr 0.01 --optimizer Adam'
+    """
     return " ".join(f"--{name} {_shown(value)}" for name, value in values.items())
 
 

@@ -69,7 +69,10 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
 
 
 def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
-    """The best value of the epochs so far. Raises ``LocusError`` where no epoch has one."""
+    """The best value of the epochs so far. Raises ``LocusError`` where no epoch has one.
+
+    Best by the plan's ``direction``; epochs without a value (nan) do not count.
+    """
     values = [row[plan.metric] for row in history if not math.isnan(row[plan.metric])]
     if not values:
         raise LocusError(f"{plan.metric} is not defined on the validation images: no finding has both classes there")

@@ -23,7 +23,10 @@ def build(model: Classifier, decay: float) -> AveragedModel | None:
 
 
 def use_ema_weights(checkpoint: dict[str, Any]) -> None:
-    """In a checkpoint that nothing is trained on from, let the average, where there is one, be the model's weights."""
+    """In a checkpoint that nothing is trained on from, let the average, where there is one, be the model's weights.
+
+    ``last.ckpt`` keeps both, for a resume goes on from the weights themselves.
+    """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."
     mean = {MODEL + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}

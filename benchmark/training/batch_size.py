@@ -48,7 +48,10 @@ class TrialStep:
         return replace(self, model=model, loss=loss, labels=self.labels.to(device))
 
     def forward(self, size: int) -> Tensor:
-        """The loss of ``size`` black images."""
+        """The loss of ``size`` black images.
+
+        A scalar with its graph, in the precision that is tried.
+        """
         dtype, device = torch.float64 if self.precision == "64" else torch.float32, self.labels.device
         self.model.train().to(dtype)
         images = torch.zeros((size, 3, self.img_size, self.img_size), dtype=dtype, device=device)
@@ -76,7 +79,10 @@ def resolve_batch_size(config: TrainConfig, folder: Path, step: TrialStep, image
 
 
 def of_run(folder: Path) -> int | None:
-    """The batch size that a run in ``folder`` was started with; None where there is no such run."""
+    """The batch size that a run in ``folder`` was started with; None where there is no such run.
+
+    So that a resume with ``auto`` takes what was found at the start.
+    """
     if (folder / "last.ckpt").is_file():
         return checkpoints.configuration(checkpoints.read(folder / "last.ckpt"), folder).batch
     return int(read_yaml(folder / "config.yaml")["batch_size"]) if (folder / "config.yaml").is_file() else None
@@ -106,7 +112,10 @@ def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
 
 
 def fits(size: int, step: TrialStep, device: torch.device) -> bool:
-    """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state."""
+    """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state.
+
+    The model itself is not changed: a copy is tried.
+    """
     try:
         with torch.random.fork_rng(), _limited(device):
             twin = step.on(device)

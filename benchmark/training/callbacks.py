@@ -27,12 +27,19 @@ def best_epoch(history: list[dict[str, float]]) -> int:
 
 
 def kept_epoch(history: list[dict[str, float]], keep: str) -> int:
-    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds: the last one, or the best, as ``keep`` says."""
+    """Number (from 1) of the epoch whose weights ``best.ckpt`` holds: the last one, or the best, as ``keep`` says.
+
+    >>> kept_epoch([{"epoch": 1.0}, {"epoch": 2.0}], "last")
+    2
+    """
     return len(history) if keep == "last" else best_epoch(history)
 
 
 def stopped_early(history: list[dict[str, float]], early_stopping: bool | int) -> bool:
-    """Whether the best epoch lies so far back that the run ends."""
+    """Whether the best epoch lies so far back that the run ends.
+
+    ``early_stopping``: the patience in epochs, True for ``PATIENCE``, False for never.
+    """
     patience = PATIENCE if early_stopping is True else int(early_stopping)
     return patience > 0 and bool(history) and len(history) - best_epoch(history) >= patience
 

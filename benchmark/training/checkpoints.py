@@ -55,12 +55,19 @@ def save(trainer: "lightning.Trainer", path: Path, weights_only: bool) -> None:
 
 
 def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> dict[str, Any]:
-    """What a checkpoint says about itself, JSON-able: configuration, the arguments of ``backbones.build``, findings."""
+    """What a checkpoint says about itself, JSON-able: configuration, the arguments of ``backbones.build``, findings.
+
+    From it alone ``load`` builds the network again.
+    """
     return {"config": plain(config), "model": model.config, "findings": list(findings)}
 
 
 def plain(config: TrainConfig) -> dict[str, Any]:
-    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run."""
+    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run.
+
+    >>> plain(TrainConfig(lr=0.01))["lr"]
+    0.01
+    """
     flags = {**dataclasses.asdict(config), "resume": False}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
 
@@ -115,13 +122,19 @@ def load(path: Path | str, device: str = "cpu", trust: bool = False) -> tuple[Cl
 
 
 def read_network(path: Path | str, trust: bool = False) -> tuple[Classifier, TrainConfig, tuple[str, ...]]:
-    """The classifier of a checkpoint on the CPU, its configuration and its findings. Raises as ``load``."""
+    """The classifier of a checkpoint on the CPU, its configuration and its findings. Raises as ``load``.
+
+    The file is read once; findings are in the order of the logits.
+    """
     content = read(path)
     return rebuilt(content, path, trust), configuration(content, path), findings(content, path)
 
 
 def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> Classifier:
-    """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``."""
+    """The classifier of a checkpoint's ``content``, in evaluation mode on the CPU. Raises as ``load``.
+
+    ``path`` is what errors call it; ``trust`` as of ``load``.
+    """
     stated = _locus(content, path)["model"]
     try:
         model = assembled.rebuild(stated, str(path), trust)
@@ -157,7 +170,11 @@ def weights(path: Path | str) -> dict[str, torch.Tensor]:
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:
-    """First 16 hex digits of the SHA-256 of weights by name: the same however they are written."""
+    """First 16 hex digits of the SHA-256 of weights by name: the same however they are written.
+
+    >>> digest({"w": torch.ones(2)}) == digest({"w": torch.ones(2)}) != digest({"v": torch.ones(2)})
+    True
+    """
     sha = hashlib.sha256()
     for name, value in sorted(state.items()):
         sha.update(name.encode() + value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())

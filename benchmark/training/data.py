@@ -55,13 +55,20 @@ class SplitImages(Dataset[Batch]):
 
 
 def load(config: TrainConfig, split: str) -> DataSource:
-    """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack."""
+    """The samples of one split, no image decoded yet. Raises ``core.errors`` types for what the data lack.
+
+    ``split`` is train, val or test; preprocessing and partition are those of the flags.
+    """
     named = {"img_size": config.img_size, "cache": config.cache_dir, **config.request()}
     return preprocess.of(datasets.load(config.dataset, config.data_root_dir, split, **named), config.preprocess)
 
 
 def decode(flags: DataFlags, data: DataSource) -> SplitImages:
-    """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read."""
+    """The images of ``data`` that the run uses. Raises ``DataError`` when none is left or too many cannot be read.
+
+    Decoded once to ``img_size`` and kept in the cache; a second call maps the file. Test images are all used, whatever
+    ``train_on`` says.
+    """
     workers = devices.workers(flags.num_workers)
     pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images, workers)
     samples = [data[int(i)] for i in pixels.kept]
@@ -160,5 +167,8 @@ class Batches(Sampler[NDArray[np.int64]]):
 
 
 def loader(data: SplitImages, batches: Batches) -> DataLoader[Batch]:
-    """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process."""
+    """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process.
+
+    Batches are (images (N,S,S) uint8, labels (N,K) float32), in the order of ``batches``.
+    """
     return PrefetchLoader(data, sampler=batches, batch_size=None)

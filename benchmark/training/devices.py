@@ -13,7 +13,10 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def gpus() -> int:
-    """How many GPUs torch can use here."""
+    """How many GPUs torch can use here.
+
+    0 without CUDA, whatever else the machine has.
+    """
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
@@ -81,7 +84,11 @@ def world(flags: MachineFlags) -> int:
 
 
 def workers(asked: int | None) -> int:
-    """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear."""
+    """How many processes decode images. Raises ``BadValueError`` for more than a machine can bear.
+
+    >>> workers(0), workers(3)
+    (1, 3)
+    """
     return limits.cpus() if asked is None else max(limits.check_count(asked, "--num_workers"), 1)
 
 

@@ -45,7 +45,10 @@ def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str,
 
 @torch.inference_mode()
 def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
-    """(n,K) float32 logits of the images of ``split``, on the model's device, in evaluation mode and full precision."""
+    """(n,K) float32 logits of the images of ``split``, on the model's device, in evaluation mode and full precision.
+
+    The returned tensor is on the CPU, in the order of the split.
+    """
     model.eval()
     device, normalise = next(model.parameters()).device, transforms.evaluation()
     log.info("predicting %d images", len(split))
@@ -55,7 +58,10 @@ def predict(model: Classifier, split: SplitImages, batch_size: int) -> Tensor:
 
 
 def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, facts: dict[str, Any]) -> None:
-    """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done."""
+    """Write ``predictions.csv``, the pictures, then ``metrics.json``, whose presence means that the run is done.
+
+    Raises ``WriteError`` when the disk refuses; a run that was cut off here is evaluated again.
+    """
     write_text(folder / "predictions.csv", predictions_csv(splits, logits))
     exclusive = config.exclusive(len(splits["test"].findings))
     val, test = (_predictions(splits[name], logits[name], exclusive) for name in HELD_OUT)
@@ -98,7 +104,11 @@ def _number(value: np.floating[Any]) -> str:
 
 
 def undefined_as_none(value: Any) -> Any:
-    """The same with None for nan, which JSON lacks."""
+    """The same with None for nan, which JSON lacks.
+
+    >>> undefined_as_none({"auroc": math.nan, "n": 3})
+    {'auroc': None, 'n': 3}
+    """
     if isinstance(value, dict):
         return {name: undefined_as_none(item) for name, item in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value

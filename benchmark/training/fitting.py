@@ -45,7 +45,10 @@ def _is_held(value: torch.Tensor) -> bool:
 
 
 def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | str) -> None:
-    """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture."""
+    """Give ``model`` exactly these weights. Raises ``DataError`` when they belong to another architecture.
+
+    Every name and shape must fit, none may be left over; ``path`` is what the error calls the file.
+    """
     expected = model.state_dict()
     unexpected = [name for name in state if name not in expected]
     if reason := _differences(_unlike(expected, state), unexpected, len(expected)):

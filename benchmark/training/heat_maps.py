@@ -75,7 +75,10 @@ class HeatMaps(Callback):
 
 
 def shown_images(split: SplitImages) -> list[tuple[int, int]]:
-    """(position, finding) of the images to show: of each finding the first with a truth box, or else with the label."""
+    """(position, finding) of the images to show: of each finding the first with a truth box, or else with the label.
+
+    At most ``MOST``, the same in every epoch, so that a reader sees a map change.
+    """
     chosen = []
     for k, finding in enumerate(split.findings):
         positive = torch.nonzero(split.labels[:, k] == 1).ravel().tolist()

@@ -34,7 +34,11 @@ def configure_torch(threads: int | None, processes: int = 1) -> None:
 
 
 def precision(asked: str, fast_bfloat16: bool) -> str:
-    """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32."""
+    """Lightning's precision; ``auto`` is bf16-mixed where bfloat16 is fast, else 32.
+
+    >>> precision("auto", True), precision("auto", False), precision("64", True)
+    ('bf16-mixed', '32', '64')
+    """
     return asked if asked != "auto" else "bf16-mixed" if fast_bfloat16 else "32"
 
 

@@ -16,7 +16,14 @@ LITTLE = 2**30
 
 @contextlib.contextmanager
 def enough(advice: str) -> Iterator[None]:
-    """Turns a lack of the GPU's or the machine's memory in the block into one sentence that ends with ``advice``."""
+    """Turns a lack of the GPU's or the machine's memory in the block into one sentence that ends with ``advice``.
+
+    >>> with enough("lower --batch_size"):
+    ...     raise MemoryError
+    Traceback (most recent call last):
+        ...
+    core.errors.NotAvailableError: out of memory: lower --batch_size
+    """
     try:
         yield
     except (RuntimeError, MemoryError) as error:

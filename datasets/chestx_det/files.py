@@ -75,7 +75,10 @@ def _listed(path: Path) -> list[Any]:
 
 
 def masks(polygons: Mapping[str, list[FloatArray]]) -> dict[str, NDArray[np.bool_]]:
-    """Finding -> (1024, 1024) mask: the pixels whose centre lies in one of its polygons."""
+    """Finding -> (1024, 1024) mask: the pixels whose centre lies in one of its polygons.
+
+    Polygons are (n,2) points x, y in the frame, pixel i covering [i, i+1).
+    """
     drawings = {}
     for finding, outlines in polygons.items():
         drawings[finding] = np.zeros(FRAME, bool)

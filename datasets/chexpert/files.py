@@ -12,7 +12,10 @@ SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "vali
 
 
 def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
-    """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders."""
+    """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders.
+
+    An image without a file is left out here; whoever needs it says so.
+    """
     paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
     folders = {side: [path for path in each if path.is_dir()] for side, each in paths.items()}
     files: dict[str, Path] = {}

@@ -39,7 +39,10 @@ _KNOWN |= {f"{text}.0": value for text, value in _KNOWN.items() if text}
 
 
 def bases(root: Path) -> list[Path]:
-    """The folders in which tables and images may lie: ``root`` and its sub-folders of the archives' names."""
+    """The folders in which tables and images may lie: ``root`` and its sub-folders of the archives' names.
+
+    As the downloads unpack: the small version, the original one, its batches.
+    """
     unpacked = [root / name for name in PREFIXES if (root / name).is_dir()]
     return [root, *unpacked, *sorted(root.glob("CheXpert-v1.0 batch */"))]
 
@@ -50,7 +53,10 @@ def first_in(folders: Sequence[Path], names: Sequence[str]) -> Path | None:
 
 
 def find_tables(root: Path) -> dict[str, Path]:
-    """train, valid, test -> the file of the table, for those at hand. Raises ``DataError`` where there is none."""
+    """train, valid, test -> the file of the table, for those at hand. Raises ``DataError`` where there is none.
+
+    Also for a link that leads out of ``root``.
+    """
     files = {name: first_in(bases(root), names) for name, names in TABLES.items()}
     present = {name: path for name, path in files.items() if path is not None}
     if not present:
@@ -60,7 +66,11 @@ def find_tables(root: Path) -> dict[str, Path]:
 
 
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
-    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices."""
+    """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices.
+
+    ``policy`` is a word of ``POLICIES``: what a doubtful mention (-1) counts as, finding by finding; nan where it says
+    nothing.
+    """
     wanted = [f for f in FINDINGS if f not in (NORMAL, DEVICES)] if ABNORMAL in findings else list(findings)
     raw = table[wanted].to_numpy(np.float64)
     doubt = np.array([POLICIES[policy].get(finding, np.nan) for finding in wanted])

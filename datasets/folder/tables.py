@@ -44,7 +44,11 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
 
 def image_name(cell: str, path: Path) -> str:
-    """The cell of the table at ``path`` as the name of an image; ``DataError`` where it names no PNG, JPEG or DICOM."""
+    """The cell of the table at ``path`` as the name of an image; ``DataError`` where it names no PNG, JPEG or DICOM.
+
+    >>> image_name("part1/a.png", Path("labels.csv"))
+    'part1/a.png'
+    """
     if Path(cell).suffix.lower() not in SUFFIXES:
         raise DataError(f"{path} names the image {cell[:80]!r}: names end in {', '.join(SUFFIXES)}")
     return Path(cell).as_posix()

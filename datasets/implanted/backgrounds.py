@@ -18,7 +18,10 @@ FEWEST = 3
 
 
 def backgrounds(root: Path, files: Collection[str], request: Request) -> "pd.Series[str]":
-    """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table."""
+    """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table.
+
+    Radiographs without a finding, of patients without any truth box; every patient is on one side.
+    """
     table, boxed = entries(root, FINDINGS), read_boxes(root)[0]
     known = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
     free = table["patient"][table.index.isin(list(files)) & ~known & (table[list(FINDINGS)].max(axis=1) == 0)]

@@ -33,7 +33,10 @@ HEART_TONE = 0.12
 
 
 def exposed(background: NDArray[np.uint8], heart: Lesion, exposure: float) -> Pixels:
-    """(S,S) tones in [0,1]: the ``background`` by another ``exposure`` in [0,1), its heart stretched to ``heart``."""
+    """(S,S) tones in [0,1]: the ``background`` by another ``exposure`` in [0,1), its heart stretched to ``heart``.
+
+    ``background`` is (S,S) uint8. Exposure is a power of the tones, between the ends of ``TONE``.
+    """
     low, high = TONE
     return _with_heart((background.astype(np.float32) / 255) ** np.float32(low * (high / low) ** exposure), heart)
 

@@ -20,7 +20,11 @@ WHITER = 0.05
 
 
 def whitest(image: Pixels) -> float:
-    """The tone at which findings saturate in this image, in [0,1]."""
+    """The tone at which findings saturate in this image, in [0,1].
+
+    >>> round(whitest(np.full((4, 4), 0.5, np.float32)), 2) > 0.5
+    True
+    """
     return min(float(np.quantile(image, 0.9)) + WHITER, 1.0)
 
 
@@ -39,7 +43,10 @@ def _airiest(lesion: Lesion, image: Pixels, white: float, tries: int, rng: np.ra
 
 
 def air(lesion: Lesion, image: Pixels, white: float) -> float:
-    """Mean darkness below ``white`` within the finding's outline; what lies outside the body has none."""
+    """Mean darkness below ``white`` within the finding's outline; what lies outside the body has none.
+
+    In tones of [0,1]: how much room there is for something white to be seen.
+    """
     at, outline, _ = lesion.look(len(image))
     part = image[at.rows, at.columns]
     room = np.maximum(white - part, 0) * (part > OUTSIDE)

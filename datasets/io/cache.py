@@ -95,7 +95,10 @@ def _content(sample: Sample) -> list[object]:
 
 
 def content_stamp(path: Path) -> tuple[int, int]:
-    """A file's time of change and its length, which tell other content without reading it. Raises ``OSError``."""
+    """A file's time of change and its length, which tell other content without reading it. Raises ``OSError``.
+
+    (nanoseconds, bytes).
+    """
     state = path.stat()
     return state.st_mtime_ns, state.st_size
 

@@ -36,7 +36,10 @@ def decode(path: Path | str) -> NDArray[np.uint8]:
 
 
 def frame(path: Path | str) -> tuple[int, int]:
-    """(H, W) of a file by its header alone. Raises ``DataError`` as ``decode`` does."""
+    """(H, W) of a file by its header alone. Raises ``DataError`` as ``decode`` does.
+
+    PNG, JPEG and DICOM by the end of the name.
+    """
     if is_dicom(path):
         from datasets.io import dicom
 
@@ -54,7 +57,11 @@ def frame_or_dot(path: Path | str) -> tuple[int, int]:
 
 
 def is_dicom(path: Path | str) -> bool:
-    """Whether a file is one of DICOM by its name."""
+    """Whether a file is one of DICOM by its name.
+
+    >>> is_dicom("a.DCM"), is_dicom("a.png")
+    (True, False)
+    """
     return Path(path).suffix.lower() in DICOM
 
 

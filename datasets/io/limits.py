@@ -26,7 +26,11 @@ def cpus(root: Path = GROUPS, membership: Path = OWN_GROUP) -> int:
 
 
 def check_count(count: int, flag: str) -> int:
-    """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for too many."""
+    """The ``count`` of threads or processes that ``flag`` asks for. Raises ``BadValueError`` for too many.
+
+    >>> check_count(2, "--threads")
+    2
+    """
     most = max(MOST, 4 * (os.cpu_count() or 1))
     if count > most:
         raise BadValueError(f"{flag} {count} is too large for {os.cpu_count()} CPUs: write {most} or less")
@@ -41,6 +45,9 @@ def groups(root: Path = GROUPS, membership: Path = OWN_GROUP) -> list[Path]:
 
 
 def stated(path: Path) -> str | None:
-    """A limit as a group states it; None where there is none."""
+    """A limit as a group states it; None where there is none.
+
+    The text of the file: ``max`` is none.
+    """
     text = path.read_text(encoding="ascii").strip() if path.is_file() else "max"
     return None if text.startswith("max") else text

@@ -39,7 +39,10 @@ def below(root: Path, cell: str, table: Path) -> Path:
 
 
 def refuse_links(paths: Iterable[Path], root: Path) -> None:
-    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it; nothing is opened."""
+    """Raise ``DataError`` for the first of the paths below ``root`` that a link leads out of it; nothing is opened.
+
+    Links within ``root`` are as good as files.
+    """
     seen = {root}
     for path in paths:
         _refuse(path, root, seen)

@@ -20,7 +20,10 @@ Mask = NDArray[np.bool_]
 
 
 def of(data: Dataset, word: str) -> Dataset:
-    """``data`` with its images made ready: ``none`` leaves them, ``jf`` is :func:`jf`."""
+    """``data`` with its images made ready: ``none`` leaves them, ``jf`` is :func:`jf`.
+
+    Labels, patients, splits and boxes stay; the frame grows with the image, to the right and down.
+    """
     return data if word == "none" else Prepared(data)
 
 

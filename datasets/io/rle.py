@@ -36,7 +36,10 @@ class RunLengthMask:
         return np.cumsum(steps[:-1], dtype=np.int8).astype(bool).reshape(width, height).T
 
     def boxes(self) -> FloatArray:
-        """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right."""
+        """(M,4) xyxy, half-open: the tight box of each connected part (corners connect), left to right.
+
+        In the pixels of the mask, float64; (0,4) for an empty one.
+        """
         number, part = self._parts()
         column, top = np.divmod(self.start, self.size[0])
         out = np.empty((number, 4))
@@ -119,7 +122,10 @@ def _cut_at_columns(size: tuple[int, int], lengths: Ints) -> RunLengthMask:
 
 
 def union(parts: Sequence[RunLengthMask]) -> RunLengthMask:
-    """What any of the ``parts``, masks of one size, covers."""
+    """What any of the ``parts``, masks of one size, covers.
+
+    A mask of its own, in pieces of columns again.
+    """
     mask = np.logical_or.reduce([runs.mask() for runs in parts])
     edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
     return _cut_at_columns(parts[0].size, np.diff(edges, prepend=0))

@@ -23,7 +23,10 @@ COLUMNS, WIDEST = 2000, 200_000
 
 
 def first_of(root: Path, names: Sequence[str]) -> Path | None:
-    """The first file of these ``names`` that is in ``root``."""
+    """The first file of these ``names`` that is in ``root``.
+
+    None where none is: the caller says which it looked for.
+    """
     return next((root / name for name in names if (root / name).is_file()), None)
 
 
@@ -84,7 +87,10 @@ def _check_header(path: Path, needed: Sequence[str]) -> None:
 
 
 def read_list(path: Path) -> pd.DataFrame:
-    """A list file: a name per line, perhaps with numbers behind it -> a frame of cells, the name's folder removed."""
+    """A list file: a name per line, perhaps with numbers behind it -> a frame of cells, the name's folder removed.
+
+    Parted by spaces or commas. Raises ``DataError`` for lines of different lengths and for what is no text.
+    """
     try:
         lines = path.read_text(encoding="utf-8-sig").replace(",", " ").splitlines()
     except (OSError, ValueError) as error:
@@ -100,7 +106,11 @@ def read_list(path: Path) -> pd.DataFrame:
 
 
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
-    """The cells as float64. Raises ``DataError`` with examples for what is no number."""
+    """The cells as float64. Raises ``DataError`` with examples for what is no number.
+
+    >>> numbers(Path("a.csv"), pd.Series(["1", "2.5"])).tolist()
+    [1.0, 2.5]
+    """
     values = pd.to_numeric(cells, errors="coerce")
     if not np.isfinite(values).all():
         wrong = cells[~np.isfinite(values)]
@@ -110,7 +120,13 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
-    """Raise ``DataError`` when a value occurs twice, with the count and examples."""
+    """Raise ``DataError`` when a value occurs twice, with the count and examples.
+
+    >>> refuse_duplicates(Path("a.csv"), pd.Series(["x", "y", "x"]))
+    Traceback (most recent call last):
+        ...
+    core.errors.DataError: a.csv has 1 duplicate rows: x; keep one of each
+    """
     twice = rows[rows.duplicated()].unique()
     if len(twice):
         raise DataError(f"{path} has {len(twice)} duplicate rows: {examples(twice)}; keep one of each")

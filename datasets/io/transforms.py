@@ -53,12 +53,19 @@ AUGMENTS = {
 
 
 def evaluation() -> Transform:
-    """uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised; nothing random, the size unchanged."""
+    """uint8 (N,H,W) or (N,1,H,W) -> float32 (N,3,H,W), normalised; nothing random, the size unchanged.
+
+    >>> evaluation()(torch.zeros(1, 2, 2, dtype=torch.uint8)).shape
+    torch.Size([1, 3, 2, 2])
+    """
     return lambda images: _normalised(_scaled(images))
 
 
 def training(augment: str = "none", generator: torch.Generator | None = None) -> Transform:
-    """As ``evaluation``, after the random changes that the word ``augment`` names, drawn from ``generator``."""
+    """As ``evaluation``, after the random changes that the word ``augment`` names, drawn from ``generator``.
+
+    Each image of a batch is changed by amounts of its own.
+    """
     amounts = _amounts(augment)
     return lambda images: _normalised(_changed(_scaled(images), amounts, generator))
 

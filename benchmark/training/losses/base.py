@@ -26,7 +26,10 @@ class Loss(nn.Module):
         raise NotImplementedError
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Mean over the known labels; 0 with zero gradients where none is known."""
+        """Mean over the known labels; 0 with zero gradients where none is known.
+
+        ``logits`` (N,K) of any precision are taken to float32; ``labels`` (N,K) are 0, 1 or nan.
+        """
         known = ~labels.isnan()
         terms = self.terms(logits.float(), labels.nan_to_num(0.0), known)
         return torch.where(known, terms, 0.0).sum() / known.sum().clamp(min=1)
