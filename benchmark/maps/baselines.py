@@ -39,7 +39,10 @@ class Prior:
         return means[fold], conventional(grid.size, (self.side, self.side))
 
     def by_fold(self, samples: Sequence[Sample], findings: Sequence[str]) -> tuple[NDArray[np.int64], FloatMap]:
-        """(N,) the fold of each sample, and (folds,K,side,side) what its cases see."""
+        """(N,) the fold of each sample, and (folds,K,side,side) what its cases see.
+
+        The mean of the truth of other patients' images: no case sees its own fold.
+        """
         fold = patient_folds([sample.patient_id for sample in samples], self.folds, self.seed)
         out = np.zeros((self.folds, len(findings), self.side, self.side), dtype=np.float32)
         for k, finding in enumerate(findings):

@@ -126,7 +126,10 @@ def make_case(
     grid: Grid | Alignment,
     **more: Any,
 ) -> Case:
-    """The truth of one finding in ``sample`` with the (h,w) map that is shown for it; ``more`` fields of the case."""
+    """The truth of one finding in ``sample`` with the (h,w) map that is shown for it; ``more`` fields of the case.
+
+    Boxes are in the sample's frame, (0,4) where the finding has none; ``values`` None: the method failed here.
+    """
     return Case(
         image_id=sample.image_id,
         patient_id=sample.patient_id,

@@ -76,7 +76,10 @@ class _Files:
         return {request.word: request.part for request in open_requests if isinstance(request.part, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
-        """Write the maps of a batch, or the reason why there will be none."""
+        """Write the maps of a batch, or the reason why there will be none.
+
+        A map of another shape or grid than those before it ends the method, not the run.
+        """
         request = next(request for request in self.requests if request.word == word)
         if isinstance(answer, LocusError):
             self._drop(request, answer)
@@ -123,7 +126,10 @@ class _Networks:
     grids: dict[Trained, tuple[Grid, tuple[int, int]]] = field(default_factory=dict)
 
     def positions(self, run: Trained) -> tuple[Grid, tuple[int, int]]:
-        """The grid of a network's feature maps and their shape."""
+        """The grid of a network's feature maps and their shape.
+
+        Asked of one image, once per network.
+        """
         if run not in self.grids:
             one = self.evidence(run, [0])
             self.grids[run] = one.grid, (one.A.shape[-2], one.A.shape[-1])

@@ -63,7 +63,10 @@ def validation_requests(trained: Sequence[Trained], method_names: Sequence[str],
 def requests_of(
     trained: Sequence[Trained], method_names: Sequence[str], folder: Path, slow_images: int | None
 ) -> tuple[list[MapRequest], StoredMapsByMethod]:
-    """What each method has to provide, and the errors of those that cannot be built."""
+    """What each method has to provide, and the errors of those that cannot be built.
+
+    Those that are not fast explain ``slow_images`` of the images; None: all.
+    """
     requests: list[MapRequest] = []
     broken: StoredMapsByMethod = {}
     for word in method_names:

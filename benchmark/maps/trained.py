@@ -100,7 +100,10 @@ K = TypeVar("K", bound=Trained)
 
 
 def recast(run: Trained, kind: type[K], **more: Any) -> K:
-    """The same training as another ``kind`` of one, with what ``more`` that kind has."""
+    """The same training as another ``kind`` of one, with what ``more`` that kind has.
+
+    ``kind`` is a subclass with other weights or other images.
+    """
     given: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(Trained)}
     return kind(**given, **more)
 

@@ -44,7 +44,10 @@ class Untrained(Trained):
 
 
 def of(run: Trained) -> Untrained:
-    """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins."""
+    """The network of ``run`` untrained. Raises ``NotAvailableError`` where nobody can say how it begins.
+
+    Its seed is another than the training's, so that it is not where that one began.
+    """
     if run.finished is not None and run.finished.network:
         raise NotAvailableError(f"how {run.finished.network} begins before it is trained is not known here")
     return recast(run, Untrained)

@@ -47,7 +47,12 @@ class Writer:
 
 
 def compress(maps: NDArray[np.float32]) -> tuple[NDArray[np.float16], NDArray[np.float32]]:
-    """(n,K,h,w) raw maps -> map / max|map| in half precision, and (n,K) max|map|, nan where a map is not finite."""
+    """(n,K,h,w) raw maps -> map / max|map| in half precision, and (n,K) max|map|, nan where a map is not finite.
+
+    >>> scaled, peaks = compress(np.array([[[[0.0, -4.0]]]], np.float32))
+    >>> scaled.tolist(), peaks.tolist()
+    ([[[[0.0, -1.0]]]], [[4.0]])
+    """
     finite = np.asarray(np.isfinite(maps).all((-2, -1)))
     usable = np.where(finite[..., None, None], maps, 0)
     peak = np.abs(usable).max((-2, -1)).astype(np.float32)
@@ -81,6 +86,9 @@ def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str
 
 
 def refuse(array: Path, key: str, images: Sequence[str], findings: Sequence[str], reason: str) -> None:
-    """Keep the sentence why a method has no maps of these images."""
+    """Keep the sentence why a method has no maps of these images.
+
+    It stands in the index; no array lies beside it.
+    """
     Index(key=key, reason=reason, images=tuple(images), findings=tuple(findings)).write(array)
     array.unlink(missing_ok=True)

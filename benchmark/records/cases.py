@@ -78,7 +78,10 @@ def packed_file(folder: Path | str, seed: int | None) -> Path:
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Whether there are rows of a cell, at work or packed."""
+    """Whether there are rows of a cell, at work or packed.
+
+    Without reading any.
+    """
     return any(file.is_file() for file in _at_work(cell, folder)) or _packed_with(cell, folder) is not None
 
 

@@ -48,7 +48,10 @@ def write(rows: Sequence[Cost], folder: Path) -> None:
 
 
 def read(folder: Path) -> list[Cost]:
-    """What ``folder`` has; nothing where nobody measured. Raises ``DataError`` for a broken file."""
+    """What ``folder`` has; nothing where nobody measured. Raises ``DataError`` for a broken file.
+
+    In the order of data set, model and method.
+    """
     file = folder / FILE
     if not file.is_file():
         return []

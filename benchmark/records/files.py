@@ -26,7 +26,11 @@ def path(folder: Path | str, cell: Cell) -> Path:
 
 
 def stem(cell: Cell) -> str:
-    """The name of all files of a cell, without ending: readable words and the key."""
+    """The name of all files of a cell, without ending: readable words and the key.
+
+    >>> stem(Cell(dataset="phantom", method="cam", protocol="locus")).rpartition("-")[0]
+    'cam-locus'
+    """
     words = (cell.backbone, cell.global_pool, cell.attention_map, cell.method, cell.alignment, cell.protocol, cell.key)
     return "-".join(_plain(word) for word in words if word)
 
@@ -54,7 +58,10 @@ def _stated(scores: Sequence[Score]) -> list[dict[str, Any]]:
 
 
 def read(file: Path | str) -> Record:
-    """One record of any schema version. Raises ``DataError`` with the path and what is wrong."""
+    """One record of any schema version. Raises ``DataError`` with the path and what is wrong.
+
+    A version that later checkouts write is refused, not guessed.
+    """
     return parse(content(file), file)
 
 

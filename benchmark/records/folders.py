@@ -22,7 +22,10 @@ def unpacked_folder(folder: Path | str) -> Path:
 
 
 def unpacked(folder: Path | str) -> list[Path]:
-    """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name."""
+    """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name.
+
+    None where all are packed.
+    """
     folders = dict.fromkeys((unpacked_folder(folder), Path(folder) / "records", Path(folder)))
     # a killed run may leave a hidden half of a file
     return sorted((file for where in folders for file in where.glob("[!.]*.json")), key=lambda file: file.name)

@@ -13,7 +13,10 @@ BEAT, SILENT = 15.0, 60.0
 
 @contextlib.contextmanager
 def beating(file: Path) -> Iterator[None]:
-    """Set the time of ``file`` again and again while the block runs, by the clock of the server that keeps it."""
+    """Set the time of ``file`` again and again while the block runs, by the clock of the server that keeps it.
+
+    So that another machine sees that whoever holds it is alive.
+    """
     over = threading.Event()
     thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
     thread.start()

@@ -12,7 +12,10 @@ STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 
 
 def upgrade(content: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The content of a record file at today's schema. Raises ``DataError`` for a version that nobody wrote yet."""
+    """The content of a record file at today's schema. Raises ``DataError`` for a version that nobody wrote yet.
+
+    Version by version, each by a function of its own.
+    """
     version: Any = content.get("schema_version")
     known = range(min(STEPS, default=SCHEMA_VERSION), SCHEMA_VERSION + 1)
     if version not in known:
