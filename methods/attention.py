@@ -1,4 +1,4 @@
-"""What the blocks of a vision transformer attend to, and the methods that read it.
+"""What the blocks of a vision transformer attend to.
 
 ``A_l`` is the matrix of block l behind its softmax, (N,heads,T,T): row i says from which of the T tokens token i
 gathers. The last h * w tokens are patches of the image; what stands before them (class, registers) has no position.
@@ -8,11 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from core.frames import Grid
-from methods.base import Evidence, Method
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,28 +44,3 @@ class Attention(ABC):
     def maps(self, tokens: Tensor) -> Tensor:
         """(N,K,T) -> (N,K,h,w): the patches alone."""
         return tokens[..., -self.shape[0] * self.shape[1] :].unflatten(-1, self.shape)
-
-
-class AttentionMethod(Method):
-    """A map of the patches from a transformer's attention. A subclass writes ``relevance``.
-
-    Serves networks in which every block attends from each token to all others: ViT, DeiT, EVA and DINOv2 of timm,
-    transformers and torchvision, and a user's own. Others have none, with the reason: no attention (convolutional
-    networks), or attention within windows (Swin).
-    """
-
-    needs = frozenset({"attention"})
-    serves = "vision transformers without windows"
-
-    def relevance(self, attention: Attention, findings: int) -> Tensor:
-        """(N,K,T) how much each token matters for each of the K ``findings``."""
-        raise NotImplementedError
-
-    def maps(self, evidence: Evidence) -> Tensor:
-        """(N,K,h,w). Raises ``NotAvailableError`` for a network without such attention."""
-        count = len(evidence.findings)
-        return torch.cat([part.maps(self.relevance(part, count)) for part in evidence.attention])
-
-    def grid(self, evidence: Evidence) -> Grid:
-        """The patches'."""
-        return evidence.attention[0].grid

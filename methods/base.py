@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods import FAST
+from methods.attention import Attention
 from methods.evidence import Evidence as Evidence
 from methods.gradients import weighted
 
@@ -109,3 +111,28 @@ class GradientMethod(Method):
         """(N,C,h,w) of one finding after the other."""
         A = evidence.A.unsqueeze(1)
         return ((self.weights(A, G.unsqueeze(1)) * A)[:, 0] for G in evidence.gradients.each())
+
+
+class AttentionMethod(Method):
+    """A map of the patches from a transformer's attention. A subclass writes ``relevance``.
+
+    Serves networks in which every block attends from each token to all others: ViT, DeiT, EVA and DINOv2 of timm,
+    transformers and torchvision, and a user's own. Others have none, with the reason: no attention (convolutional
+    networks), or attention within windows (Swin).
+    """
+
+    needs = frozenset({"attention"})
+    serves = "vision transformers without windows"
+
+    def relevance(self, attention: Attention, findings: int) -> Tensor:
+        """(N,K,T) how much each token matters for each of the K ``findings``."""
+        raise NotImplementedError
+
+    def maps(self, evidence: Evidence) -> Tensor:
+        """(N,K,h,w). Raises ``NotAvailableError`` for a network without such attention."""
+        count = len(evidence.findings)
+        return torch.cat([part.maps(self.relevance(part, count)) for part in evidence.attention])
+
+    def grid(self, evidence: Evidence) -> Grid:
+        """The patches'."""
+        return evidence.attention[0].grid

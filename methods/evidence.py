@@ -7,15 +7,13 @@ logits, (N,K); ``G`` = dS/dA, (N,K,C,h,w), never the gradient of a probability, 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from torch import Tensor
 
 from core.frames import Grid
+from methods.attention import Attention
 from methods.gradients import Gradients
-
-if TYPE_CHECKING:
-    from methods.attention import Attention
 
 NEEDS = frozenset({"features", "gradients", "class_maps", "head", "forwards", "pixels", "attention", "others"})
 """Feature maps; gradients of the logits; the head's own weights; evaluations of the head; forward passes; gradients of
@@ -50,7 +48,7 @@ class Engine(Protocol):
     def drops(self) -> Tensor | None:
         """See ``Evidence.drops``."""
 
-    def attention(self) -> "Sequence[Attention]":
+    def attention(self) -> Sequence[Attention]:
         """See ``Evidence.attention``."""
 
     def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
@@ -128,7 +126,7 @@ class Evidence:
         return self.engine.drops()
 
     @cached_property
-    def attention(self) -> "Sequence[Attention]":
+    def attention(self) -> Sequence[Attention]:
         """A transformer's attention and its gradients, for as many of the images at a time as fit in memory.
 
         Raises ``NotAvailableError``, with the reason, for a network without rows to follow (:mod:`methods.attention`).

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from methods.attention import Attention, AttentionMethod
+from methods.attention import Attention
+from methods.base import AttentionMethod
 
 
 class LeGrad(AttentionMethod):

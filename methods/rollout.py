@@ -2,7 +2,8 @@
 
 from torch import Tensor
 
-from methods.attention import Attention, AttentionMethod
+from methods.attention import Attention
+from methods.base import AttentionMethod
 
 
 class Rollout(AttentionMethod):
