@@ -12,7 +12,7 @@ from backbones.classifier import Classifier
 from backbones.networks import GivenNetwork
 from backbones.rescaled import normalised
 from backbones.wiring import Wiring, connect
-from core import registry
+from core import user_code
 from core.errors import DataError
 from core.files import file_hash
 
@@ -61,7 +61,7 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
         return backbones.build(**config)
     word = config["network"]
     if not trust:
-        registry.refuse_code([word], where)
+        user_code.refuse_code([word], where)
     if config["code"] != _code(word):
         raise DataError(
             f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from backbones import tokens, xray_weights
-from core import registry
+from core import registry, user_code
 from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
 
 log = logging.getLogger(__name__)
@@ -44,20 +44,20 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> GivenN
     what a user's own file does wrong.
     """
     source, _, name = word.partition(":")
-    if not registry.runs_code(word) and source not in SOURCES:
+    if not user_code.runs_code(word) and source not in SOURCES:
         raise BadValueError(
             f"no network {word!r}: write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        if registry.runs_code(word):
+        if user_code.runs_code(word):
             return GivenNetwork(_from_file(word, outputs), "those that its build gives")
         return SOURCES[source](name, outputs, channels)
 
 
 def _from_file(word: str, outputs: int | None) -> nn.Module:
     """What ``build`` gives; it is told ``num_classes`` where it asks for it."""
-    make = registry.callable_from_file(word, "network")
+    make = user_code.callable_from_file(word, "network")
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
@@ -182,4 +182,4 @@ SOURCES: dict[str, Callable[[str, int | None, int | None], GivenNetwork]] = {
 
 def file_of(word: str) -> Path | None:
     """The Python file in a word ``path/to/file.py:build``; None for the others."""
-    return Path(word.rpartition(":")[0]) if registry.runs_code(word) else None
+    return Path(word.rpartition(":")[0]) if user_code.runs_code(word) else None

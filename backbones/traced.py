@@ -20,7 +20,7 @@ from backbones.tokens import MOST_PREFIX
 from backbones.whole import logits_of, noise
 from backbones.wiring import POOLINGS, Wiring
 from core.errors import BadValueError, NotAvailableError
-from core.registry import ANYTHING
+from core.user_code import ANYTHING
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """What is no feature level of its own, whatever its shape."""

@@ -12,23 +12,21 @@ import importlib
 import importlib.util
 import inspect
 import re
-import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError, examples
-from core.files import key
+from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
+from core.stated import declared, module_name, stated_in
+from core.user_code import reason
 
 BROKEN = (
     ArithmeticError, AssertionError, AttributeError, ImportError, LookupError, NameError, OSError, RuntimeError,
     SyntaxError, TypeError, ValueError,
 )  # fmt: skip
 """What goes wrong when somebody's part is imported or run."""
-ANYTHING = (Exception, SystemExit)
-"""What somebody's own file may raise, whose errors are of any class."""
 
 
 class Registry:
@@ -47,7 +45,7 @@ class Registry:
         files: dict[str, Path] = {}
         folder = Path(spec.submodule_search_locations[0])
         for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
-            for name in _declared(path):
+            for name in declared(path):
                 if name in files:
                     raise self._twice(name, str(files[name]), str(path))
                 files[name] = path
@@ -88,8 +86,7 @@ class Registry:
         name = self.check(word)
         if name in self.plugins:
             return None
-        path = self.files[name]
-        return _stated_in(path, name, attribute, path.stat().st_mtime_ns)
+        return stated_in(self.files[name], name, attribute)
 
     def build(self, word: str, **given: Any) -> Any:
         """An instance: the word's options and the ``given`` ones become the constructor's keyword arguments."""
@@ -99,25 +96,20 @@ class Registry:
         try:
             return importlib.import_module(f"{self.package}.{module_name(self.files[name])}")
         except BROKEN as error:
-            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {_reason(error)}") from error
+            raise NotAvailableError(f"the {self.kind} {name!r} cannot be imported: {reason(error)}") from error
 
     def _plugged(self, point: EntryPoint) -> type[Any]:
         named = f"the {self.kind} {point.name!r} of {_origin(point)}"
         try:
             part: type[Any] = point.load()
         except BROKEN as error:
-            raise NotAvailableError(f"{named} cannot be imported: {_reason(error)}") from error
+            raise NotAvailableError(f"{named} cannot be imported: {reason(error)}") from error
         if not inspect.isclass(part) or getattr(part, "name", None) != point.name:
             raise NotAvailableError(f"{named} is no class with name = {point.name!r}")
         return part
 
     def _twice(self, name: str, first: str, second: str) -> DataError:
         return DataError(f"the {self.kind} {name!r} is defined twice: in {first} and in {second}")
-
-
-def module_name(path: Path) -> str:
-    """What the module of a file is called in its folder: ``nih`` of ``nih.py`` and of ``nih/__init__.py``."""
-    return path.parent.name if path.stem == "__init__" else path.stem
 
 
 def construct(part: Callable[..., Any], kind: str, word: str, given: dict[str, Any]) -> Any:
@@ -162,134 +154,9 @@ def _bare(name: str) -> str:
     return re.sub("[-_ ]", "", name.lower().replace("+", "p"))
 
 
-def runs_code(word: object) -> bool:
-    """Whether a word, wherever it stands, makes a Python file run: ``path/to/file.py:Class``.
-
-    >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
-    [True, False, False]
-    """
-    return isinstance(word, str) and ".py:" in word
-
-
-def refuse_code(words: Iterable[object], where: object) -> None:
-    """Raise ``BadValueError`` for a word that runs code and stands in the file ``where``, not in the command."""
-    for word in filter(runs_code, words):
-        raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
-
-
-def from_file(word: str, kind: str) -> type[Any]:
-    """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
-    part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
-    return part
-
-
-def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
-    """The function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
-    part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
-    return part
-
-
-def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
-    path, _, name = word.rpartition(":")
-    if not Path(path).is_file():
-        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:{what.split()[-1]}")
-    label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
-    spec = importlib.util.spec_from_file_location(label, path)
-    if spec is None or spec.loader is None:
-        raise DataError(f"{path!r} is no Python file")
-    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
-    try:
-        spec.loader.exec_module(module)
-    except ANYTHING as error:
-        del sys.modules[label]
-        raise LocusError(f"the {kind} file {path!r} cannot be imported: {_reason(error)}") from error
-    if not fits(getattr(module, name, None)):
-        declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
-        raise UnknownNameError(f"{what} in {path}", name, declared)
-    return getattr(module, name)
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
-
-
 def _origin(point: EntryPoint) -> str:
     """Where an entry point comes from: ``the package locus-mycam (mycam.methods:MyCAM)``."""
     return f"the package {point.dist.name if point.dist else '?'} ({point.value})"
-
-
-def _declared(path: Path) -> list[str]:
-    """The words of a file's classes: string constants assigned to ``name`` in a class body."""
-    try:
-        return [name for node in _classes(path) for name in map(_name_of, node.body) if name]
-    except SyntaxError:
-        return [module_name(path)]  # known by its file, so that asking for it tells what is broken
-
-
-def _classes(path: Path) -> list[ast.ClassDef]:
-    return [node for node in _body(path) if isinstance(node, ast.ClassDef)]
-
-
-def _body(path: Path) -> list[ast.stmt]:
-    """The statements of a file, parsed once as long as it does not change."""
-    state = path.stat()
-    return _parsed(path, state.st_mtime_ns, state.st_size)
-
-
-@functools.lru_cache(maxsize=256)
-def _parsed(path: Path, *state: int) -> list[ast.stmt]:
-    return ast.parse(path.read_text(encoding="utf-8")).body
-
-
-def _name_of(node: ast.stmt) -> str | None:
-    value = _assigned(node, "name")
-    return value.value if isinstance(value, ast.Constant) and isinstance(value.value, str) else None
-
-
-def _assigned(node: ast.stmt, attribute: str) -> ast.expr | None:
-    """What a statement assigns to ``attribute``; None for any other statement."""
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    named = any(isinstance(target, ast.Name) and target.id == attribute for target in targets)
-    return node.value if named and isinstance(node, ast.Assign | ast.AnnAssign) else None
-
-
-@functools.lru_cache(maxsize=1024)
-def _stated_in(path: Path, name: str, attribute: str, *state: int) -> Any:
-    """What the class of the word ``name`` in a file states, read once as long as the file does not change."""
-    try:
-        kind = next(node for node in _classes(path) if name in map(_name_of, node.body))
-        return _stated(kind, path, attribute)
-    except (StopIteration, SyntaxError, ValueError, RecursionError):  # what no text tells, importing the part does
-        return None
-
-
-def _stated(kind: ast.ClassDef, path: Path, attribute: str) -> Any:
-    """The literal that a class states for ``attribute``, or the first of its bases that states one; None for none.
-
-    Raises ``ValueError`` where what is stated is no literal.
-    """
-    for value in filter(None, (_assigned(node, attribute) for node in kind.body)):
-        match value:
-            case ast.Call(func=ast.Name("frozenset" | "set"), args=[members]):
-                return frozenset(ast.literal_eval(members))
-            case _:
-                return ast.literal_eval(value)
-    bases = (_class(base.id, path) for base in kind.bases if isinstance(base, ast.Name))
-    stated = (_stated(*base, attribute) for base in bases if base)
-    return next((value for value in stated if value is not None), None)
-
-
-def _class(name: str, path: Path) -> tuple[ast.ClassDef, Path] | None:
-    """The class that a file calls ``name`` and its file, be it its own or imported from a module beside it."""
-    for node in _body(path):
-        if isinstance(node, ast.ClassDef) and node.name == name:
-            return node, path
-        if isinstance(node, ast.ImportFrom):
-            beside = path.with_name(f"{(node.module or '').split('.')[-1]}.py")
-            original = {alias.asname or alias.name: alias.name for alias in node.names}.get(name)
-            if original and beside != path and beside.is_file():
-                return _class(original, beside)
-    return None
 
 
 def _with_name(module: ModuleType, name: str) -> type[Any]:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BadValueError, DataError, NotAvailableError
-from core.registry import BROKEN, Registry, construct, from_file, runs_code
+from core.registry import BROKEN, Registry, construct
 from core.registry import spelled as registered
+from core.user_code import from_file, runs_code
 
 if TYPE_CHECKING:
     from methods.base import Evidence, GradientMethod, Method

@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.engine.quiet import plain
 from core.errors import LocusError
 from core.frames import Grid
-from core.registry import ANYTHING
+from core.user_code import ANYTHING
 from methods.base import Evidence, Method
 
 

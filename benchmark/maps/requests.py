@@ -15,7 +15,7 @@ from benchmark.engine import VERSION
 from benchmark.maps import untrained
 from benchmark.maps.baselines import BASELINES, Prior, Truth
 from benchmark.maps.trained import Trained, select_samples
-from core import registry
+from core import registry, user_code
 from core.errors import LocusError
 from core.files import key
 from datasets.io import transforms
@@ -107,7 +107,7 @@ def _key(trained: Sequence[Trained], word: str, part: type, images: Sequence[str
 def _options(word: str, part: type) -> dict[str, str]:
     """The constructor's arguments, those that the word does not state too: a changed default is another method."""
     bare, smooth = methods.split_smooth(word)
-    call = inspect.signature(part).bind(**({} if registry.runs_code(word) else registry.options(bare)))
+    call = inspect.signature(part).bind(**({} if user_code.runs_code(word) else registry.options(bare)))
     call.apply_defaults()
     smoothed = {"smooth": smooth, "by": store.code(type(smoothing.get(smooth)))} if smooth else {}
     return {name: repr(value) for name, value in {**call.arguments, **smoothed}.items()}

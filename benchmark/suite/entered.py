@@ -5,7 +5,7 @@ from pathlib import Path
 from benchmark.suite import plan
 from benchmark.suite.plan import Suite
 from config import RunConfig
-from core import registry
+from core import user_code
 from core.errors import BadValueError
 from core.flags.network import network_flags
 
@@ -39,5 +39,5 @@ def with_models(suite: Suite, config: RunConfig) -> Suite:
     stated = {"entry": config.entry, "trained_on": config.trained_on}
     entry = {"checkpoint": paths, **{name: value for name, value in stated.items() if value}}
     if network is None and not config.trust:
-        registry.refuse_code(plan.networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
+        user_code.refuse_code(plan.networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
     return suite.model_copy(update={"models": [*suite.models, entry]})

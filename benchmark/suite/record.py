@@ -15,7 +15,7 @@ from benchmark.records.cases import write as write_cases
 from benchmark.records.provenance import join
 from benchmark.suite.scorers import Scored
 from benchmark.training import provenance
-from core.registry import runs_code
+from core.user_code import runs_code
 
 
 def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:

@@ -16,7 +16,7 @@ from config import RunConfig, TrainConfig
 from core.collector import gc_paused
 from core.errors import BadValueError, DataError
 from core.names import PAIRED
-from core.registry import runs_code
+from core.user_code import runs_code
 from datasets.io import limits
 
 ABSENT = "the data is not there"

@@ -22,7 +22,7 @@ from core.cli.marks import AtLeast, AtMost, Named, check, spelled
 from core.cli.parser import joined, listed, parser_of
 from core.cli.sentences import helped
 from core.errors import BadValueError, DataError, hint
-from core.registry import refuse_code
+from core.user_code import refuse_code
 
 __all__ = ["CONFIGS", "AtLeast", "AtMost", "Named", "build", "defaults_of", "door", "parse", "read_yaml"]
 

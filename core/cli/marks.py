@@ -5,7 +5,8 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple, cast, get_args, get_type_hints
 
 from core.errors import BadValueError, UnknownNameError
-from core.registry import Registry, runs_code
+from core.registry import Registry
+from core.user_code import runs_code
 
 
 class AtLeast(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from core.cli import AtLeast
 from core.errors import BadValueError
 from core.flags.data import DataSet
-from core.registry import runs_code
+from core.user_code import runs_code
 
 SOURCES = ("timm", "torchvision", "xrv", "hf")
 """Projects whose networks have names: ``timm:NAME``."""

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from core import registry
+from core import registry, user_code
 from core.errors import BadValueError, DataError, LocusError, NotAvailableError, UnknownNameError
 
 PART = 'class Part:\n    name = "{name}"\n    def __init__(self, size: int = 3):\n        self.size = size\n'
@@ -106,18 +106,18 @@ def test_what_a_base_in_a_file_beside_states_holds_for_the_class(shelf):
 def test_a_class_from_a_file_outside_the_tree(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(PART.format(name="mine"))
-    assert registry.from_file(f"{file}:Part", "part")().size == 3
+    assert user_code.from_file(f"{file}:Part", "part")().size == 3
     with pytest.raises(UnknownNameError, match=r"mine\.py.*'Pat'.*'Part'"):
-        registry.from_file(f"{file}:Pat", "part")
+        user_code.from_file(f"{file}:Pat", "part")
 
 
 def test_a_broken_file_outside_the_tree_is_a_sentence(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text("def :")
     with pytest.raises(LocusError, match=r"mine\.py.*SyntaxError"):
-        registry.from_file(f"{file}:Part", "part")
+        user_code.from_file(f"{file}:Part", "part")
     with pytest.raises(DataError, match=r"absent\.py"):
-        registry.from_file(f"{tmp_path}/absent.py:Part", "part")
+        user_code.from_file(f"{tmp_path}/absent.py:Part", "part")
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 import datasets
 from core.errors import BadValueError
-from core.registry import from_file
 from core.types import Sample
+from core.user_code import from_file
 from datasets.base import Dataset, Request
 
 pytestmark = pytest.mark.contract

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.registry import Registry, module_name
+from core.registry import Registry
+from core.stated import module_name
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("core", "datasets", "backbones", "methods", "benchmark")

@@ -14,7 +14,7 @@ from benchmark.suite.plan.checkpoints import CHECKPOINT
 from benchmark.suite.plan.model import ModelPlan
 from benchmark.suite.plan.models import models
 from benchmark.suite.plan.suite import Suite
-from core import cli, registry
+from core import cli, user_code
 from core.errors import BadValueError, DataError, UnknownNameError
 from core.names import BESIDE, MAIN_PROTOCOL
 
@@ -54,7 +54,7 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
             raise UnknownNameError("suite", other, names)
     _check(suite)
     if not trust:
-        registry.refuse_code([*suite.words, *networks(suite)], path)
+        user_code.refuse_code([*suite.words, *networks(suite)], path)
     return suite
 
 
@@ -123,5 +123,5 @@ def check_methods(words: Sequence[str]) -> None:
     >>> check_methods(["cam", "fast", "prior", "smoothgrad:n=4"])
     """
     for word in words:
-        if word not in (*BESIDE, *wing.GROUPS) and not registry.runs_code(word):
+        if word not in (*BESIDE, *wing.GROUPS) and not user_code.runs_code(word):
             wing.registry.check(word)

@@ -1,0 +1,66 @@
+"""Python files that a word names: ``path/to/file.py:Class``. They run only where somebody typed or trusts them."""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from core.errors import BadValueError, DataError, LocusError, UnknownNameError
+from core.files import key
+
+ANYTHING = (Exception, SystemExit)
+"""What somebody's own file may raise, whose errors are of any class."""
+
+
+def runs_code(word: object) -> bool:
+    """Whether a word, wherever it stands, makes a Python file run: ``path/to/file.py:Class``.
+
+    >>> [runs_code(word) for word in ("net.py:build", "gradcam", None)]
+    [True, False, False]
+    """
+    return isinstance(word, str) and ".py:" in word
+
+
+def refuse_code(words: Iterable[object], where: object) -> None:
+    """Raise ``BadValueError`` for a word that runs code and stands in the file ``where``, not in the command."""
+    for word in filter(runs_code, words):
+        raise BadValueError(f"{where} names {word}, a file whose code would run: write --trust if you trust it")
+
+
+def from_file(word: str, kind: str) -> type[Any]:
+    """The class of ``path/to/file.py:Class``. Raises ``LocusError`` with the path and the reason."""
+    part: type[Any] = _of_file(word, kind, "class", inspect.isclass)
+    return part
+
+
+def callable_from_file(word: str, kind: str) -> Callable[..., Any]:
+    """The function or class of ``path/to/file.py:name``. Raises ``LocusError`` with the path and the reason."""
+    part: Callable[..., Any] = _of_file(word, kind, "function or class", callable)
+    return part
+
+
+def _of_file(word: str, kind: str, what: str, fits: Callable[[Any], bool]) -> Any:
+    path, _, name = word.rpartition(":")
+    if not Path(path).is_file():
+        raise DataError(f"no file {path!r} for the {kind} {word!r}: write path/to/file.py:{what.split()[-1]}")
+    label = f"outside_{Path(path).stem}_{key(str(Path(path).resolve()))}"
+    spec = importlib.util.spec_from_file_location(label, path)
+    if spec is None or spec.loader is None:
+        raise DataError(f"{path!r} is no Python file")
+    module = sys.modules[label] = importlib.util.module_from_spec(spec)  # so that its source can be read
+    try:
+        spec.loader.exec_module(module)
+    except ANYTHING as error:
+        del sys.modules[label]
+        raise LocusError(f"the {kind} file {path!r} cannot be imported: {reason(error)}") from error
+    if not fits(getattr(module, name, None)):
+        declared = [n for n, o in vars(module).items() if fits(o) and getattr(o, "__module__", "") == module.__name__]
+        raise UnknownNameError(f"{what} in {path}", name, declared)
+    return getattr(module, name)
+
+
+def reason(error: BaseException) -> str:
+    """An error in words; of a failed import its own, which name what is missing."""
+    return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}"
