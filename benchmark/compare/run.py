@@ -12,8 +12,7 @@ from benchmark.compare.selector import Selection, resolve_first
 from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.common_cases import columns, common_cases, read
-from benchmark.statistics.over_trainings import compare_over_trainings
-from benchmark.statistics.paired import compare
+from benchmark.statistics.paired import compare, compare_over_trainings
 from benchmark.suite import results_folder
 from config import RunConfig
 from core.errors import BadValueError

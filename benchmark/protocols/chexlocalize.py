@@ -7,12 +7,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.segment import Segmented, interior, segment
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
-from benchmark.statistics.optimism import OracleCounts, scores_with_optimism
+from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
-from benchmark.thresholds.sampled import SampledThresholds, at_index
+from benchmark.thresholds.origins import (
+    CROSS_FITTED,
+    SampledThresholds,
+    ThresholdKey,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
@@ -55,11 +61,12 @@ class CheXlocalize(Protocol):
         each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
         columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
-        main, oracle_counts = f"mask_iou{word}", _oracle_counts(batch)
+        both = batch.truth * batch.drawn
+        oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
         return Result(
-            scores_with_optimism(columns, all_index, findings, seed, {main: f"optimism{word}"}, {main: oracle_counts}),
+            scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            distinct_thresholds(chosen, index.findings, LEVELS.round(6).tolist()),
+            distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
             failures(scored, batch.reasons),
         )
 
@@ -115,17 +122,9 @@ def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: 
     )
 
 
-def _oracle_counts(batch: SegmentedCases) -> OracleCounts:
-    """(N,1,T) mask IoUs of the cases where both masks have pixels, and (N,) which those are."""
-    both = batch.truth * batch.drawn
-    return batch.iou[:, None, :OTSU] * both[:, None, None], both
-
-
 def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
-    tables = (thresholds[:n], batch.iou[:n])
-    levels, overlaps = ({key: at_index(table, indices) for key, indices in chosen.items()} for table in tables)
-    columns = {"threshold": levels.pop(CROSS_FITTED), "iou": overlaps.pop(CROSS_FITTED), "hit_rate": batch.hit[:n]}
+    columns = at_origins(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
-    return {"truth": kinds, **columns, **other_origins(levels, iou=overlaps)}
+    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **other_origins(columns)}

@@ -6,7 +6,6 @@ An image that is labelled positive without a box, or not labelled, is left out f
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -20,9 +19,8 @@ from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores
-from benchmark.surface import Surface, peaked_boxes
-from benchmark.surface.given import GivenBoxes
-from benchmark.surface.trace import EMPTY
+from benchmark.surface import Surface, all_boxes
+from benchmark.surface.trace import EMPTY, GivenBoxes
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import cross_fitted
 from core.boxes import iou
@@ -68,44 +66,28 @@ def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
     return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
 
 
-@dataclass(frozen=True, eq=False)
 class BoxCases:
     """N positives and negatives with all their boxes."""
 
-    cases: Sequence[Case]
-    seed: int
-
-    @cached_property
-    def reasons(self) -> list[str]:
+    def __init__(self, cases: Sequence[Case], seed: int) -> None:
+        self.cases, self.seed = cases, seed
+        self.reasons = [case.shown[1] for case in cases]
         """(N,) why there is no box."""
-        return [case.shown[1] for case in self.cases]
-
-    @cached_property
-    def truths(self) -> Index:
+        self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
         """(N,) how many truth boxes there are."""
-        return np.array([len(case.boxes) for case in self.cases], dtype=np.int64)
-
-    @cached_property
-    def positive(self) -> NDArray[np.bool_]:
-        """(N,) whether there is a truth box."""
-        return self.truths > 0
-
-    @property
-    def origin(self) -> Origin:
+        self.positive = self.truths > 0
+        self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
+        """(N,) the number of each case's patient."""
+        self.origin: Origin = "none" if any(case.given is not None for case in cases) else "cross-fitted"
         """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
-        return "none" if any(case.given is not None for case in self.cases) else "cross-fitted"
-
-    @cached_property
-    def thresholds(self) -> FloatArray:
-        """(N,) the score threshold of each map: that of ``locus``, chosen on other patients' hits."""
-        traces = (traced(case.shown[0]) if len(case.boxes) else EMPTY for case in self.cases)
-        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
-        return cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
-        """(M,4) boxes and (M,) confidences of each case, highest first."""
-        return [_boxes(case, threshold) for case, threshold in zip(self.cases, self.thresholds.tolist(), strict=True)]
+        """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
+        traces = (traced(case.shown[0]) if len(case.boxes) else EMPTY for case in self.cases)
+        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
+        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
+        return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
 
     @cached_property
     def overlaps(self) -> list[FloatArray]:
@@ -118,13 +100,12 @@ class BoxCases:
         numbers = [n for n, case in enumerate(self.cases) if case.finding == finding]
         return np.array(sorted(numbers, key=lambda n: self.cases[n].image_id), dtype=np.int64)
 
-    @cached_property
-    def patients(self) -> Index:
-        """(N,) the number of each case's patient."""
-        names = [case.patient_id for case in self.cases]
-        return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].reshape(-1)
+    def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
+        """(n,) cases -> the ``values`` of each laid end to end: (D,) which case they are of, and (D,)."""
+        each = [values(n) for n in numbers.tolist()]
+        return np.repeat(numbers, [len(one) for one in each]), np.concatenate([[], *each])
 
-    @cached_property
+    @property
     def row_columns(self) -> dict[str, NDArray[Any]]:
         """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
@@ -162,7 +143,7 @@ def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
         return on.boxes, on.confidence
     if not isinstance(on, Surface):
         return np.zeros((0, 4)), np.zeros(0)
-    boxes, peaks = peaked_boxes(on, threshold)
+    boxes, peaks = all_boxes(on, threshold)
     return boxes, peaks * (case.probability or 0.0)
 
 

@@ -103,15 +103,10 @@ def ranked(
     batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
 ) -> tuple[Index, NDArray[np.bool_]]:
     """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
-    cases, true, confidences = [], [], []
-    for n in numbers.tolist():
-        confidence = batch.boxes[n][1][:most]
-        cases.append(np.full(len(confidence), n))
-        true.append(matches(batch.overlaps[n][:most], at))
-        confidences.append(confidence)
-    order = np.argsort(-np.concatenate([np.zeros(0), *confidences]), kind="stable")
-    case_of = np.concatenate([np.zeros(0, dtype=np.int64), *cases])
-    return case_of[order], np.concatenate([np.zeros(0, dtype=bool), *true])[order]
+    case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
+    _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
+    order = np.argsort(-confidences, kind="stable")
+    return case_of[order], true[order].astype(bool)
 
 
 def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:

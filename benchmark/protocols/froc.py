@@ -90,24 +90,17 @@ def _mean(columns: Any) -> Any:
 
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
     """A finding's columns by patient; keys are confidences, negated so that they ascend."""
-    true, false = [], []
-    for n in numbers.tolist():
-        keys = -batch.boxes[n][1]
-        first = np.where(hits[n], keys[:, None], np.inf).min(0, initial=np.inf)
-        true.append(_keyed(n, first[np.isfinite(first)]))
-        false.append(_keyed(n, keys[~hits[n].any(1)] if suffix or not batch.positive[n] else keys[:0]))
-    (true_cases, true_keys), (false_cases, false_keys) = _joined(true), _joined(false)
+
+    def first(n: int) -> FloatArray:
+        keys = np.where(hits[n], -batch.boxes[n][1][:, None], np.inf).min(0, initial=np.inf)
+        return keys[np.isfinite(keys)]
+
+    def false(n: int) -> FloatArray:
+        return -batch.boxes[n][1][~hits[n].any(1) & (bool(suffix) or not batch.positive[n])]
+
+    true_cases, true_keys = batch.flat(numbers, first)
     at = np.unique(true_keys)
-    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(false_cases, false_keys, at)]
+    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
     images = (suffix == ALL) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, each) for each in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])
-
-
-def _keyed(case: int, keys: FloatArray) -> tuple[Index, FloatArray]:
-    return np.full(len(keys), case), keys
-
-
-def _joined(pairs: Sequence[tuple[Index, FloatArray]]) -> tuple[Index, FloatArray]:
-    cases, keys = zip(_keyed(0, np.zeros(0)), *pairs, strict=True)
-    return np.concatenate(cases), np.concatenate(keys)

@@ -8,14 +8,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
 from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
+from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
 from benchmark.records.score import Origin
-from benchmark.statistics.case_index import SHARED_SUFFIX
-from benchmark.statistics.optimism import scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin, choose, distinct_thresholds
-from benchmark.thresholds.sampled import at_index
+from benchmark.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin, at_index, choose, distinct_thresholds
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
 from core.types import FloatArray
@@ -58,11 +56,11 @@ class MaxBox(Protocol):
             validation_selector = validation_batch.selector(*curve), validation_index
             known = choose(batch.selector(*curve), index, DEFAULT, seed, validation_selector)
             chosen[part] = {**known, ("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
-        oracle_counts = {metric: (_hits(batch, metric), np.ones(len(scored))) for metric in MAINS}
+        oracles = {metric: (name, _hits(batch, metric), np.ones(len(scored))) for metric, name in MAINS.items()}
         return Result(
-            scores_with_optimism(_columns(batch, chosen), index, findings, seed, MAINS, oracle_counts),
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             rows(scored, batch.reasons, _row_columns(batch, chosen)),
-            _distinct_by_part(chosen, index.findings),
+            _distinct_by_part(chosen, index),
             failures(scored, batch.reasons),
         )
 
@@ -111,12 +109,12 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
 
 
 def _distinct_by_part(
-    chosen: Mapping[str, ThresholdsByOrigin], findings: NDArray[np.str_]
+    chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> part -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for part, indices in chosen.items():
-        for origin, known in distinct_thresholds(indices, findings, LEVELS.round(6).tolist()).items():
+        for origin, known in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
             for finding, levels in known.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[part] = levels
     return out
@@ -128,9 +126,9 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    tables = (batch.overlap["largest"], thresholds)
-    overlaps, levels = ({key: at_index(table, at) for key, at in main.items()} for table in tables)
-    columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
+    columns = at_origins(main, threshold=thresholds, iou=batch.overlap["largest"])
+    threshold, overlap = columns.pop(CROSS_FITTED).values()
     hits = {part: at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
     any_box = {part.replace("maxboxaccv2", "any"): hit for part, hit in hits.items()}
-    return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}
+    numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
+    return {**numbers, **any_box, **other_origins(columns)}

@@ -10,8 +10,7 @@ from benchmark.pixels.painted import SIDE, truth_mask
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample_over
-from benchmark.statistics.case_index import CaseIndex
-from benchmark.statistics.patients import by_patient
+from benchmark.statistics.patients import CaseIndex, by_patient
 from benchmark.statistics.summary import Estimate, scores
 from benchmark.surface import checked
 from core.errors import BadValueError

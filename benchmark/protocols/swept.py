@@ -1,7 +1,6 @@
 """Maps at 224×224 pixels and their boxes at each of 100 score thresholds, as Choe et al. 2020 count them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from benchmark.pixels import contours as source
 from benchmark.pixels.painted import SIDE, resample_map, to_pixel_boxes
 from benchmark.protocols.base import FLAT, Case, usable
-from benchmark.thresholds.sampled import SampledThresholds
+from benchmark.thresholds.origins import SampledThresholds
 from core.boxes import iou
 from core.frames import scale_boxes
 from core.types import FloatArray
@@ -35,38 +34,30 @@ class SweptCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         each = [_curves(case) for case in cases]
-        n, t = len(each), len(LEVELS)
-        self.boxes = np.array([one.boxes for one in each]).reshape(n, t, 4)
+        boxes, largest, best, otsu, reasons = zip(*each, strict=True) if each else ((),) * 5
+        self.reasons: Sequence[str] = reasons
+        shape = len(cases), len(LEVELS)
+        self.boxes = np.array(boxes).reshape(*shape, 4)
         """(N,T,4) of the largest contour, in the case's frame."""
-        kinds = ("largest", "best")
-        self.overlap = {kind: np.array([getattr(one, kind) for one in each]).reshape(n, t) for kind in kinds}
+        self.overlap = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
         """(N,T) the best IoU with a truth box of the largest contour's box, and of any contour's."""
-        self.otsu = np.array([one.otsu for one in each], dtype=np.float64)
+        self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) the index of each map's own threshold."""
-        self.reasons = [one.reason for one in each]
 
     def selector(self, kind: str, delta: float) -> SampledThresholds:
         """What a threshold is chosen by: hits at IoU >= ``delta``."""
         return SampledThresholds(self.overlap[kind] >= delta, self.overlap[kind])
 
 
-@dataclass(frozen=True, eq=False)
-class _Curves:
-    boxes: FloatArray
-    largest: FloatArray
-    best: FloatArray
-    otsu: int
-    reason: str
-
-
-def _curves(case: Case) -> _Curves:
+def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
+    """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
     values, reason = picture(case)
     if values is None:
-        return _Curves(np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason)
+        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason
     contours, truth = source.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + source.PIXEL
     boxes = contours.largest()
     largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
-    return _Curves(scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason)
+    return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
 
 
 def _otsu(values: NDArray[np.float32]) -> int:

@@ -25,7 +25,7 @@ from scipy.special import log_softmax
 from benchmark.records.record import Stratum
 from benchmark.records.score import Origin
 from benchmark.statistics import groups
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, Estimate, estimate
 from benchmark.statistics.summary import scores as summary
 from core.boxes import area

@@ -8,9 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.records.score import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
-from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact, intervals
-from benchmark.statistics.patients import Sums, by_patient
+from benchmark.statistics.patients import CaseIndex, Sums, by_patient
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.surface import overlap
 from benchmark.surface.bilinear import Surface, components
-from benchmark.surface.given import GivenBoxes
+from benchmark.surface.trace import GivenBoxes
 from core.boxes import as_boxes
 from core.types import FloatArray
 

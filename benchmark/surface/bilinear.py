@@ -120,37 +120,29 @@ def checked(values: ArrayLike) -> FloatArray:
     return array
 
 
-def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(T,) thresholds -> (M,4) outer boxes of all components in the frame, and (M,) which threshold each belongs to.
+def all_boxes(on: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
 
-    Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
+    By highest vertex, descending, then in row-major order: NumPy sorts, so that it need not be compiled. A flat surface
+    has none.
     """
-    boxes, index, _ = _ordered(on, thresholds)
-    return boxes, index
-
-
-def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]:
-    """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
-    boxes, _, peaks = _ordered(on, threshold)
-    return boxes, peaks
+    boxes, _, positions = components(on, threshold)
+    peaks = on.values.ravel()[positions]
+    order = np.lexsort((positions, -peaks))
+    return boxes[order], peaks[order]
 
 
 def components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """As ``all_boxes``, in no order within a threshold, and (M,) the position of each component's highest vertex."""
+    """(T,) thresholds -> (M,4) boxes of all components, (M,) which threshold each belongs to, (M,) where its peak is.
+
+    As ``all_boxes``, in no order within a threshold; a peak is the position of the highest vertex in row-major order.
+    """
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     from benchmark.surface import runs  # numba costs a second: pictures without a box do without
 
     boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds))
     return boxes, index, positions
-
-
-def _ordered(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-    """Boxes, the thresholds' numbers and the highest values, in order: NumPy sorts, so that it need not be compiled."""
-    boxes, index, positions = components(on, thresholds)
-    peaks = on.values.ravel()[positions]
-    order = np.lexsort((positions, -peaks, index))
-    return boxes[order], index[order], peaks[order]
 
 
 def as_levels(thresholds: ArrayLike) -> FloatArray:

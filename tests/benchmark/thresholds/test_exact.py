@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.surface import min_max, surface
 from benchmark.surface.critical import hit_intervals
 from benchmark.surface.trace import EMPTY, trace
