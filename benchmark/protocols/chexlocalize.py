@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.pixels.segment import Segmented, interior, segment
+from benchmark.pixels.painted import Segmented, interior, segment
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex

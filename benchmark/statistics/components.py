@@ -120,11 +120,13 @@ def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores | None:
     networks = {key[:2] for key in scores}
     seeds = {network: sorted({key[3] for key in scores if key[:2] == network}) for network in networks}
     parts = [part for grid in _grids(seeds) if (part := _part(scores, seeds, *grid)) is not None]
-    if not parts:
-        return None
-    trainings = sum(map(len, seeds.values()))
-    best = max(parts, key=lambda part: (sum(n > 1 for n in part[0].shape[:2]), _trainings(part[0]), part[0].shape[2]))
-    return BalancedScores(*best, trainings - _trainings(best[0]))
+    return max(parts, key=_extent, default=None)
+
+
+def _extent(part: BalancedScores) -> tuple[int, int, int]:
+    """What is compared: factors that have levels, then trainings, then methods."""
+    backbones, poolings, methods, *_ = part.values.shape
+    return (backbones > 1) + (poolings > 1), -part.left_out, methods
 
 
 def _terms(factors: Term, within: Mapping[str, Term]) -> Iterator[Term]:
@@ -149,8 +151,8 @@ def _part(
     seeds: Mapping[Network, Sequence[int]],
     backbones: tuple[str, ...],
     poolings: tuple[str, ...],
-) -> tuple[FloatArray, dict[str, tuple[str, ...]]] | None:
-    """(B,G,M,S,P) values of a grid of networks, with as many trainings of each as all have, and the names.
+) -> BalancedScores | None:
+    """A grid of networks, with as many trainings of each as all have.
 
     None for fewer than two trainings and without a common method.
     """
@@ -166,9 +168,5 @@ def _part(
         return None
     rows = [[scores[b, g, method, seed] for method in methods] for b, g, seed in trainings]
     values = np.array(rows).reshape(len(backbones), len(poolings), count, len(methods), -1).swapaxes(2, 3)
-    return values, {"backbone": backbones, "pooling": poolings, "method": methods}
-
-
-def _trainings(values: FloatArray) -> int:
-    backbones, poolings, _, seeds, _ = values.shape
-    return int(backbones * poolings * seeds)
+    levels = {"backbone": backbones, "pooling": poolings, "method": methods}
+    return BalancedScores(values, levels, sum(map(len, seeds.values())) - len(trainings))

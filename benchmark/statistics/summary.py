@@ -89,18 +89,15 @@ def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
     """(F+1,2) per estimate: the intervals of its findings and of their mean, nan where there is none."""
-    resampled: list[Resampled] = []
-    rows: list[tuple[FloatArray, slice | int]] = []
+    asked: list[tuple[FloatArray, Resampled]] = []
     ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
     for e, each in zip(estimates, ends, strict=True):
         if e.samples is not None:
-            resampled.append(e.samples)
-            rows.append((each, slice(-1)))
-        if e.samples is not None and e.mean_interval:
-            resampled.append(e.samples.over(lambda numbers: mean(numbers, -1)))
-            rows.append((each, -1))
-    for (each, row), values in zip(rows, intervals(resampled), strict=True):
-        each[row] = values
+            asked.append((each[:-1], e.samples))
+            if e.mean_interval:
+                asked.append((each[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
+    for (row, _), values in zip(asked, intervals([samples for _, samples in asked]), strict=True):
+        row[...] = values
     return ends
 
 

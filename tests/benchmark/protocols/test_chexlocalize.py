@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.localize import to_frame
-from benchmark.pixels.segment import interior, segment
+from benchmark.pixels.painted import interior, segment
 from benchmark.protocols.base import Case
 from benchmark.protocols.chexlocalize import LEVELS, CheXlocalize
 from core.frames import Grid
