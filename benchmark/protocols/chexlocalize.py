@@ -96,12 +96,10 @@ class SegmentedCases:
 def _segmented(case: Case) -> tuple[Segmented | None, bool, str]:
     """A case with truth segmented, whether its map has pixels, and why it has none."""
     on, reason = case.ready
-    return _segment(case) if on is not None and len(case.boxes) else None, on is not None, reason
-
-
-def _segment(case: Case) -> Segmented:
+    if on is None or not len(case.boxes):
+        return None, on is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
-    return segment(case.map, case.grid, mask, LEVELS)  # type: ignore[arg-type]  # a case without a map is not segmented
+    return segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 
 
 def _known(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
@@ -115,11 +113,9 @@ def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: 
     """At thresholds that all findings share, only the main metric."""
     overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
-    return (
-        [main]
-        if at.key[1] == SHARED_SUFFIX
-        else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
-    )
+    if at.key[1] == SHARED_SUFFIX:
+        return [main]
+    return [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
 
 
 def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:

@@ -14,13 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.locus import DEFAULT, IOU, traced
+from benchmark.protocols.locus import DEFAULT, IOU
 from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores
 from benchmark.surface import Surface, all_boxes
-from benchmark.surface.trace import EMPTY, GivenBoxes
+from benchmark.surface.trace import GivenBoxes, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import cross_fitted
 from core.boxes import iou
@@ -60,9 +60,8 @@ def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
     kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
     chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
     if any(case.given is None and case.map is not None and case.probability is None for case in chosen):
-        raise NotAvailableError(
-            "maps without the classifier's probabilities rank no box: give them by --predictions FILE"
-        )
+        maps = "maps without the classifier's probabilities rank no box"
+        raise NotAvailableError(f"{maps}: give them by --predictions FILE")
     return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
 
 
@@ -84,7 +83,7 @@ class BoxCases:
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
         """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
-        traces = (traced(case.shown[0]) if len(case.boxes) else EMPTY for case in self.cases)
+        traces = (trace(case.shown[0] if len(case.boxes) else None) for case in self.cases)
         selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
         thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
         return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]

@@ -15,7 +15,7 @@ from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
 from benchmark.surface.otsu import otsu
-from benchmark.surface.trace import EMPTY, GivenBoxes, Trace, trace
+from benchmark.surface.trace import Trace, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from core.boxes import holds
@@ -95,7 +95,7 @@ class TracedCases:
                 self.reasons.append(reason)
                 points.append(on is not None and distance(on.peak, case.boxes) == 0)
                 otsus.append(otsu(on) if isinstance(on, Surface) else DEFAULT)
-                yield traced(on)
+                yield trace(on)
 
         self.selector = ExactThresholds(traces(), [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
@@ -104,13 +104,6 @@ class TracedCases:
         """(N,) whether the highest vertex lies in a truth box."""
         self.otsu = np.array(otsus, dtype=np.float64)
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-
-
-def traced(on: Surface | GivenBoxes | None) -> Trace:
-    """The box of the highest point over thresholds; of given boxes the first, at all of them."""
-    if on is None:
-        return EMPTY
-    return trace(on) if isinstance(on, Surface) else on.trace
 
 
 class BoxesAtThreshold(AtThreshold):

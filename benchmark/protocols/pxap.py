@@ -7,7 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
-from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.chosen import rows
 from benchmark.protocols.swept import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import CaseIndex, by_patient
@@ -38,14 +39,12 @@ class PxAP(Protocol):
         scored = of_findings(cases, findings)
         counted = [_counted(case, _edges(STEP)) for case in scored]
         counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
-        flat_counts = np.array(counts).reshape(len(scored), 2 * (len(_edges(STEP)) - 1))
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
-        resampled = _resampled(flat_counts, case_index(scored), findings, seed) if scored else None
+        resampled = _resampled(counts, case_index(scored), findings, seed) if scored else None
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
-        rows = [{**common_columns(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
-                for case, reason, c in zip(scored, reasons, counts, strict=True)]  # fmt: skip
+        columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
         estimate = Estimate("pxap", "none", value, n, resampled)
-        return Result(scores([estimate], findings), rows, {}, failures(scored, reasons))
+        return Result(scores([estimate], findings), rows(scored, reasons, columns), {}, failures(scored, reasons))
 
 
 def _counted(case: Case, edges: FloatArray) -> tuple[FloatArray, str]:
@@ -75,10 +74,9 @@ def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: Float
     """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin [edge, next edge)."""
     array = checked(values)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
-        message = (
-            f"a map of shape {array.shape} from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
-        )
-        raise BadValueError(f"{message}: scale the map to [0, 1] and give both the same shape")
+        span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
+        wrong = f"a map of shape {array.shape} {span}"
+        raise BadValueError(f"{wrong}: scale the map to [0, 1] and give both the same shape")
     bins = len(edges) - 1
     index = np.searchsorted(edges, array.ravel(), side="right") - 1
     return np.bincount(index + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
@@ -97,14 +95,9 @@ def _edges(step: float) -> FloatArray:
     return np.append(score_thresholds(step), BEYOND)
 
 
-def _resampled(counts: FloatArray, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
-    sums = by_patient(
-        counts, np.ones_like(counts), index.findings, index.patients, findings
-    )  # per case: a scale that precision does not see
+def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
+    """(N,2,B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
+    flat = np.reshape(counts, (len(index), -1))
+    whole = np.ones_like(flat)  # per case: a scale that precision does not see
+    sums = by_patient(flat, whole, index.findings, index.patients, findings)
     return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)
-
-
-def _finite(counts: FloatArray) -> float | None:
-    value = float(average_precision(counts))
-    return value if np.isfinite(value) else None

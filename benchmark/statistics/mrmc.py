@@ -133,9 +133,8 @@ def _same_patients(a: Row, b: Row) -> tuple[FloatArray, FloatArray, FloatArray, 
 def _checked(row: Row) -> tuple[FloatArray, FloatArray]:
     scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
     if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
-        raise BadValueError(
-            f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}: give (S,) and (S, P), P 2 or more"
-        )
+        shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
+        raise BadValueError(f"{shapes}: give (S,) and (S, P), P 2 or more")
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
         raise BadValueError("a score or a jackknife value is no number: leave that training or patient out")
     return scores, left_out

@@ -60,10 +60,8 @@ def compare(
     """
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
     if heads[0] != heads[1] or not first or not len(findings):
-        raise BadValueError(
-            f"cannot compare {heads[0]} with {heads[1]} on {len(findings)} "
-            "cases: give the same columns of the same cases"
-        )
+        pair = f"{heads[0]} with {heads[1]} on {len(findings)} cases"
+        raise BadValueError(f"cannot compare {pair}: give the same columns of the same cases")
     one, two = (sums(columns, findings, patients, names) for columns in (first, second))
     values = _table(one, two, seed)
     n = one.denominator.sum(0).round().astype(int)

@@ -39,9 +39,8 @@ def complete(values: ArrayLike) -> FloatArray:
     v = np.asarray(values, dtype=np.float64)
     kept: FloatArray = v[:, np.isfinite(v).all(0)]
     if min(kept.shape) < 2:
-        raise BadValueError(
-            f"cannot rank {len(v)} methods on {kept.shape[1]} findings that all of them have: give two of each at least"
-        )
+        given = f"{len(v)} methods on {kept.shape[1]} findings that all of them have"
+        raise BadValueError(f"cannot rank {given}: give two of each at least")
     return kept
 
 

@@ -30,10 +30,8 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
     """
     if first.numerator.shape != second.numerator.shape:
-        raise BadValueError(
-            f"sums of shapes {first.numerator.shape} and {second.numerator.shape} cannot be paired: "
-            "score both on the same cases"
-        )
+        shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
+        raise BadValueError(f"{shapes} cannot be paired: score both on the same cases")
     gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
     both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
     halves, each = _Halves(gap, both), (gap != 0).any(0)

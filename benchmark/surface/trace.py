@@ -48,17 +48,21 @@ EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
 """Of a flat or a missing map: no box at any threshold."""
 
 
-def trace(on: Surface, low: float = 0.0) -> Trace:
-    """The peak component's box at all thresholds from ``low`` (for a map scaled to [0,1]: 0) upwards.
+def trace(on: "Surface | GivenBoxes | None") -> Trace:
+    """The peak component's box at all thresholds from 0, for a map scaled to [0,1], upwards; without a map none.
+
+    Of given boxes the one with the highest confidence, at every threshold in [0,1).
 
     >>> from benchmark.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
     >>> spot.thresholds.tolist(), spot.boxes(.5).tolist()
     ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
     """
-    if on.flat or on.span[1] <= low:
+    if isinstance(on, GivenBoxes):
+        return Trace(np.array([0.0, 1.0]), on.boxes[:1], on.boxes[:1])
+    if on is None or on.flat or on.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, low)
+    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, 0.0)
     return Trace(thresholds, start.T, stop.T)
 
 
@@ -82,8 +86,3 @@ class GivenBoxes:
         """(x, y) of the centre of the box with the highest confidence."""
         x0, y0, x1, y1 = self.boxes[0].tolist()
         return (x0 + x1) / 2, (y0 + y1) / 2
-
-    @property
-    def trace(self) -> Trace:
-        """The box with the highest confidence at every threshold in [0,1)."""
-        return Trace(np.array([0.0, 1.0]), self.boxes[:1], self.boxes[:1])

@@ -98,10 +98,10 @@ def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
 def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
     """Append the numbers to the file; what gives them back reads only the pages that are looked at."""
     try:
-        position = file.seek(0, 2)
+        position, shape = file.seek(0, 2), rows.shape
         file.write(rows.data)
         file.flush()
     except OSError as error:
         where = f"{tempfile.gettempdir()}: {error.strerror or error}"
         raise WriteError(f"cannot keep traces in {where}; make room, or name another folder by TMPDIR") from error
-    return partial(np.memmap, file, np.float64, "c", position, rows.shape)
+    return lambda: np.memmap(file, np.float64, "c", position, shape)

@@ -78,11 +78,12 @@ class ExactThresholds:
         """
         by_finding = []
         for finding in np.unique(findings):
-            curve = steps(self.intervals[(findings == finding)[self.case_index]])
-            by_finding.append((finding, curve.middles[curve.is_local_max]))
-        out = np.zeros((len(self), max((len(at) for _, at in by_finding), default=0)), dtype=bool)
-        for finding, at in by_finding:
-            out[:, : len(at)] |= self._hits(np.flatnonzero((findings == finding)[self.case_index]), at)
+            rows = np.flatnonzero((findings == finding)[self.case_index])
+            curve = steps(self.intervals[rows])
+            by_finding.append(self._hits(rows, curve.middles[curve.is_local_max]))
+        out = np.zeros((len(self), max((hits.shape[1] for hits in by_finding), default=0)), dtype=bool)
+        for hits in by_finding:
+            out[:, : hits.shape[1]] |= hits
         return out
 
 
