@@ -55,7 +55,7 @@ class CheXlocalize(Protocol):
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
-        chosen = choose(batch.selector(len(true)), index, DEFAULT, seed, validation_selector)
+        chosen = choose((batch.selector(len(true)), index), DEFAULT, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]

@@ -28,6 +28,7 @@ from core.errors import NotAvailableError
 from core.types import FloatArray
 
 Index = NDArray[np.int64]
+Hits = NDArray[np.bool_]
 NO_NEGATIVE = "no image without the finding"
 
 
@@ -41,14 +42,14 @@ class ConfidenceProtocol(Protocol):
         """What ``measure`` gives, and ``left_out``; a row per positive and negative."""
         asked = [case for case in cases if case.finding in findings]
         kept, left_out = _populations(asked)
-        batch = BoxCases(kept, seed)
+        batch = BoxCases(kept, findings, seed)
         counted = estimate([left_out], case_index(asked), findings, seed)
-        estimates, columns = self.measure(batch, findings)
+        estimates, columns = self.measure(batch)
         table = rows(kept, batch.reasons, columns)
         return Result(scores([*counted, *estimates], findings), table, {}, failures(kept, batch.reasons))
 
     @abstractmethod
-    def measure(self, batch: "BoxCases", findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """The estimates of all metrics, and the columns of the rows per case, (N,) each."""
 
 
@@ -66,10 +67,13 @@ def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
 
 
 class BoxCases:
-    """N positives and negatives with all their boxes."""
+    """N positives and negatives of F findings with all their boxes."""
 
-    def __init__(self, cases: Sequence[Case], seed: int) -> None:
+    def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
         self.cases, self.seed = cases, seed
+        listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
+        self.numbers = [np.array(sorted(each, key=lambda n: cases[n].image_id), dtype=np.int64) for each in listed]
+        """F times the numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
         self.reasons = [case.shown[1] for case in cases]
         """(N,) why there is no box."""
         self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
@@ -94,10 +98,9 @@ class BoxCases:
         pairs = zip(self.cases, self.boxes, strict=True)
         return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
 
-    def of_finding(self, finding: str) -> Index:
-        """The numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
-        numbers = [n for n, case in enumerate(self.cases) if case.finding == finding]
-        return np.array(sorted(numbers, key=lambda n: self.cases[n].image_id), dtype=np.int64)
+    def totals(self, values: NDArray[Any]) -> Index:
+        """(N,) of the cases -> (F,) their sums by finding."""
+        return np.array([values[each].sum() for each in self.numbers], dtype=np.int64)
 
     def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
         """(n,) cases -> the ``values`` of each laid end to end: (D,) which case they are of, and (D,)."""
@@ -135,6 +138,11 @@ class BoxCases:
         np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
         return out[:, :-1].cumsum(1)
 
+    def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
+        """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
+        samples = [resample(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        return Resampled.joined(samples) if samples else None
+
 
 def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
     on, _ = case.shown
@@ -144,8 +152,3 @@ def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
         return np.zeros((0, 4)), np.zeros(0)
     boxes, peaks = all_boxes(on, threshold)
     return boxes, peaks * (case.probability or 0.0)
-
-
-def resampled(each: Sequence[Sums], statistic: Callable[[Any], Any], seed: int) -> Resampled:
-    """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
-    return Resampled.joined([resample(sums, seed).over(statistic)[0] for sums in each])

@@ -51,8 +51,8 @@ class Locus(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = TracedCases(scored), case_index(scored)
-        chosen = choose(batch.selector, index, DEFAULT, seed, (TracedCases(val_cases).selector, case_index(val_cases)))
+        batch, index, val_index = TracedCases(scored), case_index(scored), case_index(val_cases)
+        chosen = choose((batch.selector, index), DEFAULT, seed, (TracedCases(val_cases).selector, val_index))
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})

@@ -1,13 +1,13 @@
 """LROC: whether an image with the finding is rated above one without it, and the finding located."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.protocols.base import Case
-from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index, resampled
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.patients import Sums, ratio
 from benchmark.statistics.summary import Estimate
@@ -26,15 +26,13 @@ class Lroc(ConfidenceProtocol):
     name = "lroc"
     main = "lroc"
 
-    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """``lroc``, whose n is the number of positives; a row has the rating and whether its location is right."""
-        numbers = [batch.of_finding(finding) for finding in findings]
         each = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
         ratings, right = each[:, 0], each[:, 1] > 0
-        sums = [_sums(batch, each, ratings, right) for each in numbers]
+        sums = [_sums(batch, each, ratings, right) for each in batch.numbers]
         value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
-        n = np.array([batch.positive[each].sum() for each in numbers], dtype=np.int64)
-        samples = resampled(sums, area, batch.seed) if batch.cases else None
+        n, samples = batch.totals(batch.positive), batch.resampled(sums, area)
         columns = {"truths": batch.truths, "rating": ratings, "located": right}
         return [Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE)], columns
 

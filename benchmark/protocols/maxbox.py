@@ -54,7 +54,7 @@ class MaxBox(Protocol):
         chosen: dict[str, ThresholdsByOrigin] = {}
         for part, curve in PARTS.items():
             validation_selector = validation_batch.selector(*curve), validation_index
-            known = choose(batch.selector(*curve), index, DEFAULT, seed, validation_selector)
+            known = choose((batch.selector(*curve), index), DEFAULT, seed, validation_selector)
             chosen[part] = {**known, ("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
         oracles = {metric: (name, _hits(batch, metric), np.ones(len(scored))) for metric, name in MAINS.items()}
         return Result(

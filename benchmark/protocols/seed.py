@@ -51,8 +51,8 @@ class Seed(Protocol):
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = RuleCases(scored), case_index(scored)
         validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
-        chosen_rules: dict[ThresholdKey, FloatArray] = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
-        chosen_rules |= choose(batch.selector, index, DEFAULT_INDEX, seed, validation_selector)
+        chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
+        chosen_rules |= choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
         columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
         oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
         return Result(

@@ -6,7 +6,7 @@ whatever many patients. Mean scores are near normal unless patients are few or s
 """
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Literal
@@ -104,9 +104,7 @@ def _quantiles() -> tuple[FloatArray, FloatArray]:
     return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
 
 
-def patients_needed(
-    difference: float, variance: DifferenceVariance, trainings: int, patients: Sequence[int] = PATIENTS
-) -> int | None:
-    """The first of some numbers of ``patients``, ascending, with a power of .8; None where none has."""
-    index = bisect.bisect_left(patients, POWER, key=lambda count: power(difference, variance, trainings, count))
-    return patients[index] if index < len(patients) else None
+def patients_needed(difference: float, variance: DifferenceVariance, trainings: int) -> int | None:
+    """The first of ``PATIENTS`` with a power of .8; None where none has."""
+    index = bisect.bisect_left(PATIENTS, POWER, key=lambda count: power(difference, variance, trainings, count))
+    return PATIENTS[index] if index < len(PATIENTS) else None

@@ -98,11 +98,7 @@ def min_max(values: ArrayLike) -> FloatArray:
     """
     array = checked(values)
     low, high = array.min(), array.max()
-    if high <= low:
-        return np.zeros_like(array)
-    scaled: FloatArray = array - low
-    scaled /= high - low
-    return scaled
+    return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
 
 
 def checked(values: ArrayLike) -> FloatArray:

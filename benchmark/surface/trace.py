@@ -10,10 +10,9 @@ Boxes that somebody gave in place of a map have what protocols ask of one: a pea
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from benchmark.surface import peak_trace
-from benchmark.surface.bilinear import Surface, as_levels
+from benchmark.surface.bilinear import Surface
 from core.types import FloatArray
 
 
@@ -28,21 +27,6 @@ class Trace:
     stop: FloatArray
     """(P,4) its limit at the piece's end."""
 
-    def boxes(self, thresholds: ArrayLike) -> FloatArray:
-        """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
-
-        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``Traces.boxes``, which
-        scores, is the same compiled for many cases, and each is the other's oracle.
-        """
-        at = as_levels(thresholds)
-        out = np.full((len(at), 4), np.nan)
-        if len(self.start):
-            piece = np.clip(np.searchsorted(self.thresholds, at, side="right") - 1, 0, len(self.start) - 1)
-            part = np.clip((at - self.thresholds[piece]) / np.diff(self.thresholds)[piece], 0, 1)[:, None]
-            boxes = self.start[piece] + part * (self.stop - self.start)[piece]
-            out = np.where(at[:, None] < self.thresholds[-1], boxes, np.nan)
-        return out
-
 
 EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
 """Of a flat or a missing map: no box at any threshold."""
@@ -55,8 +39,8 @@ def trace(on: "Surface | GivenBoxes | None") -> Trace:
 
     >>> from benchmark.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
-    >>> spot.thresholds.tolist(), spot.boxes(.5).tolist()
-    ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
+    >>> spot.thresholds.tolist(), spot.start.tolist(), spot.stop.tolist()
+    ([0.0, 1.0], [[5.0, 5.0, 25.0, 25.0]], [[15.0, 15.0, 15.0, 15.0]])
     """
     if isinstance(on, GivenBoxes):
         return Trace(np.array([0.0, 1.0]), on.boxes[:1], on.boxes[:1])

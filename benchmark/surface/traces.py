@@ -62,7 +62,10 @@ class Traces:
         return sum(len(block.offsets) - 1 for block in self.blocks)
 
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes of the highest vertex's component, exact.
+
+        Thresholds below a case's first critical one give its first box; nan where nothing is above.
+        """
         out = np.full((*thresholds.shape, 4), np.nan)
         for block in self.blocks:
             block.follow(case_index, thresholds, out)

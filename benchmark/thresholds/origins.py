@@ -11,7 +11,7 @@ How the best threshold of some cases is found, a selector says: from a list ``Sa
 ``benchmark.thresholds.exact``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,7 +25,7 @@ from core.types import FloatArray
 
 ThresholdKey = tuple[Origin, str]
 """An origin and, for thresholds that all findings share, the suffix of its metrics."""
-ThresholdsByOrigin = Mapping[ThresholdKey, FloatArray]
+ThresholdsByOrigin = dict[ThresholdKey, FloatArray]
 """(N,) the threshold of each case, nan where nobody could choose one."""
 
 FOLDS = 5
@@ -74,23 +74,21 @@ def at_index(table: NDArray[np.generic], chosen: ArrayLike) -> FloatArray:
     return np.where(chosen_cases, values, np.nan)
 
 
-def choose(
-    selector: ThresholdSelector,
-    index: CaseIndex,
-    default: float,
-    seed: int = 0,
-    validation: tuple[ThresholdSelector, CaseIndex] | None = None,
-) -> dict[ThresholdKey, FloatArray]:
-    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case of ``index``.
+Indexed = tuple[ThresholdSelector, CaseIndex]
+"""A selector and the finding, patient and training of its cases."""
+
+
+def choose(on: Indexed, default: float, seed: int = 0, validation: Indexed | None = None) -> ThresholdsByOrigin:
+    """Every origin that looks at truth, per finding and shared -> (N,) the threshold of each case.
 
     ``default`` as in ``cross_fitted``. Without ``validation`` cases there is no such origin.
     """
-    out: dict[ThresholdKey, FloatArray] = {}
+    out: ThresholdsByOrigin = {}
     for shared, suffix in ((False, ""), (True, SHARED_SUFFIX)):
-        out["cross-fitted", suffix] = cross_fitted(selector, index, default, seed, shared)
-        out["oracle", suffix] = oracle(selector, index, shared)
-        if validation is not None and len(validation[1].findings):
-            out["validation", suffix] = from_validation(*validation, index, shared)
+        out["cross-fitted", suffix] = cross_fitted(*on, default, seed, shared)
+        out["oracle", suffix] = oracle(*on, shared)
+        if validation is not None and len(validation[1]):
+            out["validation", suffix] = from_validation(*validation, on[1], shared)
     return out
 
 

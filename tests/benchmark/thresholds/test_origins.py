@@ -71,8 +71,8 @@ def test_validation_cases_choose_within_their_own_training_and_finding():
 @pytest.mark.byhand
 def test_without_validation_cases_there_is_no_such_origin():
     on, who = listed("zero", "one"), CaseIndex.of(["a", "a"], patients(2))
-    assert {origin for origin, _ in choose(on, who, 0)} == {"cross-fitted", "oracle"}
-    keys = choose(on, who, 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
+    assert {origin for origin, _ in choose((on, who), 0)} == {"cross-fitted", "oracle"}
+    keys = choose((on, who), 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
     assert keys["validation", ""].tolist() == keys["validation", SHARED_SUFFIX].tolist() == [1, 1]
 
 
