@@ -3,8 +3,6 @@
 As masks: {map > threshold} on the frame's pixels against a truth mask, at many thresholds in one pass.
 """
 
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 from numba import njit
@@ -54,23 +52,15 @@ def truth_mask(boxes: ArrayLike, frame: tuple[int, int], mask: Mask | None = Non
     return out
 
 
-@dataclass(frozen=True, eq=False)
-class Segmented:
-    """A map's masks against the truth."""
-
-    iou: FloatArray
-    """(T+1,) mask IoU at each threshold, then at ``otsu``; nan where neither mask has a pixel."""
-    otsu: float
-    """The map's own threshold by Otsu's rule, k/255."""
-    hit: bool
-    """Whether the first maximum in row-major order lies in the truth."""
-
-
-def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray) -> Segmented:
+def segment(
+    values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: FloatArray
+) -> tuple[FloatArray, float, bool]:
     """(h,w) map, (H,W) truth in the frame, (T,) ascending thresholds in [0,1] -> mask IoUs on the frame's pixels.
 
-    The map, which is not flat, is painted on the frame, then scaled to [0,1] there. Otsu's rule sees
-    floor(255 · value), as in the source of the protocol that uses it.
+    (T+1,) at each threshold, then at Otsu's, nan where neither mask has a pixel; the map's own threshold by Otsu's
+    rule, k/255; whether the first maximum in row-major order lies in the truth. The map, which is not flat, is painted
+    on the frame, then scaled to [0,1] there. Otsu's rule sees floor(255 · value), as in the source of the protocol that
+    uses it.
     """
     height, width = truth.shape
     picture = min_max_float32(to_frame(min_max(values), (height, width), grid))
@@ -81,7 +71,7 @@ def segment(values: ArrayLike, grid: Grid | Alignment, truth: Mask, levels: Floa
     predicted = np.append(predicted, np.count_nonzero(drawn))
     either = predicted + np.count_nonzero(truth) - inside
     iou = np.divide(inside, either, out=np.full(len(inside), np.nan), where=either > 0)
-    return Segmented(iou, otsu / 255, bool(truth.flat[picture.argmax()]))
+    return iou, otsu / 255, bool(truth.flat[picture.argmax()])
 
 
 def interior(boxes: ArrayLike, frame: tuple[int, int]) -> Mask:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.pixels.painted import Segmented, interior, segment
+from benchmark.pixels.painted import interior, segment
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
@@ -76,30 +76,28 @@ class SegmentedCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         each = [_segmented(case) for case in cases]
-        segmented, self.reasons = [one for one, _, _ in each], [why for _, _, why in each]
+        iou, otsu, hit, drawn, reasons = zip(*each, strict=True) if each else ((),) * 5
+        self.reasons: Sequence[str] = reasons
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
         """1 where there is truth."""
-        self.drawn = np.array([float(drawn) for _, drawn, _ in each])
+        self.drawn = np.array(drawn, dtype=np.float64)
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
-        nothing = np.zeros(OTSU + 1)
-        ious = [nothing if one is None else np.nan_to_num(one.iou) for one in segmented]
-        self.iou = np.array(ious).reshape(len(cases), OTSU + 1)
+        self.iou = np.nan_to_num(np.array(iou).reshape(len(cases), OTSU + 1))
         """(N,T+1); 0 where either mask is empty."""
-        self.otsu = np.array([np.nan if one is None else one.otsu for one in segmented])
-        self.hit = np.array([one is not None and one.hit for one in segmented], dtype=bool)
+        self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
 
     def selector(self, true: int) -> SampledThresholds:
         """Of the first, those with truth: mean IoU alone decides."""
         return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
-def _segmented(case: Case) -> tuple[Segmented | None, bool, str]:
-    """A case with truth segmented, whether its map has pixels, and why it has none."""
+def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
+    """What ``segment`` says of a case with truth, whether its map has pixels, and why it has none."""
     on, reason = case.ready
     if on is None or not len(case.boxes):
-        return None, on is not None, reason
+        return np.full(OTSU + 1, np.nan), np.nan, False, on is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
-    return segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
+    return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 
 
 def _known(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.swept import STEP, picture
+from benchmark.protocols.maxbox import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample_over
 from benchmark.statistics.patients import CaseIndex, by_patient
 from benchmark.statistics.summary import Estimate, scores

@@ -93,11 +93,10 @@ def by_patient(
         shapes = f"parts {above.shape}, wholes {below.shape}, {len(finding_of)} findings, {len(patient_of)} patients"
         raise BadValueError(f"{shapes} are not of the same cases: give one row, one finding and one patient per case")
     people, person = np.unique(patient_of, return_inverse=True)
-    is_finding = np.asarray(names, dtype=str)[:, None] == finding_of[None]  # (F, N)
+    number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
     sums = np.zeros((2, len(people), len(names), above.shape[1]))
-    for number, mask in enumerate(is_finding):
-        for side, values in enumerate((above, below)):
-            np.add.at(sums[side, :, number], person[mask], values[mask])
+    for side, values in zip(sums, (above, below), strict=True):
+        np.add.at(side, (person[case], number), values[case])
     return Sums(*sums)
 
 
