@@ -12,7 +12,7 @@ from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import mean, over_findings, resample
 from benchmark.statistics.entries import EntryScores, difference
 from benchmark.statistics.intervals import SMALLEST, interval
-from benchmark.statistics.patients import Sums
+from benchmark.statistics.patients import CaseIndex, Sums
 from benchmark.statistics.signflip import holm, sign_flip
 from benchmark.statistics.summary import Column, sums
 from core.errors import BadValueError
@@ -46,23 +46,17 @@ class Comparison:
 
 
 def compare(
-    first: Sequence[Column],
-    second: Sequence[Column],
-    findings: Sequence[str],
-    patients: Sequence[str],
-    names: Sequence[str],
-    seed: int = 0,
+    first: Sequence[Column], second: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int = 0
 ) -> list[Comparison]:
-    """Columns of two cells over the same N cases, in the same order -> a comparison per metric and finding or ``mean``.
+    """Columns of two cells over the same cases, in the same order -> a comparison per metric and finding or ``mean``.
 
-    (N,) ``findings`` and ``patients`` are the cases'. Thresholds are held fixed. ``BadValueError``: other columns or
-    cases.
+    Thresholds are held fixed. ``BadValueError``: other columns or cases.
     """
     heads = [[(c.metric, c.origin) for c in columns] for columns in (first, second)]
-    if heads[0] != heads[1] or not first or not len(findings):
-        pair = f"{heads[0]} with {heads[1]} on {len(findings)} cases"
+    if heads[0] != heads[1] or not first or not len(index):
+        pair = f"{heads[0]} with {heads[1]} on {len(index)} cases"
         raise BadValueError(f"cannot compare {pair}: give the same columns of the same cases")
-    one, two = (sums(columns, findings, patients, names) for columns in (first, second))
+    one, two = (sums(columns, index, names) for columns in (first, second))
     values = _table(one, two, seed)
     n = one.denominator.sum(0).round().astype(int)
     counts = np.concatenate([n, [np.where([c.shared for c in first], n.max(0), n.sum(0))]])
@@ -83,36 +77,34 @@ def _table(one: Sums, two: Sums, seed: int) -> FloatArray:
 
 
 def compare_over_trainings(
-    first: Trainings, second: Trainings, findings: Sequence[str], patients: Sequence[str], names: Sequence[str]
+    first: Trainings, second: Trainings, index: CaseIndex, names: Sequence[str]
 ) -> list[Comparison]:
-    """The trainings of two entries over the same N cases -> a comparison per metric and finding or ``mean``.
+    """The trainings of two entries over the same cases -> a comparison per metric and finding or ``mean``.
 
-    (N,) ``findings`` and ``patients`` are the cases'; values are means over trainings. Thresholds are held fixed.
+    Values are means over trainings. Thresholds are held fixed.
     """
     columns = [*first.values(), *second.values()]
     comparisons = []
     for metric in range(len(columns[0])):
         of_metric = [training[metric] for training in columns]
-        known = sums(of_metric, findings, patients, names)
+        known = sums(of_metric, index, names)
         theta = np.concatenate([known.value, mean(known.value, 0)[None]])  # (F + 1, S + T)
         left_out = np.concatenate([known.without, mean(known.without, 1)[:, None]], 1)  # (P, F + 1, S + T)
         counts = known.denominator[..., 0].sum(0).round().astype(int)
         for f, (finding, n) in enumerate(zip([*names, "mean"], [*counts, counts.sum()], strict=True)):
-            values = _values(theta[f], left_out[:, f].T, tuple(first), tuple(second))
+            one = EntryScores(tuple(first), theta[f, : len(first)], left_out[:, f, : len(first)].T)
+            values = _values(one, EntryScores(tuple(second), theta[f, len(first) :], left_out[:, f, len(first) :].T))
             comparisons.append(Comparison(finding, of_metric[0].metric, of_metric[0].origin, int(n), *values))
     return comparisons
 
 
-def _values(
-    theta: FloatArray, left_out: FloatArray, first: tuple[str, ...], second: tuple[str, ...]
-) -> tuple[float | None, ...]:
+def _values(one: EntryScores, other: EntryScores) -> tuple[float | None, ...]:
     """First, second, their difference, its ends and p; None where undefined, and the last three below 10 patients."""
-    if not np.isfinite(theta).all():
-        return (None,) * 6
-    one = EntryScores(first, theta[: len(first)], left_out[: len(first)])
-    other = EntryScores(second, theta[len(first) :], left_out[len(first) :])
     means = float(one.theta.mean()), float(other.theta.mean())
-    if left_out.shape[1] < SMALLEST or not np.isfinite(left_out).all():
+    if not np.isfinite(means).all():
+        return (None,) * 6
+    defined = np.isfinite(one.jackknife).all() and np.isfinite(other.jackknife).all()
+    if one.jackknife.shape[1] < SMALLEST or not defined:
         return *means, means[0] - means[1], None, None, None
     estimate = difference(one, other)
     return *means, estimate.value, estimate.low, estimate.high, estimate.p

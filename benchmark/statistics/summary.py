@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from benchmark.records.score import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
@@ -54,18 +54,18 @@ class Estimate:
     """Whether the mean over findings has an interval, too."""
 
 
-def sums(columns: Sequence[Column], findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
-    """M columns over cases with ``findings`` and ``patients`` -> (P,F,M) sums by patient and finding of ``names``."""
+def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
+    """M columns over the cases of ``index`` -> (P,F,M) sums by patient and finding of ``names``."""
     numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
-    return by_patient(numerator, denominator, findings, patients, names)
+    return by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
 def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
     """Columns over the N cases of ``index`` -> one estimate each, per finding of ``names``."""
-    if not len(index.findings):
+    if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
-    known = sums(columns, index.findings, index.patients, names)
+    known = sums(columns, index, names)
     resampled, n = resample(known, seed), known.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
