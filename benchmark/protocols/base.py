@@ -81,9 +81,7 @@ class Case:
         """
         return _scaled(self) if isinstance(self.map, FileMap) else self._kept
 
-    @cached_property
-    def _kept(self) -> "tuple[Surface | None, str]":
-        return _scaled(self)
+    _kept = cached_property(lambda self: _scaled(self))
 
     @property
     def shown(self) -> tuple[Surface | GivenBoxes | None, str]:

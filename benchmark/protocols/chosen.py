@@ -98,11 +98,7 @@ def other_origins(columns: Mapping[ThresholdKey, Mapping[str, FloatArray]]) -> d
 
 def rows(cases: Sequence[Case], reasons: Sequence[str], columns: Mapping[str, ArrayLike]) -> list[dict[str, Any]]:
     """One row per case: the common columns, then the (N,) ``columns`` as plain numbers, None for nan."""
-    plain = [
-        [None if value != value else value for value in np.asarray(column).tolist()] for column in columns.values()
-    ]
-    each = zip(*plain, strict=True) if plain else [()] * len(cases)
-    return [
-        {**common_columns(case, why), **dict(zip(columns, values, strict=True))}
-        for case, why, values in zip(cases, reasons, each, strict=True)
-    ]
+    plain = [[None if value != value else value for value in np.asarray(each).tolist()] for each in columns.values()]
+    known = (dict(zip(columns, values, strict=True)) for values in zip(*plain, strict=True))
+    begun = map(common_columns, cases, reasons)
+    return [{**begin, **values} for begin, values in zip(begun, known, strict=True)]

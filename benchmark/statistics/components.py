@@ -8,7 +8,7 @@ components" (1992), chapter 4. The design is balanced: ``balanced`` takes the pa
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -129,21 +129,17 @@ def _extent(part: BalancedScores) -> tuple[int, int, int]:
     return (backbones > 1) + (poolings > 1), -part.left_out, methods
 
 
-def _terms(factors: Term, within: Mapping[str, Term]) -> Iterator[Term]:
+def _terms(factors: Term, within: Mapping[str, Term]) -> list[Term]:
     """All sets of factors, small ones first, with each nested factor those that it is nested in."""
-    for size in range(1, len(factors) + 1):
-        for term in itertools.combinations(factors, size):
-            if all(set(within.get(name, ())) <= set(term) for name in term):
-                yield term
+    terms = (term for size in range(1, len(factors) + 1) for term in itertools.combinations(factors, size))
+    return [term for term in terms if all(set(within.get(name, ())) <= set(term) for name in term)]
 
 
-def _grids(networks: Collection[Network]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Sets of backbones × poolings that are networks, all of them."""
     sides = [sorted({network[axis] for network in networks}) for axis in (0, 1)]
     subsets = [[c for n in range(1, len(side) + 1) for c in itertools.combinations(side, n)] for side in sides]
-    for backbones, poolings in itertools.product(*subsets):
-        if set(itertools.product(backbones, poolings)) <= set(networks):
-            yield backbones, poolings
+    return [(b, g) for b, g in itertools.product(*subsets) if set(itertools.product(b, g)) <= set(networks)]
 
 
 def _part(
@@ -159,11 +155,8 @@ def _part(
     networks = list(itertools.product(backbones, poolings))
     count = min(len(seeds[network]) for network in networks)
     trainings = [(*network, seed) for network in networks for seed in seeds[network][:count]]
-    methods = tuple(
-        method
-        for method in sorted({key[2] for key in scores})
-        if all((backbone, pooling, method, seed) in scores for backbone, pooling, seed in trainings)
-    )
+    known = sorted({key[2] for key in scores})
+    methods = tuple(method for method in known if all((b, g, method, seed) in scores for b, g, seed in trainings))
     if count < 2 or not methods:
         return None
     rows = [[scores[b, g, method, seed] for method in methods] for b, g, seed in trainings]

@@ -96,12 +96,10 @@ NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
     """(L,) thresholds, infinite where there is none -> (M,4) boxes and (M,) which of them each belongs to."""
-    if on is None:
-        return NO_BOX
     if isinstance(on, Surface):
         return components(on, thresholds)[:2]
-    finite = np.flatnonzero(np.isfinite(thresholds))
-    return np.tile(on.boxes, (len(finite), 1)), np.repeat(finite, len(on.boxes))
+    boxes, finite = NO_BOX[0] if on is None else on.boxes, np.flatnonzero(np.isfinite(thresholds))
+    return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 
 def offsets_of(counts: Sequence[int]) -> Index:

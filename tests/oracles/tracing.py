@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from benchmark.surface.bilinear import as_levels
-
 
 def boxes(trace, thresholds):
     """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
 
     Thresholds below the first critical one give the first box.
     """
-    at = as_levels(thresholds)
+    at = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
     if not len(trace.start):
         return np.full((len(at), 4), np.nan)
     piece = np.clip(np.searchsorted(trace.thresholds, at, side="right") - 1, 0, len(trace.start) - 1)
