@@ -56,7 +56,8 @@ def _estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) ->
     metric, reason, n = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE, batch.totals(batch.truths)
     sums = [_sums(batch, each, hits, suffix) for each in batch.numbers]
     curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
-    samples = batch.resampled(sums, _mean) if metric + suffix == Froc.main else None
+    is_main = metric + suffix == Froc.main
+    samples = batch.resampled(sums, lambda columns: sensitivities(columns).mean(-1)) if is_main else None
     whole = Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason)
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
     by_rate = zip(names, curve.T, strict=True)
@@ -77,10 +78,6 @@ def sensitivities(columns: Any) -> Any:
     most = np.where(allowed, hit[..., None, :], 0).max(-1, initial=0)
     known = np.broadcast_to(images > 0, most.shape)
     return np.where(known, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
-
-
-def _mean(columns: Any) -> Any:
-    return sensitivities(columns).mean(-1)
 
 
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:

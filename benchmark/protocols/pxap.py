@@ -37,7 +37,7 @@ class PxAP(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         scored = of_findings(cases, findings)
-        counted = [_counted(case, _edges(STEP)) for case in scored]
+        counted = [_counted(case) for case in scored]
         counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
         resampled = _resampled(counts, case_index(scored), findings, seed) if scored else None
@@ -47,11 +47,11 @@ class PxAP(Protocol):
         return Result(scores([estimate], findings), rows(scored, reasons, columns), {}, failures(scored, reasons))
 
 
-def _counted(case: Case, edges: FloatArray) -> tuple[FloatArray, str]:
+def _counted(case: Case) -> tuple[FloatArray, str]:
     """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
     values, reason = picture(case)
     known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
-    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), edges), reason
+    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
@@ -63,16 +63,14 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
     """
-    edges = _edges(step)
-    total = np.zeros((2, len(edges) - 1))
-    for values, mask in zip(maps, masks, strict=True):
-        total += histogram(np.asarray(values), np.asarray(mask, dtype=bool), edges)
-    return float(average_precision(total) * 100)
+    pairs = zip(maps, masks, strict=True)
+    counts = (histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs)
+    return float(average_precision(sum(counts, np.zeros((2, 1)))) * 100)
 
 
-def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: FloatArray) -> FloatArray:
-    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin [edge, next edge)."""
-    array = checked(values)
+def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
+    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin of ``pxap``."""
+    array, edges = checked(values), np.append(score_thresholds(step), BEYOND)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
         span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
         wrong = f"a map of shape {array.shape} {span}"
@@ -89,10 +87,6 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
     precision = np.divide(true, above, out=np.zeros_like(true), where=above > 0)
     recall = np.divide(true, all_true, out=np.full_like(true, np.nan), where=all_true > 0)
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
-
-
-def _edges(step: float) -> FloatArray:
-    return np.append(score_thresholds(step), BEYOND)
 
 
 def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
