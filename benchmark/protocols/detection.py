@@ -1,6 +1,7 @@
 """Average precision of boxes with confidences, as object detectors are scored."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -49,10 +50,8 @@ def _estimates(batch: BoxCases, above: float) -> list[Estimate]:
     samples = batch.resampled(voc, average_precision) if above == MAIN else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
     coco = np.array([_ap101(batch, each, above) for each in batch.numbers], dtype=np.float64)
-    return [
-        Estimate(f"ap@iou{word}", batch.origin, value, n, samples),
-        Estimate(f"ap101@iou{word}", batch.origin, coco, n, None),
-    ]
+    main = Estimate(f"ap@iou{word}", batch.origin, value, n, samples)
+    return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
 
 
 def voc_matches(overlap: FloatArray, above: float) -> Hits:

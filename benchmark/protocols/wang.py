@@ -43,16 +43,15 @@ class Wang(Protocol):
         for case in scored:
             truths[case.image_id] += len(case.boxes)
         scored = [case for case in scored if truths[case.image_id]]
-        index = case_index(scored)
         each = [_counted(scored[part]) for part in in_parts(len(scored))]
         counts, reasons = np.concatenate([part for part, _, _ in each], 1), [why for *_, part in each for why in part]
         numbers = {name: np.concatenate([part[name] for _, part, _ in each]) for name in each[0][1]}
         truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
-        false = {f"afp@{m}": counts[1, :, i] for i, m in enumerate(METRICS)}
-        columns += [Column(metric, "fixed", part, image_truths, shared=True) for metric, part in false.items()]
-        estimates = estimate(columns, index, findings, seed)
+        false = zip(METRICS, counts[1].T, strict=True)
+        columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True) for m, part in false]
+        estimates = estimate(columns, case_index(scored), findings, seed)
         table = rows(scored, reasons, numbers)
         return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(scored, reasons))
 

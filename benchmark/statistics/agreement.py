@@ -76,10 +76,8 @@ def rank_agreements(measures: Sequence[Sums], pairs: Sequence[tuple[int, int]], 
     value = scores.value.reshape(len(measures), -1, trainings).mean(-1)
     samples = drawn_means(scores.samples, trainings).astype(np.float32).reshape(-1, *value.shape)
     enough = scores.present.any(1).sum() >= SMALLEST
-    return [
-        RankAgreement(float(kendall(*value[[*pair]])), *_ends(kendall(*samples[:, pair].swapaxes(0, 1)), enough))
-        for pair in pairs
-    ]
+    taus = [(kendall(*value[[*pair]]), kendall(*samples[:, pair].swapaxes(0, 1))) for pair in pairs]
+    return [RankAgreement(float(tau), *_ends(drawn, enough)) for tau, drawn in taus]
 
 
 def _ends(tau: FloatArray, enough: bool = True) -> tuple[float, float]:

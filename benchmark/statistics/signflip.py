@@ -38,9 +38,9 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     differ = np.concatenate([each, each.any(1, keepdims=True)], 1)  # (P, F + 1, M) where a swap changes something
     p = (1 + _extreme(halves, _coins(len(each), FLIPS, seed))) / (1 + FLIPS)
     for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
-        some = np.flatnonzero(differ[:, row, column])
-        one = halves.only(some, column)
-        p[row, column] = _extreme(one, _all_coins(len(some)))[row, 0] / 2 ** len(some)
+        some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
+        alone = _Halves(gap[:, some][..., one], both[..., one])  # one column with the patients that matter to it
+        p[row, column] = _extreme(alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)
     p[~np.isfinite(_with_mean(first.value - second.value))] = np.nan
     return p
 
@@ -70,11 +70,6 @@ class _Halves:
     """(2,P,F,M) of numerators and of denominators."""
     both: FloatArray
     """(2,F,M)."""
-
-    def only(self, patients: NDArray[np.intp], column: int) -> "_Halves":
-        """One column with the ``patients`` that matter to it."""
-        one = slice(column, column + 1)
-        return _Halves(self.gap[:, patients][..., one], self.both[..., one])
 
     def difference(self, coins: FloatArray) -> FloatArray:
         """(B,P) coins, 1 or −1 -> (B,F+1,M) difference of the two ratios, and of their means."""

@@ -82,9 +82,8 @@ def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
     """One score per finding, then ``mean``, the unweighted mean over the findings that have a value; BCa intervals."""
     parts = [estimates[start : start + BATCH] for start in range(0, len(estimates), BATCH)]
-    return [
-        score for part in parts for e, ends in zip(part, _ends(part), strict=True) for score in _scores(e, names, ends)
-    ]
+    pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
+    return [score for e, ends in pairs for score in _scores(e, names, ends)]
 
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
