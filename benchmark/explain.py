@@ -73,7 +73,8 @@ def explain(
         for this model (``cam`` needs a linear head: a model wrapped with a callable head has none).
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
-    asked = [_spelled(method) for method in ([methods] if isinstance(methods, str) else methods)]
+    given = [methods] if isinstance(methods, str) else methods
+    asked = [wing.spelled(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)
     of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):
@@ -92,10 +93,6 @@ def explain(
         else:
             maps[word], maps.grids[word] = answer.maps, answer.grid
     return maps
-
-
-def _spelled(method: str | Method | type[Method]) -> str | Method | type[Method]:
-    return wing.spelled(method) if isinstance(method, str) else method
 
 
 def build_methods(methods: Sequence[str | Method | type[Method]]) -> dict[str, Method]:

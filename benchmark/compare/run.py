@@ -12,8 +12,7 @@ from benchmark.compare.selector import Selection, resolve_first
 from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.common_cases import columns, common_cases, read
-from benchmark.statistics.over_trainings import compare_over_trainings
-from benchmark.statistics.paired import compare
+from benchmark.statistics.paired import compare, compare_over_trainings
 from benchmark.suite import results_folder
 from config import RunConfig
 from core.errors import BadValueError
@@ -66,15 +65,16 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
     if any(both.left_out):
         names = " / ".join(pair.names)
         only_a, only_b = max(both.left_out[: len(one)]), max(both.left_out[len(one) :])
-        count = len(both.case_findings)
+        count = len(both.index)
         left_out.append(f"{names}: {count} common cases; left out {only_a} that only A has, {only_b} that only B has")
-    if not both.case_findings:
+    if not len(both.index):
         return []
     each = [columns(table) for table in both.tables]
     if pair.several:
         ours = dict(zip(map(weights_key, one), each[: len(one)], strict=True))
         theirs = dict(zip(map(weights_key, other), each[len(one) :], strict=True))
-        comparisons = compare_over_trainings(ours, theirs, both.case_findings, both.case_patients, both.findings)
+        comparisons = compare_over_trainings(ours, theirs, both.index, both.findings)
     else:
-        comparisons = compare(each[0], each[1], both.case_findings, both.case_patients, both.findings, SEED)
-    return [ComparisonRow(pair, len(set(both.case_patients)), comparison) for comparison in comparisons]
+        comparisons = compare(each[0], each[1], both.index, both.findings, SEED)
+    patients = len(set(both.index.patients.tolist()))
+    return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]

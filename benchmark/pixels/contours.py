@@ -5,7 +5,7 @@ the corners x, y, min(x + w, W - 1), min(y + h, H - 1) with areas + 1: one pixel
 and below, except at the border. Boxes here are house boxes of the same pixels, so ``core.boxes.iou`` counts alike.
 
 This is the path that scores. A quantised map has at most 255 levels, and then contours that are followed (``outlines``)
-or searched (``searched``) are faster than a tree of all components; each of the two ways is the other's oracle.
+are faster than a tree of all components, and than a search at each of the levels that a hundred thresholds mean.
 """
 
 from functools import cached_property
@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.pixels import outlines, searched
+from benchmark.pixels import outlines
 from benchmark.surface import checked
 from core.boxes import iou
 from core.errors import BadValueError
@@ -53,12 +53,8 @@ def levels(image: NDArray[np.uint8], step: float) -> Ints:
 class Contours:
     """All contours of a map (H,W) in [0,1] at the T score thresholds of a ``step``."""
 
-    def __init__(self, values: ArrayLike, step: float, search: bool | None = None) -> None:
-        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``.
-
-        ``search``: whether contours are searched or followed; by default whichever is expected to cost less
-        (``searched.cheaper``). Both ways give the same.
-        """
+    def __init__(self, values: ArrayLike, step: float) -> None:
+        """Raises ``BadValueError`` as ``quantised`` and ``score_thresholds``."""
         image = quantised(values)
         asked = levels(image, step)
         new = np.diff(asked, prepend=-1) > 0
@@ -67,19 +63,14 @@ class Contours:
             ranks = np.searchsorted(distinct, np.arange(256)).astype(np.uint8)
             image = np.asarray(cv2.LUT(image, ranks), dtype=np.uint8)
         self._image = image
-        self._search = searched.cheaper(image) if search is None else search
-
-    @cached_property
-    def _searched(self) -> tuple[Ints, Ints]:
-        return searched.outer_contours_and_holes(self._image)
 
     @cached_property
     def _outer(self) -> Ints:
-        return self._searched[0] if self._search else outlines.outer(self._image)
+        return outlines.outer(self._image)
 
     @cached_property
     def _holes(self) -> Ints:
-        return self._searched[1] if self._search else outlines.inner(self._image)
+        return outlines.inner(self._image)
 
     def largest(self) -> Ints:
         """(T,4) the source's box of the component with the largest outer polygon; ties: the last first pixel."""

@@ -6,6 +6,7 @@ a walk that comes to a pixel before its corner is no outer one and is given up. 
 different contours, which on heat maps and on noise is less than a component tree's.
 """
 
+import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ def outer(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     >>> outer(np.array([[0, 0, 0], [0, 7, 9]], dtype=np.uint8)).tolist()
     [[0, 7, 4, 0, 1, 1, 3, 2], [7, 9, 5, 0, 2, 1, 3, 2]]
     """
-    padded = _framed(image)
+    padded = cv2.copyMakeBorder(image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     before = np.maximum(np.maximum(padded[1:-1, :-2], padded[:-2, :-2]), np.maximum(padded[:-2, 1:-1], padded[:-2, 2:]))
     return np.asarray(_outlines(padded, before, np.full(padded.shape, -1, np.int32), 1))
 
@@ -39,20 +40,13 @@ def inner(image: NDArray[np.uint8]) -> NDArray[np.int64]:
     >>> inner(np.array([[9, 8, 9], [8, 2, 8], [9, 8, 9]], dtype=np.uint8)).tolist()
     [[2, 8, 4, 0, 1, 1, 2, 2]]
     """
-    padded = _framed(255 - image)
+    padded = cv2.copyMakeBorder(255 - image, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     before = np.maximum(padded[1:-1, :-2], padded[:-2, 1:-1])
     corner = np.full(padded.shape, EDGE, np.int32)
     corner[2:-2, 2:-2] = -1
     before[0], before[-1], before[:, 0], before[:, -1] = 255, 255, 255, 255
     out = np.asarray(_outlines(padded, before, corner, 2))
     out[:, [START, STOP]] = 255 - out[:, [STOP, START]]  # {255 - image > l} is {image <= 254 - l}
-    return out
-
-
-def _framed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """(H+2,W+2) with zeros around it."""
-    out = np.zeros((image.shape[0] + 2, image.shape[1] + 2), dtype=np.uint8)
-    out[1:-1, 1:-1] = image
     return out
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.records.score import Origin, Score
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.surface import Surface, min_max, surface
-from benchmark.surface.given import GivenBoxes
+from benchmark.surface.trace import GivenBoxes
 from core.frames import Alignment, Grid
 from core.types import FloatArray
 
@@ -81,9 +81,7 @@ class Case:
         """
         return _scaled(self) if isinstance(self.map, FileMap) else self._kept
 
-    @cached_property
-    def _kept(self) -> "tuple[Surface | None, str]":
-        return _scaled(self)
+    _kept = cached_property(lambda self: _scaled(self))
 
     @property
     def shown(self) -> tuple[Surface | GivenBoxes | None, str]:
@@ -173,8 +171,8 @@ AT_A_TIME = 16
 
 
 def in_parts(n_cases: int) -> Iterator[slice]:
-    """The numbers of the cases, a few at a time."""
-    return (slice(start, start + AT_A_TIME) for start in range(0, n_cases, AT_A_TIME))
+    """The numbers of the cases, a few at a time; one empty part of none."""
+    return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
 
 
 FLAT = "flat map"

@@ -5,14 +5,20 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.pixels.segment import Segmented, interior, segment
+from benchmark.pixels.painted import interior, segment
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
-from benchmark.statistics.optimism import OracleCounts, scores_with_optimism
+from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
-from benchmark.thresholds.sampled import SampledThresholds, at_index
+from benchmark.thresholds.origins import (
+    CROSS_FITTED,
+    SampledThresholds,
+    ThresholdKey,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
 from core.types import FloatArray
 
 LEVELS = np.arange(0.2, 0.8, 0.1)
@@ -49,17 +55,18 @@ class CheXlocalize(Protocol):
         scored = [*true, *(case for case in cases if case.finding in findings and not len(case.boxes))]
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
-        chosen = choose(batch.selector(len(true)), index, DEFAULT, seed, validation_selector)
+        chosen = choose((batch.selector(len(true)), index), DEFAULT, seed, validation_selector)
         chosen |= {("fixed", ""): np.full(len(true), float(DEFAULT)), ("otsu", ""): np.full(len(true), float(OTSU))}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
         columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
         columns.append(Column("hit_rate" + word, "none", batch.hit, batch.truth))
-        main, oracle_counts = f"mask_iou{word}", _oracle_counts(batch)
+        both = batch.truth * batch.drawn
+        oracle = f"optimism{word}", batch.iou[:, None, :OTSU] * both[:, None, None], both
         return Result(
-            scores_with_optimism(columns, all_index, findings, seed, {main: f"optimism{word}"}, {main: oracle_counts}),
+            scores_with_optimism(columns, all_index, findings, seed, {f"mask_iou{word}": oracle}),
             rows(true, batch.reasons[: len(true)], _row_columns(batch, chosen, true)),
-            distinct_thresholds(chosen, index.findings, LEVELS.round(6).tolist()),
+            distinct_thresholds(chosen, index, LEVELS.round(6).tolist()),
             failures(scored, batch.reasons),
         )
 
@@ -69,32 +76,28 @@ class SegmentedCases:
 
     def __init__(self, cases: Sequence[Case]) -> None:
         each = [_segmented(case) for case in cases]
-        segmented, self.reasons = [one for one, _, _ in each], [why for _, _, why in each]
+        iou, otsu, hit, drawn, reasons = zip(*each, strict=True) if each else ((),) * 5
+        self.reasons: Sequence[str] = reasons
         self.truth = np.array([float(len(case.boxes) > 0) for case in cases])
         """1 where there is truth."""
-        self.drawn = np.array([float(drawn) for _, drawn, _ in each])
+        self.drawn = np.array(drawn, dtype=np.float64)
         """1 where the prediction has pixels: at every threshold below 1, if the map is not flat."""
-        nothing = np.zeros(OTSU + 1)
-        ious = [nothing if one is None else np.nan_to_num(one.iou) for one in segmented]
-        self.iou = np.array(ious).reshape(len(cases), OTSU + 1)
+        self.iou = np.nan_to_num(np.array(iou).reshape(len(cases), OTSU + 1))
         """(N,T+1); 0 where either mask is empty."""
-        self.otsu = np.array([np.nan if one is None else one.otsu for one in segmented])
-        self.hit = np.array([one is not None and one.hit for one in segmented], dtype=bool)
+        self.otsu, self.hit = np.array(otsu, dtype=np.float64), np.array(hit, dtype=bool)
 
     def selector(self, true: int) -> SampledThresholds:
         """Of the first, those with truth: mean IoU alone decides."""
         return SampledThresholds(np.zeros((true, OTSU), dtype=bool), self.iou[:true, :OTSU])
 
 
-def _segmented(case: Case) -> tuple[Segmented | None, bool, str]:
-    """A case with truth segmented, whether its map has pixels, and why it has none."""
+def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
+    """What ``segment`` says of a case with truth, whether its map has pixels, and why it has none."""
     on, reason = case.ready
-    return _segment(case) if on is not None and len(case.boxes) else None, on is not None, reason
-
-
-def _segment(case: Case) -> Segmented:
+    if on is None or not len(case.boxes):
+        return np.full(OTSU + 1, np.nan), np.nan, False, on is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
-    return segment(case.map, case.grid, mask, LEVELS)  # type: ignore[arg-type]  # a case without a map is not segmented
+    return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 
 
 def _known(key: ThresholdKey, indices: FloatArray, index: CaseIndex) -> NDArray[np.bool_]:
@@ -108,24 +111,14 @@ def _columns(batch: SegmentedCases, at: AtThreshold, indices: FloatArray, word: 
     """At thresholds that all findings share, only the main metric."""
     overlap = np.append(at_index(batch.iou[: len(indices)], indices), np.zeros(len(batch.iou) - len(indices)))
     main = at.column(f"mask_iou{word}", overlap, batch.truth * batch.drawn)
-    return (
-        [main]
-        if at.key[1] == SHARED_SUFFIX
-        else [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
-    )
-
-
-def _oracle_counts(batch: SegmentedCases) -> OracleCounts:
-    """(N,1,T) mask IoUs of the cases where both masks have pixels, and (N,) which those are."""
-    both = batch.truth * batch.drawn
-    return batch.iou[:, None, :OTSU] * both[:, None, None], both
+    if at.key[1] == SHARED_SUFFIX:
+        return [main]
+    return [main, at.column(f"mask_iou_all{word}", overlap, np.maximum(batch.truth, batch.drawn))]
 
 
 def _row_columns(batch: SegmentedCases, chosen: ThresholdsByOrigin, true: Sequence[Case]) -> Mapping[str, ArrayLike]:
     n = len(true)
     thresholds = np.column_stack([np.tile(LEVELS.round(6), (n, 1)), batch.otsu[:n]])
-    tables = (thresholds[:n], batch.iou[:n])
-    levels, overlaps = ({key: at_index(table, indices) for key, indices in chosen.items()} for table in tables)
-    columns = {"threshold": levels.pop(CROSS_FITTED), "iou": overlaps.pop(CROSS_FITTED), "hit_rate": batch.hit[:n]}
+    columns = at_origins(chosen, threshold=thresholds, iou=batch.iou[:n])
     kinds = ["box" if case.read_mask is None else "mask" for case in true]
-    return {"truth": kinds, **columns, **other_origins(levels, iou=overlaps)}
+    return {"truth": kinds, **columns.pop(CROSS_FITTED), "hit_rate": batch.hit[:n], **other_origins(columns)}

@@ -6,7 +6,6 @@ An image that is labelled positive without a box, or not labelled, is left out f
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
@@ -15,14 +14,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.locus import DEFAULT, IOU, traced
+from benchmark.protocols.locus import DEFAULT, IOU
 from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import Resampled, resample
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores
-from benchmark.surface import Surface, peaked_boxes
-from benchmark.surface.given import GivenBoxes
-from benchmark.surface.trace import EMPTY
+from benchmark.surface import Surface, all_boxes
+from benchmark.surface.trace import GivenBoxes, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import cross_fitted
 from core.boxes import iou
@@ -30,6 +28,7 @@ from core.errors import NotAvailableError
 from core.types import FloatArray
 
 Index = NDArray[np.int64]
+Hits = NDArray[np.bool_]
 NO_NEGATIVE = "no image without the finding"
 
 
@@ -43,14 +42,14 @@ class ConfidenceProtocol(Protocol):
         """What ``measure`` gives, and ``left_out``; a row per positive and negative."""
         asked = [case for case in cases if case.finding in findings]
         kept, left_out = _populations(asked)
-        batch = BoxCases(kept, seed)
+        batch = BoxCases(kept, findings, seed)
         counted = estimate([left_out], case_index(asked), findings, seed)
-        estimates, columns = self.measure(batch, findings)
+        estimates, columns = self.measure(batch)
         table = rows(kept, batch.reasons, columns)
         return Result(scores([*counted, *estimates], findings), table, {}, failures(kept, batch.reasons))
 
     @abstractmethod
-    def measure(self, batch: "BoxCases", findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: "BoxCases") -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """The estimates of all metrics, and the columns of the rows per case, (N,) each."""
 
 
@@ -62,50 +61,36 @@ def _populations(asked: Sequence[Case]) -> tuple[list[Case], Column]:
     kept = np.array([len(case.boxes) > 0 or case.label == 0 for case in asked], dtype=bool)
     chosen = [case for case, keep in zip(asked, kept, strict=True) if keep]
     if any(case.given is None and case.map is not None and case.probability is None for case in chosen):
-        raise NotAvailableError(
-            "maps without the classifier's probabilities rank no box: give them by --predictions FILE"
-        )
+        maps = "maps without the classifier's probabilities rank no box"
+        raise NotAvailableError(f"{maps}: give them by --predictions FILE")
     return chosen, Column("left_out", "none", ~kept, np.ones(len(asked)))
 
 
-@dataclass(frozen=True, eq=False)
 class BoxCases:
-    """N positives and negatives with all their boxes."""
+    """N positives and negatives of F findings with all their boxes."""
 
-    cases: Sequence[Case]
-    seed: int
-
-    @cached_property
-    def reasons(self) -> list[str]:
+    def __init__(self, cases: Sequence[Case], findings: Sequence[str], seed: int) -> None:
+        self.cases, self.seed = cases, seed
+        listed = [[n for n, case in enumerate(cases) if case.finding == finding] for finding in findings]
+        self.numbers = [np.array(sorted(each, key=lambda n: cases[n].image_id), dtype=np.int64) for each in listed]
+        """F times the numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
+        self.reasons = [case.shown[1] for case in cases]
         """(N,) why there is no box."""
-        return [case.shown[1] for case in self.cases]
-
-    @cached_property
-    def truths(self) -> Index:
+        self.truths = np.array([len(case.boxes) for case in cases], dtype=np.int64)
         """(N,) how many truth boxes there are."""
-        return np.array([len(case.boxes) for case in self.cases], dtype=np.int64)
-
-    @cached_property
-    def positive(self) -> NDArray[np.bool_]:
-        """(N,) whether there is a truth box."""
-        return self.truths > 0
-
-    @property
-    def origin(self) -> Origin:
+        self.positive = self.truths > 0
+        self.patients = np.unique(case_index(cases).patients, return_inverse=True)[1].reshape(-1)
+        """(N,) the number of each case's patient."""
+        self.origin: Origin = "none" if any(case.given is not None for case in cases) else "cross-fitted"
         """Given boxes need no score threshold; those of maps are made at one that other patients chose."""
-        return "none" if any(case.given is not None for case in self.cases) else "cross-fitted"
-
-    @cached_property
-    def thresholds(self) -> FloatArray:
-        """(N,) the score threshold of each map: that of ``locus``, chosen on other patients' hits."""
-        traces = (traced(case.shown[0]) if len(case.boxes) else EMPTY for case in self.cases)
-        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
-        return cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
 
     @cached_property
     def boxes(self) -> list[tuple[FloatArray, FloatArray]]:
-        """(M,4) boxes and (M,) confidences of each case, highest first."""
-        return [_boxes(case, threshold) for case, threshold in zip(self.cases, self.thresholds.tolist(), strict=True)]
+        """(M,4) boxes and (M,) confidences of each case, highest first, at the score threshold of ``locus``."""
+        traces = (trace(case.shown[0] if len(case.boxes) else None) for case in self.cases)
+        selector = ExactThresholds(traces, [case.boxes for case in self.cases], IOU)
+        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
+        return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
 
     @cached_property
     def overlaps(self) -> list[FloatArray]:
@@ -113,18 +98,16 @@ class BoxCases:
         pairs = zip(self.cases, self.boxes, strict=True)
         return [np.nan_to_num(iou(boxes, case.boxes)) for case, (boxes, _) in pairs]
 
-    def of_finding(self, finding: str) -> Index:
-        """The numbers of a finding's cases, by the name of the image: equal confidences count in this order."""
-        numbers = [n for n, case in enumerate(self.cases) if case.finding == finding]
-        return np.array(sorted(numbers, key=lambda n: self.cases[n].image_id), dtype=np.int64)
+    def totals(self, values: NDArray[Any]) -> Index:
+        """(N,) of the cases -> (F,) their sums by finding."""
+        return np.array([values[each].sum() for each in self.numbers], dtype=np.int64)
 
-    @cached_property
-    def patients(self) -> Index:
-        """(N,) the number of each case's patient."""
-        names = [case.patient_id for case in self.cases]
-        return np.unique(np.asarray(names, dtype=str), return_inverse=True)[1].reshape(-1)
+    def flat(self, numbers: Index, values: Callable[[int], NDArray[Any]]) -> tuple[Index, NDArray[Any]]:
+        """(n,) cases -> the ``values`` of each laid end to end: (D,) which case they are of, and (D,)."""
+        each = [values(n) for n in numbers.tolist()]
+        return np.repeat(numbers, [len(one) for one in each]), np.concatenate([[], *each])
 
-    @cached_property
+    @property
     def row_columns(self) -> dict[str, NDArray[Any]]:
         """Columns of the rows per case: how many truth boxes and boxes there are, and the highest confidence."""
         best = np.array([confidence.max(initial=-1) for _, confidence in self.boxes])
@@ -155,6 +138,11 @@ class BoxCases:
         np.add.at(out, (self.patients[cases], np.searchsorted(at, keys, side)), 1)
         return out[:, :-1].cumsum(1)
 
+    def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
+        """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
+        samples = [resample(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        return Resampled.joined(samples) if samples else None
+
 
 def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
     on, _ = case.shown
@@ -162,10 +150,5 @@ def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:
         return on.boxes, on.confidence
     if not isinstance(on, Surface):
         return np.zeros((0, 4)), np.zeros(0)
-    boxes, peaks = peaked_boxes(on, threshold)
+    boxes, peaks = all_boxes(on, threshold)
     return boxes, peaks * (case.probability or 0.0)
-
-
-def resampled(each: Sequence[Sums], statistic: Callable[[Any], Any], seed: int) -> Resampled:
-    """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
-    return Resampled.joined([resample(sums, seed).over(statistic)[0] for sums in each])

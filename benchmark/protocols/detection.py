@@ -1,12 +1,13 @@
 """Average precision of boxes with confidences, as object detectors are scored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from benchmark.protocols.confident import BoxCases, ConfidenceProtocol, Index, resampled
+from benchmark.protocols.confident import BoxCases, ConfidenceProtocol, Hits, Index
 from benchmark.statistics.patients import Sums, ratio
 from benchmark.statistics.summary import Estimate
 from core.types import FloatArray
@@ -16,7 +17,7 @@ MAIN = 0.4
 RECALLS = np.linspace(0, 1, 101)
 MOST = 100
 """Boxes of an image and finding that COCO's convention looks at."""
-Match = Callable[[FloatArray, float], NDArray[np.bool_]]
+Match = Callable[[FloatArray, float], Hits]
 
 
 class Detection(ConfidenceProtocol):
@@ -35,28 +36,25 @@ class Detection(ConfidenceProtocol):
     name = "detection"
     main = "ap@iou.4"
 
-    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """``ap@iou.1`` …, ``ap101@iou.1`` …; ``hits`` of a row are VOC's at the main threshold."""
-        estimates = [e for above in IOU for e in _estimates(batch, findings, above)]
+        estimates = [e for above in IOU for e in _estimates(batch, above)]
         hits = np.array([voc_matches(overlap, MAIN).sum() for overlap in batch.overlaps], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": hits}
 
 
-def _estimates(batch: BoxCases, findings: Sequence[str], above: float) -> list[Estimate]:
+def _estimates(batch: BoxCases, above: float) -> list[Estimate]:
     """VOC's and COCO's at one IoU threshold."""
-    numbers, word = [batch.of_finding(finding) for finding in findings], f"{above:g}".removeprefix("0")
-    n = np.array([batch.truths[each].sum() for each in numbers], dtype=np.int64)
-    voc = [_sums(batch, each, above) for each in numbers]
-    samples = resampled(voc, average_precision, batch.seed) if above == MAIN and batch.cases else None
+    n, word = batch.totals(batch.truths), f"{above:g}".removeprefix("0")
+    voc = [_sums(batch, each, above) for each in batch.numbers]
+    samples = batch.resampled(voc, average_precision) if above == MAIN else None
     value = np.array([average_precision(sums.value[0]) for sums in voc], dtype=np.float64)
-    coco = np.array([_ap101(batch, each, above) for each in numbers], dtype=np.float64)
-    return [
-        Estimate(f"ap@iou{word}", batch.origin, value, n, samples),
-        Estimate(f"ap101@iou{word}", batch.origin, coco, n, None),
-    ]
+    coco = np.array([_ap101(batch, each, above) for each in batch.numbers], dtype=np.float64)
+    main = Estimate(f"ap@iou{word}", batch.origin, value, n, samples)
+    return [main, replace(main, metric=f"ap101@iou{word}", value=coco, samples=None)]
 
 
-def voc_matches(overlap: FloatArray, above: float) -> NDArray[np.bool_]:
+def voc_matches(overlap: FloatArray, above: float) -> Hits:
     """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as VOC 2010 decides.
 
     >>> voc_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second overlaps most what is taken
@@ -70,7 +68,7 @@ def voc_matches(overlap: FloatArray, above: float) -> NDArray[np.bool_]:
     return true
 
 
-def coco_matches(overlap: FloatArray, at_least: float) -> NDArray[np.bool_]:
+def coco_matches(overlap: FloatArray, at_least: float) -> Hits:
     """(M,N) IoU of boxes, best confidence first, with truth boxes -> (M,) which are true, as COCO decides.
 
     >>> coco_matches(np.array([[0.9, 0.5], [0.8, 0.6]]), .4).tolist()  # the second takes what is left
@@ -99,19 +97,12 @@ def average_precision(columns: Any) -> Any:
     return ratio((gained * envelope).sum(-1), truths)
 
 
-def ranked(
-    batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None
-) -> tuple[Index, NDArray[np.bool_]]:
+def ranked(batch: BoxCases, numbers: Index, matches: Match, at: float, most: int | None = None) -> tuple[Index, Hits]:
     """All boxes of the cases ``numbers``, best confidence first: (D,) the case and (D,) whether the box is true."""
-    cases, true, confidences = [], [], []
-    for n in numbers.tolist():
-        confidence = batch.boxes[n][1][:most]
-        cases.append(np.full(len(confidence), n))
-        true.append(matches(batch.overlaps[n][:most], at))
-        confidences.append(confidence)
-    order = np.argsort(-np.concatenate([np.zeros(0), *confidences]), kind="stable")
-    case_of = np.concatenate([np.zeros(0, dtype=np.int64), *cases])
-    return case_of[order], np.concatenate([np.zeros(0, dtype=bool), *true])[order]
+    case_of, confidences = batch.flat(numbers, lambda n: batch.boxes[n][1][:most])
+    _, true = batch.flat(numbers, lambda n: matches(batch.overlaps[n][:most], at))
+    order = np.argsort(-confidences, kind="stable")
+    return case_of[order], true[order].astype(bool)
 
 
 def _sums(batch: BoxCases, numbers: Index, above: float) -> Sums:

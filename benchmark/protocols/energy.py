@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, common_columns, failures, usable
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, usable
+from benchmark.protocols.chosen import rows
 from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.surface import Surface, surface
 from benchmark.surface.overlap import covered
@@ -30,12 +31,16 @@ class Energy(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``energy``, ``no_energy`` and, with lung masks, the same in the lungs; a row per case with truth or lungs."""
         kept = [case for case in cases if case.finding in findings and (len(case.boxes) or case.read_lungs is not None)]
-        rows = [_row(case, *_rectified(case)) for case in kept]
+        each = [_shares(case) for case in kept]
+        energy, in_lungs, reasons = zip(*each, strict=True) if each else ((),) * 3
         truth = np.array([len(case.boxes) > 0 for case in kept], dtype=bool)
         lungs = np.array([case.read_lungs is not None for case in kept], dtype=bool)
-        columns = _columns(rows, "energy", truth) + (_columns(rows, "energy_in_lungs", lungs) if lungs.any() else [])
+        columns = _columns("energy", energy, truth)
+        columns += _columns("energy_in_lungs", in_lungs, lungs) if lungs.any() else []
         estimates = estimate(columns, case_index(kept), findings, seed)
-        return Result(scores(estimates, findings), rows, {}, failures(kept, [str(row["reason"]) for row in rows]))
+        kinds = ["box" if case.read_mask is None else "mask" for case in kept]
+        table = rows(kept, reasons, {"truth": kinds, "energy": energy, "energy_in_lungs": in_lungs})
+        return Result(scores(estimates, findings), table, {}, failures(kept, reasons))
 
 
 def inside(on: Surface, boxes: ArrayLike) -> float:
@@ -61,33 +66,24 @@ def _ratio(part: float, whole: float) -> float:
     return float(part / whole) if whole > 0 else float("nan")
 
 
-def _rectified(case: Case) -> tuple[Surface | None, str]:
+def _shares(case: Case) -> tuple[float, float, str]:
+    """The energy of a case and that in the lungs, and why it failed."""
     values, reason = usable(case)
-    if values is None:
-        return None, reason
-    on = surface(np.maximum(values, 0), case.frame, case.grid)
-    return on, FLAT if on.flat else ""
+    on = None if values is None else surface(np.maximum(values, 0), case.frame, case.grid)
+    truth = (case.boxes if (mask := case.mask) is None else mask) if len(case.boxes) else None
+    return _within(on, truth), _within(on, case.lungs), FLAT if on is not None and on.flat else reason
 
 
-def _row(case: Case, on: Surface | None, reason: str) -> dict[str, object]:
-    energy = None if not len(case.boxes) else _within(on, case.boxes if (mask := case.mask) is None else mask)
-    lungs = None if (inner := case.lungs) is None else _within(on, inner)
-    truth = "box" if case.read_mask is None else "mask"
-    return {**common_columns(case, reason), "truth": truth, "energy": energy, "energy_in_lungs": lungs}
+def _within(on: Surface | None, truth: NDArray[Any] | None) -> float:
+    """Of a failed case 0; nan where there is nothing to divide by, or to lie in."""
+    if on is None or truth is None:
+        return float("nan") if truth is None else 0.0
+    return inside_mask(on, truth) if truth.dtype == np.bool_ else inside(on, truth)
 
 
-def _within(on: Surface | None, truth: NDArray[Any]) -> float | None:
-    """Of a failed case 0; None where there is nothing to divide by."""
-    if on is None:
-        return 0.0
-    share = inside_mask(on, truth) if truth.dtype == np.bool_ else inside(on, truth)
-    return None if np.isnan(share) else share
-
-
-def _columns(rows: Sequence[dict[str, object]], name: str, asked: NDArray[np.bool_]) -> list[Column]:
+def _columns(name: str, shares: Sequence[float], asked: NDArray[np.bool_]) -> list[Column]:
     """The share, and how many of the cases that are ``asked`` for it have none: 0/0."""
-    missing = np.array([row[name] is None for row in rows], dtype=bool)
-    whole = (asked & ~missing).astype(np.float64)
-    values = np.array([row[name] or 0.0 for row in rows], dtype=np.float64)
+    values = np.array(shares, dtype=np.float64)
+    missing = np.isnan(values)
     absent = Column(f"no_{name}", "none", missing & asked, asked.astype(np.float64))
-    return [Column(name, "none", values * whole, whole), absent]
+    return [Column(name, "none", np.where(missing, 0, values), (asked & ~missing).astype(np.float64)), absent]

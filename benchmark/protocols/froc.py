@@ -1,12 +1,13 @@
 """FROC: how many truth boxes are hit at how many false boxes an image."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index, resampled
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Hits, Index
 from benchmark.statistics.patients import Sums, ratio
 from benchmark.statistics.summary import NOTHING, Estimate
 from core.boxes import holds, iobb, iou
@@ -18,13 +19,12 @@ ROUNDING = 1 + 1e-6
 """A rate that is exactly met is met, whichever way sums were rounded."""
 ALL = "@all"
 """How a metric ends whose false boxes are those of all images."""
-HITS: Mapping[str, Callable[[FloatArray, FloatArray], NDArray[np.bool_]]] = {
+HITS: Mapping[str, Callable[[FloatArray, FloatArray], Hits]] = {
     "iou.3": lambda boxes, truth: np.nan_to_num(iou(boxes, truth)) > 0.3,
     "iobb.25": lambda boxes, truth: np.nan_to_num(iobb(boxes, truth)) > 0.25,
     "center": lambda boxes, truth: holds(boxes, (truth[:, :2] + truth[:, 2:]) / 2),
 }
 """Word -> (M,4) boxes, (N,4) truth boxes -> (M,N) which box hits which truth box."""
-Hits = NDArray[np.bool_]
 
 
 class Froc(ConfidenceProtocol):
@@ -41,31 +41,27 @@ class Froc(ConfidenceProtocol):
     name = "froc"
     main = "froc@iou.3"
 
-    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """``froc@iou.3`` … and their seven rates; ``hits`` of a row are truth boxes hit by IoU."""
         pairs = [(boxes, case.boxes) for case, (boxes, _) in zip(batch.cases, batch.boxes, strict=True)]
         hits = {word: [hit(*pair) for pair in pairs] for word, hit in HITS.items()}
         ends = [(word, suffix) for word in HITS for suffix in ("", ALL)]
-        estimates = [e for word, suffix in ends for e in _estimates(batch, findings, hits[word], word, suffix)]
+        estimates = [e for word, suffix in ends for e in _estimates(batch, hits[word], word, suffix)]
         by_iou = np.array([hit.any(0).sum() for hit in hits["iou.3"]], dtype=np.int64)
         return estimates, {**batch.row_columns, "hits": by_iou}
 
 
-def _estimates(
-    batch: BoxCases, findings: Sequence[str], hits: Sequence[Hits], word: str, suffix: str
-) -> list[Estimate]:
+def _estimates(batch: BoxCases, hits: Sequence[Hits], word: str, suffix: str) -> list[Estimate]:
     """The mean of the seven rates, then each of them."""
-    metric, reason = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE
-    numbers = [batch.of_finding(finding) for finding in findings]
-    sums = [_sums(batch, each, hits, suffix) for each in numbers]
-    n = np.array([batch.truths[each].sum() for each in numbers], dtype=np.int64)
-    curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(findings), len(RATES))
-    samples = resampled(sums, _mean, batch.seed) if metric + suffix == Froc.main and batch.cases else None
+    metric, reason, n = f"froc@{word}", NOTHING if suffix else NO_NEGATIVE, batch.totals(batch.truths)
+    sums = [_sums(batch, each, hits, suffix) for each in batch.numbers]
+    curve = np.array([sensitivities(one.value[0]) for one in sums]).reshape(len(sums), len(RATES))
+    is_main = metric + suffix == Froc.main
+    samples = batch.resampled(sums, lambda columns: sensitivities(columns).mean(-1)) if is_main else None
+    whole = Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason)
     names = [f"{metric}@{rate:g}{suffix}".replace("@0.", "@.") for rate in RATES]
-    by_rate = [
-        Estimate(name, batch.origin, at, n, None, reason=reason) for name, at in zip(names, curve.T, strict=True)
-    ]
-    return [Estimate(metric + suffix, batch.origin, curve.mean(1), n, samples, reason=reason), *by_rate]
+    by_rate = zip(names, curve.T, strict=True)
+    return [whole, *(replace(whole, metric=name, value=value, samples=None) for name, value in by_rate)]
 
 
 def sensitivities(columns: Any) -> Any:
@@ -84,30 +80,19 @@ def sensitivities(columns: Any) -> Any:
     return np.where(known, ratio(most, np.broadcast_to(truths, most.shape)), np.nan)
 
 
-def _mean(columns: Any) -> Any:
-    return sensitivities(columns).mean(-1)
-
-
 def _sums(batch: BoxCases, numbers: Index, hits: Sequence[Hits], suffix: str) -> Sums:
     """A finding's columns by patient; keys are confidences, negated so that they ascend."""
-    true, false = [], []
-    for n in numbers.tolist():
-        keys = -batch.boxes[n][1]
-        first = np.where(hits[n], keys[:, None], np.inf).min(0, initial=np.inf)
-        true.append(_keyed(n, first[np.isfinite(first)]))
-        false.append(_keyed(n, keys[~hits[n].any(1)] if suffix or not batch.positive[n] else keys[:0]))
-    (true_cases, true_keys), (false_cases, false_keys) = _joined(true), _joined(false)
+
+    def first(n: int) -> FloatArray:
+        keys = np.where(hits[n], -batch.boxes[n][1][:, None], np.inf).min(0, initial=np.inf)
+        return keys[np.isfinite(keys)]
+
+    def false(n: int) -> FloatArray:
+        return -batch.boxes[n][1][~hits[n].any(1) & (bool(suffix) or not batch.positive[n])]
+
+    true_cases, true_keys = batch.flat(numbers, first)
     at = np.unique(true_keys)
-    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(false_cases, false_keys, at)]
+    counted = [batch.cumulative(true_cases, true_keys, at), batch.cumulative(*batch.flat(numbers, false), at)]
     images = (suffix == ALL) | ~batch.positive[numbers]
     totals = [batch.per_patient(numbers, each) for each in (batch.truths[numbers], images)]
     return batch.sums(numbers, [*counted, *totals])
-
-
-def _keyed(case: int, keys: FloatArray) -> tuple[Index, FloatArray]:
-    return np.full(len(keys), case), keys
-
-
-def _joined(pairs: Sequence[tuple[Index, FloatArray]]) -> tuple[Index, FloatArray]:
-    cases, keys = zip(_keyed(0, np.zeros(0)), *pairs, strict=True)
-    return np.concatenate(cases), np.concatenate(keys)

@@ -1,24 +1,21 @@
 """The main protocol: one box per case, at a score threshold chosen on other patients."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
+from benchmark.protocols.chosen import AtThreshold, other_origins, rows, scores_with_optimism
 from benchmark.protocols.pointing import distance
 from benchmark.records.score import CURVE_THRESHOLDS
-from benchmark.statistics.case_index import SHARED_SUFFIX
-from benchmark.statistics.optimism import scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
-from benchmark.surface.given import GivenBoxes
 from benchmark.surface.otsu import otsu
-from benchmark.surface.trace import EMPTY, Trace, trace
+from benchmark.surface.trace import Trace, trace
 from benchmark.thresholds.exact import ExactThresholds
 from benchmark.thresholds.origins import CROSS_FITTED, ThresholdKey, ThresholdsByOrigin, choose, distinct_thresholds
 from core.boxes import holds
@@ -54,8 +51,8 @@ class Locus(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
-        batch, index = TracedCases(scored), case_index(scored)
-        chosen = choose(batch.selector, index, DEFAULT, seed, (TracedCases(val_cases).selector, case_index(val_cases)))
+        batch, index, val_index = TracedCases(scored), case_index(scored), case_index(val_cases)
+        chosen = choose((batch.selector, index), DEFAULT, seed, (TracedCases(val_cases).selector, val_index))
         chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
@@ -64,11 +61,11 @@ class Locus(Protocol):
         columns.append(Column("pointing", "none", batch.pointing, np.ones(len(scored))))
         reach = np.array([largest_iou(case) for case in scored], dtype=np.float64)
         columns.append(Column("out_of_reach", "none", reach <= IOU, np.isfinite(reach).astype(np.float64)))
-        oracle_counts = {MAIN: (batch.selector.hits_at_local_maxima(index.findings)[:, None], np.ones(len(scored)))}
+        hits = batch.selector.hits_at_local_maxima(index.findings)[:, None]
         return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: ("optimism", hits, np.ones(len(scored)))}),
             rows(scored, batch.reasons, _row_columns(batch, at, box_counts[CROSS_FITTED])),
-            distinct_thresholds(chosen, index.findings),
+            distinct_thresholds(chosen, index),
             failures(scored, batch.reasons),
             hits_by_threshold(batch.selector.hits(CURVE_THRESHOLDS), index.findings),
         )
@@ -98,7 +95,7 @@ class TracedCases:
                 self.reasons.append(reason)
                 points.append(on is not None and distance(on.peak, case.boxes) == 0)
                 otsus.append(otsu(on) if isinstance(on, Surface) else DEFAULT)
-                yield traced(on)
+                yield trace(on)
 
         self.selector = ExactThresholds(traces(), [case.boxes for case in cases], IOU)
         self.truth = self.selector.truth
@@ -107,13 +104,6 @@ class TracedCases:
         """(N,) whether the highest vertex lies in a truth box."""
         self.otsu = np.array(otsus, dtype=np.float64)
         """(N,) each map's own threshold; where there is no map, it does not matter."""
-
-
-def traced(on: Surface | GivenBoxes | None) -> Trace:
-    """The box of the highest point over thresholds; of given boxes the first, at all of them."""
-    if on is None:
-        return EMPTY
-    return trace(on) if isinstance(on, Surface) else on.trace
 
 
 class BoxesAtThreshold(AtThreshold):
@@ -146,14 +136,8 @@ def largest_iou(case: Case) -> float:
     return float((sides.prod(1) / np.maximum(sides, cell).prod(1)).max())
 
 
-@dataclass(frozen=True)
-class BoxCounts:
-    """How many boxes all components of N cases give, and how many truth boxes they hit."""
-
-    hit: FloatArray
-    """(N,) truth boxes that any of them hits."""
-    count: FloatArray
-    """(N,) boxes."""
+BoxCounts = tuple[FloatArray, FloatArray]
+"""(N,) truth boxes that any box of all components of a case hits, and (N,) such boxes."""
 
 
 def _count_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[ThresholdKey, BoxCounts]:
@@ -164,7 +148,7 @@ def _count_boxes(batch: TracedCases, chosen: ThresholdsByOrigin) -> dict[Thresho
         truth = TruthBoxes.from_boxes([case.boxes for case in batch.cases[part]])
         hits[part] = truth.match_counts(boxes, 0, [IOU], thresholds.shape[1])[0, :, :, 0]
         counts[part] = boxes.counts(*thresholds[part].shape)
-    return {key: BoxCounts(hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
+    return {key: (hits[:, n], counts[:, n]) for n, key in enumerate(chosen)}
 
 
 def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBoxes) -> list[Column]:
@@ -172,7 +156,7 @@ def _columns(at: BoxesAtThreshold, box_counts: BoxCounts | None, truth: TruthBox
     hits = at.hits()
     if box_counts is None:
         return [at.column(MAIN, hits[MAIN])]
-    many = [at.column("anyhit@iou.3", box_counts.hit, truth.count), at.column("boxes_per_case", box_counts.count)]
+    many = [at.column("anyhit@iou.3", box_counts[0], truth.count), at.column("boxes_per_case", box_counts[1])]
     means = [at.column("mean_iou", at.iou), at.column("center_inside", at.center)]
     return [*(at.column(metric, hit) for metric, hit in hits.items()), *means, *many]
 
@@ -183,10 +167,12 @@ def _row_columns(
     crossed = at[CROSS_FITTED]
     edges = dict(zip(("x0", "y0", "x1", "y1"), crossed.boxes.T, strict=True))
     numbers = {"threshold": crossed.thresholds, **edges, "iou": crossed.iou, "iobb": crossed.iobb}
-    boxes, anyhits = box_counts.count.astype(np.int64), box_counts.hit.astype(np.int64)
+    anyhits, boxes = (count.astype(np.int64) for count in box_counts)
     counts = {"boxes": boxes, "truths": batch.truth.count, "anyhits": anyhits}
-    others = {key: one for key, one in at.items() if one is not crossed}
-    ious = {key: np.where(one.has_threshold, one.iou, np.nan) for key, one in others.items()}
-    thresholds = {key: one.thresholds for key, one in others.items()}
+    others = {
+        key: {"threshold": one.thresholds, "iou": np.where(one.has_threshold, one.iou, np.nan)}
+        for key, one in at.items()
+        if one is not crossed
+    }
     hits = {**crossed.hits(), "center_inside": crossed.center, "pointing": batch.pointing}
-    return {**numbers, **hits, **counts, **other_origins(thresholds, iou=ious)}
+    return {**numbers, **hits, **counts, **other_origins(others)}

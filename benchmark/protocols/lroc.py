@@ -1,17 +1,17 @@
 """LROC: whether an image with the finding is rated above one without it, and the finding located."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from benchmark.protocols.base import Case
-from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index, resampled
+from benchmark.protocols.confident import NO_NEGATIVE, BoxCases, ConfidenceProtocol, Index
 from benchmark.protocols.pointing import distance
 from benchmark.statistics.patients import Sums, ratio
 from benchmark.statistics.summary import Estimate
-from benchmark.surface.given import GivenBoxes
+from benchmark.surface.trace import GivenBoxes
 
 
 class Lroc(ConfidenceProtocol):
@@ -26,15 +26,13 @@ class Lroc(ConfidenceProtocol):
     name = "lroc"
     main = "lroc"
 
-    def measure(self, batch: BoxCases, findings: Sequence[str]) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
+    def measure(self, batch: BoxCases) -> tuple[list[Estimate], Mapping[str, ArrayLike]]:
         """``lroc``, whose n is the number of positives; a row has the rating and whether its location is right."""
-        numbers = [batch.of_finding(finding) for finding in findings]
-        ratings = np.array([_rating(case) for case in batch.cases], dtype=np.float64)
-        right = np.array([_located(case) for case in batch.cases], dtype=bool)
-        sums = [_sums(batch, each, ratings, right) for each in numbers]
+        each = np.array([_rating(case) for case in batch.cases]).reshape(-1, 2)
+        ratings, right = each[:, 0], each[:, 1] > 0
+        sums = [_sums(batch, each, ratings, right) for each in batch.numbers]
         value = np.array([area(one.value[0]) for one in sums], dtype=np.float64)
-        n = np.array([batch.positive[each].sum() for each in numbers], dtype=np.int64)
-        samples = resampled(sums, area, batch.seed) if batch.cases else None
+        n, samples = batch.totals(batch.positive), batch.resampled(sums, area)
         columns = {"truths": batch.truths, "rating": ratings, "located": right}
         return [Estimate("lroc", "none", value, n, samples, reason=NO_NEGATIVE)], columns
 
@@ -50,26 +48,20 @@ def area(columns: Any) -> Any:
     return ratio((located * below).sum(-1), columns[..., -2] * columns[..., -1])
 
 
-def _rating(case: Case) -> float:
-    """0 for a case of which nobody said anything."""
+def _rating(case: Case) -> tuple[float, bool]:
+    """0 for a case of which nobody said anything; and whether the highest point lies in a truth box."""
     on, _ = case.shown
+    located = on is not None and len(case.boxes) > 0 and distance(on.peak, case.boxes) == 0
     if case.given is None:
-        return case.probability or 0.0
-    return float(on.confidence[0]) if isinstance(on, GivenBoxes) else 0.0
-
-
-def _located(case: Case) -> bool:
-    on, _ = case.shown
-    return on is not None and len(case.boxes) > 0 and distance(on.peak, case.boxes) == 0
+        return case.probability or 0.0, located
+    return float(on.confidence[0]) if isinstance(on, GivenBoxes) else 0.0, located
 
 
 def _sums(batch: BoxCases, numbers: Index, ratings: Any, right: Any) -> Sums:
     positive = batch.positive[numbers]
     located, negative = numbers[right[numbers]], numbers[~positive]
-    at = np.unique(ratings[located])
+    keys, at = ratings[negative], np.unique(ratings[located])
     gained = np.diff(batch.cumulative(located, ratings[located], at), axis=1, prepend=0)
-    below = batch.cumulative(negative, ratings[negative], at) + batch.cumulative(
-        negative, ratings[negative], at, "right"
-    )
+    below = batch.cumulative(negative, keys, at) + batch.cumulative(negative, keys, at, "right")
     totals = [batch.per_patient(numbers, side) for side in (positive, ~positive)]
     return batch.sums(numbers, [gained, below / 2, *totals])

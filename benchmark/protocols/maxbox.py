@@ -3,23 +3,34 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
-from benchmark.protocols.base import Cases, Protocol, Result, case_index, failures, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.protocols.swept import DEFAULT, LEVELS, STEP, SweptCases
+from benchmark.pixels.painted import SIDE, resample_map, to_pixel_boxes
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, of_findings, usable
+from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.records.score import Origin
-from benchmark.statistics.case_index import SHARED_SUFFIX
-from benchmark.statistics.optimism import scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.statistics.summary import Column
-from benchmark.thresholds.origins import CROSS_FITTED, ThresholdsByOrigin, choose, distinct_thresholds
-from benchmark.thresholds.sampled import at_index
+from benchmark.thresholds.origins import (
+    CROSS_FITTED,
+    SampledThresholds,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
 from core.boxes import as_boxes, iou
 from core.errors import BadValueError
+from core.frames import scale_boxes
 from core.types import FloatArray
 
+STEP = 0.01
+LEVELS = source.score_thresholds(STEP)
+DEFAULT = len(LEVELS) // 2
+"""The index of .5."""
 PARTS = {"maxboxacc": ("largest", 0.5), **{f"maxboxaccv2@iou.{tenth}": ("best", tenth / 10) for tenth in (3, 5, 7)}}
 """What has a score threshold of its own -> which curve of a case, and δ."""
 V2 = list(PARTS)[1:]
@@ -52,17 +63,17 @@ class MaxBox(Protocol):
         """``maxboxacc``, ``maxboxaccv2`` and its three parts at each origin, their optimism; a row per case."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = SweptCases(scored), case_index(scored)
-        validation_batch, validation_index = SweptCases(val_cases), case_index(val_cases)
+        val_batch, val_index = SweptCases(val_cases), case_index(val_cases)
         chosen: dict[str, ThresholdsByOrigin] = {}
-        for part, curve in PARTS.items():
-            validation_selector = validation_batch.selector(*curve), validation_index
-            known = choose(batch.selector(*curve), index, DEFAULT, seed, validation_selector)
-            chosen[part] = {**known, ("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
-        oracle_counts = {metric: (_hits(batch, metric), np.ones(len(scored))) for metric in MAINS}
+        for part, selector in batch.selectors.items():
+            chosen[part] = choose((selector, index), DEFAULT, seed, (val_batch.selectors[part], val_index))
+            chosen[part] |= {("fixed", ""): np.full(len(scored), float(DEFAULT)), ("otsu", ""): batch.otsu}
+        hits = {metric: np.stack([batch.selectors[part].hits for part in METRICS[metric]], 1) for metric in MAINS}
+        oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in MAINS.items()}
         return Result(
-            scores_with_optimism(_columns(batch, chosen), index, findings, seed, MAINS, oracle_counts),
+            scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
             rows(scored, batch.reasons, _row_columns(batch, chosen)),
-            _distinct_by_part(chosen, index.findings),
+            _distinct_by_part(chosen, index),
             failures(scored, batch.reasons),
         )
 
@@ -94,9 +105,48 @@ def sweep(
     return traced.best_overlap(corners) if contours == "all" else iou(traced.largest(), corners).max(1)
 
 
-def _hits(batch: SweptCases, metric: str) -> NDArray[np.bool_]:
-    """(N,D,T) hits of each part."""
-    return np.stack([batch.selector(*PARTS[part]).hits for part in METRICS[metric]], 1)
+def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
+    """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
+    values, reason = usable(case)
+    if values is None:
+        return None, reason
+    image = resample_map(values, case.grid, case.frame)
+    return image, "" if image.any() else FLAT
+
+
+class SweptCases:
+    """N cases at each of the T score thresholds; without box and overlap where the map failed."""
+
+    def __init__(self, cases: Sequence[Case]) -> None:
+        each = [_curves(case) for case in cases]
+        boxes, largest, best, otsu, reasons = zip(*each, strict=True) if each else ((),) * 5
+        self.reasons: Sequence[str] = reasons
+        shape = len(cases), len(LEVELS)
+        self.boxes = np.array(boxes).reshape(*shape, 4)
+        """(N,T,4) of the largest contour, in the case's frame."""
+        overlaps = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
+        self.selectors = {p: SampledThresholds(overlaps[kind] >= d, overlaps[kind]) for p, (kind, d) in PARTS.items()}
+        """By the best IoU with a truth box of the largest contour's box, or of any contour's."""
+        self.otsu = np.array(otsu, dtype=np.float64)
+        """(N,) the index of each map's own threshold."""
+
+
+def _curves(case: Case) -> tuple[FloatArray, FloatArray, FloatArray, int, str]:
+    """(T,4) boxes, their (T,) overlaps, those of the best contours, the index of Otsu's threshold, why all miss."""
+    values, reason = picture(case)
+    if values is None:
+        return np.full((len(LEVELS), 4), np.nan), np.zeros(len(LEVELS)), np.zeros(len(LEVELS)), DEFAULT, reason
+    contours, truth = source.Contours(values, STEP), to_pixel_boxes(case.boxes, case.frame) + source.PIXEL
+    boxes = contours.largest()
+    largest, best = iou(boxes, truth).max(1), contours.best_overlap(truth)
+    return scale_boxes(boxes, (SIDE, SIDE), case.frame), largest, best, _otsu(values), reason
+
+
+def _otsu(values: NDArray[np.float32]) -> int:
+    """Index of the score threshold whose level is nearest to the map's own by Otsu's rule, the lowest of equals."""
+    image = source.quantised(values)
+    threshold, _ = cv2.threshold(image, 0, 255, cv2.THRESH_OTSU)
+    return int(np.abs(source.levels(image, STEP) - threshold).argmin())
 
 
 def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> list[Column]:
@@ -105,18 +155,18 @@ def _columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) -> lis
     for metric, parts in METRICS.items():
         for key in chosen[parts[0]]:
             if key[1] != SHARED_SUFFIX or metric in MAINS:
-                hits = [at_index(batch.selector(*PARTS[part]).hits, chosen[part][key]) for part in parts]
+                hits = [at_index(batch.selectors[part].hits, chosen[part][key]) for part in parts]
                 columns.append(AtThreshold(key, np.isfinite(hits[0])).column(metric, np.mean(hits, 0)))
     return columns
 
 
 def _distinct_by_part(
-    chosen: Mapping[str, ThresholdsByOrigin], findings: NDArray[np.str_]
+    chosen: Mapping[str, ThresholdsByOrigin], index: CaseIndex
 ) -> dict[Origin, dict[str, dict[str, list[object]]]]:
     """Origin -> finding -> part -> the score thresholds that were chosen."""
     out: dict[Origin, dict[str, dict[str, list[object]]]] = {}
     for part, indices in chosen.items():
-        for origin, known in distinct_thresholds(indices, findings, LEVELS.round(6).tolist()).items():
+        for origin, known in distinct_thresholds(indices, index, LEVELS.round(6).tolist()).items():
             for finding, levels in known.items():
                 out.setdefault(origin, {}).setdefault(finding, {})[part] = levels
     return out
@@ -128,9 +178,9 @@ def _row_columns(batch: SweptCases, chosen: Mapping[str, ThresholdsByOrigin]) ->
     sides = zip(("x0", "y0", "x1", "y1"), batch.boxes.transpose(2, 0, 1), strict=True)
     edges = {name: at_index(edge, main[CROSS_FITTED]) for name, edge in sides}
     thresholds = np.tile(LEVELS, (len(batch.boxes), 1))
-    tables = (batch.overlap["largest"], thresholds)
-    overlaps, levels = ({key: at_index(table, at) for key, at in main.items()} for table in tables)
-    columns = {"threshold": levels.pop(CROSS_FITTED), **edges, "iou": overlaps.pop(CROSS_FITTED)}
-    hits = {part: at_index(batch.selector(*PARTS[part]).hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
+    columns = at_origins(main, threshold=thresholds, iou=batch.selectors["maxboxacc"].quality)
+    threshold, overlap = columns.pop(CROSS_FITTED).values()
+    hits = {part: at_index(batch.selectors[part].hits, chosen[part][CROSS_FITTED]) > 0 for part in V2}
     any_box = {part.replace("maxboxaccv2", "any"): hit for part, hit in hits.items()}
-    return {**columns, "hit@iou.5": columns["iou"] >= 0.5, **any_box, **other_origins(levels, iou=overlaps)}
+    numbers = {"threshold": threshold, **edges, "iou": overlap, "hit@iou.5": overlap >= 0.5}
+    return {**numbers, **any_box, **other_origins(columns)}

@@ -7,11 +7,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels.contours import score_thresholds
 from benchmark.pixels.painted import SIDE, truth_mask
-from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, common_columns, failures, of_findings
-from benchmark.protocols.swept import STEP, picture
+from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, of_findings
+from benchmark.protocols.chosen import rows
+from benchmark.protocols.maxbox import STEP, picture
 from benchmark.statistics.bootstrap import Resampled, resample_over
-from benchmark.statistics.case_index import CaseIndex
-from benchmark.statistics.patients import by_patient
+from benchmark.statistics.patients import CaseIndex, by_patient
 from benchmark.statistics.summary import Estimate, scores
 from benchmark.surface import checked
 from core.errors import BadValueError
@@ -37,23 +37,21 @@ class PxAP(Protocol):
     def evaluate(self, cases: Cases, findings: Sequence[str], seed: int = 0, validation: Cases = ()) -> Result:
         """``pxap`` per finding; rows with each case's own ``pxap`` and share of truth pixels."""
         scored = of_findings(cases, findings)
-        counted = [_counted(case, _edges(STEP)) for case in scored]
+        counted = [_counted(case) for case in scored]
         counts, reasons = [count for count, _ in counted], [reason for _, reason in counted]
-        flat_counts = np.array(counts).reshape(len(scored), 2 * (len(_edges(STEP)) - 1))
         n = np.array([sum(case.finding == finding for case in scored) for finding in findings], dtype=np.int64)
-        resampled = _resampled(flat_counts, case_index(scored), findings, seed) if scored else None
+        resampled = _resampled(counts, case_index(scored), findings, seed) if scored else None
         value = np.full(len(findings), np.nan) if resampled is None else resampled.value
-        rows = [{**common_columns(case, reason), "pxap": _finite(c), "truth": float(c[1].sum() / c.sum())}
-                for case, reason, c in zip(scored, reasons, counts, strict=True)]  # fmt: skip
+        columns = {"pxap": [average_precision(c) for c in counts], "truth": [c[1].sum() / c.sum() for c in counts]}
         estimate = Estimate("pxap", "none", value, n, resampled)
-        return Result(scores([estimate], findings), rows, {}, failures(scored, reasons))
+        return Result(scores([estimate], findings), rows(scored, reasons, columns), {}, failures(scored, reasons))
 
 
-def _counted(case: Case, edges: FloatArray) -> tuple[FloatArray, str]:
+def _counted(case: Case) -> tuple[FloatArray, str]:
     """(2,B) pixels of a case as ``histogram`` gives them, and why it has no map."""
     values, reason = picture(case)
     known = np.zeros((SIDE, SIDE), dtype=np.float32) if values is None else values
-    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), edges), reason
+    return histogram(known, truth_mask(case.boxes, case.frame, case.mask), STEP), reason
 
 
 def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = STEP) -> float:
@@ -65,21 +63,18 @@ def pxap(maps: Iterable[ArrayLike], masks: Iterable[ArrayLike], step: float = ST
     >>> pxap([[[1, .5], [.5, 0]]], [[[1, 1], [0, 0]]])
     83.33333333333333
     """
-    edges = _edges(step)
-    total = np.zeros((2, len(edges) - 1))
-    for values, mask in zip(maps, masks, strict=True):
-        total += histogram(np.asarray(values), np.asarray(mask, dtype=bool), edges)
-    return float(average_precision(total) * 100)
+    pairs = zip(maps, masks, strict=True)
+    counts = (histogram(np.asarray(values), np.asarray(mask, dtype=bool), step) for values, mask in pairs)
+    return float(average_precision(sum(counts, np.zeros((2, 1)))) * 100)
 
 
-def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], edges: FloatArray) -> FloatArray:
-    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin [edge, next edge)."""
-    array = checked(values)
+def histogram(values: NDArray[np.generic], mask: NDArray[np.bool_], step: float) -> FloatArray:
+    """(H,W) map in [0,1], (H,W) truth -> (2,B) pixels outside and inside the truth in each bin of ``pxap``."""
+    array, edges = checked(values), np.append(score_thresholds(step), BEYOND)
     if array.shape != mask.shape or array.min() < 0 or array.max() > 1:
-        message = (
-            f"a map of shape {array.shape} from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
-        )
-        raise BadValueError(f"{message}: scale the map to [0, 1] and give both the same shape")
+        span = f"from {array.min():g} to {array.max():g} with a mask of shape {mask.shape}"
+        wrong = f"a map of shape {array.shape} {span}"
+        raise BadValueError(f"{wrong}: scale the map to [0, 1] and give both the same shape")
     bins = len(edges) - 1
     index = np.searchsorted(edges, array.ravel(), side="right") - 1
     return np.bincount(index + bins * mask.ravel(), minlength=2 * bins).reshape(2, bins).astype(np.float64)
@@ -94,18 +89,9 @@ def average_precision(counts: NDArray[np.floating]) -> FloatArray:
     return np.asarray((precision[..., 1:] * np.diff(recall)).sum(-1))
 
 
-def _edges(step: float) -> FloatArray:
-    return np.append(score_thresholds(step), BEYOND)
-
-
-def _resampled(counts: FloatArray, index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
-    """(N,2·B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
-    sums = by_patient(
-        counts, np.ones_like(counts), index.findings, index.patients, findings
-    )  # per case: a scale that precision does not see
+def _resampled(counts: Sequence[FloatArray], index: CaseIndex, findings: Sequence[str], seed: int) -> Resampled:
+    """(N,2,B) counts of N cases -> (F,) average precisions, pooled over the cases of each resample."""
+    flat = np.reshape(counts, (len(index), -1))
+    whole = np.ones_like(flat)  # per case: a scale that precision does not see
+    sums = by_patient(flat, whole, index.findings, index.patients, findings)
     return resample_over(sums, lambda values: average_precision(values.reshape(*values.shape[:-1], 2, -1)), seed)
-
-
-def _finite(counts: FloatArray) -> float | None:
-    value = float(average_precision(counts))
-    return value if np.isfinite(value) else None

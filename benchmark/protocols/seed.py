@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures, in_parts, of_findings
-from benchmark.protocols.chosen import AtThreshold, other_origins, rows
-from benchmark.statistics.case_index import SHARED_SUFFIX
-from benchmark.statistics.optimism import scores_with_optimism
+from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
+from benchmark.statistics.patients import SHARED_SUFFIX
 from benchmark.statistics.summary import Column
 from benchmark.surface import Surface
 from benchmark.surface.batch import Boxes, TruthBoxes
-from benchmark.thresholds.origins import ThresholdsByOrigin, choose, distinct_thresholds
-from benchmark.thresholds.sampled import SampledThresholds, at_index
+from benchmark.thresholds.origins import (
+    SampledThresholds,
+    ThresholdKey,
+    ThresholdsByOrigin,
+    at_index,
+    choose,
+    distinct_thresholds,
+)
 from core.types import FloatArray
 
 RULE = (1.95, 0.6)
@@ -46,17 +51,14 @@ class Seed(Protocol):
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index = RuleCases(scored), case_index(scored)
         validation_selector = RuleCases(val_cases).selector, case_index(val_cases)
-        chosen_rules: ThresholdsByOrigin = {
-            ("fixed", ""): np.full(len(scored), len(GRID), dtype=np.float64),
-            **choose(batch.selector, index, DEFAULT_INDEX, seed, validation_selector),
-        }
-        each = [(AtThreshold(key, np.isfinite(indices)), indices) for key, indices in chosen_rules.items()]
-        columns = [column for at, indices in each for column in _columns(at, batch, indices)]
-        oracle_counts = {MAIN: (batch.selector.hits[:, None], np.ones(len(scored)))}
+        chosen_rules: ThresholdsByOrigin = {("fixed", ""): np.full(len(scored), float(len(GRID)))}
+        chosen_rules |= choose((batch.selector, index), DEFAULT_INDEX, seed, validation_selector)
+        columns = [column for key, indices in chosen_rules.items() for column in _columns(batch, key, indices)]
+        oracle = "optimism", batch.selector.hits[:, None], np.ones(len(scored))
         return Result(
-            scores_with_optimism(columns, index, findings, seed, {MAIN: "optimism"}, oracle_counts),
+            scores_with_optimism(columns, index, findings, seed, {MAIN: oracle}),
             rows(scored, batch.reasons, _row_columns(batch, chosen_rules)),
-            distinct_thresholds(chosen_rules, index.findings, [list(rule) for rule in RULES]),
+            distinct_thresholds(chosen_rules, index, [list(rule) for rule in RULES]),
             failures(scored, batch.reasons),
         )
 
@@ -65,7 +67,7 @@ class RuleCases:
     """N cases under each of the R rules."""
 
     def __init__(self, cases: Sequence[Case]) -> None:
-        parts = [_under_rules(cases[part]) for part in in_parts(len(cases))] or [_under_rules([])]
+        parts = [_under_rules(cases[part]) for part in in_parts(len(cases))]
         self.reasons = [reason for _, reasons in parts for reason in reasons]
         self.threshold, self.iou, self.iobb, self.count = np.concatenate([tables for tables, _ in parts], 1)
         """(N,R) each: nan, 0, nan and 0 where there is no map; IoBB is nan where there is no box."""
@@ -95,32 +97,22 @@ def _rule_thresholds(surfaces: Sequence[Surface | None]) -> tuple[FloatArray, ND
     return np.where(used, thresholds, np.nan), index
 
 
-def _columns(at: AtThreshold, batch: RuleCases, indices: FloatArray) -> list[Column]:
+def _columns(batch: RuleCases, key: ThresholdKey, indices: FloatArray) -> list[Column]:
     """Where the rule is shared, only the main column."""
-    iou, iobb = at_index(batch.iou, indices), at_index(batch.iobb, indices)
-    if at.key[1] == SHARED_SUFFIX:
+    at, iou, iobb = AtThreshold(key, np.isfinite(indices)), at_index(batch.iou, indices), at_index(batch.iobb, indices)
+    if key[1] == SHARED_SUFFIX:
         return [at.column(MAIN, iou >= IOU)]
-    hits = [at.column(f"hit@iou{t:g}".replace("0.", "."), iou >= t) for t in OVERLAP_THRESHOLDS]
-    hits += [at.column(f"hit@iobb{t:g}".replace("0.", "."), iobb >= t) for t in OVERLAP_THRESHOLDS]
+    sides = [(word, values, t) for word, values in (("iou", iou), ("iobb", iobb)) for t in OVERLAP_THRESHOLDS]
+    hits = [at.column(f"hit@{word}{t:g}".replace("0.", "."), values >= t) for word, values, t in sides]
     means = [at.column("mean_iou", iou), at.column("mean_iobb", iobb, np.isfinite(iobb))]
     return [*hits, at.column("no_overlap", iou == 0), *means]
 
 
-def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, NDArray[np.generic]]:
-    n, fixed = len(batch.iou), len(GRID)
-    rule = dict(zip(("factor", "high"), np.tile(RULE, (n, 1)).T, strict=True))
-    columns = {
-        "threshold": batch.threshold[:, fixed],
-        "boxes": batch.count[:, fixed].astype(np.int64),
-        "iou": batch.iou[:, fixed],
-    }
-    not_fixed = {key: indices for key, indices in chosen_rules.items() if key[0] != "fixed"}
-    tables = (batch.threshold, batch.iou)
-    thresholds, overlaps = ({key: at_index(table, at) for key, at in not_fixed.items()} for table in tables)
-    return {
-        **rule,
-        **columns,
-        "iobb": batch.iobb[:, fixed],
-        MAIN: batch.iou[:, fixed] >= IOU,
-        **other_origins(thresholds, iou=overlaps),
-    }
+def _row_columns(batch: RuleCases, chosen_rules: ThresholdsByOrigin) -> Mapping[str, ArrayLike]:
+    fixed, others = len(GRID), at_origins(chosen_rules, threshold=batch.threshold, iou=batch.iou)
+    del others["fixed", ""]
+    factor, high = np.tile(RULE, (len(batch.iou), 1)).T
+    threshold, iou, iobb = (table[:, fixed] for table in (batch.threshold, batch.iou, batch.iobb))
+    boxes = batch.count[:, fixed].astype(np.int64)
+    numbers = {"factor": factor, "high": high, "threshold": threshold, "boxes": boxes, "iou": iou, "iobb": iobb}
+    return {**numbers, MAIN: iou >= IOU, **other_origins(others)}

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -44,39 +43,27 @@ class Wang(Protocol):
         for case in scored:
             truths[case.image_id] += len(case.boxes)
         scored = [case for case in scored if truths[case.image_id]]
-        index = case_index(scored)
-        parts = [_counted(scored[part]) for part in in_parts(len(scored))] or [_counted([])]
-        counts = np.concatenate([part.counts for part in parts], 1)
-        numbers = {name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns}
-        reasons = [reason for part in parts for reason in part.reasons]
+        each = [_counted(scored[part]) for part in in_parts(len(scored))]
+        counts, reasons = np.concatenate([part for part, _, _ in each], 1), [why for *_, part in each for why in part]
+        numbers = {name: np.concatenate([part[name] for _, part, _ in each]) for name in each[0][1]}
         truth_counts = numbers["truths"].astype(np.float64)
         image_truths = np.array([truths[case.image_id] for case in scored], dtype=np.float64)
         columns = [Column(f"acc@{m}", "fixed", counts[0, :, i], truth_counts) for i, m in enumerate(METRICS)]
-        false = {f"afp@{m}": counts[1, :, i] for i, m in enumerate(METRICS)}
-        columns += [Column(metric, "fixed", part, image_truths, shared=True) for metric, part in false.items()]
-        estimates = estimate(columns, index, findings, seed)
+        false = zip(METRICS, counts[1].T, strict=True)
+        columns += [Column(f"afp@{m}", "fixed", part, image_truths, shared=True) for m, part in false]
+        estimates = estimate(columns, case_index(scored), findings, seed)
         table = rows(scored, reasons, numbers)
         return Result(scores(estimates, findings), table, {"fixed": list(LEVELS)}, failures(scored, reasons))
 
 
-@dataclass(frozen=True, eq=False)
-class _CaseCounts:
-    """Boxes that hit and boxes that miss, and the columns of the rows, of a slice of the cases."""
-
-    counts: FloatArray
-    """(2,n,12) as ``count`` gives them."""
-    columns: dict[str, NDArray[Any]]
-    """(n,) each, of the rows."""
-    reasons: list[str]
-
-
-def _counted(cases: Sequence[Case]) -> _CaseCounts:
+def _counted(cases: Sequence[Case]) -> tuple[FloatArray, dict[str, NDArray[Any]], list[str]]:
+    """(2,n,12) as ``count`` gives them, (n,) columns of the rows, and (n,) why a case has no map."""
     ready = [case.ready for case in cases]
     boxes = Boxes.from_surfaces([on for on, _ in ready], np.tile(LEVELS, (len(cases), 1)))
     truth = TruthBoxes.from_boxes([case.boxes for case in cases])
     box_counts = np.bincount(boxes.case_index, minlength=len(cases))
     columns = {"boxes": box_counts, "truths": truth.count, **_best(boxes, truth)}
-    return _CaseCounts(count(boxes, truth), columns, [why for _, why in ready])
+    return count(boxes, truth), columns, [why for _, why in ready]
 
 
 def count(boxes: Boxes, truth: TruthBoxes) -> FloatArray:

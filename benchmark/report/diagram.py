@@ -8,7 +8,7 @@ from benchmark.report.svg import BAR, INK, PALE, Point, line, picture, text
 from core.names import BASELINES
 
 if TYPE_CHECKING:
-    from benchmark.statistics.nemenyi import Diagram
+    from benchmark.statistics.ranks import Diagram
 
 AXIS, ROW, LETTER, MARGIN, HANG = 520, 22, 8, 100, 18
 """Pixels: of the axis, of a line of text, of a letter, beside the longest name, between the axis and a name."""

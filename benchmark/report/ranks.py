@@ -13,7 +13,7 @@ from benchmark.report.table import Table, number
 from core.names import CEILINGS, MAIN
 
 if TYPE_CHECKING:
-    from benchmark.statistics.nemenyi import Diagram
+    from benchmark.statistics.ranks import Diagram
 
 PICTURE = "ranks.svg"
 CAUTION = (
@@ -43,7 +43,7 @@ class Ranking:
 
         Of Nemenyi's test at 5 %: see ``benchmark.statistics``.
         """
-        from benchmark.statistics.nemenyi import diagram
+        from benchmark.statistics.ranks import diagram
 
         return diagram(self.values, self.methods)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmark.report.suite_scores import Rows, SuiteScores, mean_over
+from benchmark.statistics.agreement import Agreement, agreement
 from benchmark.statistics.entries import EntryScores
-from benchmark.statistics.transfer import Agreement, agreement
 
 MEAN, BEST = BY_ALL = ("mean over methods", "first method of each")
 """What networks are ranked by, beside one method after the other."""

@@ -11,7 +11,7 @@ from benchmark.report.suite_pairs import BEST, MEAN, RankedTwice, of_methods, of
 from benchmark.report.suite_scores import SuiteScores, suite_scores
 from benchmark.report.table import Table, markdown, number
 from benchmark.report.transfer_words import conclusions, swaps, tau
-from benchmark.statistics.transfer import DRAWS
+from benchmark.statistics.agreement import DRAWS
 from core.files import write_text
 from core.names import MAIN, MAIN_PROTOCOL
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import numpy as np
 from benchmark.records import Record
 from benchmark.records import cases as rows
 from benchmark.records.score import Origin
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column
 from core.errors import DataError
 from core.names import MAIN
@@ -37,20 +39,15 @@ class CommonCases:
     left_out: tuple[int, ...]
     """How many cases of each cell the others lack."""
 
-    @property
-    def case_findings(self) -> list[str]:
-        """(N,) finding of each case."""
-        return self.tables[0]["finding"].tolist()
-
-    @property
-    def case_patients(self) -> list[str]:
-        """(N,) patient of each case."""
-        return self.tables[0]["patient"].tolist()
+    @cached_property
+    def index(self) -> CaseIndex:
+        """Finding and patient of each case."""
+        return CaseIndex.of(self.tables[0]["finding"].tolist(), self.tables[0]["patient"].tolist())
 
     @property
     def findings(self) -> list[str]:
         """The findings that have a case, sorted."""
-        return sorted(set(self.case_findings))
+        return np.unique(self.index.findings).tolist()
 
 
 def read(record: Record, folder: Path) -> "pd.DataFrame":

@@ -8,7 +8,7 @@ components" (1992), chapter 4. The design is balanced: ``balanced`` takes the pa
 
 import itertools
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -120,28 +120,26 @@ def balanced(scores: Mapping[Row, FloatArray]) -> BalancedScores | None:
     networks = {key[:2] for key in scores}
     seeds = {network: sorted({key[3] for key in scores if key[:2] == network}) for network in networks}
     parts = [part for grid in _grids(seeds) if (part := _part(scores, seeds, *grid)) is not None]
-    if not parts:
-        return None
-    trainings = sum(map(len, seeds.values()))
-    best = max(parts, key=lambda part: (sum(n > 1 for n in part[0].shape[:2]), _trainings(part[0]), part[0].shape[2]))
-    return BalancedScores(*best, trainings - _trainings(best[0]))
+    return max(parts, key=_extent, default=None)
 
 
-def _terms(factors: Term, within: Mapping[str, Term]) -> Iterator[Term]:
+def _extent(part: BalancedScores) -> tuple[int, int, int]:
+    """What is compared: factors that have levels, then trainings, then methods."""
+    backbones, poolings, methods, *_ = part.values.shape
+    return (backbones > 1) + (poolings > 1), -part.left_out, methods
+
+
+def _terms(factors: Term, within: Mapping[str, Term]) -> list[Term]:
     """All sets of factors, small ones first, with each nested factor those that it is nested in."""
-    for size in range(1, len(factors) + 1):
-        for term in itertools.combinations(factors, size):
-            if all(set(within.get(name, ())) <= set(term) for name in term):
-                yield term
+    terms = (term for size in range(1, len(factors) + 1) for term in itertools.combinations(factors, size))
+    return [term for term in terms if all(set(within.get(name, ())) <= set(term) for name in term)]
 
 
-def _grids(networks: Collection[Network]) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+def _grids(networks: Collection[Network]) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     """Sets of backbones × poolings that are networks, all of them."""
     sides = [sorted({network[axis] for network in networks}) for axis in (0, 1)]
     subsets = [[c for n in range(1, len(side) + 1) for c in itertools.combinations(side, n)] for side in sides]
-    for backbones, poolings in itertools.product(*subsets):
-        if set(itertools.product(backbones, poolings)) <= set(networks):
-            yield backbones, poolings
+    return [(b, g) for b, g in itertools.product(*subsets) if set(itertools.product(b, g)) <= set(networks)]
 
 
 def _part(
@@ -149,26 +147,19 @@ def _part(
     seeds: Mapping[Network, Sequence[int]],
     backbones: tuple[str, ...],
     poolings: tuple[str, ...],
-) -> tuple[FloatArray, dict[str, tuple[str, ...]]] | None:
-    """(B,G,M,S,P) values of a grid of networks, with as many trainings of each as all have, and the names.
+) -> BalancedScores | None:
+    """A grid of networks, with as many trainings of each as all have.
 
     None for fewer than two trainings and without a common method.
     """
     networks = list(itertools.product(backbones, poolings))
     count = min(len(seeds[network]) for network in networks)
     trainings = [(*network, seed) for network in networks for seed in seeds[network][:count]]
-    methods = tuple(
-        method
-        for method in sorted({key[2] for key in scores})
-        if all((backbone, pooling, method, seed) in scores for backbone, pooling, seed in trainings)
-    )
+    known = sorted({key[2] for key in scores})
+    methods = tuple(method for method in known if all((b, g, method, seed) in scores for b, g, seed in trainings))
     if count < 2 or not methods:
         return None
     rows = [[scores[b, g, method, seed] for method in methods] for b, g, seed in trainings]
     values = np.array(rows).reshape(len(backbones), len(poolings), count, len(methods), -1).swapaxes(2, 3)
-    return values, {"backbone": backbones, "pooling": poolings, "method": methods}
-
-
-def _trainings(values: FloatArray) -> int:
-    backbones, poolings, _, seeds, _ = values.shape
-    return int(backbones * poolings * seeds)
+    levels = {"backbone": backbones, "pooling": poolings, "method": methods}
+    return BalancedScores(values, levels, sum(map(len, seeds.values())) - len(trainings))

@@ -56,10 +56,10 @@ def difference(one: EntryScores, other: EntryScores) -> MrmcEstimate:
     """One − other: paired on the trainings that both have, else nested; by patients alone where a side has only one."""
     if common := [name for name in one.trainings if name in other.trainings]:
         one, other = one.restrict(common), other.restrict(common)
-    arrays = one.theta, one.jackknife, other.theta, other.jackknife
+    rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
     if 1 in (len(one.theta), len(other.theta)):
-        return mrmc.difference_of_networks(*arrays)
-    return mrmc.difference(*arrays) if common else mrmc.difference_nested(*arrays)
+        return mrmc.difference_of_networks(*rows)
+    return mrmc.difference(*rows) if common else mrmc.difference_nested(*rows)
 
 
 def tied(best: EntryScores, others: Sequence[EntryScores]) -> list[bool]:
@@ -99,8 +99,11 @@ def first_of_entries(sums: Sums, methods: int) -> FloatArray:
 
     Patients are drawn, and trainings: for all methods the same.
     """
-    samples: NDArray[np.float32] = mean(resample(sums, 0).samples, -2)  # (R, K·S)
-    samples = samples.reshape(len(samples), methods, -1)
-    trainings = samples.shape[-1]
-    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(samples))
-    return first((samples * drawn[:, None]).sum(-1) / trainings)
+    return first(drawn_means(mean(resample(sums, 0).samples, -2), sums.numerator.shape[-1] // methods))
+
+
+def drawn_means(samples: NDArray[np.float32], trainings: int) -> FloatArray:
+    """(R,K·S) resamples of K rows, each on the same S trainings in turn -> (R,K) means over trainings drawn anew."""
+    each = samples.reshape(len(samples), -1, trainings)
+    drawn = generator(0, "trainings").multinomial(trainings, np.full(trainings, 1 / trainings), len(each))
+    return np.asarray((each * drawn[:, None]).sum(-1) / trainings)

@@ -85,18 +85,14 @@ def metadata_groups(metas: Sequence[Mapping[str, Any]], name: str) -> GroupLabel
 
 def masks(words: GroupLabels) -> dict[str, Mask]:
     """(N,) words -> group -> (N,) its cases; the order of groups does not depend on that of the cases."""
-    known = sorted(
-        {word for word in words.tolist() if word},
-        key=lambda word: (ORDER.index(word) if word in ORDER else len(ORDER), word),
-    )
+    known = sorted({*words.tolist()} - {""}, key=lambda word: ((*ORDER, word).index(word), word))
     return {word: words == word for word in known}
 
 
 def restrict(column: Column, mask: Mask) -> Column:
     """The column of one group: the other cases have no say, but the patients and so the resamples stay the same."""
-    return replace(
-        column, numerator=np.where(mask, column.numerator, 0), denominator=np.where(mask, column.denominator, 0)
-    )
+    numerator, denominator = (np.where(mask, side, 0) for side in (column.numerator, column.denominator))
+    return replace(column, numerator=numerator, denominator=denominator)
 
 
 def _bin(values: ArrayLike, edges: Sequence[float], words: Sequence[str]) -> GroupLabels:

@@ -101,10 +101,7 @@ def bias(ordered: Samples, value: FloatArray) -> FloatArray:
     Beyond all samples it is held at half a sample: Φ⁻¹(0) is infinite.
     """
     slack = 4 * np.finfo(np.float32).eps * np.abs(value)
-    below, above = (
-        (compare(ordered, edge[:, None])).sum(1)
-        for compare, edge in ((np.less, value - slack), (np.greater, value + slack))
-    )
+    below, above = (ordered < (value - slack)[:, None]).sum(1), (ordered > (value + slack)[:, None]).sum(1)
     defined = np.maximum(np.isfinite(ordered).sum(1), 1)
     share = 0.5 + (below - above) / (2 * defined)
     return _quantile(np.clip(share, 0.5 / defined, 1 - 0.5 / defined))
@@ -134,9 +131,6 @@ def _adjusted(tails: FloatArray, z0: FloatArray, a: FloatArray) -> FloatArray:
 def _at(ordered: Samples, defined: NDArray[np.int64], shares: FloatArray) -> FloatArray:
     """(C,R) ascending, (C,) how many are defined, (C,2) shares -> (C,2) percentiles, linear between neighbours."""
     position = shares * (np.maximum(defined, 1) - 1)[:, None]
-    floor = np.floor(position).astype(np.int64)
-    low, high = (
-        np.take_along_axis(ordered, index, 1).astype(np.float64)
-        for index in (floor, np.ceil(position).astype(np.int64))
-    )
+    floor, ceiling = np.floor(position).astype(np.int64), np.ceil(position).astype(np.int64)
+    low, high = (np.take_along_axis(ordered, index, 1).astype(np.float64) for index in (floor, ceiling))
     return low + (position - floor) * (high - low)

@@ -5,7 +5,7 @@ Obuchowski and Rockette, Commun. Stat. Simul. Comput. 24 (1995); degrees of free
 out, the same patients in the same order for all trainings.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,47 +30,42 @@ class MrmcEstimate:
     """Of a difference: two-sided, against 0."""
 
 
-def interval(theta: ArrayLike, jackknife: ArrayLike, level: float = LEVEL) -> MrmcEstimate:
+Row = tuple[ArrayLike, ArrayLike]
+"""``theta`` and ``jackknife``."""
+
+
+def interval(theta: ArrayLike, jackknife: ArrayLike) -> MrmcEstimate:
     """The mean score over trainings, for a new training and new patients; ends are cut at 0 and 1.
 
     A mean of exactly 0 or 1 has the binomial bound over patients (Clopper and Pearson, 1934). Raises ``BadValueError``
     for arrays that do not fit each other or hold no number.
     """
-    scores, left_out = _checked(theta, jackknife)
+    scores, left_out = _checked((theta, jackknife))
     mean, trainings, patients = float(scores.mean()), len(scores), left_out.shape[1]
     if trainings > 1 and mean in (0.0, 1.0):
-        reach = 1 - ((1 - level) / 2) ** (1 / patients)
+        reach = 1 - ((1 - LEVEL) / 2) ** (1 / patients)
         return MrmcEstimate(mean, 0.0 if mean == 0 else 1 - reach, reach if mean == 0 else 1.0, np.inf)
-    estimate = _crossed(scores, left_out, level)
-    return MrmcEstimate(mean, float(np.clip(estimate.low, 0, 1)), float(np.clip(estimate.high, 0, 1)), estimate.df)
+    return replace(_cut(_crossed(scores, left_out), 0), p=float("nan"))
 
 
-def difference(
-    theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
-) -> MrmcEstimate:
+def difference(a: Row, b: Row) -> MrmcEstimate:
     """A − B of two rows on the same S trainings, as two methods on one network; ends are cut at ±1.
 
     Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
     """
-    (first, left_a), (second, left_b) = _checked(theta_a, jackknife_a), _checked(theta_b, jackknife_b)
-    if left_a.shape != left_b.shape:
-        raise BadValueError(
-            f"A has {left_a.shape[0]} trainings and {left_a.shape[1]} patients, B {left_b.shape[0]} and "
-            f"{left_b.shape[1]}: give the same of both, or ask difference_nested for other trainings"
-        )
-    return _cut(_crossed(first - second, left_a - left_b, level))
+    first, left_a, second, left_b = _same_patients(a, b)
+    if len(first) != len(second):
+        trainings = f"A has {len(first)} trainings, B {len(second)}"
+        raise BadValueError(f"{trainings}: give the same of both, or ask difference_nested for other trainings")
+    return _cut(_crossed(first - second, left_a - left_b), -1)
 
 
-def difference_nested(
-    theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
-) -> MrmcEstimate:
+def difference_nested(a: Row, b: Row) -> MrmcEstimate:
     """A − B of two rows on other trainings, as two networks, and the same patients; ends are cut at ±1.
 
     Raises ``BadValueError`` for arrays that do not fit each other or hold no number.
     """
-    (first, left_a), (second, left_b) = _checked(theta_a, jackknife_a), _checked(theta_b, jackknife_b)
-    if left_a.shape[1] != left_b.shape[1]:
-        raise BadValueError(f"A has {left_a.shape[1]} patients, B {left_b.shape[1]}: give the same patients of both")
+    first, left_a, second, left_b = _same_patients(a, b)
     value, sizes = float(first.mean() - second.mean()), (len(first), len(second))
     if 1 in sizes:
         return MrmcEstimate(value, np.nan, np.nan, np.nan)
@@ -78,32 +73,28 @@ def difference_nested(
     across = _covariances(left_a, left_b).mean()
     variance = sum(seeds) + max(_between(left_a) + _between(left_b) - 2 * across, 0.0)
     spread = sum(term**2 / (size - 1) for term, size in zip(seeds, sizes, strict=True))
-    return _cut(_student(value, variance, variance**2 / spread if spread else np.inf, level))
+    return _cut(_student(value, variance, variance**2 / spread if spread else np.inf), -1)
 
 
-def difference_of_networks(
-    theta_a: ArrayLike, jackknife_a: ArrayLike, theta_b: ArrayLike, jackknife_b: ArrayLike, level: float = LEVEL
-) -> MrmcEstimate:
+def difference_of_networks(a: Row, b: Row) -> MrmcEstimate:
     """A − B of these very trainings, held fixed: patients alone decide, as they must where a side has one training.
 
     It says nothing of what another training would give. Raises ``BadValueError`` for arrays that do not fit each other
     or hold no number.
     """
-    (first, left_a), (second, left_b) = _checked(theta_a, jackknife_a), _checked(theta_b, jackknife_b)
-    if left_a.shape[1] != left_b.shape[1]:
-        raise BadValueError(f"A has {left_a.shape[1]} patients, B {left_b.shape[1]}: give the same patients of both")
+    first, left_a, second, left_b = _same_patients(a, b)
     gap = left_a.mean(0, keepdims=True) - left_b.mean(0, keepdims=True)
-    return _cut(_student(float(first.mean() - second.mean()), float(_covariances(gap, gap)[0, 0]), np.inf, level))
+    return _cut(_student(float(first.mean() - second.mean()), float(_covariances(gap, gap)[0, 0]), np.inf), -1)
 
 
-def _crossed(scores: FloatArray, left_out: FloatArray, level: float) -> MrmcEstimate:
+def _crossed(scores: FloatArray, left_out: FloatArray) -> MrmcEstimate:
     """A mean over trainings that all patients were scored with."""
     value, trainings = float(scores.mean()), len(scores)
     if trainings == 1:
         return MrmcEstimate(value, np.nan, np.nan, np.nan)
     seeds, patients = scores.var(ddof=1), max(_between(left_out), 0.0)
     df = (seeds + trainings * patients) ** 2 / (seeds**2 / (trainings - 1)) if seeds else np.inf
-    return _student(value, seeds / trainings + patients, float(df), level)
+    return _student(value, seeds / trainings + patients, float(df))
 
 
 def _between(left_out: FloatArray) -> float:
@@ -119,24 +110,31 @@ def _covariances(first: FloatArray, second: FloatArray) -> FloatArray:
     return np.asarray((patients - 1) / patients * (a @ b.T))
 
 
-def _student(value: float, variance: float, df: float, level: float) -> MrmcEstimate:
+def _student(value: float, variance: float, df: float) -> MrmcEstimate:
     error = float(np.sqrt(variance))
-    reach = float(special.stdtrit(df, (1 + level) / 2)) * error
+    reach = float(special.stdtrit(df, (1 + LEVEL) / 2)) * error
     ratio = abs(value) / error if error else (np.inf if value else 0.0)
     return MrmcEstimate(value, value - reach, value + reach, float(df), float(2 * special.stdtr(df, -ratio)))
 
 
-def _cut(estimate: MrmcEstimate) -> MrmcEstimate:
-    low, high = (float(np.clip(end, -1, 1)) for end in (estimate.low, estimate.high))
-    return MrmcEstimate(estimate.value, low, high, estimate.df, estimate.p)
+def _cut(estimate: MrmcEstimate, lowest: float) -> MrmcEstimate:
+    """The same with ends between ``lowest`` and 1."""
+    low, high = np.clip([estimate.low, estimate.high], lowest, 1).tolist()
+    return replace(estimate, low=low, high=high)
 
 
-def _checked(theta: ArrayLike, jackknife: ArrayLike) -> tuple[FloatArray, FloatArray]:
-    scores, left_out = np.asarray(theta, dtype=np.float64), np.asarray(jackknife, dtype=np.float64)
+def _same_patients(a: Row, b: Row) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    (first, left_a), (second, left_b) = _checked(a), _checked(b)
+    if left_a.shape[1] != left_b.shape[1]:
+        raise BadValueError(f"A has {left_a.shape[1]} patients, B {left_b.shape[1]}: give the same patients of both")
+    return first, left_a, second, left_b
+
+
+def _checked(row: Row) -> tuple[FloatArray, FloatArray]:
+    scores, left_out = (np.asarray(side, dtype=np.float64) for side in row)
     if scores.ndim != 1 or left_out.ndim != 2 or len(scores) != len(left_out) or left_out.shape[1] < 2:
-        raise BadValueError(
-            f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}: give (S,) and (S, P), P 2 or more"
-        )
+        shapes = f"scores of shape {scores.shape} and jackknife of shape {left_out.shape}"
+        raise BadValueError(f"{shapes}: give (S,) and (S, P), P 2 or more")
     if not (np.isfinite(scores).all() and np.isfinite(left_out).all() and len(scores)):
         raise BadValueError("a score or a jackknife value is no number: leave that training or patient out")
     return scores, left_out

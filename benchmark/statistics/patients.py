@@ -1,5 +1,7 @@
 """Cases summed by patient: what is drawn, left out or flipped is a patient, never an image.
 
+``CaseIndex`` says of each case what a threshold is chosen for, a fold parts and a resample draws.
+
 Images of one patient resemble each other. Every number of a table is a ratio of sums over cases (hits / cases,
 localized boxes / truth boxes), so a sum per patient is all that a resample, a jackknife or a sign flip has to know.
 """
@@ -15,6 +17,38 @@ from core.errors import BadValueError
 from core.types import FloatArray
 
 Numbers = TypeVar("Numbers", FloatArray, NDArray[np.float32])
+SHARED_SUFFIX = "@shared"
+"""How the name of a metric ends whose score threshold all findings share; and whose threshold that is."""
+
+
+@dataclass(frozen=True, eq=False)
+class CaseIndex:
+    """Finding, patient and training of N cases."""
+
+    findings: NDArray[np.str_]
+    """(N,)."""
+    patients: NDArray[np.str_]
+    """(N,)."""
+    trainings: NDArray[np.int64]
+    """(N,) the training whose network made the map."""
+
+    @classmethod
+    def of(
+        cls, findings: Sequence[str], patients: Sequence[str], trainings: Sequence[int] | None = None
+    ) -> "CaseIndex":
+        """By default, all maps are of one training."""
+        numbers = np.asarray([0] * len(findings) if trainings is None else trainings, dtype=np.int64)
+        return cls(np.asarray(findings, dtype=str), np.asarray(patients, dtype=str), numbers)
+
+    def __len__(self) -> int:
+        """How many cases."""
+        return len(self.findings)
+
+    def groups(self, shared: bool) -> dict[str, NDArray[np.bool_]]:
+        """Masks (N,) of the cases that take one threshold: those of each finding, by its name, or all, ``@shared``."""
+        if shared:
+            return {SHARED_SUFFIX: np.ones(len(self), dtype=bool)}
+        return {str(finding): self.findings == finding for finding in np.unique(self.findings)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +93,10 @@ def by_patient(
         shapes = f"parts {above.shape}, wholes {below.shape}, {len(finding_of)} findings, {len(patient_of)} patients"
         raise BadValueError(f"{shapes} are not of the same cases: give one row, one finding and one patient per case")
     people, person = np.unique(patient_of, return_inverse=True)
-    is_finding = np.asarray(names, dtype=str)[:, None] == finding_of[None]  # (F, N)
+    number, case = np.nonzero(np.asarray(names, dtype=str)[:, None] == finding_of)
     sums = np.zeros((2, len(people), len(names), above.shape[1]))
-    for number, mask in enumerate(is_finding):
-        for side, values in enumerate((above, below)):
-            np.add.at(sums[side, :, number], person[mask], values[mask])
+    for side, values in zip(sums, (above, below), strict=True):
+        np.add.at(side, (person[case], number), values[case])
     return Sums(*sums)
 
 

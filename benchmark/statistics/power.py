@@ -6,9 +6,9 @@ whatever many patients. Mean scores are near normal unless patients are few or s
 """
 
 import bisect
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -59,26 +59,22 @@ def variance_of(parts: Mapping[Term, float], pairing: Pairing) -> DifferenceVari
     return DifferenceVariance(trainings, 2 * sum(parts[term] for term in of_patient), rest, 3 - both)
 
 
-def power(
-    difference: float, variance: DifferenceVariance, trainings: int, patients: int, alpha: float = ALPHA, seed: int = 0
-) -> float:
+def power(difference: float, variance: DifferenceVariance, trainings: int, patients: int) -> float:
     """The probability that rows which differ by ``difference`` are told apart.
 
     ``trainings`` are those of each side, ``patients`` are shared.
     """
-    noise, bound = _analyses(variance, trainings, patients, alpha, seed)
+    noise, bound = _analyses(variance, trainings, patients)
     return np.count_nonzero(np.abs(difference + noise) > bound) / DRAWS
 
 
 @lru_cache(maxsize=64)
-def _analyses(
-    variance: DifferenceVariance, trainings: int, patients: int, alpha: float, seed: int
-) -> tuple[FloatArray, FloatArray]:
+def _analyses(variance: DifferenceVariance, trainings: int, patients: int) -> tuple[FloatArray, FloatArray]:
     """(DRAWS,) simulated errors of the difference, and beyond what each analysis tells rows apart."""
     S, P, sides = trainings, patients, variance.sides
     of_seeds = variance.trainings + variance.rest / P
     of_spread = variance.patients + sides * variance.rest / S
-    chi, normal = _drawn(sides, S, P, seed)
+    chi, normal = _drawn(sides, S, P)
     seeds = [of_seeds * squares / (S - 1) / S for squares in chi[:sides]]
     # the covariance between trainings: the spread of the patients' mean differences, less what trainings add to it
     spread, rest_df = of_spread * chi[sides] / (P - 1), (S - 1) * (P - 1)
@@ -87,34 +83,28 @@ def _analyses(
     deviation = np.sqrt(sides * of_seeds / S + variance.patients / P)
     of_df = sum(term**2 for term in seeds) / (S - 1)
     df = np.divide(total**2, of_df, out=np.full(DRAWS, MANY), where=of_df > 0)
-    return deviation * normal, np.interp(1 / df, *_quantiles(1 - alpha / 2)) * np.sqrt(total)
+    return deviation * normal, np.interp(1 / df, *_quantiles()) * np.sqrt(total)
 
 
 @lru_cache(maxsize=64)
-def _drawn(sides: int, trainings: int, patients: int, seed: int) -> tuple[list[FloatArray], FloatArray]:
+def _drawn(sides: int, trainings: int, patients: int) -> tuple[list[FloatArray], FloatArray]:
     """Chi-squares of what seeds, patients and the rest spread, and normal numbers, (DRAWS,) each.
 
     The same whatever the components: tables of several suites share them.
     """
-    random, S, P = generator(seed, "power"), trainings, patients
+    random, S, P = generator(0, "power"), trainings, patients
     degrees = [*[S - 1] * sides, P - 1, *[(S - 1) * (P - 1)] * sides]
     return [random.chisquare(df, DRAWS) for df in degrees], random.normal(size=DRAWS)
 
 
-@lru_cache
-def _quantiles(share: float) -> tuple[FloatArray, FloatArray]:
+@cache
+def _quantiles() -> tuple[FloatArray, FloatArray]:
     """1/df, up to one degree of freedom, and Student's quantile there: straight lines between are right to 1e-6."""
     inverse = np.linspace(1 / MANY, 1, 4097)
-    return inverse, special.stdtrit(1 / inverse, share)
+    return inverse, special.stdtrit(1 / inverse, 1 - ALPHA / 2)
 
 
-def patients_needed(
-    difference: float, variance: DifferenceVariance, trainings: int, patients: Sequence[int] = PATIENTS
-) -> int | None:
-    """The first of some numbers of ``patients``, ascending, with a power of .8; None where none has."""
-
-    def power_of(count: int) -> float:
-        return power(difference, variance, trainings, count)
-
-    index = bisect.bisect_left(patients, POWER, key=power_of)
-    return patients[index] if index < len(patients) else None
+def patients_needed(difference: float, variance: DifferenceVariance, trainings: int) -> int | None:
+    """The first of ``PATIENTS`` with a power of .8; None where none has."""
+    index = bisect.bisect_left(PATIENTS, POWER, key=lambda count: power(difference, variance, trainings, count))
+    return PATIENTS[index] if index < len(PATIENTS) else None

@@ -30,17 +30,17 @@ def sign_flip(first: Sums, second: Sums, seed: int = 0) -> FloatArray:
     Raises ``BadValueError`` where the sums are not of the same patients, findings and columns.
     """
     if first.numerator.shape != second.numerator.shape:
-        raise BadValueError(
-            f"sums of shapes {first.numerator.shape} and {second.numerator.shape} cannot be paired: "
-            "score both on the same cases"
-        )
-    halves = _Halves.of(first, second)
-    p = (1 + _extreme(halves, _coins(len(halves.part), FLIPS, seed))) / (1 + FLIPS)
-    differ = halves.differ
+        shapes = f"sums of shapes {first.numerator.shape} and {second.numerator.shape}"
+        raise BadValueError(f"{shapes} cannot be paired: score both on the same cases")
+    gap = np.stack([first.numerator - second.numerator, first.denominator - second.denominator]) / 2
+    both = np.stack([(first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)]) / 2
+    halves, each = _Halves(gap, both), (gap != 0).any(0)
+    differ = np.concatenate([each, each.any(1, keepdims=True)], 1)  # (P, F + 1, M) where a swap changes something
+    p = (1 + _extreme(halves, _coins(len(each), FLIPS, seed))) / (1 + FLIPS)
     for row, column in zip(*np.nonzero(differ.sum(0) <= EXACT), strict=True):
-        some = np.flatnonzero(differ[:, row, column])
-        one = halves.only(some, column)
-        p[row, column] = _extreme(one, _all_coins(len(some)))[row, 0] / 2 ** len(some)
+        some, one = np.flatnonzero(differ[:, row, column]), slice(column, column + 1)
+        alone = _Halves(gap[:, some][..., one], both[..., one])  # one column with the patients that matter to it
+        p[row, column] = _extreme(alone, _all_coins(len(some)))[row, 0] / 2 ** len(some)
     p[~np.isfinite(_with_mean(first.value - second.value))] = np.nan
     return p
 
@@ -66,40 +66,21 @@ def holm(p: FloatArray) -> FloatArray:
 class _Halves:
     """Half the difference per patient, which a coin gives a sign, and half the sum of all, which no coin changes."""
 
-    part: FloatArray  # (P,F,M)
-    whole: FloatArray
-    parts: FloatArray  # (F,M)
-    wholes: FloatArray
-
-    @classmethod
-    def of(cls, first: Sums, second: Sums) -> "_Halves":
-        part, whole = (first.numerator - second.numerator) / 2, (first.denominator - second.denominator) / 2
-        parts, wholes = (first.numerator + second.numerator).sum(0), (first.denominator + second.denominator).sum(0)
-        return cls(part, whole, parts / 2, wholes / 2)
-
-    def only(self, patients: NDArray[np.intp], column: int) -> "_Halves":
-        """One column with the ``patients`` that matter to it."""
-        one = slice(column, column + 1)
-        return _Halves(
-            self.part[patients][:, :, one], self.whole[patients][:, :, one], self.parts[:, one], self.wholes[:, one]
-        )
-
-    @property
-    def differ(self) -> NDArray[np.bool_]:
-        """(P,F+1,M) where a swap changes something."""
-        each = (self.part != 0) | (self.whole != 0)
-        return np.concatenate([each, each.any(1, keepdims=True)], 1)
+    gap: FloatArray
+    """(2,P,F,M) of numerators and of denominators."""
+    both: FloatArray
+    """(2,F,M)."""
 
     def difference(self, coins: FloatArray) -> FloatArray:
         """(B,P) coins, 1 or −1 -> (B,F+1,M) difference of the two ratios, and of their means."""
-        part, whole = (np.tensordot(coins, half, 1) for half in (self.part, self.whole))
-        return _with_mean(ratio(self.parts + part, self.wholes + whole) - ratio(self.parts - part, self.wholes - whole))
+        (part, whole), (parts, wholes) = (np.tensordot(coins, half, 1) for half in self.gap), self.both
+        return _with_mean(ratio(parts + part, wholes + whole) - ratio(parts - part, wholes - whole))
 
 
 def _extreme(halves: _Halves, coins: NDArray[np.int8]) -> FloatArray:
     """(B,P) coins -> (F+1,M) throws with a difference at least as large as the one seen; an undefined one counts."""
-    seen = np.abs(halves.difference(np.ones((1, len(halves.part)))))[0]
-    slack = 1e-12 * _with_mean(ratio(np.abs(halves.part).sum(0) + np.abs(halves.parts), halves.wholes))
+    seen = np.abs(halves.difference(np.ones((1, coins.shape[1]))))[0]
+    slack = 1e-12 * _with_mean(ratio(np.abs(halves.gap[0]).sum(0) + np.abs(halves.both[0]), halves.both[1]))
     count = np.zeros(seen.shape)
     for rows in blocks(len(coins), max(coins.shape[1], seen.size) * 4):
         less = np.abs(halves.difference(coins[rows].astype(np.float64))) < seen - slack  # (b, F + 1, M)

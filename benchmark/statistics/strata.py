@@ -15,6 +15,7 @@ explains the test image. Where those do not give one the answer is unknown, and 
 Groups differ in their findings (every nodule is small, every enlarged heart large): compare within a finding first.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ from scipy.special import log_softmax
 from benchmark.records.record import Stratum
 from benchmark.records.score import Origin
 from benchmark.statistics import groups
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, Estimate, estimate
 from benchmark.statistics.summary import scores as summary
 from core.boxes import area
@@ -67,13 +68,11 @@ def group_labels(
 
 def answers(predictions: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> dict[tuple[str, str], str]:
     """(image, finding) -> right or wrong, as if the finding were there, of every test image; "" without a cut-off."""
-    said, needed = _said(predictions, findings, exclusive), cut_offs(predictions, findings, exclusive)
-    test = (predictions["split"] == "test").to_numpy()
-    images, training = predictions.loc[test, "image"].tolist(), predictions.loc[test, "training"]
+    test, needed = predictions[predictions["split"] == "test"], cut_offs(predictions, findings, exclusive)
     verdicts: dict[tuple[str, str], str] = {}
-    for finding, values in zip(findings, said[test].T, strict=True):
-        each = groups.prediction_correctness(values, training.map(needed[finding]))
-        verdicts |= {(image, finding): str(word) for image, word in zip(images, each, strict=True)}
+    for finding, values in zip(findings, _said(test, findings, exclusive).T, strict=True):
+        words = groups.prediction_correctness(values, test["training"].map(needed[finding]))
+        verdicts |= {(image, finding): str(word) for image, word in zip(test["image"], words, strict=True)}
     return verdicts
 
 
@@ -84,14 +83,14 @@ def cut_offs(
 
     In logits; where classes are ``exclusive`` in logarithms of the softmax.
     """
-    said, chosen = _said(predictions, findings, exclusive), {finding: dict[int, float]() for finding in findings}
-    validation = predictions["split"] == "val"
-    for number in sorted(predictions["training"].unique().tolist()):
-        rows = (validation & (predictions["training"] == number)).to_numpy()
-        for k, finding in enumerate(findings):
-            value = groups.youden_threshold(said[rows, k], predictions.loc[rows, f"label_{finding}"])
+    chosen = {finding: dict[int, float]() for finding in findings}
+    validation = predictions[predictions["split"] == "val"]
+    for number in sorted(set(validation["training"].tolist())):
+        rows = validation[validation["training"] == number]
+        for finding, values in zip(findings, _said(rows, findings, exclusive).T, strict=True):
+            value = groups.youden_threshold(values, rows[f"label_{finding}"])
             if np.isfinite(value):
-                chosen[finding][int(number)] = value
+                chosen[finding][number] = value
     return chosen
 
 
@@ -103,21 +102,16 @@ def scores(
     All groups are resampled at once, by patient, in the resamples of the protocol's own scores (same ``seed``). A
     finding without cases in a group has no score there, a number of fewer than 10 patients no interval.
     """
-    columns = [
-        Column(m, o, np.array([row[m] for row in rows], dtype=np.float64), np.ones(len(rows)))
-        for m, o in METRICS.items()
-    ]
+    values = {metric: np.array([row[metric] for row in rows], dtype=np.float64) for metric in METRICS}
+    columns = [Column(metric, METRICS[metric], each, np.ones(len(rows))) for metric, each in values.items()]
     parts = [(variable, group, mask) for variable, known in labels.items() for group, mask in _masks(rows, known)]
     if not parts:
         return ()
     inside = [groups.restrict(column, mask) for *_, mask in parts for column in columns]
-    estimates = estimate(
-        inside, CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows]), findings, seed
-    )
-    each = [estimates[start : start + len(columns)] for start in range(0, len(estimates), len(columns))]
-    return tuple(
-        _stratum(variable, group, one, findings) for (variable, group, _), one in zip(parts, each, strict=True)
-    )
+    index = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
+    known = iter(estimate(inside, index, findings, seed))
+    estimates = [list(itertools.islice(known, len(columns))) for _ in parts]
+    return tuple(_stratum(name, group, e, findings) for (name, group, _), e in zip(parts, estimates, strict=True))
 
 
 def _masks(rows: Sequence[Mapping[str, Any]], known: CaseLabels) -> list[tuple[str, groups.Mask]]:
@@ -126,17 +120,14 @@ def _masks(rows: Sequence[Mapping[str, Any]], known: CaseLabels) -> list[tuple[s
 
 
 def _stratum(variable: str, group: str, estimates: Sequence[Estimate], findings: Sequence[str]) -> Stratum:
-    kept = [
-        score for score in summary(estimates, findings) if score.n and (score.metric == MAIN or score.finding == "mean")
-    ]
-    return Stratum(variable=variable, group=group, scores=tuple(kept))
+    known = [score for score in summary(estimates, findings) if score.n]
+    kept = tuple(score for score in known if score.metric == MAIN or score.finding == "mean")
+    return Stratum(variable=variable, group=group, scores=kept)
 
 
 def _company(sample: Sample, findings: Sequence[str]) -> float:
     """How many findings an image has; nan where only one could be or where unknown labels may add to a single one."""
-    present = {finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1} | set(
-        sample.boxes
-    )
+    present = {*sample.boxes, *(finding for finding, label in zip(findings, sample.labels, strict=True) if label == 1)}
     unsure = len(findings) < 2 or (len(present) < 2 and bool(np.isnan(sample.labels).any()))
     return np.nan if unsure else len(present)
 

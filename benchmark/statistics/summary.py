@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from benchmark.records.score import Origin, Score
 from benchmark.statistics.bootstrap import Resampled, mean, resample
-from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact, intervals
-from benchmark.statistics.patients import Sums, by_patient
+from benchmark.statistics.patients import CaseIndex, Sums, by_patient
 from core.types import FloatArray
 
 SHARES = ("hit@", "anyhit@", "pointing", "acc@", "center_inside", "out_of_reach", "left_out")
@@ -55,18 +54,18 @@ class Estimate:
     """Whether the mean over findings has an interval, too."""
 
 
-def sums(columns: Sequence[Column], findings: ArrayLike, patients: ArrayLike, names: Sequence[str]) -> Sums:
-    """M columns over cases with ``findings`` and ``patients`` -> (P,F,M) sums by patient and finding of ``names``."""
+def sums(columns: Sequence[Column], index: CaseIndex, names: Sequence[str]) -> Sums:
+    """M columns over the cases of ``index`` -> (P,F,M) sums by patient and finding of ``names``."""
     numerator, denominator = np.stack([c.numerator for c in columns], 1), np.stack([c.denominator for c in columns], 1)
-    return by_patient(numerator, denominator, findings, patients, names)
+    return by_patient(numerator, denominator, index.findings, index.patients, names)
 
 
 def estimate(columns: Sequence[Column], index: CaseIndex, names: Sequence[str], seed: int) -> list[Estimate]:
     """Columns over the N cases of ``index`` -> one estimate each, per finding of ``names``."""
-    if not len(index.findings):
+    if not len(index):
         empty, nothing = np.full(len(names), np.nan), np.zeros(len(names), dtype=np.int64)
         return [Estimate(c.metric, c.origin, empty, nothing, None, c.shared, c.reason) for c in columns]
-    known = sums(columns, index.findings, index.patients, names)
+    known = sums(columns, index, names)
     resampled, n = resample(known, seed), known.denominator.sum(0).round().astype(np.int64)
     return [
         Estimate(c.metric, c.origin, resampled.value[:, i], n[:, i], resampled[:, i], c.shared, c.reason)
@@ -83,25 +82,21 @@ def difference(first: Estimate, second: Estimate, metric: str) -> Estimate:
 def scores(estimates: Sequence[Estimate], names: Sequence[str]) -> list[Score]:
     """One score per finding, then ``mean``, the unweighted mean over the findings that have a value; BCa intervals."""
     parts = [estimates[start : start + BATCH] for start in range(0, len(estimates), BATCH)]
-    return [
-        score for part in parts for e, ends in zip(part, _ends(part), strict=True) for score in _scores(e, names, ends)
-    ]
+    pairs = (pair for part in parts for pair in zip(part, _ends(part), strict=True))
+    return [score for e, ends in pairs for score in _scores(e, names, ends)]
 
 
 def _ends(estimates: Sequence[Estimate]) -> list[FloatArray]:
     """(F+1,2) per estimate: the intervals of its findings and of their mean, nan where there is none."""
-    resampled: list[Resampled] = []
-    rows: list[tuple[FloatArray, slice | int]] = []
+    asked: list[tuple[FloatArray, Resampled]] = []
     ends = [np.full((len(e.value) + 1, 2), np.nan) for e in estimates]
     for e, each in zip(estimates, ends, strict=True):
         if e.samples is not None:
-            resampled.append(e.samples)
-            rows.append((each, slice(-1)))
-        if e.samples is not None and e.mean_interval:
-            resampled.append(e.samples.over(lambda numbers: mean(numbers, -1)))
-            rows.append((each, -1))
-    for (each, row), values in zip(rows, intervals(resampled), strict=True):
-        each[row] = values
+            asked.append((each[:-1], e.samples))
+            if e.mean_interval:
+                asked.append((each[-1], e.samples.over(lambda numbers: mean(numbers, -1))))
+    for (row, _), values in zip(asked, intervals([samples for _, samples in asked]), strict=True):
+        row[...] = values
     return ends
 
 

@@ -112,10 +112,10 @@ def _first(table: _Table) -> list[list[Score]]:
     out: list[list[Score]] = [[] for _ in table.records]
     if entered:
         both = table.cases
-        known = sums([table.hits[n] for n in entered], both.case_findings, both.case_patients, both.findings)
+        known = sums([table.hits[n] for n in entered], both.index, both.findings)
         samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
         for n, share in zip(entered, first(samples), strict=True):
-            out[n] = [_score("p_first", float(share), len(both.case_findings))]
+            out[n] = [_score("p_first", float(share), len(both.index))]
     return out
 
 
@@ -127,9 +127,7 @@ def _above(table: _Table) -> list[list[Score]]:
     if prior is not None and others:
         against = [table.hits[prior]] * len(others)
         both = table.cases
-        comparisons = compare(
-            [table.hits[n] for n in others], against, both.case_findings, both.case_patients, both.findings
-        )
+        comparisons = compare([table.hits[n] for n in others], against, both.index, both.findings)
         for n, one in zip(others, corrected([row for row in comparisons if row.finding == "mean"]), strict=True):
             out[n] = _differs(one)
     return out

@@ -15,7 +15,7 @@ from benchmark.maps.trained import Trained, select_samples
 from benchmark.protocols.base import Result
 from benchmark.protocols.locus import TENTHS
 from benchmark.protocols.pointing import distance
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmark.surface import overlap
 from benchmark.surface.bilinear import Surface, components
-from benchmark.surface.given import GivenBoxes
+from benchmark.surface.trace import GivenBoxes
 from core.boxes import as_boxes
 from core.types import FloatArray
 
@@ -96,12 +96,10 @@ NO_BOX = (np.zeros((0, 4)), np.zeros(0, dtype=np.int64))
 
 def _boxes_at(on: Surface | GivenBoxes | None, thresholds: FloatArray) -> tuple[FloatArray, Index]:
     """(L,) thresholds, infinite where there is none -> (M,4) boxes and (M,) which of them each belongs to."""
-    if on is None:
-        return NO_BOX
     if isinstance(on, Surface):
         return components(on, thresholds)[:2]
-    finite = np.flatnonzero(np.isfinite(thresholds))
-    return np.tile(on.boxes, (len(finite), 1)), np.repeat(finite, len(on.boxes))
+    boxes, finite = NO_BOX[0] if on is None else on.boxes, np.flatnonzero(np.isfinite(thresholds))
+    return np.tile(boxes, (len(finite), 1)), np.repeat(finite, len(boxes))
 
 
 def offsets_of(counts: Sequence[int]) -> Index:

@@ -5,7 +5,8 @@ the map's positions, placed by its grid and cropped to the frame (a part of a bi
 nothing is lost); beyond the outermost ones the surface is constant. Every component of {surface > t} holds a vertex.
 Neighbours above t are connected along their edge. Where only two opposite corners of a patch are above, they are
 connected exactly when the saddle exceeds t. The boundary inside a patch is a hyperbola, monotone in both directions, so
-a component's extremes lie on grid lines, where linear interpolation finds them.
+a component's extremes lie on grid lines, where linear interpolation finds them. Values and integrals along one axis
+are weighted sums of the vertices'.
 """
 
 import functools
@@ -14,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from benchmark.surface import linear
 from core.errors import BadValueError
 from core.frames import Alignment, Grid, resolve
 from core.types import FloatArray
@@ -53,12 +53,12 @@ class Surface:
     def mean(self) -> float:
         """Mean over the whole frame, exact."""
         height, width = self.frame
-        total = (linear.whole(self.y, height) @ self.values @ linear.whole(self.x, width).T)[0, 0]
+        total = (whole(self.y, height) @ self.values @ whole(self.x, width).T)[0, 0]
         return float(total) / (height * width)
 
     def integrals(self, y: ArrayLike, x: ArrayLike) -> FloatArray:
         """(m+1,) rows, (n+1,) columns, ascending, in the frame -> (m,n) exact integrals over the cells between them."""
-        return np.asarray(linear.integral(self.y, y) @ self.values @ linear.integral(self.x, x).T)
+        return np.asarray(integral(self.y, y) @ self.values @ integral(self.x, x).T)
 
 
 def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -> Surface:
@@ -69,10 +69,9 @@ def surface(values: ArrayLike, frame: tuple[int, int], grid: Grid | Alignment) -
     array = checked(values)
     shape = (array.shape[0], array.shape[1])
     (y, rows), (x, columns) = _axes(resolve(grid, shape, frame), shape, frame)
-    if rows is None or columns is None:
-        return Surface(np.ascontiguousarray(array), y, x, frame)
-    cropped = np.clip(rows @ array @ columns.T, array.min(), array.max())  # a constant map stays exactly constant
-    return Surface(np.ascontiguousarray(cropped), y, x, frame)
+    if rows is not None and columns is not None:
+        array = np.clip(rows @ array @ columns.T, array.min(), array.max())  # a constant map stays exactly constant
+    return Surface(np.ascontiguousarray(array), y, x, frame)
 
 
 Axis = tuple[FloatArray, FloatArray | None]
@@ -86,8 +85,50 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
     inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
     if all(map(np.array_equal, centres, inside)):
         return (centres[0], None), (centres[1], None)
-    y, x = ((kept, linear.between(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    y, x = ((kept, between(c, kept)) for c, kept in zip(centres, inside, strict=True))
     return y, x
+
+
+def between(knots: FloatArray, at: FloatArray) -> FloatArray:
+    """(n,) ascending knots, (m,) points -> (m,n) weights of the knots' values, constant beyond the outermost knots.
+
+    >>> between(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
+    [[0.75, 0.25], [0.0, 1.0]]
+    """
+    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
+    weights = np.zeros((len(at), len(knots)))
+    if len(knots) == 1:
+        return weights + 1
+    part = np.clip((at - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
+    weights[np.arange(len(at)), low] = 1 - part
+    weights[np.arange(len(at)), low + 1] = part
+    return weights
+
+
+def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
+    """(n,) knots, (m+1,) edges, both ascending -> (m,n) weights of the knots' values in the integral between edges.
+
+    The trapezoid rule is exact between knots.
+
+    >>> integral(np.array([0.0, 4.0]), [0, 4, 5]).tolist()
+    [[2.0, 2.0], [0.0, 1.0]]
+    """
+    ends = np.asarray(edges, dtype=np.float64)
+    points = np.unique(np.concatenate([ends, knots[(knots > ends[0]) & (knots < ends[-1])]]))
+    pieces = np.diff(points)[:, None] * between(knots, (points[1:] + points[:-1]) / 2)
+    weights = np.zeros((len(ends) - 1, len(knots)))
+    np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
+    return weights
+
+
+def whole(knots: FloatArray, side: int) -> FloatArray:
+    """(n,) ascending knots -> (1,n) weights of their values in the integral from 0 to ``side``; remembered."""
+    return _whole(knots.tobytes(), side)
+
+
+@functools.lru_cache(maxsize=256)
+def _whole(knots: bytes, side: int) -> FloatArray:
+    return integral(np.frombuffer(knots), [0, side])
 
 
 def min_max(values: ArrayLike) -> FloatArray:
@@ -98,11 +139,7 @@ def min_max(values: ArrayLike) -> FloatArray:
     """
     array = checked(values)
     low, high = array.min(), array.max()
-    if high <= low:
-        return np.zeros_like(array)
-    scaled: FloatArray = array - low
-    scaled /= high - low
-    return scaled
+    return np.asarray((array - low) / (high - low)) if high > low else np.zeros_like(array)
 
 
 def checked(values: ArrayLike) -> FloatArray:
@@ -120,39 +157,27 @@ def checked(values: ArrayLike) -> FloatArray:
     return array
 
 
-def all_boxes(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64]]:
-    """(T,) thresholds -> (M,4) outer boxes of all components in the frame, and (M,) which threshold each belongs to.
+def all_boxes(on: Surface, threshold: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """(M,4) outer boxes of all components above a threshold in the frame, and (M,) the highest value of each.
 
-    Within a threshold: by highest vertex, descending, then in row-major order. A flat surface has none.
+    By highest vertex, descending, then in row-major order: NumPy sorts, so that it need not be compiled. A flat surface
+    has none.
     """
-    boxes, index, _ = _ordered(on, thresholds)
-    return boxes, index
-
-
-def peaked_boxes(on: Surface, threshold: float) -> tuple[FloatArray, FloatArray]:
-    """(M,4) outer boxes of all components above a threshold, and (M,) the highest value of each, descending."""
-    boxes, _, peaks = _ordered(on, threshold)
-    return boxes, peaks
+    boxes, _, positions = components(on, threshold)
+    peaks = on.values.ravel()[positions]
+    order = np.lexsort((positions, -peaks))
+    return boxes[order], peaks[order]
 
 
 def components(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], NDArray[np.int64]]:
-    """As ``all_boxes``, in no order within a threshold, and (M,) the position of each component's highest vertex."""
+    """(T,) thresholds -> (M,4) boxes of all components, (M,) which threshold each belongs to, (M,) where its peak is.
+
+    As ``all_boxes``, in no order within a threshold; a peak is the position of the highest vertex in row-major order.
+    """
     if on.flat:
         return np.zeros((0, 4)), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     from benchmark.surface import runs  # numba costs a second: pictures without a box do without
 
-    boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, as_levels(thresholds))
+    levels = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
+    boxes, index, positions = runs.all_boxes(on.values, on.y, on.x, *on.frame, levels)
     return boxes, index, positions
-
-
-def _ordered(on: Surface, thresholds: ArrayLike) -> tuple[FloatArray, NDArray[np.int64], FloatArray]:
-    """Boxes, the thresholds' numbers and the highest values, in order: NumPy sorts, so that it need not be compiled."""
-    boxes, index, positions = components(on, thresholds)
-    peaks = on.values.ravel()[positions]
-    order = np.lexsort((positions, -peaks, index))
-    return boxes[order], index[order], peaks[order]
-
-
-def as_levels(thresholds: ArrayLike) -> FloatArray:
-    """(T,) float64 of thresholds; a number gives (1,)."""
-    return np.atleast_1d(np.asarray(thresholds, dtype=np.float64))

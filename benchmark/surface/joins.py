@@ -116,14 +116,10 @@ def _settle(f, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
 @njit(cache=True, nogil=True)
 def _touch(touched, i, j, h, w, level):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
     """Note that vertex (i, j) belongs to the component below ``level``, where it lies on an edge of the map."""
-    if i == 0:
-        touched[0] = max(touched[0], level)
-    if j == 0:
-        touched[1] = max(touched[1], level)
-    if i == h - 1:
-        touched[2] = max(touched[2], level)
-    if j == w - 1:
-        touched[3] = max(touched[3], level)
+    at = i == 0, j == 0, i == h - 1, j == w - 1
+    for n in range(4):
+        if at[n]:
+            touched[n] = max(touched[n], level)
 
 
 @njit(cache=True, nogil=True)

@@ -14,8 +14,7 @@ the variance between the classes is (T·w - W·s)² / (w·(W - w)); inside a buc
 import numpy as np
 from numba import njit
 
-from benchmark.surface import linear
-from benchmark.surface.bilinear import Surface
+from benchmark.surface.bilinear import Surface, whole
 
 MANY, BUCKETS = 2**14, 2**12
 
@@ -28,7 +27,7 @@ def otsu(on: Surface) -> float:
     4.0
     """
     height, width = on.frame
-    rows, columns = linear.whole(on.y, height), linear.whole(on.x, width)
+    rows, columns = whole(on.y, height), whole(on.x, width)
     if on.values.size > MANY:
         values, weights = _reduced(on.values, rows[0], columns[0], *on.span)
     else:

@@ -33,12 +33,10 @@ def pieces(f, y, x, height, width, low):  # type: ignore[no-untyped-def]  # noqa
     values, begin = f.ravel(), joined.ravel()
     strides, last = np.array([1, w, 1, w]), np.array([0, 0, w - 1, h - 1])
     steps = np.array([-1, -w, 1, w])  # arrays: a function is compiled anew for each constant
-    edges = (
-        _edge(values, begin, knots[0], reach[0], _by_distance(vertices[0], w, strides[0], last[0]), steps[0]),
-        _edge(values, begin, knots[1], reach[1], _by_distance(vertices[1], h, strides[1], last[1]), steps[1]),
-        _edge(values, begin, knots[2], reach[2], _by_distance(vertices[2], w, strides[2], last[2]), steps[2]),
-        _edge(values, begin, knots[3], reach[3], _by_distance(vertices[3], h, strides[3], last[3]), steps[3]),
-    )
+    edges = [np.empty((0, 4)) for _ in range(0)]
+    for n in range(4):
+        by_distance = _by_distance(vertices[n], knots[n].size, strides[n], last[n])
+        edges.append(_edge(values, begin, knots[n], reach[n], by_distance, steps[n]))
     return _merged(edges, np.array([0.0, 0.0, width, height]), np.array([1.0, 1.0, -1.0, -1.0]))
 
 

@@ -3,15 +3,16 @@
 Along a grid line the surface is linear, so each edge of the box moves linearly with the threshold until another line
 takes over, another vertex joins or a saddle opens. Between these critical thresholds nothing else happens: the whole
 function is a short list of pieces, and no grid of thresholds is needed to know it.
+
+Boxes that somebody gave in place of a map have what protocols ask of one: a peak, a trace and all boxes.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from benchmark.surface import peak_trace
-from benchmark.surface.bilinear import Surface, as_levels
+from benchmark.surface.bilinear import Surface
 from core.types import FloatArray
 
 
@@ -26,35 +27,46 @@ class Trace:
     stop: FloatArray
     """(P,4) its limit at the piece's end."""
 
-    def boxes(self, thresholds: ArrayLike) -> FloatArray:
-        """(T,) thresholds -> (T,4) boxes of the highest vertex's component, exact; nan where nothing is above.
-
-        Thresholds below the first critical one give the first box. In plain NumPy, for one map; ``Traces.boxes``, which
-        scores, is the same compiled for many cases, and each is the other's oracle.
-        """
-        at = as_levels(thresholds)
-        out = np.full((len(at), 4), np.nan)
-        if len(self.start):
-            piece = np.clip(np.searchsorted(self.thresholds, at, side="right") - 1, 0, len(self.start) - 1)
-            part = np.clip((at - self.thresholds[piece]) / np.diff(self.thresholds)[piece], 0, 1)[:, None]
-            boxes = self.start[piece] + part * (self.stop - self.start)[piece]
-            out = np.where(at[:, None] < self.thresholds[-1], boxes, np.nan)
-        return out
-
 
 EMPTY = Trace(np.zeros(1), np.zeros((0, 4)), np.zeros((0, 4)))
 """Of a flat or a missing map: no box at any threshold."""
 
 
-def trace(on: Surface, low: float = 0.0) -> Trace:
-    """The peak component's box at all thresholds from ``low`` (for a map scaled to [0,1]: 0) upwards.
+def trace(on: "Surface | GivenBoxes | None") -> Trace:
+    """The peak component's box at all thresholds from 0, for a map scaled to [0,1], upwards; without a map none.
+
+    Of given boxes the one with the highest confidence, at every threshold in [0,1).
 
     >>> from benchmark.surface import surface
     >>> spot = trace(surface([[0, 0, 0], [0, 1, 0], [0, 0, 0]], (30, 30), "conventional"))
-    >>> spot.thresholds.tolist(), spot.boxes(.5).tolist()
-    ([0.0, 1.0], [[10.0, 10.0, 20.0, 20.0]])
+    >>> spot.thresholds.tolist(), spot.start.tolist(), spot.stop.tolist()
+    ([0.0, 1.0], [[5.0, 5.0, 25.0, 25.0]], [[15.0, 15.0, 15.0, 15.0]])
     """
-    if on.flat or on.span[1] <= low:
+    if isinstance(on, GivenBoxes):
+        return Trace(np.array([0.0, 1.0]), on.boxes[:1], on.boxes[:1])
+    if on is None or on.flat or on.span[1] <= 0:
         return EMPTY
-    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, low)
+    thresholds, start, stop = peak_trace.pieces(on.values, on.y, on.x, *on.frame, 0.0)
     return Trace(thresholds, start.T, stop.T)
+
+
+@dataclass(frozen=True, eq=False)
+class GivenBoxes:
+    """The boxes of one image and finding, at least one, highest confidence first: the same at every score threshold."""
+
+    boxes: FloatArray
+    """(M,4) xyxy in the frame."""
+    confidence: FloatArray
+    """(M,) in [0,1], descending."""
+
+    @classmethod
+    def from_rows(cls, rows: FloatArray) -> "GivenBoxes":
+        """(M,5) xyxy and confidence, in any order; of equal confidences the first stays first."""
+        ordered = rows[np.argsort(-rows[:, 4], kind="stable")]
+        return cls(ordered[:, :4], ordered[:, 4])
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """(x, y) of the centre of the box with the highest confidence."""
+        x0, y0, x1, y1 = self.boxes[0].tolist()
+        return (x0 + x1) / 2, (y0 + y1) / 2

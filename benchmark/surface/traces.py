@@ -4,7 +4,7 @@ A large map's trace is a megabyte: those of 10,000 would not fit in memory, and 
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import IO
@@ -32,14 +32,14 @@ class Block:
     offsets: Index
     """(n+1,) where each case's pieces begin."""
     read: Callable[[], FloatArray]
-    """(NUMBERS·P,) of all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
+    """(NUMBERS,P) of all pieces: low thresholds, high ones, edges at the beginning, their limits at the end."""
 
     def follow(self, case_index: Index, thresholds: FloatArray, out: FloatArray) -> None:
         """Write the boxes (n,T,4) of those of the (n,) cases that are in the block."""
         inside = (case_index >= self.first) & (case_index < self.first + len(self.offsets) - 1)
         if not inside.any():
             return
-        rows = self.read().reshape(NUMBERS, -1)
+        rows = np.asarray(self.read())
         pieces = (self.offsets, rows[0], rows[1], rows[2:6], rows[6:])
         boxes = out[inside]
         overlap.follow(*pieces, case_index[inside] - self.first, np.ascontiguousarray(thresholds[inside]), boxes)
@@ -62,7 +62,10 @@ class Traces:
         return sum(len(block.offsets) - 1 for block in self.blocks)
 
     def boxes(self, case_index: Index, thresholds: FloatArray) -> FloatArray:
-        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes as ``Trace.boxes``, nan where nothing is above."""
+        """(n,) cases, (n,T) thresholds of each -> (n,T,4) boxes of the highest vertex's component, exact.
+
+        Thresholds below a case's first critical one give its first box; nan where nothing is above.
+        """
         out = np.full((*thresholds.shape, 4), np.nan)
         for block in self.blocks:
             block.follow(case_index, thresholds, out)
@@ -73,14 +76,11 @@ def _blocks(traces: Iterable[Trace]) -> Iterator[Block]:
     first, kept, file = 0, 0, None
     for part in _parts(traces):
         offsets = offsets_of([len(trace.start) for trace in part])
-        count = NUMBERS * int(offsets[-1])
-        kept += count
+        rows = np.concatenate([np.vstack([t.thresholds[:-1], t.thresholds[1:], t.start.T, t.stop.T]) for t in part], 1)
+        kept += rows.size
         if kept > KEPT:
             file = tempfile.TemporaryFile() if file is None else file  # noqa: SIM115  # goes with the last block
-        if file is None:
-            yield Block(first, offsets, partial(np.asarray, np.concatenate([*_rows(part)])))
-        else:
-            yield Block(first, offsets, _stored(part, count, file))
+        yield Block(first, offsets, partial(np.asarray, rows) if file is None else _stored(rows, file))
         first += len(part)
 
 
@@ -98,24 +98,13 @@ def _parts(traces: Iterable[Trace]) -> Iterator[list[Trace]]:
         yield part
 
 
-def _rows(part: Sequence[Trace]) -> Iterator[FloatArray]:
-    """The numbers of a block in their order."""
-    yield from (trace.thresholds[:-1] for trace in part)
-    yield from (trace.thresholds[1:] for trace in part)
-    for edge in range(4):
-        yield from (trace.start[:, edge] for trace in part)
-    for edge in range(4):
-        yield from (trace.stop[:, edge] for trace in part)
-
-
-def _stored(part: Sequence[Trace], count: int, file: IO[bytes]) -> Callable[[], FloatArray]:
-    """Append the ``count`` numbers to the file; what gives them back reads only the pages that are looked at."""
+def _stored(rows: FloatArray, file: IO[bytes]) -> Callable[[], FloatArray]:
+    """Append the numbers to the file; what gives them back reads only the pages that are looked at."""
     try:
-        position = file.seek(0, 2)
-        for row in _rows(part):
-            file.write(np.ascontiguousarray(row).data)
+        position, shape = file.seek(0, 2), rows.shape
+        file.write(rows.data)
         file.flush()
     except OSError as error:
         where = f"{tempfile.gettempdir()}: {error.strerror or error}"
         raise WriteError(f"cannot keep traces in {where}; make room, or name another folder by TMPDIR") from error
-    return lambda: np.asarray(np.memmap(file, np.float64, "c", position, (count,)))
+    return lambda: np.memmap(file, np.float64, "c", position, shape)

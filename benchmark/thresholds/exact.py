@@ -60,15 +60,11 @@ class ExactThresholds:
         overlap, _ = self.truth.overlaps(boxes.reshape(-1, 4), np.repeat(subset, len(thresholds)))
         return overlap.reshape(len(subset), len(thresholds))
 
-    def hits(self, thresholds: ArrayLike) -> NDArray[np.bool_]:
-        """(T,) thresholds -> (N,T) whether each case hits there."""
-        return self._hits(np.arange(len(self.case_index)), np.asarray(thresholds, dtype=np.float64))
-
-    def _hits(self, rows: Index, thresholds: FloatArray) -> NDArray[np.bool_]:
-        """(N,T) by these ``rows`` of the intervals alone."""
-        out = np.zeros((len(self), len(thresholds)), dtype=bool)
-        low, high = self.intervals[rows, :1], self.intervals[rows, 1:]
-        np.logical_or.at(out, self.case_index[rows], (thresholds >= low) & (thresholds < high))
+    def hits(self, thresholds: ArrayLike, rows: Index | slice = slice(None)) -> NDArray[np.bool_]:
+        """(T,) thresholds -> (N,T) whether each case hits there, by these ``rows`` of the intervals alone."""
+        at, low, high = np.asarray(thresholds), self.intervals[rows, :1], self.intervals[rows, 1:]
+        out = np.zeros((len(self), len(at)), dtype=bool)
+        np.logical_or.at(out, self.case_index[rows], (at >= low) & (at < high))
         return out
 
     def hits_at_local_maxima(self, findings: NDArray[np.str_]) -> NDArray[np.bool_]:
@@ -78,11 +74,12 @@ class ExactThresholds:
         """
         by_finding = []
         for finding in np.unique(findings):
-            curve = steps(self.intervals[(findings == finding)[self.case_index]])
-            by_finding.append((finding, curve.middles[curve.is_local_max]))
-        out = np.zeros((len(self), max((len(at) for _, at in by_finding), default=0)), dtype=bool)
-        for finding, at in by_finding:
-            out[:, : len(at)] |= self._hits(np.flatnonzero((findings == finding)[self.case_index]), at)
+            rows = np.flatnonzero((findings == finding)[self.case_index])
+            curve = steps(self.intervals[rows])
+            by_finding.append(self.hits(curve.middles[curve.is_local_max], rows))
+        out = np.zeros((len(self), max((hits.shape[1] for hits in by_finding), default=0)), dtype=bool)
+        for hits in by_finding:
+            out[:, : hits.shape[1]] |= hits
         return out
 
 

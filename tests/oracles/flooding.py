@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
-from benchmark.surface.bilinear import Surface, as_levels
+from benchmark.surface.bilinear import Surface
 from core.types import FloatArray
 
 U = np.uint64
@@ -79,7 +79,7 @@ def _push(at, stamp, seen, stack, count):  # type: ignore[no-untyped-def]
 
 def peak_boxes(on: Surface, thresholds: ArrayLike) -> FloatArray:
     """(T,) thresholds -> (T,4) boxes in the frame; nan where nothing is above, and for a flat surface."""
-    levels, values = as_levels(thresholds), on.values
+    levels, values = np.atleast_1d(np.asarray(thresholds, dtype=np.float64)), on.values
     out = np.full((len(levels), 4), np.nan)
     seen, stack = np.full(values.size, -1, np.int64), np.empty(values.size, np.int64)
     for n, level in enumerate(levels):

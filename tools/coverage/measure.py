@@ -36,7 +36,7 @@ def _numbers(block: Worlds) -> FloatArray:
 
 
 def _estimates(block: Worlds, world: int) -> Iterator[MrmcEstimate]:
-    (first, left), paired, nested = zip(block.theta[:, world], block.jackknife[:, world], strict=True)
-    yield mrmc.interval(first, left)
-    yield mrmc.difference(first, left, *paired)
-    yield mrmc.difference_nested(first, left, *nested)
+    first, paired, nested = zip(block.theta[:, world], block.jackknife[:, world], strict=True)
+    yield mrmc.interval(*first)
+    yield mrmc.difference(first, paired)
+    yield mrmc.difference_nested(first, nested)

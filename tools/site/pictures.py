@@ -18,6 +18,7 @@ import datasets
 import locus
 from benchmark.protocols.base import Case
 from benchmark.surface.trace import trace
+from benchmark.surface.traces import Traces
 from benchmark.thresholds.exact import ExactThresholds
 from core.boxes import iou
 from core.types import FloatArray
@@ -61,7 +62,7 @@ def box_at(case: Case, threshold: float) -> FloatArray:
     """(4,) the box of the map's peak."""
     on, _ = case.ready
     assert on is not None
-    return trace(on).boxes(np.array([threshold]))[0]
+    return Traces.from_traces([trace(on)]).boxes(np.array([0]), np.array([[threshold]]))[0, 0]
 
 
 def draw_origins(axes: Axes, cases: list[Case], finding: str) -> None:

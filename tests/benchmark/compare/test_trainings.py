@@ -39,7 +39,7 @@ def by_hand(hits, method):
 
 def test_two_methods_of_one_network_are_paired_over_its_trainings(seeds, hits, compare):
     said, rows = compare("s/net/layercam", "s/net/cam")
-    row, wanted = rows["hit@iou.3", "mass"], mrmc.difference(*by_hand(hits, "layercam"), *by_hand(hits, "cam"))
+    row, wanted = rows["hit@iou.3", "mass"], mrmc.difference(by_hand(hits, "layercam"), by_hand(hits, "cam"))
     assert [float(row[name]) for name in ("difference", "low", "high", "p")] == pytest.approx(
         [wanted.value, wanted.low, wanted.high, wanted.p]
     )
@@ -59,7 +59,7 @@ def test_against_one_training_of_another_network_patients_alone_decide(seeds, hi
     said, rows = compare("s/net/cam", "s/other-seed0/cam")
     other = hits(0.5, 7)[::2] > 0.3
     left_out = [[np.delete(other, p).mean() for p in range(30)]]
-    wanted = mrmc.difference_of_networks(*by_hand(hits, "cam"), [other.mean()], left_out)
+    wanted = mrmc.difference_of_networks(by_hand(hits, "cam"), ([other.mean()], left_out))
     row = rows["hit@iou.3", "mass"]
     assert [float(row[name]) for name in ("difference", "low", "high")] == pytest.approx([wanted.value, wanted.low, wanted.high])
     assert (row["trainings_A"], row["trainings_B"]) == ("3", "1")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.localize import to_frame
-from benchmark.pixels.segment import interior, segment
+from benchmark.pixels.painted import interior, segment
 from benchmark.protocols.base import Case
 from benchmark.protocols.chexlocalize import LEVELS, CheXlocalize
 from core.frames import Grid
@@ -97,8 +97,8 @@ def test_the_counts_are_those_of_whole_masks_and_otsus_threshold_is_opencvs():
         scaled = (picture - picture.min()) / (picture.max() - picture.min())
         threshold, _ = cv2.threshold(np.uint8(255 * scaled), 0, 255, cv2.THRESH_OTSU)
         masks = [scaled > level for level in LEVELS] + [np.floor(255 * scaled) > threshold]
-        found = segment(values * 3 - 1, grid, truth, LEVELS)
+        found, otsu, hit = segment(values * 3 - 1, grid, truth, LEVELS)
         expected = [(mask & truth).sum() / (mask | truth).sum() for mask in masks]
-        np.testing.assert_allclose(found.iou, expected, atol=1e-12, err_msg=str(seed))
-        assert found.otsu == threshold / 255
-        assert found.hit == truth.flat[scaled.argmax()]
+        np.testing.assert_allclose(found, expected, atol=1e-12, err_msg=str(seed))
+        assert otsu == threshold / 255
+        assert hit == truth.flat[scaled.argmax()]

@@ -35,7 +35,7 @@ def test_bins_are_those_of_numpys_histogram_also_on_the_edges(seed, kind, step):
     rng, edges = np.random.default_rng(seed), np.append(score_thresholds(step), BEYOND)
     values = np.concatenate([rng.random(50), rng.choice(edges[edges <= 1], 50), [0, 1]]).astype(kind).clip(0, 1).reshape(-1, 6)
     mask = rng.random(values.shape) < 0.5
-    assert np.array_equal(histogram(values, mask, edges), [np.histogram(values[m], bins=edges)[0] for m in (~mask, mask)])
+    assert np.array_equal(histogram(values, mask, step), [np.histogram(values[m], bins=edges)[0] for m in (~mask, mask)])
 
 
 @pytest.mark.oracle

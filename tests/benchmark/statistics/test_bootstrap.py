@@ -6,8 +6,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmark.statistics import bootstrap
 from benchmark.statistics.bootstrap import over_findings, resample, resample_over, weights
-from benchmark.statistics.case_index import CaseIndex
-from benchmark.statistics.patients import Sums, by_patient
+from benchmark.statistics.patients import CaseIndex, Sums, by_patient
 from benchmark.statistics.summary import Column, difference, estimate, scores
 from core.errors import BadValueError
 

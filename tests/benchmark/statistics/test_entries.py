@@ -42,10 +42,10 @@ def test_the_jackknife_is_the_score_anew_without_each_patient():
 
 def test_the_same_trainings_are_paired_in_any_order_and_others_nested():
     one, other = scores(world(1, 4)), scores(world(2, 4))
-    arrays = one.theta, one.jackknife, other.theta, other.jackknife
-    assert entries.difference(one, other.restrict(other.trainings[::-1])) == mrmc.difference(*arrays)
+    rows = (one.theta, one.jackknife), (other.theta, other.jackknife)
+    assert entries.difference(one, other.restrict(other.trainings[::-1])) == mrmc.difference(*rows)
     apart = EntryScores(tuple("bcde"), other.theta, other.jackknife)
-    assert entries.difference(one, apart) == mrmc.difference_nested(*arrays)
+    assert entries.difference(one, apart) == mrmc.difference_nested(*rows)
 
 
 @pytest.mark.planted

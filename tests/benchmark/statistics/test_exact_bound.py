@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from benchmark.statistics.case_index import CaseIndex
 from benchmark.statistics.intervals import exact
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmark.statistics import groups
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 
 pytestmark = pytest.mark.byhand

@@ -46,7 +46,7 @@ def test_rows_are_the_published_ones_to_all_printed_digits(published):
 def test_the_difference_is_the_published_one_to_all_printed_digits(published):
     known, theta, jackknife = published
     told = known["difference"]
-    found = mrmc.difference(theta[0], jackknife[0], theta[1], jackknife[1])
+    found = mrmc.difference((theta[0], jackknife[0]), (theta[1], jackknife[1]))
     assert (found.value, found.low, found.high) == pytest.approx((told["value"], told["low"], told["high"]), abs=1e-8)
     assert (found.df, found.p) == pytest.approx((told["df"], told["p"]), abs=2e-6)
 
@@ -71,7 +71,7 @@ def test_trainings_that_do_not_differ_leave_the_patients_alone():
 @pytest.mark.byhand
 def test_one_training_has_no_interval():
     one = ([0.5], np.linspace(0.4, 0.6, 30)[None])
-    for found in (mrmc.interval(*one), mrmc.difference(*one, *one), mrmc.difference_nested(*one, *one)):
+    for found in (mrmc.interval(*one), mrmc.difference(one, one), mrmc.difference_nested(one, one)):
         assert np.isnan([found.low, found.high]).all()
 
 
@@ -86,13 +86,13 @@ def test_a_mean_of_0_or_1_has_the_binomial_bound_over_patients(share, ends):
 def test_ends_of_differences_are_cut_at_one_and_of_rows_at_0_and_1():
     high, low = np.tile([[0.99], [0.6]], (1, 9)), np.tile([[0.0], [0.3]], (1, 9))
     assert mrmc.interval([0.99, 0.6], high).high == 1
-    assert mrmc.difference([0.99, 0.6], high, [0.0, 0.3], low).high == 1
+    assert mrmc.difference(([0.99, 0.6], high), ([0.0, 0.3], low)).high == 1
 
 
 @pytest.mark.byhand
 def test_a_row_does_not_differ_from_itself():
-    theta, jackknife = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
-    found = mrmc.difference(theta, jackknife, theta, jackknife)
+    row = [0.4, 0.6, 0.5], np.random.default_rng(0).random((3, 30))
+    found = mrmc.difference(row, row)
     assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
 
 
@@ -100,7 +100,7 @@ def test_a_row_does_not_differ_from_itself():
 def test_patients_that_two_networks_share_narrow_their_difference():
     jackknife = with_covariances([0.5] * 6, np.full((6, 6), 4e-4) + np.eye(6) * 1e-6)
     theta = np.array([0.5, 0.51, 0.52, 0.4, 0.41, 0.42])
-    together = mrmc.difference_nested(theta[:3], jackknife[:3], theta[3:], jackknife[3:])
+    together = mrmc.difference_nested((theta[:3], jackknife[:3]), (theta[3:], jackknife[3:]))
     variance = 2 * 1e-4 / 3
     reach = stats.t.ppf(0.975, 4) * np.sqrt(variance)
     assert (together.df, together.high - together.value) == pytest.approx((4, reach))
@@ -114,7 +114,7 @@ def test_degrees_of_freedom_of_nested_rows_are_of_the_whole_variance():
     covariances[5:, 5:] += 2e-4
     theta = np.array([0.48, 0.49, 0.5, 0.51, 0.52, 0.4, 0.4, 0.43])
     jackknife = with_covariances(theta, covariances)
-    found = mrmc.difference_nested(theta[:5], jackknife[:5], theta[5:], jackknife[5:])
+    found = mrmc.difference_nested((theta[:5], jackknife[:5]), (theta[5:], jackknife[5:]))
     variance = 0.5e-4 + 1e-4 + 5e-4
     df = variance**2 / ((0.5e-4) ** 2 / 4 + (1e-4) ** 2 / 2)
     assert (found.value, found.df) == pytest.approx((0.09, df))

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from benchmark.statistics.paired import compare, corrected
+from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column
 from core.errors import BadValueError
 
 NAMES = ("mass", "nodule", "effusion")
-FINDINGS = ["mass", "nodule"] * 40
-PATIENTS = [f"p{i // 4}" for i in range(80)]
+INDEX = CaseIndex.of(["mass", "nodule"] * 40, [f"p{i // 4}" for i in range(80)])
 
 
 def column(hits, metric="hit", whole=1.0, shared=False):
@@ -17,7 +17,7 @@ def column(hits, metric="hit", whole=1.0, shared=False):
 
 
 def rows(first, second):
-    return {(c.metric, c.finding): c for c in compare(first, second, FINDINGS, PATIENTS, NAMES)}
+    return {(c.metric, c.finding): c for c in compare(first, second, INDEX, NAMES)}
 
 
 @pytest.mark.byhand
@@ -55,7 +55,7 @@ def test_each_metric_has_its_own_n():
 @pytest.mark.byhand
 def test_a_table_is_corrected_as_a_whole():
     rng = np.random.default_rng(0)
-    table = compare([column(rng.random(80))], [column(rng.random(80) * 0.8)], FINDINGS, PATIENTS, NAMES)
+    table = compare([column(rng.random(80))], [column(rng.random(80) * 0.8)], INDEX, NAMES)
     p = {c.finding: c.p for c in table}
     adjusted = {c.finding: c.adjusted for c in corrected(table)}
     assert adjusted["effusion"] is None
@@ -66,4 +66,4 @@ def test_a_table_is_corrected_as_a_whole():
 @pytest.mark.byhand
 def test_other_columns_cannot_be_compared():
     with pytest.raises(BadValueError, match=r"'hit'.*'other'.* 80 cases"):
-        compare([column(np.ones(80))], [column(np.ones(80), "other")], FINDINGS, PATIENTS, NAMES)
+        compare([column(np.ones(80))], [column(np.ones(80), "other")], INDEX, NAMES)

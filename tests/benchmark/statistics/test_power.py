@@ -21,7 +21,7 @@ def rejected(pairing, difference, count=400):
         values = drawn(random, (2, 1, 2, S, P), {term: sd for term, sd in SD.items() if {"seed", "patient"} & set(term)})
         first, second = (values[0, 0, 0], values[0, 0, 1] if pairing == "paired" else values[1, 0, 0])
         sides = [(rows.mean(1), (rows.sum(1, keepdims=True) - rows) / (P - 1)) for rows in (first + difference, second)]
-        p.append(ANALYSIS[pairing](*sides[0], *sides[1]).p)
+        p.append(ANALYSIS[pairing](*sides).p)
     return np.mean(np.array(p) < 0.05)
 
 
@@ -39,7 +39,7 @@ def test_power_of_hits_in_simulated_worlds_follows_from_the_components_of_one_la
     table = patient_values(one.theta, one.jackknife)[:2, 0]  # two methods on the same trainings
     parts = components(table[None, None])
     many = worlds(Simulation(5, 300, 0.03), 300, seed=1)
-    ends = [mrmc.difference(many.theta[0, w], many.jackknife[0, w], many.theta[1, w], many.jackknife[1, w]) for w in range(300)]
+    ends = [mrmc.difference(*zip(many.theta[:2, w], many.jackknife[:2, w], strict=True)) for w in range(300)]
     difference = np.mean([e.value for e in ends])
     assert power(difference, variance_of(parts, "paired"), 5, 300) == pytest.approx(np.mean([e.p < 0.05 for e in ends]), abs=0.1)
 

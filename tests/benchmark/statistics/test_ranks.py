@@ -8,9 +8,8 @@ from scikit_posthocs import posthoc_nemenyi_friedman
 from scipy import stats
 
 from benchmark.statistics.bootstrap import over_findings, resample
-from benchmark.statistics.nemenyi import critical_difference, diagram, normal_range
 from benchmark.statistics.patients import by_patient
-from benchmark.statistics.ranks import average_ranks, first, friedman, ranks
+from benchmark.statistics.ranks import average_ranks, critical_difference, diagram, first, friedman, normal_range, ranks
 from core.errors import BadValueError
 
 VALUES = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(0, 6, (5, 8)) / 6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.localize import boxes, to_frame
-from benchmark.surface import all_boxes, linear, surface
+from benchmark.surface import all_boxes, bilinear, surface
 from core.boxes import iou
 from core.frames import Grid
 from tests.oracles.flooding import peak_boxes
@@ -251,5 +251,5 @@ def test_the_boxes_are_those_of_the_definition(kind):
 @pytest.mark.byhand
 def test_the_weights_of_a_whole_axis_are_those_of_its_integral():
     knots = np.array([5.0, 15.0])
-    np.testing.assert_allclose(linear.whole(knots, 20), [[10, 10]])
-    np.testing.assert_array_equal(linear.whole(knots, 20), linear.integral(knots, [0, 20]))
+    np.testing.assert_allclose(bilinear.whole(knots, 20), [[10, 10]])
+    np.testing.assert_array_equal(bilinear.whole(knots, 20), bilinear.integral(knots, [0, 20]))

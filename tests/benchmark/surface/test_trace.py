@@ -11,6 +11,7 @@ from benchmark.surface.joins import joins
 from benchmark.surface.trace import trace
 from core.frames import Grid
 from tests.oracles.flooding import peak_boxes
+from tests.oracles.tracing import boxes as boxes_of
 
 FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
@@ -27,7 +28,7 @@ def on_frame(values, grid="conventional"):
 def test_the_edge_follows_one_line_then_another():
     values = np.array([[0, 0, 1.0, 0, 0], [0.3, 0.4, 0.5, 0, 0]])  # frame 50 wide: columns at 5, 15 … 45
     found = trace(surface(values, (20, 50), "conventional"))
-    assert found.boxes([0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
+    assert boxes_of(found, [0.75, 0.42, 0.35, 0.15])[:, 0] == pytest.approx([22.5, 17, 10, 0])
     assert 0.4 in found.thresholds
     assert found.thresholds[-1] == 1
 
@@ -42,7 +43,7 @@ def test_a_diagonal_neighbour_joins_at_the_saddle_and_one_beyond_a_valley_at_its
 @pytest.mark.byhand
 @pytest.mark.parametrize("value", [0, 0.3])
 def test_a_flat_map_has_no_box_at_any_threshold(value):
-    assert np.isnan(trace(surface(np.full((3, 3), value), FRAME, "conventional")).boxes([-1, 0, 0.1])).all()
+    assert np.isnan(boxes_of(trace(surface(np.full((3, 3), value), FRAME, "conventional")), [-1, 0, 0.1])).all()
 
 
 @pytest.mark.oracle
@@ -55,7 +56,7 @@ def test_it_is_the_flood_at_every_threshold(grid):
         found = trace(on)
         levels = np.concatenate([random.random(200), on.values.ravel(), (found.thresholds[1:] + found.thresholds[:-1]) / 2])
         levels = levels[np.abs(levels[:, None] - found.thresholds).min(1) > 1e-12]  # at a saddle, rounding decides
-        np.testing.assert_allclose(found.boxes(levels), peak_boxes(on, levels), atol=1e-8)
+        np.testing.assert_allclose(boxes_of(found, levels), peak_boxes(on, levels), atol=1e-8)
 
 
 @pytest.mark.oracle
@@ -63,7 +64,7 @@ def test_at_a_vertex_the_box_is_that_of_what_lies_strictly_above():
     values = np.array([[0, 4, 0, 8, 2], [1, 0, 6, 0, 0], [3, 0, 5, 0, 7]]) / 8
     on = surface(values, FRAME, "conventional")
     levels = np.unique(values)
-    np.testing.assert_allclose(trace(on).boxes(levels), peak_boxes(on, levels), atol=1e-9)
+    np.testing.assert_allclose(boxes_of(trace(on), levels), peak_boxes(on, levels), atol=1e-9)
 
 
 @pytest.mark.planted

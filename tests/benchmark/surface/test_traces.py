@@ -9,6 +9,7 @@ import pytest
 from benchmark.surface import min_max, surface, traces
 from benchmark.surface.trace import EMPTY, trace
 from core.errors import WriteError
+from tests.oracles import tracing
 
 random = np.random.default_rng(0)
 
@@ -29,7 +30,7 @@ def in_a_file(monkeypatch, given):
 @pytest.mark.oracle
 def test_boxes_from_a_file_are_those_of_each_trace(in_a_file, given):
     cases, thresholds = np.array([12, 0, 5, 5, 13, 1]), random.random((6, 4))
-    alone = [given[case].boxes(levels) for case, levels in zip(cases, thresholds, strict=True)]
+    alone = [tracing.boxes(given[case], levels) for case, levels in zip(cases, thresholds, strict=True)]
     at_once = traces.Traces.from_traces(given)
     assert len(in_a_file.blocks) > 3
     assert len(in_a_file) == len(at_once) == len(given)

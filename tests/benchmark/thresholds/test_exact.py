@@ -5,7 +5,7 @@ import functools
 import numpy as np
 import pytest
 
-from benchmark.statistics.case_index import CaseIndex
+from benchmark.statistics.patients import CaseIndex
 from benchmark.surface import min_max, surface
 from benchmark.surface.critical import hit_intervals
 from benchmark.surface.trace import EMPTY, trace
@@ -14,6 +14,7 @@ from benchmark.thresholds.origins import cross_fitted, oracle
 from core.boxes import iou
 from core.frames import Grid
 from core.seeds import patient_folds
+from tests.oracles.tracing import boxes as boxes_of
 
 FRAME = (300, 500)
 GRIDS = ["conventional", Grid((96, 96), (20, 14), (-21, 12)), Grid((96, 96), (5, 9), (20, 30))]
@@ -65,7 +66,7 @@ def test_a_case_without_a_box_never_hits_and_a_truth_far_away_is_never_hit():
 def test_critical_thresholds_are_those_of_a_grid_of_100000(grid):
     for seed in range(15):
         found, truth = planted(seed, grid, 1 + seed % 3)
-        overlap = np.nan_to_num(iou(found.boxes(DENSE), truth)).max(1)
+        overlap = np.nan_to_num(iou(boxes_of(found, DENSE), truth)).max(1)
         for above in (0.1, 0.3, 0.5):
             ends = hit_intervals(found, truth, above)
             inside = ((DENSE[:, None] >= ends[:, 0]) & (DENSE[:, None] < ends[:, 1])).any(1)
@@ -89,9 +90,9 @@ def test_all_cases_at_once_are_each_case_by_itself():
     pairs = [planted(seed, GRIDS[seed % 3], seed % 4) for seed in range(20)] + [(EMPTY, np.zeros((2, 4)))]
     cases, levels = curves(pairs, above=0.2), np.random.default_rng(0).random(21)
     levels[3] = np.nan
-    alone = np.array([trace.boxes(level)[0] for (trace, _), level in zip(pairs, levels, strict=True)])
+    alone = np.array([boxes_of(trace, level)[0] for (trace, _), level in zip(pairs, levels, strict=True)])
     np.testing.assert_allclose(cases.boxes(levels), alone)
-    overlaps = [np.nan_to_num(iou(trace.boxes(DENSE[::999]), truth)).max(1, initial=0) for trace, truth in pairs]
+    overlaps = [np.nan_to_num(iou(boxes_of(trace, DENSE[::999]), truth)).max(1, initial=0) for trace, truth in pairs]
     np.testing.assert_allclose(cases.iou(np.arange(21), DENSE[::999]), overlaps, atol=1e-12)
 
 

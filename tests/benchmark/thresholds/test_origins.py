@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmark.statistics.case_index import SHARED_SUFFIX, CaseIndex
+from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
 from benchmark.thresholds import origins as thresholds
-from benchmark.thresholds.origins import choose, cross_fitted, distinct_thresholds, from_validation, oracle
-from benchmark.thresholds.sampled import SampledThresholds, at_index
+from benchmark.thresholds.origins import SampledThresholds, at_index, choose, cross_fitted, distinct_thresholds, from_validation, oracle
 from core.seeds import generator, patient_folds
 
 LIKES = {"zero": [1, 0], "one": [0, 1]}  # which of two thresholds a case hits at
@@ -72,8 +71,8 @@ def test_validation_cases_choose_within_their_own_training_and_finding():
 @pytest.mark.byhand
 def test_without_validation_cases_there_is_no_such_origin():
     on, who = listed("zero", "one"), CaseIndex.of(["a", "a"], patients(2))
-    assert {origin for origin, _ in choose(on, who, 0)} == {"cross-fitted", "oracle"}
-    keys = choose(on, who, 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
+    assert {origin for origin, _ in choose((on, who), 0)} == {"cross-fitted", "oracle"}
+    keys = choose((on, who), 0, validation=(listed("one"), CaseIndex.of(["a"], ["q"])))
     assert keys["validation", ""].tolist() == keys["validation", SHARED_SUFFIX].tolist() == [1, 1]
 
 
@@ -99,7 +98,7 @@ def test_no_patient_is_on_both_sides_of_a_fold():
 
 @pytest.mark.byhand
 def test_a_record_states_each_threshold_that_was_chosen():
-    findings = np.array(["a", "a", "a", "b"])
+    index = CaseIndex.of(["a", "a", "a", "b"], patients(4))
     chosen = {("oracle", ""): np.array([2, 0, 2, np.nan]), ("oracle", SHARED_SUFFIX): np.ones(4)}
-    assert distinct_thresholds(chosen, findings, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED_SUFFIX: [0.1]}}
-    assert distinct_thresholds({("fixed", ""): np.full(4, 1 / 3)}, findings) == {"fixed": {"a": [0.333333], "b": [0.333333]}}
+    assert distinct_thresholds(chosen, index, [0.0, 0.1, 0.2]) == {"oracle": {"a": [0.0, 0.2], "b": [], SHARED_SUFFIX: [0.1]}}
+    assert distinct_thresholds({("fixed", ""): np.full(4, 1 / 3)}, index) == {"fixed": {"a": [0.333333], "b": [0.333333]}}

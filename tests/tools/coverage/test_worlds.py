@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.thresholds.origins import FOLDS
-from benchmark.thresholds.sampled import SampledThresholds
+from benchmark.thresholds.origins import FOLDS, SampledThresholds
 from tools.coverage import worlds as simulated
 from tools.coverage.worlds import STEPS, Simulation, worlds
 

@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.surface import all_boxes, surface
+from benchmark.surface import surface
+from benchmark.surface.bilinear import components
 from core.boxes import iou
 from core.errors import LocusError
 from core.types import FloatArray
@@ -29,7 +30,7 @@ Score = Callable[[Map, FloatArray], FloatArray]
 
 def on_surface(values: Map, thresholds: FloatArray) -> FloatArray:
     """Ours."""
-    boxes, index = all_boxes(surface(values, (SIDE, SIDE), "conventional"), thresholds)
+    boxes, index, _ = components(surface(values, (SIDE, SIDE), "conventional"), thresholds)
     best = np.zeros(len(thresholds))
     np.maximum.at(best, index, iou(boxes, TRUTH)[:, 0])
     return best

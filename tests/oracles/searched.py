@@ -1,8 +1,4 @@
-"""Contours of a quantised map by a search at each level with OpenCV: cheaper for few levels of a large smooth map.
-
-The same contours as those of ``outlines``, which follows each one once whatever the number of levels but has to look
-at the whole map first. Each way is the other's oracle.
-"""
+"""Contours of a quantised map by a search at each level with OpenCV: the oracle of those that are followed once."""
 
 import cv2
 import numpy as np
@@ -10,16 +6,6 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from benchmark.pixels.outlines import BOX, DOUBLE_AREA, FIRST, START, STOP
-
-LEVEL_US, LEVEL_PIXEL_US, CROSSING_US = 10.0, 1.4e-4, 0.06
-"""Microseconds of a search: of a level, of each of its pixels, of each pair of neighbours that it parts."""
-FOLLOWING_US, FOLLOWING_PIXEL_US = 13.0, 1e-3
-"""Microseconds of following contours and holes: before the first one, and of each pixel.
-
-Where contours are long it is always faster.
-"""
-ROWS = 16
-"""Rows in which crossings are counted."""
 
 
 def outer_contours_and_holes(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -39,17 +25,6 @@ def outer_contours_and_holes(image: NDArray[np.uint8]) -> tuple[NDArray[np.int64
     outer, holes = (_table(rows) for rows in sides)
     holes[:, BOX] += [1, 1, -1, -1]  # from the box of what surrounds a hole to the hole's own
     return outer, holes
-
-
-def cheaper(image: NDArray[np.uint8]) -> bool:
-    """Whether a search at each level is expected to cost less than following every contour once."""
-    search = int(image.max()) * (LEVEL_US + LEVEL_PIXEL_US * image.size)
-    follow = FOLLOWING_US + FOLLOWING_PIXEL_US * image.size
-    if search >= follow:
-        return False
-    sampled_rows = image[:: max(1, len(image) // ROWS)].astype(np.int16)
-    crossings = np.abs(np.diff(sampled_rows, axis=1)).sum() * len(image) / len(sampled_rows)
-    return bool(search + CROSSING_US * crossings < follow)
 
 
 def _facts(contour: MatLike, width: int) -> list[int]:
