@@ -1,7 +1,7 @@
 """What a data set is: a sequence of samples with a name, its findings and what a record states about it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -58,6 +58,13 @@ class Request:
                 f"leave_out_fold is {left_out}: with --partition kfold give one of the {self.folds} folds that is not "
                 f"fold {self.fold}"
             )
+
+    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
+        """The findings that are asked for by their number. Raises ``BadValueError`` with the numbers there are."""
+        number = usual if self.findings is None else self.findings
+        if number not in tasks:
+            raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
+        return tasks[number]
 
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.boxes import area, as_boxes
-from core.errors import BadValueError, DataError, examples
-from core.types import FloatArray, Sample
+from core.errors import DataError, examples
+from core.types import FloatArray
 from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.io import images
+from datasets.lungs import LungSample
 
 log = logging.getLogger(__name__)
 Truth = dict[str, dict[str, FloatArray]]
@@ -37,6 +38,8 @@ class ImageRow:
     boxes: Mapping[str, FloatArray]
     meta: Mapping[str, Any] = field(default_factory=dict)
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
+    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
+    """As ``datasets.lungs.LungSample``'s."""
 
 
 class FileDataset(Dataset):
@@ -57,13 +60,13 @@ class FileDataset(Dataset):
         """Patient of each image."""
         return [row.patient for row in self.rows]
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> LungSample:
         """The sample at ``index``; its file is decoded when its image is asked for."""
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
         frame = row.frame or self._frame(row.path)
-        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks)
-        return Sample(row.image, row.patient, frame, *about)
+        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks, row.read_lungs)
+        return LungSample(row.image, row.patient, frame, *about)
 
     @functools.cached_property
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
@@ -93,14 +96,6 @@ def split_names(
     if len(names) and not (names == request.split).any():
         raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing?")
     return names
-
-
-def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
-    """The findings that a request asks for by their number. Raises ``BadValueError`` with the numbers there are."""
-    number = usual if request.findings is None else request.findings
-    if number not in tasks:
-        raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
-    return tasks[number]
 
 
 def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, Truth, boxes_by_image, by_stem, split_names, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, Truth, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import numbers, read_csv
@@ -56,7 +56,7 @@ class RsnaPneumonia(FileDataset):
     origin, layout = ORIGIN, LAYOUT
 
     def __init__(self, request: Request, whole: bool = False) -> None:
-        self.findings, self.split = task(request, {1: ("Pneumonia",)}, self.name, 1), request.split
+        self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
         root = request.folder(LAYOUT)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")

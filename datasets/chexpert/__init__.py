@@ -17,7 +17,7 @@ from datasets.chexpert.files import locate
 from datasets.chexpert.masks import Drawings
 from datasets.chexpert.partition import VAL, assign
 from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, read_table, task_labels
-from datasets.file_dataset import FileDataset, ImageRow, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, with_file
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
@@ -61,7 +61,7 @@ class CheXpert(FileDataset):
         views: str = "frontal",
         val: str = "train",
     ) -> None:
-        self.findings, self.split, root = task(request, TASKS, self.name, 5), request.split, request.folder(LAYOUT)
+        self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
         known = {"policy": tuple(POLICIES), "empty": tuple(EMPTY), "views": tuple(VIEWS), "val": VAL}
         for option, word in (("policy", policy), ("empty", empty), ("views", views), ("val", val)):

@@ -12,12 +12,14 @@ from core.files import file_hash
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, with_file
 from datasets.io.images import find
 from datasets.nih import lists as nih_lists
 from datasets.nih.lists import ABNORMAL, EXPERTS
 from datasets.nih.tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 
+FOLDERS = ("images", "images_*", "images_*/images")
+"""Where the images lie, in any mix."""
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
@@ -50,8 +52,8 @@ class NIH(FileDataset):
     def __init__(self, request: Request, experts: str | None = None) -> None:
         if experts is not None and experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
-        self.findings, self.split, self.root = task(request, TASKS, self.name, 8), request.split, request.folder(LAYOUT)
-        files = find(self.root, "images", "images_*", "images_*/images")
+        self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        files = find(self.root, *FOLDERS)
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"

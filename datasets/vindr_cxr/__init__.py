@@ -8,7 +8,7 @@ import numpy as np
 from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
@@ -60,7 +60,7 @@ class VindrCxr(FileDataset):
             raise DataError(f"{root} has no table of marks: {LAYOUT}")
         tables = [read_marks(path) for path in paths]
         physionet = any(path.parent != root for path in paths)
-        self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
+        self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
         agreed = [table for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name]
         test = {image for table in agreed for image in table.readers}
         listed = list(dict.fromkeys(image for table in tables for image in table.readers))
