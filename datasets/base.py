@@ -118,3 +118,19 @@ class Dataset(Sequence[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} samples, there is no number {index}")
         return self.sample(index % len(self))
+
+
+class Changed(Dataset):
+    """Another data set's samples, changed by a part of this class; ``name``, ``split`` and the rest are that one's."""
+
+    def __init__(self, data: Dataset) -> None:
+        object.__setattr__(self, "name", data.name)
+        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def readings(self, index: int) -> Mapping[str, Any]:
+        """Each reader's boxes, of a data set that has such."""
+        read: Mapping[str, Any] = getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
+        return read

@@ -1,6 +1,7 @@
 """ChestX-Det and the older ChestX-Det10."""
 
 import functools
+import itertools
 import json
 from collections import Counter
 from collections.abc import Collection, Mapping
@@ -11,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.draw import polygon
 
-from core.errors import DataError, examples
+from core.errors import DataError
 from core.files import file_hash
 from core.types import FloatArray
 from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, with_file
 from datasets.io.images import find
-from datasets.io.tables import first_of, refuse_unknown
+from datasets.io.tables import first_of, refuse, refuse_unknown
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published: they are NIH's."""
@@ -115,8 +116,7 @@ def _read(path: Path, others: Collection[str]) -> dict[str, Marks]:
         raise DataError(f"{path} lists no image: {EXPECTED}")
     counts = Counter(name for name, _ in entries)
     twice = sorted(name for name, count in counts.items() if count > 1 or name in others)
-    if twice:
-        raise DataError(f"{path} has {len(twice)} images listed twice: {examples(twice)}; keep one of each")
+    refuse(path, twice, "images listed twice", "; keep one of each")
     return dict(entries)
 
 
@@ -132,7 +132,7 @@ def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
         counts = f"{len(findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
         raise DataError(f"{path}: {raw['file_name']} has {counts}: all need the same number")
     edges = [np.array(box, np.float64).reshape(4) for box in boxes]
-    return list(zip(findings, edges, outlines or [None] * len(edges), strict=True))
+    return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))
 
 
 def _masks(outlines: list[tuple[str, FloatArray]]) -> dict[str, NDArray[np.bool_]]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,9 +18,17 @@ from datasets.base import Dataset, Request
 from datasets.io import images
 from datasets.lungs import LungSample
 
+if TYPE_CHECKING:
+    pass
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 log = logging.getLogger(__name__)
 Truth = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
+ABOUT = ("age", "sex", "view", "study")
+"""Columns of a table that become a sample's ``meta``."""
 SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
 """What to do about boxes narrower than a pixel."""
 
@@ -72,6 +80,24 @@ class FileDataset(Dataset):
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
         """Remembers: opening each of 190,000 files takes seconds, and a training walks over them more than once."""
         return functools.cache(images.frame_or_dot)
+
+
+def table_rows(
+    table: "DataFrame",
+    labels: NDArray[np.float32],
+    files: Mapping[str, Path],
+    truth: Callable[[str], dict[str, Any]],
+) -> list[ImageRow]:
+    """One row an image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
+
+    ``truth`` gives what else there is of an image: ``frame``, ``boxes``, perhaps ``read_masks``.
+    """
+    about = table[[column for column in ABOUT if column in table]].to_dict("records")
+    columns = zip(table.index, table["patient"], labels, about, strict=True)
+    return [
+        ImageRow(image, patient, files[image], labels=marks, meta=meta, **truth(image))
+        for image, patient, marks, meta in columns
+    ]
 
 
 def split_names(

@@ -2,11 +2,12 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.errors import BadValueError, DataError, examples
+from core.errors import BadValueError, DataError
 from core.files import file_hash
 from core.seeds import generator
 from core.types import FloatArray
@@ -15,7 +16,7 @@ from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import read_csv, refuse_duplicates
+from datasets.io.tables import read_csv, refuse, refuse_duplicates
 
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
@@ -78,7 +79,7 @@ class SiimCovid(FileDataset):
         owners, edges = [image for image, _ in boxes], [box for _, box in boxes]
         frames = {image: head.frame for image, head in heads.items()}
         truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
-        self.rows = [self._row(kept.loc[i], files[i], head, truth.get(i, {})) for i, head in heads.items()]
+        self.rows = [self._row(i, kept.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
         self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
@@ -93,7 +94,7 @@ class SiimCovid(FileDataset):
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
 
-    def _row(self, row: pd.Series, path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
+    def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
@@ -101,7 +102,7 @@ class SiimCovid(FileDataset):
         truth = {finding: boxes[OPACITY]} if positive and boxes else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
         labels = np.array(values, np.float32)
-        return ImageRow(str(row.name), row["patient"], path, head.frame, labels, truth, meta)
+        return ImageRow(image, row["patient"], path, head.frame, labels, truth, meta)
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
@@ -122,10 +123,8 @@ def _images(root: Path) -> pd.DataFrame:
     raw = read_csv(path, ("id", "boxes", "label", "StudyInstanceUID"))
     names = raw["id"].str.removesuffix("_image")
     refuse_duplicates(path, names)
-    unknown = names[~raw["StudyInstanceUID"].isin(studies.index)]
-    if len(unknown):
-        raise DataError(f"{path} has {len(unknown)} images of studies that {STUDIES} lacks: {examples(unknown)}")
     study = raw["StudyInstanceUID"]
+    refuse(path, names[~study.isin(studies.index)], f"images of studies that {STUDIES} lacks")
     columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
     return pd.DataFrame(columns).set_axis(names, axis=0)
 
@@ -137,8 +136,7 @@ def _appearances(path: Path) -> pd.Series:
     refuse_duplicates(path, names)
     marks = raw[list(CLASSES)]
     wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
-    if wrong.any():
-        raise DataError(f"{path} has {int(wrong.sum())} studies without just one appearance: {examples(names[wrong])}")
+    refuse(path, names[wrong], "studies without just one appearance")
     return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
 
 

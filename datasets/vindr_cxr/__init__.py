@@ -1,6 +1,5 @@
 """VinDr-CXR, as of Kaggle or of PhysioNet."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +12,7 @@ from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
-from datasets.vindr_cxr.readers import Readings, agreed, named
-from datasets.vindr_cxr.tables import CONSENSUS, FINDINGS, TASKS, TRAIN, MarkTable, read_marks
+from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, named, read_marks, readings
 
 ORIGIN = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
 LAYOUT = (
@@ -58,12 +56,11 @@ class VindrCxr(FileDataset):
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
             raise DataError(f"{root} has no table of marks: {LAYOUT}")
-        tables = [read_marks(path) for path in paths]
+        tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        agreed = [table for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name]
-        test = {image for table in agreed for image in table.readers}
-        listed = list(dict.fromkeys(image for table in tables for image in table.readers))
+        test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
+        listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
         images = with_file(root, listed, files, LAYOUT)
         names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)
@@ -71,7 +68,8 @@ class VindrCxr(FileDataset):
         headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
         kept = [image for image in chosen if files[image] in headers]
         frames = {image: headers[files[image]].frame for image in kept}
-        marks, clipped = _marks(tables, frames)
+        read = [readings(path, table, frames) for path, table in tables.items()]
+        marks = {image: each for by_image, _ in read for image, each in by_image.items()}
         self._readings = [marks[image] for image in kept]
         self.rows = [self._row(image, files[image], headers[files[image]], marks[image]) for image in kept]
         self.describe = {
@@ -82,7 +80,7 @@ class VindrCxr(FileDataset):
             "images": len(kept),
             "images_without_file": len(listed) - len(images),
             "images_unreadable": log_unreadable(root, bad, len(kept)),
-            "boxes_clipped": clipped,
+            "boxes_clipped": sum(clipped for _, clipped in read),
             "tables": {path.name: file_hash(path) for path in paths},
         }
 
@@ -96,9 +94,3 @@ class VindrCxr(FileDataset):
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
         return ImageRow(image, image, path, head.frame, labels, truth, head.meta)
-
-
-def _marks(tables: Sequence[MarkTable], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
-    """Image -> its readings, from all tables, and how many boxes were clipped."""
-    read = [table.readings(frames) for table in tables]
-    return {image: marks for readings, _ in read for image, marks in readings.items()}, sum(cut for _, cut in read)
