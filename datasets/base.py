@@ -41,17 +41,13 @@ class Request:
     leave_out_fold: int | None = None
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise BadValueError(f"split is {self.split!r}: give one of {', '.join(SPLITS)}")
-        if self.partition not in PARTITIONS:
-            raise BadValueError(f"partition is {self.partition!r}: give one of {', '.join(PARTITIONS)}")
+        for field, value, known in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
+            if value not in known:
+                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(known)}")
         if self.folds < 2:
             raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
         if not 0 <= self.fold < self.folds:
             raise BadValueError(f"fold is {self.fold}: of {self.folds} folds give a number from 0 to {self.folds - 1}")
-        self._check_left_out()
-
-    def _check_left_out(self) -> None:
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
             raise BadValueError(

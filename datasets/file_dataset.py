@@ -19,9 +19,6 @@ from datasets.io import images
 from datasets.lungs import LungSample
 
 if TYPE_CHECKING:
-    pass
-
-if TYPE_CHECKING:
     from pandas import DataFrame
 
 log = logging.getLogger(__name__)
@@ -92,7 +89,7 @@ def table_rows(
 
     ``truth`` gives what else there is of an image: ``frame``, ``boxes``, perhaps ``read_masks``.
     """
-    about = table[[column for column in ABOUT if column in table]].to_dict("records")
+    about: list[dict[Any, Any]] = table[[column for column in ABOUT if column in table]].to_dict("records")
     columns = zip(table.index, table["patient"], labels, about, strict=True)
     return [
         ImageRow(image, patient, files[image], labels=marks, meta=meta, **truth(image))

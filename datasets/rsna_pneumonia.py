@@ -21,11 +21,6 @@ LABELS, CLASSES, MAPPING = (
     "pneumonia-challenge-dataset-mappings_2018.json",
 )
 SIDES = ["x", "y", "width", "height"]
-ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
-LAYOUT = (
-    f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; "
-    f"better with {MAPPING} of www.rsna.org beside them"
-)
 
 
 class RsnaPneumonia(FileDataset):
@@ -52,28 +47,34 @@ class RsnaPneumonia(FileDataset):
     """
 
     name = "rsna_pneumonia"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
+    layout = (
+        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
+        f"better with {MAPPING} of www.rsna.org beside them"
+    )
 
     def __init__(self, request: Request, whole: bool = False) -> None:
         self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
-        root = request.folder(LAYOUT)
+        root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")
-        images = with_file(root, target, files, LAYOUT)
+        images = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
         patients = [nih.get(image, image).split("_")[0] for image in images]
         names = split_names(patients, request, whole=whole)
         findings, frames = ["Pneumonia"] * len(boxed), dict.fromkeys(images, FRAME)
         truth, clipped = boxes_by_image(root / LABELS, boxed, findings, edges, frames)
         chosen = {i: patient for i, patient, name in zip(images, patients, names, strict=True) if name == self.split}
-        heads, _ = read_headers(root, (files[image] for image in chosen), request.cache)
+        heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
         classes = _classes(root / CLASSES)
         self.rows = []
         for image, patient in chosen.items():
-            path, labels = files[image], np.array([target[image]], np.float32)
+            labels = np.array([target[image]], np.float32)
             about = {"class": classes.get(image), "nih": nih.get(image)}
-            meta = (heads[path].meta if path in heads else {}) | {name: value for name, value in about.items() if value}
-            self.rows.append(ImageRow(image, patient, path, FRAME, labels, truth.get(image, {}), meta))
+            meta = (heads[image].meta if image in heads else {}) | {
+                name: value for name, value in about.items() if value
+            }
+            self.rows.append(ImageRow(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",

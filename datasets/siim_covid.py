@@ -21,8 +21,6 @@ from datasets.io.tables import read_csv, refuse, refuse_duplicates
 CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
 STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
-ORIGIN = Kaggle("competitions", "siim-covid19-detection")
-LAYOUT = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {ORIGIN}"
 LONGEST = 20_000
 """Characters of a cell of boxes."""
 OPACITY = "opacity"
@@ -54,7 +52,8 @@ class SiimCovid(FileDataset):
     """
 
     name = "siim_covid"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "siim-covid19-detection")
+    layout = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {origin}"
 
     def __init__(self, request: Request, studies: str = "single", balanced: str = "train") -> None:
         if studies not in ("single", "all"):
@@ -63,18 +62,18 @@ class SiimCovid(FileDataset):
             known = "train (as many of either label in training), all (in every split) or none"
             raise BadValueError(f"balanced is {balanced!r}: give {known}")
         self.findings, self.split = request.task(TASKS, self.name, 1), request.split
-        root = request.folder(LAYOUT)
+        root = request.folder(self.layout)
         table = _images(root)
         several = table["study"].duplicated(keep=False)
         listed = table[~several] if studies == "single" else table
         files = by_stem(root, "train/*/*")
-        present = with_file(root, listed.index, files, LAYOUT)
-        headers, bad = read_headers(root, (files[image] for image in present), request.cache)
-        table = table.loc[[image for image in present if files[image] in headers]]
-        patients = [headers[files[str(image)]].patient or study for image, study in table["study"].items()]
+        present = with_file(root, listed.index, files, self.layout)
+        headers, bad = read_headers(root, {image: files[image] for image in present}, request.cache)
+        table = table.loc[list(headers)]
+        patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
         chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
         kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
-        heads = {str(image): headers[files[str(image)]] for image in kept.index}
+        heads = {str(image): headers[str(image)] for image in kept.index}
         boxes = [(image, box) for image in heads for box in _boxes(root / IMAGES, image, kept["boxes"][image])]
         owners, edges = [image for image, _ in boxes], [box for _, box in boxes]
         frames = {image: head.frame for image, head in heads.items()}

@@ -59,10 +59,11 @@ class CheXpert(FileDataset):
     ) -> None:
         self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
-        known = {"policy": tuple(POLICIES), "empty": tuple(EMPTY), "views": tuple(VIEWS), "val": VAL}
-        for option, word in (("policy", policy), ("empty", empty), ("views", views), ("val", val)):
-            if word not in known[option]:  # a list could not be looked up in a mapping
-                raise UnknownNameError(option, word, known[option])
+        options = {"policy": policy, "empty": empty, "views": views, "val": val}
+        known_words = (tuple(POLICIES), tuple(EMPTY), tuple(VIEWS), VAL)
+        for (option, word), known in zip(options.items(), known_words, strict=True):
+            if word not in known:  # a list could not be looked up in a mapping
+                raise UnknownNameError(option, word, known)
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
         table, names = _assigned(tables, request, val)
@@ -76,9 +77,8 @@ class CheXpert(FileDataset):
         labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
         self.rows = table_rows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.describe["boxed_images"] = sum(image in drawn for image in table.index)
-        self.describe["studies"] = table["study"].nunique()
-        self.describe |= {"partition": request.partition, "policy": policy, "empty": empty, "views": views, "val": val}
+        counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
+        self.describe |= {**counts, "partition": request.partition, **options}
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
 

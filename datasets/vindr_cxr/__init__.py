@@ -12,14 +12,7 @@ from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
-from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, named, read_marks, readings
-
-ORIGIN = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
-LAYOUT = (
-    f"expected train/<image>.dicom and train.csv, from {ORIGIN}; or train/, test/ and "
-    "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
-    "(credentialed access)"
-)
+from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, read_marks, readings
 
 
 class VindrCxr(FileDataset):
@@ -46,40 +39,44 @@ class VindrCxr(FileDataset):
     """
 
     name = "vindr_cxr"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
+    layout = (
+        f"expected train/<image>.dicom and train.csv, from {origin}; or train/, test/ and "
+        "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
+        "(credentialed access)"
+    )
     has_readings = True
 
     def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
         if votes not in (1, 2, 3):
             raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
-        root, self.split, self._votes = request.folder(LAYOUT), request.split, votes
+        root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
-            raise DataError(f"{root} has no table of marks: {LAYOUT}")
+            raise DataError(f"{root} has no table of marks: {self.layout}")
         tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
         self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
         test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
         listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
-        images = with_file(root, listed, files, LAYOUT)
+        images = with_file(root, listed, files, self.layout)
         names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)
         chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
-        headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
-        kept = [image for image in chosen if files[image] in headers]
-        frames = {image: headers[files[image]].frame for image in kept}
+        headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
+        frames = {image: head.frame for image, head in headers.items()}
         read = [readings(path, table, frames) for path, table in tables.items()]
         marks = {image: each for by_image, _ in read for image, each in by_image.items()}
-        self._readings = [marks[image] for image in kept]
-        self.rows = [self._row(image, files[image], headers[files[image]], marks[image]) for image in kept]
+        self._readings = [marks[image] for image in headers]
+        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "consensus of five is test" if test else "none published: drawn by image",
             "patients": "unknown: each image counts as one",
             "votes": votes,
-            "images": len(kept),
+            "images": len(headers),
             "images_without_file": len(listed) - len(images),
-            "images_unreadable": log_unreadable(root, bad, len(kept)),
+            "images_unreadable": log_unreadable(root, bad, len(headers)),
             "boxes_clipped": sum(clipped for _, clipped in read),
             "tables": {path.name: file_hash(path) for path in paths},
         }
@@ -90,7 +87,8 @@ class VindrCxr(FileDataset):
 
     def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> ImageRow:
         votes = min(self._votes, len(readings))  # a consensus is one reading
-        labels = np.array([named(readings, finding, votes) for finding in self.findings], np.float32)
+        counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
+        labels = (np.array(counts) >= votes).astype(np.float32)
         return ImageRow(image, image, path, head.frame, labels, truth, head.meta)

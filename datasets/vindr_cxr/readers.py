@@ -59,11 +59,6 @@ def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, in
     return {image: each for image, each in read.items() if image in frames}, clipped
 
 
-def named(readings: Readings, finding: str, votes: int) -> bool:
-    """Whether at least ``votes`` readers marked the finding."""
-    return sum(finding in marked for marked in readings.values()) >= votes
-
-
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:
     """(M,4) boxes that at least ``votes`` readers marked: those that overlap by ``ALIKE`` in a chain, edges averaged.
 
