@@ -79,9 +79,8 @@ def load(
     from datasets.base import Request
 
     name = spelled_data_set(name)
-    given = None if cache is None else Path(cache)
-    parted = (split, partition, folds, fold, findings, seed)
-    request = Request(root_of(name, root), *parted, img_size, given, leave_out_fold)
+    asked = (split, partition, folds, fold, findings, seed, img_size, None if cache is None else Path(cache))
+    request = Request(root_of(name, root), *asked, leave_out_fold)
     part: Callable[..., Dataset] = REGISTRY.get(name)
     data: Dataset = construct(functools.partial(part, request), "dataset", name, options)
     return data

@@ -1,7 +1,7 @@
 """What a data set is: a sequence of samples with a name, its findings and what a record states about it."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, overload
@@ -41,23 +41,26 @@ class Request:
     leave_out_fold: int | None = None
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise BadValueError(f"split is {self.split!r}: give one of {', '.join(SPLITS)}")
-        if self.partition not in PARTITIONS:
-            raise BadValueError(f"partition is {self.partition!r}: give one of {', '.join(PARTITIONS)}")
+        for field, value, known in (("split", self.split, SPLITS), ("partition", self.partition, PARTITIONS)):
+            if value not in known:
+                raise BadValueError(f"{field} is {value!r}: give one of {', '.join(known)}")
         if self.folds < 2:
             raise BadValueError(f"folds is {self.folds}: k-fold needs at least 2")
         if not 0 <= self.fold < self.folds:
             raise BadValueError(f"fold is {self.fold}: of {self.folds} folds give a number from 0 to {self.folds - 1}")
-        self._check_left_out()
-
-    def _check_left_out(self) -> None:
         left_out = self.leave_out_fold
         if left_out is not None and (self.partition != "kfold" or left_out not in {*range(self.folds)} - {self.fold}):
             raise BadValueError(
                 f"leave_out_fold is {left_out}: with --partition kfold give one of the {self.folds} folds that is not "
                 f"fold {self.fold}"
             )
+
+    def task(self, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
+        """The findings that are asked for by their number. Raises ``BadValueError`` with the numbers there are."""
+        number = usual if self.findings is None else self.findings
+        if number not in tasks:
+            raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
+        return tasks[number]
 
     def folder(self, layout: str) -> Path:
         """The root. Raises ``DataError`` with the ``layout`` where it is absent or empty, and for links out of it."""
@@ -120,3 +123,19 @@ class Dataset(Sequence[Sample]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"{self.name} has {len(self)} samples, there is no number {index}")
         return self.sample(index % len(self))
+
+
+class Changed(Dataset):
+    """Another data set's samples, changed by a part of this class; ``name``, ``split`` and the rest are that one's."""
+
+    def __init__(self, data: Dataset) -> None:
+        object.__setattr__(self, "name", data.name)
+        self.data, self.findings, self.split, self.describe = data, data.findings, data.split, data.describe
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def readings(self, index: int) -> Mapping[str, Any]:
+        """Each reader's boxes, of a data set that has such."""
+        read: Mapping[str, Any] = getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
+        return read

@@ -5,21 +5,27 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.boxes import area, as_boxes
-from core.errors import BadValueError, DataError, examples
-from core.types import FloatArray, Sample
+from core.errors import DataError, examples
+from core.types import FloatArray
 from datasets import splits
 from datasets.base import Dataset, Request
 from datasets.io import images
+from datasets.lungs import LungSample
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 log = logging.getLogger(__name__)
 Truth = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
+ABOUT = ("age", "sex", "view", "study")
+"""Columns of a table that become a sample's ``meta``."""
 SHARES = "edges are pixels of the image as published: multiply shares of it (0 to 1) by its width and height"
 """What to do about boxes narrower than a pixel."""
 
@@ -37,6 +43,8 @@ class ImageRow:
     boxes: Mapping[str, FloatArray]
     meta: Mapping[str, Any] = field(default_factory=dict)
     read_masks: Callable[[], Mapping[str, NDArray[np.bool_]]] | None = None
+    read_lungs: Callable[[], NDArray[np.bool_]] | None = None
+    """As ``datasets.lungs.LungSample``'s."""
 
 
 class FileDataset(Dataset):
@@ -57,18 +65,36 @@ class FileDataset(Dataset):
         """Patient of each image."""
         return [row.patient for row in self.rows]
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int) -> LungSample:
         """The sample at ``index``; its file is decoded when its image is asked for."""
         row = self.rows[index]
         read = functools.partial(images.decode, row.path)
         frame = row.frame or self._frame(row.path)
-        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks)
-        return Sample(row.image, row.patient, frame, *about)
+        about = (row.labels, row.boxes, read, str(row.path), row.meta, row.read_masks, row.read_lungs)
+        return LungSample(row.image, row.patient, frame, *about)
 
     @functools.cached_property
     def _frame(self) -> Callable[[Path], tuple[int, int]]:
         """Remembers: opening each of 190,000 files takes seconds, and a training walks over them more than once."""
         return functools.cache(images.frame_or_dot)
+
+
+def table_rows(
+    table: "DataFrame",
+    labels: NDArray[np.float32],
+    files: Mapping[str, Path],
+    truth: Callable[[str], dict[str, Any]],
+) -> list[ImageRow]:
+    """One row an image of a ``table`` with the column patient and those of ``ABOUT`` that it has.
+
+    ``truth`` gives what else there is of an image: ``frame``, ``boxes``, perhaps ``read_masks``.
+    """
+    about: list[dict[Any, Any]] = table[[column for column in ABOUT if column in table]].to_dict("records")
+    columns = zip(table.index, table["patient"], labels, about, strict=True)
+    return [
+        ImageRow(image, patient, files[image], labels=marks, meta=meta, **truth(image))
+        for image, patient, marks, meta in columns
+    ]
 
 
 def split_names(
@@ -93,18 +119,6 @@ def split_names(
     if len(names) and not (names == request.split).any():
         raise DataError(f"the {len(patients)} images at hand leave none for {request.split}: a file is missing?")
     return names
-
-
-def task(request: Request, tasks: Mapping[int, tuple[str, ...]], name: str, usual: int) -> tuple[str, ...]:
-    """The findings that a request asks for by their number. Raises ``BadValueError`` with the numbers there are.
-
-    >>> task(Request(findings=2), {2: ("Mass", "Nodule"), 1: ("Mass",)}, "toy", 1)
-    ('Mass', 'Nodule')
-    """
-    number = usual if request.findings is None else request.findings
-    if number not in tasks:
-        raise BadValueError(f"{name} has no task with {number} findings; it has: {', '.join(map(str, tasks))}")
-    return tasks[number]
 
 
 def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layout: str, split: str = "") -> list[str]:

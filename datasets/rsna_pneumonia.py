@@ -1,7 +1,6 @@
 """RSNA Pneumonia Detection Challenge 2018."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,10 @@ import numpy as np
 from core.errors import DataError, examples
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, Truth, boxes_by_image, by_stem, split_names, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import numbers, read_csv
+from datasets.io.tables import corner_sides, read_csv, refuse
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -22,11 +21,6 @@ LABELS, CLASSES, MAPPING = (
     "pneumonia-challenge-dataset-mappings_2018.json",
 )
 SIDES = ["x", "y", "width", "height"]
-ORIGIN = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
-LAYOUT = (
-    f"expected stage_2_train_images/*.dcm and {LABELS}, from {ORIGIN}; "
-    f"better with {MAPPING} of www.rsna.org beside them"
-)
 
 
 class RsnaPneumonia(FileDataset):
@@ -53,21 +47,34 @@ class RsnaPneumonia(FileDataset):
     """
 
     name = "rsna_pneumonia"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "rsna-pneumonia-detection-challenge")
+    layout = (
+        f"expected stage_2_train_images/*.dcm and {LABELS}, from {origin}; "
+        f"better with {MAPPING} of www.rsna.org beside them"
+    )
 
     def __init__(self, request: Request, whole: bool = False) -> None:
-        self.findings, self.split = task(request, {1: ("Pneumonia",)}, self.name, 1), request.split
-        root = request.folder(LAYOUT)
+        self.findings, self.split = request.task({1: ("Pneumonia",)}, self.name, 1), request.split
+        root = request.folder(self.layout)
         target, boxed, edges = _labels(root / LABELS)
         files = by_stem(root, "stage_2_train_images")
-        images = with_file(root, target, files, LAYOUT)
+        images = with_file(root, target, files, self.layout)
         nih = _nih(root / MAPPING)
         patients = [nih.get(image, image).split("_")[0] for image in images]
-        findings = ["Pneumonia"] * len(boxed)
-        truth, clipped = boxes_by_image(root / LABELS, boxed, findings, edges, dict.fromkeys(images, FRAME))
         names = split_names(patients, request, whole=whole)
-        listed = _rows(root, images, patients, target, truth, files, nih)
-        self.rows = _described([row for row, at in zip(listed, names, strict=True) if at == self.split], root, request)
+        findings, frames = ["Pneumonia"] * len(boxed), dict.fromkeys(images, FRAME)
+        truth, clipped = boxes_by_image(root / LABELS, boxed, findings, edges, frames)
+        chosen = {i: patient for i, patient, name in zip(images, patients, names, strict=True) if name == self.split}
+        heads, _ = read_headers(root, {image: files[image] for image in chosen}, request.cache)
+        classes = _classes(root / CLASSES)
+        self.rows = []
+        for image, patient in chosen.items():
+            labels = np.array([target[image]], np.float32)
+            about = {"class": classes.get(image), "nih": nih.get(image)}
+            meta = (heads[image].meta if image in heads else {}) | {
+                name: value for name, value in about.items() if value
+            }
+            self.rows.append(ImageRow(image, patient, files[image], FRAME, labels, truth.get(image, {}), meta))
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "none published: drawn by patient",
@@ -85,14 +92,12 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     if not raw["Target"].isin(("0", "1")).all():
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     each = raw.groupby("patientId", sort=False)["Target"].nunique()
-    if (each > 1).any():
-        raise DataError(f"{path} has {int((each > 1).sum())} images of both Targets: {examples(each.index[each > 1])}")
+    refuse(path, each.index[each > 1], "images of both Targets")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
         raise DataError(f"{path} has boxes where Target is 0: {listing}")
-    corner = np.stack([numbers(path, raw.loc[positive, side]).to_numpy() for side in SIDES], axis=1)
-    edges = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
+    edges = corner_sides(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
 
@@ -110,28 +115,9 @@ def _nih(path: Path) -> dict[str, str]:
         ) from error
 
 
-def _described(rows: list[ImageRow], root: Path, request: Request) -> list[ImageRow]:
-    """The rows with age, sex and view of their files' headers; whoever decodes a file without one hears why."""
-    heads, _ = read_headers(root, (row.path for row in rows), request.cache)
-    return [replace(row, meta={**heads[row.path].meta, **row.meta}) if row.path in heads else row for row in rows]
-
-
-def _rows(
-    root: Path,
-    images: list[str],
-    patients: list[str],
-    target: dict[str, int],
-    truth: Truth,
-    files: dict[str, Path],
-    nih: dict[str, str],
-) -> list[ImageRow]:
-    classes: dict[str, str] = {}
-    if (root / CLASSES).is_file():
-        table = read_csv(root / CLASSES, ("patientId", "class"))
-        classes = dict(zip(table["patientId"], table["class"], strict=True))
-    rows = []
-    for image, patient in zip(images, patients, strict=True):
-        label, about = np.array([target[image]], np.float32), {"class": classes.get(image), "nih": nih.get(image)}
-        meta = {name: value for name, value in about.items() if value}
-        rows.append(ImageRow(image, patient, files[image], FRAME, label, truth.get(image, {}), meta))
-    return rows
+def _classes(path: Path) -> dict[str, str]:
+    """Image -> what else is there, in the challenge's words; nothing without the table."""
+    if not path.is_file():
+        return {}
+    table = read_csv(path, ("patientId", "class"))
+    return dict(zip(table["patientId"], table["class"], strict=True))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import DataError
 from core.types import Sample
-from datasets.base import Dataset
+from datasets.base import Changed, Dataset
 
 ALIKE = {"pleuraleffusion": "effusion", "pulmonaryfibrosis": "fibrosis", "infiltrate": "infiltration"}
 """Two words for one finding; a wider or narrower finding (Nodule/Mass, Lung Opacity) is none of these."""
@@ -27,7 +27,7 @@ def alike(finding: str) -> str:
     return ALIKE.get(word, word)
 
 
-class Shared(Dataset):
+class Shared(Changed):
     """The images ``kept`` of a data set, its truth under a model's ``findings``: labels in their order, boxes, masks.
 
     A finding that the data set does not know is unknown (nan) on every image and has no box. Raises ``DataError`` where
@@ -40,8 +40,8 @@ class Shared(Dataset):
         if not self.names:
             wanted, existing = ", ".join(findings), ", ".join(data.findings)
             raise DataError(f"{data.name} has none of the model's findings ({wanted}): it has {existing}")
-        object.__setattr__(self, "name", data.name)
-        self.data, self.findings, self.split, self.kept = data, tuple(findings), data.split, list(kept)
+        super().__init__(data)
+        self.findings, self.kept = tuple(findings), list(kept)
         self._order = [data.findings.index(theirs[alike(f)]) if alike(f) in theirs else -1 for f in findings]
         self.describe = {**data.describe, "images": len(self.kept), "findings": list(self.names.values())}
 
@@ -52,13 +52,12 @@ class Shared(Dataset):
         """The sample at ``index``, its truth under the model's names."""
         sample = self.data.sample(self.kept[index])
         labels = np.array([np.nan if k < 0 else sample.labels[k] for k in self._order], np.float32)
-        masks = None if sample.read_masks is None else partial(_masks, sample, self.names)
+        masks = sample.read_masks and partial(_masks, sample, self.names)
         return replace(sample, labels=labels, boxes=_renamed(sample.boxes, self.names), read_masks=masks)
 
     def readings(self, index: int) -> dict[str, Any]:
         """Each reader's boxes under the model's names, of a data set that has such."""
-        read = getattr(self.data, "readings")  # noqa: B009 - few data sets have it
-        readings: Mapping[str, Any] = read(self.kept[index])
+        readings = super().readings(self.kept[index])
         return {reader: _renamed(marked, self.names) for reader, marked in readings.items()}
 
 

@@ -1,25 +1,21 @@
 """CheXpert, with CheXlocalize's drawings as truth."""
 
-import functools
-from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from core.errors import UnknownNameError
+from core.errors import DataError, UnknownNameError
 from core.files import file_hash
-from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.chexpert.files import locate
 from datasets.chexpert.masks import Drawings
-from datasets.chexpert.partition import VAL, assign
-from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, read_table, task_labels
-from datasets.file_dataset import FileDataset, ImageRow, task, with_file
+from datasets.chexpert.tables import FIVE, LAYOUT, POLICIES, TASKS, find_tables, locate, read_table, task_labels
+from datasets.file_dataset import FileDataset, table_rows, with_file
 
 EMPTY = {"zeros": 0.0, "ignore": np.nan}
+VAL = ("train", "valid")
+"""What validation is cut from, or is."""
 VIEWS = {"frontal": ("frontal",), "lateral": ("lateral",), "all": ("frontal", "lateral")}
 
 
@@ -61,15 +57,16 @@ class CheXpert(FileDataset):
         views: str = "frontal",
         val: str = "train",
     ) -> None:
-        self.findings, self.split, root = task(request, TASKS, self.name, 5), request.split, request.folder(LAYOUT)
+        self.findings, self.split, root = request.task(TASKS, self.name, 5), request.split, request.folder(LAYOUT)
         policy = policy or ("mixed" if self.findings == FIVE else "ignore")
-        known = {"policy": tuple(POLICIES), "empty": tuple(EMPTY), "views": tuple(VIEWS), "val": VAL}
-        for option, word in (("policy", policy), ("empty", empty), ("views", views), ("val", val)):
-            if word not in known[option]:  # a list could not be looked up in a mapping
-                raise UnknownNameError(option, word, known[option])
+        options = {"policy": policy, "empty": empty, "views": views, "val": val}
+        known_words = (tuple(POLICIES), tuple(EMPTY), tuple(VIEWS), VAL)
+        for (option, word), known in zip(options.items(), known_words, strict=True):
+            if word not in known:  # a list could not be looked up in a mapping
+                raise UnknownNameError(option, word, known)
         paths, drawn = find_tables(root), Drawings(root, self.findings)
         tables = {name: read_table(path) for name, path in paths.items()}
-        table, names = assign(tables, request, val)
+        table, names = _assigned(tables, request, val)
         splits.check_patients(table["patient"], names)
         if request.partition == "official" and "train" in tables:
             boxed = {image for image in tables["train"].index if image in drawn}
@@ -77,19 +74,35 @@ class CheXpert(FileDataset):
         listed = table[(names == self.split) & table["side"].isin(VIEWS[views])]
         files = locate(root, listed)
         table = listed.loc[with_file(root, listed.index, files, LAYOUT, self.split)]
-        self.rows = list(_rows(table, task_labels(table, self.findings, policy, EMPTY[empty]), files, drawn))
+        labels = task_labels(table, self.findings, policy, EMPTY[empty]).astype(np.float32)
+        self.rows = table_rows(table, labels, files, drawn.truth)
         self.describe = {"images": len(table), "images_without_file": len(listed) - len(table)}
-        self.describe["boxed_images"] = sum(image in drawn for image in table.index)
-        self.describe["studies"] = table["study"].nunique()
-        self.describe |= {"partition": request.partition, "policy": policy, "empty": empty, "views": views, "val": val}
+        counts = {"boxed_images": sum(image in drawn for image in table.index), "studies": table["study"].nunique()}
+        self.describe |= {**counts, "partition": request.partition, **options}
         self.describe["tables"] = {path.name: file_hash(path) for path in [*paths.values(), *drawn.files]}
 
 
-def _rows(table: pd.DataFrame, labels: FloatArray, files: Mapping[str, Path], drawn: Drawings) -> Iterator[ImageRow]:
-    """One row an image; one without drawings has its file's frame."""
-    about: list[dict[Any, Any]] = table[["age", "sex", "view", "study"]].to_dict("records")
-    for image, patient, marks, meta in zip(
-        table.index, table["patient"], labels.astype(np.float32), about, strict=True
-    ):
-        masks = functools.partial(drawn.masks, image) if image in drawn else None
-        yield ImageRow(image, patient, files[image], drawn.size(image), marks, drawn.boxes(image), meta, masks)
+def _assigned(tables: Mapping[str, pd.DataFrame], request: Request, val: str) -> tuple[pd.DataFrame, splits.Names]:
+    """The rows of all views that are in a split, and (N,) which: a patient's side is that of all views."""
+    table = pd.concat(tables.values())
+    if request.partition != "official":
+        return table, splits.assign(table["patient"].tolist(), request)
+    _check(tables, request.split, val)
+    held = {"train": "train", "test" if "test" in tables else "valid": "test"}
+    held |= {"valid": "val"} if val == "valid" else {}
+    names = np.concatenate([np.full(len(rows), held.get(name, ""), dtype="<U5") for name, rows in tables.items()])
+    if val == "train":
+        training = names == "train"
+        patients = table["patient"][training].tolist()
+        names[training] = splits.hold_out_val(patients, np.ones(len(patients), bool), request.seed)
+    return table[names != ""], names[names != ""]
+
+
+def _check(tables: Mapping[str, object], split: str, val: str) -> None:
+    """Raise ``DataError`` where the official split wants a table that is not there."""
+    if val == "valid" and not {"valid", "test"} <= tables.keys():
+        raise DataError(f"val=valid needs valid.csv and test_labels.csv, here are {', '.join(tables)}: give val=train")
+    needed = "test" if "test" in tables else "valid"
+    needed = needed if split == "test" else "valid" if (split, val) == ("val", "valid") else "train"
+    if needed not in tables:
+        raise DataError(f"the official {split} split needs the table of {needed}, here are {', '.join(tables)}")

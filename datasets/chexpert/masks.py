@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataError
-from core.types import FloatArray
 from datasets.chexpert.tables import ABNORMAL, DEVICES, FINDINGS, bases, first_in
 from datasets.io import rle
 from datasets.io.paths import refuse_links
@@ -37,13 +37,11 @@ class Drawings:
         """Whether anything of any finding was drawn on the image."""
         return isinstance(image, str) and any(len(runs.start) for runs in self._runs(image).values())
 
-    def size(self, image: str) -> tuple[int, int] | None:
-        """(H, W) of the image as published, where it was looked at."""
-        return next((runs.size for runs in self._runs(image).values()), None)
-
-    def boxes(self, image: str) -> dict[str, FloatArray]:
-        """finding -> (M,4) box of each connected part, in the pixels of the image as published."""
-        return {finding: runs.boxes() for finding, runs in self._task(image).items()}
+    def truth(self, image: str) -> dict[str, Any]:
+        """Its (H, W) as published, where it was looked at, and in these pixels the box of each connected part."""
+        frame = next((runs.size for runs in self._runs(image).values()), None)
+        boxes = {finding: runs.boxes() for finding, runs in self._task(image).items()}
+        return {"frame": frame, "boxes": boxes, "read_masks": partial(self.masks, image) if image in self else None}
 
     def masks(self, image: str) -> dict[str, NDArray[np.bool_]]:
         """finding -> (H, W) mask in the same pixels."""

@@ -1,4 +1,4 @@
-"""The tables of CheXpert: columns by name, paths with and without a prefix, and what becomes of -1 and of nothing."""
+"""The files of CheXpert, never by a link out of the folder, and its tables: what becomes of -1 and of nothing."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ import pandas as pd
 from core.errors import DataError, examples
 from core.types import FloatArray
 from datasets.io.paths import refuse_links
-from datasets.io.tables import first_of, read_csv, refuse_duplicates
+from datasets.io.tables import first_of, read_csv, refuse, refuse_duplicates
 
 FIVE = ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Pleural Effusion")
 NORMAL, DEVICES, ABNORMAL = "No Finding", "Support Devices", "Abnormal"
@@ -31,6 +31,8 @@ POLICIES: dict[str, Mapping[str, float]] = {
     "mixed": {"Edema": 1, "Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Pleural Effusion": 0},
 }
 """Policy -> finding -> what an uncertain label (-1) becomes; nan where it is not named."""
+SIDES = {"train": ("train", ""), "valid": ("valid", "val"), "val": ("val", "valid"), "test": ("test",)}
+"""First folder of a table's path -> its names on disk; the archives of full size have patients of train without it."""
 _ROW = (
     r"^(?:[\w. -]+/)?((?:train|valid|val|test)/(patient\d+)/(study\d+)/(view\d+_(frontal|lateral))\.(?:jpg|jpeg|png))$"
 )
@@ -65,6 +67,22 @@ def find_tables(root: Path) -> dict[str, Path]:
     return present
 
 
+def locate(root: Path, listed: pd.DataFrame) -> dict[str, Path]:
+    """Image -> its file, of those whose path ``train/patient...`` is in one of CheXpert's folders.
+
+    An image without a file is left out here; whoever needs it says so.
+    """
+    paths = {side: [base / name for base in bases(root) for name in names] for side, names in SIDES.items()}
+    folders = {side: [path for path in each if path.is_dir()] for side, each in paths.items()}
+    files: dict[str, Path] = {}
+    for image, (side, _, rest) in zip(listed.index, listed["path"].str.partition("/", expand=False), strict=True):
+        path = next((path for folder in folders[side] if (path := folder / rest).is_file()), None)
+        if path is not None:
+            files[image] = path
+    refuse_links(files.values(), root)
+    return files
+
+
 def task_labels(table: pd.DataFrame, findings: Sequence[str], policy: str, empty: float) -> FloatArray:
     """(N,K) 0, 1 or nan: -1 by the ``policy``, nothing as ``empty``; Abnormal is any finding but devices.
 
@@ -89,11 +107,7 @@ def read_table(path: Path) -> pd.DataFrame:
     raw = read_csv(path, ("Path", *FINDINGS))
     parts = raw["Path"].str.extract(_ROW)
     wrong = raw["Path"][parts[0].isna()]
-    if len(wrong):
-        raise DataError(
-            f"{path} has {len(wrong)} paths other than "
-            f"train/patient00001/study1/view1_frontal.jpg: {examples(map(repr, wrong))}"
-        )
+    refuse(path, map(repr, wrong), "paths other than train/patient00001/study1/view1_frontal.jpg")
     image = parts[1] + "_" + parts[2] + "_" + parts[3]
     refuse_duplicates(path, image)
     about = {"path": parts[0], "patient": parts[1], "study": parts[1] + "/" + parts[2], "side": parts[4]}

@@ -1,25 +1,29 @@
 """A user's own images: a table of labels and perhaps one of boxes."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.errors import BadValueError, DataError
+from core.boxes import area, as_boxes
+from core.errors import BadValueError, DataError, examples
 from core.files import file_hash
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, Truth, with_file
-from datasets.folder.boxes import read_boxes
-from datasets.folder.tables import read_labels
+from datasets.file_dataset import FileDataset, Truth, boxes_by_image, table_rows, with_file
+from datasets.folder.tables import image_name, read_labels
+from datasets.io import images
 from datasets.io.paths import inside
+from datasets.io.tables import numbers, read_csv, refuse, refuse_duplicates, refuse_unknown
 
 LAYOUT = (
     "expected labels.csv (image, one column of 0, 1 or nothing per finding, perhaps patient and split), the PNG, JPEG "
     "or DICOM files that it names, and perhaps boxes.csv (image,finding,x0,y0,x1,y1)"
 )
+
+EDGES = ("x0", "y0", "x1", "y1")
+CORNERS = "write the edges of each box: x0, y0, x1 = x + width, y1 = y + height"
 
 
 class Folder(FileDataset):
@@ -61,8 +65,10 @@ class Folder(FileDataset):
         splits.check_patients(table["patient"], names)
         files = {str(image): path for image, path in table["_path"].items() if path.is_file()}
         present = with_file(root, table.index[names == self.split], files, LAYOUT, self.split)
-        truth, clipped = read_boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
-        self.rows = list(_rows(table.loc[present], self.findings, truth))
+        truth, clipped = _boxes(paths[1], table, self.findings, set(present)) if len(paths) > 1 else ({}, 0)
+        table = table.loc[present]
+        marks, frames = table[list(self.findings)].to_numpy(np.float32), table["_frame"]
+        self.rows = table_rows(table, marks, files, lambda i: {"frame": frames[i], "boxes": truth.get(i, {})})
         self.describe = {
             "partition": request.partition,
             "tables": {path.name: file_hash(path) for path in paths},
@@ -72,15 +78,6 @@ class Folder(FileDataset):
             "patients_named": bool((table["patient"] != table.index).any()),
             "boxed_images": len(truth),
         }
-
-
-def _rows(table: pd.DataFrame, findings: tuple[str, ...], truth: Truth) -> Iterator[ImageRow]:
-    """One row an image; its frame is (height, width) where the table has them, else the file's own."""
-    about = table[[column for column in ("age", "sex", "view") if column in table]].to_dict("records")
-    labels = table[list(findings)].to_numpy(np.float32)
-    columns = (table[word].tolist() for word in ("patient", "_path", "_frame"))
-    for image, patient, path, frame, marks, meta in zip(table.index, *columns, labels, about, strict=True):
-        yield ImageRow(image, patient, path, frame, marks, truth.get(image, {}), meta)
 
 
 def _tables(root: Path, labels: str, boxes: str) -> list[Path]:
@@ -101,3 +98,35 @@ def _names(path: Path, table: pd.DataFrame, request: Request) -> NDArray[np.str_
         raise DataError(f"{path} has no column 'split' (train, val, test): add it, or use --partition patient or kfold")
     names = table["split"].to_numpy(str)
     return names if "val" in names else splits.hold_out_val(patients, names == "train", request.seed)
+
+
+def _boxes(path: Path, table: pd.DataFrame, findings: tuple[str, ...], wanted: set[str]) -> tuple[Truth, int]:
+    """The boxes ``image,finding,x0,y0,x1,y1`` of the ``wanted`` images in their pixels, and how many were clipped.
+
+    A file that is no image has none. Raises ``DataError`` for images and findings that the ``table`` of labels lacks, a
+    row that occurs twice, and boxes without area or wholly outside.
+    """
+    raw = read_csv(path, ("image", "finding", *EDGES), hint=CORNERS)
+    image = raw["image"].map(lambda cell: image_name(cell, path))
+    strange = image[~image.isin(table.index)]
+    if len(strange):
+        raise DataError(f"{path} has {len(strange)} images that the labels lack: {examples(strange.str[:80].unique())}")
+    refuse_unknown(path, raw["finding"], findings)
+    refuse_duplicates(path, image.str.cat(raw[["finding", *EDGES]], sep=" "))
+    edges = as_boxes(np.stack([numbers(path, raw[edge]) for edge in EDGES], axis=1))
+    empty = np.flatnonzero(area(edges) == 0).tolist()
+    named = (f"{image[i]} {raw['finding'][i]} {edges[i].tolist()}" for i in empty)
+    refuse(path, named, "boxes without area", "; x0 < x1 and y0 < y1 are needed")
+    frames = _frames(table.loc[[i for i in image.unique() if i in wanted]])
+    return boxes_by_image(path, image.tolist(), raw["finding"].tolist(), edges, frames)
+
+
+def _frames(table: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Image -> (H, W) as published, of those whose size the table or the file tells."""
+    frames = {}
+    for image, path, known in zip(table.index, table["_path"], table["_frame"], strict=True):
+        try:
+            frames[str(image)] = known or images.frame(path)
+        except DataError:  # whoever decodes it hears why
+            continue
+    return frames

@@ -24,7 +24,8 @@ def read_labels(path: Path, root: Path, ignored: tuple[str, ...]) -> tuple[pd.Da
 
     Raises ``DataError`` for a path that leaves ``root``, an image named twice, and labels other than 0, 1 and empty.
     """
-    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip).apply(_stripped)
+    raw = read_csv(path, ("image", *ignored)).rename(columns=str.strip)
+    raw = raw.apply(lambda cells: cells.str.strip())  # a space behind a patient's name makes no other patient
     for column, again in zip(raw.columns, raw.columns.duplicated(), strict=True):
         if again or str(column).startswith("Unnamed:") or str(column).rpartition(".")[0] in raw.columns:
             raise DataError(f"{path} has a column without a heading or twice, read as {column!r}: name each once")
@@ -82,11 +83,6 @@ def _described(path: Path, raw: pd.DataFrame, image: pd.Series) -> dict[str, pd.
         refuse_unknown(path, raw["split"].str[:40], SPLITS, "split")
         columns["split"] = raw["split"]
     return {**columns, "_frame": pd.Series(_frames(path, raw), index=raw.index, dtype=object)}
-
-
-def _stripped(cells: pd.Series) -> pd.Series:
-    """A space behind a patient's name makes no other patient."""
-    return cells.str.strip()
 
 
 def _ages(path: Path, cells: pd.Series) -> pd.Series:

@@ -1,33 +1,39 @@
 """The implanted data set: real radiographs without findings, into which the phantom's findings are drawn."""
 
 import functools
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from core.errors import BadValueError, DataError
 from core.files import file_hash, key
 from core.frames import resize_image
 from core.seeds import generator
-from core.types import Sample
-from datasets.base import Dataset, Request
-from datasets.implanted.backgrounds import backgrounds
-from datasets.implanted.picture import DRAWING, exposed, implant
-from datasets.implanted.places import arranged
+from datasets import splits
+from datasets.base import Request
+from datasets.implanted.picture import DRAWING, arranged, exposed, implant
 from datasets.io.cache import content_stamp
 from datasets.io.images import decode, find
-from datasets.nih.tables import LAYOUT
-from datasets.phantom import FIRST
-from datasets.phantom import truth as phantom_truth
+from datasets.nih import FOLDERS
+from datasets.nih import tables as nih_tables
+from datasets.nih.lists import entries
+from datasets.phantom import FIRST, Phantom
 from datasets.phantom.patient import Patient, draw_patient
-from datasets.phantom.recipe import FINDINGS, Amount, check_count, check_size, recipe
+from datasets.phantom.recipe import Amount, recipe
 
 ARRANGED_AT = 64
 """Pixels a side of the small copy on which places are chosen, so that a number has the same places at every size."""
+HELD_OUT = 0.03
+"""Share of the patients that the official test split keeps, and validation of the rest: backgrounds are few."""
+FEWEST = 3
+"""Patients that three splits need."""
 
 
-class Implanted(Dataset):
+class Implanted(Phantom):
     """Real NIH radiographs labelled "No Finding" with findings drawn into them: the truth is known, the rest is real.
 
     The root has NIH's own layout, see :class:`datasets.nih.NIH`. Backgrounds are the images at hand with none of the 14
@@ -51,7 +57,7 @@ class Implanted(Dataset):
     """
 
     name = "implanted"
-    origin = layout = LAYOUT
+    origin = layout = nih_tables.LAYOUT
 
     def __init__(
         self,
@@ -63,18 +69,13 @@ class Implanted(Dataset):
         conspicuity: Amount = 1.2,
         places: int = 6,
     ) -> None:
-        if request.findings not in (None, len(FINDINGS)):
-            raise BadValueError(f"implanted has no task with {request.findings} findings; it has: {len(FINDINGS)}")
+        counts = self.check(request, self.name, {"train": train, "val": val, "test": test})
         if isinstance(places, bool) or not isinstance(places, int) or not 1 <= places <= 64:
             raise BadValueError(f"places is {places!r}: give a whole number from 1 to 64")
-        self.findings, self.split, self.seed = FINDINGS, request.split, request.seed
-        self.size = check_size(request.img_size)
-        self.recipe = recipe(prevalence, conspicuity, 0, 0, shortcut=None, shortcut_present=0, shortcut_absent=0)
-        self.places, root = places, request.folder(LAYOUT)
-        counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
-        self._files = find(root, "images", "images_*", "images_*/images")
+        self.recipe, self.places, root = recipe(prevalence, conspicuity), places, request.folder(self.layout)
+        self._files = find(root, *FOLDERS)
         self._backgrounds = backgrounds(root, self._files, request)
-        self.numbers = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
+        self.indices = FIRST[self.split] + np.arange(counts[self.split] if len(self._backgrounds) else 0)
         self.describe = {
             "source": "drawn into radiographs",
             "drawing": DRAWING,
@@ -89,32 +90,18 @@ class Implanted(Dataset):
             "conspicuity": self.recipe.conspicuity,
         }
         files = [self._files[image] for image in self._backgrounds.index]
-        self._drawn_from = key([self.describe, [[path.name, *content_stamp(path)] for path in files]])
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+        self.drawn_from = key([self.describe, [[path.name, *content_stamp(path)] for path in files]])
 
     @functools.cached_property
     def patients(self) -> list[str]:
         """The background's patient of each image."""
-        return [str(self._backgrounds[self._drawn(number)[1]]) for number in self.numbers.tolist()]
+        return [str(self._backgrounds[self._chosen(number)[1]]) for number in self.indices.tolist()]
 
-    def sample(self, index: int) -> Sample:
-        """The sample at ``index``: a small copy of its background is decoded here, its picture when asked for."""
-        number = int(self.numbers[index])
+    def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
+        """As the phantom's; a small copy of the background is decoded here."""
         patient, background, _ = self._plan(number)
-        boxes = phantom_truth.boxes(patient, self.size)
-        return Sample(
-            image_id=f"implanted-{self.seed}-{number:07d}",
-            patient_id=str(self._backgrounds[background]),
-            frame=(self.size, self.size),
-            labels=np.array([f in boxes for f in FINDINGS], np.float32),
-            boxes=boxes,
-            read=functools.partial(self.render, number),
-            source=f"implanted:{self._drawn_from}:{number}",
-            meta={"background": background, "conspicuity": patient.conspicuity},
-            read_masks=functools.partial(self.masks, number),
-        )
+        about = {"background": background, "conspicuity": patient.conspicuity}
+        return patient, str(self._backgrounds[background]), about
 
     def render(self, number: int) -> NDArray[np.uint8]:
         """(size, size) picture of the image ``number``. Raises ``DataError`` when its background cannot be decoded."""
@@ -122,20 +109,16 @@ class Implanted(Dataset):
         image = resize_image(decode(self._files[background]), (self.size, self.size))
         return implant(exposed(image, patient.heart, exposure), patient, self.recipe.conspicuity)
 
-    def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
-        """finding -> (size, size) truth mask of the image ``number``; findings that show no pixel are left out."""
-        return phantom_truth.masks(self._plan(number)[0], self.size)
-
     def _plan(self, number: int) -> tuple[Patient, str, float]:
         """The phantom patient, each finding at its place in the background; the background's name; the exposure."""
-        patient, background, exposure, rng = self._drawn(number)
+        patient, background, exposure, rng = self._chosen(number)
         try:
             small = _small(self._files[background])
         except DataError:  # nothing to look at: whoever reads the image hears why
             return patient, background, exposure
         return arranged(patient, exposed(small, patient.heart, exposure), self.places, rng), background, exposure
 
-    def _drawn(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
+    def _chosen(self, number: int) -> tuple[Patient, str, float, np.random.Generator]:
         """Patient, background and exposure of the image ``number``, and the generator that draws its places next."""
         rng = generator(self.seed, "implanted", number)
         patient = draw_patient(rng, self.recipe)
@@ -146,3 +129,26 @@ class Implanted(Dataset):
 @functools.lru_cache(maxsize=4096)
 def _small(path: Path) -> NDArray[np.uint8]:
     return resize_image(decode(path), (ARRANGED_AT, ARRANGED_AT))
+
+
+def backgrounds(root: Path, files: Collection[str], request: Request) -> "pd.Series[str]":
+    """Image -> patient of the split's backgrounds among ``files``. Raises ``DataError`` for too few, or no table.
+
+    Radiographs without a finding, of patients without any truth box; every patient is on one side.
+    """
+    table, boxed = entries(root, nih_tables.FINDINGS), nih_tables.read_boxes(root)[0]
+    free = table[list(nih_tables.FINDINGS)].max(axis=1) == 0
+    known = table["patient"].isin(table["patient"][table.index.isin(list(boxed))])
+    patients = table["patient"][table.index.isin(list(files)) & ~known & free]
+    if patients.nunique() < FEWEST:
+        what = "patients with an image without findings and none with a truth box"
+        raise DataError(f"{root} has {patients.nunique()} {what}, {FEWEST} are needed: {nih_tables.LAYOUT}")
+    chosen: pd.Series[str] = patients[_names(patients.tolist(), request) == request.split]
+    return chosen
+
+
+def _names(patients: list[str], request: Request) -> splits.Names:
+    """(N,) split names; there are no official lists of backgrounds, that partition holds out few."""
+    if request.partition == "official":
+        return splits.hold_out_val(patients, ~splits.cut(patients, HELD_OUT, request.seed), request.seed, HELD_OUT)
+    return splits.assign(patients, request)

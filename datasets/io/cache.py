@@ -52,7 +52,7 @@ def pixels(
     if len(data) > MANY:
         log.info("listing %d images", len(data))
     samples = list(tqdm(data, desc="list images", unit="image", leave=False, disable=None))
-    path = Path(folder) / f"{_key(samples, size)}-{size}.npy"
+    path = Path(folder) / f"{key([size, [_content(sample) for sample in samples]])}-{size}.npy"
     with _lock(path):
         if (made := _read(path)) is None:
             _make(samples, size, path, max_bad, workers)
@@ -77,10 +77,6 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]] | None:
     except (ValueError, EOFError) as error:
         log.warning("the pixels in %s are damaged (%s): they are decoded again", path, " ".join(str(error).split()))
         return None
-
-
-def _key(samples: list[Sample], size: int) -> str:
-    return key([size, [_content(sample) for sample in samples]])
 
 
 def _content(sample: Sample) -> list[object]:

@@ -6,22 +6,76 @@ back. A decoder in native code can kill its process: that file counts as bad, an
 
 import contextlib
 import logging
+import mmap
+import multiprocessing
+import os
+import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from multiprocessing.connection import wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from core.errors import DataError
+from core.frames import resize_image
 from core.types import Sample
 from datasets.io import limits
-from datasets.io.decode_workers import Bad, Job, Worker, start
 
 log = logging.getLogger(__name__)
 FEW = 200
 """Images that are worth a process more."""
 PORTION = 16
 """Rows that a process is given at a time: few, so that all processes end together."""
+CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+"""Signals by which a process dies of what it does itself."""
+Bad = dict[int, str]
+"""Row -> why its image could not be decoded."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What there is to decode, and the array file (N, size, size) uint8 to which it goes."""
+
+    samples: Sequence[Sample]
+    size: int
+    path: Path
+
+    def named(self, row: int) -> str:
+        """A row's file, or its image where there is none."""
+        return self.samples[row].source or self.samples[row].image_id
+
+
+@dataclass(frozen=True, eq=False)
+class Worker:
+    """A process at the other end of a pipe: portions of rows go in, what was bad among them comes out."""
+
+    process: multiprocessing.process.BaseProcess
+    pipe: Connection
+    at: mmap.mmap
+    """8 bytes that both see: the row that the process is decoding."""
+
+    def row(self) -> int:
+        """The row at which the process stands."""
+        return int.from_bytes(self.at[:], "little")
+
+    def crash(self, job: Job) -> str:
+        """Why the image that the process died of is bad. Raises ``DataError`` where it died of something else."""
+        self.process.join()
+        self.pipe.close()
+        where, code = job.named(self.row()), self.process.exitcode or 0
+        if -code in CRASHES:
+            return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
+        how = (
+            f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: try fewer --num_workers"
+            if code < 0
+            else "died"
+        )
+        raise DataError(f"a process that decodes images {how}; it was at {where}")
 
 
 def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | None, most: int) -> Bad:
@@ -34,7 +88,7 @@ def decode_all(samples: Sequence[Sample], size: int, path: Path, workers: int | 
     portions = deque(range(i, min(i + PORTION, len(samples))) for i in range(0, len(samples), PORTION))
     count = min(workers or limits.cpus(), max(len(samples) // FEW, 1))
     log.info("decoding %d images, processes: %d", len(samples), count)
-    processes = [start(job) for _ in range(count)]
+    processes = [_start(job) for _ in range(count)]
     try:
         with tqdm(total=len(samples), desc="decode", unit="image", leave=False, disable=None) as bar:
             return _decoded(job, processes, portions, most, bar.update)
@@ -66,7 +120,7 @@ def _decoded(job: Job, workers: list[Worker], portions: deque[range], most: int,
                     return bad
                 parts = range(portion.start, worker.row()), range(worker.row() + 1, portion.stop)
                 portions.extend(part for part in parts if part)
-                workers[workers.index(worker)] = start(job)
+                workers[workers.index(worker)] = _start(job)
                 portion = range(1)  # the bad one: the others come again
             count(len(portion))
     return bad
@@ -76,3 +130,47 @@ def _ready(given: Iterable[Worker]) -> list[Worker]:
     """Those who have an answer, or have died, as soon as there is one."""
     pipes = wait([worker.pipe for worker in given])
     return [worker for worker in given if worker.pipe in pipes]
+
+
+def _start(job: Job) -> Worker:
+    """A forked process, so that samples need no pickling."""
+    context = multiprocessing.get_context("fork")
+    pipe, theirs = context.Pipe()
+    at = mmap.mmap(-1, 8)
+    process = context.Process(target=_work, args=(job, theirs, pipe, at, os.getpid()), daemon=True)
+    process.start()
+    theirs.close()
+    return Worker(process, pipe, at)
+
+
+def _work(job: Job, pipe: Connection, parents: Connection, at: mmap.mmap, parent: int) -> None:
+    """Decode the portions that come through ``pipe``, until nobody is at its other end any more."""
+    parents.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+    cv2.setNumThreads(0)  # OpenCV's own threads do not survive a fork
+    array = np.lib.format.open_memmap(job.path, mode="r+")
+    with contextlib.suppress(BrokenPipeError):
+        for rows in _portions(pipe):
+            pipe.send(_decode(job, rows, array, at, parent))
+
+
+def _portions(pipe: Connection) -> Iterator[range]:
+    """The rows that come, until nobody gives any more."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield pipe.recv()
+
+
+def _decode(job: Job, rows: range, array: NDArray[np.uint8], at: mmap.mmap, parent: int) -> Bad:
+    bad: Bad = {}
+    for row in rows:
+        if os.getppid() != parent:
+            os._exit(1)  # nobody waits for this array any more
+        at[:] = row.to_bytes(8, "little")
+        try:
+            array[row] = resize_image(job.samples[row].image, (job.size, job.size))
+        except DataError as error:
+            bad[row] = str(error)
+        except MemoryError:
+            bad[row] = f"cannot decode {job.named(row)}: it needs more memory than there is"
+    return bad

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,29 @@ from datasets.io.dicom import Header, header
 log = logging.getLogger(__name__)
 
 
-def read_headers(root: Path, paths: Iterable[Path], cache: Path | None) -> tuple[dict[Path, Header], list[str]]:
-    """Path -> header of the files below ``root`` that have one, and the reason for each of the others.
+def read_headers(root: Path, files: Mapping[str, Path], cache: Path | None) -> tuple[dict[str, Header], list[str]]:
+    """Image -> header of those of the ``files`` below ``root`` that have one, and the reason for each of the others.
 
     The table in the folder ``cache`` has, by the file's name, its time of change, its length and its header; one that
     is broken or of other files counts for nothing. Without ``cache`` each process reads all of them.
     """
     table = cache and cache / f"headers-{key(str(root.resolve()))}.json"
-    known, files = _known(table) if table else {}, list(paths)
-    good: dict[Path, Header] = {}
+    known = _known(table) if table else {}
+    good: dict[str, Header] = {}
     bad, fresh = [], {}
     if len(files) - len(known) > MANY:
         log.info("%s: the headers of %d files are read%s", root, len(files), ", once" if cache else "")
-    for path in tqdm(files, desc="read headers", unit="file", leave=False, disable=None):
+    for image, path in tqdm(files.items(), desc="read headers", unit="file", leave=False, disable=None):
         name, mark = path.relative_to(root).as_posix(), _mark(path)
         if kept := _kept(known.get(name), mark):
-            good[path] = kept
+            good[image] = kept
             continue
         try:
-            good[path] = _header(path, mark)
+            good[image] = _header(path, mark)
         except DataError as error:
             bad.append(str(error))
         else:
-            fresh[name] = [*mark, dataclasses.asdict(good[path])]
+            fresh[name] = [*mark, dataclasses.asdict(good[image])]
     if table and fresh:
         write_text(table, json.dumps({**known, **fresh}))
     return good, bad
@@ -71,9 +71,8 @@ def _known(table: Path) -> dict[str, Any]:
 def _kept(row: Any, mark: tuple[int, int]) -> Header | None:
     """The header in a row of the table, where it is of the content at hand and whole."""
     match row:
-        case [time, length, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
-            time,
-            length,
-        ) == mark:
+        case [*stamp, {"frame": [int(height), int(width)], "patient": str(patient), "meta": dict(meta)}] if (
+            tuple(stamp) == mark
+        ):
             return Header((height, width), patient, meta)
     return None

@@ -18,6 +18,8 @@ DICOM = (".dcm", ".dicom")
 SUFFIXES = (".png", ".jpg", ".jpeg", *DICOM)
 KINDS = ("PNG", "JPEG")
 """What a file may be, by its content."""
+BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+"""What reading a broken file ends in."""
 ROWS = 256
 """Rows of 16 bit that are brought to 8 bit at a time."""
 
@@ -77,15 +79,7 @@ def _opened(path: Path | str) -> Iterator[Image.Image]:
         raise DataError(f"no image file {path}") from None
     except UnidentifiedImageError:
         raise DataError(f"cannot decode {path}: it is no image of a known kind (PNG, JPEG)") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
+    except BROKEN as error:
         raise DataError(f"cannot decode {path}: {error}") from error
 
 

@@ -26,12 +26,8 @@ def below(root: Path, cell: str, table: Path) -> Path:
     >>> below(Path("data"), "images/a.png", Path("labels.csv")).as_posix()
     'data/images/a.png'
     """
-    if (
-        not cell
-        or "\0" in cell
-        or len(cell) > LONGEST
-        or max((len(name.encode()) for name in Path(cell).parts), default=0) > LONGEST_NAME
-    ):
+    longest = max((len(name.encode()) for name in Path(cell).parts), default=0)
+    if not cell or "\0" in cell or len(cell) > LONGEST or longest > LONGEST_NAME:
         raise DataError(f"{table} has {cell[:40]!r} where a file's path should be: {STAY}, write its path from there")
     if Path(cell).is_absolute() or ".." in Path(cell).parts or "\\" in cell:
         raise DataError(f"{table} names the file {cell!r}: {STAY}, write its path from there, with / and without ..")

@@ -1,7 +1,5 @@
 """Images made ready as another project reads them, before anything is resized."""
 
-import functools
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.types import Sample
-from datasets.base import Dataset
+from datasets.base import Changed, Dataset
+from datasets.io.cache import content_stamp
 from datasets.lungs import LungSample
 
 GRAY = 128
 """What lies beside the image in its square."""
-Mask = NDArray[np.bool_]
 
 
 def of(data: Dataset, word: str) -> Dataset:
@@ -41,7 +39,7 @@ def one(sample: Sample, word: str) -> Sample:
         frame=(side, side),
         read=lambda: jf(sample.read()),
         source=_source(sample.source),
-        read_masks=None if masks is None else functools.partial(_widened, masks, side),
+        read_masks=masks and (lambda: {finding: square(mask, side) for finding, mask in masks().items()}),
     )
     if isinstance(changed, LungSample) and changed.read_lungs is not None:
         lungs = changed.read_lungs
@@ -68,17 +66,12 @@ def square(image: NDArray[Any], side: int, value: int = 0) -> NDArray[Any]:
     return np.pad(image, ((0, side - image.shape[0]), (0, side - image.shape[1])), constant_values=value)
 
 
-class Prepared(Dataset):
+class Prepared(Changed):
     """A data set's part with its images made ready by :func:`jf`; it says so in ``describe``."""
 
     def __init__(self, data: Dataset) -> None:
-        object.__setattr__(self, "name", data.name)
-        self.data = data
-        self.findings, self.split = data.findings, data.split
+        super().__init__(data)
         self.describe = {**data.describe, "preprocess": "jf"}
-
-    def __len__(self) -> int:
-        return len(self.data)
 
     @property
     def patients(self) -> list[str]:
@@ -89,14 +82,6 @@ class Prepared(Dataset):
         """The sample at ``index``, made ready."""
         return one(self.data.sample(index), "jf")
 
-    def readings(self, index: int) -> Any:
-        """Each reader's boxes, of a data set that has such: they stay where they are."""
-        return getattr(self.data, "readings")(index)  # noqa: B009 - few data sets have it
-
-
-def _widened(masks: Callable[[], Mapping[str, Mask]], side: int) -> dict[str, Mask]:
-    return {finding: square(mask, side) for finding, mask in masks().items()}
-
 
 def _source(source: str) -> str:
     """What the pixels are made from, for the cache: not the file's own path, with the file's time and length."""
@@ -104,7 +89,7 @@ def _source(source: str) -> str:
         return ""
     path = Path(source).absolute()
     try:
-        state = path.stat()
+        time, length = content_stamp(path)
     except OSError:
         return f"jf:{source}"
-    return f"jf:{path}:{state.st_mtime_ns}:{state.st_size}"
+    return f"jf:{path}:{time}:{length}"

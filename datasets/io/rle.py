@@ -89,13 +89,7 @@ def _unpacked(text: str) -> Ints:
     """Run lengths of COCO's text: five bits a character, lowest first; from the fourth on differences to two before."""
     symbols = np.frombuffer(text.encode("ascii"), np.uint8).astype(np.int64) - 48
     last = np.flatnonzero(symbols & 32 == 0)
-    if (
-        not symbols.size
-        or (symbols < 0).any()
-        or (symbols > 63).any()
-        or last.size == 0
-        or last[-1] != symbols.size - 1
-    ):
+    if not symbols.size or symbols.min() < 0 or symbols.max() > 63 or last.size == 0 or last[-1] != symbols.size - 1:
         raise ValueError("broken text of counts")
     first = np.concatenate([[0], last[:-1] + 1])
     width = last - first + 1

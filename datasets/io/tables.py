@@ -13,6 +13,7 @@ import pandas as pd
 from pandas.errors import ParserWarning
 
 from core.errors import DataError, UnknownNameError, examples
+from core.types import FloatArray
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
 AS_CSV = "save it as CSV in UTF-8, cells parted by commas, decimals by points"
@@ -105,6 +106,13 @@ def read_list(path: Path) -> pd.DataFrame:
     return table
 
 
+def refuse(path: Path, wrong: Iterable[object], what: str, advice: str = "") -> None:
+    """Raise ``DataError`` when there is anything ``wrong``: how many, ``what`` they are, examples, and ``advice``."""
+    items = list(wrong)
+    if items:
+        raise DataError(f"{path} has {len(items)} {what}: {examples(items)}{advice}")
+
+
 def numbers(path: Path, cells: pd.Series) -> pd.Series:
     """The cells as float64. Raises ``DataError`` with examples for what is no number.
 
@@ -112,11 +120,17 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     [1.0, 2.5]
     """
     values = pd.to_numeric(cells, errors="coerce")
-    if not np.isfinite(values).all():
-        wrong = cells[~np.isfinite(values)]
-        advice = "; decimals are parted by points" if wrong.str.contains(r"\d,\d").any() else ""
-        raise DataError(f"{path} has {len(wrong)} cells that are no numbers: {examples(map(repr, wrong))}{advice}")
+    wrong = cells[~np.isfinite(values)]
+    advice = "; decimals are parted by points" if wrong.astype(str).str.contains(r"\d,\d").any() else ""
+    refuse(path, map(repr, wrong), "cells that are no numbers", advice)
     return values.astype(float)
+
+
+def corner_sides(path: Path, cells: pd.DataFrame) -> FloatArray:
+    """(n,4) xyxy of the columns x, y, width and height, in this order. Raises ``DataError`` as ``numbers`` does."""
+    edges = np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1)
+    edges[:, 2:] += edges[:, :2]
+    return edges
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:
@@ -127,9 +141,7 @@ def refuse_duplicates(path: Path, rows: pd.Series) -> None:
         ...
     core.errors.DataError: a.csv has 1 duplicate rows: x; keep one of each
     """
-    twice = rows[rows.duplicated()].unique()
-    if len(twice):
-        raise DataError(f"{path} has {len(twice)} duplicate rows: {examples(twice)}; keep one of each")
+    refuse(path, rows[rows.duplicated()].unique(), "duplicate rows", "; keep one of each")
 
 
 def refuse_unknown(path: Path, names: Iterable[str], known: Sequence[str], kind: str = "finding") -> None:

@@ -1,8 +1,7 @@
 """NIH ChestX-ray14."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +11,14 @@ from core.files import file_hash
 from core.types import FloatArray
 from datasets import splits
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, task, with_file
+from datasets.file_dataset import FileDataset, table_rows, with_file
 from datasets.io.images import find
 from datasets.nih import lists as nih_lists
-from datasets.nih.lists import ABNORMAL, EXPERTS
-from datasets.nih.tables import BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
+from datasets.nih.lists import EXPERTS
+from datasets.nih.tables import ABNORMAL, BOXED, FINDINGS, FRAME, LAYOUT, read_boxes
 
+FOLDERS = ("images", "images_*", "images_*/images")
+"""Where the images lie, in any mix."""
 TASKS = {14: FINDINGS, 8: BOXED, 1: (ABNORMAL,)}
 
 
@@ -50,8 +51,8 @@ class NIH(FileDataset):
     def __init__(self, request: Request, experts: str | None = None) -> None:
         if experts is not None and experts not in EXPERTS:
             raise UnknownNameError("experts' list", experts, EXPERTS)
-        self.findings, self.split, self.root = task(request, TASKS, self.name, 8), request.split, request.folder(LAYOUT)
-        files = find(self.root, "images", "images_*", "images_*/images")
+        self.findings, self.split, self.root = request.task(TASKS, self.name, 8), request.split, request.folder(LAYOUT)
+        files = find(self.root, *FOLDERS)
         self._boxes, clipped = read_boxes(self.root)
         self.describe = {"partition": request.partition, "boxes_clipped": clipped, "tables": _hashes(self.root)}
         official = request.partition == "official"
@@ -59,7 +60,8 @@ class NIH(FileDataset):
         splits.check_patients(table["patient"].loc[names.index], names)
         listed = names.index[names == self.split]
         table = table.loc[with_file(self.root, listed, files, LAYOUT, self.split)]
-        self.rows = list(self._rows(table, files))
+        labels = table[list(self.findings)].to_numpy(np.float32)
+        self.rows = table_rows(table, labels, files, lambda i: {"frame": FRAME, "boxes": self._truth(i)})
         self.describe |= {"images": len(table), "images_without_file": len(listed) - len(table)}
         self.describe["boxed_images"] = sum(image in self._boxes for image in table.index)
 
@@ -74,12 +76,6 @@ class NIH(FileDataset):
         table = nih_lists.entries(self.root, self.findings)
         table = table[table.index.isin(list(files))]
         return table, pd.Series(splits.assign(table["patient"].tolist(), request), index=table.index)
-
-    def _rows(self, table: pd.DataFrame, files: Mapping[str, Path]) -> Iterator[ImageRow]:
-        about: list[dict[Any, Any]] = table.reindex(columns=["age", "sex", "view"]).to_dict("records")
-        labels = table[list(self.findings)].to_numpy(np.float32)
-        for image, patient, marks, meta in zip(table.index, table["patient"], labels, about, strict=True):
-            yield ImageRow(image, patient, files[image], FRAME, marks, self._truth(image), meta)
 
     def _truth(self, image: str) -> dict[str, FloatArray]:
         boxes = self._boxes.get(image, {})

@@ -8,12 +8,12 @@ import pandas as pd
 
 from core.errors import BadValueError, DataError, examples
 from datasets.io.tables import read_list
-from datasets.nih.tables import FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
+from datasets.nih.tables import ABNORMAL, FINDINGS, LAYOUT, read_binary, read_entries, read_labelled
 from datasets.splits import hold_out_val
 
-ABNORMAL = "Abnormal"
 OFFICIAL = ("train_val_list.txt", "test_list.txt")
 LABELLED = {"train": "train_list.txt", "val": "val_list.txt", "test": "test_list.txt"}
+ABOUT = ("age", "sex", "view")
 EXPERTS = ("rad_consensus_voted", "attending_rad")
 """Who read the test images of the abnormality task, the first of whom is taken where none is named."""
 
@@ -27,8 +27,11 @@ def listed(root: Path, findings: Sequence[str], experts: str | None, seed: int) 
         return table, official(root, table, seed), kind
     if kind == "none":
         raise DataError(f"{root} has no lists of the official split: {LAYOUT}; or use --partition patient or kfold")
-    known = read_entries(root)
-    table, names = binary(root, known, readers) if readers else labelled(root, known)
+    files, read = (binary_files(readers), read_binary) if readers else (LABELLED, read_labelled)
+    parts = {split: read(root / name) for split, name in files.items()}
+    labels = pd.concat(list(parts.values())).reindex(columns=[ABNORMAL] if readers else list(FINDINGS))
+    table = _described(labels.astype(np.float32), read_entries(root))
+    names = pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
     return (table if readers else _for_task(root, table, findings)), names, kind
 
 
@@ -78,32 +81,14 @@ def official(root: Path, table: pd.DataFrame, seed: int) -> pd.Series:
     return pd.Series(hold_out_val(table["patient"].loc[names].tolist(), training, seed), index=names)
 
 
-def labelled(root: Path, table: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.Series]:
-    """Table and splits from ``train_list.txt``, ``val_list.txt`` and ``test_list.txt`` with label columns."""
-    parts = {split: read_labelled(root / name) for split, name in LABELLED.items()}
-    labels = pd.concat(list(parts.values())).reindex(columns=list(FINDINGS)).astype(np.float32)
-    return _described(labels, table), _names(parts)
-
-
-def binary(root: Path, table: pd.DataFrame | None, experts: str) -> tuple[pd.DataFrame, pd.Series]:
-    """Table with the column Abnormal, and splits, from the experts' lists; ``experts`` have read the test images."""
-    parts = {split: read_binary(root / name) for split, name in binary_files(experts).items()}
-    labels = pd.concat(list(parts.values())).rename(ABNORMAL).to_frame()
-    return _described(labels, table), _names(parts)
-
-
 def binary_files(experts: str) -> dict[str, str]:
     """Split -> file of the abnormality task's expert lists."""
     return {"train": "binary_train.txt", "val": "binary_val.txt", "test": f"binary_test_{experts}.txt"}
-
-
-def _names(parts: dict[str, pd.DataFrame] | dict[str, pd.Series]) -> pd.Series:
-    return pd.concat([pd.Series(split, index=part.index) for split, part in parts.items()])
 
 
 def _described(labels: pd.DataFrame, table: pd.DataFrame | None) -> pd.DataFrame:
     """The labels with each image's patient (the digits of its name before _), and age, sex and view where known."""
     labels = labels[~labels.index.duplicated()]
     about = pd.DataFrame({"patient": labels.index.str.split("_").str[0]}, index=labels.index)
-    known = pd.DataFrame(index=about.index) if table is None else table[["age", "sex", "view"]].reindex(about.index)
-    return pd.concat([about, known, labels], axis=1)
+    known = pd.DataFrame() if table is None else table
+    return pd.concat([about, known.reindex(index=labels.index, columns=list(ABOUT)), labels], axis=1)

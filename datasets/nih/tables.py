@@ -8,13 +8,13 @@ import pandas as pd
 from core.errors import DataError, examples
 from datasets.file_dataset import Truth, boxes_by_image
 from datasets.io.ages import years
-from datasets.io.tables import first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
+from datasets.io.tables import corner_sides, first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
 BOXED = ("Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax")
 FINDINGS = (*BOXED, "Consolidation", "Edema", "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia")
-NORMAL = "No Finding"
+NORMAL, ABNORMAL = "No Finding", "Abnormal"
 ENTRIES = ("Data_Entry_2017_v2020.csv", "Data_Entry_2017.csv")
 BOXES = "BBox_List_2017.csv"
 LAYOUT = (
@@ -51,17 +51,16 @@ def read_labelled(path: Path) -> pd.DataFrame:
     width = cells.shape[1] - 1
     if width not in (8, 14, 15):
         raise DataError(f"{path} has {width} label columns: 8, 14 or 15 are known")
-    names = list(FINDINGS[: min(width, 14)])
-    labels = [_zero_one(path, cells[i + 1]) for i in range(len(names))]
-    return pd.DataFrame(dict(zip(names, labels, strict=True))).set_axis(cells[0], axis=0)
+    labels = {name: _zero_one(path, cells[i]) for i, name in enumerate(FINDINGS[:width], 1)}
+    return pd.DataFrame(labels).set_axis(cells[0], axis=0)
 
 
-def read_binary(path: Path) -> pd.Series:
-    """An expert list ``image 0|1``: image name -> label."""
+def read_binary(path: Path) -> pd.DataFrame:
+    """An expert list ``image 0|1``: image name -> label of ``ABNORMAL``."""
     cells = read_list(path)
     if cells.shape[1] != 2:
         raise DataError(f"{path} has {cells.shape[1]} cells a line: write an image and 0 or 1")
-    return _zero_one(path, cells[1]).set_axis(cells[0], axis=0)
+    return pd.DataFrame({ABNORMAL: _zero_one(path, cells[1])}).set_axis(cells[0], axis=0)
 
 
 def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
@@ -86,7 +85,5 @@ def read_boxes(root: Path) -> tuple[Truth, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    corner = np.stack([numbers(path, raw.iloc[:, i]).to_numpy() for i in range(2, 6)], axis=1)
-    boxes = np.concatenate([corner[:, :2], corner[:, :2] + corner[:, 2:]], axis=1)
-    images = raw["Image Index"].tolist()
+    boxes, images = corner_sides(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
     return boxes_by_image(path, images, finding.tolist(), boxes, dict.fromkeys(images, FRAME))

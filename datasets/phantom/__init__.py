@@ -1,18 +1,18 @@
 """The phantom data set: chest-like images whose answer is known."""
 
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadValueError
 from core.files import key
 from core.seeds import generator
 from core.types import Sample
 from datasets import splits
 from datasets.base import Dataset, Request
-from datasets.phantom import truth as phantom_truth
 from datasets.phantom.patient import TOKEN, Patient, draw_patient
 from datasets.phantom.picture import render
 from datasets.phantom.recipe import DRAWING, FINDINGS, Amount, check_count, check_size, recipe
@@ -54,16 +54,19 @@ class Phantom(Dataset):
         shortcut_present: float = 0.9,
         shortcut_absent: float = 0.03,
     ) -> None:
-        if request.findings not in (None, len(FINDINGS)):
-            raise BadValueError(f"the phantom has no task with {request.findings} findings; it has: {len(FINDINGS)}")
-        self.findings, self.split, self.seed = FINDINGS, request.split, request.seed
-        self.size = check_size(request.img_size)
-        self.recipe = recipe(prevalence, conspicuity, grain, clutter, shortcut, shortcut_present, shortcut_absent)
-        counts = {name: check_count(value, name) for name, value in (("train", train), ("val", val), ("test", test))}
+        counts = self.check(request, "the phantom", {"train": train, "val": val, "test": test})
+        shares = {"shortcut_present": shortcut_present, "shortcut_absent": shortcut_absent}
+        self.recipe = recipe(prevalence, conspicuity, shortcut, grain=grain, clutter=clutter, **shares)
         self.indices = _indices(counts, request)
         about = {"source": "drawn by code", "drawing": DRAWING, "seed": self.seed, "img_size": self.size}
         self.describe = {**about, "counts": counts, **asdict(self.recipe)}
-        self._drawn_from = key(self.describe)
+        self.drawn_from = key(self.describe)
+
+    def check(self, request: Request, title: str, counts: Mapping[str, int]) -> dict[str, int]:
+        """Fill what a drawing takes of a ``request``, give the ``counts``. Raises ``BadValueError`` for wrong ones."""
+        self.findings = request.task({len(FINDINGS): FINDINGS}, title, len(FINDINGS))
+        self.split, self.seed, self.size = request.split, request.seed, check_size(request.img_size)
+        return {name: check_count(count, name) for name, count in counts.items()}
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -76,35 +79,38 @@ class Phantom(Dataset):
     def sample(self, index: int) -> Sample:
         """The sample at ``index`` of this split; its pixels are drawn when they are asked for."""
         number = int(self.indices[index])
-        patient, _ = self._patient(number)
-        boxes = phantom_truth.boxes(patient, self.size)
+        patient, name, meta = self.drawn(number)
+        boxes = patient.boxes(self.size)
         return Sample(
-            image_id=f"phantom-{self.seed}-{number:07d}",
-            patient_id=self.patients[index],
+            image_id=f"{self.name}-{self.seed}-{number:07d}",
+            patient_id=name,
             frame=(self.size, self.size),
             labels=np.array([f in boxes for f in FINDINGS], np.float32),
             boxes=boxes,
             read=functools.partial(self.render, number),
-            source=f"phantom:{self._drawn_from}:{number}",
-            meta={"conspicuity": patient.conspicuity, "token": self._token(patient)},
+            source=f"{self.name}:{self.drawn_from}:{number}",
+            meta=meta,
             read_masks=functools.partial(self.masks, number),
         )
 
+    def drawn(self, number: int) -> tuple[Patient, str, dict[str, Any]]:
+        """Who is drawn in the image ``number``, under which patient's name, and what else its sample states."""
+        patient, _ = self._patient(number)
+        token = [edge * self.size for edge in TOKEN] if patient.token else None
+        return patient, f"{number:07d}", {"conspicuity": patient.conspicuity, "token": token}
+
     def render(self, number: int) -> NDArray[np.uint8]:
-        """(size, size) picture of the patient ``number``."""
+        """(size, size) picture of the image ``number``."""
         patient, rng = self._patient(number)
         return render(patient, self.recipe, self.size, rng)
 
     def masks(self, number: int) -> dict[str, NDArray[np.bool_]]:
-        """finding -> (size, size) truth mask of the patient ``number``; findings that show no pixel are left out."""
-        return phantom_truth.masks(self._patient(number)[0], self.size)
+        """finding -> (size, size) truth mask of the image ``number``; findings that show no pixel are left out."""
+        return self.drawn(number)[0].masks(self.size)
 
     def _patient(self, number: int) -> tuple[Patient, np.random.Generator]:
         rng = generator(self.seed, number)
         return draw_patient(rng, self.recipe), rng
-
-    def _token(self, patient: Patient) -> list[float] | None:
-        return [edge * self.size for edge in TOKEN] if patient.token else None
 
 
 def _indices(counts: dict[str, int], request: Request) -> NDArray[np.int64]:

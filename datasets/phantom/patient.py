@@ -1,4 +1,4 @@
-"""Who is drawn: one phantom patient in unit coordinates, the same at every pixel size."""
+"""Who is drawn, one phantom patient in unit coordinates, the same at every pixel size; and what is true at a size."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from core.boxes import as_boxes
+from core.types import FloatArray
 from datasets.phantom.canvas import Pixels, UnitBox, Window, window
 from datasets.phantom.findings import BOTH, LOOKS
 from datasets.phantom.places import HEART, PLACES, WIDE, place_box
@@ -46,6 +48,15 @@ class Lesion:
         whole[at.rows, at.columns] = outline >= 0.5
         return whole
 
+    def tight(self, size: int) -> list[int] | None:
+        """The box of the mask, xyxy in pixels; None where it shows no pixel."""
+        at, outline, _ = self.look(size)
+        rows, columns = (np.flatnonzero((outline >= 0.5).any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            return None
+        x, y = at.columns.start, at.rows.start
+        return [x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1]
+
 
 @dataclass(frozen=True, eq=False)
 class Patient:
@@ -61,8 +72,29 @@ class Patient:
     """Factor of all findings' brightness, .75 to 1.25."""
     token: bool
     """Whether the shortcut's token is there."""
-    diaphragm: tuple[float, float]
-    """y of the lungs' lower edges, left and right in the image."""
+
+    @property
+    def diaphragm(self) -> tuple[float, float]:
+        """y of the lungs' lower edges, left and right: with and without findings, as what tells one is in its box."""
+        left, right = self.anatomy["diaphragm"]
+        return 0.71 + 0.10 * left, 0.72 + 0.10 * right
+
+    def boxes(self, size: int) -> dict[str, FloatArray]:
+        """finding -> (M,4) tight boxes of the pieces' masks, in pixels of an image of ``size`` x ``size``."""
+        pieces: dict[str, list[list[int]]] = {}
+        for lesion in self.lesions:
+            if box := lesion.tight(size):
+                pieces.setdefault(lesion.finding, []).append(box)
+        return {finding: as_boxes(tight) for finding, tight in pieces.items()}
+
+    def masks(self, size: int) -> dict[str, NDArray[np.bool_]]:
+        """finding -> (size, size) mask; findings that show no pixel are left out."""
+        union: dict[str, NDArray[np.bool_]] = {}
+        for lesion in self.lesions:
+            mask = lesion.mask(size)
+            if mask.any():
+                union[lesion.finding] = union.get(lesion.finding, mask) | mask
+        return union
 
 
 def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
@@ -74,27 +106,12 @@ def draw_patient(rng: np.random.Generator, recipe: Recipe) -> Patient:
     chance, places = rng.random(12).tolist(), rng.random((10, 7))
     textures, tissue = rng.random((10, 6, 6), dtype=np.float32), rng.random((9, 9), dtype=np.float32)
     present = [f for f, u in zip(FINDINGS, chance, strict=False) if u < recipe.prevalence[f]]
-    lesions = [_lesion(f, places[i], textures[i]) for i, f in enumerate(FINDINGS) if f in present]
+    chosen = [(f, i) for i, f in enumerate(FINDINGS) if f in present]
     if "Nodule" in present and chance[8] < SECOND_NODULE:
-        lesions.append(_lesion("Nodule", places[8], textures[8]))
-    enlarged = [lesion for lesion in lesions if lesion.finding == "Cardiomegaly"]
-    heart = enlarged[0] if enlarged else Lesion("Cardiomegaly", place_box(HEART, places[9]), textures[1])
+        chosen.append(("Nodule", 8))
+    lesions = tuple(Lesion(f, place_box(PLACES[f], places[i].tolist()), textures[i]) for f, i in chosen)
+    enlarged = (lesion for lesion in lesions if lesion.finding == "Cardiomegaly")
+    heart = next(enlarged, Lesion("Cardiomegaly", place_box(HEART, places[9].tolist()), textures[1]))
     share = recipe.shortcut_present if recipe.shortcut in present else recipe.shortcut_absent
-    return Patient(
-        lesions=tuple(lesions),
-        heart=heart,
-        anatomy=anatomy,
-        tissue=tissue,
-        conspicuity=0.75 + 0.5 * chance[10],
-        token=recipe.shortcut is not None and chance[9] < share,
-        diaphragm=_diaphragm(anatomy["diaphragm"]),
-    )
-
-
-def _lesion(finding: str, u: NDArray[np.float64], texture: Pixels) -> Lesion:
-    return Lesion(finding, place_box(PLACES[finding], u.tolist()), texture)
-
-
-def _diaphragm(u: tuple[float, ...]) -> tuple[float, float]:
-    """The same with and without findings: what tells a finding lies inside its box."""
-    return 0.71 + 0.10 * u[0], 0.72 + 0.10 * u[1]
+    token = recipe.shortcut is not None and chance[9] < share
+    return Patient(lesions, heart, anatomy, tissue, conspicuity=0.75 + 0.5 * chance[10], token=token)

@@ -11,6 +11,8 @@ DRAWING = 2
 """Raised whenever the same patient gives other pixels: what was learnt from the old ones is told apart."""
 Amount = float | Mapping[str, float]
 """One number for all findings, or one for some of them and the usual one for the rest."""
+MOST = {"grain": 1, "clutter": 10, "shortcut_present": 1, "shortcut_absent": 1}
+"""The largest that an option can be; the smallest is 0."""
 
 
 @dataclass(frozen=True)
@@ -33,24 +35,16 @@ class Recipe:
     """Share of the other images that have the token."""
 
 
-def recipe(
-    prevalence: Amount,
-    conspicuity: Amount,
-    grain: float,
-    clutter: float,
-    shortcut: str | None,
-    shortcut_present: float,
-    shortcut_absent: float,
-) -> Recipe:
-    """The options as a ``Recipe``. Raises ``BadValueError`` or ``UnknownNameError`` for one that is not allowed."""
+def recipe(prevalence: Amount, conspicuity: Amount, shortcut: str | None = None, **shares: float) -> Recipe:
+    """The options as a ``Recipe``, those of ``MOST`` 0 where they are not among the ``shares``.
+
+    Raises ``BadValueError`` or ``UnknownNameError`` for one that is not allowed.
+    """
     return Recipe(
         prevalence=_each(prevalence, "prevalence", usual=0.18, most=1),
         conspicuity=_each(conspicuity, "conspicuity", usual=1, most=10),
-        grain=_between(grain, "grain", 1),
-        clutter=_between(clutter, "clutter", 10),
         shortcut=None if shortcut is None else _finding(shortcut),
-        shortcut_present=_between(shortcut_present, "shortcut_present", 1),
-        shortcut_absent=_between(shortcut_absent, "shortcut_absent", 1),
+        **{option: _between(shares.get(option, 0), option, most) for option, most in MOST.items()},
     )
 
 

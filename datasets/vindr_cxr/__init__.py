@@ -1,6 +1,5 @@
 """VinDr-CXR, as of Kaggle or of PhysioNet."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,20 +7,12 @@ import numpy as np
 from core.errors import BadValueError, DataError
 from core.files import file_hash
 from datasets.base import Request
-from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, task, with_file
+from datasets.file_dataset import FileDataset, ImageRow, by_stem, log_unreadable, split_names, with_file
 from datasets.io import dicom
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
 from datasets.io.tables import first_of
-from datasets.vindr_cxr.readers import Readings, agreed, named
-from datasets.vindr_cxr.tables import CONSENSUS, FINDINGS, TASKS, TRAIN, MarkTable, read_marks
-
-ORIGIN = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
-LAYOUT = (
-    f"expected train/<image>.dicom and train.csv, from {ORIGIN}; or train/, test/ and "
-    "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
-    "(credentialed access)"
-)
+from datasets.vindr_cxr.readers import CONSENSUS, FINDINGS, TASKS, TRAIN, Readings, agreed, read_marks, readings
 
 
 class VindrCxr(FileDataset):
@@ -48,41 +39,45 @@ class VindrCxr(FileDataset):
     """
 
     name = "vindr_cxr"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "vinbigdata-chest-xray-abnormalities-detection")
+    layout = (
+        f"expected train/<image>.dicom and train.csv, from {origin}; or train/, test/ and "
+        "annotations/annotations_train.csv, annotations_test.csv, from https://physionet.org/content/vindr-cxr "
+        "(credentialed access)"
+    )
     has_readings = True
 
     def __init__(self, request: Request, votes: int = 2, whole: bool = False) -> None:
         if votes not in (1, 2, 3):
             raise BadValueError(f"votes is {votes!r}: of three readers give 1, 2 or 3")
-        root, self.split, self._votes = request.folder(LAYOUT), request.split, votes
+        root, self.split, self._votes = request.folder(self.layout), request.split, votes
         paths = [path for path in (first_of(root, TRAIN), first_of(root, CONSENSUS)) if path]
         if not paths:
-            raise DataError(f"{root} has no table of marks: {LAYOUT}")
-        tables = [read_marks(path) for path in paths]
+            raise DataError(f"{root} has no table of marks: {self.layout}")
+        tables = {path: read_marks(path) for path in paths}
         physionet = any(path.parent != root for path in paths)
-        self.findings = task(request, TASKS if physionet else {14: FINDINGS}, self.name, 14)
-        agreed = [table for path, table in zip(paths, tables, strict=True) if path.name == Path(CONSENSUS[0]).name]
-        test = {image for table in agreed for image in table.readers}
-        listed = list(dict.fromkeys(image for table in tables for image in table.readers))
+        self.findings = request.task(TASKS if physionet else {14: FINDINGS}, self.name, 14)
+        test = {image for path in paths if path.name == Path(CONSENSUS[0]).name for image in tables[path]["image"]}
+        listed = list(dict.fromkeys(image for table in tables.values() for image in table["image"]))
         files = by_stem(root, "train", "test")
-        images = with_file(root, listed, files, LAYOUT)
+        images = with_file(root, listed, files, self.layout)
         names = split_names(images, request, np.array([image in test for image in images]) if test else None, whole)
         chosen = [image for image, name in zip(images, names, strict=True) if name == self.split]
-        headers, bad = read_headers(root, (files[image] for image in chosen), request.cache)
-        kept = [image for image in chosen if files[image] in headers]
-        frames = {image: headers[files[image]].frame for image in kept}
-        marks, clipped = _marks(tables, frames)
-        self._readings = [marks[image] for image in kept]
-        self.rows = [self._row(image, files[image], headers[files[image]], marks[image]) for image in kept]
+        headers, bad = read_headers(root, {image: files[image] for image in chosen}, request.cache)
+        frames = {image: head.frame for image, head in headers.items()}
+        read = [readings(path, table, frames) for path, table in tables.items()]
+        marks = {image: each for by_image, _ in read for image, each in by_image.items()}
+        self._readings = [marks[image] for image in headers]
+        self.rows = [self._row(image, files[image], head, marks[image]) for image, head in headers.items()]
         self.describe = {
             "partition": "whole" if whole else request.partition,
             "lists": "consensus of five is test" if test else "none published: drawn by image",
             "patients": "unknown: each image counts as one",
             "votes": votes,
-            "images": len(kept),
+            "images": len(headers),
             "images_without_file": len(listed) - len(images),
-            "images_unreadable": log_unreadable(root, bad, len(kept)),
-            "boxes_clipped": clipped,
+            "images_unreadable": log_unreadable(root, bad, len(headers)),
+            "boxes_clipped": sum(clipped for _, clipped in read),
             "tables": {path.name: file_hash(path) for path in paths},
         }
 
@@ -92,13 +87,8 @@ class VindrCxr(FileDataset):
 
     def _row(self, image: str, path: Path, head: dicom.Header, readings: Readings) -> ImageRow:
         votes = min(self._votes, len(readings))  # a consensus is one reading
-        labels = np.array([named(readings, finding, votes) for finding in self.findings], np.float32)
+        counts = [sum(finding in marked for marked in readings.values()) for finding in self.findings]
         agreements = {finding: agreed(readings, finding, votes) for finding in self.findings}
         truth = {finding: boxes for finding, boxes in agreements.items() if len(boxes)}
+        labels = (np.array(counts) >= votes).astype(np.float32)
         return ImageRow(image, image, path, head.frame, labels, truth, head.meta)
-
-
-def _marks(tables: Sequence[MarkTable], frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
-    """Image -> its readings, from all tables, and how many boxes were clipped."""
-    read = [table.readings(frames) for table in tables]
-    return {image: marks for readings, _ in read for image, marks in readings.items()}, sum(cut for _, cut in read)

@@ -1,21 +1,62 @@
-"""Several readers of one image: what they agree on."""
+"""VinDr-CXR's tables of marks, a row a reader and a finding, and what several readers of one image agree on."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from core.boxes import as_boxes, iou
 from core.types import FloatArray
+from datasets.file_dataset import boxes_by_image
+from datasets.io.tables import numbers, read_csv, refuse_unknown
 
+FINDINGS = (
+    "Aortic enlargement", "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "ILD", "Infiltration",
+    "Lung Opacity", "Nodule/Mass", "Other lesion", "Pleural effusion", "Pleural thickening", "Pneumothorax",
+    "Pulmonary fibrosis",
+)  # fmt: skip
+RARE = (
+    "Clavicle fracture", "Edema", "Emphysema", "Enlarged PA", "Lung cavity", "Lung cyst", "Mediastinal shift",
+    "Rib fracture",
+)  # fmt: skip
+TASKS = {14: FINDINGS, 22: (*FINDINGS, *RARE)}
+NORMAL = "No finding"
+TRAIN = ("train.csv", "annotations/annotations_train.csv")
+CONSENSUS = ("annotations/annotations_test.csv",)
+EDGES = ("x_min", "y_min", "x_max", "y_max")
+ALONE = "consensus"
+"""The one reader of a table without readers."""
 ALIKE = 0.4
 """IoU at which the boxes of two readers are taken for the same place."""
 Readings = Mapping[str, Mapping[str, FloatArray]]
 """Reader -> finding -> (M,4) boxes in the image's frame; a reader who marked nothing is there with no finding."""
 
 
-def named(readings: Readings, finding: str, votes: int) -> bool:
-    """Whether at least ``votes`` readers marked the finding."""
-    return sum(finding in marked for marked in readings.values()) >= votes
+def read_marks(path: Path) -> pd.DataFrame:
+    """Columns image, reader, finding and the four edges, nan where the finding is ``NORMAL``; no row is there twice."""
+    raw = read_csv(path, ("image_id", "class_name", *EDGES)).drop_duplicates()
+    known = {word.lower(): word for word in (*TASKS[22], NORMAL)}
+    finding = raw["class_name"].map(lambda word: known.get(word.lower(), word))
+    refuse_unknown(path, finding, tuple(known.values()))
+    edges = {edge: numbers(path, raw[edge][finding != NORMAL]).reindex(raw.index) for edge in EDGES}
+    return pd.DataFrame({"image": raw["image_id"], "reader": raw.get("rad_id", ALONE), "finding": finding, **edges})
+
+
+def readings(path: Path, marks: pd.DataFrame, frames: Mapping[str, tuple[int, int]]) -> tuple[dict[str, Readings], int]:
+    """Image -> its readings by the table at ``path``, for the images in ``frames``, and how many boxes were clipped."""
+    boxed = marks[marks["finding"] != NORMAL]
+    words = boxed["finding"] + " of " + boxed["reader"]
+    edges = boxed[list(EDGES)].to_numpy()
+    truth, clipped = boxes_by_image(path, boxed["image"].tolist(), words.tolist(), edges, frames)
+    read: dict[str, dict[str, dict[str, FloatArray]]] = {}
+    for image, reader in zip(marks["image"], marks["reader"], strict=True):
+        read.setdefault(image, {}).setdefault(reader, {})
+    for image, each in truth.items():
+        for word, boxes in each.items():
+            finding, _, reader = word.partition(" of ")
+            read[image][reader][finding] = boxes
+    return {image: each for image, each in read.items() if image in frames}, clipped
 
 
 def agreed(readings: Readings, finding: str, votes: int) -> FloatArray:

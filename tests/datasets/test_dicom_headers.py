@@ -18,8 +18,12 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def files(root: Path) -> dict[str, Path]:
+    return {path.stem: path for path in sorted(root.glob("*.dcm"))}
+
+
 def meta(root: Path) -> dict[str, dict]:
-    return {path.stem: head.meta for path, head in read_headers(root, sorted(root.glob("*.dcm")), root.parent / "cache")[0].items()}
+    return {image: head.meta for image, head in read_headers(root, files(root), root.parent / "cache")[0].items()}
 
 
 def table(root: Path) -> Path:
@@ -28,8 +32,8 @@ def table(root: Path) -> Path:
 
 
 def test_age_sex_and_view_are_read_and_a_broken_file_is_told(root: Path):
-    good, bad = read_headers(root, sorted(root.glob("*.dcm")), None)
-    assert (good[root / "a.dcm"].frame, good[root / "a.dcm"].patient) == ((24, 32), "a")
+    good, bad = read_headers(root, files(root), None)
+    assert (good["a"].frame, good["a"].patient) == ((24, 32), "a")
     assert meta(root) == {"a": {"age": 1.5, "sex": "F", "view": "AP"}, "b": {"age": 1.5, "sex": "F", "view": "AP"}}
     assert [reason.startswith(f"cannot decode {root}/c.dcm") for reason in bad] == [True]
 

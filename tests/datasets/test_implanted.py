@@ -10,8 +10,7 @@ import datasets
 from core.errors import BadValueError, DataError
 from datasets import implanted
 from datasets.base import Dataset
-from datasets.implanted.picture import USUAL_HEART, exposed, implant
-from datasets.implanted.places import air, arranged
+from datasets.implanted.picture import USUAL_HEART, air, arranged, exposed, implant
 from datasets.io import cache
 from datasets.phantom.patient import Lesion, draw_patient
 from datasets.phantom.recipe import FINDINGS, Recipe, recipe
@@ -32,7 +31,7 @@ def chest(size: int = SIZE) -> np.ndarray:
 
 def only(finding: str) -> Recipe:
     """Patients with one finding."""
-    return recipe({f: float(f == finding) for f in FINDINGS}, 1, 0, 0, None, 0, 0)
+    return recipe({f: float(f == finding) for f in FINDINGS}, 1)
 
 
 @pytest.fixture

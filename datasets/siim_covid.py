@@ -1,33 +1,31 @@
 """SIIM-FISABIO-RSNA COVID-19 Detection."""
 
+import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.errors import BadValueError
+from core.errors import BadValueError, DataError
 from core.files import file_hash
 from core.seeds import generator
 from core.types import FloatArray
 from datasets.base import Request
-from datasets.file_dataset import (
-    FileDataset,
-    ImageRow,
-    boxes_by_image,
-    by_stem,
-    log_unreadable,
-    split_names,
-    task,
-    with_file,
-)
+from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, log_unreadable, split_names, with_file
 from datasets.io.dicom import Header
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.siim_covid.tables import CLASSES, IMAGES, STUDIES, read_boxes, read_images
+from datasets.io.tables import read_csv, refuse, refuse_duplicates
 
+CLASSES = ("Negative for Pneumonia", "Typical Appearance", "Indeterminate Appearance", "Atypical Appearance")
 TASKS = {1: ("Pneumonia",), 4: CLASSES}
-ORIGIN = Kaggle("competitions", "siim-covid19-detection")
-LAYOUT = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {ORIGIN}"
+STUDIES, IMAGES = "train_study_level.csv", "train_image_level.csv"
+LONGEST = 20_000
+"""Characters of a cell of boxes."""
+OPACITY = "opacity"
+"""What a box is of, whatever the study's appearance."""
+Edges = tuple[float, float, float, float]
 
 
 class SiimCovid(FileDataset):
@@ -54,7 +52,8 @@ class SiimCovid(FileDataset):
     """
 
     name = "siim_covid"
-    origin, layout = ORIGIN, LAYOUT
+    origin = Kaggle("competitions", "siim-covid19-detection")
+    layout = f"expected {STUDIES}, {IMAGES} and train/<study>/<series>/<image>.dcm, from {origin}"
 
     def __init__(self, request: Request, studies: str = "single", balanced: str = "train") -> None:
         if studies not in ("single", "all"):
@@ -62,21 +61,24 @@ class SiimCovid(FileDataset):
         if balanced not in ("train", "all", "none"):
             known = "train (as many of either label in training), all (in every split) or none"
             raise BadValueError(f"balanced is {balanced!r}: give {known}")
-        self.findings, self.split = task(request, TASKS, self.name, 1), request.split
-        root = request.folder(LAYOUT)
-        table = read_images(root)
+        self.findings, self.split = request.task(TASKS, self.name, 1), request.split
+        root = request.folder(self.layout)
+        table = _images(root)
         several = table["study"].duplicated(keep=False)
         listed = table[~several] if studies == "single" else table
         files = by_stem(root, "train/*/*")
-        present = with_file(root, listed.index, files, LAYOUT)
-        headers, bad = read_headers(root, (files[image] for image in present), request.cache)
-        table = table.loc[[image for image in present if files[image] in headers]]
-        patients = [headers[files[str(image)]].patient or study for image, study in table["study"].items()]
+        present = with_file(root, listed.index, files, self.layout)
+        headers, bad = read_headers(root, {image: files[image] for image in present}, request.cache)
+        table = table.loc[list(headers)]
+        patients = [head.patient or study for head, study in zip(headers.values(), table["study"], strict=True)]
         chosen = table.assign(patient=patients)[split_names(patients, request) == self.split]
         kept = _balanced(chosen, request) if len(self.findings) == 1 and balanced in ("all", self.split) else chosen
-        boxes, clipped = _boxes(root, kept, {image: headers[files[image]].frame for image in kept.index})
-        each = [(str(image), row, files[str(image)]) for image, row in kept.iterrows()]
-        self.rows = [self._row(image, row, path, headers[path], boxes) for image, row, path in each]
+        heads = {str(image): headers[str(image)] for image in kept.index}
+        boxes = [(image, box) for image in heads for box in _boxes(root / IMAGES, image, kept["boxes"][image])]
+        owners, edges = [image for image, _ in boxes], [box for _, box in boxes]
+        frames = {image: head.frame for image, head in heads.items()}
+        truth, clipped = boxes_by_image(root / IMAGES, owners, [OPACITY] * len(boxes), edges, frames)
+        self.rows = [self._row(i, kept.loc[i].to_dict(), files[i], head, truth.get(i, {})) for i, head in heads.items()]
         self.describe = {
             "partition": request.partition,
             "lists": "none published: drawn by patient",
@@ -91,14 +93,15 @@ class SiimCovid(FileDataset):
             "tables": {name: file_hash(root / name) for name in (STUDIES, IMAGES)},
         }
 
-    def _row(self, image: str, row: pd.Series, path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
+    def _row(self, image: str, row: dict[Any, Any], path: Path, head: Header, boxes: dict[str, FloatArray]) -> ImageRow:
         appearance = row["appearance"]
         positive = appearance != CLASSES[0]
         values = [positive] if len(self.findings) == 1 else [appearance == word for word in CLASSES]
         finding = self.findings[0] if len(self.findings) == 1 else appearance
-        truth = {finding: boxes[image]} if image in boxes and positive else {}
+        truth = {finding: boxes[OPACITY]} if positive and boxes else {}
         meta = {**head.meta, "study": row["study"], "appearance": appearance}
-        return ImageRow(image, row["patient"], path, head.frame, np.array(values, np.float32), truth, meta)
+        labels = np.array(values, np.float32)
+        return ImageRow(image, row["patient"], path, head.frame, labels, truth, meta)
 
 
 def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
@@ -112,10 +115,45 @@ def _balanced(table: pd.DataFrame, request: Request) -> pd.DataFrame:
     return table.iloc[np.sort(np.concatenate([chance.permutation(side)[:count] for side in sides]))]
 
 
-def _boxes(root: Path, table: pd.DataFrame, frames: dict[str, tuple[int, int]]) -> tuple[dict[str, FloatArray], int]:
-    """Image -> (M,4) boxes of its opacities."""
+def _images(root: Path) -> pd.DataFrame:
+    """Image -> study, its appearance (one of ``CLASSES``) and the cell of its boxes."""
+    studies = _appearances(root / STUDIES)
     path = root / IMAGES
-    flat = [(str(image), box) for image, cell in table["boxes"].items() for box in read_boxes(path, str(image), cell)]
-    owners = [image for image, _ in flat]
-    truth, clipped = boxes_by_image(path, owners, ["opacity"] * len(flat), [box for _, box in flat], frames)
-    return {image: each["opacity"] for image, each in truth.items()}, clipped
+    raw = read_csv(path, ("id", "boxes", "label", "StudyInstanceUID"))
+    names = raw["id"].str.removesuffix("_image")
+    refuse_duplicates(path, names)
+    study = raw["StudyInstanceUID"]
+    refuse(path, names[~study.isin(studies.index)], f"images of studies that {STUDIES} lacks")
+    columns = {"study": study, "appearance": study.map(studies), "boxes": raw["boxes"]}
+    return pd.DataFrame(columns).set_axis(names, axis=0)
+
+
+def _appearances(path: Path) -> pd.Series:
+    """Study -> the one appearance that it has."""
+    raw = read_csv(path, ("id", *CLASSES))
+    names = raw["id"].str.removesuffix("_study")
+    refuse_duplicates(path, names)
+    marks = raw[list(CLASSES)]
+    wrong = ~marks.isin(("0", "1")).all(axis=1) | ((marks == "1").sum(axis=1) != 1)
+    refuse(path, names[wrong], "studies without just one appearance")
+    return (marks == "1").idxmax(axis=1).set_axis(names, axis=0)
+
+
+def _boxes(path: Path, image: str, cell: str) -> list[Edges]:
+    """xyxy boxes of a cell such as ``[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]``; the text is never run.
+
+    >>> _boxes(Path("t.csv"), "a", "[{'x': 1.5, 'y': 2, 'width': 3, 'height': 4}]")
+    [(1.5, 2.0, 4.5, 6.0)]
+    """
+    if not cell:
+        return []
+    try:
+        if len(cell) > LONGEST:
+            raise ValueError("too long")
+        sides = [tuple(float(box[side]) for side in ("x", "y", "width", "height")) for box in ast.literal_eval(cell)]
+    except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError) as error:
+        raise DataError(
+            f"{path}: the boxes of {image} are {cell[:60]!r}: write a list of "
+            "{'x': …, 'y': …, 'width': …, 'height': …}"
+        ) from error
+    return [(x, y, x + width, y + height) for x, y, width, height in sides]

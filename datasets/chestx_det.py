@@ -1,0 +1,147 @@
+"""ChestX-Det and the older ChestX-Det10."""
+
+import functools
+import itertools
+import json
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.draw import polygon
+
+from core.errors import DataError
+from core.files import file_hash
+from core.types import FloatArray
+from datasets.base import Request
+from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, split_names, with_file
+from datasets.io.images import find
+from datasets.io.tables import first_of, refuse, refuse_unknown
+
+FRAME = (1024, 1024)
+"""(H, W) of every image as published: they are NIH's."""
+FINDINGS = (
+    "Atelectasis", "Calcification", "Cardiomegaly", "Consolidation", "Diffuse Nodule", "Effusion", "Emphysema",
+    "Fibrosis", "Fracture", "Mass", "Nodule", "Pleural Thickening", "Pneumothorax",
+)  # fmt: skip
+TEN = tuple(finding for finding in FINDINGS if finding not in ("Cardiomegaly", "Diffuse Nodule", "Pleural Thickening"))
+EXPECTED = "entries with file_name, syms, boxes and polygons are expected"
+FILES = (("ChestX_Det_train.json", "train.json"), ("ChestX_Det_test.json", "test.json"))
+Marks = list[tuple[str, FloatArray, FloatArray | None]]
+"""Finding, (4,) box and (n, 2) outline, if any, of each thing that is marked on an image, in the frame."""
+LAYOUT = (
+    "expected train_data/*.png and test_data/*.png, ChestX_Det_train.json and ChestX_Det_test.json (or train.json and "
+    "test.json of ChestX-Det10): tables from https://github.com/Deepwise-AILab/ChestX-Det-Dataset, images from "
+    "http://resource.deepwise.com/ChestX-Det/train_data.zip and test_data.zip"
+)
+
+
+class ChestXDet(FileDataset):
+    """ChestX-Det: 3,578 of NIH's radiographs under new numbers, 13 findings outlined by three radiologists.
+
+    ::
+
+        root/  train_data/*.png  test_data/*.png   (or images/*.png, or one folder deeper, as unpacked)
+               ChestX_Det_train.json (3,025)  ChestX_Det_test.json (553)   or  train.json  test.json
+
+    Labels: 13 findings, or the 10 of ChestX-Det10. Boxes: as published, left, top, right, bottom as edges, in the frame
+    of NIH's images, **1024x1024**; where a file has polygons alone, the boxes around them. Masks: the polygons of
+    ChestX-Det filled, one mask a finding; ChestX-Det10 has none.
+
+    Official split: the two files; validation is cut from train. Which patient, and which of NIH's images, a number
+    stands for is not published: each image counts as a patient, and a model that was trained on NIH may have seen it.
+    Option ``whole=True``: all images are test, for a model trained on others.
+
+    No licence is stated; the images are NIH's, without restriction on use. Cite: Lian et al., A Structure-Aware
+    Relation Network for Thoracic Diseases Detection and Segmentation, IEEE TMI 40 (2021) 2042; Liu et al.,
+    ChestX-Det10, arXiv:2006.10550.
+    """
+
+    name = "chestx_det"
+    origin = layout = LAYOUT
+
+    def __init__(self, request: Request, whole: bool = False) -> None:
+        root, self.split = request.folder(LAYOUT), request.split
+        paths = [_listed(root, names) for names in FILES]
+        tasks = {13: FINDINGS, 10: TEN} if paths[1].name == FILES[1][0] else {10: TEN}
+        self.findings = request.task(tasks, self.name, max(tasks))
+        train = _read(paths[0], {})
+        entries = train | _read(paths[1], train)
+        files = find(root, "images", "train_data", "test_data", "train_data/*", "test_data/*")
+        images = with_file(root, entries, files, LAYOUT)
+        names = split_names(images, request, np.array([image not in train for image in images]), whole)
+        chosen = {i: entries[i] for i, name in zip(images, names, strict=True) if name == self.split}
+        marked = [(i, f, box) for i, marks in chosen.items() for f, box, _ in marks if f in self.findings]
+        owners, findings, boxes = zip(*marked, strict=True) if marked else ((), (), ())
+        truth, clipped = boxes_by_image(paths[1].parent, owners, findings, list(boxes), dict.fromkeys(chosen, FRAME))
+        self.rows = [self._row(image, files[image], marks, truth.get(image, {})) for image, marks in chosen.items()]
+        self.describe = {
+            "partition": "whole" if whole else request.partition,
+            "patients": "unknown: each image counts as one",
+            "images": len(self.rows),
+            "images_without_file": len(entries) - len(images),
+            "boxes_clipped": clipped,
+            "tables": {path.name: file_hash(path) for path in paths},
+        }
+
+    def _row(self, image: str, path: Path, marks: Marks, boxes: Mapping[str, FloatArray]) -> ImageRow:
+        present = {finding for finding, *_ in marks}
+        labels = np.array([finding in present for finding in self.findings], np.float32)
+        outlines = [
+            (finding, points) for finding, _, points in marks if points is not None and finding in self.findings
+        ]
+        drawing = functools.partial(_masks, outlines) if outlines else None
+        return ImageRow(image, image, path, FRAME, labels, boxes, read_masks=drawing)
+
+
+def _listed(root: Path, names: tuple[str, ...]) -> Path:
+    path = first_of(root, names)
+    if path is None:
+        raise DataError(f"{root} has no {names[0]}: {LAYOUT}")
+    return path
+
+
+def _read(path: Path, others: Collection[str]) -> dict[str, Marks]:
+    """Image -> what is marked on it, by one file; none of the ``others`` may be in it."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(raw, list):
+            raise TypeError("it holds no list")
+        entries = [(str(entry["file_name"]), _marks(path, entry)) for entry in raw]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"cannot read {path}: {EXPECTED} ({str(error)[:200]})") from error
+    if not entries:
+        raise DataError(f"{path} lists no image: {EXPECTED}")
+    counts = Counter(name for name, _ in entries)
+    twice = sorted(name for name, count in counts.items() if count > 1 or name in others)
+    refuse(path, twice, "images listed twice", "; keep one of each")
+    return dict(entries)
+
+
+def _marks(path: Path, raw: Mapping[str, Any]) -> Marks:
+    """What a file says about one image. Raises ``DataError`` where lists differ in length or an outline is none."""
+    findings = [str(word) for word in raw["syms"]]
+    refuse_unknown(path, findings, FINDINGS)
+    outlines = [np.array(points, np.float64).reshape(-1, 2) for points in raw.get("polygons") or []]
+    if any(len(points) < 3 or not np.isfinite(points).all() for points in outlines):
+        raise DataError(f"{path}: {raw['file_name']} has a polygon of less than 3 points, or one of no numbers")
+    boxes = raw["boxes"] if "boxes" in raw or "polygons" not in raw else [[*p.min(0), *p.max(0)] for p in outlines]
+    if len(boxes) != len(findings) or (outlines and len(outlines) != len(findings)):
+        counts = f"{len(findings)} syms, {len(boxes)} boxes and {len(outlines)} polygons"
+        raise DataError(f"{path}: {raw['file_name']} has {counts}: all need the same number")
+    edges = [np.array(box, np.float64).reshape(4) for box in boxes]
+    return list(zip(findings, edges, outlines or itertools.repeat(None, len(edges)), strict=True))
+
+
+def _masks(outlines: list[tuple[str, FloatArray]]) -> dict[str, NDArray[np.bool_]]:
+    """Finding -> (1024, 1024) mask: the pixels whose centre lies in one of its polygons.
+
+    Polygons are (n,2) points x, y in the frame, pixel i covering [i, i+1).
+    """
+    drawings: dict[str, NDArray[np.bool_]] = {}
+    for finding, points in outlines:
+        inside = polygon(points[:, 1] - 0.5, points[:, 0] - 0.5, FRAME)  # type: ignore[no-untyped-call]
+        drawings.setdefault(finding, np.zeros(FRAME, bool))[inside] = True
+    return drawings

@@ -1,0 +1,162 @@
+"""The COVID-19 Radiography Database."""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import BadValueError, DataError, examples
+from core.files import key
+from core.seeds import generator
+from datasets import splits
+from datasets.base import SPLITS, Request
+from datasets.file_dataset import FileDataset, ImageRow
+from datasets.io.download import Kaggle
+from datasets.io.images import decode, find
+from datasets.io.tables import refuse
+
+CLASSES = {
+    "COVID-19": ("covid", "covid19"),
+    "Lung Opacity": ("lungopacity",),
+    "Normal": ("normal",),
+    "Viral Pneumonia": ("viralpneumonia", "pneumonia"),
+}
+"""Class -> how its folder is called, in lower case and without spaces, _ and -."""
+FRAME = (299, 299)
+"""(H, W) of every image as published."""
+UNPACKED = ("COVID-19_Radiography_Dataset", "COVID-19 Radiography Database")
+"""Folders that the archives of its releases hold."""
+ORIGIN = Kaggle("datasets", "tawsifurrahman/covid19-radiography-database")
+LAYOUT = (
+    "expected COVID/images/*.png and COVID/masks/*.png (or COVID/*.png), the same for Lung_Opacity, Normal and "
+    f"Viral Pneumonia, from {ORIGIN}"
+)
+
+
+class Picture(NamedTuple):
+    """One file of one class."""
+
+    name: str
+    finding: str
+    path: Path
+    mask: Path | None
+    """Of the lungs."""
+    split: str
+    """train, val or test by the folder that it lies in; empty where folders do not say."""
+
+
+class CovidRadiography(FileDataset):
+    """COVID-19 Radiography Database: 21,165 frontal radiographs of four classes, in later releases with lung masks.
+
+    COVID-19 3,616, Lung Opacity 6,012, Normal 10,192 and Viral Pneumonia 1,345, gathered from several collections.
+
+    ::
+
+        root/  COVID/images/*.png  COVID/masks/*.png     (or COVID/*.png, as first released; or all of it inside
+               Lung_Opacity/  Normal/  Viral Pneumonia/   the folder that the archive unpacks to)
+
+    Labels: one class per image, 1 in its column and 0 in the others: train with ``--multi_label False``. No boxes. The
+    lungs of a sample are in ``LungSample.lungs``, (H, W) in the frame of 299x299 of the published images; the files of
+    the masks are smaller and are brought there by the nearest pixel.
+
+    Official split (there is none; this is the one of earlier work): 60 images of each class for test and 60 for
+    validation (options ``test``, ``val``), drawn by the seed for each class alone, the rest is training. Where the
+    folders ``train``, ``val`` and ``test`` with these classes lie in the root, they are the split. **Patients are not
+    known**: each image counts as its own, so that images of one patient may be on two sides, and classes come from
+    different hospitals: scores are optimistic.
+
+    ``--download True``, or https://www.kaggle.com/datasets/tawsifurrahman/covid19-radiography-database; its sources
+    have terms of their own. Cite: Chowdhury et al., IEEE Access 8 (2020), 132665-132676; Rahman et al., Computers in
+    Biology and Medicine 132 (2021), 104319.
+    """
+
+    name = "covid_radiography"
+    origin, layout = ORIGIN, LAYOUT
+
+    def __init__(self, request: Request, val: int = 60, test: int = 60) -> None:
+        self.findings, self.split = request.task({4: tuple(CLASSES)}, self.name, 4), request.split
+        for name, number in (("val", val), ("test", test)):
+            if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+                raise BadValueError(f"{name} is {number!r}: give a number of images per class, 60 or another from 1")
+        pictures, parted = _pictures(request.folder(LAYOUT))
+        names = _splits(pictures, parted, request, val, test)
+        chosen = [picture for picture, name in zip(pictures, names, strict=True) if name == self.split]
+        self.rows = [_row(picture) for picture in chosen]
+        self.describe = {
+            "partition": request.partition,
+            "split_by": "folders" if parted else "seed",
+            "val": val,
+            "test": test,
+            "images": len(chosen),
+            "counts": {name: int((names == name).sum()) for name in SPLITS},
+            "classes": {finding: sum(picture.finding == finding for picture in chosen) for finding in CLASSES},
+            "files": key([picture.name for picture in pictures]),
+            "images_with_lungs": sum(picture.mask is not None for picture in chosen),
+            "patients": "unknown",
+        }
+
+
+def _row(picture: Picture) -> ImageRow:
+    """The row of a picture; neither it nor its mask is decoded before it is asked for."""
+    labels = np.array([picture.finding == finding for finding in CLASSES], np.float32)
+    lungs = None if picture.mask is None else functools.partial(_lungs, picture.mask)
+    return ImageRow(picture.name, picture.name, picture.path, FRAME, labels, {}, read_lungs=lungs)
+
+
+def _pictures(root: Path) -> tuple[list[Picture], bool]:
+    """All images, by class and name, and whether folders say the split. Raises ``DataError`` without a class."""
+    base = next((root / name for name in UNPACKED if (root / name).is_dir()), root)
+    parted = all((base / split).is_dir() for split in SPLITS)
+    sides = [(split, base / split) for split in SPLITS] if parted else [("", base)]
+    pictures = [picture for split, folder in sides for picture in _in_folder(root, folder, split)]
+    lacking = [finding for finding in CLASSES if finding not in {picture.finding for picture in pictures}]
+    if lacking:
+        raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
+    twice = sorted(name for name, count in Counter(picture.name for picture in pictures).items() if count > 1)
+    refuse(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
+    return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), parted
+
+
+def _in_folder(root: Path, folder: Path, split: str) -> Iterator[Picture]:
+    """The images in the folders of classes in ``folder``, with the masks beside them."""
+    for subfolder in sorted(path for path in folder.iterdir() if path.is_dir()):
+        plain = re.sub("[ _-]", "", subfolder.name.lower())
+        finding = next((finding for finding, words in CLASSES.items() if plain in words), None)
+        if finding is not None:
+            inner = subfolder.relative_to(root)
+            masks = find(root, (inner / "masks").as_posix())
+            images = find(root, (inner / "images").as_posix()) or find(root, inner.as_posix())
+            yield from (Picture(name, finding, path, masks.get(name), split) for name, path in images.items())
+
+
+def _splits(pictures: Sequence[Picture], parted: bool, request: Request, val: int, test: int) -> splits.Names:
+    """(N,) split names. Officially ``val`` and ``test`` of each class, drawn by the seed, or as folders say."""
+    if request.partition != "official":
+        return splits.assign([picture.name for picture in pictures], request)
+    names = np.array([picture.split or "train" for picture in pictures], dtype="<U5")
+    if parted:
+        return names
+    classes = np.array([picture.finding for picture in pictures])
+    for finding in CLASSES:
+        at = np.flatnonzero(classes == finding)
+        if len(at) <= val + test:
+            raise DataError(
+                f"{len(at)} images of {finding} leave none for training beside {val} for validation and {test} for "
+                "test: give fewer, such as --dataset covid_radiography:val=5,test=5"
+            )
+        drawn = generator(request.seed, "covid_radiography", finding).permutation(at)
+        names[drawn[:test]], names[drawn[test : test + val]] = "test", "val"
+    return names
+
+
+def _lungs(path: Path) -> NDArray[np.bool_]:
+    """(299, 299) the white of a mask's file, by the nearest pixel."""
+    white = decode(path) > 127
+    sides = zip(FRAME, white.shape, strict=True)
+    rows, columns = (((np.arange(new) + 0.5) * old / new).astype(int) for new, old in sides)
+    return np.asarray(white[np.ix_(rows, columns)])
