@@ -52,9 +52,9 @@ def _dataset(args: Sequence[str]) -> int:
     from datasets import check_folder
 
     check_folder(config.name, config.root)
-    from benchmark.check import dataset
+    from benchmark.check.dataset.run import run
 
-    return 1 if dataset.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, functools.partial(print, flush=True)) else 0
 
 
 def _model(args: Sequence[str]) -> int:
@@ -63,9 +63,9 @@ def _model(args: Sequence[str]) -> int:
     config, _ = cli.parse(ModelCheckConfig, flags, "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
-    from benchmark.check import model
+    from benchmark.check.model.run import run
 
-    return 1 if model.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, functools.partial(print, flush=True)) else 0
 
 
 def _flags(args: Sequence[str]) -> list[str]:
