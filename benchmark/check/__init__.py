@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 
-class Answer(NamedTuple):
+class AnswerRow(NamedTuple):
     """One row of the table of a network or a data set."""
 
     question: str
@@ -12,7 +12,7 @@ class Answer(NamedTuple):
     seen: str
 
 
-def conclude(name: str, answers: Sequence[Answer], report: Callable[[str], None]) -> list[str]:
+def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:
     """``report`` whether anything is wrong with what goes by ``name``; gives the questions whose answer is wrong."""
     wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
     verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"

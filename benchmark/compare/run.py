@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
@@ -10,7 +9,6 @@ from benchmark.compare import table
 from benchmark.compare.pairs import Pair, Pairing, pairing, weights_key
 from benchmark.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.compare.table import ComparisonRow
-from benchmark.records import Record
 from benchmark.report.table import plain
 from benchmark.statistics.bootstrap import RESAMPLES
 from benchmark.statistics.common_cases import columns, common_cases, read
@@ -108,8 +106,9 @@ def basis(first: Selection, second: Selection, pairing: Pairing, rows: Sequence[
     ]
     if other := _other_data(pairing.pairs):
         lines.append(f"the data of A and B differ in: {', '.join(other)}")
-    patients = _span(row.patients for row in rows)
-    lines.append(f"patients {patients}; training seeds {_seeds(pairing.pairs)}; `mean` is over findings")
+    patients = sorted({row.patients for row in rows})
+    span = f"{patients[0]}" if len(patients) == 1 else f"{patients[0]} to {patients[-1]}"
+    lines.append(f"patients {span}; training seeds {_seeds(pairing.pairs)}; `mean` is over findings")
     several = [pair.several for pair in pairing.pairs]
     alone = sum(pair.by_patients_alone for pair in pairing.pairs)
     lines += [*([OVER_TRAININGS] if any(several) else []), *([INTERVALS, TESTS] if not all(several) else [])]
@@ -134,19 +133,9 @@ def _seeds(pairs: Sequence[Pair]) -> str:
     return words[0] if first == second else f"{words[0]} of A, {words[1]} of B"
 
 
-def _span(values: Iterable[int]) -> str:
-    """One number, or the smallest and the largest."""
-    distinct = sorted(set(values))
-    return str(distinct[0]) if len(distinct) == 1 else f"{distinct[0]} to {distinct[-1]}"
-
-
 def _other_data(pairs: Iterable[Pair]) -> list[str]:
     """Which of the data sets' own statements differ between the two of a pair, but for counts and sizes."""
-    sides = [(_data(pair.first), _data(pair.second)) for pair in pairs]
+    sides = [[{"dataset": r.cell.dataset, **r.data} for r in (pair.first, pair.second)] for pair in pairs]
     return sorted(
         {name for a, b in sides for name in {*a, *b} if name not in IGNORED_FIELDS and a.get(name) != b.get(name)}
     )
-
-
-def _data(record: Record) -> dict[str, Any]:
-    return {"dataset": record.cell.dataset, **record.data}

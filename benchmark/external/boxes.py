@@ -105,7 +105,7 @@ def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
     other = "xywh" if rows.box_format == "xyxy" else "xyxy"
     fits = not np.any(_impossible(to_xyxy(rows.numbers[:, :4], other), size))
     advice = f": is it {other}? write --box_format {other}" if fits else ""
-    flaws = {
+    flaws: dict[str, Any] = {
         "is no box of four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
         "has a score that is no number from 0 to 1": ~((score >= 0) & (score <= 1)),
         f"is empty or turned around as {rows.box_format}{advice}": empty,
@@ -129,10 +129,10 @@ def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
     return numbers if box_format == "xyxy" else np.column_stack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
 
 
-def _impossible(boxes: FloatArray, size: FloatArray) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """(M,) which boxes xyxy are empty or turned around, and which pass the edge of their images of ``size`` (M,2)."""
+def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
+    """(2,M) which boxes xyxy are empty or turned around, and which pass the edge of their images of ``size`` (M,2)."""
     outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
-    return (boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)
+    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
 
 
 def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
@@ -150,7 +150,7 @@ def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]
     table = read_csv(file, ("image",), "a row per image, a column of probabilities per finding")
     images = names.known(table.pop("image").tolist(), "rows")
     refuse_duplicates(file, pd.Series(images, dtype=str))
-    findings = [names.finding(word, str(file)) for word in table]
+    findings = [names.finding(str(word), str(file)) for word in table]
     refuse_duplicates(file, pd.Series(findings, dtype=str))
     out: dict[tuple[str, str], float] = {}
     for finding, column in zip(findings, table, strict=True):

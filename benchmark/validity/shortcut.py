@@ -40,7 +40,7 @@ class Shortcut(Check):
         """The classifier's AUROC, or where the maps of a method look."""
         if method == CLASSIFIER:
             return self._scores(seed)
-        finding = token_rates(self.trained[0].config).finding
+        finding, _, _ = token_rates(self.trained[0].config)
         cases = [case for case in self.cases(method, self._tokened(finding), "with token") if case.finding == finding]
         tokens = {sample.image_id: sample.meta["token"] for run in self.trained for sample in run.scorable_images}
         rows = [_row(case, np.asarray([tokens[case.image_id]], dtype=np.float64)) for case in cases]
@@ -87,14 +87,10 @@ def _energy(case: Case, reason: str, boxes: FloatArray) -> float | None:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
-    hits = {f"peak@{name}": np.array([row[f"peak@{name}"] for row in rows]) for name in PLACES}
-    peaks = [Column(metric, "none", hit, np.ones(len(rows))) for metric, hit in hits.items()]
-    return [*peaks, *(_share(rows, f"energy@{name}") for name in PLACES)]
-
-
-def _share(rows: Sequence[Mapping[str, Any]], name: str) -> Column:
-    known = np.array([row[name] is not None for row in rows], dtype=np.float64)
-    return Column(name, "none", np.array([row[name] or 0.0 for row in rows], dtype=np.float64), known)
+    """Shares of the rows that state them: every row states a peak."""
+    names = [f"{what}@{where}" for what in ("peak", "energy") for where in PLACES]
+    values = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in names}
+    return [Column(name, "none", np.nan_to_num(v), np.isfinite(v).astype(np.float64)) for name, v in values.items()]
 
 
 def compared(

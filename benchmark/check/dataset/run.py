@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from benchmark.check import Answer, conclude
+from benchmark.check import AnswerRow, conclude
 from benchmark.check.dataset import pictures
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
@@ -33,13 +33,13 @@ def run(config: DoctorConfig, report: Callable[[str], None]) -> list[str]:
     return conclude(config.name, rows, report)
 
 
-def page(name: str, scanned: DatasetScan, rows: list[Answer]) -> str:
+def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
     """Markdown: answers, counts and the sheet of pictures."""
     tables = _tables(scanned, rows, "github")
     return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
 
 
-def _tables(scanned: DatasetScan, rows: list[Answer], style: str) -> list[str]:
+def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
     widths = [None, None, 90] if style == "simple" else None
     return [
         tabulate(list(_sizes(scanned)), headers=SPLITS, tablefmt=style),
