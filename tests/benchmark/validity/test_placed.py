@@ -6,7 +6,8 @@ import pytest
 from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.validity.alignment import Alignment
-from benchmark.validity.conventions import CONVENTIONS, Conventions, ours, painted
+from benchmark.validity.conventions import Conventions, painted
+from benchmark.validity.pictures import CONVENTIONS, ours
 from config import EngineFlags
 from core.errors import BadValueError
 from core.frames import Grid

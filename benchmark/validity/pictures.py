@@ -1,0 +1,116 @@
+"""Conventions: how a raw map becomes the picture that is scored, in the order in which each peer does it.
+
+Each is a pure function: (h,w) map as the method gives it (rectified where its paper says so), its grid -> (H,W) picture
+at the network's input size, float32, min-max scaled to [0,1] at last; a flat one is 0. All but ``ours`` place a map
+over the whole input as if its grid were centred, whatever the network. Read in the versions that are named.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.surface import min_max
+from core.frames import Grid, resample
+
+Picture = NDArray[np.float32]
+Convention = Callable[[NDArray[np.floating[Any]], Grid], Picture]
+
+
+def ours(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """Min-max over the positions, then bilinear on the network's true grid, at pixel centres as for the others."""
+    return _scaled(resample(min_max(values), grid, grid.size))
+
+
+def grad_cam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """ReLU at the positions, min-max there, bilinear to the input, ReLU and min-max again.
+
+    pytorch-grad-cam 1.5: ``BaseCAM.compute_cam_per_layer`` and ``aggregate_multi_layers``; ``scale_cam_image`` is
+    (x − min) / (1e-7 + max) and ``cv2.resize`` at its default. The ReLU came in with its pull request 152.
+    """
+    scaled = _epsilon(np.maximum(values, 0), 1e-7)
+    return _scaled(_epsilon(np.maximum(_cv2(scaled, grid, cv2.INTER_LINEAR), 0), 1e-7))
+
+
+def captum(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """Raw values to the input by nearest neighbour, then what is positive.
+
+    captum 0.9: ``LayerGradCam.attribute`` does not rectify (``relu_attributions=False``),
+    ``LayerAttribution.interpolate`` has ``interpolate_mode="nearest"``, and ``visualize_image_attr(sign="positive")``
+    drops what is negative. Its clipping of outliers is for the eye and left out. Its peak is the first pixel of the
+    highest cell, the upper left one, which is by accident where a ResNet looks.
+    """
+    return _scaled(np.maximum(_nearest(values, grid), 0))
+
+
+def captum_bilinear(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """As ``captum`` with ``interpolate_mode="bilinear"``: rectified after interpolation, which no other peer does."""
+    return _scaled(np.maximum(_cv2(values, grid, cv2.INTER_LINEAR), 0))
+
+
+def torchcam(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """Min-max at the positions, then Pillow's bicubic, whose overshoot stays.
+
+    torch-cam 0.5: ``_CAM.compute_cams`` rectifies in the gradient methods only (``CAM`` keeps its sign), ``_normalize``
+    is (x − min) / (max − min + 1e-8), and ``overlay_mask`` resizes with ``BICUBIC``. Its squaring is for the eye and
+    left out.
+    """
+    height, width = grid.size
+    picture = Image.fromarray(_epsilon(values, 1e-8)).resize((width, height), Image.Resampling.BICUBIC)
+    return _scaled(np.asarray(picture, dtype=np.float32))
+
+
+def x_ray(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """Bilinear to the input, then min-max over its pixels.
+
+    alinstein/X_RAY, ``utlis/gradcam.py``: ReLU (the method's own), ``upsample(mode="bilinear", align_corners=False)``,
+    min-max; ``heatMap_.py`` scales its CAM, which keeps its sign, before ``cv2.resize``: the same picture. It is what
+    ``ours`` would be with the conventional grid.
+    """
+    return _scaled(_cv2(values, grid, cv2.INTER_LINEAR))
+
+
+def wsolevaluation(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """Bicubic to the input, then min-max over its pixels; never rectified.
+
+    clovaai/wsolevaluation, ``inference.py``: ``cv2.resize(INTER_CUBIC)``, ``normalize_scoremap``. Its authors fixed
+    this order, "no standard practice" before, and did not expect it to matter (issue 54).
+    """
+    return _scaled(_cv2(values, grid, cv2.INTER_CUBIC))
+
+
+CONVENTIONS: dict[str, Convention] = {
+    "ours": ours,
+    "grad-cam": grad_cam,
+    "captum": captum,
+    "captum bilinear": captum_bilinear,
+    "torchcam": torchcam,
+    "X_RAY": x_ray,
+    "wsolevaluation": wsolevaluation,
+}
+"""The column's word -> the convention; the first one is what the others are held against."""
+
+
+def _cv2(values: NDArray[np.floating[Any]], grid: Grid, how: int) -> Picture:
+    """Half-pixel centres, as ``interpolate(align_corners=False)``."""
+    height, width = grid.size
+    small = np.asarray(values, dtype=np.float32)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=how), dtype=np.float32)
+
+
+def _nearest(values: NDArray[np.floating[Any]], grid: Grid) -> Picture:
+    """``torch.nn.functional.interpolate(mode="nearest")``: pixel i takes position floor(i · h / H)."""
+    rows, columns = (np.arange(side) * n // side for side, n in zip(grid.size, values.shape, strict=True))
+    return np.asarray(values, dtype=np.float32)[np.ix_(rows, columns)]
+
+
+def _epsilon(values: NDArray[np.floating[Any]], epsilon: float) -> Picture:
+    moved = np.asarray(values, dtype=np.float32) - np.float32(values.min())
+    return np.asarray(moved / (moved.max() + np.float32(epsilon)), dtype=np.float32)
+
+
+def _scaled(picture: Picture) -> Picture:
+    return np.asarray(min_max(picture), dtype=np.float32)
