@@ -1,1 +1,20 @@
-"""Checks a method or a data set and says what is wrong with it."""
+"""Checks a method, a network or a data set and says what is wrong with it."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple
+
+
+class AnswerRow(NamedTuple):
+    """One row of the table of a network or a data set."""
+
+    question: str
+    verdict: Literal["pass", "ok", "note", "info", "wrong"]
+    seen: str
+
+
+def conclude(name: str, answers: Sequence[AnswerRow], report: Callable[[str], None]) -> list[str]:
+    """``report`` whether anything is wrong with what goes by ``name``; gives the questions whose answer is wrong."""
+    wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
+    verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
+    report(f"\n{name}: {verdict}")
+    return wrong

@@ -31,7 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dataset(args[1:])
     if args[:1] == ["model"]:
         return _model(args[1:])
-    config, _ = cli.parse(CheckConfig, _flags(args), "python -m benchmark.check method NAME")
+    if args[:1] != ["method"] and not "".join(args[:1]).startswith("-"):
+        raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
+    flags = ["--method", *args[1:]] if args[0] == "method" else args
+    config, _ = cli.parse(CheckConfig, flags, "python -m benchmark.check method NAME")
     if not config.method:
         raise BadValueError(f"no method given: {USAGE}")
     from benchmark.check import method  # torch is imported when the arguments are right
@@ -43,8 +46,7 @@ def _dataset(args: Sequence[str]) -> int:
     """Examine the data set NAME, the first argument unless it is a flag."""
     if not args:
         raise BadValueError(f"no data set given: {USAGE}")
-    flags = list(args) if args[0].startswith("-") else ["--name", *args]
-    config, _ = cli.parse(DoctorConfig, flags, "python -m benchmark.check dataset NAME")
+    config, _ = cli.parse(DoctorConfig, _flags("--name", args), "python -m benchmark.check dataset NAME")
     if config.download:
         from datasets.io import download
 
@@ -52,29 +54,24 @@ def _dataset(args: Sequence[str]) -> int:
     from datasets import check_folder
 
     check_folder(config.name, config.root)
-    from benchmark.check import dataset
+    from benchmark.check.dataset.run import run
 
-    return 1 if dataset.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, functools.partial(print, flush=True)) else 0
 
 
 def _model(args: Sequence[str]) -> int:
     """Examine the network NAME, the first argument unless it is a flag."""
-    flags = list(args) if not args or args[0].startswith("-") else ["--model", *args]
-    config, _ = cli.parse(ModelCheckConfig, flags, "python -m benchmark.check model NAME")
+    config, _ = cli.parse(ModelCheckConfig, _flags("--model", args), "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
-    from benchmark.check import model
+    from benchmark.check.model.run import run
 
-    return 1 if model.run(config, functools.partial(print, flush=True)) else 0
+    return 1 if run(config, functools.partial(print, flush=True)) else 0
 
 
-def _flags(args: Sequence[str]) -> list[str]:
-    """The arguments as flags: ``method NAME …`` is short for ``--method NAME …``."""
-    if args and args[0].startswith("-"):
-        return list(args)
-    if not args or args[0] != "method":
-        raise BadValueError(f"{f'{args[0]!r} cannot be checked' if args else 'nothing to check'}: {USAGE}")
-    return ["--method", *args[1:]]
+def _flags(name: str, args: Sequence[str]) -> list[str]:
+    """The arguments as flags: NAME is short for the flag of that ``name`` with it."""
+    return list(args) if not args or args[0].startswith("-") else [name, *args]
 
 
 if __name__ == "__main__":

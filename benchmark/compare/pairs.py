@@ -4,7 +4,7 @@ So two suites, or two models, are compared method by method; two methods model b
 against each other method on the same model. Baselines and ``truth`` take part where a selector names them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.compare.selector import Selection, model_of
@@ -32,6 +32,12 @@ class Pair:
     def second(self) -> Record:
         """The first training of B."""
         return self.sides[1][0]
+
+    @property
+    def of_the_same_cells(self) -> bool:
+        """Whether A and B are the same records."""
+        one, other = ({record.key for record in side} for side in self.sides)
+        return one == other
 
     @property
     def several(self) -> bool:
@@ -66,9 +72,7 @@ def pairing(first: Selection, second: Selection) -> Pairing:
     bound = [n for n, is_free in enumerate(free) if is_free]
     joined = [(a, b) for a in one for b in other if all(a[n] == b[n] for n in bound)]
     pairs = [Pair(_common(*_alike(one[a], other[b]))) for a, b in joined]
-    kept = tuple(
-        pair for pair in pairs if first.folder != second.folder or _keys(pair.sides[0]) != _keys(pair.sides[1])
-    )
+    kept = tuple(pair for pair in pairs if first.folder != second.folder or not pair.of_the_same_cells)
     if not kept:
         raise BadValueError(_nothing(first, second, bool(pairs)))
     return Pairing(kept, (len(one) - len({a for a, _ in joined}), len(other) - len({b for _, b in joined})))
@@ -90,10 +94,6 @@ def model_and_method(trainings: Sequence[Record]) -> Name:
     """Model and method of one training, or of several without their seed."""
     cell = trainings[0].cell
     return (cell.model_id if len(trainings) == 1 else trainings[0].cell.model_of_any_seed), cell.method
-
-
-def _keys(trainings: Sequence[Record]) -> set[str]:
-    return {record.key for record in trainings}
 
 
 def _alike(first: Sequence[tuple[Record, ...]], second: Sequence[tuple[Record, ...]]) -> tuple[tuple[Record, ...], ...]:
@@ -124,13 +124,10 @@ def _nothing(first: Selection, second: Selection, themselves: bool) -> str:
         return (
             f"{first.selector} and {second.selector} are the same cells: name two models, methods or suites that differ"
         )
-    words = "; ".join(f"{side.selector}: {examples(_free_words(side), 4)}" for side in (first, second))
+    free = (("model_id" if side.model is None else "method", side) for side in (first, second))
+    named = ((side.selector, sorted({getattr(r.cell, field) for r in side.records})) for field, side in free)
+    words = "; ".join(f"{selector}: {examples(each, 4)}" for selector, each in named)
     return (
         f"{first.selector} and {second.selector} have no cell of the same model and method ({words}): "
         "name a model or a method on both sides, as in suite/model or suite/model/method"
     )
-
-
-def _free_words(side: Selection) -> Iterator[str]:
-    free = "model_id" if side.model is None else "method"
-    yield from sorted({getattr(record.cell, free) for record in side.records})

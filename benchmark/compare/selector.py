@@ -41,7 +41,7 @@ def resolve(selector: str, results: Path) -> Selection:
     if is_checkpoint(selector):
         return _of_checkpoint(selector, results)
     suite, _, rest = selector.strip("/").partition("/")
-    known = suites(results)
+    known = [folder.name for folder in records.suites(results)]
     if suite not in known:
         raise UnknownNameError("suite", suite, known, also="the path of a checkpoint or run folder")
     all_records = scored(results / suite)
@@ -60,11 +60,6 @@ def resolve_first(selector: str, homes: Sequence[Path]) -> Selection:
         except LocusError as error:
             errors.append(error)
     raise errors[0]
-
-
-def suites(results: Path) -> list[str]:
-    """Names of the suites with records below ``results``."""
-    return [folder.name for folder in records.suites(results)]
 
 
 def scored(folder: Path) -> list[Record]:
@@ -128,10 +123,8 @@ def _of_checkpoint(selector: str, results: Path) -> Selection:
     from benchmark.maps.trained import digest_of  # torch, for this alone
 
     digest = digest_of(Path(selector))
-    folders = [results / suite for suite in suites(results)]
-    models = {
-        (folder, r.cell.model_id) for folder in folders for r in _comparable_records(folder) if digest in r.checkpoints
-    }
+    known = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
+    models = {(folder, r.cell.model_id) for folder, r in known if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models
     words = sorted(f"{folder.name}/{model}" for folder, model in named)
     if not words:

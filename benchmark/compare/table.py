@@ -15,7 +15,6 @@ from core.names import MAIN
 
 WORDS = ("model", "method")
 HEADER = ("finding", "A", "B", "A − B [95 %]", "p", "p (Holm)", "n")
-DECIDED_BY = "decided by"
 
 
 @dataclass(frozen=True)
@@ -52,31 +51,24 @@ def tables(rows: Sequence[ComparisonRow]) -> list[Table]:
     listed = [r for r in rows if one_pair or r.comparison.metric == MAIN or r.comparison.finding == "mean"]
     heads = dict.fromkeys((row.comparison.metric, row.comparison.origin) for row in listed)
     return [
-        _table(f"{metric} ({_origin(origin)})", [r for r in listed if r.comparison.metric == metric], varies)
-        for metric, origin in heads
+        _table(metric, origin, [r for r in listed if r.comparison.metric == metric], varies) for metric, origin in heads
     ]
 
 
-def _origin(word: str) -> str:
-    return "no threshold" if word == "none" else f"threshold {word}"
-
-
-def _table(title: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
+def _table(metric: str, origin: str, rows: Sequence[ComparisonRow], varies: Sequence[int]) -> Table:
     """Model and method stand in the rows where they differ between rows, else the selectors say them.
 
     So does what decided, where some pairs have one training on a side and others several.
     """
     mixed = len({row.pair.by_patients_alone for row in rows}) > 1
-    header = (*(WORDS[n] for n in varies), *HEADER, *([DECIDED_BY] if mixed else []))
-    cells = (
-        (*(row.pair.names[n] for n in varies), *_cells(row.comparison), *([_decided_by(row.pair)] if mixed else []))
-        for row in rows
+    decided = {True: "patients alone", False: "trainings and patients"}
+    lines = ((row.pair.names, _cells(row.comparison), decided[row.pair.by_patients_alone]) for row in rows)
+    header, *cells = (
+        (*(names[n] for n in varies), *line, *([by] if mixed else []))
+        for names, line, by in ((WORDS, HEADER, "decided by"), *lines)
     )
-    return Table(title, "", header, tuple(cells))
-
-
-def _decided_by(pair: Pair) -> str:
-    return "patients alone" if pair.by_patients_alone else "trainings and patients"
+    title = "no threshold" if origin == "none" else f"threshold {origin}"
+    return Table(f"{metric} ({title})", "", header, tuple(cells))
 
 
 def _cells(c: Comparison) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Arrays from files that anybody may have made: sizes are read before contents, and nothing is ever unpickled."""
 
+import contextlib
 import functools
 import lzma
 import os
@@ -7,6 +8,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -44,10 +46,17 @@ def read(file: Path) -> dict[str, Array]:
 
 @functools.lru_cache(maxsize=1)
 def _read(file: Path, *state: int) -> dict[str, Array]:
-    try:
+    with reading(file):
         if file.suffix == ".npz":
             return _zipped(file)
         return {"": _picture(file) if file.suffix == ".png" else mapped(file, LARGEST)}
+
+
+@contextlib.contextmanager
+def reading(file: Path) -> Iterator[None]:
+    """Turns what reading bytes that are no array ends in into a ``DataError`` that names the ``file``."""
+    try:
+        yield
     except BROKEN as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
 

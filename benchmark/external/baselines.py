@@ -27,11 +27,7 @@ def maps(
         gaussian = np.exp(-((y[:, None] - 0.5) ** 2 + (x[None] - 0.5) ** 2) / (2 * SIGMA**2)).astype(np.float32)
         return np.broadcast_to(gaussian, (len(samples), len(findings), *shape)), grid
     if name == NOISE:
-        draws = [[_noise(sample, finding, shape) for finding in findings] for sample in samples]
+        keys = [("noise", sample.image_id, finding) for sample in samples for finding in findings]
+        draws = [generator(0, *key).random(shape, dtype=np.float32) for key in keys]  # uniform in [0,1)
         return np.array(draws, dtype=np.float32).reshape(len(samples), len(findings), *shape), grid
     return BASELINES[name]().maps(samples, findings, grid, shape)
-
-
-def _noise(sample: Sample, finding: str, shape: tuple[int, int]) -> FloatMap:
-    """Uniform in [0,1), keyed by the image's name and the finding."""
-    return generator(0, "noise", sample.image_id, finding).random(shape, dtype=np.float32)

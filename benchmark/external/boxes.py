@@ -1,4 +1,4 @@
-"""Boxes with confidences from a file: CSV or COCO's JSON; whatever is wrong with one is a sentence."""
+"""Boxes with confidences (CSV or COCO's JSON) and a classifier's probabilities: what is wrong there is a sentence."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from benchmark.external.names import Names
 from core.errors import BadValueError, DataError
 from core.types import FloatArray
-from datasets.io.tables import read_csv
+from datasets.io.tables import read_csv, refuse_duplicates
 
 BoxFormat = Literal["xyxy", "xywh"]
 EDGES: Mapping[BoxFormat, Sequence[tuple[str, str, str, str]]] = {
@@ -100,24 +101,29 @@ def _from_json(file: Path, box_format: BoxFormat | None) -> Rows:
 def _checked(rows: Rows, size: FloatArray, file: Path) -> FloatArray:
     """(M,5) xyxy, cut at the edges of the images of ``size`` (M,2), and confidences."""
     boxes, score = to_xyxy(rows.numbers[:, :4], rows.box_format), rows.numbers[:, 4]
-    _refuse(file, rows, ~np.isfinite(rows.numbers[:, :4]).all(1), "is no box of four numbers")
-    _refuse(file, rows, ~((score >= 0) & (score <= 1)), "has a score that is no number from 0 to 1")
-    sides, other = boxes[:, 2:] - boxes[:, :2], "xywh" if rows.box_format == "xyxy" else "xyxy"
-    advice = f": is it {other}? write --box_format {other}" if _fits(rows.numbers[:, :4], other, size) else ""
-    _refuse(file, rows, (sides <= 0).any(1), f"is empty or turned around as {rows.box_format}{advice}")
-    outside = (boxes < -SLACK).any(1) | (boxes > np.tile(size, 2) + SLACK).any(1)
-    _refuse(
-        file,
-        rows,
-        outside,
-        f"passes the edge of its image as {rows.box_format}{advice or PIXELS}",
-    )
-    cut = np.clip(boxes, 0, np.tile(size, 2))
-    small = (cut[:, 2:] - cut[:, :2] < 1).any(1)
-    _refuse(file, rows, small, f"is below a pixel{PIXELS}, no shares of it")
+    cut, (empty, outside) = np.clip(boxes, 0, np.tile(size, 2)), _impossible(boxes, size)
+    other = "xywh" if rows.box_format == "xyxy" else "xyxy"
+    fits = not np.any(_impossible(to_xyxy(rows.numbers[:, :4], other), size))
+    advice = f": is it {other}? write --box_format {other}" if fits else ""
+    flaws: dict[str, Any] = {
+        "is no box of four numbers": ~np.isfinite(rows.numbers[:, :4]).all(1),
+        "has a score that is no number from 0 to 1": ~((score >= 0) & (score <= 1)),
+        f"is empty or turned around as {rows.box_format}{advice}": empty,
+        f"passes the edge of its image as {rows.box_format}{advice or PIXELS}": outside,
+        f"is below a pixel{PIXELS}, no shares of it": (cut[:, 2:] - cut[:, :2] < 1).any(1),
+    }
+    for what, wrong in flaws.items():
+        if wrong.any():
+            n = int(wrong.argmax())
+            stated = ", ".join(f"{number:g}" for number in rows.numbers[n])
+            raise DataError(
+                f"{file}: {int(wrong.sum())} of {len(wrong)} boxes cannot be; the first, number {n + 1} "
+                f"({rows.images[n]}, {rows.findings[n]}: {stated}), {what}"
+            )
     return np.column_stack([cut, score])
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
     """(M,4) boxes of either format -> xyxy.
 
@@ -129,21 +135,10 @@ def to_xyxy(numbers: FloatArray, box_format: str) -> FloatArray:
     return numbers if box_format == "xyxy" else np.column_stack([numbers[:, :2], numbers[:, :2] + numbers[:, 2:]])
 
 
-def _fits(numbers: FloatArray, box_format: str, size: FloatArray) -> bool:
-    """Whether all boxes could be of this format."""
-    boxes = to_xyxy(numbers, box_format)
-    inside = (boxes >= -SLACK).all() and (boxes <= np.tile(size, 2) + SLACK).all()
-    return bool(inside and (boxes[:, 2:] > boxes[:, :2]).all())
-
-
-def _refuse(file: Path, rows: Rows, wrong: Any, what: str) -> None:
-    if wrong.any():
-        n = int(wrong.argmax())
-        stated = ", ".join(f"{number:g}" for number in rows.numbers[n])
-        raise DataError(
-            f"{file}: {int(wrong.sum())} of {len(wrong)} boxes cannot be; the first, number {n + 1} "
-            f"({rows.images[n]}, {rows.findings[n]}: {stated}), {what}"
-        )
+def _impossible(boxes: FloatArray, size: FloatArray) -> NDArray[np.bool_]:
+    """(2,M) which boxes xyxy are empty or turned around, and which pass the edge of their images of ``size`` (M,2)."""
+    outside = (boxes < -SLACK) | (boxes > np.tile(size, 2) + SLACK)
+    return np.stack([(boxes[:, 2:] <= boxes[:, :2]).any(1), outside.any(1)])
 
 
 def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
@@ -151,3 +146,22 @@ def _refuse_repeated(rows: Sequence[tuple[Any, ...]], file: Path) -> None:
     for n, row in enumerate(rows, 1):
         if first.setdefault(row, n) != n:
             raise DataError(f"{file}: box {n} repeats box {first[row]} ({row[0]}, {row[1]}): each is given once")
+
+
+def read_probabilities(file: Path, names: Names) -> dict[tuple[str, str], float]:
+    """(image, finding) -> probability in [0,1], from a table: an image a row, a finding a column.
+
+    Raises ``DataError`` for other images, findings or numbers.
+    """
+    table = read_csv(file, ("image",), "a row per image, a column of probabilities per finding")
+    images = names.known(table.pop("image").tolist(), "rows")
+    refuse_duplicates(file, pd.Series(images, dtype=str))
+    findings = [names.finding(str(word), str(file)) for word in table]
+    refuse_duplicates(file, pd.Series(findings, dtype=str))
+    out: dict[tuple[str, str], float] = {}
+    for finding, column in zip(findings, table, strict=True):
+        said = pd.to_numeric(table[column], errors="coerce").to_numpy(dtype=np.float64)
+        if not ((said >= 0) & (said <= 1)).all():
+            raise DataError(f"{file}: the column {column} holds what is no probability from 0 to 1: give no logits")
+        out |= {(image, finding): value for image, value in zip(images, said.tolist(), strict=True)}
+    return out

@@ -51,13 +51,6 @@ class EntryCases:
         columns = ["training", "split", "image", *(f"{k}_{f}" for f in self.findings for k in ("label", "logit"))]
         return strata.group_labels(self.entry.samples, pd.DataFrame(columns=columns), self.findings)
 
-    def methods(self) -> list[str]:
-        """The entry, then the baselines.
-
-        By the names under which their rows stand in a table.
-        """
-        return [self.entry.name, *baselines.NAMES]
-
     def cases(self, cell: Cell) -> list[Case]:
         """The cases of a cell. Raises ``NotAvailableError`` where the entry lacks what its protocol looks at."""
         if cell.method == self.entry.name:
@@ -91,7 +84,7 @@ class EntryCases:
             raise NotAvailableError(f"{protocol} ranks boxes by confidence: give --predictions FILE")
 
     def _entered(self) -> list[Case]:
-        cases = [self._case(*pair) for pair in _pairs(self.entry.samples, self.findings)]
+        cases = (self._case(*pair) for pair in _pairs(self.entry.samples, self.findings))
         return [case for case in cases if case is not None]
 
     def _case(self, sample: Sample, finding: str, label: float) -> Case | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-from benchmark.external import boxes, geometry, maps, probabilities, values
+from benchmark.external import boxes, geometry, maps, values
+from benchmark.external.maps import Pair
 from benchmark.external.names import Names
 from benchmark.protocols.base import FileMap
 from config import ScoreConfig
@@ -17,8 +18,6 @@ from core.names import UNRANKED_METHODS
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.lungs import outlined
-
-Pair = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -70,57 +69,36 @@ def read(config: ScoreConfig) -> ExternalEntry:
 
     ``hashes`` has the SHA-256 of each file that it is read from.
     """
-    name = _name(config)
+    _refuse_name(config)
     data = _data(config)
     names = Names([sample.image_id for sample in data], data.findings)
     where = geometry.of(config.alignment) if config.maps else geometry.NONE
-    given = _boxes(config, data, names) if config.boxes else None
-    listed = maps.find(Path(config.maps), names, config.findings, _path(config.index)) if config.maps else {}
+    frames = {sample.image_id: sample.frame for sample in data}
+    given = boxes.read(Path(config.boxes), config.box_format, names, frames) if config.boxes else None
+    index = None if config.index is None else Path(config.index)
+    listed = maps.find(Path(config.maps), names, config.findings, index) if config.maps else {}
     shown = values.read(listed, data, where, config.missing) if config.maps else {}
-    said = probabilities.read(Path(config.predictions), names) if config.predictions else {}
-    sources = {one.file for one in listed.values()} | {
-        Path(file) for file in (config.boxes, config.predictions, config.index) if file
-    }
+    said = boxes.read_probabilities(Path(config.predictions), names) if config.predictions else {}
+    tables = {Path(file) for file in (config.boxes, config.predictions, config.index) if file}
+    sources = sorted({one.file for one in listed.values()} | tables)
     root = Path(config.maps or ".")
-    hashes = {_relative(file, root): files.file_hash(file) for file in sorted(sources)}
-    return ExternalEntry(name, data, shown, given, said, where, config.missing, hashes, config.trained_on)
+    stated = (file.relative_to(root).as_posix() if root in file.parents else file.name for file in sources)
+    hashes = dict(zip(stated, map(files.file_hash, sources), strict=True))
+    return ExternalEntry(config.entry, data, shown, given, said, where, config.missing, hashes, config.trained_on)
 
 
-def _name(config: ScoreConfig) -> str:
+def _refuse_name(config: ScoreConfig) -> None:
     if not config.entry.strip():
         raise BadValueError("no name given: --entry NAME is what the table calls these maps or boxes")
     if config.entry in UNRANKED_METHODS:
         raise BadValueError(f"--entry {config.entry!r} is the name of a baseline: give another")
     if (config.maps is None) == (config.boxes is None):
         raise BadValueError("give either --maps FOLDER or --boxes FILE")
-    return config.entry
 
 
 def _data(config: ScoreConfig) -> Dataset:
-    data = datasets.load(
-        config.dataset,
-        root=config.data_root_dir,
-        split="test",
-        partition=config.partition,
-        folds=config.folds,
-        fold=config.fold,
-        findings=config.num_classes,
-        seed=config.data_seed,
-        img_size=config.img_size,
-    )
+    flags = {"root": config.data_root_dir, "img_size": config.img_size, **config.request(), "leave_out_fold": None}
+    data = datasets.load(config.dataset, split="test", **flags)
     if not any(sample.boxes for sample in data):
         raise DataError(f"no test image of {config.dataset} has a truth box: nothing can be scored")
     return data
-
-
-def _boxes(config: ScoreConfig, data: Dataset, names: Names) -> boxes.Given:
-    frames = {sample.image_id: sample.frame for sample in data}
-    return boxes.read(Path(str(config.boxes)), config.box_format, names, frames)
-
-
-def _path(word: str | None) -> Path | None:
-    return None if word is None else Path(word)
-
-
-def _relative(file: Path, root: Path) -> str:
-    return file.relative_to(root).as_posix() if root in file.parents else file.name

@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -61,49 +62,50 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     for file in files:
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
-            out.append(((split[0], names.finding(split[1], str(file))), _single(file)))
+            out.append(
+                ((split[0], names.finding(split[1], str(file))), _given(file, str(file), partial(_single, file)))
+            )
         elif (image := names.image(file.stem)) is not None:
-            out += list(_several(file, image, words, names))
+            out += _several(file, image, words, names)
         else:
             unknown.append(file.name)
     refuse_unknown(unknown, len(files), "files")
     return out
 
 
-def _single(file: Path) -> Given:
-    def read() -> Map:
-        content = arrays.read(file)
-        if len(content) != 1:
-            raise DataError(f"{file} holds {len(content)} arrays: the file of one finding holds one")
-        return arrays.plane(next(iter(content.values())), str(file))
-
-    return Given(file, str(file), read)
-
-
-def _several(file: Path, image: str, words: Sequence[str], names: Names) -> Iterator[tuple[Pair, Given]]:
+def _several(file: Path, image: str, words: Sequence[str], names: Names) -> list[tuple[Pair, Given]]:
     """The maps of one image: K×h×w in the order of ``words``, or arrays named by their findings."""
     content = arrays.read(file)
-    if len(content) == 1 and next(iter(content.values())).ndim == 3:
+    if len(content) == 1 and (stacked := _single(file)).ndim == 3:
         if not words:
             raise BadValueError(f"{file} holds the maps of several findings: say which by --findings, in their order")
-        count = len(next(iter(content.values())))
-        if count != len(words):
-            raise DataError(f"{file} holds {count} maps, --findings names {len(words)}")
-        yield from (((image, word), _part(file, n)) for n, word in enumerate(words))
-    elif file.suffix == ".npz":
-        yield from (((image, names.finding(name, str(file))), _named(file, name)) for name in content)
-    else:
+        if len(stacked) != len(words):
+            raise DataError(f"{file} holds {len(stacked)} maps, --findings names {len(words)}")
+        return [((image, word), _numbered(file, n, partial(_single, file))) for n, word in enumerate(words)]
+    if file.suffix != ".npz":
         raise DataError(f"{file} names no finding: its name is to be {NAMED}")
+    findings = [names.finding(name, str(file)) for name in content]
+    named = [_given(file, f"{name} in {file}", partial(_named, file, name)) for name in content]
+    return [((image, finding), given) for finding, given in zip(findings, named, strict=True)]
 
 
-def _part(file: Path, n: int) -> Given:
-    where = f"map {n + 1} of {file}"
-    return Given(file, where, lambda: arrays.plane(next(iter(arrays.read(file).values()))[n], where))
+def _given(file: Path, where: str, array: Callable[[], arrays.Array]) -> Given:
+    return Given(file, where, lambda: arrays.plane(array(), where))
 
 
-def _named(file: Path, name: str) -> Given:
-    where = f"{name} in {file}"
-    return Given(file, where, lambda: arrays.plane(arrays.read(file)[name], where))
+def _numbered(file: Path, n: int, array: Callable[[], arrays.Array]) -> Given:
+    return _given(file, f"map {n + 1} of {file}", lambda: array()[n])
+
+
+def _single(file: Path) -> arrays.Array:
+    content = arrays.read(file)
+    if len(content) != 1:
+        raise DataError(f"{file} holds {len(content)} arrays: the file of one finding holds one")
+    return next(iter(content.values()))
+
+
+def _named(file: Path, name: str) -> arrays.Array:
+    return arrays.read(file)[name]
 
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Given]]:
@@ -111,24 +113,14 @@ def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, Give
         raise BadValueError(
             f"{file} is one file: a .npy of all maps needs --index, a CSV with the columns image, finding"
         )
-    table, values = read_csv(index, ("image", "finding")), _array(file)
+    table = read_csv(index, ("image", "finding"))
+    with arrays.reading(file):
+        values = arrays.mapped(file)
     if values.ndim != 3 or len(values) != len(table):
         raise DataError(f"{file} has the shape {values.shape}, {index} has {len(table)} rows: a map (h, w) per row")
     images = names.known(table["image"].tolist(), "rows")
     words = [names.finding(word, str(index)) for word in table["finding"]]
-    return [((image, word), _row(file, values, n)) for n, (image, word) in enumerate(zip(images, words, strict=True))]
-
-
-def _array(file: Path) -> arrays.Array:
-    try:
-        return arrays.mapped(file)
-    except arrays.BROKEN as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
-
-
-def _row(file: Path, values: arrays.Array, n: int) -> Given:
-    where = f"map {n + 1} of {file}"
-    return Given(file, where, lambda: arrays.plane(values[n], where))
+    return [(pair, _numbered(file, n, lambda: values)) for n, pair in enumerate(zip(images, words, strict=True))]
 
 
 def _masks(file: Path, names: Names) -> list[tuple[Pair, Given]]:

@@ -47,14 +47,15 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     store = EntryCases(entry)
     if store.absent:
         report(f"{store.absent} cases have no map: {'left out' if entry.missing == 'skip' else 'counted as misses'}")
-    scored = list(score(entry, store, store.methods()))
+    scored = list(score(entry, store, [entry.name, *NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
     all_records = _recorded(folder, entry, scored)
     flags.write(config, folder)
     text, sentence = "", ""
     if row is not None:
-        text, sentence = against.compare(_main(all_records, entry), folder, row)
+        main = next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
+        text, sentence = against.compare(main, folder, row)
     about = f"{entry.about} {sentence}".rstrip()
     all_records = tables.write(folder, title=entry.name, about=about, records=all_records)
     report(tables.headline(folder, all_records) + text)
@@ -62,18 +63,12 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     return 1 if any(record.status == "failed" for record in all_records) else 0
 
 
-def _main(all_records: Sequence[Record], entry: ExternalEntry) -> Record:
-    """The entry's record of the main protocol."""
-    return next(r for r in all_records if (r.cell.method, r.cell.protocol) == (entry.name, MAIN_PROTOCOL))
-
-
 def _folder(config: ScoreConfig, entry: ExternalEntry) -> Path:
     name = re.sub(r"[^\w.=+-]+", "-", entry.name).strip("-.").lower()
     if not name:
         raise BadValueError(f"--entry {entry.name!r} has no letter that a folder could be named by: give another")
     folder = Path(config.results) / name
-    others = [r for r in records.load(folder) if r.cell.model_id != MODEL] if folder.is_dir() else []
-    if others:
+    if folder.is_dir() and any(r.cell.model_id != MODEL for r in records.load(folder)):
         raise BadValueError(f"{folder} holds the results of a suite: give another --entry or --results")
     return folder
 

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
-from benchmark.external.maps import Given, Map
+from benchmark.external.maps import Given, Map, Pair
 from benchmark.protocols.base import FileMap
 from core.errors import DataError, examples
 from core.frames import box_mask
@@ -17,7 +17,6 @@ from datasets.base import Dataset
 from datasets.lungs import outlined
 
 log = logging.getLogger(__name__)
-Pair = tuple[str, str]
 KEPT = 2**26
 """Bytes of maps that are kept in memory, with surfaces of twice that; others are read again when they are scored."""
 MEAN_ERRORS, GAIN = 3.0, 1.2

@@ -5,7 +5,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
-from benchmark.external.arrays import BROKEN
+from benchmark.external.arrays import reading
 from benchmark.submissions import manifest as manifests
 from benchmark.submissions.manifest import Manifest
 from core import files
@@ -45,19 +45,16 @@ def unpack(path: Path, folder: Path) -> Manifest:
 
     Raises ``DataError`` for a file that is no zip, too large, leads out of ``folder`` or is not what the manifest says.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = _checked(archive, path)
-            if manifests.NAME not in members:
-                raise DataError(f"{path} has no {manifests.NAME}: pack it by `python -m benchmark.submit pack RUN`")
-            if (length := members[manifests.NAME].file_size) > LARGEST_MANIFEST:
-                raise DataError(f"{path} states {length:,} bytes of {manifests.NAME}: more than {LARGEST_MANIFEST:,}")
-            manifest = manifests.parse(archive.read(manifests.NAME), str(path))
-            _refuse_others(set(members) - {manifests.NAME}, set(manifest.files), path)
-            for name in manifest.files:
-                _extract(archive, members[name], folder / name)
-    except BROKEN as error:
-        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    with reading(path), zipfile.ZipFile(path) as archive:
+        members = _checked(archive, path)
+        if manifests.NAME not in members:
+            raise DataError(f"{path} has no {manifests.NAME}: pack it by `python -m benchmark.submit pack RUN`")
+        if (length := members[manifests.NAME].file_size) > LARGEST_MANIFEST:
+            raise DataError(f"{path} states {length:,} bytes of {manifests.NAME}: more than {LARGEST_MANIFEST:,}")
+        manifest = manifests.parse(archive.read(manifests.NAME), str(path))
+        _refuse_others(set(members) - {manifests.NAME}, set(manifest.files), path)
+        for name in manifest.files:
+            _extract(archive, members[name], folder / name)
     if changed := [name for name, known in manifest.files.items() if files.file_hash(folder / name) != known]:
         raise DataError(f"{path}: {len(changed)} files are not those of its manifest: {examples(changed)}")
     return manifest

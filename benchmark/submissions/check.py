@@ -56,8 +56,7 @@ def _records(entry: ExternalEntry, folder: Path) -> Iterator[str]:
         yield "its records are of other files, or of files that were read otherwise"
         return
     for measured, _ in score(entry, EntryCases(entry), [entry.name]):
-        known = stated.pop(measured.key, None)
-        if known is None:
+        if (known := stated.pop(measured.key, None)) is None:
             yield f"{measured.cell.protocol}: it has no record of this"
         elif wrong := differences(known, measured):
             yield (

@@ -19,6 +19,11 @@ from core.errors import BadValueError, DataError
 from core.files import file_hash, stem
 from core.names import PAIRED
 
+KEPT = (
+    "dataset", "img_size", "box_format", "alignment", "findings", "missing",
+    "num_classes", "partition", "folds", "fold", "data_seed",
+)  # fmt: skip
+"""Flags of an entry that a submission states as they are."""
 RECORDS = "records"
 """The folder of the entry's records in the file; those of baselines and pairs follow from the data and the rows."""
 
@@ -77,10 +82,7 @@ def _records(folder: Path, temporary: Path) -> dict[str, Path]:
 def _manifest(
     config: PackConfig, scored: ScoreConfig, entry: ExternalEntry, given: dict[str, str], contents: dict[str, Path]
 ) -> Manifest:
-    kept = ("dataset", "img_size", "box_format", "alignment", "findings", "missing")
-    split = ("num_classes", "partition", "folds", "fold", "data_seed")
-    stated = {name: getattr(scored, name) for name in (*kept, *split)}
-    stated = {name: list(value) if isinstance(value, tuple) else value for name, value in stated.items()}
+    stated = {name: getattr(scored, name) for name in KEPT} | {"findings": list(scored.findings)}
     return Manifest(
         entry=entry.name,
         by=config.by,

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import datasets
 from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
@@ -117,11 +116,9 @@ def _existing(folder: ResultsFolder) -> list[Record]:
 
 def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:
     """Whether the files of a model's data sets are at hand; where they are not, its cells get records that say so."""
-    if training := selection.absent(job.model):
-        root = datasets.root_of(training.dataset, training.data_root_dir)
-        how = selection.how_to_get(suite, training.dataset)
-        record_failure(job, "n/a", f"{selection.ABSENT} ({training.dataset}: {root}): {how}", folder)
-    return training is None
+    if reason := selection.absence(suite, job.model):
+        record_failure(job, "n/a", reason, folder)
+    return not reason
 
 
 def _run_steps(

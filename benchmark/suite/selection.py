@@ -153,9 +153,12 @@ def absent(model: ModelPlan) -> TrainConfig | None:
     return next((config for config in configs if not datasets.at_hand(config.dataset, config.data_root_dir)), None)
 
 
-def how_to_get(suite: Suite, dataset: str) -> str:
-    """What to do when the data is absent: the suite's own words, else where the data set expects its files."""
-    return suite.how_to_get or datasets.REGISTRY.get(dataset).layout
+def absence(suite: Suite, model: ModelPlan) -> str:
+    """Which data of a model are absent, from where, and what to do: in the suite's words, else as the data set says."""
+    if (config := absent(model)) is None:
+        return ""
+    how = suite.how_to_get or datasets.REGISTRY.get(config.dataset).layout
+    return f"{ABSENT} ({config.dataset}: {datasets.root_of(config.dataset, config.data_root_dir)}): {how}"
 
 
 def _keep(record: Record | None, overwrite: str, has_data: bool) -> bool:

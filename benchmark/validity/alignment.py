@@ -27,7 +27,7 @@ class Alignment(Check):
         """
         aligned = self.cases(method)
         variants = {"conventional": [replace(case, grid="conventional") for case in aligned], "aligned": aligned}
-        result = compare(variants, self.findings, seed).result(self.findings)
+        result = compare(variants, self.findings, seed)
         n = sum(len(case.boxes) > 0 for case in aligned)
         shift = Score(finding="mean", metric="shift", value=self._shift(method), n=n)
         return replace(result, scores=[*result.scores, shift])

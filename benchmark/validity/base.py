@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -33,6 +33,7 @@ class TrainedSubset(Trained):
         return [sample for sample in self.data if sample.boxes and sample.image_id in self.kept]
 
 
+@dataclass(eq=False)
 class Check(ABC):
     """A question to the maps of one model. A subclass sets ``name`` and writes ``evaluate``; see docs/validity.md.
 
@@ -40,6 +41,14 @@ class Check(ABC):
     on; those of all ``methods`` share their forward passes.
     """
 
+    trained: Sequence[Trained]
+    methods: Sequence[str]
+    """Those that may be asked for."""
+    folder: Path
+    flags: EngineFlags | None
+    max_images: int | None
+    """How many of the boxed images are looked at; None: all."""
+    _maps: dict[str, StoredMapsByMethod] = field(default_factory=dict, init=False, repr=False)
     name: ClassVar[str]
     geometry: ClassVar[str] = "surface"
     """What its boxes are computed on: surface or pixels."""
@@ -47,19 +56,6 @@ class Check(ABC):
     """Whether it is also asked about the word ``classifier``: the model's own scores, not its maps."""
     settings: ClassVar[Mapping[str, str]] = {}
     """What a reader must know of how it asks: stands in its records and above its tables."""
-
-    def __init__(
-        self,
-        trained: Sequence[Trained],
-        methods: Sequence[str],
-        folder: Path,
-        flags: EngineFlags | None,
-        max_images: int | None,
-    ) -> None:
-        """``methods`` may be asked for; ``max_images``: how many of the boxed images are looked at (None: all)."""
-        self.trained, self.methods = list(trained), list(methods)
-        self.folder, self.flags, self.max_images = folder, flags, max_images
-        self._maps: dict[str, StoredMapsByMethod] = {}
 
     @abstractmethod
     def evaluate(self, method: str, seed: int) -> Result:

@@ -32,7 +32,7 @@ class Conventions(Check):
         cases = with_truth(self.cases(method))
         bar = tqdm(CONVENTIONS.items(), desc="paint", unit="convention", leave=False, disable=None)
         variants = {name: [painted(case, convention) for case in cases] for name, convention in bar}
-        return compare(variants, self.findings, seed).result(self.findings)
+        return compare(variants, self.findings, seed)
 
 
 def painted(case: Case, convention: Convention) -> Case:

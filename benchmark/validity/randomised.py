@@ -1,14 +1,18 @@
 """Whether a method's maps depend on what the network has learned."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import rankdata
 
+from backbones import Classifier
+from backbones.parts import path
+from benchmark.maps import untrained
+from benchmark.maps.trained import recast
 from benchmark.protocols.base import Case, Result, usable, with_truth
 from benchmark.statistics.summary import Column
-from benchmark.validity.base import TRAINED, Check
-from benchmark.validity.reinitialised import part_names, reinitialise
+from benchmark.validity.base import TRAINED, Check, TrainedSubset
 from benchmark.validity.variants import compare
 from core.types import FloatArray
 
@@ -35,7 +39,7 @@ class Randomised(Check):
             variants[part] = self.cases(method, [reinitialise(run, depth) for run in self.runs], f"randomised-{depth}")
         drawn = list(variants)[1:]
         correlations = [column for part in drawn for column in _columns(part, variants[TRAINED], variants[part])]
-        return compare(variants, self.findings, seed, correlations).result(self.findings)
+        return compare(variants, self.findings, seed, correlations)
 
 
 def _columns(part: str, first: Sequence[Case], second: Sequence[Case]) -> list[Column]:
@@ -62,3 +66,70 @@ def spearman(first: FloatArray, second: FloatArray) -> float:
     one, two = (rankdata(values) - (len(values) + 1) / 2 for values in (first, second))
     scale = float(np.sqrt((one**2).sum() * (two**2).sum()))
     return float((one * two).sum() / scale) if scale else float("nan")
+
+
+REST = "last stage"
+"""The part behind the last earlier level, whose output is pooled."""
+
+
+@dataclass(frozen=True)
+class PartlyReinitialised(TrainedSubset):
+    """A training with the first ``depth`` parts, counted from the head, drawn anew.
+
+    They are taken from one network as the architecture itself initialises it, batch norm's statistics too, so a deeper
+    step keeps all that a shallower one drew.
+    """
+
+    depth: int = 0
+
+    @property
+    def digest(self) -> str:
+        """Says which weights: the training's, and how many parts are not."""
+        return f"{super().digest}, {self.depth} parts as in {untrained.of(self).digest}"
+
+    def model(self, device: str) -> Classifier:
+        """The network, in evaluation mode on ``device``."""
+        trained, drawn = super().model(device), untrained.of(self).model(device).state_dict()
+        anew = {key for _, keys in parts(trained)[: self.depth] for key in keys}
+        state = trained.state_dict()
+        trained.load_state_dict({key: drawn[key] if key in anew else value for key, value in state.items()})
+        return trained
+
+
+def parts(model: Classifier) -> list[tuple[str, tuple[str, ...]]]:
+    """The network's parts from the head down: a name and its entries of ``state_dict``, each of them in one part.
+
+    Cut at the earlier levels (``model.levels``), in the order in which the network's modules are written. A part is
+    called like the level that it ends in; ``last stage`` is what follows the last of them, and an attention module
+    stands by itself.
+    """
+    index = {name: n for n, (name, _) in enumerate(model.named_modules())}
+    ends = {level: max(n for name, n in index.items() if _within(name, path(model, level))) for level in model.levels}
+    keys: dict[str, list[str]] = {}
+    for key in model.state_dict():
+        owner = key.rpartition(".")[0]
+        top = owner.split(".")[0]
+        name = top if top != "extractor" else next((level for level, end in ends.items() if index[owner] <= end), REST)
+        keys.setdefault(name, []).append(key)
+    order = ["head", "attention", REST, *reversed(model.levels)]
+    return [(name, tuple(keys[name])) for name in order if name in keys]
+
+
+def _within(name: str, whole: str) -> bool:
+    return name == whole or name.startswith(f"{whole}.")
+
+
+def part_names(run: TrainedSubset) -> tuple[str, ...]:
+    """The names of a training's network's parts, from the head down.
+
+    As ``reinitialise`` counts them: depth 1 is the head alone.
+    """
+    return tuple(name for name, _ in parts(untrained.of(run).model("cpu")))
+
+
+def reinitialise(run: TrainedSubset, depth: int) -> PartlyReinitialised:
+    """The same training and images with the first ``depth`` parts drawn anew.
+
+    Cascading randomisation from the head down: Adebayo et al., Sanity checks for saliency maps, NeurIPS 2018.
+    """
+    return recast(run, PartlyReinitialised, kept=run.kept, depth=depth)

@@ -4,7 +4,7 @@ A token is a small mark in a corner of the image that goes with one finding: see
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +24,16 @@ DRAWN, NONE, FLIPPED = "drawn", "none", "flipped"
 BATCH = 64
 
 
-@dataclass(frozen=True)
-class TokenRates:
-    """How the token of a phantom goes with a finding."""
+def token_rates(config: TrainConfig) -> tuple[str, float, float]:
+    """The shortcut of a training's data: its finding, the share of images with it that have the token, and of others.
 
-    finding: str
-    token_rate_positive: float
-    """Share of the images with the finding that have the token."""
-    token_rate_negative: float
-    """Share of the others."""
-
-
-def token_rates(config: TrainConfig) -> TokenRates:
-    """The shortcut of a training's data. Raises ``BadValueError`` for data without one.
-
-    Rates are shares of the images with and without the finding that carry the token.
+    Raises ``BadValueError`` for data without one.
     """
     description = load(config, "test").describe
     if description.get("shortcut") is None:
         advice = "write phantom:shortcut=Pneumothorax, which the check 'shortcut' is about"
         raise BadValueError(f"{config.dataset} has no shortcut: {advice}")
-    return TokenRates(description["shortcut"], description["shortcut_present"], description["shortcut_absent"])
+    return description["shortcut"], description["shortcut_present"], description["shortcut_absent"]
 
 
 def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
@@ -52,8 +41,8 @@ def configs_by_variant(config: TrainConfig) -> dict[str, TrainConfig]:
 
     Patients and findings are the same in all three, so that changes are paired.
     """
-    rates = token_rates(config)
-    shares = {NONE: (0.0, 0.0), FLIPPED: (rates.token_rate_negative, rates.token_rate_positive)}
+    _, present, absent = token_rates(config)
+    shares = {NONE: (0.0, 0.0), FLIPPED: (absent, present)}
     return {DRAWN: config, **{name: _with_tokens(config, *pair) for name, pair in shares.items()}}
 
 

@@ -1,7 +1,6 @@
 """The same cases under several variants (networks, placements, conventions): hits of each, and paired differences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ from tqdm import tqdm
 from benchmark.protocols.base import Case, Result, case_index, with_truth
 from benchmark.protocols.locus import Locus
 from benchmark.records.score import Origin
-from benchmark.statistics.summary import Column, Estimate, difference, estimate, scores
+from benchmark.statistics.summary import Column, difference, estimate, scores
 from core.names import MAIN
 
 HIT = 0.3
@@ -22,28 +21,13 @@ MEASURES: Mapping[tuple[str, Origin], str] = {
 """Metric and origin of its threshold -> the column of a row that holds it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Compared:
-    """Variants of one method on the same cases."""
-
-    estimates: list[Estimate]
-    """``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by patient."""
-    rows: list[dict[str, Any]]
-    """Per variant and case."""
-    failed: list[tuple[str, str, str]]
-
-    def result(self, findings: Sequence[str]) -> Result:
-        """Scores per finding and mean, with BCa intervals.
-
-        Ready for a record: ``METRIC@VARIANT`` and ``change@METRIC@VARIANT``.
-        """
-        return Result(scores(self.estimates, findings), self.rows, {}, self.failed)
-
-
 def compare(
     variants: Mapping[str, Sequence[Case]], findings: Sequence[str], seed: int, more: Sequence[Column] = ()
-) -> Compared:
+) -> Result:
     """The ``locus`` protocol's ``hit@iou.3`` (thresholds cross-fitted per variant, and fixed at .5) and ``pointing``.
+
+    Scores are ``METRIC@VARIANT`` for every variant, then ``change@METRIC@VARIANT`` = variant − first, paired by
+    patient, per finding and mean, with BCa intervals; rows are per variant and case.
 
     Every variant has the same cases in the same order, those without truth are left out; ``more`` are columns over
     the cases that are left.
@@ -64,7 +48,7 @@ def compare(
     changes = [difference(by_key[other, at], by_key[start, at], f"change@{other}") for other, start, at in pairs]
     failed = [one for result in results.values() for one in result.failed]
     together = [row for part in rows.values() for row in part]
-    return Compared([*estimates, *changes], together, list(dict.fromkeys(failed)))
+    return Result(scores([*estimates, *changes], findings), together, {}, list(dict.fromkeys(failed)))
 
 
 def _row(variant: str, row: Mapping[str, Any]) -> dict[str, Any]:

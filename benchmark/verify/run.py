@@ -1,24 +1,25 @@
 """``--verify``: which records of the suites hold, suite by suite."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from tqdm import tqdm
 
 import methods
-from benchmark.records import Record
-from benchmark.suite import plan, results_folder, selection
+from benchmark.records import Record, published
+from benchmark.suite import paired, plan, results_folder, selection
 from benchmark.suite.entered import with_models
-from benchmark.suite.plan import Suite
-from benchmark.verify.answers import verify_records
-from benchmark.verify.figures import Difference, VerificationResult
+from benchmark.suite.plan import ModelPlan, Suite
+from benchmark.verify.figures import Difference, VerificationResult, differences
 from config import RunConfig
-from core.errors import LocusError
-from core.user_code import refuse_code
+from core.errors import DataError, LocusError
+from core.names import PAIRED
+from core.registry import refuse_code
 
 SHOWN = 3
 """So many figures are reported of a record that differs."""
+ENTERED = "their model was entered by --checkpoint or --model: write the same flags beside --verify"
 
 
 def run(config: RunConfig, report: Callable[[str], None]) -> int:
@@ -28,65 +29,39 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     counted. Raises ``LocusError`` for a bad suite or a broken record. Nothing is written but the cache of decoded
     images.
     """
-    tallies = [_verify_suite(name, config, report) for name in selection.names(config)]
-    return 0 if all(tally.holds for tally in tallies) else 1
+    holding = [_verify_suite(name, config, report) for name in selection.names(config)]
+    return 0 if all(holding) else 1
 
 
-@dataclass
-class Tally:
-    """How the records of a suite fared."""
-
-    hold: int = 0
-    differ: int = 0
-    unknown: Counter[str] = field(default_factory=Counter)
-    """Why records cannot be verified -> how many."""
-
-    @property
-    def holds(self) -> bool:
-        """Whether no record differs and none is left to doubt.
-
-        >>> Tally(hold=3).holds, Tally(hold=3, differ=1).holds
-        (True, False)
-        """
-        return not self.differ and not self.unknown
-
-    def count(self, result: VerificationResult) -> None:
-        """Count a record."""
-        if isinstance(result, LocusError):
-            self.unknown[str(result)] += 1
-        elif result:
-            self.differ += 1
-        else:
-            self.hold += 1
-
-
-def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -> Tally:
-    suite, tally = plan.load(name, selection.suites_folder(config), config.trust), Tally()
+def _verify_suite(name: str, config: RunConfig, report: Callable[[str], None]) -> bool:
+    """Whether no record of a suite differs and none is left to doubt."""
+    suite = plan.load(name, selection.suites_folder(config), config.trust)
     selection.check_protocols(suite, config)
-    suite = with_models(suite, config)
-    existing = selection.existing_records(results_folder.base(config) / name)
+    suite, folder = with_models(suite, config), results_folder.base(config) / name
+    existing = selection.existing_records(folder)
     chosen = _chosen(_of_models(suite, existing, config), config.method, config.protocol)
     stated = [record for record in chosen if record.scores]
     if not config.trust:
         typed = {*config.method, *suite.words}
-        refuse_code([r.cell.method for r in stated if r.cell.method not in typed], results_folder.base(config) / name)
+        refuse_code([r.cell.method for r in stated if r.cell.method not in typed], folder)
     report(f"{name}: {len(stated)} records to verify")
-    bar = tqdm(total=len(stated), desc=f"verify {name}", unit="record", leave=False, disable=None)
-    for record, result in verify_records(suite, stated, existing, config):
-        bar.update()
-        tally.count(result)
-        if result and not isinstance(result, LocusError):
+    results = verify_records(suite, stated, existing, folder, config)
+    differ, unknown = 0, Counter[str]()
+    for record, result in tqdm(results, f"verify {name}", len(stated), unit="record", leave=False, disable=None):
+        if isinstance(result, LocusError):
+            unknown[str(result)] += 1
+        elif result:
+            differ += 1
             report(_message(record, result))
-    bar.close()
+    hold = len(stated) - differ - unknown.total()
     if not chosen and selection.has_protocol(suite, config):
-        tally.unknown["there is no record: run the suite first"] = 1
+        unknown["there is no record: run the suite first"] = 1
     empty = Counter(record.status for record in chosen if not record.scores)
-    unknown = tally.unknown.total()
-    summary = [f"{tally.hold} records hold", f"{tally.differ} differ", f"{unknown} cannot be verified"]
+    summary = [f"{hold} records hold", f"{differ} differ", f"{unknown.total()} cannot be verified"]
     summary += [f"{count} without figures ({status})" for status, count in sorted(empty.items())]
-    reasons = (f"  {count} cannot be verified: {why}" for why, count in tally.unknown.items())
+    reasons = (f"  {count} cannot be verified: {why}" for why, count in unknown.items())
     report("\n".join([f"{name}: {', '.join(summary)}", *reasons]))
-    return tally
+    return not differ and not unknown
 
 
 def _of_models(suite: Suite, existing: Sequence[Record], config: RunConfig) -> Sequence[Record]:
@@ -110,3 +85,49 @@ def _message(record: Record, wrong: Sequence[Difference]) -> str:
     lines = [f"  {each.what}: stated {each.stated}, found {each.measured}" for each in wrong[:SHOWN]]
     rest = [f"  and {len(wrong) - SHOWN} more"] if len(wrong) > SHOWN else []
     return "\n".join([f"{where} ({record.key}) differs:", *lines, *rest])
+
+
+def verify_records(
+    suite: Suite, stated: Sequence[Record], all_records: Sequence[Record], folder: Path, config: RunConfig
+) -> Iterator[tuple[Record, VerificationResult]]:
+    """Each of the ``stated`` records among the suite's in ``folder``, held against its sources.
+
+    Papers' files first, then per-case rows for paired ones, then stored maps and predictions, model by model.
+    """
+    papers = [record for record in stated if record.source == "paper"]
+    pairs = [record for record in stated if record.cell.protocol == PAIRED]
+    yield from _looked_up(papers, lambda: [record for word in suite.published for record in published.read(word)])
+    yield from _looked_up(pairs, lambda: paired.paired_records(folder, all_records))
+    rest = [record for record in stated if record not in papers and record not in pairs]
+    models = {model.id: model for model in selection.planned_models(suite, config, all_records)}
+    for word in dict.fromkeys(record.cell.model_id for record in rest):
+        of_model = [record for record in rest if record.cell.model_id == word]
+        model = models.get(word)
+        why = _unverifiable(model, suite, of_model)
+        if model is None or why:
+            yield from ((record, DataError(why)) for record in of_model)
+        else:
+            from benchmark.verify.rescore import rescore  # torch and numba, where there is something to score
+
+            yield from rescore(model, of_model, Path(config.runs) / (suite.trainings or suite.name), folder)
+
+
+def _looked_up(
+    stated: Sequence[Record], made: Callable[[], Sequence[Record]]
+) -> Iterator[tuple[Record, VerificationResult]]:
+    """Held against the record of the same cell among those that are ``made`` anew, at once for all."""
+    try:
+        remade: dict[str, Record] = {record.key: record for record in made()} if stated else {}
+    except LocusError as error:
+        yield from ((record, error) for record in stated)
+    else:
+        gone = DataError("its per-case rows or its paper's file are gone")
+        yield from ((r, differences(r, remade[r.key]) if r.key in remade else gone) for r in stated)
+
+
+def _unverifiable(model: ModelPlan | None, suite: Suite, stated: Sequence[Record]) -> str:
+    """Why nothing can be said of the records of a model; nothing where it is planned and its data are at hand."""
+    if model is not None:
+        return selection.absence(suite, model)
+    entered = any("weights" in record.cell.recipe for record in stated)
+    return ENTERED if entered else "the suite no longer has their model"

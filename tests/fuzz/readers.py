@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save as safetensors
 
 from benchmark import records
-from benchmark.external import arrays, boxes, geometry, maps, probabilities
+from benchmark.external import arrays, boxes, geometry, maps
 from benchmark.external.names import Names
 from benchmark.models import stamp
 from benchmark.records import files
@@ -106,7 +106,7 @@ READERS = {
     file: Reader(file, read, good)
     for file, read, good in [
         ("boxes.csv", lambda p: boxes.read(p, "xyxy", NAMES, FRAMES), _text("image,finding,x0,y0,x1,y1,score\na,Mass,10,20,30,60,.5\n")),
-        ("predictions.csv", lambda p: probabilities.read(p, NAMES), _text("image,Mass\na.png,0.5\n")),
+        ("predictions.csv", lambda p: boxes.read_probabilities(p, NAMES), _text("image,Mass\na.png,0.5\n")),
         ("boxes.json", lambda p: boxes.read(p, None, NAMES, FRAMES), _text([BOX])),
         ("masks.json", _masks, _text({"a.png": {"Mass": {"size": [2, 3], "counts": [1, 2, 3]}}})),
         ("grid.json", lambda p: geometry.of(str(p)), _text({"size": [8, 8], "stride": [1, 1], "offset": [0, 0]})),

@@ -1,5 +1,1 @@
-"""What is wrong with a data set before anything is trained on it: ``run`` reads all of it and writes a page."""
-
-from benchmark.check.dataset.run import run
-
-__all__ = ["run"]
+"""What is wrong with a data set before anything is trained on it: all of it is read, and a page written."""

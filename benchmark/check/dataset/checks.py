@@ -1,41 +1,35 @@
 """Checks of a data set: splits, patients, files, boxes and labels; each gives a row with verdict, count, examples."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 import numpy as np
 
+from benchmark.check import AnswerRow
 from benchmark.check.dataset.scan import DatasetScan, ImageScan
 from core.boxes import clip
 from core.errors import examples
 from datasets import splits
 
-Verdict = Literal["ok", "note", "wrong"]
 ASPECT_TOLERANCE = 0.02
 """By how much an image may be wider or narrower than the frame of its boxes, as a share."""
 
 
-class DatasetAnswer(NamedTuple):
-    """One row of the table."""
-
-    question: str
-    verdict: Verdict
-    details: str
-
-
-def answers(scan: DatasetScan) -> list[DatasetAnswer]:
+def answers(scan: DatasetScan) -> list[AnswerRow]:
     """All questions in order."""
-    return [ask(scan) for ask in QUESTIONS]
-
-
-def _splits(scan: DatasetScan) -> DatasetAnswer:
-    """A split that the data set refuses, in its own words."""
     refused = [f"{split}: {sentence}" for split, sentence in scan.refused.items()]
-    return _answer("splits that load", refused, "wrong", "all three")
+    missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
+    return [
+        _answer("splits that load", refused, "wrong", "all three"),
+        *(_patients(scan), _duplicates(scan), _labels(scan), _unreadable(scan)),
+        _answer("listed images without a file", missing, "wrong"),
+        *(_validation_count(scan), _outside(scan), _frames(scan), _boxes_and_labels(scan)),
+        _answer("warnings while loading", scan.warnings, "note"),
+    ]
 
 
-def _patients(scan: DatasetScan) -> DatasetAnswer:
+def _patients(scan: DatasetScan) -> AnswerRow:
     splits_of_patient: dict[str, set[str]] = defaultdict(set)
     for image in scan.images:
         splits_of_patient[image.sample.patient_id].add(image.split)
@@ -44,28 +38,22 @@ def _patients(scan: DatasetScan) -> DatasetAnswer:
     return _answer("patients on both sides", shared, "wrong")
 
 
-def _unreadable(scan: DatasetScan) -> DatasetAnswer:
+def _unreadable(scan: DatasetScan) -> AnswerRow:
     bad = [image.reason for image in scan.images if image.reason]
     if scan.left_out:
         remark = "left out while loading, see the warnings" + (f"; {examples(bad)}" if bad else "")
-        return DatasetAnswer("unreadable files", "wrong", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
+        return AnswerRow("unreadable files", "wrong", f"{len(bad) + scan.left_out}: {scan.left_out} {remark}")
     return _answer("unreadable files", bad, "wrong")
 
 
-def _missing(scan: DatasetScan) -> DatasetAnswer:
-    """Images that the tables list and that lie nowhere."""
-    missing = [f"{split} {count}" for split, count in scan.missing.items() if count]
-    return _answer("listed images without a file", missing, "wrong")
-
-
-def _validation_count(scan: DatasetScan) -> DatasetAnswer:
+def _validation_count(scan: DatasetScan) -> AnswerRow:
     """Validation images by which a training chooses its checkpoint; a data set to test on only has none."""
     count = len(scan.labels.get("val", ()))
     sentence = splits.doubt(count) if count else ""
-    return DatasetAnswer("validation images", "note" if sentence else "ok", sentence or str(count))
+    return AnswerRow("validation images", "note" if sentence else "ok", sentence or str(count))
 
 
-def _duplicates(scan: DatasetScan) -> DatasetAnswer:
+def _duplicates(scan: DatasetScan) -> AnswerRow:
     """The same pixels under two names: across splits a leak, within one a note."""
     groups = _same(scan.images)
     across = [group for group in groups if len({image.split for image in group}) > 1]
@@ -74,7 +62,7 @@ def _duplicates(scan: DatasetScan) -> DatasetAnswer:
     return _answer("duplicate images", duplicates, "wrong" if across else "note")
 
 
-def _outside(scan: DatasetScan) -> DatasetAnswer:
+def _outside(scan: DatasetScan) -> AnswerRow:
     """Boxes that are not wholly inside their frame, or narrower than a pixel of it, as shares of the image are."""
     boxed = ((image, finding) for image in scan.images for finding in image.sample.boxes)
     wrong = [f"{image.sample.image_id} {finding}" for image, finding in boxed if not _fits(image, finding)]
@@ -86,7 +74,7 @@ def _fits(image: ImageScan, finding: str) -> bool:
     return bool((boxes[:, 2:] - boxes[:, :2] >= 1).all() and (clip(boxes, image.sample.frame) == boxes).all())
 
 
-def _frames(scan: DatasetScan) -> DatasetAnswer:
+def _frames(scan: DatasetScan) -> AnswerRow:
     """Images that have another shape than the frame of their boxes: the boxes would be stretched."""
     wrong = []
     for image in scan.images:
@@ -100,7 +88,7 @@ def _ratio(size: tuple[int, int]) -> float:
     return size[1] / max(size[0], 1)
 
 
-def _boxes_and_labels(scan: DatasetScan) -> DatasetAnswer:
+def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
     known = {finding: k for k, finding in enumerate(scan.findings)}
     wrong = [
         f"{image.sample.image_id} {finding}"
@@ -111,7 +99,7 @@ def _boxes_and_labels(scan: DatasetScan) -> DatasetAnswer:
     return _answer("boxes of a finding whose label is not 1", wrong, "note")
 
 
-def _labels(scan: DatasetScan) -> DatasetAnswer:
+def _labels(scan: DatasetScan) -> AnswerRow:
     """The same pixels, or the same name, with labels that contradict each other."""
     wrong = []
     for group in _same(scan.images):
@@ -139,18 +127,7 @@ def _equal(group: Sequence[ImageScan], most: int = 4) -> str:
     return " = ".join(f"{image.sample.image_id} ({image.split})" for image in order[:most]) + rest
 
 
-def _answer(question: str, wrong: Sequence[str], verdict: Verdict, none: str = "none") -> DatasetAnswer:
+def _answer(question: str, wrong: Sequence[str], verdict: Literal["note", "wrong"], none: str = "none") -> AnswerRow:
     if not wrong:
-        return DatasetAnswer(question, "ok", none)
-    return DatasetAnswer(question, verdict, f"{len(wrong)}: {examples(wrong)}")
-
-
-def _warnings(scan: DatasetScan) -> DatasetAnswer:
-    """What the data set itself warned of: files that are not there, what was left out or clipped."""
-    return _answer("warnings while loading", scan.warnings, "note")
-
-
-QUESTIONS: tuple[Callable[[DatasetScan], DatasetAnswer], ...] = (
-    *(_splits, _patients, _duplicates, _labels, _unreadable, _missing),
-    *(_validation_count, _outside, _frames, _boxes_and_labels, _warnings),
-)
+        return AnswerRow(question, "ok", none)
+    return AnswerRow(question, verdict, f"{len(wrong)}: {examples(wrong)}")

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
+from benchmark.check import AnswerRow, conclude
 from benchmark.check.dataset import pictures
-from benchmark.check.dataset.checks import DatasetAnswer, answers
+from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.scan import DatasetScan, ImageScan, read
 from config import DoctorConfig
 from core.files import stem, write_text
@@ -27,15 +28,12 @@ def run(config: DoctorConfig, report: Callable[[str], None]) -> list[str]:
     folder = Path(config.output) / stem(config.name)
     shown = pictures.save(scanned, folder / "samples.png")
     write_text(folder / "report.md", page(config.name, scanned, rows))
-    wrong = [answer.question for answer in rows if answer.verdict == "wrong"]
     report("\n\n".join(_tables(scanned, rows, "simple")))
     report(f"\n{shown} pictures with their boxes: {folder / 'samples.png'}; report.md beside it")
-    verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
-    report(f"\n{config.name}: {verdict}")
-    return wrong
+    return conclude(config.name, rows, report)
 
 
-def page(name: str, scanned: DatasetScan, rows: list[DatasetAnswer]) -> str:
+def page(name: str, scanned: DatasetScan, rows: list[AnswerRow]) -> str:
     """Markdown: answers, counts and the sheet of pictures.
 
     The same scan gives the same text.
@@ -44,7 +42,7 @@ def page(name: str, scanned: DatasetScan, rows: list[DatasetAnswer]) -> str:
     return "\n\n".join([f"# {name}", *tables, "![sample pictures with their boxes](samples.png)\n"])
 
 
-def _tables(scanned: DatasetScan, rows: list[DatasetAnswer], style: str) -> list[str]:
+def _tables(scanned: DatasetScan, rows: list[AnswerRow], style: str) -> list[str]:
     widths = [None, None, 90] if style == "simple" else None
     return [
         tabulate(list(_sizes(scanned)), headers=SPLITS, tablefmt=style),

@@ -49,34 +49,26 @@ def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
 def state(network: nn.Module) -> dict[str, Any]:
     """All that a method could change about a network, in numbers that are compared."""
     parameters, parts = dict(network.named_parameters()), [*network.modules()]
+    everywhere = [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]  # of all modules of the process
     return {
         "weights and buffers": {name: _print(value) for name, value in network.state_dict().items()},
         "gradients": {name: None if p.grad is None else _print(p.grad) for name, p in parameters.items()},
         "requires_grad": {name: p.requires_grad for name, p in parameters.items()},
         "modes": [part.training for part in parts],
-        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), _everywhere()],
+        "hooks": [*([len(getattr(part, kind)) for kind in HOOKS] for part in parts), everywhere],
     }
 
 
-def _everywhere() -> list[int]:
-    """How many hooks all modules of the process have."""
-    return [len(getattr(hooks, f"_global{kind}")) for kind in HOOKS]
-
-
 def _process(images: Tensor) -> dict[str, Any]:
+    numpy: Any = np.random.get_state(legacy=False)
+    drawn = [numpy["state"]["pos"], numpy["state"]["key"].tobytes()]
     return {
-        "random states": [_print(torch.get_rng_state()), _numpy(), random.getstate()],
+        "random states": [_print(torch.get_rng_state()), drawn, random.getstate()],
         "gradient mode": [torch.is_grad_enabled(), torch.is_inference_mode_enabled()],
         "default type": [torch.get_default_dtype(), torch.get_default_device()],
         "threads": torch.get_num_threads(),
         "images": _print(images),
     }
-
-
-def _numpy() -> list[Any]:
-    """The state of numpy's global generator."""
-    state: Any = np.random.get_state(legacy=False)
-    return [state["state"]["pos"], state["state"]["key"].tobytes()]
 
 
 def _print(values: Tensor) -> int:

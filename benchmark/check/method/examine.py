@@ -3,16 +3,18 @@
 import copy
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
+from tabulate import tabulate
 from tqdm import tqdm
 
 import methods
-from benchmark.check.method import demands, effects, invariance, models, values
-from benchmark.check.method.trial import Observation, Question, Trial, Verdict
-from core.errors import NotAvailableError
-from core.user_code import ANYTHING
+from benchmark.check.method import demands, effects, invariance, values
+from benchmark.check.method.trial import Observation, Question, Trial, Verdict, trials_on_models
+from core.errors import NotAvailableError, examples
+from core.registry import ANYTHING
 
 log = logging.getLogger(__name__)
 _PARTS = [part for room in (values, invariance, effects, demands) for part in vars(room).values()]
@@ -41,8 +43,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
     A method that serves no model is asked nothing else. Raises ``LocusError`` for a word that is no method.
     """
-    fast = methods.build(word).is_fast()
-    trials = models.trials(lambda: methods.build(word), fast)
+    trials = trials_on_models(lambda: methods.build(word))
     observations = {trial.name: _serves(trial) for trial in trials}
     served = [trial for trial in trials if observations[trial.name].verdict == "pass"]
     if not served:
@@ -91,3 +92,25 @@ def _apart(trial: Trial) -> Trial:
 
 def _stopped(error: BaseException) -> str:
     return f"stopped with {type(error).__name__}: {error}"
+
+
+WIDTHS = [None, None, 60, 60]
+"""Most letters per line and column."""
+
+
+def run(words: Sequence[str], threads: int, report: Callable[[str], None]) -> list[str]:
+    """Examine each method of ``words`` and ``report`` its table; the words of those that fail a question."""
+    torch.set_num_threads(threads)
+    failing = []
+    for word in methods.expand(words):
+        answers = examine(word)
+        wrong = [answer.question for answer in answers if answer.verdict == "fail"]
+        report(f"{table(answers)}\n\n{word} {f'fails: {examples(wrong, 20)}' if wrong else 'keeps the contract'}\n")
+        failing += [word] if wrong else []
+    return failing
+
+
+def table(answers: Sequence[Answer]) -> str:
+    """Question, verdict, what was seen and what a failure means; one block of lines per answer."""
+    rows = [(answer.question, answer.verdict, answer.seen, answer.meaning or "not judged") for answer in answers]
+    return tabulate(rows, headers=("question", "verdict", "seen", "a failure means"), maxcolwidths=WIDTHS)

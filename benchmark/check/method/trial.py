@@ -1,5 +1,6 @@
 """What a question is, and what it is asked about: one method on one small model."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -7,8 +8,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+import backbones
 from backbones import Classifier
 from benchmark.explain import Maps, explain, gather
+from core.seeds import generator
 from methods.base import Evidence, Method
 
 Verdict = Literal["pass", "info", "fail"]
@@ -89,3 +92,38 @@ def first_failure(answers: Sequence[Observation]) -> Observation:
     """The first that failed, else the one that saw most."""
     failed = [seen for seen in answers if seen.verdict == "fail"]
     return failed[0] if failed else max(answers, key=lambda seen: seen.size)
+
+
+FAST = (("custom", "AVG", 64), ("custom", "PCAM", 64), ("test_resnet", "AVG", 64), ("test_vit", "AVG", 64))
+"""Backbone, pooling and side of the image for methods that cost about one forward pass."""
+SLOW = (("custom", "AVG", 32), ("custom", "PCAM", 32), ("test_vit", "AVG", 32))
+"""The same for those that cost hundreds of them."""
+FINDINGS = 3
+IMAGES = 3
+
+
+def trials_on_models(make: Callable[[], Method]) -> list[Trial]:
+    """The method ``make`` on each of the small models: random weights, calibrated norms, heads as strong as trained."""
+    return [trial(make, *words) for words in (FAST if make().is_fast() else SLOW)]
+
+
+def trial(make: Callable[[], Method], backbone: str, pooling: str, side: int) -> Trial:
+    """The method on one model and images of ``side`` pixels, the same for every method: questions get copies."""
+    images = _noise("images", IMAGES, 3, side, side)
+    return Trial(make, f"{backbone}-{pooling}", _model(backbone, pooling, side), images)
+
+
+@functools.cache
+def _model(backbone: str, pooling: str, side: int) -> Classifier:
+    with torch.random.fork_rng():  # the caller's random state is not ours
+        torch.manual_seed(0)
+        model = backbones.build(backbone, FINDINGS, pooling)
+    with torch.no_grad():
+        model.train()(_noise("calibration", 8, 3, side, side))  # random weights need norms of their own size
+        model.weight.copy_(_noise("weights", *model.weight.shape))
+    model.grid((side, side))  # kept by every copy
+    return model.eval()
+
+
+def _noise(name: str, *shape: int) -> torch.Tensor:
+    return torch.from_numpy(generator(0, "conformance", name).standard_normal(shape).astype("float32"))

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from backbones.rescaled import MEAN, STD, normalised
-from benchmark.check.model.questions import ModelAnswer
+from benchmark.check import AnswerRow
 from benchmark.models.load import Loaded
 from benchmark.training.metrics.auroc import scores
 from core.errors import DataError, examples
@@ -37,7 +37,7 @@ USUAL = {
 """Normalisations that projects use, as mean and std of gray values in [0, 1]."""
 
 
-def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
+def answers(loaded: Loaded, data: Dataset, count: int) -> list[AnswerRow]:
     """AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
 
     Raises ``DataError`` where no finding has images with and without it.
@@ -53,12 +53,12 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[ModelAnswer]:
     names = [loaded.findings[k] for k in judged]
     fitting = np.diag(table)
     each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, fitting, strict=True))
-    seen = ModelAnswer("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
+    seen = AnswerRow("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
     asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(fitting.mean()))]
     return [seen, order(table, names, _errors(labels[:, judged])), *asked]
 
 
-def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> ModelAnswer:
+def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
     """Whether an output fits another finding clearly better: (J,J) AUROC of each output (row) for each finding.
 
     ``errors``: (J,) standard error of a finding's AUROC by chance; of hundreds of comparisons some pass two of them.
@@ -70,11 +70,9 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> ModelA
     fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + SURE * errors[f])
     moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + max(CLEARLY, SURE * errors[f])]
     if not moved:
-        return ModelAnswer("order", "pass", f"no output fits another of {len(names)} findings clearly better")
+        return AnswerRow("order", "pass", f"no output fits another of {len(names)} findings clearly better")
     outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
-    return ModelAnswer(
-        "order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings"
-    )
+    return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings")
 
 
 def _errors(labels: FloatArray) -> FloatArray:
@@ -84,7 +82,7 @@ def _errors(labels: FloatArray) -> FloatArray:
     return errors
 
 
-def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> ModelAnswer:
+def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
     """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in USUAL.items():
@@ -92,12 +90,12 @@ def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int],
         means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + BETTER, RANKS):
-        return ModelAnswer("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
+        return AnswerRow("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
     flags = " ".join(
         f"--{word} {' '.join(f'{value:.4g}' for value in values)}"
         for word, values in zip(("mean", "std"), USUAL[best], strict=True)
     )
-    return ModelAnswer("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
+    return AnswerRow("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 
 @torch.inference_mode()

@@ -1,12 +1,11 @@
 """Questions to a network that need no labelled image."""
 
-from typing import Literal, NamedTuple
-
 import torch
 from torch import Tensor, nn
 
 import methods
 from backbones.whole import logits_of
+from benchmark.check import AnswerRow
 from benchmark.explain import explain
 from benchmark.models.load import Loaded
 from core.errors import LocusError, NotAvailableError
@@ -17,24 +16,16 @@ TOLERANCE = 1e-5
 """Of the logits, relative to the largest."""
 
 
-class ModelAnswer(NamedTuple):
-    """One row of the table."""
-
-    question: str
-    verdict: Literal["pass", "info", "wrong"]
-    seen: str
-
-
-def answers(loaded: Loaded) -> list[ModelAnswer]:
+def answers(loaded: Loaded) -> list[AnswerRow]:
     """Weights, wiring, preprocessing, logits, grid and methods.
 
     The first three are told, the others judged: logits against the network as its project runs it, the grid against
     gradients.
     """
     said = [
-        ModelAnswer("weights", "info", loaded.weights),
-        ModelAnswer("wiring", "info", str(loaded.wiring or "a network of ours")),
-        ModelAnswer("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
+        AnswerRow("weights", "info", loaded.weights),
+        AnswerRow("wiring", "info", str(loaded.wiring or "a network of ours")),
+        AnswerRow("images", "info", f"{loaded.img_size} px, {loaded.normalisation}"),
     ]
     compared = [] if loaded.network is None else [_logits(loaded, loaded.network.module.eval())]
     return [*said, *compared, _grid(loaded), *_methods(loaded)]
@@ -50,7 +41,7 @@ def pixels(loaded: Loaded, count: int = 2) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(loaded: Loaded, module: nn.Module) -> ModelAnswer:
+def _logits(loaded: Loaded, module: nn.Module) -> AnswerRow:
     """Whether gray values give the logits that the network's own forward gives for them, normalised by hand."""
     config = loaded.model.config or {}
     gray = pixels(loaded)
@@ -60,28 +51,28 @@ def _logits(loaded: Loaded, module: nn.Module) -> ModelAnswer:
     ours = loaded.model(transforms.evaluation()(gray))
     gap = float((ours - theirs).abs().max() / theirs.abs().max().clamp(min=1e-12))
     if gap <= TOLERANCE:
-        return ModelAnswer("logits", "pass", f"those of its own forward (largest relative difference {gap:.1g})")
+        return AnswerRow("logits", "pass", f"those of its own forward (largest relative difference {gap:.1g})")
     for word, after in (("sigmoid", ours.sigmoid()), ("softmax", ours.softmax(1))):
         if torch.allclose(after, theirs, atol=1e-5):
-            return ModelAnswer("logits", "pass", f"those of its own forward before its {word}")
-    return ModelAnswer("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
+            return AnswerRow("logits", "pass", f"those of its own forward before its {word}")
+    return AnswerRow("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
 
 
-def _grid(loaded: Loaded) -> ModelAnswer:
+def _grid(loaded: Loaded) -> AnswerRow:
     side = loaded.img_size
     try:
         grid = loaded.model.grid((side, side))
     except LocusError as error:
-        return ModelAnswer("grid", "wrong", str(error))
+        return AnswerRow("grid", "wrong", str(error))
     how = "of its modules' arithmetic"
     if loaded.wiring is not None:
         how = (
             f"of patches of {loaded.wiring.patch} pixels" if loaded.wiring.patch else "found by probing with gradients"
         )
-    return ModelAnswer("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
+    return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 
-def _methods(loaded: Loaded) -> list[ModelAnswer]:
+def _methods(loaded: Loaded) -> list[AnswerRow]:
     """Which methods serve: the fast ones are tried on one image, and those slow ones that do not serve all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).serves]
@@ -89,11 +80,11 @@ def _methods(loaded: Loaded) -> list[ModelAnswer]:
         maps = explain(loaded.model, images, methods="fast")
         reasons = {**maps.absent, **{word: _reason(loaded, images, word) for word in tried}}
     except LocusError as error:
-        return [ModelAnswer("methods", "wrong", str(error))]
+        return [AnswerRow("methods", "wrong", str(error))]
     serve = ", ".join([*maps, *(word for word in tried if not reasons[word])])
     rest = ", ".join(word for word in slow if word not in tried)
-    none = [ModelAnswer(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
-    return [ModelAnswer("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
+    none = [AnswerRow(f"method {word}", "info", f"n/a: {reason}") for word, reason in reasons.items() if reason]
+    return [AnswerRow("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
 
 
 def _reason(loaded: Loaded, images: Tensor, word: str) -> str:

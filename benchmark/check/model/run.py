@@ -6,6 +6,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 import datasets
+from benchmark.check import conclude
 from benchmark.check.model import labelled, questions
 from benchmark.models.load import SIDE, Loaded, load, of_run
 from benchmark.training import machine
@@ -27,7 +28,4 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     answers = questions.answers(loaded)
     answers += [] if data is None else labelled.answers(loaded, data, config.images)
     report(tabulate(answers, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
-    wrong = [answer.question for answer in answers if answer.verdict == "wrong"]
-    verdict = f"wrong: {', '.join(wrong)}" if wrong else "nothing is wrong"
-    report(f"\n{config.model}: {verdict}")
-    return wrong
+    return conclude(str(config.model), answers, report)

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from benchmark.check import dataset as doctor
+from benchmark.check.dataset import run as doctor
 from benchmark.check.dataset.checks import answers
 from benchmark.check.dataset.pictures import draw
 from benchmark.check.dataset.run import counts
@@ -39,7 +39,7 @@ def config(root: Path) -> DoctorConfig:
 
 def verdicts(root: Path) -> dict[str, str]:
     """What is not well, but for the one validation image of these folders."""
-    found = {answer.question: f"{answer.verdict} {answer.details}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
+    found = {answer.question: f"{answer.verdict} {answer.seen}" for answer in answers(read(config(root))) if answer.verdict != "ok"}
     assert found.pop("validation images").startswith("note 1 validation images choose best.ckpt: with less than 100")
     return found
 
@@ -137,7 +137,7 @@ def test_a_hundred_validation_images_choose_without_a_note(root: Path):
     for i in range(99):
         shutil.copy(root / "b.png", root / f"{i}.png")
     (root / "labels.csv").write_text("\n".join(["image,patient,split,Mass,Nodule", *ROWS, *(f"{i}.png,q{i},val,0," for i in range(99))]))
-    assert next(answer for answer in answers(read(config(root))) if answer.question == "validation images").details == "100"
+    assert next(answer for answer in answers(read(config(root))) if answer.question == "validation images").seen == "100"
 
 
 def test_a_box_wholly_outside_is_told_with_its_split(root: Path):

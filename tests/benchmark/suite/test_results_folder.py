@@ -1,6 +1,7 @@
 """What is unlike the published plan goes below runs/results, and its rows stand beside the published ones."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,14 @@ def test_other_columns_are_written_from_the_published_records_and_nothing_is_run
     assert not Path("runs/results/demo/records.parquet").exists()
 
 
-def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set():
-    assert selection.how_to_get(plan.load("nih"), "NIH").startswith("download ChestX-ray14")
-    assert "BBox_List_2017.csv" in selection.how_to_get(plan.load("demo"), "NIH")
+def test_a_suite_without_words_on_absent_data_gives_those_of_the_data_set(tmp_path):
+    model = plan.models(plan.load("nih"), {"data_root_dir": str(tmp_path / "none")})[0]
+    assert f"(NIH: {tmp_path / 'none'}): download ChestX-ray14" in selection.absence(plan.load("nih"), model)
+    assert "BBox_List_2017.csv" in selection.absence(plan.load("demo"), model)
+
+
+def test_of_a_model_scored_on_absent_data_those_are_named(tmp_path):
+    at_hand = plan.models(plan.load("phantom"), {})[0]
+    absent = replace(at_hand.trainings[0], dataset="NIH", data_root_dir=str(tmp_path / "none"))
+    assert selection.absence(plan.load("phantom"), at_hand) == ""
+    assert f"(NIH: {tmp_path / 'none'}): " in selection.absence(plan.load("phantom"), replace(at_hand, other_data=absent))
