@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from backbones import tokens, xray_weights
-from core import registry, user_code
+from core import user_code
 from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ def _from_file(word: str, outputs: int | None) -> nn.Module:
     try:
         asks = "num_classes" in inspect.signature(make).parameters and outputs is not None
         module = make(num_classes=outputs) if asks else make()
-    except registry.ANYTHING as error:
+    except user_code.ANYTHING as error:
         raise LocusError(f"{word} raised {type(error).__name__}: {error}; it is called without arguments") from error
     if not isinstance(module, nn.Module):
         raise BadValueError(f"{word} gives a {type(module).__name__}: return an nn.Module")

@@ -12,8 +12,7 @@ from benchmark.compare.table import ComparisonRow
 from benchmark.report.table import plain
 from benchmark.statistics.bootstrap import RESAMPLES
 from benchmark.statistics.common_cases import columns, common_cases, read
-from benchmark.statistics.over_trainings import compare_over_trainings
-from benchmark.statistics.paired import compare
+from benchmark.statistics.paired import compare, compare_over_trainings
 from benchmark.statistics.signflip import FLIPS
 from benchmark.suite import results_folder
 from config import RunConfig
@@ -77,8 +76,9 @@ def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) 
         theirs = dict(zip(map(weights_key, other), each[len(one) :], strict=True))
         comparisons = compare_over_trainings(ours, theirs, both.index, both.findings)
     else:
-        comparisons = compare(each[0], each[1], both.case_findings, both.case_patients, both.findings, SEED)
-    return [ComparisonRow(pair, len(set(both.case_patients)), comparison) for comparison in comparisons]
+        comparisons = compare(each[0], each[1], both.index, both.findings, SEED)
+    patients = len(set(both.index.patients.tolist()))
+    return [ComparisonRow(pair, patients, comparison) for comparison in comparisons]
 
 
 SEED = 0

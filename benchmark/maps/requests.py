@@ -72,7 +72,7 @@ def build_method(word: str) -> Method | Prior | Truth:
         return methods.build(untrained.METHOD if word == untrained.WORD else word)
     except LocusError:
         raise
-    except registry.ANYTHING as error:
+    except user_code.ANYTHING as error:
         reason = " ".join(str(error).split())
         broke = f"the method {word!r} broke before it was asked anything"
         raise LocusError(f"{broke}: {type(error).__name__}: {reason}") from error

@@ -15,7 +15,7 @@ from benchmark.verify.figures import Difference, VerificationResult, differences
 from config import RunConfig
 from core.errors import DataError, LocusError
 from core.names import PAIRED
-from core.registry import refuse_code
+from core.user_code import refuse_code
 
 SHOWN = 3
 """So many figures are reported of a record that differs."""

@@ -14,7 +14,7 @@ import methods
 from benchmark.check.method import demands, effects, invariance, values
 from benchmark.check.method.trial import Observation, Question, Trial, Verdict, trials_on_models
 from core.errors import NotAvailableError, examples
-from core.registry import ANYTHING
+from core.user_code import ANYTHING
 
 log = logging.getLogger(__name__)
 _PARTS = [part for room in (values, invariance, effects, demands) for part in vars(room).values()]
