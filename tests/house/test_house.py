@@ -121,6 +121,16 @@ def test_every_public_thing_is_documented():
         assert [node.name for node in public if not ast.get_docstring(node)] == [], path
 
 
+def test_a_quarter_of_the_products_lines_are_docstrings():
+    talk = lines = 0
+    for path in (path for path in FILES if path.relative_to(ROOT).parts[0] in ROOMS):
+        bodies = [node.body for node in ast.walk(parsed(path)) if isinstance(getattr(node, "body", None), list)]
+        texts = [node for body in bodies for node in body if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+        talk += sum(node.end_lineno - node.lineno + 1 for node in texts if isinstance(node.value.value, str))
+        lines += sum(bool(line.strip()) for line in path.read_text().splitlines())
+    assert talk >= lines / 4
+
+
 def test_nothing_catches_everything():
     handlers = [(path, node) for path in FILES for node in ast.walk(parsed(path)) if isinstance(node, ast.ExceptHandler)]
     every_error = {None, "Exception", "BaseException"}
