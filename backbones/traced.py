@@ -1,45 +1,26 @@
-"""Finds the features and the head of somebody else's network: one image runs through it, and what parts give is held.
+"""Finds the features and the head of somebody else's network from what its parts gave for one image.
 
 First a linear layer that gives the logits, and a map whose mean or maximum over positions is exactly what it takes:
 then the head is open (class maps). Else the last map on which the logits depend at every position, closed behind.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from backbones.catalog import poolings
 from backbones.foreign import submodule
+from backbones.passage import Passage, observe
 from backbones.patches import Patches
-from backbones.probe import evaluating
 from backbones.tokens import MOST_PREFIX
-from backbones.whole import logits_of, noise
 from backbones.wiring import POOLINGS, Wiring
 from core.errors import BadValueError, NotAvailableError
-from core.user_code import ANYTHING
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)
 """What is no feature level of its own, whatever its shape."""
 REACHED = 0.9
 """Share of the positions of a map that must have a say."""
-
-
-@dataclass
-class Passage:
-    """What the parts of a network gave for one image."""
-
-    size: tuple[int, int]
-    outputs: dict[str, Tensor] = field(default_factory=dict)
-    """Submodule -> what it gave, in the order in which they ended."""
-    linear: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    """Linear layer -> what it took and gave."""
-    patch: int = 0
-    """Side of the patches that the first convolution cuts; 0 where it cuts none."""
-    logits: Tensor = field(default_factory=lambda: torch.empty(0))
 
 
 def find(
@@ -68,46 +49,6 @@ def wiring_of(module: nn.Module, passage: Passage, features: str | None = None, 
     return _deciding(passage, candidates, features)
 
 
-@torch.enable_grad()
-@torch.inference_mode(False)
-def observe(module: nn.Module, channels: int, side: int) -> Passage:
-    """One image of noise through ``module`` in evaluation mode, with the graph of its gradients."""
-    passage = Passage((side, side))
-    image = noise(module, channels, side).requires_grad_()
-    with evaluating(module), ExitStack() as hooks, torch.autocast(image.device.type, enabled=False):
-        for name, part in module.named_modules():
-            if name:
-                hooks.callback(part.register_forward_hook(_recorder(passage, name)).remove)
-        try:
-            output = module(image)
-        except ANYTHING as error:
-            raise BadValueError(
-                f"the network takes no image of {channels}x{side}x{side}: {type(error).__name__}: {error}; "
-                "say its channels and img_size"
-            ) from error
-    passage.logits = logits_of(output)
-    if passage.logits.dtype != image.dtype:
-        raise BadValueError(
-            f"the network gives {passage.logits.dtype} for weights of {image.dtype}: give one that keeps its precision"
-        )
-    return passage
-
-
-def _recorder(passage: Passage, name: str) -> Any:
-    def record(part: nn.Module, inputs: tuple[Any, ...], output: Any) -> Tensor | None:
-        if isinstance(part, nn.Conv2d) and not passage.outputs and part.kernel_size == part.stride:
-            passage.patch = part.kernel_size[0]
-        if not isinstance(output, Tensor):
-            return None
-        if isinstance(part, nn.Linear) and output.ndim == 2:
-            passage.linear[name] = inputs[0].clone(), output.clone()
-        passage.outputs.pop(name, None)
-        passage.outputs[name] = output
-        return output.clone()  # what follows in place leaves the recorded one as it is
-
-    return record
-
-
 def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator[tuple[Wiring, Tensor]]:
     """The maps (1,C,h,w) of more than one position among the outputs, the last first."""
     names = [features] if features else list(reversed(passage.outputs))
@@ -117,7 +58,7 @@ def _maps(module: nn.Module, passage: Passage, features: str | None) -> Iterator
         output = passage.outputs[name]
         if features is None and isinstance(module.get_submodule(name), NO_MAPS):
             continue
-        if output.ndim == 4 and not is_tokens(output, passage):
+        if output.ndim == 4 and not passage.is_tokens(output):
             if output.shape[-1] * output.shape[-2] > 1:
                 yield _plain(module, name, output, passage), output
         elif (wiring := _tokens(name, output, passage)) and (A := _as_map(output, wiring, passage)) is not None:
@@ -128,31 +69,16 @@ def _plain(module: nn.Module, name: str, output: Tensor, passage: Passage) -> Wi
     """A map (1,C,h,w): of convolutions, or of tokens that attention has mixed, of which only the patch is known."""
     shape = (output.shape[-2], output.shape[-1])
     mixed = any(isinstance(part, nn.LayerNorm) for part in module.modules())
-    if not passage.patch or not mixed or shape not in _shapes(passage):
+    if not passage.patch or not mixed or shape not in passage.shapes:
         return Wiring(name, None)
-    return Wiring(name, None, patch=passage.patch, stages=_shapes(passage).index(shape) + 1)
-
-
-def is_tokens(output: Tensor, passage: Passage) -> bool:
-    """Whether a tensor is (1,T,C), or (1,h,w,C) as a Swin's."""
-    if output.ndim != 4:
-        return output.ndim == 3
-    return bool(passage.patch) and any(tuple(output.shape[1:3]) == shape for shape in _shapes(passage))
-
-
-def _shapes(passage: Passage) -> list[tuple[int, int]]:
-    """(h, w) of the patches at each stage."""
-    shapes = [(passage.size[0] // passage.patch, passage.size[1] // passage.patch)]
-    while min(shapes[-1]) > 1:
-        shapes.append(((shapes[-1][0] + 1) // 2, (shapes[-1][1] + 1) // 2))
-    return shapes
+    return Wiring(name, None, patch=passage.patch, stages=passage.shapes.index(shape) + 1)
 
 
 def _tokens(name: str, output: Tensor, passage: Passage) -> Wiring | None:
     """The tokens (1, prefix + h*w, C) or (1,h,w,C) of a submodule; None for what are none."""
     if not passage.patch or output.ndim not in (3, 4):
         return None
-    for stages, (h, w) in enumerate(_shapes(passage), start=1):
+    for stages, (h, w) in enumerate(passage.shapes, start=1):
         prefix = 0 if output.ndim == 4 else output.shape[1] - h * w
         fits = tuple(output.shape[1:3]) == (h, w) if output.ndim == 4 else 0 <= prefix <= MOST_PREFIX
         if fits and h * w > 1:

@@ -9,8 +9,9 @@ from backbones import probe
 from backbones.classifier import Classifier
 from backbones.foreign import Extractor, ForeignHead, Step, submodule
 from backbones.head import Head
+from backbones.passage import observe
 from backbones.pooling.avg import AVG
-from backbones.traced import find, is_tokens, observe
+from backbones.traced import find
 from backbones.whole import SIDE, require_whole
 from backbones.wiring import connect
 from core.errors import BadValueError
@@ -74,7 +75,7 @@ def _gives_tokens(module: nn.Module, features: str, channels: int) -> bool:
         passage = observe(module, channels, native(module))
     except BadValueError:
         return False
-    return features in passage.outputs and is_tokens(passage.outputs[features], passage)
+    return features in passage.outputs and passage.is_tokens(passage.outputs[features])
 
 
 def native(module: nn.Module) -> int:

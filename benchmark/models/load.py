@@ -7,8 +7,9 @@ from pathlib import Path
 
 from backbones import Classifier, assembled, networks
 from backbones.networks import GivenNetwork
+from backbones.passage import observe
 from backbones.rescaled import MEAN, STD
-from backbones.traced import observe, wiring_of
+from backbones.traced import wiring_of
 from backbones.wiring import Wiring
 from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, fitting
