@@ -14,11 +14,10 @@ from torch import Tensor, nn
 
 from backbones.catalog import poolings
 from backbones.foreign import submodule
-from backbones.patches import Patches
 from backbones.probe import evaluating
 from backbones.tokens import MOST_PREFIX
 from backbones.whole import logits_of, noise
-from backbones.wiring import POOLINGS, Wiring
+from backbones.wiring import POOLINGS, Patches, Wiring
 from core.errors import BadValueError, NotAvailableError
 from core.user_code import ANYTHING
 

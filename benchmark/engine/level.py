@@ -10,7 +10,8 @@ from torch import Tensor
 
 from backbones import levels
 from backbones.probe import evaluating
-from benchmark.engine import backward, memory
+from benchmark.engine import memory
+from benchmark.engine.pooled import one_by_one
 from benchmark.engine.quiet import plain
 from benchmark.engine.request import BaseEngine, ExplainRequest
 from core.errors import NotAvailableError
@@ -74,7 +75,7 @@ class LayerEngine(BaseEngine):
     def gradients(self) -> Gradients:
         """One backward pass of the tail per finding."""
         with plain(), torch.enable_grad():
-            return Dense(backward.one_by_one(self.logits[:, self._columns], self.A))
+            return Dense(one_by_one(self.logits[:, self._columns], self.A))
 
     def others(self) -> tuple[tuple[int, ...], "LayerEngine"]:
         """Of the same pass."""
