@@ -1,5 +1,7 @@
 """DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
 
+from typing import Any
+
 from torch import nn
 
 from backbones.family import Features
@@ -23,5 +25,6 @@ class DenseNet(TimmFamily):
         """Maps of 1024 channels behind the final ReLU, or the batch norm before it."""
         features = super().build(name.removesuffix("_signed"), pretrained)
         if name.endswith("_signed"):
-            features.extractor.net.features.norm5.act = nn.Identity()
+            maps: Any = features.extractor
+            maps.net.features.norm5.act = nn.Identity()
         return features

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from backbones.probe import evaluating
 from benchmark.engine import memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import BaseEngine, ExplainRequest
+from benchmark.engine.request import ExplainRequest, MapEngine
 from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
@@ -41,11 +41,8 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEngine(BaseEngine):
-    """Engine at the pooled map ``A``, (N,C,h,w); ``logits`` are (N, all findings)."""
-
-    A: Tensor
-    logits: Tensor
+class PooledEngine(MapEngine):
+    """Engine at the pooled map."""
 
     def passed(self) -> tuple[Tensor, Tensor]:
         """A, and the logits of the findings asked for."""
@@ -77,11 +74,6 @@ class PooledEngine(BaseEngine):
         with plain(), torch.enable_grad():
             A = self.A.detach().requires_grad_()
             return vectorised(self.head(A), A)
-
-    def others(self) -> tuple[tuple[int, ...], "PooledEngine"]:
-        """Of the same pass."""
-        findings = tuple(range(self.logits.shape[1]))
-        return findings, replace(self, findings=findings)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""
