@@ -1,12 +1,14 @@
 """DenseNet: three average poolings of even size move the grid to offset 14 at stride 32."""
 
+from typing import Any
+
 from torch import nn
 
-from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create, levels
+from backbones.family import Features
+from backbones.pretrained import TimmFamily
 
 
-class DenseNet(Family):
+class DenseNet(TimmFamily):
     """DenseNet-121. Source: Huang et al., CVPR 2017; network and weights of timm.
 
     timm ends its features with batch norm *and* ReLU, so A is what is pooled. In torchvision's network the ReLU comes
@@ -21,7 +23,8 @@ class DenseNet(Family):
 
     def build(self, name: str, pretrained: bool) -> Features:
         """Maps of 1024 channels behind the final ReLU, or the batch norm before it."""
-        net = create(name.removesuffix("_signed"), pretrained)
+        features = super().build(name.removesuffix("_signed"), pretrained)
         if name.endswith("_signed"):
-            net.features.norm5.act = nn.Identity()
-        return Features(MapsOf(net), net.num_features, levels(net))
+            maps: Any = features.extractor
+            maps.net.features.norm5.act = nn.Identity()
+        return features

@@ -2,15 +2,15 @@
 
 from typing import ClassVar
 
-from backbones.family import Family, Features
-from backbones.pretrained import MapsOf, create, levels
+from backbones.pretrained import TimmFamily
 
 
-class EfficientNet(Family):
+class EfficientNet(TimmFamily):
     """EfficientNet B0 to B7. Source: Tan and Le, ICML 2019; networks and weights of timm.
 
-    Ends in SiLU: A has negative values. The symmetric variants have offset 0; SAME padding depends on the size of each
-    layer's input, so the offset of the ``tf_`` variants changes with the image size (:mod:`backbones.geometry` knows).
+    Maps of 1280 (B0) to 2560 (B7) channels. Ends in SiLU: A has negative values. The symmetric variants have offset 0;
+    SAME padding depends on the size of each layer's input, so the offset of the ``tf_`` variants changes with the image
+    size (:mod:`backbones.geometry` knows).
     The efficientnet-pytorch package pads SAME: its names (``efficientnet-b0``) mean the ``tf_`` variants here, and
     :func:`backbones.package_weights.load` reads its checkpoints.
     """
@@ -21,8 +21,3 @@ class EfficientNet(Family):
         "efficientnet": "efficientnet_b0",
         **{f"efficientnet-b{size}": f"tf_efficientnet_b{size}" for size in range(8)},
     }
-
-    def build(self, name: str, pretrained: bool) -> Features:
-        """Maps of 1280 (B0) to 2560 (B7) channels behind the last SiLU."""
-        net = create(name, pretrained)
-        return Features(MapsOf(net), net.num_features, levels(net))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.func import functional_call
 
 from backbones import probe
@@ -40,26 +40,17 @@ def arithmetic(extractor: nn.Module, size: tuple[int, int], channels: int = 3) -
     return Grid(size, (y.stride, x.stride), (y.offset, x.offset))
 
 
-def output_shape(extractor: nn.Module, size: tuple[int, int]) -> tuple[int, ...]:
-    """The shape of the features of two images of ``size`` (H, W); empty where they are no single tensor."""
-    maps = features(extractor, size)
-    return tuple(maps.shape) if isinstance(maps, Tensor) else ()
-
-
 @torch.no_grad()
 def features(extractor: nn.Module, size: tuple[int, int], channels: int = 3, follow: Follow | None = None) -> Any:
     """What ``extractor`` gives for images of ``size`` (H, W), without numbers: a tensor on the meta device.
 
     Two images, so that batch norm in train mode has more than one value even on a 1x1 map.
     """
-    state = {key: torch.empty_like(value, device="meta") for key, value in _tensors(extractor)}
+    stored = [*extractor.named_parameters(), *extractor.named_buffers()]
+    state = {key: torch.empty_like(value, device="meta") for key, value in stored}
     images = torch.empty(2, channels, *size, device="meta")
     if follow is not None:
         follow.grids[images] = (AxisGrid(1.0, 0.0), AxisGrid(1.0, 0.0))
     compiles = "torch._dynamo" in sys.modules  # not imported for this: it takes longer than all else here
     with torch.compiler.set_stance("force_eager") if compiles else contextlib.nullcontext():  # shapes are not worth it
         return functional_call(extractor, state, (images,))
-
-
-def _tensors(module: nn.Module) -> list[tuple[str, Tensor]]:
-    return [*module.named_parameters(), *module.named_buffers()]

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from backbones.family import Family, Features
 from core.errors import NotAvailableError
 
 FILE = "model.safetensors"
@@ -34,6 +35,15 @@ class MapsOf(nn.Module):
         """(N,3,H,W) -> (N,C,h,w)."""
         features: Tensor = self.net.forward_features(images)
         return features
+
+
+class TimmFamily(Family):
+    """Networks of timm without their heads; a subclass sets ``name`` and ``words``."""
+
+    def build(self, name: str, pretrained: bool) -> Features:
+        """Maps as ``forward_features`` gives them, behind the last non-linearity."""
+        net = create(name, pretrained)
+        return Features(MapsOf(net), net.num_features, levels(net))
 
 
 def levels(net: Any) -> tuple[str, ...]:

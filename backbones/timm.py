@@ -41,7 +41,7 @@ class Timm(OpenFamily):
 
 
 def _require_maps(name: str, extractor: MapsOf | TokensOf, width: int) -> None:
-    shape = geometry.output_shape(extractor, extractor.native)
+    shape = tuple(getattr(geometry.features(extractor, extractor.native), "shape", ()))
     if len(shape) != 4 or shape[1] != width:
         raise NotAvailableError(
             f"the backbone {name!r} gives features of shape {shape}, not maps (N, {width}, h, w): "

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from backbones.catalog import poolings
 from backbones.foreign import submodule
 from backbones.passage import Passage, observe
-from backbones.patches import Patches
 from backbones.tokens import MOST_PREFIX
-from backbones.wiring import POOLINGS, Wiring
+from backbones.wiring import POOLINGS, Patches, Wiring
 from core.errors import BadValueError, NotAvailableError
 
 NO_MAPS = (nn.Linear, nn.Dropout, nn.Identity, nn.AdaptiveAvgPool2d)

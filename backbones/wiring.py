@@ -1,17 +1,19 @@
-"""How the parts of somebody else's network stand for features and head, in words that a file can keep."""
+"""How the parts of somebody else's network stand for features and head: in words that a file keeps, and as a model."""
 
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from backbones import probe
+from backbones import levels, probe
 from backbones.catalog import poolings
 from backbones.classifier import Classifier
-from backbones.closed import Closed
-from backbones.foreign import Extractor, submodule
+from backbones.foreign import Extractor, ForeignHead, submodule, until
 from backbones.head import Head
-from backbones.patches import Patches
+from backbones.tokens import TokensOf
+from backbones.whole import logits_of
+from core.errors import BadValueError, NotAvailableError
+from core.frames import Grid
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,62 @@ def connect(module: nn.Module, wiring: Wiring, channels: int, rescale: nn.Module
     head = Head(poolings.build(wiring.pooling), submodule(module, wiring.head))  # type: ignore[arg-type]
     locate = extractor.grid if wiring.patch else lambda size: probe.grid(module, extractor, size, channels)
     return Classifier(extractor, head, channels=channels, locate=locate, rescale=rescale)
+
+
+class Patches(TokensOf):
+    """A foreign transformer up to its submodule ``features``, whose tokens stand for patches of the image."""
+
+    def __init__(self, net: nn.Module, features: str, patch: int, prefix: int, stages: int) -> None:
+        nn.Module.__init__(self)
+        self.net: Any = net
+        self.features, self.patch, self.prefix, self.stages = features, patch, prefix, stages
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,channels,H,W) -> (N,C,h,w). Raises ``BadValueError`` where the tokens do not fill the image."""
+        size = (images.shape[-2], images.shape[-1])
+        A = self.as_map(until(self.net, self.features)(images), size)
+        if A is None:
+            raise BadValueError(f"what {self.features!r} gives for images of {size} pixels is no map of patches")
+        return A
+
+    def as_map(self, tokens: Any, size: tuple[int, int]) -> Tensor | None:
+        """As for timm's; what is (N,C,h,w) already stays."""
+        if isinstance(tokens, Tensor) and tokens.ndim == 4 and tuple(tokens.shape[2:]) in self.strides(size):
+            return tokens
+        return super().as_map(tokens, size)
+
+    def as_tokens(self, A: Tensor, tokens: Tensor) -> Tensor:
+        """As for timm's; for what was (N,C,h,w) the map itself."""
+        return A if tuple(tokens.shape[1:]) == tuple(A.shape[1:]) else super().as_tokens(A, tokens)
+
+
+class Closed(Classifier):
+    """Anyone's network (class token, several linear layers …): its logits are its own, whatever stands before them.
+
+    ``features`` gives what its submodule ``layer`` gives; the engine takes the rest of the network for the head. There
+    are no class maps, and ``head`` takes no map alone: raises ``NotAvailableError``.
+    """
+
+    def __init__(self, extractor: Any, layer: str, channels: int, rescale: nn.Module | None) -> None:
+        super().__init__(extractor, ForeignHead(_refuse, None), channels=channels, rescale=rescale)  # type: ignore[arg-type]
+        self.layer = layer
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) -> (N,K): what the network itself gives."""
+        network: Any = self.extractor.net if hasattr(self.extractor, "net") else self.extractor.module
+        return logits_of(network(self._as_input(images)))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) -> (N,C,h,w): the map of the level, without a graph."""
+        return levels.run(self, images, str(self.layer))[0].detach()
+
+    def grid(self, size: tuple[int, int], layer: str | None = None) -> Grid:
+        """Where the positions of the level, or of another ``layer``, look in an input of ``size`` (H, W) pixels."""
+        return super().grid(size, layer or self.layer)
+
+
+def _refuse(A: Tensor) -> Tensor:
+    raise NotAvailableError(
+        "what follows the features of this network is not a head over one map: it is explained at its level by "
+        "benchmark.explain, not by model.head"
+    )

@@ -12,6 +12,7 @@ from torch import Tensor
 from backbones.classifier import Classifier
 from backbones.pretrained import folder, reachable
 from backbones.published import translate
+from backbones.whole import UNABLE
 from core.errors import BadValueError, DataError, NotAvailableError, UnknownNameError, examples
 
 NAMES = {
@@ -61,7 +62,7 @@ def load(model: Classifier, word: str) -> None:
 def require(word: str) -> None:
     """Raise ``NotAvailableError`` where the weights ``word`` are neither here nor within reach; said in seconds."""
     xrv = library(word)
-    source, paths = _source(xrv, word), _paths(xrv, word)
+    source, paths = _places(xrv, word)
     if not any(map(Path.is_file, paths)) and not reachable(source):
         raise _not_available(word, source, paths[0])
 
@@ -73,16 +74,7 @@ def state(word: str) -> dict[str, Tensor]:
     try:
         with torch.serialization.safe_globals(list(_classes(xrv))):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        pickle.UnpicklingError,
-    ) as error:
+    except (*UNABLE, OSError, EOFError, pickle.UnpicklingError) as error:
         raise _broken(path) from error
     weights = content.state_dict() if isinstance(content, torch.nn.Module) else content
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
@@ -112,7 +104,7 @@ def library(word: str) -> ModuleType:
 
 def _file(xrv: ModuleType, word: str) -> Path:
     """Where the weights lie; they are fetched where they do not."""
-    source, paths = _source(xrv, word), _paths(xrv, word)
+    source, paths = _places(xrv, word)
     for path in filter(Path.is_file, paths):
         return path
     try:
@@ -123,14 +115,10 @@ def _file(xrv: ModuleType, word: str) -> Path:
     return paths[0]
 
 
-def _source(xrv: ModuleType, word: str) -> str:
-    return str(xrv.models.model_urls[word]["weights_url"])
-
-
-def _paths(xrv: ModuleType, word: str) -> list[Path]:
-    """Where the weights may lie: among torch's checkpoints or torchxrayvision's own."""
-    folders = (folder(), Path(xrv.utils.get_cache_dir()).expanduser())
-    return [base / Path(_source(xrv, word)).name for base in folders]
+def _places(xrv: ModuleType, word: str) -> tuple[str, list[Path]]:
+    """The weights' address, and where they may lie: among torch's checkpoints or torchxrayvision's own."""
+    source = str(xrv.models.model_urls[word]["weights_url"])
+    return source, [base / Path(source).name for base in (folder(), Path(xrv.utils.get_cache_dir()).expanduser())]
 
 
 def _not_available(word: str, source: str, path: Path) -> NotAvailableError:

@@ -12,7 +12,7 @@ import methods
 from core.errors import BadValueError, NotAvailableError
 from methods.base import Evidence, Method
 from methods.evidence import Engine
-from methods.gradients import Dense, Gradients
+from methods.gradients import Gradients
 from methods.options import positive, whole
 
 BASES = ("gradcam", "gradcampp", "hirescam", "layercam", "xgradcam")
@@ -112,7 +112,3 @@ class Differences(Gradients):
     def dot_positions(self, A: Tensor) -> Tensor:
         """(N,K,C)."""
         return self.contrast @ self.whole.dot_positions(A)
-
-    def positive(self) -> Gradients:
-        """A difference is positive wherever it is: no form is shorter than the tensor."""
-        return Dense(self.full().clamp(min=0))

@@ -107,17 +107,8 @@ class _Sum(Gradients):
     def full(self) -> Tensor:
         return self.one.full() + self.other.full()
 
-    def mean(self) -> Tensor:
-        return self.one.mean() + self.other.mean()
-
     def dot_channels(self, A: Tensor) -> Tensor:
         return self.one.dot_channels(A) + self.other.dot_channels(A)
-
-    def dot_positions(self, A: Tensor) -> Tensor:
-        return self.one.dot_positions(A) + self.other.dot_positions(A)
-
-    def positive(self) -> Gradients:
-        return _Sum(self.one.positive(), self.other.positive())
 
 
 def weighted(weights: Tensor, A: Tensor) -> Tensor:

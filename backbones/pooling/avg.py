@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from backbones.pooling.base import Pooling, flat
+from backbones.pooling.base import Pooling
 
 
 class AVG(Pooling):
@@ -19,7 +19,7 @@ class AVG(Pooling):
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
-        return flat(A).mean(-1)
+        return A.flatten(2).mean(-1)
 
     def derivative(self, A: Tensor, *scores: Any) -> Tensor:
         """1 / hw everywhere, (N,1,1,h,w), without memory of its own."""

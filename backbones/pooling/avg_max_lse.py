@@ -3,13 +3,11 @@
 import torch
 from torch import Tensor
 
-from backbones.pooling.avg import AVG
-from backbones.pooling.base import Pooling
+from backbones.pooling.avg_max import AVG_MAX
 from backbones.pooling.lse import LSE
-from backbones.pooling.max import MAX
 
 
-class AVG_MAX_LSE(Pooling):  # noqa: N801  the word on the command line
+class AVG_MAX_LSE(AVG_MAX):  # noqa: N801  the word on the command line
     """x = [mean_xy A, max_xy A, LSE_xy A], 3C weights per finding; ties as in MAX, ``gamma`` as in LSE.
 
     >>> AVG_MAX_LSE()(torch.tensor([[[[2., 2.], [2., 2.]]]])).tolist()
@@ -21,8 +19,8 @@ class AVG_MAX_LSE(Pooling):  # noqa: N801  the word on the command line
 
     def __init__(self, gamma: float = 10.0) -> None:
         super().__init__()
-        self.avg, self.max, self.lse = AVG(), MAX(), LSE(gamma)
+        self.lse = LSE(gamma)
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,3C): all means, then all maxima, then all log-sum-exps."""
-        return torch.cat([self.avg(A), self.max(A), self.lse(A)], 1)
+        return torch.cat([super().forward(A), self.lse(A)], 1)

@@ -31,8 +31,3 @@ class Pooling(nn.Module):
             leaf = A.detach().requires_grad_()
             (D,) = torch.autograd.grad(self(leaf).sum(), leaf)
         return D.unsqueeze(1)
-
-
-def flat(A: Tensor) -> Tensor:
-    """(N,C,h,w) -> (N,C,h*w), positions in row-major order."""
-    return A.flatten(2)

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from backbones.pooling.base import Pooling, flat
+from backbones.pooling.base import Pooling
 
 
 class EXP(Pooling):
@@ -20,5 +20,5 @@ class EXP(Pooling):
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
-        values = flat(A)
+        values = A.flatten(2)
         return (values.softmax(-1) * values).sum(-1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from backbones.pooling.base import Pooling, flat
+from backbones.pooling.base import Pooling
 
 
 class LINEAR(Pooling):
@@ -22,7 +22,7 @@ class LINEAR(Pooling):
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
-        values = flat(A)
+        values = A.flatten(2)
         positive = values.clamp(min=0)
         total = positive.sum(-1, keepdim=True)
         share = positive / torch.where(total > 0, total, 1)  # divided first: squares of large values would overflow

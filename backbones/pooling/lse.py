@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from backbones.pooling.base import Pooling, flat
+from backbones.pooling.base import Pooling
 from core.errors import BadValueError
 
 
@@ -28,5 +28,5 @@ class LSE(Pooling):
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
-        values = flat(A)
+        values = A.flatten(2)
         return (torch.logsumexp(self.gamma * values, -1) - math.log(values.shape[-1])) / self.gamma

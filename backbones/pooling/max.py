@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from backbones.pooling.base import Pooling, flat
+from backbones.pooling.base import Pooling
 
 
 class MAX(Pooling):
@@ -22,6 +22,6 @@ class MAX(Pooling):
 
     def forward(self, A: Tensor) -> Tensor:
         """(N,C,h,w) -> (N,C)."""
-        values = flat(A)
+        values = A.flatten(2)
         first = values.argmax(-1, keepdim=True)  # the first one, as torch documents
         return values.gather(-1, first).squeeze(-1)

@@ -39,11 +39,11 @@ def translate(state: Mapping[str, Tensor], model: Classifier) -> Translated:
     taken, idle = heads.find(left, prefix)
     if any(heads.is_head(name, prefix) for name in taken) and not heads.is_plain(model):
         taken = []  # another head than ours, though its last layer looks like it
-    attended, unused = attentions.find(left, model, taken)
+    attention, used, unused = attentions.find(left, model, taken)
     idle += [*unused, *(name for name in left if heads.goes_with(name, taken))]
-    rest = [name for name in left if name not in {*taken, *idle, *attended.used}]
+    rest = [name for name in left if name not in {*taken, *idle, *used}]
     wide = [name for name in rest if heads.is_head(name, prefix)]
-    translated = {**_counters(model), **body, **attended.state, **heads.linear(left, taken, model.pooling)}
+    translated = {**_counters(model), **body, **attention, **heads.linear(left, taken, model.pooling)}
     return Translated(translated, idle, wide, [name for name in rest if name not in wide])
 
 

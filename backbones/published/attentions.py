@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from torch import Tensor
 
@@ -20,19 +19,12 @@ NAMES: dict[str, Names] = {
     },
 }
 """Our word -> their names and ours. Their FPA halves its maps by strided convolutions and is another network."""
+Attended = tuple[dict[str, Tensor], list[str], list[str]]
 FOUND = re.compile(r"(.*\.)?attention_map\.(\w+_attention\..*)")
 
 
-class Attended(NamedTuple):
-    """What becomes our attention."""
-
-    state: dict[str, Tensor]
-    used: frozenset[str]
-    """The file's names of it."""
-
-
-def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> tuple[Attended, list[str]]:
-    """Our attention from the names ``left``, and the names of the kinds that are there without being used.
+def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> Attended:
+    """Our attention from the names ``left``, its names there, and those of the kinds that stand there unused.
 
     jfhealthcare's files always hold every kind, so ``--attention_map none`` leaves them all; X_RAY's hold them only
     where one was used. Raises ``NotAvailableError`` for FPA, and where the attention is applied once more for each
@@ -42,7 +34,7 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     word = str((model.config or {}).get("attention_map") or "").split(":")[0]
     if not word or not names:
         unused = any(re.search(r"(^|\.)backbone\.|(^|\.)bn_0\.", name) for name in left)
-        return Attended({}, frozenset()), list(names) if unused else []
+        return {}, [], list(names) if unused else []
     if word not in NAMES:
         raise NotAvailableError(f"these weights' {word} is not --attention_map {word}: CAM and SAM can be taken over")
     if len([name for name in head if name.endswith("weight")]) > 1:
@@ -50,12 +42,12 @@ def find(left: Mapping[str, Tensor], model: Classifier, head: Sequence[str]) -> 
     return _renamed(left, names, NAMES[word])
 
 
-def _renamed(left: Mapping[str, Tensor], names: Names, ours: Names) -> tuple[Attended, list[str]]:
-    state, used = {}, set()
+def _renamed(left: Mapping[str, Tensor], names: Names, ours: Names) -> Attended:
+    state, used = {}, list[str]()
     for name, inner in names.items():
         for theirs, word in ours.items():
             if inner == theirs or inner.startswith(f"{theirs}."):
                 value = left[name].squeeze() if word == "factor" else left[name]
                 state[f"attention.{word}{inner.removeprefix(theirs)}"] = value
-                used.add(name)
-    return Attended(state, frozenset(used)), [name for name in names if name not in used]
+                used.append(name)
+    return state, used, [name for name in names if name not in used]

@@ -1,7 +1,7 @@
 """The engine behind ``benchmark.explain.explain``: one forward pass, and what methods need, once for all of them."""
 
 from benchmark.engine.forward import defer, gather
-from benchmark.engine.prepare import prepare
+from benchmark.engine.memory import prepare
 from benchmark.engine.run import run_method, run_methods
 
 __all__ = ["VERSION", "defer", "gather", "prepare", "run_method", "run_methods"]

@@ -1,7 +1,7 @@
 """A transformer's attention matrices, by a pass of their own: what gave the feature maps is not touched."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,28 +69,24 @@ class Matrices(Attention):
 
         Per finding a reduced gradient for every block.
         """
-        matrices: list[Tensor] = []
-
-        def keep(A: Tensor) -> Tensor:
-            matrices.append(A if matrices else _leaf(A))
-            return matrices[-1]
-
-        logits = self._forward(keep)
-        for k in self.findings:
-            yield _backward(logits, k, matrices, matrices[:1], reduce)
+        return self._graded(reduce, apart=False)
 
     def block_gradients(self, reduce: Reduce) -> Iterator[list[Tensor]]:
         """One forward pass that is cut between the blocks; the head sees the tokens of all of them."""
+        return self._graded(reduce, apart=True)
+
+    def _graded(self, reduce: Reduce, apart: bool) -> Iterator[list[Tensor]]:
+        """Both: with blocks ``apart`` a graph begins at each of them, else at the first."""
         matrices: list[Tensor] = []
 
         def keep(A: Tensor) -> Tensor:
-            matrices.append(_leaf(A))
+            matrices.append(_leaf(A) if apart or not matrices else A)
             return matrices[-1]
 
-        with self._cut():
+        with self._cut() if apart else nullcontext():
             logits = self._forward(keep)
         for k in self.findings:
-            yield _backward(logits, k, matrices, matrices, reduce)
+            yield _backward(logits, k, matrices, matrices if apart else matrices[:1], reduce)
 
     def _forward(self, keep: Keep) -> Tensor:
         """(N, all findings) logits in float32; ``keep`` may begin a graph."""

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from backbones import levels
 from backbones.probe import evaluating
-from benchmark.engine import backward, memory
+from benchmark.engine import memory
+from benchmark.engine.pooled import one_by_one
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import BaseEngine, ExplainRequest
+from benchmark.engine.request import ExplainRequest, MapEngine
 from core.errors import NotAvailableError
 from methods.evidence import Evidence
 from methods.gradients import Dense, Gradients
@@ -28,7 +29,7 @@ def compute_evidence(request: ExplainRequest, layer: str) -> Evidence:
         return _recorded(request, layer)
     pieces = [_recorded(chunk, layer) for chunk in _chunks(request, step)]
     A, logits = torch.cat([piece.A for piece in pieces]), torch.cat([piece.others.logits for piece in pieces])
-    engine = ChunkedLayerEngine(request, pieces[0].findings, layer, A, logits, step)
+    engine = ChunkedLayerEngine(request, pieces[0].findings, A, logits, layer, step)
     return replace(pieces[0], images=request.images, engine=engine)
 
 
@@ -46,17 +47,15 @@ def _recorded(request: ExplainRequest, layer: str) -> Evidence:
         grid=model.grid((images.shape[-2], images.shape[-1]), layer),
         pooling="",
         findings=findings,
-        engine=LayerEngine(request, findings, layer, A, logits),
+        engine=LayerEngine(request, findings, A, logits, layer),
     )
 
 
 @dataclass(frozen=True, eq=False)
-class LayerEngine(BaseEngine):
-    """Engine at the output ``A`` (N,C,h,w) of ``layer``; ``logits`` (N, all findings) carry the graph of the tail."""
+class LayerEngine(MapEngine):
+    """Engine at the output ``A`` of ``layer``; ``logits`` carry the graph of the tail."""
 
     layer: str
-    A: Tensor
-    logits: Tensor
 
     def passed(self) -> tuple[Tensor, Tensor]:
         """A, and the logits of the findings asked for, without their graph."""
@@ -74,12 +73,7 @@ class LayerEngine(BaseEngine):
     def gradients(self) -> Gradients:
         """One backward pass of the tail per finding."""
         with plain(), torch.enable_grad():
-            return Dense(backward.one_by_one(self.logits[:, self._columns], self.A))
-
-    def others(self) -> tuple[tuple[int, ...], "LayerEngine"]:
-        """Of the same pass."""
-        findings = tuple(range(self.logits.shape[1]))
-        return findings, replace(self, findings=findings)
+            return Dense(one_by_one(self.logits[:, self._columns], self.A))
 
     def class_maps(self) -> NoReturn:
         """There are none before the pooled map."""

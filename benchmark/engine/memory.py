@@ -1,7 +1,14 @@
 """Batch sizes and memory layout of the engine: from a fixed budget, never from what happens to be free."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
+
+from config import EngineFlags
+
+if TYPE_CHECKING:
+    from backbones import Classifier
 
 GIB = 2**30
 FLOATS_PER_PIXEL = 128
@@ -70,3 +77,12 @@ def channels_last_on_cpu(images: Tensor) -> Tensor:
     The tensor itself where its values lie so already, and on a GPU.
     """
     return images if images.is_cuda else images.contiguous(memory_format=torch.channels_last)
+
+
+def prepare(model: "Classifier", flags: EngineFlags) -> "Classifier":
+    """``model`` itself, its features compiled and its weights laid out by channels where ``flags`` say so."""
+    if flags.channels_last:
+        model.to(memory_format=torch.channels_last)
+    if flags.compile:
+        model.extractor.compile()
+    return model

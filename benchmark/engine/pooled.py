@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from backbones.probe import evaluating
-from benchmark.engine import backward, memory
+from benchmark.engine import memory
 from benchmark.engine.quiet import plain
-from benchmark.engine.request import BaseEngine, ExplainRequest
+from benchmark.engine.request import ExplainRequest, MapEngine
 from methods.evidence import Evidence, Pass
 from methods.gradients import Dense, Factored, Gradients
 
@@ -41,11 +41,8 @@ def _precision(model: nn.Module) -> torch.dtype:
 
 
 @dataclass(frozen=True, eq=False)
-class PooledEngine(BaseEngine):
-    """Engine at the pooled map ``A``, (N,C,h,w); ``logits`` are (N, all findings)."""
-
-    A: Tensor
-    logits: Tensor
+class PooledEngine(MapEngine):
+    """Engine at the pooled map."""
 
     def passed(self) -> tuple[Tensor, Tensor]:
         """A, and the logits of the findings asked for."""
@@ -76,12 +73,7 @@ class PooledEngine(BaseEngine):
     def _jacobian(self) -> Tensor:
         with plain(), torch.enable_grad():
             A = self.A.detach().requires_grad_()
-            return backward.vectorised(self.head(A), A)
-
-    def others(self) -> tuple[tuple[int, ...], "PooledEngine"]:
-        """Of the same pass."""
-        findings = tuple(range(self.logits.shape[1]))
-        return findings, replace(self, findings=findings)
+            return vectorised(self.head(A), A)
 
     def class_maps(self) -> Tensor:
         """(N,K,h,w)."""
@@ -111,3 +103,26 @@ class PooledEngine(BaseEngine):
         findings, images = self.findings[columns], whole.images[rows]
         engine = PooledEngine(replace(self.request, images=images), findings, self.A[rows], self.logits[rows])
         return replace(whole, images=images, findings=findings, engine=engine)
+
+
+def vectorised(logits: Tensor, A: Tensor) -> Tensor:
+    """(N,K) logits of A -> (N,K,C,h,w), by one backward pass; by K where an operation knows no batches of gradients.
+
+    ``logits`` must depend on ``A`` through a graph that is still there; it stays.
+
+    >>> A = torch.tensor([[[[2.0]]]], requires_grad=True)
+    >>> vectorised(torch.cat([A.flatten(1), 3 * A.flatten(1)], dim=1), A).flatten().tolist()
+    [1.0, 3.0]
+    """
+    n, k = logits.shape
+    directions = torch.eye(k, device=A.device, dtype=logits.dtype).unsqueeze(1).expand(k, n, k)
+    try:
+        (G,) = torch.autograd.grad(logits, A, directions, retain_graph=True, is_grads_batched=True)
+    except RuntimeError:
+        return one_by_one(logits, A)
+    return G.transpose(0, 1)  # (K, N, C, h, w) -> (N, K, C, h, w)
+
+
+def one_by_one(logits: Tensor, A: Tensor) -> Tensor:
+    """The same by one backward pass per finding: K times the time, the memory of one."""
+    return torch.stack([torch.autograd.grad(logit.sum(), A, retain_graph=True)[0] for logit in logits.unbind(1)], dim=1)

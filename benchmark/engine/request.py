@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -137,3 +137,18 @@ class BaseEngine:
         """See ``methods.evidence.Evidence.at_once``; the head is the network where a layer knows no better."""
         count = memory.recorded_at_once if what == "backward" else memory.images_at_once
         return count(self.request.images, self.request.memory_gib)
+
+
+@dataclass(frozen=True, eq=False)
+class MapEngine(BaseEngine):
+    """An engine behind a forward pass, at one map of it."""
+
+    A: Tensor
+    """(N,C,h,w)."""
+    logits: Tensor
+    """(N, all findings)."""
+
+    def others(self) -> tuple[tuple[int, ...], Self]:
+        """Of the same pass."""
+        findings = tuple(range(self.logits.shape[1]))
+        return findings, replace(self, findings=findings)

@@ -53,25 +53,19 @@ def _piecewise(methods: Mapping[str, Method], evidence: Evidence) -> dict[str, M
     for images, part in evidence.engine.parts(evidence) if methods else ():
         for name, method in methods.items():
             rows[name].setdefault(images.start, []).append(_call(method, part))
-    joined = {name: [_joined(pieces) for pieces in rows[name].values()] for name in methods}
+    joined = {name: [_joined(pieces, 1) for pieces in rows[name].values()] for name in methods}
     return {name: _explained(method, joined[name], evidence) for name, method in methods.items()}
 
 
-def _joined(pieces: Sequence[Tensor | LocusError]) -> Tensor | LocusError:
-    """Findings of the same images side by side."""
-    return _first_error(pieces) or torch.cat([piece for piece in pieces if isinstance(piece, Tensor)], 1)
+def _joined(pieces: Sequence[Tensor | LocusError], axis: int) -> Tensor | LocusError:
+    """Images one below the other (axis 0), or findings of the same images side by side (1); else the first error."""
+    error = next((piece for piece in pieces if isinstance(piece, LocusError)), None)
+    return error or torch.cat([piece for piece in pieces if isinstance(piece, Tensor)], axis)
 
 
 def _explained(method: Method, pieces: Sequence[Tensor | LocusError], evidence: Evidence) -> MethodMaps | LocusError:
-    error = _first_error(pieces)
-    if error is not None:
-        return error
-    maps = torch.cat([piece for piece in pieces if isinstance(piece, Tensor)]).float()
-    return MethodMaps(maps, method.grid(evidence))
-
-
-def _first_error(pieces: Sequence[Tensor | LocusError]) -> LocusError | None:
-    return next((piece for piece in pieces if isinstance(piece, LocusError)), None)
+    maps = _joined(pieces, 0)
+    return maps if isinstance(maps, LocusError) else MethodMaps(maps.float(), method.grid(evidence))
 
 
 def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:

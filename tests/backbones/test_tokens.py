@@ -79,7 +79,7 @@ def test_merging_doubles_the_stride_and_keeps_the_grid_centred():
     grids = [model.grid((224, 224), layer) for layer in model.levels]
     assert [(grid.stride[0], grid.offset[0]) for grid in grids] == [(4, 1.5), (8, 3.5), (16, 7.5), (32, 15.5)]
     assert model.grid((224, 224)) == grids[-1]
-    assert geometry.output_shape(model.extractor, (96, 132))[-2:] == (3, 5)  # 33 patches: 17, 9, 5
+    assert geometry.features(model.extractor, (96, 132)).shape[-2:] == (3, 5)  # 33 patches: 17, 9, 5
 
 
 @pytest.mark.planted

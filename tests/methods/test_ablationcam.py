@@ -6,7 +6,7 @@ import torch
 import backbones
 import methods
 from benchmark.explain import explain, gather
-from methods import ablation
+from methods import ablationcam
 from methods.ablationcam import AblationCAM
 
 
@@ -25,7 +25,7 @@ def definition(model, A):
 @pytest.mark.oracle
 def test_the_drops_are_the_definition_under_every_pooling(model, images):
     evidence = gather(model, images)
-    ours = ablation.drops(evidence)
+    ours = ablationcam.drops(evidence)
     expected = definition(model, evidence.A)
     torch.testing.assert_close(ours.double(), expected, atol=1e-5 * expected.abs().max().item(), rtol=0)
 
@@ -34,7 +34,7 @@ def test_the_drops_are_the_definition_under_every_pooling(model, images):
 def test_the_head_evaluated_gives_the_closed_form_whatever_the_budget(make_model, images, monkeypatch, maps):
     evidence = gather(make_model("LSE"), images)
     monkeypatch.setattr(type(evidence), "at_once", lambda self, what: maps)  # five channels of four images: the last part is smaller
-    evaluated = ablation.by_definition(evidence)
+    evaluated = ablationcam.by_definition(evidence)
     torch.testing.assert_close(evaluated, evidence.drops, atol=1e-5 * evaluated.abs().max().item(), rtol=0)
 
 
@@ -42,7 +42,7 @@ def test_the_head_is_evaluated_on_no_more_maps_than_the_budget_allows(on_feature
     evidence, counted = gather(on_features("LSE", torch.ones(1, 40)), torch.rand(2, 40, 16, 16), memory_gib=0.001), []
     head = type(evidence).head
     monkeypatch.setattr(type(evidence), "head", lambda self, maps: counted.append(len(maps)) or head(self, maps))
-    ablation.by_definition(evidence)
+    ablationcam.by_definition(evidence)
     assert sum(counted) == 2 * 40
     assert max(counted) <= max(2, evidence.at_once("head"))
     assert len(counted) > 1
@@ -55,7 +55,7 @@ def test_a_level_that_the_network_goes_round_is_the_same_alone_as_among_others(l
     for part in model.modules():
         if isinstance(part, torch.nn.BatchNorm2d):
             torch.nn.init.ones_(part.weight)  # a fresh residual branch is multiplied by 0
-    together, *alone = (ablation.drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
+    together, *alone = (ablationcam.drops(gather(model, some, layer=layer)) for some in (images, *images.split(1)))
     torch.testing.assert_close(together, torch.cat(alone), atol=1e-4 * together.abs().max().item(), rtol=0)
 
 
