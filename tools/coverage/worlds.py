@@ -112,7 +112,7 @@ def cross_fitted_hits(
     """(W,S,P,K) hits at thresholds from ``begin`` to ``end``, (W,P,K) findings -> hits at cross-fitted thresholds.
 
     The patients' folds are dealt in turn. A fold's threshold of a finding is the one with most hits in the other folds,
-    the lowest of those, as ``benchmark.thresholds.sampled`` has it.
+    the lowest of those, as ``benchmark.thresholds.origins`` has it.
     """
     W, S, P, _ = begin.shape
     of_case = findings[:, None] * FOLDS + (np.arange(P) % FOLDS)[:, None]
