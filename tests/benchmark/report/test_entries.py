@@ -5,8 +5,9 @@ import csv
 import numpy as np
 import pytest
 
-from benchmark.records import Record, cases, pack
+from benchmark.records import Record, cases, load, pack
 from benchmark.report import entries, tables
+from benchmark.report.compared import with_entries as entries_of
 from benchmark.statistics import mrmc
 from tests.benchmark.report.given import texts
 from tests.benchmark.report.made_up import PATIENTS, cell, hits, training
@@ -44,6 +45,13 @@ def expected(method):
     rows = np.array([hits(count, seed if method != "prior" else 0) for seed, count in enumerate(LEVELS[method])], dtype=float)
     left_out = np.array([[np.delete(row, p).mean() for p in range(PATIENTS)] for row in rows])
     return rows.mean(1), left_out
+
+
+def test_no_number_of_a_row_has_more_decimals_than_every_machine_computes_alike(folder):
+    entered = entries_of(load(folder), [folder])
+    ends = [end for record in entered for score in record.scores for end in (score.value, score.low, score.high) if end is not None]
+    assert ends == [round(end, 6) for end in ends]
+    assert any(round(end, 5) != end for end in ends)
 
 
 @pytest.mark.byhand

@@ -35,7 +35,7 @@ def scaled(maps):
 
 
 def equal(first, second):
-    return torch.allclose(scaled(first), scaled(second), atol=1e-5)
+    return torch.allclose(scaled(first), scaled(second), atol=1e-4)  # machines round otherwise; maps that differ, differ by tenths
 
 
 def root(method, word):
