@@ -11,7 +11,7 @@ from core import cli
 def main(argv: Sequence[str] | None = None) -> None:
     """Print a suite's components of variance and what they promise of other numbers of trainings and patients."""
     config, _ = cli.parse(PowerConfig, argv, "python -m benchmark.power")
-    from benchmark.report import power  # SciPy is imported when the flags are right
+    from benchmark.report.variance import power
 
     print(power.text(config.suite, config.results))
 

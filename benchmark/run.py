@@ -50,17 +50,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _leaderboards(outcome: suite.Outcome) -> Iterator[str]:
     """What a suite came to: its main tables, and beside them what is published and what was predicted."""
-    from benchmark.report import beside, predicted, tables  # for which no dry run waits
+    from benchmark.report import tables
+    from benchmark.report.published import predicted, side_by_side
 
     folder, known = outcome.folder, outcome.records
     yield tables.headline(folder.path, known, folder.beside)
-    yield beside.text(known, folder.published)
+    yield side_by_side.text(known, folder.published)
     yield predicted.text(known, folder.predicting, folder.predicted_by or "")
 
 
 def _indexes(written: dict[Path, dict[Path, list[Record]]]) -> Iterator[Path]:
     """The pages that lead to all suites of each folder of results."""
-    from benchmark.report import tables  # as above
+    from benchmark.report import tables
 
     yield from (tables.index(folder, known) for folder, known in written.items())
 

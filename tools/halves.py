@@ -14,9 +14,9 @@ from typing import Annotated
 
 from benchmark import records
 from benchmark.report import select
-from benchmark.report.suite_pairs import ranking
-from benchmark.report.suite_scores import Rows, suite_scores
 from benchmark.report.table import Table, number, plain
+from benchmark.report.transfer.pairs import ranking
+from benchmark.report.transfer.scores import Rows, suite_scores
 from benchmark.statistics.entries import difference, tied
 from core import cli
 from core.errors import BadValueError

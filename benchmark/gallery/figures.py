@@ -7,7 +7,7 @@ from benchmark.gallery import grid
 from benchmark.gallery.run import open_model
 from benchmark.report import charts, select
 from benchmark.report.charts import figures
-from benchmark.report.compared import with_entries
+from benchmark.report.comparisons.rows import with_entries
 from benchmark.suite import plan, results_folder, selection
 from config import RunConfig
 from core.errors import DataError, NotAvailableError

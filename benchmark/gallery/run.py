@@ -17,7 +17,7 @@ from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
-from benchmark.report.ranking import KINDS
+from benchmark.report.leaderboard.ranking import KINDS
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.explain import explain_model

@@ -6,7 +6,7 @@ from typing import Literal
 
 from benchmark.records.record import Record
 from benchmark.records.score import Origin, Score
-from benchmark.report.same import same_as
+from benchmark.report.equal_maps import same_as
 from benchmark.report.table import NOTHING, Table, share, with_n
 from core.names import UNRANKED_METHODS, UNTRAINED
 

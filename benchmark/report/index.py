@@ -7,17 +7,19 @@ from types import MappingProxyType
 
 from benchmark import records
 from benchmark.records import Record
-from benchmark.report import ranking, select, transfer
-from benchmark.report.agreement import AGREEMENT
-from benchmark.report.entries import ENTRY, mean_records
-from benchmark.report.entry_columns import is_single
+from benchmark.report import select
+from benchmark.report.comparisons.agreement import AGREEMENT
 from benchmark.report.html.glossary import WORDS
 from benchmark.report.html.render import render
 from benchmark.report.html.suite import PAGE
 from benchmark.report.html.views import view
 from benchmark.report.html.words import baseline_of
+from benchmark.report.leaderboard import ranking
+from benchmark.report.leaderboard.entries import ENTRY, mean_records
+from benchmark.report.leaderboard.entry_columns import is_single
 from benchmark.report.page import COMMITTED_PAGES, GENERATED
 from benchmark.report.table import NOTHING, Table, markdown, number
+from benchmark.report.transfer.page import write as write_transfer
 from benchmark.statistics.bootstrap import BLAS
 from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
@@ -41,7 +43,7 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
         "rows are tied with it, and what the numbers rest on; one that is not there yet is written by "
         "`python -m benchmark.run --suite NAME`."
     )
-    if page := transfer.write(folder, {suite.name: runs for suite, runs in suites.items()}):
+    if page := write_transfer(folder, {suite.name: runs for suite, runs in suites.items()}):
         about += f" Does the phantom predict real images? [{page.name}]({page.name})"
     linked = tuple((*row, _files(row[0])) for row in rows)
     table = Table("Suites", about, (*HEADER, "files"), linked)

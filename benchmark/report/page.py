@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
-from benchmark.report import check_words, select
-from benchmark.report.check_words import CheckAnswer
+from benchmark.report import select
+from benchmark.report.checks.base import CheckAnswer
+from benchmark.report.checks.base import answers as check_answers
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table, chosen, markdown
 from core.names import MAIN
@@ -45,7 +46,7 @@ def page(
 
     ``tables`` are those of each data set, ``pictures`` the files of pictures beside the page.
     """
-    shown = [_answer(said) for part in tables for said in check_words.answers(records, part.dataset)]
+    shown = [_answer(said) for part in tables for said in check_answers(records, part.dataset)]
     shown += [markdown(_short(table, OF_CHECKS)) for part in tables for table in part.checks]
     shown += [markdown(table) for part in tables for table in part.choice]
     shown += [markdown(_short(chosen(table, DECIDE), OF_BOARDS)) for part in tables for table in part.boards[:1]]

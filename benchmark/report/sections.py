@@ -4,26 +4,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from benchmark.records.record import Record
-from benchmark.report import (
-    breakdown,
-    choice,
-    elsewhere,
-    leaderboard,
-    pixels,
-    ranks,
-    select,
-    sheets,
-    surfaces,
-    validity,
-)
-from benchmark.report.agreement import AGREEMENT
-from benchmark.report.alignment import alignment
-from benchmark.report.entries import ENTRY
-from benchmark.report.strata import strata
+from benchmark.report import select
+from benchmark.report.checks.base import tables as check_tables
+from benchmark.report.comparisons.agreement import AGREEMENT
+from benchmark.report.leaderboard import breakdown, choice, main_table, ranks
+from benchmark.report.leaderboard.alignment import alignment
+from benchmark.report.leaderboard.entries import ENTRY
+from benchmark.report.leaderboard.strata import strata
+from benchmark.report.protocols import on_pixels, on_surface, sheets
+from benchmark.report.published import papers
 from benchmark.report.table import Table
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
-SHEETS = (*surfaces.SHEETS, *pixels.SHEETS)
+SHEETS = (*on_surface.SHEETS, *on_pixels.SHEETS)
 SHOWN = frozenset(
     {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)}
 )
@@ -64,23 +57,23 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
     """All tables of one data set; ``records`` are those of the suite.
 
     A protocol without a sheet of its own, as one that a user adds, has the plain one. Entries and agreements are
-    expected among the records: see ``benchmark.report.compared.with_entries`` and
-    ``benchmark.report.agreement.with_agreement``.
+    expected among the records: see ``benchmark.report.comparisons.rows.with_entries`` and
+    ``benchmark.report.comparisons.agreement.with_agreement``.
     """
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
     all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in words)]
     filled = ((sheet, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)
     return DatasetTables(
         dataset,
-        tuple(validity.tables(records, dataset)),
+        tuple(check_tables(records, dataset)),
         tuple(choice.tables(records, dataset)),
-        _given(leaderboard.main(records, dataset, part) for part in (None, *select.parts(records, dataset))),
+        _given(main_table.main(records, dataset, part) for part in (None, *select.parts(records, dataset))),
         _given([breakdown.per_finding(records, dataset)]),
         _given(
             [*(make(records, dataset) for make in CLOSER), *ranks.tables(records, dataset), alignment(records, dataset)]
         ),
         tuple((sheet, table) for sheet, table in filled if table is not None),
-        tuple(elsewhere.published(records, dataset)),
+        tuple(papers.published(records, dataset)),
     )
 
 

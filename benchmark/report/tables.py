@@ -5,28 +5,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import Record, load, ordered
-from benchmark.report import (
-    choice,
-    components,
-    diagram,
-    leaderboard,
-    numbers,
-    ranks,
-    select,
-    sheets,
-    surfaces,
-    validity,
-)
-from benchmark.report.agreement import with_agreement
-from benchmark.report.compared import with_entries
-from benchmark.report.design import design
+from benchmark.report import select
+from benchmark.report.charts import diagram
+from benchmark.report.checks.base import tables as check_tables
+from benchmark.report.comparisons.agreement import with_agreement
+from benchmark.report.comparisons.rows import with_entries
 from benchmark.report.html.suite import PAGE, SuitePage, suite_page
 from benchmark.report.index import index
+from benchmark.report.leaderboard import choice, main_table, numbers, ranks
+from benchmark.report.leaderboard.ranks import Ranking
 from benchmark.report.missing import missing
 from benchmark.report.page import page
-from benchmark.report.ranks import Ranking
+from benchmark.report.protocols import on_surface, sheets
 from benchmark.report.sections import tables_of
 from benchmark.report.table import Table, chosen, latex, plain
+from benchmark.report.variance import components
+from benchmark.report.variance.design import design
 from benchmark.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
 from core.files import atomic, write_text
@@ -77,7 +71,7 @@ def write(
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, drawn[ranks.PICTURE], folders, has_gallery)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
-    seed = [table for name in names for sheet in surfaces.SEED if (table := sheets.filled(sheet, records, name))]
+    seed = [table for name in names for sheet in on_surface.SEED if (table := sheets.filled(sheet, records, name))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
     return records
 
@@ -89,8 +83,8 @@ def headline(folder: Path | str, records: Sequence[Record] | None = None, publis
     """
     records = with_entries(_given(Path(folder), records), _folders(folder, published))
     names = select.datasets(records)
-    checks = [table for name in names for table in validity.tables(records, name)[:1]]
-    shown = [leaderboard.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
+    checks = [table for name in names for table in check_tables(records, name)[:1]]
+    shown = [main_table.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
     worth = [table for name in names for table in choice.tables(records, name)[:1]]
     return "\n".join(map(plain, filter(None, [*checks, *worth, *shown, missing(records)])))
 

@@ -16,7 +16,7 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
     """
     if suite.choice is None:
         return []
-    from benchmark.report.choice import judged  # tables, for which no other suite's plan waits
+    from benchmark.report.leaderboard.choice import judged  # tables, for which no other suite's plan waits
 
     metric = suite.choice.metric
     trials = [record for record in records if record.cell.protocol == CHOICE]

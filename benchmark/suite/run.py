@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmark import records
 from benchmark.executors import Executor
 from benchmark.records import Record
-from benchmark.report.entries import ENTRY
+from benchmark.report.leaderboard.entries import ENTRY
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.entered import with_models
 from benchmark.suite.pending import Pending, record_failure

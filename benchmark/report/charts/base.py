@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from benchmark.records.record import Record
 from benchmark.report.charts.theme import GREY, PALETTE, SHAPES
-from benchmark.report.design import design
+from benchmark.report.variance.design import design
 from benchmark.statistics.components import BalancedScores
 from core.registry import Registry
 

@@ -2,7 +2,7 @@
 
 from benchmark.report.charts.base import Chart, ChartData, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.theme import BLUE, ROW
-from benchmark.report.components import basis, in_a_score, name_of
+from benchmark.report.variance.components import basis, in_a_score, name_of
 from core.errors import NotAvailableError
 
 ROOM = 1.25

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from benchmark.records.record import Record
-from benchmark.report import faithfulness, select
+from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, by_network, field, mark, scale, tooltip, view
-from benchmark.report.entries import mean_records
+from benchmark.report.checks import faithfulness
+from benchmark.report.leaderboard.entries import mean_records
 from core.errors import NotAvailableError
 from core.names import FAITHFULNESS, MAIN
 
@@ -44,7 +45,7 @@ class FaithfulnessChart(Chart):
         bars = mark("rule", base, interval, colours, strokeWidth=3, strokeOpacity=0.35)
         points = mark("point", base, shapes, colours, shown, filled=True, opacity=1, size=45)
         names = mark("text", base, {"text": field("label:N")}, align="left", dx=OFFSET, dy=-4)
-        said = " ".join(faithfulness.sentences(data.records, data.dataset))
+        said = " ".join(faithfulness.agreement_sentences(data.records, data.dataset))
         about = f"{data.dataset}: road with its 95 % interval against {MAIN}, a mark per method, named if it has room."
         return view(values, f"{about} {said}".strip(), HEIGHT, bars, points, names)
 

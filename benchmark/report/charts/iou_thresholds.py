@@ -3,10 +3,10 @@
 import numpy as np
 
 from benchmark.records import cases, packed
-from benchmark.report.case_columns import codes
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading, leading_words
 from benchmark.report.charts.theme import DASHES, LINES, PALETTE
+from benchmark.report.comparisons.case_columns import codes
 from core.errors import NotAvailableError
 
 STEPS = tuple(round(0.05 * n, 2) for n in range(1, 20))

@@ -8,11 +8,12 @@ from functools import lru_cache
 
 from benchmark.records.record import PUBLISHED, Record
 from benchmark.records.score import Score
-from benchmark.report import leaderboard, ranking, select
+from benchmark.report import select
 from benchmark.report.charts.base import ChartData, Row
 from benchmark.report.columns import BLIND, MODEL, TableColumn
-from benchmark.report.entries import comparisons_by_row, mean_record, recipe_of, trainings
-from benchmark.report.entry_columns import is_single, main_of, of_row
+from benchmark.report.leaderboard import main_table, ranking
+from benchmark.report.leaderboard.entries import comparisons_by_row, mean_record, recipe_of, trainings
+from benchmark.report.leaderboard.entry_columns import is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 from core.errors import NotAvailableError
 from core.names import CEILINGS, CENTER, MAIN, PRIOR, UNRANKED_METHODS
@@ -46,7 +47,7 @@ def entries(data: ChartData, images: int | None = None) -> list[EntryRow]:
 
     With ``images`` those of the part of so many images that slow methods explain.
     """
-    board = leaderboard.board(data.records, data.dataset, images)
+    board = main_table.board(data.records, data.dataset, images)
     known = comparisons_by_row(data.records, images)
     rows: dict[tuple[object, ...], tuple[Record, Score]] = {}
     for record in board:

@@ -4,7 +4,7 @@ from benchmark.report import select
 from benchmark.report.charts.base import Chart, ChartData, Row, Spec, field, mark, scale, tooltip, view
 from benchmark.report.charts.rows import EntryRow, leading, leading_words
 from benchmark.report.charts.theme import PALETTE, SHAPES
-from benchmark.report.strata import within
+from benchmark.report.leaderboard.strata import within
 from core.errors import NotAvailableError
 from core.names import MAIN
 

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.records import Record, Score
-from benchmark.report import leaderboard, ranking, select
-from benchmark.report.entries import comparisons_by_row
-from benchmark.report.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report import select
 from benchmark.report.html import basis
 from benchmark.report.html.findings import first_by_finding
 from benchmark.report.html.limits import limits
 from benchmark.report.html.words import baseline_of, name
+from benchmark.report.leaderboard import main_table, ranking
+from benchmark.report.leaderboard.entries import comparisons_by_row
+from benchmark.report.leaderboard.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -41,7 +42,7 @@ def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     The first row with its interval, who is tied with it, how it stands to ``prior``, what the numbers rest on, and what
     the order does not show. ``records`` are those of the suite, entries among them.
     """
-    rows = leaderboard.board(records, dataset)
+    rows = main_table.board(records, dataset)
     known = comparisons_by_row(records, None)
     entered = [row for row in rows if select.is_method(row) and select.main_value(row) is not None]
     if not entered:

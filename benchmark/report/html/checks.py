@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from benchmark.records import Record
-from benchmark.report import check_words, select
-from benchmark.report.check_words import CheckAnswer
+from benchmark.report import select
+from benchmark.report.checks.base import CheckAnswer
+from benchmark.report.checks.base import answers as check_answers
 from benchmark.report.html import basis
 from benchmark.report.html.answer import PageAnswer
 from benchmark.report.html.limits import OTHERS, of_data
@@ -21,7 +22,7 @@ def answers(records: Sequence[Record], dataset: str) -> list[PageAnswer]:
 
     In the order of the checks' words; none for a check without sentences.
     """
-    return [_answer(said) for said in check_words.answers(records, dataset)]
+    return [_answer(said) for said in check_answers(records, dataset)]
 
 
 def _answer(said: CheckAnswer) -> PageAnswer:

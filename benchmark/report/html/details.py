@@ -6,7 +6,7 @@ from typing import Any
 
 from benchmark.records import Record
 from benchmark.report import select
-from benchmark.report.entries import mean_record, trainings
+from benchmark.report.leaderboard.entries import mean_record, trainings
 from benchmark.report.table import with_interval
 from core.names import MAIN_PROTOCOL
 

@@ -6,9 +6,9 @@ from typing import Any
 from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
-from benchmark.report.entry_columns import Known, is_single, main_of, of_row
 from benchmark.report.html.words import baseline_of, name
-from benchmark.report.sheets import Sheet
+from benchmark.report.leaderboard.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report.protocols.sheets import Sheet
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.records import Record
-from benchmark.report import components, leaderboard, select
+from benchmark.report import select
 from benchmark.report.charts.base import ChartData
 from benchmark.report.charts.cost import cost_tables
-from benchmark.report.entries import ENTRY, comparisons_by_row
 from benchmark.report.html import checks
 from benchmark.report.html.answer import PageAnswer, answer
 from benchmark.report.html.details import details, keys_of_entries
@@ -19,9 +18,12 @@ from benchmark.report.html.findings import of_entry, of_sheet
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
 from benchmark.report.html.views import View, anchor, view, words_of
+from benchmark.report.leaderboard import main_table
+from benchmark.report.leaderboard.entries import ENTRY, comparisons_by_row
 from benchmark.report.missing import missing
 from benchmark.report.sections import DatasetTables
 from benchmark.report.table import Table
+from benchmark.report.variance import components
 from benchmark.statistics.components import BalancedScores
 from core.names import MAIN, MAIN_PROTOCOL, PAIRED
 
@@ -167,7 +169,7 @@ def _findings(records: Sequence[Record], dataset: str) -> dict[str, Any]:
     scores: dict[str, Any] = {}
     for images in (None, *select.parts(records, dataset)):
         known = comparisons_by_row(records, images)
-        for row in leaderboard.board(records, dataset, images):
+        for row in main_table.board(records, dataset, images):
             scores[row.key] = of_entry(row, known)
     return scores
 

@@ -2,7 +2,7 @@
 
 from benchmark.records import load
 from benchmark.report import select
-from benchmark.report.compared import with_entries
+from benchmark.report.comparisons.rows import with_entries
 from benchmark.report.sections import tables_of
 from benchmark.report.table import markdown
 

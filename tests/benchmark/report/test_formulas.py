@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.records import load
 from benchmark.report.excel import workbook
-from benchmark.report.numbers import numbers
+from benchmark.report.leaderboard.numbers import numbers
 from benchmark.report.table import Table
 from tests.benchmark.report.made_up import training
 

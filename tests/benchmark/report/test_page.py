@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from benchmark.records import Cell, Record, Score, Stratum, write
-from benchmark.report import breakdown, leaderboard, strata, tables
+from benchmark.report import tables
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, score, tabulated
+from benchmark.report.leaderboard import breakdown, main_table, strata
 from benchmark.report.page import COMMITTED_PAGES, page
 from benchmark.report.sections import tables_of
 
@@ -56,15 +57,15 @@ def test_the_paired_records_stand_in_the_main_table_and_without_them_their_colum
     first = scores("p_first", 0.9, "cross-fitted")[-1:] + scores("p_holm", 0.0001, "cross-fitted")[-1:]
     above = scores("above_prior", 0.05, "cross-fitted", low=-0.01, high=0.1)[-1:]
     every = [main(0.4), main(0.35, "prior"), record(first, above, protocol="paired")]
-    row, prior = rows(leaderboard.main(every, "NIH"))
+    row, prior = rows(main_table.main(every, "NIH"))
     assert (row["− prior [95 %]"], row["p (Holm)"], row["P(first)"]) == ("+0.050 [-0.010, +0.100]", "< 0.001", "0.900")
     assert prior["P(first)"] == "–"
-    assert "P(first)" not in leaderboard.main(every[:2], "NIH").header
-    assert "P(first)" not in leaderboard.main(every[:2], "NIH").intro
+    assert "P(first)" not in main_table.main(every[:2], "NIH").header
+    assert "P(first)" not in main_table.main(every[:2], "NIH").intro
 
 
 def test_an_untrained_network_is_a_baseline_and_has_no_rank():
-    found = rows(leaderboard.main([main(0.4), main(0.3, "untrained")], "NIH"))
+    found = rows(main_table.main([main(0.4), main(0.3, "untrained")], "NIH"))
     assert [(row["rank"], row["note"]) for row in found] == [("1", ""), ("–", "baseline: the same network, weights random")]
 
 

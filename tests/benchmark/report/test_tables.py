@@ -15,8 +15,9 @@ import pytest
 from benchmark import protocols
 from benchmark.protocols.base import Case
 from benchmark.records import Cell, Record, Score, load, pack, write
-from benchmark.report import breakdown, leaderboard, numbers, select, table, tables
-from benchmark.report import ranking as standing
+from benchmark.report import select, table, tables
+from benchmark.report.leaderboard import breakdown, main_table, numbers
+from benchmark.report.leaderboard import ranking as standing
 from core import names as words
 from core.errors import BadValueError
 from tests.benchmark.report.given import texts
@@ -91,7 +92,7 @@ def suite(tmp_path, written):
 
 @pytest.fixture
 def board(records):
-    table = leaderboard.main(records, "phantom")
+    table = main_table.main(records, "phantom")
     return {row[table.header.index("method")]: dict(zip(table.header, row, strict=True)) for row in table.rows}
 
 
@@ -167,14 +168,14 @@ def test_a_slow_method_stands_beside_all_others_on_its_own_images_and_in_no_othe
     part = sections["phantom: slow methods, on 12 images"]
     assert "explained images 12" in part
     assert "not with those of the other tables" in part
-    table = leaderboard.main(every, "phantom", 12)
+    table = main_table.main(every, "phantom", 12)
     place = table.header.index("n cases")
     assert {row[place] for row in table.rows} == {"12"}
     assert {row[table.header.index("method")] for row in table.rows} == {*METHODS, "occlusion"}
 
 
 def test_figures_of_a_part_change_no_figure_of_the_whole(both, records):
-    assert leaderboard.main(both[1], "phantom") == leaderboard.main(records, "phantom")
+    assert main_table.main(both[1], "phantom") == main_table.main(records, "phantom")
     assert breakdown.per_finding(both[1], "phantom") == breakdown.per_finding(records, "phantom")
 
 
@@ -329,5 +330,5 @@ def test_protocols_need_no_torch():
 def test_the_title_states_how_many_images_were_explained_where_fewer_than_asked_for_have_a_box():
     part = [of_a_part(method) for method in METHODS]
     fewer = [r.model_copy(update={"cell": r.cell.model_copy(update={"data": {"images": 99}})}) for r in part]
-    assert leaderboard.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
+    assert main_table.main(fewer, "phantom", 99).title == "phantom: slow methods, on 12 images"
     assert {line["images"] for line in csv.DictReader(numbers.numbers(fewer).splitlines())} == {"12"}

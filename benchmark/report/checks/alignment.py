@@ -1,0 +1,123 @@
+"""The report of the check ``alignment``: what the conventional placement of maps costs each backbone."""
+
+from collections.abc import Iterator, Sequence
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.basis import basis_lines
+from benchmark.report.checks.base import CheckReport
+from benchmark.report.checks.names import counted
+from benchmark.report.columns import NAMES, TableColumn, count, naming, score, tabulated
+from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
+from core.names import MAIN
+
+GAIN = f"change@{MAIN}@aligned"
+CAPTION = (
+    "Gain: aligned − conventional, paired by patient. Shift: how far the conventional placement is off, in shares of "
+    "the side."
+)
+
+
+class Alignment(CheckReport):
+    """What the true grid gains over all methods, then method by method."""
+
+    name = "alignment"
+    question = "What does the conventional placement of maps cost?"
+    limit = "What it costs a network that is not here. That follows from its strides, its padding and the image's size."
+
+    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+        """Per network and size what the true grid gains over all methods, then method by method.
+
+        From records of the check ``alignment``; nothing where there are none. Gains are paired by patient.
+        """
+        rows = select.of_check(records, dataset, self.word)
+        rows.sort(key=lambda r: (r.cell.backbone, r.cell.img_size or 0, r.cell.global_pool))
+        if not rows:
+            return []
+        intro = f"{CAPTION}\n{basis_lines(rows, 'cross-fitted by patient, per finding, each placement for itself')}"
+        headings = (f"{MAIN} conventional", "aligned", "gain", "least … most", "up", "down")
+        networks = naming(rows)
+        summary = Table(
+            f"{dataset}: what the true grid gains, mean over methods",
+            f"Up, down: methods whose interval of the gain is above or below 0. {intro}",
+            (*(column.heading for column in networks), "shift", "n methods", *headings),
+            tuple(_summary(group, networks) for group in select.by_model(rows)),
+        )
+        return [summary, tabulated(f"{dataset}: aligned and conventional ({MAIN})", intro, _columns(), rows)]
+
+    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+        """A sentence per backbone, the one that loses most first."""
+        rows = select.of_check(records, dataset, self.word)
+        backbones: dict[str, list[list[Record]]] = {}
+        for group in select.by_model(rows):
+            if gains(group):
+                backbones.setdefault(group[0].cell.backbone, []).append(group)
+        for backbone, groups in sorted(backbones.items(), key=lambda pair: min(map(_change, pair[1]))):
+            yield _sentence(backbone, groups)
+
+
+def _columns() -> list[TableColumn]:
+    return [
+        *NAMES,
+        score("shift"),
+        *(score(f"{MAIN}@{side}", "cross-fitted", side, with_interval) for side in ("conventional", "aligned")),
+        score(GAIN, "cross-fitted", "gain", signed),
+        *(score(f"pointing@{side}", heading=f"pointing, {side}") for side in ("conventional", "aligned")),
+        score("change@pointing@aligned", heading="gain in pointing", formatter=signed),
+        count(GAIN, "cross-fitted"),
+    ]
+
+
+def _summary(records: Sequence[Record], networks: Sequence[TableColumn]) -> tuple[str, ...]:
+    scores = gains(records)
+    values = select.known(scores)
+    means = [
+        select.mean(r.find(f"{MAIN}@{side}", origin="cross-fitted") for r in records)
+        for side in ("conventional", "aligned")
+    ]
+    up, down = sum((s.low or 0) > 0 for s in scores), sum((s.high or 0) < 0 for s in scores)
+    gain = f"{sum(values) / len(values):+.3f}" if values else NOTHING
+    ends = f"{min(values):+.3f} … {max(values):+.3f}" if values else NOTHING
+    model = (column.cell(records[0]) for column in networks)
+    return (
+        *model,
+        share(records[0].find("shift")),
+        str(len(values)),
+        *map(number, means),
+        *(gain, ends, str(up), str(down)),
+    )
+
+
+def gains(records: Sequence[Record]) -> list[Score]:
+    """What the true grid gains each method that has a score both ways.
+
+    In the unit of the main column: +.05 means five of a hundred cases more.
+    """
+    scores = (record.find(GAIN, origin="cross-fitted") for record in records)
+    return [score for score in scores if score is not None and score.value is not None]
+
+
+def _sentence(backbone: str, networks: Sequence[Sequence[Record]]) -> str:
+    gained = [gain for group in networks for gain in gains(group)]
+    lost, won = (sum((gain.low or 0) > 0 for gain in gained), sum((gain.high or 0) < 0 for gain in gained))
+    of = f"({counted(len(networks), 'network')}, mean over methods)"
+    if not any(gain.value for gain in gained):
+        return f"`{backbone}`: nothing. Its maps lie where the convention puts them {of}."
+    verdict = "it loses" if lost > won else "it loses nothing" if won else "no loss can be told"
+    shifts = select.known(group[0].find("shift") for group in networks)
+    changes = _range([_change(group) for group in networks], "+")
+    return (
+        f"`{backbone}`: {verdict}. `{MAIN}` changes by {changes} {of}: its maps lie {_range(shifts)} of the image's "
+        f"side off. Of {counted(len(gained), 'row')} {lost} really lose and {won} gain."
+    )
+
+
+def _change(records: Sequence[Record]) -> float:
+    """What the conventional placement adds to a network's score, mean over methods."""
+    values = select.known(gains(records))
+    return -sum(values) / len(values)
+
+
+def _range(values: Sequence[float], sign: str = "") -> str:
+    """The least and the greatest of some numbers, once where they are the same."""
+    return " to ".join(dict.fromkeys(f"{value:{sign}.3f}" for value in (min(values), max(values))))

@@ -1,0 +1,198 @@
+"""The report of the check ``shortcut``: what the scores owe to a token, and whether the maps show it."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.basis import basis_lines
+from benchmark.report.checks.base import CheckReport
+from benchmark.report.checks.names import counted, network
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.leaderboard.entries import recipe_of
+from benchmark.report.table import NOTHING, Table, number, share, signed, with_interval
+from core.names import CLASSIFIER, NOISE
+
+PATIENTS = "The same test patients each time; intervals and changes paired by patient."
+INSIDE = (
+    "Images with both: share of peaks, and mean share of the positive integral, inside the token's and the finding's "
+    "boxes."
+)
+
+
+class Shortcut(CheckReport):
+    """AUROC with tokens as drawn, without and exchanged, then where the maps look."""
+
+    name = "shortcut"
+    question = "Do the scores rest on a shortcut, and would a map tell?"
+    limit = "A shortcut that nobody knows of. Here it is known where the token lies, for it was drawn."
+
+    def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
+        """What the scores owe to the token, then where the maps look.
+
+        From records of the check ``shortcut``; a table without a row is left out.
+        """
+        rows = select.of_check(records, dataset, self.word)
+        judged = [r for r in rows if r.cell.method == CLASSIFIER]
+        mapped = sorted(
+            (r for r in rows if r.cell.method != CLASSIFIER),
+            key=lambda r: (*map(str, select.model_of(r)), -select.value(r, "energy@token")),
+        )
+        if not rows:
+            return []
+        names = ", ".join(dict.fromkeys(finding_of(r) for r in rows))
+        shares = dict.fromkeys(f"{r.data.get('shortcut_present')} / {r.data.get('shortcut_absent')}" for r in rows)
+        intro = f"A corner token goes with {names}, P(token | present) / P(token | absent) = {', '.join(shares)}."
+        first = tabulated(
+            f"{dataset}: shortcut, AUROC of {names} with tokens as drawn, without, and exchanged",
+            f"{intro} {PATIENTS}\n{basis_lines(judged, 'none')}",
+            _auroc_columns(),
+            judged,
+        )
+        inside = [f"{what}@{where}" for what in ("peak", "energy") for where in ("token", "finding")]
+        second = tabulated(
+            f"{dataset}: shortcut, where the maps of {names} look",
+            f"{intro} {INSIDE}\n{basis_lines(mapped, 'none')}",
+            [*NAMES, *(score(metric, formatter=with_interval) for metric in inside), count("peak@token")],
+            mapped,
+        )
+        return [table for table in (first, second) if table.rows]
+
+    def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:
+        """Per network what the scores owe to the token, then where its maps look; first how many trainings owe."""
+        rows = select.of_check(records, dataset, self.word)
+        trainings = select.by_model(rows)
+        networks: dict[tuple[object, ...], list[list[Record]]] = {}
+        for group in trainings:
+            networks.setdefault(recipe_of(group[0]), []).append(group)
+        if len(networks) < len(trainings):
+            yield _overall(trainings)
+        firsts = [groups[0][0] for groups in networks.values()]
+        for first, groups in zip(firsts, networks.values(), strict=True):
+            said = _of_one(groups[0]) if len(groups) == 1 else _of_several(groups)
+            yield from (f"{network(first, firsts)}: {words}" for words in said)
+
+
+def _auroc_columns() -> list[TableColumn]:
+    def of(metric: str, formatter: Callable[[Score | None], str]) -> Callable[[Record], str]:
+        return lambda record: formatter(record.find(metric, finding_of(record)))
+
+    def others(metric: str) -> Callable[[Record], str]:
+        return lambda r: number(select.mean(s for s in r.select(metric) if s.finding not in ("mean", finding_of(r))))
+
+    drawings = {"drawn": "as drawn", "none": "no token", "flipped": "exchanged"}
+    return [
+        *NAMES[:-2],
+        *(TableColumn(heading, of(f"auroc@{name}", with_interval)) for name, heading in drawings.items()),
+        *(
+            TableColumn(f"{heading} − as drawn", of(f"change@auroc@{name}", signed))
+            for name, heading in list(drawings.items())[1:]
+        ),
+        *(TableColumn(f"other findings, {heading}", others(f"auroc@{name}")) for name, heading in drawings.items()),
+        TableColumn("n images", of("auroc@drawn", lambda score: str(score.n) if score else NOTHING)),
+    ]
+
+
+def finding_of(record: Record) -> str:
+    """The finding that the token goes with.
+
+    By the data set's own word for it.
+    """
+    return str(record.data.get("shortcut"))
+
+
+def _of_one(group: Sequence[Record]) -> Iterator[str]:
+    yield from (_owed(record) for record in _classifiers(group))
+    if mapped := _mapped(group):
+        yield _peaks(mapped)
+        yield _energy(mapped, group)
+
+
+def _of_several(groups: Sequence[Sequence[Record]]) -> Iterator[str]:
+    """The same three sentences with a figure per training."""
+    asked = [record for group in groups for record in _classifiers(group)]
+    figures = "; ".join(
+        f"seed {r.cell.seed} {_auroc(r, 'drawn')}, {_auroc(r, 'none')}, {_auroc(r, 'flipped')}" for r in asked
+    )
+    yield (
+        f"the AUROC of {finding_of(asked[0])} rests on the token in {sum(map(_rests, asked))} of {len(asked)} "
+        f"trainings. As drawn, without tokens, with tokens exchanged: {figures}."
+    )
+    mapped = [records for group in groups if (records := _mapped(group))]
+    if mapped:
+        at_token = "; ".join(f"seed {records[0].cell.seed} {_count(records, 'token', 'finding')}" for records in mapped)
+        at_finding = ", ".join(_count(records, "finding", "token") for records in mapped)
+        yield f"methods that point at the token: {at_token}. At the finding: {at_finding}."
+        yield _energy([record for records in mapped for record in records], groups[0])
+
+
+def _overall(trainings: Sequence[Sequence[Record]]) -> str:
+    resting = [group for group in trainings if any(map(_rests, _classifiers(group)))]
+    telling = [group for group in resting if _pointing(_mapped(group), "token", "finding")]
+    return (
+        f"{len(resting)} of {len(trainings)} trainings rest on the token. In {len(telling)} of these {len(resting)} at "
+        "least one method points at it: a map can be silent."
+    )
+
+
+def _classifiers(group: Sequence[Record]) -> list[Record]:
+    return [record for record in group if record.method == CLASSIFIER]
+
+
+def _mapped(group: Sequence[Record]) -> list[Record]:
+    return [record for record in group if record.find("peak@token") is not None and select.is_method(record)]
+
+
+def _owed(record: Record) -> str:
+    change = signed(record.find("change@auroc@flipped", finding_of(record)))
+    verdict = "rests on the token" if _rests(record) else "shows no sign of resting on the token"
+    return (
+        f"the AUROC of {finding_of(record)} {verdict}: {_auroc(record, 'drawn')} as drawn, "
+        f"{_auroc(record, 'none')} without tokens, {_auroc(record, 'flipped')} with tokens exchanged ({change})."
+    )
+
+
+def _auroc(record: Record, tokens: str) -> str:
+    return share(record.find(f"auroc@{tokens}", finding_of(record)))
+
+
+def _rests(record: Record) -> bool:
+    change = record.find("change@auroc@flipped", finding_of(record))
+    return change is not None and change.high is not None and change.high < 0
+
+
+def _peaks(records: Sequence[Record]) -> str:
+    """On which of the two the maxima lie, as far as the intervals tell."""
+    on_token, on_finding = _pointing(records, "token", "finding"), _pointing(records, "finding", "token")
+    images = next((score.n for r in records if (score := r.find("peak@token")) is not None), 0)
+    unsettled = len(records) - len(on_token) - len(on_finding)
+    listing = f" ({'; '.join(map(_both, on_token))})" if on_token else ""
+    return (
+        f"{len(on_token)} of {counted(len(records), 'method')} point at the token{listing}, {len(on_finding)} at "
+        f"the finding; of {unsettled} it cannot be told (peaks of maps, {counted(images, 'image')} with both)."
+    )
+
+
+def _count(records: Sequence[Record], one: str, other: str) -> str:
+    return f"{len(_pointing(records, one, other))} of {len(records)}"
+
+
+def _energy(records: Sequence[Record], group: Sequence[Record]) -> str:
+    most = max(records, key=lambda record: select.value(record, "energy@token"))
+    noise = [record for record in group if record.method == NOISE]
+    chance = "".join(f"; `{NOISE}` has {share(record.find('energy@token'))}" for record in noise)
+    return f"of a map's energy at most {share(most.find('energy@token'))} lies on the token (`{most.method}`){chance}."
+
+
+def _pointing(records: Sequence[Record], one: str, other: str) -> list[Record]:
+    """Whose peaks lie on the ``one`` more often than on the ``other``, intervals apart."""
+    return [record for record in records if _is_above(record, one, other)]
+
+
+def _is_above(record: Record, one: str, other: str) -> bool:
+    higher, lower = record.find(f"peak@{one}"), record.find(f"peak@{other}")
+    ends = (None if higher is None else higher.low, None if lower is None else lower.high)
+    return ends[0] is not None and ends[1] is not None and ends[0] > ends[1]
+
+
+def _both(record: Record) -> str:
+    return f"`{record.method}` {share(record.find('peak@token'))}, the finding {share(record.find('peak@finding'))}"

@@ -1,0 +1,71 @@
+"""How far the measures of the check ``faithfulness`` rank a network's methods alike, from their rows per case."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmark.records import Record, Score
+from benchmark.report import select
+from benchmark.report.comparisons import case_columns
+from benchmark.report.comparisons.case_columns import CaseColumns
+from benchmark.report.leaderboard.entries import mean_record, recipe_of, trainings
+from benchmark.statistics.agreement import RankAgreement, rank_agreements
+from benchmark.statistics.patients import Sums, by_patient
+from core.names import FAITHFULNESS, MAIN
+
+AGREEMENT = "agreement"
+"""The protocol of what this file says of a network; no file has such a record."""
+BETTER = {MAIN: 1, "insertion": 1, "deletion": -1, "road": 1}
+"""Measure -> whether more of it is better."""
+PAIRS = tuple(itertools.combinations(BETTER, 2))
+Group = list[list[Record]]
+"""Rows of a network: the trainings of each method."""
+
+
+def with_agreement(records: Sequence[Record], folders: Sequence[Path]) -> list[Record]:
+    """``records``, and one of protocol ``agreement`` per network of the check; rows per case lie in ``folders``.
+
+    ``tau@ONE~OTHER`` is Kendall's tau between the methods' mean scores by two measures, baselines left out, its n how
+    many methods. A network with fewer than three methods that have rows has none. Raises ``DataError`` for broken rows.
+    """
+    scored = [r for name in select.datasets(records) for r in select.of_check(records, name, FAITHFULNESS)]
+    ranked = [r for r in scored if r.source == "run" and select.is_method(r)]
+    groups: dict[tuple[object, ...], Group] = {}
+    for row in trainings(ranked):
+        groups.setdefault(recipe_of(row[0]), []).append(row)
+    if not groups:
+        return list(records)
+    columns = case_columns.read([record.cell for record in ranked], folders, [*BETTER])
+    return [*records, *(made for group in groups.values() if (made := _record(group, columns)) is not None)]
+
+
+def _record(group: Group, columns: CaseColumns) -> Record | None:
+    most = max(map(len, group))
+    rows = [row for row in group if len(row) == most and all(record.key in columns.columns for record in row)]
+    if len(rows) < 3:
+        return None
+    keys = [record.key for row in rows for record in row]
+    measures = [_sums(columns, keys, measure) for measure in BETTER]
+    index = {measure: n for n, measure in enumerate(BETTER)}
+    agreements = rank_agreements(measures, [(index[one], index[other]) for one, other in PAIRS], most)
+    cell = mean_record(rows[0]).cell.model_copy(update={"protocol": AGREEMENT, "method": ""})
+    counts = {"trainings": most, "patients": len(measures[0].numerator)}
+    scores = [_score(pair, agreement, len(rows)) for pair, agreement in zip(PAIRS, agreements, strict=True)]
+    return Record(cell=cell, rests_on=counts, scores=tuple(scores))
+
+
+def _sums(columns: CaseColumns, keys: Sequence[str], measure: str) -> Sums:
+    """The sums of a measure by patient and finding, a column per key; a case without a value has no say."""
+    values, findings = columns.wide(keys, measure), columns.findings
+    known = np.isfinite(values)
+    signed = BETTER[measure] * np.where(known, values, 0)
+    return by_patient(signed, known, findings, columns.patients, sorted({*findings.tolist()}))
+
+
+def _score(pair: tuple[str, str], agreement: RankAgreement, methods: int) -> Score:
+    if np.isnan(agreement.tau):
+        return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", n=methods, reason="a measure ties throughout")
+    low, high = (None if np.isnan(end) else end for end in (agreement.low, agreement.high))
+    return Score(finding="mean", metric=f"tau@{'~'.join(pair)}", value=agreement.tau, low=low, high=high, n=methods)

@@ -1,0 +1,42 @@
+"""Table of each method's score on the aligned and on the conventional grid, and their difference."""
+
+from collections.abc import Sequence
+
+from benchmark.records.record import Record
+from benchmark.report import select
+from benchmark.report.basis import basis_lines
+from benchmark.report.columns import NAMES, TableColumn, count, score, tabulated
+from benchmark.report.table import NOTHING, Table, with_interval
+from core.names import MAIN, MAIN_PROTOCOL
+
+THRESHOLDS = "cross-fitted by patient, per finding, each alignment for itself"
+ABOUT = (
+    "A network whose grid is centred (the small CNN) has no difference. Each interval is of one column alone and the "
+    "difference has none here: for paired intervals see the suite `alignment`."
+)
+
+
+def alignment(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main column aligned and conventional, side by side; None where no method was scored both ways.
+
+    The difference has no interval here: the check ``alignment`` pairs the two by patient.
+    """
+    rows = select.of_protocol(records, dataset, MAIN_PROTOCOL)
+    conventional = {select.row_of(r): r for r in rows if r.cell.alignment == "conventional"}
+    pairs = [r for r in rows if r.cell.alignment == "aligned" and select.row_of(r) in conventional]
+    if not pairs:
+        return None
+
+    def change(record: Record) -> str:
+        values = [select.main_value(r) for r in (record, conventional[select.row_of(record)])]
+        return NOTHING if None in values else f"{values[0] - values[1]:+.3f}"  # type: ignore[operator]
+
+    columns = [
+        *NAMES,
+        score(MAIN, "cross-fitted", "aligned", with_interval),
+        TableColumn("conventional", lambda r: with_interval(select.main_score(conventional[select.row_of(r)]))),
+        TableColumn("aligned − conventional", change),
+        count(MAIN, "cross-fitted"),
+    ]
+    both = [*pairs, *(conventional[select.row_of(r)] for r in pairs)]
+    return tabulated(f"{dataset}: alignment ({MAIN})", f"{basis_lines(both, THRESHOLDS)}\n{ABOUT}", columns, pairs)

@@ -1,0 +1,67 @@
+"""The main column looked at more closely: finding by finding, training by training, at each threshold's origin."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+from benchmark.records.record import Record
+from benchmark.report import select
+from benchmark.report.basis import basis_lines
+from benchmark.report.columns import NAMES, count, score, tabulated, with_common_n
+from benchmark.report.leaderboard import ranking
+from benchmark.report.leaderboard.entries import mean_record, trainings
+from benchmark.report.leaderboard.main_table import INTERVALS, THRESHOLDS, board
+from benchmark.report.protocols.origins import ORIGINS, SHARED, origins
+from benchmark.report.table import Table, with_interval
+from core.names import MAIN
+
+ONE_NETWORK = "Each interval is of this network alone, over patients: another training is another row."
+
+
+def per_finding(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main column finding by finding; n in the header where all rows agree, else in the cells.
+
+    None where nothing was scored. Intervals are of this network alone.
+    """
+    rows = board(records, dataset)
+    if not rows:
+        return None
+    findings = dict.fromkeys(finding for r in rows for _, finding in r.names(MAIN))
+    columns = [with_common_n(f, partial(select.main_score, finding=f), rows, with_interval) for f in findings]
+    intro = f"{basis_lines(select.board(records, dataset), THRESHOLDS)}\n{INTERVALS}"
+    return tabulated(f"{dataset}: {MAIN} per finding", intro, [*NAMES, *columns], rows)
+
+
+def by_threshold(records: Sequence[Record], dataset: str) -> Table | None:
+    """The main column at each origin of the score threshold, and how much the oracle flatters.
+
+    The oracle's threshold is chosen on the truth that it is scored on: an upper bound, never a result.
+    """
+    rows = board(records, dataset)
+    if not rows:
+        return None
+    intro = f"{basis_lines(select.board(records, dataset), ORIGINS)}\n{SHARED}"
+    return tabulated(f"{dataset}: thresholds ({MAIN})", intro, [*NAMES, *origins(MAIN)], rows)
+
+
+def one_by_one(records: Sequence[Record], dataset: str) -> Table | None:
+    """A row per training of each entry of several, best entry first; None where no entry has several.
+
+    The means stand in the main table; here a reader sees how far the seeds lie apart.
+    """
+    groups = {mean_record(group).key: group for group in trainings(select.board(records, dataset)) if len(group) > 1}
+    rows = [
+        record
+        for entry in ranking.ranked([mean_record(group) for group in groups.values()])
+        for record in groups[entry.key]
+    ]
+    if not rows:
+        return None
+    columns = [
+        *(replace(column, kind="model") if column.heading == "seed" else column for column in NAMES),
+        score(MAIN, "cross-fitted", f"{MAIN} [95 % of this network]", with_interval),
+        score("pointing", formatter=with_interval),
+        count(MAIN, "cross-fitted"),
+    ]
+    intro = f"{basis_lines(rows, THRESHOLDS)}\n{INTERVALS}\n{ONE_NETWORK}"
+    return tabulated(f"{dataset}: trainings one by one", intro, columns, rows)

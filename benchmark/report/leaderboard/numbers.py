@@ -1,0 +1,113 @@
+"""``leaderboard.csv``: the rows of the main tables as numbers."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from benchmark.records.record import Record
+from benchmark.records.score import Score
+from benchmark.report import select
+from benchmark.report.columns import MODEL, TableColumn
+from benchmark.report.leaderboard import main_table
+from benchmark.report.leaderboard.entries import comparisons_by_row
+from benchmark.report.leaderboard.entry_columns import HEADINGS, Known, is_single, main_of, of_row
+from benchmark.report.table import NOTHING
+from core.files import csv_cell
+
+CELL = (
+    *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
+    *("img_size", "seed", "model_id", "alignment"),
+)
+"""What is said of the cell; beside it ``images`` (of a part that slow methods explain) and ``method``."""
+NAMED = {
+    "− prior [95 %]": "above_prior",
+    "p (Holm)": "p_holm",
+    "P(first)": "p_first",
+    "auroc, boxed images": "auroc@boxed",
+}
+"""Heading -> its name here, where the two differ by more than the interval."""
+Value = float | int | str | None
+
+
+def numbers(records: Sequence[Record]) -> str:
+    """The text of the file: a line per row of the main tables, in their order; nothing where there is no value.
+
+    Where a column of the Markdown shows an interval, ``<name>_low`` and ``<name>_high`` stand behind its value.
+    """
+    lines = [
+        line
+        for dataset in select.datasets(records)
+        for images in (None, *select.parts(records, dataset))
+        for line in _lines(records, dataset, images)
+    ]
+    names = list(dict.fromkeys(name for line in lines for name in line)) or [*CELL]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: csv_cell(value) for name, value in line.items()} for line in lines)
+    return text.getvalue()
+
+
+def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[dict[str, Value]]:
+    rows = main_table.board(records, dataset, images)
+    if not rows and images is None:
+        return [_check(record) for word in select.CHECKS.names() for record in select.of_check(records, dataset, word)]
+    known = comparisons_by_row(records, images)
+    shown = [c for c in main_table.columns(records, rows, images) if c not in MODEL and c.heading not in HEADINGS]
+    return [_cell(record) | _entry(record, known) | _line(record, shown) for record in rows]
+
+
+def _entry(record: Record, known: Known) -> dict[str, Value]:
+    """What a row is worth over trainings and patients."""
+    of = {name: of_row(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
+    main, single = main_of(known)(record), is_single(record)
+    return {
+        "score": _value(main),
+        **_ends("", None if single else main),
+        **_ends("of_this_network_", main if single else None),
+        "seed_sd": _value(of["seed_sd"]),
+        **_ends("one_more_", of["one_more"]),
+        "trainings": None if of["trainings"] is None else int(of["trainings"].value or 0),
+        "tied_with_first": bool(_value(of["tied"])),
+        "among_these_networks": None if of["among"] is None else bool(of["among"].value),
+    }
+
+
+def _value(score: Score | None) -> float | None:
+    return None if score is None else score.value
+
+
+def _ends(name: str, score: Score | None) -> dict[str, Value]:
+    return {f"{name}{end}": None if score is None else getattr(score, end) for end in ("low", "high")}
+
+
+def _cell(record: Record) -> dict[str, Value]:
+    return {name: getattr(record.cell, name) for name in CELL} | {"images": select.explained_images(record)}
+
+
+def _check(record: Record) -> dict[str, Value]:
+    """The row of a validity check: every mean that its record holds."""
+    cell = _cell(record) | {"method": record.method}
+    for score in record.select(finding="mean"):
+        origin = "" if score.threshold_origin in ("none", "cross-fitted") else f",{score.threshold_origin}"
+        cell |= _with_interval(score.metric + origin, score)
+    return cell
+
+
+def _line(record: Record, columns: Sequence[TableColumn]) -> dict[str, Value]:
+    return {name: value for column in columns for name, value in _values(column, record).items()}
+
+
+def _values(column: TableColumn, record: Record) -> dict[str, Value]:
+    name = NAMED.get(column.heading, column.heading.removesuffix(" [95 %]")).replace(" ", "_")
+    if column.pick is None:
+        return {name: column.cell(record).replace(NOTHING, "")}
+    score = column.pick(record)
+    if column.counts:
+        return {name: None if score is None else score.n}
+    return {name: None} if score is None else _with_interval(name, score)
+
+
+def _with_interval(name: str, score: Score) -> dict[str, Value]:
+    ends = {} if score.low is None else {f"{name}_low": score.low, f"{name}_high": score.high}
+    return {name: score.value, **ends}

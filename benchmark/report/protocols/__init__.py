@@ -1,0 +1,1 @@
+"""The tables of the named protocols: what each of them shows, on the surface and on pixels."""

@@ -1,0 +1,83 @@
+"""Whether each row of a run lies where one more training of its published entry would: is an installation sound."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from benchmark.records.record import Cell, Record
+from benchmark.report import select
+from benchmark.report.leaderboard.entries import trainings
+from benchmark.report.table import NOTHING, Table, number, plain
+from benchmark.statistics.entries import one_more
+from core.errors import examples
+from core.names import MAIN
+
+PINNED = ("threads", "precision")
+"""Flags of a training that round otherwise, and so make another network, but no other entry."""
+INSIDE, OUTSIDE, UNKNOWN = "inside", "outside", "no interval"
+
+
+def text(records: Sequence[Record], published: Sequence[Record], suite: str) -> str:
+    """The table for a terminal and what it says in words; nothing where no entry of ``records`` is ``published``.
+
+    ``published`` are the records of the ``suite`` that has trained the same entries.
+    """
+    groups = sorted(_groups(published), key=len)  # of two recipes that differ in what is pinned, the one with most
+    known = {_entry(group[0].cell): select.known(map(select.main_score, group)) for group in groups}
+    rows = [_row(record, known[key]) for group in _groups(records) for record in group
+            if (key := _entry(record.cell)) in known]  # fmt: skip
+    if not rows:
+        return ""
+    header = (
+        "backbone",
+        "pooling",
+        "seed",
+        "method",
+        f"{MAIN} here",
+        "one more training [95 %]",
+        "trainings",
+        "it lies",
+    )
+    table = Table(f"Here and where one more training of {suite} will score", "", header, tuple(rows))
+    return f"{plain(table)}{_summary(rows, suite)}"
+
+
+def _groups(records: Sequence[Record]) -> list[list[Record]]:
+    """The trainings of each row of the main tables."""
+    runs = [record for record in records if record.source == "run"]
+    return [group for name in select.datasets(runs) for group in trainings(select.board(runs, name))]
+
+
+def _entry(cell: Cell) -> str:
+    """The same for all trainings of an entry, whatever their seed, threads and precision."""
+    shared = cell.across_seeds
+    recipe = {name: value for name, value in shared.recipe.items() if name not in PINNED}
+    return shared.model_copy(update={"recipe": recipe}).key
+
+
+def _row(here: Record, published: Sequence[float]) -> tuple[str, ...]:
+    value, (low, high) = select.main_value(here), (round(end, 6) for end in one_more(np.array(published)))
+    ends, verdict = f"[{number(low)}, {number(high)}]", INSIDE if low <= (value or 0) <= high else OUTSIDE
+    if len(published) < 2 or value is None:
+        ends, verdict = NOTHING, UNKNOWN
+    cell = here.cell
+    words = (cell.backbone, cell.global_pool, str(cell.seed), here.method)
+    return (*words, number(value), ends, str(len(published)), verdict)
+
+
+def _summary(rows: Sequence[tuple[str, ...]], suite: str) -> str:
+    """How many rows lie inside, which do not, and why threads and precision need not be the same."""
+    by_verdict = {word: [row for row in rows if row[-1] == word] for word in (INSIDE, OUTSIDE, UNKNOWN)}
+    judged = len(rows) - len(by_verdict[UNKNOWN])
+    lines = []
+    if judged:
+        lines.append(
+            f"{len(by_verdict[INSIDE])} of {judged} rows lie where one more training of their entry in {suite} will "
+            "score with 95 %. Threads and precision may be other ones: the interval is about any new training."
+        )
+    if outside := by_verdict[OUTSIDE]:
+        names = examples([" ".join((*row[:2], row[3])) for row in outside], len(outside))
+        lines.append(f"Outside: {names}. One row in twenty may lie there; methods of one network move together.")
+    if by_verdict[UNKNOWN]:
+        lines.append(f"{len(by_verdict[UNKNOWN])} rows have no such interval: {suite} has one training of their entry.")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Whether one suite ranks methods and networks as another does: ``transfer.md``."""

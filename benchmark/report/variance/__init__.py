@@ -1,0 +1,1 @@
+"""What moves a score (network, method, training, patient), and how many trainings tell two rows apart."""

@@ -1,0 +1,32 @@
+"""The trainings of a suite as a balanced design, of which components of variance can be told."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark.records import Record
+from benchmark.report import select
+from benchmark.report.comparisons.main_column import main_column
+from benchmark.statistics.components import BalancedScores, Row, balanced, patient_values
+
+
+def design(records: Sequence[Record], dataset: str, folders: Sequence[Path]) -> BalancedScores | None:
+    """The main column of a data set by network, method, training and patient; None where no network has two trainings.
+
+    Baselines and methods on a part of the images have no part in it. Rows per case lie in ``folders``. Raises
+    ``DataError`` for broken ones.
+    """
+    runs = (record for record in records if record.source == "run")
+    board = [r for r in select.board(runs, dataset) if select.is_method(r) and r.cell.seed is not None]
+    if len({record.cell.seed for record in board}) < 2:
+        return None
+    column = main_column(board, folders)
+    if column is None:
+        return None
+    values = patient_values(column.theta, column.jackknife)
+    return balanced({_row(r): values[column.columns[r.key]] for r in board if r.key in column.columns})
+
+
+def _row(record: Record) -> Row:
+    cell = record.cell
+    words = (cell.backbone, f"{cell.img_size}px", *(word for word in [cell.attention_map] if word not in ("", "none")))
+    return " ".join(words), cell.global_pool, record.method, cell.seed or 0

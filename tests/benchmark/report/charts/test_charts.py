@@ -1,0 +1,181 @@
+"""Charts say what the records say, with the same bytes each time, and a sentence where there is nothing to draw."""
+
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import altair as alt
+import pytest
+
+from benchmark import records
+from benchmark.records import costs
+from benchmark.records.costs import Cost
+from benchmark.records.score import CURVE_THRESHOLDS
+from benchmark.report import charts, select
+from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.variance import components
+from core.errors import NotAvailableError
+from core.names import MAIN
+
+
+def gathered(folder):
+    return charts.gather(with_entries(records.load(folder), [folder]), "phantom", [folder])
+
+
+@pytest.fixture(scope="module")
+def demo():
+    return gathered("results/demo")
+
+
+@pytest.fixture(scope="module")
+def several(three_trainings):
+    return gathered(three_trainings)
+
+
+@pytest.fixture(scope="module")
+def checked():
+    return gathered("results/faithfulness")
+
+
+COSTS = {"cam": (3.0, 20.0), "xgradcam": (4.0, 21.0), "gradcam": (5.0, 22.0)}
+"""Method -> ms and MiB."""
+
+
+@pytest.fixture(scope="module")
+def costed(demo, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("costs")
+    machine = {"device": "cpu", "processor": "Abacus", "threads": 1, "torch": "2"}
+    basis = {"dataset": "phantom", "model": "custom-PCAM-128px", "findings": 4, "images": 8, "calls": 5, "weights": "trained"}
+    costs.write([Cost(method=word, ms=ms, mib=mib, **basis, **machine) for word, (ms, mib) in COSTS.items()], folder)
+    return charts.gather(demo.records, "phantom", [folder, *demo.folders])
+
+
+def values(word, data):
+    """The rows that all layers of a chart share."""
+    (rows,) = charts.spec(word, data)["datasets"].values()
+    return rows
+
+
+def cam(data):
+    board = select.board(data.records, "phantom")
+    return [r for r in board if (r.method, r.cell.global_pool) == ("cam", "PCAM")]
+
+
+def test_bars_are_the_records_intervals(demo):
+    (row,) = (row for row in values("intervals", demo) if row["entry"] == "cam · PCAM")
+    score = select.main_score(cam(demo)[0])
+    assert (row["value"], row["low"], row["high"], row["n"]) == (score.value, score.low, score.high, score.n)
+    assert row["interval"] == "one training"
+
+
+def test_the_first_and_its_ties_are_shaded_and_baselines_stand_apart(demo):
+    kinds = {row["entry"]: row["kind"] for row in values("intervals", demo)}
+    assert [name for name, kind in kinds.items() if kind == "tied with first"] == ["layercam · PCAM"]
+    assert (kinds["cam · PCAM"], kinds["prior"], kinds["truth"]) == ("behind", "baseline", "limit")
+
+
+def test_cells_of_the_matrix_are_the_records_findings(demo):
+    cells = {row["finding"]: row["value"] for row in values("matrix", demo) if row["entry"] == "cam · PCAM"}
+    assert cells == {s.finding: s.value for s in cam(demo)[0].scores if (s.metric, s.threshold_origin) == (MAIN, "cross-fitted")}
+
+
+def test_the_curve_over_iou_goes_through_the_records_hits(demo):
+    curve = {(row["entry"], row["threshold"]): row["value"] for row in values("iou_thresholds", demo)}
+    best = next(r for r in select.board(demo.records, "phantom") if (r.method, r.cell.global_pool) == ("layercam", "PCAM"))
+    stated = [best.find(f"hit@iou.{tenth}", origin="cross-fitted").value for tenth in (1, 3, 5)]
+    assert [curve["layercam · PCAM", level] for level in (0.1, 0.3, 0.5)] == pytest.approx(stated, abs=1e-6)
+
+
+def test_marks_over_the_score_threshold_are_the_records_hits(demo):
+    rows = [row for row in values("score_thresholds", demo) if row["entry"] == "prior"]
+    marks = {row["origin"]: row["value"] for row in rows if "origin" in row}
+    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    assert marks == {origin: pytest.approx(prior.find(MAIN, origin=origin).value) for origin in marks}
+    assert {"cross-fitted", "oracle", "fixed"} <= marks.keys()
+    (line,) = (row["value"] for row in rows if "trainings" in row and row["threshold"] == 0.5)
+    assert line == marks["fixed"]
+
+
+def test_a_line_over_the_score_threshold_is_the_mean_of_the_trainings_that_hold_one(several):
+    curves = {0: (), 1: tuple(n / 40 for n in range(20)), 2: tuple(n / 20 for n in range(20))}
+    held = [r.model_copy(update={"hits_by_threshold": curves[r.cell.seed or 0]}) for r in several.records]
+    data = dataclasses.replace(several, records=held)
+    lines = [row for row in values("score_thresholds", data) if "trainings" in row and "PCAM" in row["entry"]]
+    assert {row["threshold"]: row["value"] for row in lines} == {t: pytest.approx(0.75 * t) for t in CURVE_THRESHOLDS}
+    assert {row["trainings"] for row in lines} == {"2 of 3"}
+    assert f"{lines[0]['entry']} (2 of 3)" in charts.spec("score_thresholds", data)["description"]
+
+
+def test_groups_of_cases_are_the_records_strata(demo):
+    (small,) = (r for r in values("strata", demo) if (r["entry"], r["group"]) == ("prior", "size: small"))
+    prior = next(r for r in select.board(demo.records, "phantom") if r.method == "prior")
+    (stratum,) = (s for s in prior.strata if s.group == "small")
+    score = next(s for s in stratum.scores if (s.metric, s.finding) == (MAIN, "mean"))
+    assert (small["value"], small["n"]) == (score.value, score.n)
+
+
+def test_dots_are_the_trainings(several):
+    dots = {row["seed"]: row["value"] for row in values("seeds", several) if row["entry"] == "cam · PCAM"}
+    assert dots == {record.cell.seed: select.main_value(record) for record in cam(several)}
+    assert len(dots) == 3
+
+
+def test_bars_of_components_are_the_tables(several):
+    shown = {row["component"]: row["value"] for row in values("components", several)}
+    stated = {components.name_of(term): sd for term, sd in components.in_a_score(several.design).items()}
+    assert shown == pytest.approx(stated, abs=1e-6)
+
+
+def test_cost_shows_what_the_file_beside_the_records_states(demo, costed):
+    shown = {row["entry"]: row for row in values("cost", costed)}
+    assert {name: (row["ms"], row["MiB"]) for name, row in shown.items()} == {f"{word} · PCAM": COSTS[word] for word in COSTS}
+    assert shown["cam · PCAM"]["value"] == select.main_value(cam(demo)[0])
+    assert [row["label"] for row in shown.values()] == ["", "xgradcam", ""]  # the best of three that take about as long
+    about = charts.spec("cost", costed)["description"]
+    assert "one core of Abacus" in about
+    assert "Not measured: layercam" in about
+
+
+def test_costs_on_the_committed_page_are_those_of_its_file():
+    page = Path("results/phantom/index.html").read_text(encoding="utf-8")
+    (spec,) = re.findall(r'<script type="application/json" id="chart-phantom-cost">(.*?)</script>', page)
+    (shown,) = json.loads(spec)["datasets"].values()
+    stated = [row for row in costs.read(Path("results/phantom")) if row.model.startswith("custom")]
+    known = {(" ".join(row.model.split("-")[:2]), row.method): (row.ms, row.mib) for row in stated}
+    at = {(row["network"], row["method"]): (row["ms"], row["MiB"]) for row in shown}
+    assert at.items() <= known.items()
+    assert len(at) > 40
+
+
+@pytest.mark.parametrize(("word", "reason"), [("seeds", "one training"), ("components", "two trainings"), ("cost", "--costs")])
+def test_a_chart_without_data_says_why(demo, tmp_path, word, reason):
+    data = dataclasses.replace(demo, folders=[tmp_path]) if word == "cost" else demo
+    with pytest.raises(NotAvailableError, match=reason):
+        charts.spec(word, data)
+
+
+def test_the_same_records_give_the_same_bytes(demo):
+    backwards = charts.gather(demo.records[::-1], "phantom", demo.folders)
+    for word in ("intervals", "matrix", "strata"):
+        assert charts.as_json(charts.spec(word, demo)) == charts.as_json(charts.spec(word, backwards))
+
+
+def test_a_name_cannot_end_the_script_that_holds_it():
+    assert "<" not in charts.as_json({"finding": "</script><script>"})
+
+
+def test_a_page_with_its_scripts_and_ten_charts_is_under_3_mb(demo):
+    scripts = charts.scripts()
+    assert "</script" not in scripts
+    assert len(scripts.encode()) + 10 * len(charts.as_json(charts.spec("matrix", demo)).encode()) < 3e6
+
+
+@pytest.mark.contract
+@pytest.mark.parametrize("word", charts.CHARTS.names())
+def test_every_chart_is_valid_vega_lite(word, request):
+    data = request.getfixturevalue(
+        {"components": "several", "seeds": "several", "cost": "costed", "faithfulness": "checked"}.get(word, "demo")
+    )
+    chart = alt.Chart.from_dict(charts.CHARTS.get(word)().draw(data))  # Altair holds it against Vega-Lite's schema
+    assert chart.to_dict()["description"]

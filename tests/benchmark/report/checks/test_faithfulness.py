@@ -1,0 +1,70 @@
+"""The tables of the check ``faithfulness``, from planted rows and records."""
+
+import pytest
+
+from benchmark.records import Cell, Record, Score, cases
+from benchmark.report.charts.faithfulness import label
+from benchmark.report.checks import faithfulness
+from benchmark.report.comparisons.agreement import AGREEMENT, with_agreement
+
+METHODS = {"cam": 0.9, "gradcam": 0.6, "layercam": 0.3, "center": 0.0}
+"""Method -> share of its hits, and its ``insertion``; ``deletion`` is the same, which is the worse the more."""
+
+
+def records(folder, patients=10, seed=0):
+    made = []
+    for method, share in METHODS.items():
+        cell = Cell(
+            dataset="phantom", backbone="custom", global_pool="AVG", img_size=64, seed=seed, model_id=f"m-seed{seed}", method=method,
+            protocol="faithfulness", data={"images": patients},
+        )  # fmt: skip
+        values = {"hit@iou.3": share, "insertion": share, "deletion": share, "road": None if method == "center" else 0.5}
+        case = {"finding": "Mass", **values}
+        cases.write([{"image": str(n), "patient": str(n), **case} for n in range(patients)], cell, folder)
+        scores = (Score(finding="mean", metric=m, value=v, n=patients) for m, v in values.items())
+        made.append(Record(cell=cell, scores=tuple(scores)))
+    return made
+
+
+def agreement(folder, **given):
+    found = [r for r in with_agreement(records(folder, **given), [folder]) if r.cell.protocol == AGREEMENT]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.byhand
+def test_measures_are_compared_over_methods_without_baselines_and_less_deletion_is_better(tmp_path):
+    known = {score.metric: (score.value, score.n) for score in agreement(tmp_path).scores}
+    assert known["tau@hit@iou.3~insertion"] == (1, 3)
+    assert known["tau@hit@iou.3~deletion"] == (-1, 3)
+    assert known["tau@hit@iou.3~road"] == (None, 3)
+
+
+@pytest.mark.byhand
+def test_the_sentence_follows_from_the_intervals(tmp_path):
+    said = faithfulness.sentence(agreement(tmp_path))
+    assert said.startswith("custom AVG: ")
+    assert "more faithful by insertion (tau +1.000 [+1.000, +1.000])" in said
+    assert "less faithful by deletion (tau -1.000 [-1.000, -1.000])" in said
+    assert "hits and road (tau –)" in said
+
+
+def test_the_first_table_is_sorted_by_road_and_the_second_compares_all_pairs(tmp_path):
+    single, compared = faithfulness.Faithfulness("faithfulness").tables(with_agreement(records(tmp_path), [tmp_path]), "phantom")
+    assert single.rows[-1][single.header.index("method")] == "center"
+    assert len(compared.rows) == 6
+    assert compared.rows[0][2:] == ("hit@iou.3 ~ insertion", "+1.000 [+1.000, +1.000]", "alike", "3")
+
+
+def test_without_rows_per_case_there_is_no_second_table(tmp_path):
+    planted = records(tmp_path / "other")
+    assert with_agreement(planted, [tmp_path]) == planted
+    assert len(faithfulness.Faithfulness("faithfulness").tables(planted, "phantom")) == 1
+
+
+@pytest.mark.byhand
+def test_names_stand_beside_their_marks_where_no_better_one_stands():
+    places = {"cam": (0.5, 0.3), "pcam": (0.45, 0.29), "rise": (0.5, 0.1), "hirescam": (0.501, 0.299)}
+    rows = [{"method": m, "network": "a", "hits": x, "road": y, "high": y + 0.1} for m, (x, y) in places.items()]
+    label(rows)
+    assert [row["label"] for row in rows] == ["cam, hirescam", "", "rise", ""]

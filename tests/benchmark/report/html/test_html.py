@@ -1,0 +1,269 @@
+"""The page of a suite: its figures are those of the records, and a browser does with it what a reader asks."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from benchmark.records import Cell, Record, Score, load, write
+from benchmark.report import select, tables
+from benchmark.report.comparisons.rows import with_entries
+from benchmark.report.html.findings import first_by_finding
+from benchmark.report.html.glossary import glossary, meaning
+from benchmark.report.leaderboard import entries, main_table
+from benchmark.report.table import Table, latex
+from tests.benchmark.report.given import all_tables
+from tests.browser import answers
+
+EVIL = "<script>alert(1)</script>"
+MAIN = "hit@iou.3"
+
+
+class Reader(HTMLParser):
+    """The tables of a page, its ids, its links and whatever it would fetch."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tables, self.ids, self.links, self.fetched, self.text, self.within, self.rows = {}, [], [], [], "", [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given["href"]] if tag == "a" else []
+        self.fetched += [given[name] for name in ("src", "href") if name in given and tag in ("script", "link", "img", "iframe")]
+        self.within = [tag] if tag in ("script", "style") else []
+        if tag == "table":
+            self.rows = self.tables[given["id"]] = []
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        self.within = []
+        self.rows = [] if tag == "table" else self.rows
+
+    def handle_data(self, data):
+        self.text += "" if self.within else data
+        if self.rows and self.rows[-1] and not self.within:
+            self.rows[-1][-1] += data.strip()
+
+
+@pytest.fixture(scope="module")
+def page(three_trainings, tmp_path_factory):
+    """Four entries of three trainings, four that point, and one record of a finding with a name that is a script."""
+    folder = tmp_path_factory.mktemp("page") / "demo"
+    shutil.copytree(three_trainings, folder)
+    cell = Cell(dataset="NIH", backbone="evil", global_pool="AVG", method="cam", protocol="locus", seed=0, model_id="m")
+    scores = [Score(finding=f, metric=MAIN, value=0.25, low=0.125, high=0.5, n=8, threshold_origin="cross-fitted") for f in (EVIL, "mean")]
+    write(Record(cell=cell, scores=tuple(scores)), folder)
+    write(Record(cell=cell.model_copy(update={"method": "pcam"}), status="n/a", reason=f"no {EVIL}"), folder)
+    for record in load("results/demo"):
+        if record.cell.protocol == "pointing" and record.cell.method in ("cam", "prior"):
+            write(record, folder)
+    tables.write(folder, "A <b> title", "About `code` & more.")
+    return folder / "index.html"
+
+
+@pytest.fixture(scope="module")
+def read(page):
+    return Reader(page.read_text())
+
+
+def test_the_figures_of_the_leaderboard_are_those_of_the_records(page, read):
+    records = with_entries(load(page.parent), [page.parent])
+    header, *rows = read.tables["phantom-leaderboard"]
+    values = sorted(re.match(r"[\d.]+", row[header.index(f"{MAIN} [95 %]")])[0] for row in rows)
+    assert values == sorted(f"{select.main_value(record):.3f}" for record in main_table.board(records, "phantom"))
+    assert len(values) == 4
+
+
+def test_every_table_stands_on_the_page_once_with_all_its_rows(page, read):
+    for table in all_tables(page.parent):
+        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")
+        assert [tuple(row) for row in read.tables[name][1:]] == [tuple(cell.replace("`", "") for cell in row) for row in table.rows]
+    assert len(read.ids) == len(set(read.ids))
+
+
+def test_the_page_fetches_nothing_and_each_of_its_links_leads_to_a_section(page, read):
+    assert [address for address in read.fetched if not address.startswith("data:")] == []
+    assert not re.search(r"@import|url\((?!data:)", page.read_text().split("</style>")[0])
+    assert {link[1:] for link in read.links if link.startswith("#")} <= {*read.ids}
+    assert page.stat().st_size < 3e6
+
+
+def test_the_answer_says_who_is_first_with_whom_on_what_and_what_another_training_would_change(read):
+    text = " ".join(read.text.split())
+    assert "share the first rank: " in text or "First: " in text
+    for words in (
+        "patients 501",
+        "3 trainings of each network (seeds 0, 1, 2)",
+        "One more training of",
+        "they are no radiographs",
+        "seeds: [0, 1, 2, 3]",
+    ):
+        assert words in text
+
+
+def test_what_an_interval_speaks_of_depends_on_the_trainings_behind_it(read):
+    assert "interval for new trainings and patients, of 3 trainings a little short of 95 %" in read.text
+    assert "95 % interval of this network, for new patients alone" in read.text  # of the other data set, one training
+    assert "score [95 % of this network]" in read.text
+
+
+@pytest.mark.parametrize(
+    ("suite", "where", "speaks_of"),
+    [("demo", " among these networks", "of patients alone"), ("phantom", "", "for new trainings and patients")],
+)
+def test_the_first_row_that_is_behind_has_its_distance_with_an_interval_and_what_that_speaks_of(suite, where, speaks_of):
+    text = " ".join(Reader(Path(f"results/{suite}/index.html").read_text()).text.split())
+    said = re.search(r"really behind(.*?) is (\w+) \((\w+), (\w+)\), by ([\d.]+) \[([\d.]+), ([\d.]+)\] \(95 % interval (.*?)\)", text)
+    among, method, *network, gap, low, _, rests = said.groups()
+    assert (among, rests) == (where, speaks_of)
+    board = pd.read_csv(f"results/{suite}/leaderboard.csv")
+    row = board[(board["method"] == method) & (board["backbone"] == network[0]) & (board["global_pool"] == network[1])].iloc[0]
+    assert not row["tied_with_first"]
+    assert float(gap) == pytest.approx(board["score"].iloc[0] - row["score"], abs=1e-3)
+    assert float(low) > 0
+
+
+def test_a_name_that_is_a_script_is_text(page, read):
+    assert EVIL not in page.read_text()
+    assert EVIL in read.text
+    assert "A <b> title" in read.text
+
+
+def test_what_is_downloaded_as_latex_is_escaped_as_the_files_are():
+    script = (Path(tables.__file__).parent / "html/templates/download.js").read_text()
+    pairs = json.loads(re.search(r"const TEX = ({.*});", script)[1])
+    for sign, text in pairs.items():
+        assert f"{text} " in latex(Table("t", "", (sign,), ()), "t"), sign
+    assert {*re.search(r"text.replace\(/\[(.*?)\]/g, letter", script)[1]} == {*pairs, *"&%$#_{}"}
+
+
+def test_columns_are_explained():
+    assert "chosen on the very truth" in meaning("optimism")
+    assert meaning("hit@iobb.5") == meaning("hit@iobb.25")
+    assert set(glossary(["hit@iobb.5", "hit@iobb.25", "acc@iou.5"])) == {"hit@iobb.x", "acc@iou.x"}
+    assert meaning("what nobody knows") == ""
+
+
+@pytest.mark.byhand
+def test_of_rows_with_the_same_score_the_first_is_the_one_that_was_held_against_prior():
+    def row(method, metric=MAIN, **ends):
+        score = Score(finding="Mass", metric=metric, value=0.5, threshold_origin="cross-fitted", **ends)
+        return Record(cell=Cell(dataset="NIH", backbone="a", method=method, protocol="locus"), scores=(score,))
+
+    entered, compared = [row("cam"), row("gradcam")], row("gradcam", "above_prior", low=0.1, high=0.9)
+    table = first_by_finding(entered, [*entered, row("prior")], {select.row_of(compared): compared})
+    ((finding, first, is_real, *_),) = table.rows
+    assert (finding, first.split("`")[1], is_real) == ("Mass", "gradcam", "above prior and above all others")
+
+
+DOWNLOAD = """let made; const create = URL.createObjectURL, kind = window.Blob; URL.createObjectURL = () => '#';
+        window.Blob = class { constructor(parts) { made = parts.join(''); } };
+        document.querySelector('[data-download=%s]').click(); URL.createObjectURL = create; window.Blob = kind; return made"""
+QUESTIONS = {
+    "data set": """const select = document.querySelector('select[name=dataset]'); select.value = 'phantom';
+        select.dispatchEvent(new Event('change', {bubbles: true})); await wait(); return location.hash""",
+    "rows": "return document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off)').length",
+    "tied": "return document.querySelectorAll('#phantom-leaderboard tr.tied').length",
+    "bars": "return document.querySelectorAll('#phantom-leaderboard svg.bar line.ends').length",
+    "charts": "await wait(); return document.querySelectorAll('[data-chart] svg').length > 2",
+    "filtered": """const select = document.querySelector('select[name=pooling]'); select.value = 'PCAM';
+        select.dispatchEvent(new Event('change', {bubbles: true})); await wait();
+        return [location.hash, document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off)').length]""",
+    "sorted": """document.querySelector('#phantom-leaderboard th[data-name=method] button').click(); await wait();
+        const buttons = document.querySelectorAll('#phantom-leaderboard tbody tr:not(.off) td button.open');
+        return [location.hash, [...buttons].map(button => button.textContent)]""",
+    "finding": """location.hash = '#dataset=phantom&finding=Nodule&method=layercam'; await wait(); await wait();
+        const row = document.querySelector('#phantom-leaderboard tbody tr:not(.off)');
+        return [document.querySelector('select[name=method]').value, row.dataset.entry, row.querySelector('td[data-mean]').textContent]""",
+    "pointing": """const table = '#phantom-pointing-game';
+        const names = () => [...document.querySelectorAll(`${table} th:not(.off)`)].map(th => th.dataset.name);
+        location.hash = '#dataset=phantom&protocol=pointing&finding=Nodule'; await wait(); await wait();
+        const row = document.querySelector(`${table} tbody tr`), ofFinding = names();
+        const said = [row.dataset.entry, row.querySelector('td.main').textContent, document.querySelectorAll(`${table} svg.bar`).length];
+        location.hash = '#dataset=phantom&protocol=pointing'; await wait(); await wait(); const ofMean = names();
+        location.hash = '#dataset=phantom&finding=Nodule&method=layercam'; await wait(); await wait();
+        return [...said, ofFinding, ofMean]""",
+    "help": """const button = document.querySelector('button[data-word="pointing"]');
+        button.dispatchEvent(new FocusEvent('focusin', {bubbles: true}));
+        const help = document.querySelector('#help'); return [help.hidden, help.textContent, button.getAttribute('aria-describedby')]""",
+    "matrix": """const cell = document.querySelector('table.matrix td.shaded');
+        const ends = cell.querySelector('.ends');
+        return ends === null || (getComputedStyle(ends).display === 'none' && cell.title.startsWith(cell.firstChild.textContent + ' ['))""",
+    "word": """const link = [...document.querySelectorAll('.answer a')].find(a => a.textContent === 'hit@iou.3');
+        return document.getElementById(decodeURIComponent(link.hash.slice(1))).nextElementSibling.textContent""",
+    "record": """document.querySelector('#phantom-leaderboard button.open').click(); await wait();
+        const dialog = document.querySelector('dialog'); const said = [dialog.open, dialog.textContent]; dialog.close(); return said""",
+    "first record": """document.querySelector('section[data-dataset=phantom] table.first tbody tr').cells[3].click(); await wait();
+        const dialog = document.querySelector('dialog'); const said = dialog.textContent; dialog.close(); return said""",
+    "n/a": """document.querySelector('#missing button.open').click(); await wait();
+        const dialog = document.querySelector('dialog'); const said = dialog.textContent; dialog.close(); return said""",
+    "csv": DOWNLOAD % "csv",
+    "tex": f"location.hash = '#dataset=phantom&finding=Nodule'; await wait(); await wait(); {DOWNLOAD % 'tex'}",
+    "columns": """location.hash = '#dataset=phantom&finding=Nodule&columns=method'; await wait(); await wait();
+        return [...document.querySelectorAll('#phantom-leaderboard th:not(.off)')].map(th => th.dataset.name)""",
+    "one training": f"location.hash = '#dataset=NIH'; await wait(); await wait(); {DOWNLOAD % 'csv'}",
+    "anchor": """location.hash = '#dataset=phantom&pooling=PCAM'; await wait(); await wait(); const before = scrollY;
+        location.hash = '#words'; await wait(); await wait(); return [location.hash, before > 0]""",
+    "first": """const link = document.querySelector('section[data-dataset=phantom] table.first a'); link.click(); await wait();
+        const shown = [link.textContent, document.querySelector('select[name=finding]').value, location.hash];
+        history.back(); await wait(); await wait(); await wait();
+        return [...shown, document.querySelector('select[name=finding]').value]""",
+}
+
+
+def test_a_browser_sorts_filters_links_explains_and_opens_records_without_an_error(page, tmp_path):
+    said = answers(page, QUESTIONS, tmp_path)
+    assert said["problems"] == []
+    assert (said["rows"], said["bars"], said["charts"]) == (4, 4, True)
+    assert 1 <= said["tied"] <= 4
+    assert said["filtered"] == ["#dataset=phantom&pooling=PCAM", 2]
+    assert said["sorted"] == ["#dataset=phantom&pooling=PCAM&sort=method", ["cam", "layercam"]]
+    method, entry, shown = said["finding"]
+    records = with_entries(load(page.parent), [page.parent])
+    (row,) = (r for r in main_table.board(records, "phantom") if r.key == entry)
+    assert method == row.cell.method == "layercam"
+    key, pointed, bars, of_finding, of_mean = said["pointing"]
+    (record,) = (r for r in load(page.parent) if r.key == key)
+    score = record.find("pointing", "Nodule")
+    assert pointed == f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}] (n {score.n})"
+    assert bars == 3  # that of prior once
+    assert of_finding == ["backbone", "pooling", "method", "pointing [95 %]", "interval"]
+    assert of_mean == ["backbone", "pooling", "method", "pointing", "pointing@15", "n cases"]
+    assert said["anchor"] == ["#dataset=phantom&pooling=PCAM", True]
+    finding, chosen, address, back = said["first"]
+    assert finding == chosen != back
+    assert f"finding={finding}" in address
+    assert shown.startswith(f"{select.main_score(row, 'Nodule').value:.3f} [")
+    assert said["help"] == [False, meaning("pointing"), "help"]
+    assert said["matrix"]
+    assert said["word"] == meaning("hit@iou.3")
+    is_open, text = said["record"]
+    assert is_open
+    assert "3 records" in text
+    trainings = [r.key for r in select.board(load(page.parent), "phantom") if entries.mean_record([r, r]).key == entry]
+    assert len(trainings) == 3
+    assert all(key in text for key in trainings)
+    assert "hit@iou.3 of this training" in text
+    assert "score [95 %]" in said["first record"]
+    assert "3 records" in said["first record"]
+    assert f"no {EVIL}" in said["n/a"]
+    header, *lines = said["csv"].splitlines()
+    assert header.endswith(",method,hit@iou.3,hit@iou.3_low,hit@iou.3_high,hit@iou.3_n,tied with first")
+    cells = [line.split(",") for line in lines]
+    assert [(line[0], line[-6]) for line in cells] == [("Nodule", "layercam")] * 2
+    assert "tied" in {line[-1] for line in cells} <= {"tied", ""}
+    assert "leaderboard, Nodule}" in said["tex"]
+    assert said["columns"] == ["method"]
+    header, line = said["one training"].splitlines()
+    row = dict(zip(header.split(","), line.split(","), strict=True))
+    alone = "of this network"
+    assert [row[name] for name in ("hit@iou.3", f"{alone}_low", f"{alone}_high")] == ["0.250", "0.125", "0.500"]

@@ -1,0 +1,60 @@
+"""What the tables call the same by construction is the same on a network with random weights, and nothing else is."""
+
+import itertools
+
+import pytest
+import torch
+
+import backbones
+import methods
+from benchmark.engine import gather, run_method
+from benchmark.report.equal_maps import PROPORTIONAL, same_as
+from core.registry import Registry
+
+RELATED = ("cam", "gradcam", "hirescam", "xgradcam", "shapleycam")
+POOLINGS = Registry("backbones.pooling", "pooling").names()
+SLOW = {"AVG_MAX", "EXP", "MAX"}
+
+
+@pytest.fixture(scope="module", params=[pytest.param(word, marks=[pytest.mark.slow] if word in SLOW else []) for word in POOLINGS])
+def found(request):
+    """The pooling's word, and (N,K,h,w) maps of the related methods divided by their maxima."""
+    torch.manual_seed(0)
+    model, images = backbones.build("custom", num_classes=3, global_pool=request.param).train(), torch.randn(4, 3, 64, 64)
+    with torch.no_grad():
+        for _ in range(40):
+            model(images)  # calibrates the batch norms
+        for parameter in model.head.parameters():
+            parameter.normal_(0, 5)  # steep: under PCAM Grad-CAM is then CAM in some maps and its negative in others
+    evidence = gather(model.eval(), images)
+    return request.param, {name: run_method(methods.build(name), evidence).maps for name in RELATED}
+
+
+def scaled(maps):
+    return maps / maps.abs().amax((-2, -1), keepdim=True).clamp(min=1e-30)
+
+
+def equal(first, second):
+    return torch.allclose(scaled(first), scaled(second), atol=1e-4)  # machines round otherwise; maps that differ, differ by tenths
+
+
+def root(method, word):
+    """The map that the tables refer to in the end."""
+    other = same_as(method, word)
+    return root(other, word) if other in RELATED else other or method
+
+
+@pytest.mark.parametrize(("first", "second"), itertools.combinations(RELATED, 2))
+def test_two_methods_are_called_the_same_where_their_maps_are_and_nowhere_else(found, first, second):
+    word, maps = found
+    roots = [root(method, word) for method in (first, second)]
+    assert equal(maps[first], maps[second]) == (roots[0] == roots[1]), word
+    names = [name.removesuffix(", rectified") for name in roots]
+    assert equal(maps[first].clamp(min=0), maps[second].clamp(min=0)) == (names[0] == names[1]), word
+
+
+def test_the_rule_is_about_the_pooling_and_not_about_its_options():
+    assert set(PROPORTIONAL) < set(POOLINGS)
+    assert {same_as("gradcam", f"{word}{options}") for word in PROPORTIONAL for options in ("", ":gamma=5")} == {"cam, rectified"}
+    assert [same_as("shapleycam", f"{word}:gamma=5") for word in ("LINEAR", "LSE", "PCAM")] == ["gradcam", "gradcam", ""]
+    assert [same_as("gradcam", word) for word in ("", "PCAM", "LINEAR")] == ["", "", ""]
