@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.records import Record, load, ordered
 from benchmark.report import select
-from benchmark.report.charts import diagram
+from benchmark.report.charts import component_bars, diagram
 from benchmark.report.checks.base import tables as check_tables
 from benchmark.report.comparisons.agreement import with_agreement
 from benchmark.report.comparisons.rows import with_entries
@@ -19,7 +19,6 @@ from benchmark.report.page import page
 from benchmark.report.protocols import on_surface, sheets
 from benchmark.report.sections import tables_of
 from benchmark.report.table import Table, chosen, latex, plain
-from benchmark.report.variance import components
 from benchmark.report.variance.design import design
 from benchmark.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
@@ -63,7 +62,7 @@ def write(
     latex_text = _latex(folder.name, [t for part in sections for t in (*part.checks, *part.boards)], columns)
     write_text(folder / "leaderboard.csv", numbers.numbers(records))
     write_text(folder / "leaderboard.tex", latex_text)
-    drawn = {ranks.PICTURE: _drawn(rankings), components.PICTURE: components.drawing(parts)}
+    drawn = {ranks.PICTURE: _drawn(rankings), component_bars.PICTURE: component_bars.drawing(parts)}
     for name, picture in drawn.items():
         _put(folder / name, picture.encode())
     pictures = [name for name, picture in drawn.items() if picture]

@@ -18,7 +18,7 @@ CAPTION = (
 )
 
 
-class Alignment(CheckReport):
+class AlignmentReport(CheckReport):
     """What the true grid gains over all methods, then method by method."""
 
     name = "alignment"

@@ -16,7 +16,7 @@ from core.names import MAIN
 MEASURES: tuple[tuple[str, Origin], ...] = ((MAIN, "cross-fitted"), (MAIN, "fixed"), ("pointing", "none"))
 
 
-class Conventions(CheckReport):
+class ConventionsReport(CheckReport):
     """How much of the spread is convention, then method x convention."""
 
     name = "conventions"

@@ -25,7 +25,7 @@ AGREES = (
 )
 
 
-class Faithfulness(CheckReport):
+class FaithfulnessReport(CheckReport):
     """Each method's measures, how far they agree, and each network's most faithful method."""
 
     name = "faithfulness"

@@ -21,7 +21,7 @@ RULE = (
 THRESHOLDS = "cross-fitted by patient, per finding, each network for itself"
 
 
-class Randomised(CheckReport):
+class RandomisedReport(CheckReport):
     """Correlations and hits step by step from the head down, and which methods keep theirs."""
 
     name = "randomised"

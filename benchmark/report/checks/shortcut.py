@@ -19,7 +19,7 @@ INSIDE = (
 )
 
 
-class Shortcut(CheckReport):
+class ShortcutReport(CheckReport):
     """AUROC with tokens as drawn, without and exchanged, then where the maps look."""
 
     name = "shortcut"

@@ -1,19 +1,15 @@
-"""What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables and a picture."""
+"""What moves a suite's scores, and how many trainings and patients tell its rows apart: two tables."""
 
 from collections.abc import Mapping
 from typing import get_args
 
 import numpy as np
 
-from benchmark.report.charts.svg import BAR, PALE, line, picture, text
 from benchmark.report.table import NOTHING, Table
 from benchmark.statistics.components import WITHIN, BalancedScores, Term
 from benchmark.statistics.power import ALPHA, PATIENTS, POWER, Pairing, patients_needed, power, variance_of
 from core.errors import BadValueError
 
-PICTURE = "components.svg"
-LABELS, BARS, ROW = 260, 480, 20
-"""Pixels: of the names, of the longest bar, of a line."""
 DIFFERENCES, TRAININGS = (0.02, 0.05, 0.10), (2, 3, 5, 10)
 ABOUT = (
     "Method of moments on a balanced design, every factor taken as random, negative estimates set to 0 (Searle, "
@@ -27,27 +23,6 @@ POWER_ABOUT = (
     "on the same trainings; nested: two networks with trainings of their own. One comparison, without Holm's "
     "correction."
 )
-
-
-def drawing(parts: Mapping[str, BalancedScores]) -> str:
-    """A bar per component of each data set, its sd in one training's score, as SVG; nothing where there is none.
-
-    The longest bar has ``BARS`` pixels, whatever its value: the numbers stand beside them.
-    """
-    longest = max((sd for part in parts.values() for sd in in_a_score(part).values()), default=0.0) or 1.0
-    drawn: list[str] = []
-    y = ROW
-    for dataset, part in parts.items():
-        drawn.append(text((LABELS, y), f"{dataset}: sd in one training's score", size=15, style="font-weight:bold"))
-        for term, sd in in_a_score(part).items():
-            y, end = y + ROW, LABELS + BARS * sd / longest
-            drawn += [
-                text((LABELS - 8, y), name_of(term), "end"),
-                line((LABELS, y), (end, y), colour=BAR, width=13),
-                text((end + 6, y), f"{sd:.3f}", colour=PALE),
-            ]
-        y += 2 * ROW
-    return picture(LABELS + BARS + 60, y - ROW, drawn) if parts else ""
 
 
 def tables(part: BalancedScores, dataset: str) -> list[Table]:

@@ -4,6 +4,7 @@ import pytest
 
 from benchmark import power, records
 from benchmark.report import select, tables
+from benchmark.report.charts import component_bars
 from benchmark.report.variance import components
 from benchmark.report.variance.design import design
 
@@ -31,10 +32,10 @@ def test_shares_of_a_scores_variance_add_up(three_trainings):
 
 def test_the_page_has_both_tables_and_the_same_picture_each_time(three_trainings):
     tables.write(three_trainings, "Demo")
-    again = components.drawing({"phantom": design(records.load(three_trainings), "phantom", [three_trainings])})
+    again = component_bars.drawing({"phantom": design(records.load(three_trainings), "phantom", [three_trainings])})
     assert ">components of variance</caption>" in (three_trainings / "index.html").read_text()
-    assert f"({components.PICTURE})" in (three_trainings / "leaderboard.md").read_text()
-    assert (three_trainings / components.PICTURE).read_text() == again
+    assert f"({component_bars.PICTURE})" in (three_trainings / "leaderboard.md").read_text()
+    assert (three_trainings / component_bars.PICTURE).read_text() == again
 
 
 def test_power_answers_for_both_kinds_of_rows_and_three_differences(three_trainings, capsys):

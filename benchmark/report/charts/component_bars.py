@@ -1,0 +1,32 @@
+"""``components.svg``: what moves a suite's scores, as a still picture."""
+
+from collections.abc import Mapping
+
+from benchmark.report.charts.svg import BAR, PALE, line, picture, text
+from benchmark.report.variance.components import in_a_score, name_of
+from benchmark.statistics.components import BalancedScores
+
+PICTURE = "components.svg"
+LABELS, BARS, ROW = 260, 480, 20
+"""Pixels: of the names, of the longest bar, of a line."""
+
+
+def drawing(parts: Mapping[str, BalancedScores]) -> str:
+    """A bar per component of each data set, its sd in one training's score, as SVG; nothing where there is none.
+
+    The longest bar has ``BARS`` pixels, whatever its value: the numbers stand beside them.
+    """
+    longest = max((sd for part in parts.values() for sd in in_a_score(part).values()), default=0.0) or 1.0
+    drawn: list[str] = []
+    y = ROW
+    for dataset, part in parts.items():
+        drawn.append(text((LABELS, y), f"{dataset}: sd in one training's score", size=15, style="font-weight:bold"))
+        for term, sd in in_a_score(part).items():
+            y, end = y + ROW, LABELS + BARS * sd / longest
+            drawn += [
+                text((LABELS - 8, y), name_of(term), "end"),
+                line((LABELS, y), (end, y), colour=BAR, width=13),
+                text((end + 6, y), f"{sd:.3f}", colour=PALE),
+            ]
+        y += 2 * ROW
+    return picture(LABELS + BARS + 60, y - ROW, drawn) if parts else ""
