@@ -14,7 +14,7 @@ from typing import Annotated
 
 from benchmark import records
 from benchmark.report import select
-from benchmark.report.table import Table, number, plain
+from benchmark.report.table import Table, as_text, number
 from benchmark.report.transfer.pairs import ranking
 from benchmark.report.transfer.scores import Rows, suite_scores
 from benchmark.statistics.entries import difference, tied
@@ -84,7 +84,7 @@ def _answer(network: str, methods: Rows, count: int) -> str:
         )
         for name in ranking(halves[0], methods)
     )
-    table = plain(Table(f"{network}: {count} trainings and {count} others", "", HEADER, rows))
+    table = as_text(Table(f"{network}: {count} trainings and {count} others", "", HEADER, rows))
     groups = (", ".join(name for name in methods if name in names) for names in ties)
     return f"{table}{len(away)} of {len(methods)} differences exclude 0. Tied: {' | '.join(groups)}.\n"
 

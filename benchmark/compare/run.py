@@ -9,7 +9,7 @@ from benchmark.compare import table
 from benchmark.compare.pairs import Pair, Pairing, pairing, weights_key
 from benchmark.compare.selector import Selection, is_checkpoint, resolve_first
 from benchmark.compare.table import ComparisonRow
-from benchmark.report.table import plain
+from benchmark.report.table import as_text
 from benchmark.statistics.bootstrap import RESAMPLES
 from benchmark.statistics.common_cases import columns, common_cases, read
 from benchmark.statistics.paired import compare, compare_over_trainings
@@ -54,7 +54,7 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
             f"{first.selector} and {second.selector} share no case: they were scored on other images or findings"
         )
     about = basis(first, second, paired, rows)
-    return "\n".join([*left_out, about, "", *map(plain, table.tables(rows))]).rstrip(), rows
+    return "\n".join([*left_out, about, "", *map(as_text, table.tables(rows))]).rstrip(), rows
 
 
 def _rows(pair: Pair, first: Selection, second: Selection, left_out: list[str]) -> list[ComparisonRow]:

@@ -17,7 +17,7 @@ from benchmark.gallery import select
 from benchmark.gallery.run import OpenedModel, Shown, choices, shown_methods
 from benchmark.localize import boxes, to_frame
 from benchmark.protocols.base import Case
-from benchmark.report.charts.figures import DPI, KINDS, WIDTHS
+from benchmark.report.charts.figures import DPI, FORMATS, WIDTHS
 from benchmark.report.charts.theme import FONT, ORANGE, SKY
 from benchmark.report.select import is_method
 from benchmark.surface import min_max
@@ -52,7 +52,7 @@ def save(model: OpenedModel, folder: Path, stem: str) -> list[Path]:
     for name, inches in WIDTHS.items():
         with mpl.rc_context(LETTERS):
             figure = draw(images, shown[: METHODS[name]], typical, inches)
-            for kind in KINDS:
+            for kind in FORMATS:
                 files.append(folder / f"{stem}-grid-{name}.{kind}")
                 with atomic(files[-1]) as temporary:
                     figure.savefig(temporary, format=kind, dpi=DPI, metadata=UNDATED[kind])

@@ -17,7 +17,7 @@ from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
-from benchmark.report.leaderboard.ranking import KINDS
+from benchmark.report.leaderboard.ranking import NOT_RANKED
 from benchmark.report.select import images_in_words, is_method, main_score
 from benchmark.suite import plan, results_folder, selection
 from benchmark.suite.explain import explain_model
@@ -171,7 +171,7 @@ def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Pa
 
 
 def _summary(record: Record) -> MethodSummary:
-    score, kind = main_score(record), KINDS.get(record.cell.method, "")
+    score, kind = main_score(record), NOT_RANKED.get(record.cell.method, "")
     value, low, high = (None, None, None) if score is None else (score.value, score.low, score.high)
     reason = record.reason if record.status != "ok" else ""
     return MethodSummary(record.method, kind, value, low, high, f"{record.status}: {reason}" if reason else "")

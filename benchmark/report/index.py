@@ -25,7 +25,7 @@ from core.files import write_text
 from core.names import CENTER, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
 
 HEADER = ("suite", "what it asks", "data", "first row", MAIN, PRIOR, CENTER, "n cells", "not available", "failed")
-KINDS = ("md", "csv", "tex")
+FORMATS = ("md", "csv", "tex")
 
 
 @BLAS.wrap(limits=1, user_api="blas")  # as tables.write
@@ -56,7 +56,7 @@ def index(folder: Path | str, known: Mapping[Path, Sequence[Record]] = MappingPr
 
 
 def _files(suite: str) -> str:
-    files = ", ".join(f"[{kind}]({suite}/leaderboard.{kind})" for kind in KINDS)
+    files = ", ".join(f"[{kind}]({suite}/leaderboard.{kind})" for kind in FORMATS)
     page = f"[page]({suite}/{PAGE}), " * (suite in COMMITTED_PAGES)
     return f"{page}{files}, [records]({suite}/records.parquet)"
 

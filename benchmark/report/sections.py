@@ -11,16 +11,17 @@ from benchmark.report.leaderboard import breakdown, choice, main_table, ranks
 from benchmark.report.leaderboard.alignment import alignment
 from benchmark.report.leaderboard.entries import ENTRY
 from benchmark.report.leaderboard.strata import strata
-from benchmark.report.protocols import on_pixels, on_surface, sheets
+from benchmark.report.protocols import on_pixels, on_surface
+from benchmark.report.protocols.layout import TableLayout, layout_of_means
 from benchmark.report.published import papers
 from benchmark.report.table import Table
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
-SHEETS = (*on_surface.SHEETS, *on_pixels.SHEETS)
+LAYOUTS = (*on_surface.LAYOUTS, *on_pixels.LAYOUTS)
 SHOWN = frozenset(
-    {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(sheet.protocol for sheet in SHEETS)}
+    {MAIN_PROTOCOL, PAIRED, ENTRY, AGREEMENT, CHOICE, CLASSIFICATION, *(layout.protocol for layout in LAYOUTS)}
 )
-"""Protocols that stand in a table of their own making; any other has the plain sheet."""
+"""Protocols that stand in a table of their own making; any other has the layout of means."""
 CLOSER = (breakdown.one_by_one, breakdown.by_threshold, strata)
 
 
@@ -42,7 +43,7 @@ class DatasetTables:
     """The main column finding by finding."""
     closer: tuple[Table, ...]
     """Its trainings, thresholds, strata, ranks and alignments."""
-    protocols: tuple[tuple[sheets.Sheet, Table], ...]
+    protocols: tuple[tuple[TableLayout, Table], ...]
     """The tables of the other protocols; one may have several."""
     published: tuple[Table, ...]
 
@@ -56,13 +57,13 @@ class DatasetTables:
 def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
     """All tables of one data set; ``records`` are those of the suite.
 
-    A protocol without a sheet of its own, as one that a user adds, has the plain one. Entries and agreements are
+    A protocol without a layout of its own, as one that a user adds, has that of means. Entries and agreements are
     expected among the records: see ``benchmark.report.comparisons.rows.with_entries`` and
     ``benchmark.report.comparisons.agreement.with_agreement``.
     """
     words = sorted({r.cell.protocol for r in records if r.source != "paper"} - SHOWN - {*select.CHECKS.names()})
-    all_sheets = [*SHEETS, *(sheets.plain(word, records) for word in words)]
-    filled = ((sheet, sheets.filled(sheet, records, dataset)) for sheet in all_sheets)
+    layouts = [*LAYOUTS, *(layout_of_means(word, records) for word in words)]
+    filled = ((layout, layout.fill(records, dataset)) for layout in layouts)
     return DatasetTables(
         dataset,
         tuple(check_tables(records, dataset)),
@@ -72,7 +73,7 @@ def tables_of(records: Sequence[Record], dataset: str) -> DatasetTables:
         _given(
             [*(make(records, dataset) for make in CLOSER), *ranks.tables(records, dataset), alignment(records, dataset)]
         ),
-        tuple((sheet, table) for sheet, table in filled if table is not None),
+        tuple((layout, table) for layout, table in filled if table is not None),
         tuple(papers.published(records, dataset)),
     )
 

@@ -102,10 +102,10 @@ def markdown(table: Table) -> str:
     return "\n".join([f"## {table.title}", "", table.intro, "", *lines, ""])
 
 
-def plain(table: Table) -> str:
+def as_text(table: Table) -> str:
     """The title and the table as a terminal shows them.
 
-    >>> print(plain(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
+    >>> print(as_text(Table("phantom", "", ("method", "auroc"), (("cam", "0.910"),))))
     phantom
     method    auroc
     --------  -------
@@ -150,8 +150,8 @@ def chosen(table: Table, columns: Sequence[str]) -> Table:
     >>> chosen(Table("", "", ("method", "auroc [95 %]"), (("cam", "0.910"),)), ["auroc"]).rows
     (('0.910',),)
     """
-    plain = [heading.removesuffix(" [95 %]") for heading in table.header]
-    kept = [i for i, heading in enumerate(plain) if heading in columns] or list(range(min(8, len(plain))))
+    headings = [heading.removesuffix(" [95 %]") for heading in table.header]
+    kept = [i for i, heading in enumerate(headings) if heading in columns] or list(range(min(8, len(headings))))
     header, *rows = (tuple(line[i] for i in kept) for line in (table.header, *table.rows))
     return replace(table, header=header, rows=tuple(rows))
 

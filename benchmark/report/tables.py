@@ -16,9 +16,9 @@ from benchmark.report.leaderboard import choice, main_table, numbers, ranks
 from benchmark.report.leaderboard.ranks import Ranking
 from benchmark.report.missing import missing
 from benchmark.report.page import page
-from benchmark.report.protocols import on_surface, sheets
+from benchmark.report.protocols import on_surface
 from benchmark.report.sections import tables_of
-from benchmark.report.table import Table, chosen, latex, plain
+from benchmark.report.table import Table, as_text, chosen, latex
 from benchmark.report.variance.design import design
 from benchmark.statistics.bootstrap import BLAS
 from core.errors import BadValueError, hint
@@ -70,7 +70,7 @@ def write(
     has_gallery = (folder / GALLERY).is_file()
     suite = SuitePage(folder.name, title or folder.name, about, limits, drawn[ranks.PICTURE], folders, has_gallery)
     write_text(folder / PAGE, suite_page(suite, records, sections, parts))
-    seed = [table for name in names for sheet in on_surface.SEED if (table := sheets.filled(sheet, records, name))]
+    seed = [table for name in names for layout in on_surface.SEED if (table := layout.fill(records, name))]
     _put(folder / "seed.xlsx", _seed(seed) if seed else b"")
     return records
 
@@ -85,7 +85,7 @@ def headline(folder: Path | str, records: Sequence[Record] | None = None, publis
     checks = [table for name in names for table in check_tables(records, name)[:1]]
     shown = [main_table.short(records, name, part) for name in names for part in (None, *select.parts(records, name))]
     worth = [table for name in names for table in choice.tables(records, name)[:1]]
-    return "\n".join(map(plain, filter(None, [*checks, *worth, *shown, missing(records)])))
+    return "\n".join(map(as_text, filter(None, [*checks, *worth, *shown, missing(records)])))
 
 
 def _folders(folder: Path | str, published: Path | None) -> list[Path]:

@@ -17,12 +17,12 @@ INCH = 96
 """Vega's pixels."""
 WIDTHS = {"1col": 3.35, "2col": 7.0}
 """Inches."""
-KINDS = ("pdf", "svg", "png")
+FORMATS = ("pdf", "svg", "png")
 DPI = 300
 
 
 def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
-    """Write a chart in each of ``KINDS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
+    """Write a chart in each of ``FORMATS`` and ``WIDTHS`` below ``folder``: ``<stem>-<chart>-1col.pdf``.
 
     The same records give the same pictures. Raises ``NotAvailableError`` for a chart without data, ``WriteError`` when
     the disk refuses.
@@ -31,7 +31,7 @@ def save(word: str, data: ChartData, folder: Path, stem: str) -> list[Path]:
     files = []
     for name, inches in WIDTHS.items():
         svg = drawing(made, inches)
-        for kind in KINDS:
+        for kind in FORMATS:
             files.append(folder / f"{stem}-{word}-{name}.{kind}")
             with atomic(files[-1]) as temporary:
                 temporary.write_bytes(picture(svg, kind))

@@ -125,7 +125,7 @@ def labels(records: Sequence[Record]) -> list[str]:
     return _numbered(max(words, key=lambda labels: len({*labels})))
 
 
-def plain(row: EntryRow) -> Row:
+def row_of(row: EntryRow) -> Row:
     """What every chart of entries says of a row.
 
     Label, kind, value, n; where it has an interval also its ends and what they are about.

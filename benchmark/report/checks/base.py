@@ -8,7 +8,7 @@ from benchmark.records import Record
 from benchmark.report import select
 from benchmark.report.basis import basis_lines
 from benchmark.report.columns import NAMES_AND_ALIGNMENT, tabulated
-from benchmark.report.protocols import sheets
+from benchmark.report.protocols.layout import layout_of_means
 from benchmark.report.table import Table
 from core.registry import Registry
 
@@ -36,9 +36,9 @@ class CheckReport:
     def tables(self, records: Sequence[Record], dataset: str) -> list[Table]:
         """The check's tables on a data set, from a suite's ``records``; nothing without a record of the check."""
         rows = select.of_check(records, dataset, self.word)
-        sheet = sheets.plain(self.word, rows)
-        intro = f"{sheet.about}\n{basis_lines(rows, sheet.thresholds)}"
-        columns = [*NAMES_AND_ALIGNMENT, *sheet.columns]
+        layout = layout_of_means(self.word, rows)
+        intro = f"{layout.about}\n{basis_lines(rows, layout.thresholds)}"
+        columns = [*NAMES_AND_ALIGNMENT, *layout.columns]
         return [tabulated(f"{dataset}: {self.word}", intro, columns, rows)] if rows else []
 
     def sentences(self, records: Sequence[Record], dataset: str) -> Iterator[str]:

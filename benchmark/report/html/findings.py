@@ -8,7 +8,7 @@ from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.html.words import baseline_of, name
 from benchmark.report.leaderboard.entry_columns import Known, is_single, main_of, of_row
-from benchmark.report.protocols.sheets import Sheet
+from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -44,9 +44,9 @@ def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
     return {f: [s.value, s.low, s.high, s.n, _is_true(tie)] for f, s, tie in scores if s is not None}
 
 
-def of_sheet(sheet: Sheet, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
+def of_protocol_table(layout: TableLayout, table: Table, by_key: Mapping[str, Record]) -> dict[str, Any]:
     """``main``: heading of a protocol's main metric; ``rows``: key of a row of ``table`` -> as ``of_entry``, untied."""
-    metric, origin = sheet.main
+    metric, origin = layout.main
     rows = {keys[0]: _of_metric(by_key[keys[0]], metric, origin) for keys in table.keys if keys}
     chosen = f", {origin}" if origin not in (None, "none") else ""
     return {"main": f"{metric}{chosen} [95 %]", "rows": rows}

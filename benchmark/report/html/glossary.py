@@ -61,7 +61,7 @@ WORDS = {
     "alignment": "aligned: the map lies where the network looked. conventional: as interpolation assumes.",
 }
 LEVEL = re.compile(r"(hit|acc|afp|anyhit)@(iou|iobb)\.(?:\d+|x)")
-KINDS = {
+HIT_METRICS = {
     "hit": "Share of cases with",
     "acc": "Share of truth boxes with",
     "anyhit": "Share of truth boxes that some box hits with",
@@ -94,7 +94,7 @@ def meaning(heading: str) -> str:
     if word in WORDS:
         return WORDS[word]
     level = LEVEL.fullmatch(word)
-    return f"{KINDS[level[1]]} {OVERLAPS[level[2]]} > .x." if level else ""
+    return f"{HIT_METRICS[level[1]]} {OVERLAPS[level[2]]} > .x." if level else ""
 
 
 def glossary(headings: Iterable[str]) -> dict[str, str]:

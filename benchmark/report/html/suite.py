@@ -14,7 +14,7 @@ from benchmark.report.html import checks
 from benchmark.report.html.answer import PageAnswer, answer
 from benchmark.report.html.details import details, keys_of_entries
 from benchmark.report.html.figures import charts, drawing
-from benchmark.report.html.findings import of_entry, of_sheet
+from benchmark.report.html.findings import of_entry, of_protocol_table
 from benchmark.report.html.glossary import glossary
 from benchmark.report.html.render import render
 from benchmark.report.html.views import View, anchor, view, words_of
@@ -60,7 +60,7 @@ class DatasetViews:
     boards: list[tuple[str, View]]
     """What a reader chooses them by, and each."""
     by_finding: dict[str, Any]
-    """Id of another protocol's table -> its main metric in each finding: see ``findings.of_sheet``."""
+    """Id of another protocol's table -> its main metric in each finding: see ``findings.of_protocol_table``."""
     matrix: list[View]
     closer: list[View]
     published: list[View]
@@ -147,9 +147,9 @@ def _dataset(data: ChartData, tables: DatasetTables, entries: Mapping[str, Seque
         views(tables.choice),
         [
             *((_label(board), board) for board in views(tables.boards)),
-            *((sheet.protocol, view(table, entries, name)) for sheet, table in tables.protocols),
+            *((layout.protocol, view(table, entries, name)) for layout, table in tables.protocols),
         ],
-        {anchor(table.title): of_sheet(sheet, table, by_key) for sheet, table in tables.protocols},
+        {anchor(table.title): of_protocol_table(layout, table, by_key) for layout, table in tables.protocols},
         views(tables.findings),
         [
             *views(tables.closer),

@@ -7,7 +7,7 @@ from benchmark.report.select import is_method, main_value, model_of, network
 from benchmark.report.table import NOTHING
 from core.names import BASELINES, CEILINGS, LIMIT, PRIOR, READERS, UNTRAINED
 
-KINDS = {
+NOT_RANKED = {
     **dict.fromkeys(BASELINES, "baseline"),
     PRIOR: "baseline: sees other patients' truth",
     UNTRAINED: "baseline: the same network, weights random",
@@ -63,7 +63,7 @@ def notes(record: Record, records: Sequence[Record]) -> str:
     >>> notes(Record(cell=Cell(dataset="phantom", method="prior")), [])
     "baseline: sees other patients' truth"
     """
-    sentences = [KINDS.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
+    sentences = [NOT_RANKED.get(record.cell.method, ""), PUBLISHED if record.source == PUBLISHED else ""]
     if is_method(record) and (rivals := beaten_by(record, records)):
         sentences.append(f"no rank: below {', '.join(rivals)}")
     if record.status == "failed":

@@ -1,13 +1,13 @@
 """The protocols that are defined on pixels, as wide tables: MaxBoxAcc, PxAP, CheXlocalize."""
 
 from benchmark.report.columns import TableColumn, count, optional, score
+from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.protocols.origins import ORIGINS, SHARED, origins
-from benchmark.report.protocols.sheets import Sheet
 from benchmark.report.table import with_interval, with_n
 
 
-def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> Sheet:
-    return Sheet(
+def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> TableLayout:
+    return TableLayout(
         "maxbox",
         f"maxbox, {name}",
         ORIGINS,
@@ -19,9 +19,9 @@ def _maxbox(metric: str, name: str, what: str, *more: TableColumn) -> Sheet:
     )
 
 
-def _chexlocalize(word: str, truth: str) -> Sheet:
+def _chexlocalize(word: str, truth: str) -> TableLayout:
     masks, all_masks = f"mask_iou{word}", f"mask_iou_all{word}"
-    return Sheet(
+    return TableLayout(
         "chexlocalize",
         f"chexlocalize, {truth}",
         f"of .2, .3 … .8, by mean IoU; {ORIGINS}",
@@ -53,7 +53,7 @@ MAXBOX = (
         *(score(f"maxboxaccv2@iou.{tenth}", "oracle", f"IoU ≥ .{tenth} oracle") for tenth in (3, 5, 7)),
     ),
 )
-PXAP = Sheet(
+PXAP = TableLayout(
     "pxap",
     "pxap",
     "none: all of them",
@@ -63,4 +63,4 @@ PXAP = Sheet(
     ("pxap", None),
 )
 CHEXLOCALIZE = (_chexlocalize("", "masks"), _chexlocalize("@box", "the interior of boxes"))
-SHEETS = (*MAXBOX, PXAP, *CHEXLOCALIZE)
+LAYOUTS = (*MAXBOX, PXAP, *CHEXLOCALIZE)

@@ -3,7 +3,7 @@
 from benchmark.records.record import Record
 from benchmark.records.score import Origin
 from benchmark.report.columns import TableColumn, count, optional, score
-from benchmark.report.protocols.sheets import Sheet
+from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, with_interval, with_n
 from core.names import MAIN
 
@@ -15,9 +15,9 @@ OVERLAPS = tuple(
 GRID = "over a 7×7 grid of factor and high"
 
 
-def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
+def _wang(measure: str, word: str, levels: tuple[str, ...]) -> TableLayout:
     pairs = [(f"{kind} {level}", f"{kind.lower()}@{measure}{level}") for level in levels for kind in ("Acc", "AFP")]
-    return Sheet(
+    return TableLayout(
         "wang",
         f"wang, T({word})",
         "fixed: 60 and 180 of 255, both levels' boxes pooled",
@@ -29,9 +29,9 @@ def _wang(measure: str, word: str, levels: tuple[str, ...]) -> Sheet:
     )
 
 
-def _seed(origin: Origin, rule: str) -> Sheet:
+def _seed(origin: Origin, rule: str) -> TableLayout:
     means = (score("no_overlap", origin), score("mean_iou", origin), score("mean_iobb", origin, formatter=with_n))
-    return Sheet(
+    return TableLayout(
         "seed",
         f"seed, {origin}",
         f"{origin}: {rule}",
@@ -49,7 +49,7 @@ def _without(record: Record) -> str:
 
 WANG = (_wang("iou", "IoU", IOU), _wang("iobb", "IoBB", IOBB))
 SEED = (_seed("fixed", "min(1.95 · mean, .6)"), _seed("cross-fitted", f"by patient, per finding, {GRID}"))
-POINTING = Sheet(
+POINTING = TableLayout(
     "pointing",
     "pointing game",
     "none: the maximum of the map",
@@ -57,7 +57,7 @@ POINTING = Sheet(
     (*(score(metric, formatter=with_interval) for metric in ("pointing", "pointing@15")), count("pointing")),
     ("pointing", None),
 )
-ENERGY = Sheet(
+ENERGY = TableLayout(
     "energy",
     "energy",
     "none: the whole map",
@@ -72,4 +72,4 @@ ENERGY = Sheet(
     ),
     ("energy", None),
 )
-SHEETS = (*WANG, *SEED, POINTING, ENERGY)
+LAYOUTS = (*WANG, *SEED, POINTING, ENERGY)

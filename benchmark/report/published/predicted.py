@@ -7,7 +7,7 @@ import numpy as np
 from benchmark.records.record import Cell, Record
 from benchmark.report import select
 from benchmark.report.leaderboard.entries import trainings
-from benchmark.report.table import NOTHING, Table, number, plain
+from benchmark.report.table import NOTHING, Table, as_text, number
 from benchmark.statistics.entries import one_more
 from core.errors import examples
 from core.names import MAIN
@@ -39,7 +39,7 @@ def text(records: Sequence[Record], published: Sequence[Record], suite: str) -> 
         "it lies",
     )
     table = Table(f"Here and where one more training of {suite} will score", "", header, tuple(rows))
-    return f"{plain(table)}{_summary(rows, suite)}"
+    return f"{as_text(table)}{_summary(rows, suite)}"
 
 
 def _groups(records: Sequence[Record]) -> list[list[Record]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from benchmark.records.provenance import why_other
 from benchmark.records.record import Record
 from benchmark.report import select
-from benchmark.report.table import NOTHING, Table, plain, with_interval
+from benchmark.report.table import NOTHING, Table, as_text, with_interval
 from core.names import MAIN
 
 HEADER = ("backbone", "pooling", "seed", "method", f"{MAIN} published [95 %]", "here [95 %]", "difference")
@@ -24,7 +24,7 @@ def text(records: Sequence[Record], published: Sequence[Record]) -> str:
     if not pairs:
         return ""
     table = Table("Published and here", "", HEADER, tuple(_row(*pair) for pair in pairs))
-    return "\n".join([plain(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
+    return "\n".join([as_text(table), *dict.fromkeys(why_other(*pair) for pair in pairs)])
 
 
 def _row(published: Record, here: Record) -> tuple[str, ...]:

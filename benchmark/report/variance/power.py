@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmark import records
 from benchmark.report import select
-from benchmark.report.table import plain
+from benchmark.report.table import as_text
 from benchmark.report.variance import components
 from benchmark.report.variance.design import design
 from core.errors import BadValueError, UnknownNameError
@@ -23,7 +23,7 @@ def text(suite: str, results: Path | str) -> str:
     all_records = records.load(folder)
     parts = {name: design(all_records, name, [folder]) for name in select.datasets(all_records)}
     tables = [table for name, part in parts.items() if part for table in components.tables(part, name)]
-    answers = [f"{plain(table)}{table.intro}\n" for table in tables]
+    answers = [f"{as_text(table)}{table.intro}\n" for table in tables]
     if not answers:
         raise BadValueError(
             f"the suite {suite!r} has one training of each network: nothing says yet what another would give; write "

@@ -86,7 +86,7 @@ def test_words_that_are_the_same_in_every_row_stand_above_the_table_instead():
     assert "image size 128; alignment aligned" in breakdown.by_threshold(both[:1], "NIH").intro
 
 
-SHEETS = {
+LAYOUTS = {
     "maxbox": [
         *(scores(f"maxboxacc{v}", 0.25, o) for v in ("", "v2") for o in ("cross-fitted", "oracle")),
         scores("optimism@maxboxacc", 0.1),
@@ -99,9 +99,9 @@ SHEETS = {
 }
 
 
-@pytest.mark.parametrize("protocol", SHEETS)
+@pytest.mark.parametrize("protocol", LAYOUTS)
 def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(protocol):
-    found = tables_of([record(*SHEETS[protocol], protocol=protocol)], "NIH").all
+    found = tables_of([record(*LAYOUTS[protocol], protocol=protocol)], "NIH").all
     assert len(found) == (2 if protocol == "maxbox" else 1)
     for table in found:
         assert protocol in table.title
@@ -113,18 +113,18 @@ def test_every_protocol_has_a_table_that_says_where_its_thresholds_come_from(pro
 @pytest.mark.parametrize(("protocol", "main"), [("detection", "ap@iou.4"), ("froc", "froc@iou.3"), ("brandnew", "novelty")])
 def test_one_finding_is_shown_by_the_metric_that_the_protocol_calls_its_main_one(protocol, main):
     others = [] if protocol == "brandnew" else [scores("left_out", 0.1)]
-    ((sheet, _),) = tables_of([record(*others, scores(main, 0.5), protocol=protocol)], "NIH").protocols
-    assert sheet.main[0] == main
+    ((layout, _),) = tables_of([record(*others, scores(main, 0.5), protocol=protocol)], "NIH").protocols
+    assert layout.main[0] == main
 
 
 def test_maps_without_energy_are_counted():
-    (table,) = tables_of([record(*SHEETS["energy"], protocol="energy")], "NIH").all
+    (table,) = tables_of([record(*LAYOUTS["energy"], protocol="energy")], "NIH").all
     assert rows(table)[0]["no energy"] == "3 of 30"
     assert "in lungs" not in table.header
 
 
 def test_boxes_that_stand_in_for_masks_are_told():
-    (table,) = tables_of([record(*SHEETS["chexlocalize"], protocol="chexlocalize")], "NIH").all
+    (table,) = tables_of([record(*LAYOUTS["chexlocalize"], protocol="chexlocalize")], "NIH").all
     assert table.title == "NIH: chexlocalize, the interior of boxes"
 
 
@@ -149,7 +149,7 @@ def test_strata_show_the_first_method_of_each_network_then_prior_and_center():
 
 def test_the_markdown_has_the_main_table_in_the_columns_that_decide_and_links_to_all_else(tmp_path):
     folder = tmp_path / COMMITTED_PAGES[0]
-    for name, given in SHEETS.items():
+    for name, given in LAYOUTS.items():
         write(record(*given, protocol=name), folder)
     write(main(0.4), folder)
     write(Record(cell=cell("pcam"), status="n/a", reason="use a PCAM model"), folder)

@@ -65,7 +65,8 @@ def test_the_shortcut_tables_say_what_scores_owe_and_where_maps_look():
     auroc += [score("auroc@drawn", 0.8, finding=finding) for finding in ("Nodule", "Effusion")]
     auroc += [score("change@auroc@flipped", -0.49, -0.55, -0.4, finding="Mass")]
     looks = [score(f"{what}@{where}", 0.25) for what in ("peak", "energy") for where in ("token", "finding")]
-    first, second = ShortcutReport("shortcut").tables([record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)], "phantom")
+    records = [record("shortcut", "classifier", auroc), record("shortcut", "cam", looks)]
+    first, second = ShortcutReport("shortcut").tables(records, "phantom")
     row = dict(zip(first.header, first.rows[0], strict=True))
     assert (row["as drawn"], row["exchanged"], row["exchanged − as drawn"]) == ("0.990", "0.500", "-0.490 [-0.550, -0.400]")
     assert (row["other findings, as drawn"], row["n images"]) == ("0.800", "40")

@@ -16,7 +16,7 @@ PROTOCOLS = Registry("benchmark.protocols", "protocol")
 
 
 @dataclass(frozen=True)
-class Sheet:
+class TableLayout:
     """One table of one protocol."""
 
     protocol: str
@@ -31,22 +31,21 @@ class Sheet:
     needs: str = ""
     """A metric that a record must have for a row; none: any."""
 
+    def fill(self, records: Sequence[Record], dataset: str) -> Table | None:
+        """The rows of a data set, of all its images. None where there is no row.
 
-def filled(sheet: Sheet, records: Sequence[Record], dataset: str) -> Table | None:
-    """The rows of a data set, of all its images. None where there is no row.
-
-    Rows of both alignments stand below each other, told apart by a column.
-    """
-    scored = select.of_protocol(records, dataset, sheet.protocol)
-    rows = [r for r in scored if not sheet.needs or r.find(sheet.needs) is not None]
-    if not rows:
-        return None
-    intro = f"{basis_lines(rows, sheet.thresholds)}\n{sheet.about}"
-    return tabulated(f"{dataset}: {sheet.title}", intro, [*NAMES_AND_ALIGNMENT, *sheet.columns], rows)
+        Rows of both alignments stand below each other, told apart by a column.
+        """
+        scored = select.of_protocol(records, dataset, self.protocol)
+        rows = [r for r in scored if not self.needs or r.find(self.needs) is not None]
+        if not rows:
+            return None
+        intro = f"{basis_lines(rows, self.thresholds)}\n{self.about}"
+        return tabulated(f"{dataset}: {self.title}", intro, [*NAMES_AND_ALIGNMENT, *self.columns], rows)
 
 
-def plain(protocol: str, records: Sequence[Record]) -> Sheet:
-    """The sheet of a protocol that has none of its own: every mean that its records hold, as they name it.
+def layout_of_means(protocol: str, records: Sequence[Record]) -> TableLayout:
+    """The layout for a protocol that has none of its own: every mean that its records hold, as they name it.
 
     What a user's protocol gets without a line of report: its metrics, with n.
     """
@@ -58,4 +57,4 @@ def plain(protocol: str, records: Sequence[Record]) -> Sheet:
     ]
     stated = PROTOCOLS.stated(protocol, "main") if protocol in PROTOCOLS.names() else None
     main = next((each for each in means if each[0] == stated), next(iter(means), ("", None)))
-    return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)
+    return TableLayout(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)
