@@ -11,7 +11,7 @@ from benchmark.report.html.limits import limits
 from benchmark.report.html.words import baseline_of, name
 from benchmark.report.leaderboard import main_table, ranking
 from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_of, of_row
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
 
@@ -59,7 +59,7 @@ def answer(records: Sequence[Record], dataset: str) -> PageAnswer | None:
     )
 
 
-def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> tuple[str, ...]:
+def _first(entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     ranked = [row for row, rank in zip(rows, ranking.ranks(rows), strict=True) if rank != NOTHING]
     if not ranked:
         best = entered[0]
@@ -75,7 +75,7 @@ def _first(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> t
     )
 
 
-def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
+def _leaders(first: Record, tied: Sequence[Record], known: RowComparisons) -> str:
     among = " among these networks" if is_single(first) else ""
     score = main_of(known)(first)
     whole = f"{name(first)} with {with_interval(score)} of `{MAIN}` (mean over findings; {_holds(first, known)})"
@@ -86,7 +86,7 @@ def _leaders(first: Record, tied: Sequence[Record], known: Known) -> str:
     return f"{len(tied) + 1} rows share the first rank{among}: {whole}. Not told apart from it: {listed}{rest}."
 
 
-def _holds(first: Record, known: Known) -> str:
+def _holds(first: Record, known: RowComparisons) -> str:
     """What the interval of the first row speaks of."""
     trainings = of_row(known, "trainings")(first)
     if is_single(first) or trainings is None or trainings.value is None:
@@ -98,7 +98,7 @@ def _holds(first: Record, known: Known) -> str:
     return "95 % interval for new trainings and patients"
 
 
-def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], known: Known) -> tuple[str, ...]:
+def _gap(first: Record, tied: Sequence[Record], others: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     if not others:
         return ()
     best, *lower = (select.main_value(row) or 0.0 for row in (others[0], *tied))
@@ -136,7 +136,7 @@ def _optimism(first: Record) -> tuple[str, ...]:
     )
 
 
-def _another(entered: Sequence[Record], known: Known) -> tuple[str, ...]:
+def _another(entered: Sequence[Record], known: RowComparisons) -> tuple[str, ...]:
     first = entered[0]
     following, spread, trainings = (of_row(known, word)(first) for word in ("one_more", "seed_sd", "trainings"))
     if is_single(first) or following is None or spread is None or trainings is None:

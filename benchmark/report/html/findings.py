@@ -7,7 +7,7 @@ from benchmark.records import Record, Score
 from benchmark.records.score import Origin
 from benchmark.report import select
 from benchmark.report.html.words import baseline_of, name
-from benchmark.report.leaderboard.entry_columns import Known, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import RowComparisons, is_single, main_of, of_row
 from benchmark.report.protocols.layout import TableLayout
 from benchmark.report.table import NOTHING, Table, number, signed, with_interval
 from core.names import MAIN
@@ -21,7 +21,7 @@ ABOUT = (
 )
 
 
-def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: Known) -> Table | None:
+def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons) -> Table | None:
     """A row per finding; None where no finding has a score. ``entered``: the methods among ``rows``.
 
     Which method is first, whether it is above ``prior``, by how much, and how many are tied with it; columns as
@@ -37,7 +37,7 @@ def first_by_finding(entered: Sequence[Record], rows: Sequence[Record], known: K
     return Table(f"{entered[0].cell.dataset}: first by finding", ABOUT, header, cells, tuple((key,) for key in keys))
 
 
-def of_entry(row: Record, known: Known) -> dict[str, list[Any]]:
+def of_entry(row: Record, known: RowComparisons) -> dict[str, list[Any]]:
     """Finding -> value, ends of its interval, n, and whether the row is tied with the finding's first (or None)."""
     names = dict.fromkeys(s.finding for s in row.select(MAIN) if s.threshold_origin == "cross-fitted")
     scores = ((f, main_of(known, f)(row), of_row(known, "tied", f)(row)) for f in names)
@@ -67,7 +67,7 @@ def _is_true(score: Score | None) -> bool | None:
 
 
 def _of_finding(
-    finding: str, entered: Sequence[Record], rows: Sequence[Record], known: Known
+    finding: str, entered: Sequence[Record], rows: Sequence[Record], known: RowComparisons
 ) -> tuple[tuple[str, ...], str] | None:
     """The line of a finding, and the key of its first row."""
     values = {row.key: value for row in entered if (value := select.main_value(row, finding)) is not None}

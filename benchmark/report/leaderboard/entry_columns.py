@@ -9,15 +9,15 @@ from benchmark.report.columns import BLIND, TableColumn
 from benchmark.report.table import NOTHING, number, share, with_interval
 from core.names import MAIN
 
-Known = Mapping[tuple[object, ...], Record]
-"""Row -> what is known of it beside its own scores."""
+RowComparisons = Mapping[tuple[object, ...], Record]
+"""Row -> the record of its comparisons: see ``entries.comparisons_by_row``."""
 HEADINGS = SINGLE, SPREAD, FOLLOWING, TRAININGS, TIED, AMONG = (
     *("of this network [95 %]", "sd over trainings", "one more training [95 %]", "trainings"),
     *("tied with first", "among these networks"),
 )
 
 
-def of_row(known: Known, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
+def of_row(known: RowComparisons, metric: str, finding: str = "mean") -> Callable[[Record], Score | None]:
     """What is known of a record's row by the name of ``metric``.
 
     A function of a record, None where nothing is known of its row.
@@ -30,7 +30,7 @@ def of_row(known: Known, metric: str, finding: str = "mean") -> Callable[[Record
     return pick
 
 
-def main_of(known: Known, finding: str = "mean") -> Callable[[Record], Score | None]:
+def main_of(known: RowComparisons, finding: str = "mean") -> Callable[[Record], Score | None]:
     """The main column of a row, with its interval: over trainings where there are several.
 
     Else that of this network alone, over patients.
@@ -39,7 +39,7 @@ def main_of(known: Known, finding: str = "mean") -> Callable[[Record], Score | N
     return lambda record: over_trainings(record) or select.main_score(record, finding)
 
 
-def of_entries(known: Known) -> list[TableColumn]:
+def of_entries(known: RowComparisons) -> list[TableColumn]:
     """The main column and what stands beside it.
 
     Interval of this network, spread over trainings, where one more would lie, how many there are, tied with the first.
@@ -75,7 +75,7 @@ def _count(score: Score | None) -> str:
     return NOTHING if score is None or score.value is None else str(int(score.value))
 
 
-def _verdict(known: Known, record: Record, alone: bool) -> str:
+def _verdict(known: RowComparisons, record: Record, alone: bool) -> str:
     tied, among = (of_row(known, metric)(record) for metric in ("tied", "among"))
     if tied is None or among is None or bool(among.value) != alone:
         return NOTHING

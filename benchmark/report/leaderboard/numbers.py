@@ -10,7 +10,7 @@ from benchmark.report import select
 from benchmark.report.columns import MODEL, TableColumn
 from benchmark.report.leaderboard import main_table
 from benchmark.report.leaderboard.entries import comparisons_by_row
-from benchmark.report.leaderboard.entry_columns import HEADINGS, Known, is_single, main_of, of_row
+from benchmark.report.leaderboard.entry_columns import HEADINGS, RowComparisons, is_single, main_of, of_row
 from benchmark.report.table import NOTHING
 from core.files import csv_cell
 
@@ -57,7 +57,7 @@ def _lines(records: Sequence[Record], dataset: str, images: int | None) -> list[
     return [_cell(record) | _entry(record, known) | _line(record, shown) for record in rows]
 
 
-def _entry(record: Record, known: Known) -> dict[str, Value]:
+def _entry(record: Record, known: RowComparisons) -> dict[str, Value]:
     """What a row is worth over trainings and patients."""
     of = {name: of_row(known, name)(record) for name in ("trainings", "seed_sd", "one_more", "tied", "among")}
     main, single = main_of(known)(record), is_single(record)
