@@ -8,9 +8,9 @@ import numpy as np
 from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
 from benchmark.statistics.intervals import LEVEL, interval
-from benchmark.training.metrics import calibration, decisions, ranking, thresholds
+from benchmark.training.metrics import calibration, decisions, ranking
+from benchmark.training.metrics.decisions import Choice, Threshold
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.metrics.thresholds import Choice, Threshold
 
 Row = dict[str, Any]
 Numbers = dict[str, Resampled]
@@ -22,7 +22,7 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
     On the validation images themselves a chosen threshold's origin is ``oracle``: it was chosen on their truth.
     """
     temperature = calibration.fit(val)
-    chosen = [] if val.exclusive else thresholds.choose(val, choice)
+    chosen = [] if val.exclusive else decisions.choose(val, choice)
     stated = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
@@ -38,7 +38,8 @@ def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: f
     """One split: means over the findings that have a number, then each finding by itself."""
     called = decisions.decided(predictions, [one.logit for one in chosen])
     each = _per_finding(predictions, called, temperature)
-    values, ends = _with_intervals(_means(each) | _as_a_whole(predictions, called))
+    means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
+    values, ends = _with_intervals(means | _as_a_whole(predictions, called))
     errors = {"ece": calibration.errors(predictions, 1.0), "ece_scaled": calibration.errors(predictions, temperature)}
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if predictions.exclusive:
@@ -64,10 +65,6 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
     metrics = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
     metrics |= {words[name]: counted[:, i] for i, name in enumerate(decisions.METRICS) if name in words}
     return metrics | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
-
-
-def _means(each: Numbers) -> Numbers:
-    return {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
 
 
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
