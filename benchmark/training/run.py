@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
+from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
 from benchmark.training.data import Batches, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import heat_map_callbacks
@@ -118,5 +118,5 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: flo
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
     if module.config.plots:
-        curves.draw(module.history, kept, folder / "curves.png")
+        plots.draw_curves(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)
