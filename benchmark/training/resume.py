@@ -5,9 +5,8 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, runs
 from benchmark.training.callbacks import stopped_early
-from benchmark.training.runs import done
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
 from core.flags.training import RecipeFlags
@@ -64,7 +63,7 @@ def _newest_unfinished(config: TrainConfig) -> Path:
     paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths:
         begun = checkpoints.configuration(checkpoints.read(path), path)
-        if not done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
+        if not runs.done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
             return path.parent
     raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")
 
@@ -95,4 +94,4 @@ def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
 
 
 def _identity(config: TrainConfig) -> dict[str, Any]:
-    return {name: value for name, value in checkpoints.plain(config).items() if name not in MAY_DIFFER}
+    return {name: value for name, value in runs.plain(config).items() if name not in MAY_DIFFER}
