@@ -17,7 +17,7 @@ from benchmark.localize import to_frame
 from benchmark.protocols.base import FLAT
 from benchmark.surface import min_max
 from benchmark.training.data import SplitImages
-from benchmark.training.events import Events
+from benchmark.training.loggers import Events
 from benchmark.training.module import ClassifierModule
 from core.errors import LocusError
 from core.frames import scale_boxes

@@ -13,11 +13,10 @@ from benchmark.training import callbacks, checkpoints, evaluate, machine, memory
 from benchmark.training.data import Batches, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import heat_map_callbacks
-from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
-from benchmark.training.progress import Pace
 from benchmark.training.samplers import image_shares
+from benchmark.training.trainer import Pace
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
@@ -85,7 +84,7 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
+    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder))
     trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
@@ -97,8 +96,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
-    except Stopped as stop:
-        if trainer.global_rank > 0 or stop.status != INTERRUPTED:
+    except callbacks.Stopped as stop:
+        if trainer.global_rank > 0 or stop.status != callbacks.INTERRUPTED:
             sys.exit(stop.status)
         raise KeyboardInterrupt from stop
 

@@ -1,17 +1,23 @@
-"""Lightning's trainer for a run, kept quiet about what a user cannot act on."""
+"""Lightning's trainer for a run, kept quiet about what a user cannot act on, and how fast it goes.
 
+A bar on a terminal and a line per epoch in a log say how long the run will last.
+"""
+
+import datetime
 import logging
 import sys
+import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch.callbacks import TQDMProgressBar
 
 from benchmark.training import devices, loggers, machine
-from benchmark.training.progress import Bar
+from benchmark.training.module import ClassifierModule
 from config import TrainConfig
 from core.errors import BadValueError
 
@@ -35,7 +41,7 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
         raise BadValueError(f"{refused}; write --strategy auto") from error
 
 
-def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:
+def _trainer(config: TrainConfig, folder: Path, callbacks: tuple[lightning.Callback, ...]) -> lightning.Trainer:
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     where = devices.device(config, devices.gpus())
     seen = sys.stderr.isatty()  # a bar in a log file is noise
@@ -59,3 +65,55 @@ def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Ca
         use_distributed_sampler=False,
         log_every_n_steps=1,
     )
+
+
+class Pace(lightning.Callback):
+    """Says after each epoch what it came to, how many images per second, and how long the run will last.
+
+    Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
+    did.
+    """
+
+    def __init__(self, module: ClassifierModule) -> None:
+        """Of the training of ``module``."""
+        self.module = module
+        self._validation = 0.0
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The training part is over."""
+        self._validation = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log a line on the epoch."""
+        if not trainer.is_global_zero:
+            return
+        row, epochs = self.module.history[-1], self.module.config.epochs
+        rate = self.module.seen * trainer.world_size / max(self._validation - self.module.began, 1e-9)
+        left = (epochs - row["epoch"]) * (time.perf_counter() - self.module.began)
+        text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left))
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's bar with the images per second of all processes and the time left of the run."""
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        """What stands behind the bar."""
+        shown = dict(super().get_metrics(trainer, pl_module))
+        shown.pop("v_num", None)
+        if isinstance(pl_module, ClassifierModule) and pl_module.batches:
+            passed = time.perf_counter() - pl_module.began
+            epochs = pl_module.config.epochs - trainer.current_epoch
+            steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
+            shown["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
+            shown["run left"] = duration(steps * passed / pl_module.batches)
+        return shown
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> duration(3723.4)
+    '1:02:03'
+    """
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -6,7 +6,7 @@ import torch
 
 import backbones
 from benchmark import training
-from benchmark.training import average, checkpoints, samplers
+from benchmark.training import checkpoints, module, samplers
 from benchmark.training.data import Batches
 from core.errors import BadValueError, DataError
 from core.registry import Registry
@@ -135,7 +135,7 @@ def test_without_channels_last_a_run_learns_the_same_up_to_rounding(trained):
 
 
 def test_the_average_of_a_decay_of_nothing_is_none():
-    assert average.build(backbones.build("custom", 2), 0.0) is None
+    assert module.moving_average(backbones.build("custom", 2), 0.0) is None
 
 
 def test_a_loss_that_does_not_fit_is_told_with_those_that_do(tiny):
