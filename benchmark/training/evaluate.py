@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from backbones import Classifier
 from benchmark.training import checkpoints, data, devices, machine, memory, plots, runs
-from benchmark.training.data import Batches, SplitImages, loader
+from benchmark.training.batches import Batches, loader
+from benchmark.training.data import SplitImages
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import layout

@@ -12,7 +12,8 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from backbones import Classifier
-from benchmark.training import checkpoints, fitting, optimizers, processes, schedulers
+from benchmark.training import checkpoints, fitting, optimizers
+from benchmark.training.batches import gather
 from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
 from benchmark.training.metrics import scores
@@ -44,7 +45,7 @@ class ClassifierModule(lightning.LightningModule):
         """Images and batches of this epoch so far, on this device."""
         self.began = 0.0
         """When their clock was started."""
-        self.scheduler: schedulers.Scheduler | None = None
+        self.scheduler: optimizers.Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
@@ -87,7 +88,7 @@ class ClassifierModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
-        logits, labels = (torch.cat(parts) for parts in zip(*processes.gather(self._outputs), strict=True))
+        logits, labels = (torch.cat(parts) for parts in zip(*gather(self._outputs), strict=True))
         self._outputs = []
         train = float(self._mean(torch.stack(self._losses).mean()))
         self._losses = []
@@ -109,7 +110,7 @@ class ClassifierModule(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = optimizers.build(self.config, self.model.parameters())
-        self.scheduler = schedulers.build(self.config, optimizer, self.steps)
+        self.scheduler = optimizers.build_scheduler(self.config, optimizer, self.steps)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

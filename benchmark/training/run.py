@@ -10,12 +10,11 @@ from typing import Any
 from lightning.pytorch import Callback
 
 from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
-from benchmark.training.data import Batches, loader
+from benchmark.training.batches import Batches, balanced, loader
 from benchmark.training.evaluate import Splits
 from benchmark.training.heat_maps import heat_map_callbacks
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
-from benchmark.training.samplers import image_shares
 from benchmark.training.trainer import Pace
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
@@ -87,8 +86,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ours = (callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder))
     trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
-    shared = (config.accumulate, shares, counted)
+    shares = balanced(labels.numpy()) if config.sampler == "weighted" else None
+    shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
     train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world=world)
     try:
