@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmark.executors.base import Executor, Step
-from benchmark.executors.processes import POOLS
+from benchmark.executors.local import POOLS
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from benchmark.executors.base import Executor, Step
-from benchmark.executors.graph import Event, run
+from benchmark.executors.base import Event, Executor, Step, run
 
 BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
