@@ -81,14 +81,14 @@ class Local(Executor):
         """The next step that ends."""
         if self._here:
             return self._ended.pop()
-        busy = [process for process in self._processes if process.step is not None]
+        busy = {process: process.step for process in self._processes if process.step is not None}
         oldest = min(busy, key=lambda each: each.begun)
         ends = {end: process for process in busy for end in (process.pipe, process.process.sentinel)}
         ended = wait(ends, self.left(oldest.begun))
         process = next((process for end, process in ends.items() if end in ended), oldest)
         if not ended:
             process.kill()
-        step, error = process.answer()
+        step, error = busy[process], process.answer()
         if not process.process.is_alive():
             self._processes.remove(process)
         return step, error if ended else self.overdue(step)
@@ -118,15 +118,14 @@ class StepProcess:
         with contextlib.suppress(BrokenPipeError):  # it is dead: its silence will tell
             self.pipe.send(step)
 
-    def answer(self) -> tuple[Step, LocusError | None]:
-        """The step that has ended, and why it failed."""
-        if self.step is None:
-            raise ValueError("the process was given no step")
-        step, self.step = self.step, None
+    def answer(self) -> LocusError | None:
+        """Why its step, which has ended, failed; None where it did not."""
+        self.step = None
         with contextlib.suppress(EOFError, ConnectionResetError):
             if self.pipe.poll():
-                return step, self.pipe.recv()
-        return step, LocusError(self._death(step))
+                error: LocusError | None = self.pipe.recv()
+                return error
+        return LocusError(self._death())
 
     def stop(self) -> None:
         """Ask it to end: what it is at as Ctrl-C ends it."""
@@ -143,14 +142,14 @@ class StepProcess:
         self.process.kill()
         self.process.join()
 
-    def _death(self, step: Step) -> str:
+    def _death(self) -> str:
         self.process.join()
         self._logging.join(timeout=1)  # a process that it has started may keep it
         code = self.process.exitcode or 0
         if code < 0:
             name = signal.Signals(-code).name
-            return f"{step.id} was killed ({name}), perhaps for want of memory: try fewer --jobs, or run it again"
-        return f"{step.id} broke (status {code}): what it said stands above; run it again with --jobs 1 to see more"
+            return f"{self._name} was killed ({name}), perhaps for want of memory: try fewer --jobs, or run it again"
+        return f"{self._name} broke (status {code}): what it said stands above; run it again with --jobs 1 to see more"
 
     def _log(self) -> None:
         with os.fdopen(os.dup(self._output.fileno()), encoding="utf-8", errors="replace") as lines:

@@ -3,8 +3,6 @@
 A training is judged after each epoch, ended early or failed.
 """
 
-import csv
-import io
 import logging
 import math
 import warnings
@@ -21,6 +19,7 @@ from benchmark.search.plan import Plan, suggest, trial_config
 from benchmark.training import devices
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
+from benchmark.training.runs import csv_text
 from core.errors import BadValueError, LocusError
 from core.files import csv_cell
 
@@ -105,13 +104,10 @@ def as_typed(values: Mapping[str, Any]) -> str:
 
 def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
     """One row per trial: state, value, epochs, the values tried, why it failed, the folder of its run."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["trial", "state", "value", "epochs", *names, "reason", "run"])
+    rows: list[list[Any]] = [["trial", "state", "value", "epochs", *names, "reason", "run"]]
     for trial in trials:
-        cells = [*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"]
-        writer.writerow(map(csv_cell, cells))
-    return text.getvalue()
+        rows.append([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
+    return csv_text([*map(csv_cell, row)] for row in rows)
 
 
 def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,7 @@ DEPTH = 2
 """Batches that wait at most."""
 
 
+@dataclass(eq=False)
 class Batches(Sampler[NDArray[np.int64]]):
     """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
 
@@ -26,33 +28,30 @@ class Batches(Sampler[NDArray[np.int64]]):
     ``world`` processes takes its part of every batch of one process with ``world`` times the size.
     """
 
-    def __init__(
-        self,
-        n: int,
-        size: int,
-        seed: int | None = None,
-        rank: int = 0,
-        world: int = 1,
-        start: tuple[int, int] = (0, 0),
-        accumulate: int = 1,
-        shares: NDArray[np.float64] | None = None,
-        counted: NDArray[np.int64] | None = None,
-    ) -> None:
-        """``seed`` None keeps the order of the data; ``start``: an epoch, and how many of its batches are behind us.
+    n: int
+    size: int
+    seed: int | None = None
+    """None keeps the order of the data."""
+    rank: int = 0
+    world: int = 1
+    start: tuple[int, int] = (0, 0)
+    """An epoch, and how many of its batches are behind us."""
+    accumulate: int = 1
+    """Batches that make one step together; an epoch has whole steps."""
+    shares: NDArray[np.float64] | None = None
+    """(n,) how likely each image is drawn; ``n`` of them are then drawn with replacement."""
+    counted: NDArray[np.int64] | None = None
+    """(n,) terms of the loss's mean that each image has; None is one."""
+    epoch: int = 0
 
-        ``accumulate``: batches that make one step together; an epoch has whole steps. ``shares``: (n,) how likely each
-        image is drawn; ``n`` of them are then drawn with replacement. ``counted``: (n,) terms of the loss's mean that
-        each image has; one without it. Raises ``DataError`` for fewer images than one step needs.
-        """
-        if world <= n < world * accumulate:
-            short = f"{n} images are too few for --accumulate {accumulate}, one for each of a step's batches"
+    def __post_init__(self) -> None:
+        """Raises ``DataError`` for fewer images than one step needs."""
+        if self.world <= self.n < self.world * self.accumulate:
+            short = f"{self.n} images are too few for --accumulate {self.accumulate}, one for each of a step's batches"
             raise DataError(f"{short}: lower it")
-        if n < world:
-            short = f"{n} images are too few for {world} processes, one for each in every step"
+        if self.n < self.world:
+            short = f"{self.n} images are too few for {self.world} processes, one for each in every step"
             raise DataError(f"{short}: lower --devices or --num_nodes")
-        self.n, self.size, self.seed, self.rank, self.world, self.start = n, size, seed, rank, world, start
-        self.epoch, self.accumulate, self.shares = 0, accumulate, shares
-        self.counted = np.ones(n, np.int64) if counted is None else counted
         self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
 
     def set_epoch(self, epoch: int) -> None:
@@ -72,8 +71,9 @@ class Batches(Sampler[NDArray[np.int64]]):
         """
         first = step - step % self.accumulate
         batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
-        whole = sum(int(self.counted[part].sum()) for parts in batches for part in parts)
-        counted = int(self.counted[batches[step - first][self.rank]].sum())
+        terms = np.ones(self.n, np.int64) if self.counted is None else self.counted
+        whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
+        counted = int(terms[batches[step - first][self.rank]].sum())
         return counted * self.world * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:

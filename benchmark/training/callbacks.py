@@ -3,8 +3,6 @@
 However a run is interrupted, its ``last.ckpt`` holds all that going on needs.
 """
 
-import csv
-import io
 import logging
 import math
 import signal
@@ -15,7 +13,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, runs
 from benchmark.training.module import ClassifierModule
 from core.files import write_text
 
@@ -78,18 +76,10 @@ class CheckpointWriter(Callback):
         if kept_epoch(history, config.keep) == len(history):
             checkpoints.save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
-            write_text(self.folder / "metrics.csv", _table(history))
+            rows = ([row[name] for name in history[0]] for row in history)
+            write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
         checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
-
-
-def _table(history: list[dict[str, float]]) -> str:
-    """The history as CSV, one row per epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
 
 
 class Stopped(BaseException):

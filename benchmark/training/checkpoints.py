@@ -136,8 +136,7 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
 
 def described(path: Path | str) -> dict[str, Any]:
     """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
-    model: dict[str, Any] = _locus(read(path), path)["model"]
-    return model
+    return dict(_locus(read(path), path)["model"])
 
 
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:

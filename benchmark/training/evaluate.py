@@ -1,8 +1,6 @@
 """Evaluates a finished run: predictions, metrics and plots of ``best.ckpt``, read back from disk."""
 
-import csv
 import dataclasses
-import io
 import json
 import logging
 import math
@@ -134,17 +132,15 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
     An unknown label is empty.
     """
     findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
-    writer.writerow([*names, *(["study"] if studies else [])])
+    rows: list[list[Any]] = [[*names, *(["study"] if studies else [])]]
     for name, split in splits.items():
         numbers = torch.cat([logits[name], split.labels], 1).numpy()
         last = [[study] for study in split.studies] if studies else [[]] * len(split)
         for (image, patient, boxed), values, study in zip(split.ids, numbers, last, strict=True):
             cells = ("" if np.isnan(value) else f"{value:.9g}" for value in values)
-            writer.writerow([name, image, patient, int(boxed), *cells, *study])
-    return text.getvalue()
+            rows.append([name, image, patient, int(boxed), *cells, *study])
+    return runs.csv_text(rows)
 
 
 def undefined_as_none(value: Any) -> Any:

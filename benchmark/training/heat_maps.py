@@ -1,7 +1,6 @@
 """Heat maps while a network trains: the same few validation images after each epoch, in TensorBoard."""
 
 import logging
-from collections.abc import Sequence
 from typing import cast
 
 import cv2
@@ -109,9 +108,3 @@ def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uin
     for x0, y0, x1, y1 in np.round(boxes * share).astype(int).tolist():
         cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), WHITE, 1)
     return np.asarray(small, dtype=np.uint8)
-
-
-def heat_map_callbacks(module: ClassifierModule, validation: SplitImages) -> Sequence[HeatMaps]:
-    """The callback of a run whose flags ask for it, or none."""
-    asked = module.config.heat_maps and "tensorboard" in module.config.logger
-    return [HeatMaps(module, validation)] if asked else []

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback
 from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
 from benchmark.training.batches import Batches, balanced, loader
 from benchmark.training.evaluate import Splits
-from benchmark.training.heat_maps import heat_map_callbacks
+from benchmark.training.heat_maps import HeatMaps
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
 from benchmark.training.trainer import Pace
@@ -83,8 +83,10 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder))
-    trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
+    ours: list[Callback] = [callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder)]
+    if config.heat_maps and "tensorboard" in config.logger:
+        ours.append(HeatMaps(module, splits["val"]))
+    trainer = trainer_of(config, folder, *ours, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
     shares = balanced(labels.numpy()) if config.sampler == "weighted" else None
     shared = (config.accumulate, shares, module.loss.counted(labels).numpy())

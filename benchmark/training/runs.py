@@ -1,12 +1,15 @@
 """Folders of runs: their names, their flags, whether they are finished, and what a disk has damaged in them."""
 
+import csv
 import dataclasses
 import datetime
+import io
 import json
 import logging
 import os
 import shutil
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,13 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
     """Write ``config.yaml``, which ``--config`` takes, under ``comments``."""
     write_text(folder / "config.yaml", comments + yaml.safe_dump(plain(config), sort_keys=False))
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV, the names of the columns first."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 def clear_damaged(folder: Path) -> None:

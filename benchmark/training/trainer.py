@@ -33,38 +33,34 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
         variables = "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
         message = f"waiting for %d machines: start this command on each, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    where = devices.device(config, devices.gpus())
+    seen = sys.stderr.isatty()  # a bar in a log file is noise
     try:
-        return _trainer(config, folder, callbacks)
+        return lightning.Trainer(
+            accelerator="gpu" if where == "cuda" else "cpu",
+            devices=devices.devices(config, devices.gpus()),
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
+            precision=machine.precision_here(config),  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip or None,
+            accumulate_grad_batches=config.accumulate,
+            sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
+            logger=loggers.build(config, folder),
+            callbacks=[*callbacks, Bar()] if seen else [*callbacks],
+            default_root_dir=str(folder),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=seen,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,
+        )
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         refused = f"--strategy {config.strategy} does not work with these devices: {reason}"
         raise BadValueError(f"{refused}; write --strategy auto") from error
-
-
-def _trainer(config: TrainConfig, folder: Path, callbacks: tuple[lightning.Callback, ...]) -> lightning.Trainer:
-    warnings.filterwarnings("ignore", category=PossibleUserWarning)
-    where = devices.device(config, devices.gpus())
-    seen = sys.stderr.isatty()  # a bar in a log file is noise
-    return lightning.Trainer(
-        accelerator="gpu" if where == "cuda" else "cpu",
-        devices=devices.devices(config, devices.gpus()),
-        num_nodes=config.num_nodes,
-        strategy=config.strategy,
-        precision=machine.precision_here(config),  # type: ignore[arg-type]
-        max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip or None,
-        accumulate_grad_batches=config.accumulate,
-        sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
-        logger=loggers.build(config, folder),
-        callbacks=[*callbacks, Bar()] if seen else [*callbacks],
-        default_root_dir=str(folder),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=seen,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=1,
-    )
 
 
 class Pace(lightning.Callback):

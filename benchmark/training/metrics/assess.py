@@ -87,16 +87,11 @@ def _finding(
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
-    why = f"{positives} of {n} images are positive: one class only"
-    reasons = _reasons(values, why, chosen[k].reason if chosen else "")
+    no_threshold = chosen[k].reason if chosen else ""
+    why = dict.fromkeys(ranking.METRICS, f"{positives} of {n} images are positive: one class only")
+    for words in decisions.WORDS.values():
+        why |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
+    unknown = "no label is known here, or none on the validation side"
+    reasons = {name: why.get(name, unknown) for name, value in values.items() if np.isnan(value)}
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}
-
-
-def _reasons(values: Row, one_class: str, no_threshold: str) -> dict[str, str]:
-    """Why each number that is nan is nan."""
-    known = dict.fromkeys(ranking.METRICS, one_class)
-    for words in decisions.WORDS.values():
-        known |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
-    unknown = "no label is known here, or none on the validation side"
-    return {name: known.get(name, unknown) for name, value in values.items() if np.isnan(value)}

@@ -54,13 +54,11 @@ def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
     drawn = weights(predictions.persons, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in METRICS] for row in scored["findings"].values()])
-    known = ~np.isnan(predictions.labels.numpy())
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         parts = pool.map(lambda k: _finding(predictions, k, drawn), range(len(value)))
         each = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
     present = np.zeros((predictions.persons, len(value)), dtype=bool)
-    for k in range(len(value)):
-        present[predictions.person[known[:, k]], k] = True
+    np.logical_or.at(present, predictions.person, ~np.isnan(predictions.labels.numpy()))
     samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
     return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
