@@ -120,9 +120,8 @@ def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
     rows = [[_shown(cell).replace("|", r"\|") for cell in row] for row in words]
     head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
     body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
-    return (
-        f"# {plan.study}\n\n{summary or 'no trial yet'}; {plan.direction} {plan.metric} of the best epoch.\n\n{body}\n"
-    )
+    judged = f"{plan.direction} {plan.metric} of the best epoch"
+    return f"# {plan.study}\n\n{summary or 'no trial yet'}; {judged}.\n\n{body}\n"
 
 
 def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:

@@ -80,9 +80,7 @@ def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
-def _finding(
-    predictions: Predictions, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]
-) -> Row:
+def _finding(predictions: Predictions, k: int, each: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
     values, ends = _with_intervals({name: one[k] for name, one in each.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
