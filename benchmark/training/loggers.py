@@ -97,9 +97,9 @@ class Wandb(WandbLogger):
 
 def check(names: Collection[str]) -> None:
     """Raise ``NotAvailableError`` for a logger whose package is not there."""
-    for name in EXTRA:
-        if name in names and importlib.util.find_spec(name) is None:
-            raise NotAvailableError(f"--logger {name} needs a package that is not installed: pip install '.[{name}]'")
+    if absent := [name for name in EXTRA if name in names and importlib.util.find_spec(name) is None]:
+        install = f"pip install '.[{absent[0]}]'"
+        raise NotAvailableError(f"--logger {absent[0]} needs a package that is not installed: {install}")
 
 
 def build(flags: OutputFlags, folder: Path) -> list[Logger]:
