@@ -17,7 +17,7 @@ from benchmark.protocols.base import Case
 from benchmark.protocols.locus import Locus
 from benchmark.protocols.seed import Seed
 from benchmark.report.charts.base import CHARTS
-from benchmark.training.metrics.walk import areas, descending
+from benchmark.training.metrics.ranking import areas, descending
 from core.cli.parser import parser_of
 
 DOORS = (

@@ -2,12 +2,11 @@
 
 Options ride in the word: ``slurm:partition=gpu,time=240`` (see ``docs/cluster.md``).
 
-A step is a training, an explanation or a scoring: plain data that any process can call. ``graph.run`` decides what is
+A step is a training, an explanation or a scoring: plain data that any process can call. ``run`` decides what is
 next, the same way for every executor.
 """
 
-from benchmark.executors.base import Executor, Step
-from benchmark.executors.graph import Event, run
+from benchmark.executors.base import Event, Executor, Step, run
 from core.registry import Registry
 
 __all__ = ["Event", "Executor", "Step", "build", "registry", "run"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from benchmark.executors.base import Executor, Step
-from benchmark.executors.processes import POOLS
+from benchmark.executors.local import POOLS
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 
@@ -72,10 +72,8 @@ class RayCluster(Executor):
         paths = os.pathsep.join(filter(None, (str(CONFIGS.parent), os.environ.get("PYTHONPATH"))))
         passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         variables = {**dict.fromkeys(POOLS, str(step.threads)), **passed, "PYTHONPATH": paths}
-        call = self.ray.remote(_make).options(
-            **self.wanted, name=step.id, num_cpus=step.threads, runtime_env={"env_vars": variables}
-        )
-        task = call.remote(step, str(Path.cwd()))
+        options = {**self.wanted, "name": step.id, "num_cpus": step.threads, "runtime_env": {"env_vars": variables}}
+        task = self.ray.remote(_make).options(**options).remote(step, str(Path.cwd()))
         self._steps[task], self._begun[task] = step, time.monotonic()
 
     def wait(self) -> tuple[Step, LocusError | None]:

@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from benchmark.executors.array_job import POLL, ArrayJob
+from benchmark.executors.array_job import POLL, ArrayJob, StepQueue
 from benchmark.executors.base import Executor, Step, sigterm_ends
-from benchmark.executors.step_queue import StepQueue
 from benchmark.records.heartbeat import SILENT, beating
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from benchmark.executors.base import Executor, Step
-from benchmark.executors.graph import Event, run
+from benchmark.executors.base import Event, Executor, Step, run
 
 BAR = "{n_fmt} of {total_fmt} |{bar:20}| {elapsed}{postfix}"
 
@@ -86,7 +85,6 @@ class StepCounts:
         """How long the others will last, by the mean of their kind; None while a kind was never seen to its end."""
         if not self.left.total() or any(n and not self.done[kind] for kind, n in self.left.items()):
             return None
-        means = {kind: self.seconds[kind] / self.done[kind] for kind in self.done}
         passed = sum(time.perf_counter() - began for began in self.began.values())
-        seconds = sum(means.get(kind, 0) * n for kind, n in self.left.items()) - passed
+        seconds = sum(n * self.seconds[kind] / self.done[kind] for kind, n in self.left.items() if n) - passed
         return datetime.timedelta(seconds=round(max(seconds, 0) / self.jobs))

@@ -13,9 +13,8 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from benchmark.search import table
 from benchmark.search.plan import Plan, merge_flags, read, trial_config
-from benchmark.search.trial import objective, retry
+from benchmark.search.trial import csv_of, markdown, objective, original_trial_number, retry
 from benchmark.training import data, resume, runs
 from config import DataFlags, TrainConfig
 from core import seeds
@@ -93,25 +92,24 @@ def _require_data(plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
 
 def _require_same(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any]) -> None:
     """Raise ``BadValueError`` where the storage holds another search of this name."""
-    asked = {**plan.identity, "flags": {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}}
-    before = study.user_attrs.get("search")
-    if before is not None:
-        before = {**before, "flags": {name: value for name, value in before["flags"].items() if name not in MAY_DIFFER}}
-    if before is None:
+    flags = {name: value for name, value in fixed_flags.items() if name not in MAY_DIFFER}
+    begun, asked = study.user_attrs.get("search"), {**plan.identity, "flags": flags}
+    if begun is None:
         study.set_user_attr("search", asked)
-    elif before != asked:
-        typed = ({f"--{name}": value for name, value in stated["flags"].items()} for stated in (before, asked))
-        old, new = ({**stated, **flags, "flags": 0} for stated, flags in zip((before, asked), typed, strict=True))
+        return
+    begun = {**begun, "flags": {name: value for name, value in begun["flags"].items() if name not in MAY_DIFFER}}
+    if begun != asked:
+        old, new = ({f"--{name}": value for name, value in each.pop("flags").items()} | each for each in (begun, asked))
         other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        begun = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
-        raise BadValueError(f"{begun}: give study another name")
+        differing = f"the study {plan.study!r} in this storage was begun with other {', '.join(other)}"
+        raise BadValueError(f"{differing}: give study another name")
 
 
 def _run_one(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> bool:
     """Run the next trial, or wait for those of another process; whether there was any."""
     with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
         optuna.storages.fail_stale_trials(study)
-        started_trials = {table.original_trial_number(trial) for trial in study.trials}
+        started_trials = set(map(original_trial_number, study.trials))
         waiting = study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
         if len(started_trials) < plan.trials or waiting:
             study.sampler = _sampler(plan, len(started_trials))
@@ -135,15 +133,13 @@ def _sampler(plan: Plan, number: int) -> optuna.samplers.BaseSampler:
 def _write(study: optuna.Study, plan: Plan, fixed_flags: Mapping[str, Any], folder: Path) -> Path:
     """Write the tables and the best trial's flags; return the folder. Raises ``LocusError`` where all trials failed."""
     trials = study.get_trials(deepcopy=False)
-    write_text(folder / "trials.csv", table.csv_of(trials, list(plan.space)))
-    write_text(folder / "trials.md", table.markdown(trials, plan))
-    if any(trial.state == TrialState.COMPLETE for trial in trials):
+    write_text(folder / "trials.csv", csv_of(trials, list(plan.space)))
+    write_text(folder / "trials.md", markdown(trials, plan))
+    states = {trial.state for trial in trials}
+    if TrialState.COMPLETE in states:
         runs.write_config(trial_config(fixed_flags, study.best_trial.params), folder)
-    elif len({table.original_trial_number(trial) for trial in trials}) >= plan.trials and not any(
-        trial.state == TrialState.PRUNED for trial in trials
-    ):
-        reasons = [trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs]
-        reason = reasons[0] if reasons else "they were killed"
+    elif TrialState.PRUNED not in states and len(set(map(original_trial_number, trials))) >= plan.trials:
+        reasons = (trial.user_attrs["reason"] for trial in trials if "reason" in trial.user_attrs)
         none = f"none of {plan.trials} trials came to an end, see {folder}/trials.md"
-        raise LocusError(f"{none}: {reason}; repair that and give study another name")
+        raise LocusError(f"{none}: {next(reasons, 'they were killed')}; repair that and give study another name")
     return folder

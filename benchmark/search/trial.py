@@ -1,28 +1,37 @@
-"""One trial: a training with the values that Optuna chose, judged after each epoch, ended early or failed."""
+"""The trials of a search, each a training with values that Optuna chose, and the tables of them all.
+
+A training is judged after each epoch, ended early or failed.
+"""
 
 import logging
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as lightning
 import optuna
+import tabulate
+from optuna.trial import FrozenTrial, TrialState
 
-from benchmark.search import table
-from benchmark.search.plan import Plan, trial_config
-from benchmark.search.space import suggest
+from benchmark.search.plan import Plan, suggest, trial_config
 from benchmark.training import devices
 from benchmark.training.module import ClassifierModule
 from benchmark.training.run import train
+from benchmark.training.runs import csv_text
 from core.errors import BadValueError, LocusError
+from core.files import csv_cell
 
 log = logging.getLogger(__name__)
 RETRIES = 2
 with warnings.catch_warnings(action="ignore", category=optuna.exceptions.ExperimentalWarning):
     retry = optuna.storages.RetryHeartbeatStaleTrialCallback(RETRIES, inherit_intermediate_values=True)
 """Puts a trial that broke off at the head of those to come; its run goes on from its last.ckpt."""
+STATES = {
+    TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed",
+    TrialState.RUNNING: "running", TrialState.WAITING: "waiting",
+}  # fmt: skip
 
 
 class Pruning(lightning.Callback):
@@ -49,9 +58,9 @@ def objective(trial: optuna.Trial, plan: Plan, fixed_flags: Mapping[str, Any], f
     """
     chosen = {name: suggest(trial, name, values) for name, values in plan.space.items()}
     trials = trial.study.get_trials(deepcopy=False)
-    run = folder / f"trial-{table.original_trial_number(trials[trial.number]):04d}"
-    n_started = len({table.original_trial_number(started) for started in trials})
-    log.info("trial %d (%d of %d): %s", trial.number, n_started, plan.trials, table.as_typed(chosen))
+    run = folder / f"trial-{original_trial_number(trials[trial.number]):04d}"
+    n_started = len(set(map(original_trial_number, trials)))
+    log.info("trial %d (%d of %d): %s", trial.number, n_started, plan.trials, as_typed(chosen))
     try:
         config = trial_config(fixed_flags, chosen)
         if devices.world(config) > 1:
@@ -77,3 +86,58 @@ def best_so_far(history: list[dict[str, float]], plan: Plan) -> float:
     if not values:
         raise LocusError(f"{plan.metric} is not defined on the validation images: no finding has both classes there")
     return max(values) if plan.direction == "maximize" else min(values)
+
+
+def original_trial_number(trial: FrozenTrial) -> int:
+    """The number of the trial that this one tries again, or its own."""
+    return int(trial.system_attrs.get("failed_trial", trial.number))
+
+
+def as_typed(values: Mapping[str, Any]) -> str:
+    """Flags as a user types them.
+
+    >>> as_typed({"lr": 0.01, "optimizer": "Adam"})
+    '--lr 0.01 --optimizer Adam'
+    """
+    return " ".join(f"--{name} {_shown(value)}" for name, value in values.items())
+
+
+def csv_of(trials: Sequence[FrozenTrial], names: Sequence[str]) -> str:
+    """One row per trial: state, value, epochs, the values tried, why it failed, the folder of its run."""
+    rows: list[list[Any]] = [["trial", "state", "value", "epochs", *names, "reason", "run"]]
+    for trial in trials:
+        rows.append([*_row(trial, names), _reason(trial, trials), f"trial-{original_trial_number(trial):04d}"])
+    return csv_text([*map(csv_cell, row)] for row in rows)
+
+
+def markdown(trials: Sequence[FrozenTrial], plan: Plan) -> str:
+    """The same for reading, the best trial first."""
+    counts = {word: sum(trial.state == state for trial in trials) for state, word in STATES.items()}
+    summary = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    sign = -1 if plan.direction == "maximize" else 1
+    ordered = sorted(trials, key=lambda trial: (trial.value is None, sign * (trial.value or 0), trial.number))
+    words = ([*_row(trial, list(plan.space)), _reason(trial, trials)] for trial in ordered)
+    rows = [[_shown(cell).replace("|", r"\|") for cell in row] for row in words]
+    head = ["trial", "state", plan.metric, "epochs", *plan.space, "reason"]
+    body = tabulate.tabulate(rows, head, tablefmt="github", disable_numparse=True)
+    judged = f"{plan.direction} {plan.metric} of the best epoch"
+    return f"# {plan.study}\n\n{summary or 'no trial yet'}; {judged}.\n\n{body}\n"
+
+
+def _row(trial: FrozenTrial, names: Sequence[str]) -> list[Any]:
+    last = trial.intermediate_values.get(max(trial.intermediate_values, default=0))
+    value = trial.value if trial.state == TrialState.COMPLETE else last
+    tried = [trial.params.get(name) for name in names]
+    return [trial.number, STATES[trial.state], value, len(trial.intermediate_values), *tried]
+
+
+def _reason(trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
+    """Why a trial failed."""
+    if trial.state != TrialState.FAIL or "reason" in trial.user_attrs:
+        return " ".join(str(trial.user_attrs.get("reason", "")).split())
+    again = [other.number for other in trials if trial.number in other.system_attrs.get("retry_history", [])]
+    return f"broke off, tried again as {again[0]}" if again else "broke off"
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

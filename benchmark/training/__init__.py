@@ -8,7 +8,7 @@ from collections.abc import Set
 from pathlib import Path
 
 import datasets
-from benchmark.training import damaged
+from benchmark.training import runs
 from config import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ def fit(config: TrainConfig, folder: Path | None = None) -> Path:
     ``core.errors`` types only for what a user can mend.
     """
     if folder is not None and not config.resume:
-        damaged.clear(folder)
-        if (folder / "metrics.json").is_file():
+        runs.clear_damaged(folder)
+        if runs.done(folder):
             log.info("%s is finished already", folder)
             return folder
     if not config.resume and (folder is None or not folder.exists()):
@@ -57,6 +57,6 @@ def evaluate_again(config: TrainConfig, typed: Set[str]) -> Path:
 
     ``typed`` are the flags that a user gave. Raises ``core.errors`` types only.
     """
-    from benchmark.training.reevaluate import reevaluate
+    from benchmark.training.evaluate import reevaluate
 
     return reevaluate(config, typed)

@@ -1,10 +1,9 @@
 """``--batch_size auto``: the largest power of two of images whose training step fits into the memory."""
 
-import contextlib
 import copy
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -93,8 +92,7 @@ def largest(most: int, does_fit: Callable[[int], bool]) -> int:
 
     Raises ``NotAvailableError`` where 1 does not.
     """
-    powers = itertools.takewhile(lambda size: size <= most, (2**k for k in itertools.count()))
-    fitting = list(itertools.takewhile(does_fit, powers))
+    fitting = list(itertools.takewhile(does_fit, (2**k for k in range(most.bit_length()))))
     if not fitting:
         raise NotAvailableError("out of memory with one image per step: lower --img_size, or take a smaller --backbone")
     return fitting[-1]
@@ -114,10 +112,12 @@ def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:
 def fits(size: int, step: TrialStep, device: torch.device) -> bool:
     """Whether ``device`` holds two whole training steps of ``size`` images; the second has the optimizer's state.
 
-    The model itself is not changed: a copy is tried.
+    The model itself is not changed: a copy is tried. A GPU gives no more than the share that training may use.
     """
     try:
-        with torch.random.fork_rng(), _limited(device):
+        if device.type == "cuda":
+            torch.cuda.set_per_process_memory_fraction(MEMORY_FRACTION["cuda"], device)
+        with torch.random.fork_rng():
             twin = step.on(device)
             optimizer = optimizers.build(step.recipe, twin.model.parameters())
             for _ in range(2):
@@ -129,6 +129,8 @@ def fits(size: int, step: TrialStep, device: torch.device) -> bool:
             raise
         return False
     finally:
+        if device.type == "cuda":
+            torch.cuda.set_per_process_memory_fraction(1.0, device)
         garbage_collection_cuda()
     return True
 
@@ -148,15 +150,3 @@ def memory_estimator(step: TrialStep) -> Callable[[int], float]:
     del result
     of_two = sum(size for pointer, size in kept.items() if pointer not in weights)
     return lambda size: size * of_two + 4 * sum(weights.values())
-
-
-@contextlib.contextmanager
-def _limited(device: torch.device) -> Iterator[None]:
-    """Inside the block a GPU gives no more than the share that training may use."""
-    if device.type == "cuda":
-        torch.cuda.set_per_process_memory_fraction(MEMORY_FRACTION["cuda"], device)
-    try:
-        yield
-    finally:
-        if device.type == "cuda":
-            torch.cuda.set_per_process_memory_fraction(1.0, device)

@@ -1,18 +1,30 @@
-"""Callbacks after each epoch: checkpoints, curves of loss and AUROC, early stopping."""
+"""Callbacks of a run: checkpoints and curves after each epoch, early stopping, Ctrl-C and SIGTERM between two steps.
 
-import csv
-import io
+However a run is interrupted, its ``last.ckpt`` holds all that going on needs.
+"""
+
+import logging
 import math
+import signal
+import threading
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, runs
 from benchmark.training.module import ClassifierModule
 from core.files import write_text
 
+log = logging.getLogger(__name__)
 PATIENCE = 5
 """Epochs that ``--early_stopping True`` waits."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status of a program that Ctrl-C ended."""
+ASK_EVERY = 8
+"""Several processes ask each other every so many steps whether one of them was told to stop: asking costs a message."""
 
 
 def best_epoch(history: list[dict[str, float]]) -> int:
@@ -64,15 +76,75 @@ class CheckpointWriter(Callback):
         if kept_epoch(history, config.keep) == len(history):
             checkpoints.save(trainer, self.folder / "best.ckpt", weights_only=True)
         if trainer.is_global_zero:
-            write_text(self.folder / "metrics.csv", _table(history))
+            rows = ([row[name] for name in history[0]] for row in history)
+            write_text(self.folder / "metrics.csv", runs.csv_text([history[0], *rows]))
         checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
         trainer.should_stop = stopped_early(history, config.early_stopping)
 
 
-def _table(history: list[dict[str, float]]) -> str:
-    """The history as CSV, one row per epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
+class Stopped(BaseException):
+    """The run was told to stop, and ``last.ckpt`` is written.
+
+    ``status`` is what a shell expects of a program so ended.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.status = 128 + signum
+
+
+class Interrupts(Callback):
+    """Ends a run between two steps (or after the validation that is under way) when a signal asks for it.
+
+    Lightning's own ``OnExceptionCheckpoint`` would save in the middle of a step, from which no run goes on exactly. A
+    second signal ends the run at once, with the ``last.ckpt`` that was there before.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """``last.ckpt`` is written to ``folder``."""
+        self.folder = folder
+        self.received, self._reports = 0, True
+        self._before: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the signals over, Lightning's handling of SIGTERM among them."""
+        self._reports = trainer.is_global_zero
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+
+    def on_train_end(self, *_: Any, **__: Any) -> None:
+        """Give the signals back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    on_exception = on_train_end
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Save and stop where a signal came: the step before is wholly done, and no gradient is kept for later."""
+        if batch_idx % trainer.accumulate_grad_batches == 0 and self._stop_requested(trainer, batch_idx):
+            checkpoints.save(trainer, self.folder / "last.ckpt", weights_only=False)
+            self._stop(trainer, f"after step {batch_idx} of {trainer.num_training_batches}")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop where a signal came in the last step or in the validation; ``last.ckpt`` has been written before."""
+        if self._stop_requested(trainer, 0):
+            self._stop(trainer, "at its end")
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise KeyboardInterrupt
+        self.received = signum
+        if self._reports:
+            log.info("told to stop: last.ckpt comes after this step or validation; once more ends the run at once")
+
+    def _stop_requested(self, trainer: Trainer, step: int) -> bool:
+        if trainer.world_size == 1:
+            return bool(self.received)
+        return step % ASK_EVERY == 0 and trainer.strategy.reduce_boolean_decision(bool(self.received), all=False)
+
+    def _stop(self, trainer: Trainer, where: str) -> None:
+        if trainer.is_global_zero:
+            text = "stopped in epoch %d, %s: --resume %s goes on from there as if nothing had happened"
+            log.info(text, trainer.current_epoch + 1, where, self.folder)
+        raise Stopped(self.received or signal.SIGINT)

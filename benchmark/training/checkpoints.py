@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from backbones import Classifier, assembled
-from benchmark.training import fitting
+from benchmark.training import fitting, runs
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError
@@ -59,17 +59,7 @@ def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> 
 
     From it alone ``load`` builds the network again.
     """
-    return {"config": plain(config), "model": model.config, "findings": list(findings)}
-
-
-def plain(config: TrainConfig) -> dict[str, Any]:
-    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run.
-
-    >>> plain(TrainConfig(lr=0.01))["lr"]
-    0.01
-    """
-    flags = {**dataclasses.asdict(config), "resume": False}
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+    return {"config": runs.plain(config), "model": model.config, "findings": list(findings)}
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -146,8 +136,7 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
 
 def described(path: Path | str) -> dict[str, Any]:
     """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
-    model: dict[str, Any] = _locus(read(path), path)["model"]
-    return model
+    return dict(_locus(read(path), path)["model"])
 
 
 def configuration(content: dict[str, Any], path: Path | str) -> TrainConfig:

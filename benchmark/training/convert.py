@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 import backbones
-from backbones import Classifier
 from benchmark.training import checkpoints, data, fitting, machine, runs
 from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
@@ -23,9 +22,8 @@ def run(config: ConvertConfig) -> Path:
     """
     if config.checkpoint is None or config.output_dir is None:
         raise BadValueError("write --checkpoint FILE, the weights to convert, and --output_dir FOLDER, their run")
-    if (folder := Path(config.output_dir)).is_dir() and any(
-        (folder / name).exists() for name in ("best.ckpt", "last.ckpt")
-    ):
+    folder = Path(config.output_dir)
+    if any((folder / name).exists() for name in ("best.ckpt", "last.ckpt")):
         raise BadValueError(f"--output_dir {folder} holds a run already: choose another folder")
     machine.configure_torch(config.threads)
     given: dict[str, Any] = {field.name: getattr(config, field.name) for field in fields(TrainConfig)}
@@ -35,7 +33,9 @@ def run(config: ConvertConfig) -> Path:
     model = backbones.build(*parts, dropout=recipe.dropout)
     fitting.load_translated(model, checkpoints.weights(config.checkpoint), config.checkpoint)
     runs.write_config(recipe, folder)
-    _write(folder / "best.ckpt", recipe, model, findings)
+    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
+    with atomic(folder / "best.ckpt") as temporary:
+        torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)
     return folder
 
 
@@ -52,9 +52,3 @@ def _findings(named: tuple[str, ...], recipe: TrainConfig) -> tuple[str, ...]:
         return data.load(recipe, "test").findings
     except (DataError, NotAvailableError) as error:
         raise BadValueError(f"name what the outputs stand for with --findings, in their order: {error}") from error
-
-
-def _write(path: Path, recipe: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> None:
-    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
-    with atomic(path) as temporary:
-        torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)

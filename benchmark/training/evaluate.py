@@ -1,10 +1,10 @@
 """Evaluates a finished run: predictions, metrics and plots of ``best.ckpt``, read back from disk."""
 
-import csv
-import io
+import dataclasses
+import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from backbones import Classifier
-from benchmark.training import checkpoints, devices, plots
-from benchmark.training.data import Batches, SplitImages, loader
+from benchmark.training import checkpoints, data, devices, machine, memory, plots, runs
+from benchmark.training.batches import Batches, loader
+from benchmark.training.data import SplitImages
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
 from benchmark.training.module import layout
-from config import TrainConfig
+from config import WHERE, TrainConfig
+from core.errors import BadValueError, DataError, examples
 from core.files import write_json, write_text
 from datasets.io import transforms
 
@@ -29,6 +31,49 @@ Logits = Mapping[str, Tensor]
 HELD_OUT = ("val", "test")
 MADE_BY = ("dataset", "partition", "folds", "fold", "data_seed", "train_on", "seed")
 """Flags that metrics.json repeats: whose numbers these are."""
+MAY_DIFFER = WHERE | {"data_root_dir", "max_bad_images", "batch_size"}
+"""Flags in which an evaluation may differ from the training."""
+FACTS = ("best_epoch", "epochs", "train", "process_seconds")
+"""What metrics.json says of the training, which stays as it is."""
+
+
+def reevaluate(config: TrainConfig, typed: Set[str]) -> Path:
+    """Evaluate the run of ``config.evaluate``, its folder or best.ckpt, and return the folder.
+
+    Its own flags hold, under those ``typed`` or in a file. The same machine writes the same bytes again. Raises
+    ``DataError`` where no finished run is there or its data set lacks one of its findings, ``BadValueError`` for flags
+    that would be another training's.
+    """
+    given = Path(str(config.evaluate))
+    folder = given if given.is_dir() else given.parent
+    best = folder / "best.ckpt"
+    trained = (folder / "last.ckpt").exists() or not best.exists()  # benchmark.convert writes best.ckpt alone
+    if trained and not runs.done(folder):
+        raise DataError(f"--evaluate {given}: no finished run (no metrics.json); give one, or --resume it first")
+    content = checkpoints.read(best)
+    stamped, findings = checkpoints.configuration(content, best), checkpoints.findings(content, best)
+    if other := sorted(name for name in typed - MAY_DIFFER if getattr(config, name) != getattr(stamped, name)):
+        typed_flags = examples([f"--{name}" for name in other])
+        raise BadValueError(f"--evaluate {given} takes the run's own flags: leave out {typed_flags}")
+    flags = dataclasses.replace(stamped, **{name: getattr(config, name) for name in typed - {"evaluate"}})
+    stated = json.loads((folder / "metrics.json").read_text(encoding="utf-8")) if runs.done(folder) else {}
+    machine.configure_torch(flags.threads)
+    splits = {name: _labelled(data.decode(flags, data.load(flags, name)), findings, flags.dataset) for name in HELD_OUT}
+    with memory.enough("lower --batch_size"):
+        evaluate(folder, flags, splits, {name: stated[name] for name in FACTS if name in stated})
+    return folder
+
+
+def _labelled(split: SplitImages, findings: tuple[str, ...], name: str) -> SplitImages:
+    """``split`` of the data set ``name`` with its labels in the order of the network's ``findings``.
+
+    Raises ``DataError`` for one that the data lack.
+    """
+    if unknown := [finding for finding in findings if finding not in split.findings]:
+        existing = examples(split.findings, len(split.findings))
+        raise DataError(f"{name} has no labels for {examples(unknown)}, which the network finds; it has {existing}")
+    order = [split.findings.index(finding) for finding in findings]
+    return dataclasses.replace(split, findings=findings, labels=split.labels[:, order])
 
 
 def evaluate(folder: Path, config: TrainConfig, splits: Splits, facts: dict[str, Any], trust: bool = False) -> None:
@@ -71,9 +116,9 @@ def write(folder: Path, splits: Splits, logits: Logits, config: TrainConfig, fac
         metrics["study"] = assess(val_studies, test_studies, config.threshold_choice)
     if config.plots:
         plots.draw(folder, test, metrics)
-    data = {name: split.describe for name, split in splits.items()}
+    described = {name: split.describe for name, split in splits.items()}
     made = {name: getattr(config, name) for name in MADE_BY}
-    write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **metrics, "data": data}))
+    write_json(folder / "metrics.json", undefined_as_none({"flags": made, **facts, **metrics, "data": described}))
 
 
 def _predictions(split: SplitImages, logits: Tensor, exclusive: bool) -> Predictions:
@@ -87,20 +132,15 @@ def predictions_csv(splits: Splits, logits: Logits) -> str:
     An unknown label is empty.
     """
     findings, studies = next(iter(splits.values())).findings, all(split.studies for split in splits.values())
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     names = ["split", "image", "patient", "boxed", *(f"logit_{f}" for f in findings), *(f"label_{f}" for f in findings)]
-    writer.writerow([*names, *(["study"] if studies else [])])
+    rows: list[list[Any]] = [[*names, *(["study"] if studies else [])]]
     for name, split in splits.items():
-        rows = zip(split.ids, logits[name].numpy(), split.labels.numpy(), strict=True)
-        for number, ((image, patient, boxed), values, labels) in enumerate(rows):
-            last = [split.studies[number]] if studies else []
-            writer.writerow([name, image, patient, int(boxed), *map(_number, values), *map(_number, labels), *last])
-    return text.getvalue()
-
-
-def _number(value: np.floating[Any]) -> str:
-    return "" if np.isnan(value) else f"{value:.9g}"
+        numbers = torch.cat([logits[name], split.labels], 1).numpy()
+        last = [[study] for study in split.studies] if studies else [[]] * len(split)
+        for (image, patient, boxed), values, study in zip(split.ids, numbers, last, strict=True):
+            cells = ("" if np.isnan(value) else f"{value:.9g}" for value in values)
+            rows.append([name, image, patient, int(boxed), *cells, *study])
+    return runs.csv_text(rows)
 
 
 def undefined_as_none(value: Any) -> Any:

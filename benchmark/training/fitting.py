@@ -50,9 +50,7 @@ def load_exact(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
     Every name and shape must fit, none may be left over; ``path`` is what the error calls the file.
     """
     expected = model.state_dict()
-    unexpected = [name for name in state if name not in expected]
-    if reason := _differences(_unlike(expected, state), unexpected, len(expected)):
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}")
+    _require_fit(model, _unlike(expected, state), [name for name in state if name not in expected], path)
     model.load_state_dict(state)
 
 
@@ -64,10 +62,8 @@ def load_translated(model: Classifier, state: dict[str, torch.Tensor], path: Pat
     """
     translated, expected = translate(state, model), model.state_dict()
     unexpected = [*translated.heads, *translated.unexpected]
-    if reason := _differences(_unlike(expected, translated.state), unexpected, len(expected)):
-        if translated.heads:
-            reason += "; its head is not one linear layer over pooled maps: only --init_from can use this file"
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}")
+    advice = "; its head is not one linear layer over pooled maps: only --init_from can use this file"
+    _require_fit(model, _unlike(expected, translated.state), unexpected, path, advice if translated.heads else "")
     model.load_state_dict(translated.state)
     idle = f", without use for the logits: {examples(translated.idle)}" if translated.idle else ""
     log.info("%s: %d weights taken over%s", path, len(expected), idle)
@@ -85,8 +81,7 @@ def start_from(model: Classifier, state: dict[str, torch.Tensor], path: Path | s
         state, _, _, unexpected = translate(state, model)
     left = _unlike(expected, state)
     missing = [name for name in left if not name.startswith(HEAD)]
-    if reason := _differences(missing, unexpected, len(expected)):
-        raise DataError(f"--init_from {path} belongs to another architecture than {described(model)}: {reason}")
+    _require_fit(model, missing, unexpected, f"--init_from {path}")
     taken = {name: value for name, value in state.items() if name in expected and name not in left}
     model.load_state_dict(taken, strict=False)
     new = f", new: {examples(left)}" if left else ""
@@ -112,6 +107,14 @@ def load_foreign(module: nn.Module, state: dict[str, torch.Tensor], path: Path |
         raise DataError(f"the weights in {path} are not those of {word}: {reason}")
     module.load_state_dict({name: named[name] for name in expected if name in named}, strict=False)
     return f"{len(named)} of {path}, none missing, none unexpected"
+
+
+def _require_fit(
+    model: Classifier, missing: Sequence[str], unexpected: Sequence[str], path: Path | str, advice: str = ""
+) -> None:
+    """Raise ``DataError`` where weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
+    if reason := _differences(missing, unexpected, len(model.state_dict())):
+        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}{advice}")
 
 
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:

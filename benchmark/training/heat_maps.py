@@ -1,7 +1,6 @@
 """Heat maps while a network trains: the same few validation images after each epoch, in TensorBoard."""
 
 import logging
-from collections.abc import Sequence
 from typing import cast
 
 import cv2
@@ -17,7 +16,7 @@ from benchmark.localize import to_frame
 from benchmark.protocols.base import FLAT
 from benchmark.surface import min_max
 from benchmark.training.data import SplitImages
-from benchmark.training.events import Events
+from benchmark.training.loggers import Events
 from benchmark.training.module import ClassifierModule
 from core.errors import LocusError
 from core.frames import scale_boxes
@@ -109,9 +108,3 @@ def _with_boxes(picture: NDArray[np.uint8], boxes: FloatArray) -> NDArray[np.uin
     for x0, y0, x1, y1 in np.round(boxes * share).astype(int).tolist():
         cv2.rectangle(small, (x0, y0), (x1 - 1, y1 - 1), WHITE, 1)
     return np.asarray(small, dtype=np.uint8)
-
-
-def heat_map_callbacks(module: ClassifierModule, validation: SplitImages) -> Sequence[HeatMaps]:
-    """The callback of a run whose flags ask for it, or none."""
-    asked = module.config.heat_maps and "tensorboard" in module.config.logger
-    return [HeatMaps(module, validation)] if asked else []

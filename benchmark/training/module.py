@@ -1,6 +1,7 @@
 """The LightningModule of a classifier: randomness derives from (seed, epoch, step), so a resumed run repeats it."""
 
 import math
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,9 +9,11 @@ import lightning.pytorch as lightning
 import torch
 from torch import Tensor
 from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from backbones import Classifier
-from benchmark.training import average, checkpoints, optimizers, processes, schedulers
+from benchmark.training import checkpoints, fitting, optimizers
+from benchmark.training.batches import gather
 from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
 from benchmark.training.metrics import scores
@@ -21,6 +24,8 @@ from datasets.io import transforms
 
 CALMER = "lower --lr or set --gradient_clip"
 """What to do about a loss that grows without end."""
+AVERAGE = "average."
+"""How names in a checkpoint begin of all that belongs to the moving average of the weights."""
 
 
 class ClassifierModule(lightning.LightningModule):
@@ -34,19 +39,22 @@ class ClassifierModule(lightning.LightningModule):
         """``steps`` is the number of the optimizer's steps per epoch."""
         super().__init__()
         self.model, self.config, self.loss, self.findings, self.steps = model, config, loss, tuple(findings), steps
-        self.average = average.build(model, config.ema)
+        self.average = moving_average(model, config.ema)
         self.history: list[dict[str, float]] = []
-        self.seen = 0
-        """Images of this epoch so far, on this device."""
-        self.scheduler: schedulers.Scheduler | None = None
+        self.seen = self.batches = 0
+        """Images and batches of this epoch so far, on this device."""
+        self.began = 0.0
+        """When their clock was started."""
+        self.scheduler: optimizers.Scheduler | None = None
         self._scheduler_state: dict[str, Any] | None = None
         self._losses: list[Tensor] = []
         self._outputs: list[tuple[Tensor, Tensor]] = []
         self._evaluation = transforms.evaluation()
 
     def on_train_epoch_start(self) -> None:
-        """Count anew."""
-        self.seen = 0
+        """Count anew, also where a run goes on in the middle of an epoch."""
+        self.seen = self.batches = 0
+        self.began = time.perf_counter()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Loss of one batch, its augmentation and dropout seeded by where it stands."""
@@ -60,6 +68,7 @@ class ClassifierModule(lightning.LightningModule):
             loss = loss * self.trainer.train_dataloader.sampler.weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
+        self.batches += 1
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -79,7 +88,7 @@ class ClassifierModule(lightning.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Close the epoch's row of the history. Raises ``LocusError`` when the loss is no number any more."""
-        logits, labels = (torch.cat(parts) for parts in zip(*processes.gather(self._outputs), strict=True))
+        logits, labels = (torch.cat(parts) for parts in zip(*gather(self._outputs), strict=True))
         self._outputs = []
         train = float(self._mean(torch.stack(self._losses).mean()))
         self._losses = []
@@ -101,12 +110,12 @@ class ClassifierModule(lightning.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer; its scheduler is kept in ``self.scheduler``."""
         optimizer = optimizers.build(self.config, self.model.parameters())
-        self.scheduler = schedulers.build(self.config, optimizer, self.steps)
+        self.scheduler = optimizers.build_scheduler(self.config, optimizer, self.steps)
         return optimizer
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the checkpoint is of, the history and where the learning rate stands."""
-        average.use_ema_weights(checkpoint)
+        use_ema_weights(checkpoint)
         checkpoint["locus"] = checkpoints.stamp(self.config, self.model, self.findings)
         checkpoint["history"] = self.history
         checkpoint["course"] = self.scheduler.state_dict() if self.scheduler is not None else None
@@ -122,6 +131,7 @@ class ClassifierModule(lightning.LightningModule):
 
     def on_train_start(self) -> None:
         """Set the scheduler to where the checkpoint left it: it exists only now, as the device does."""
+        self.on_train_epoch_start()
         self._losses = [loss.to(self.device) for loss in self._losses]
         if self.scheduler is not None and self._scheduler_state is not None:
             self.scheduler.load_state_dict(self._scheduler_state)
@@ -132,6 +142,30 @@ class ClassifierModule(lightning.LightningModule):
 
     def _to_memory_format(self, images: Tensor) -> Tensor:
         return images.contiguous(memory_format=layout(self.config.channels_last))
+
+
+def moving_average(model: Classifier, decay: float) -> AveragedModel | None:
+    """The average of ``model``, batch norm's statistics too; None for a ``decay`` of 0.
+
+    After the first step it is the weights w_1, after step t it is e_t = decay e_(t-1) + (1 - decay) w_t.
+    """
+    if not decay:
+        return None
+    mean = get_ema_multi_avg_fn(decay)
+    return AveragedModel(model, multi_avg_fn=mean, use_buffers=True).requires_grad_(False)
+
+
+def use_ema_weights(checkpoint: dict[str, Any]) -> None:
+    """In a checkpoint that nothing is trained on from, let the average, where there is one, be the model's weights.
+
+    ``last.ckpt`` keeps both, for a resume goes on from the weights themselves.
+    """
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    inner = f"{AVERAGE}module."
+    mean = {fitting.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+    if mean and "optimizer_states" not in checkpoint:
+        kept = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
+        checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in kept.items()}
 
 
 def _seed(number: int, device: torch.device) -> None:

@@ -1,12 +1,22 @@
-"""Optimizers: torch's, each given those of the flags that it takes."""
+"""Optimizers, torch's, each given those of the flags that it takes, and schedulers of the learning rate.
+
+All schedulers but plateau move after every step: a resumed run is where it was.
+"""
 
 import inspect
 from collections.abc import Iterable
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from core.flags.training import RecipeFlags
+
+Scheduler = LRScheduler | ReduceLROnPlateau
+FALL = 0.1
+"""Schedulers step and plateau: the learning rate falls to a tenth."""
+PLATEAU_PATIENCE = 2
+"""scheduler plateau: epochs without a lower validation loss before the learning rate falls to a tenth."""
 
 
 def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
@@ -15,3 +25,18 @@ def build(recipe: RecipeFlags, parameters: Iterable[nn.Parameter]) -> torch.opti
     flags = {name: getattr(recipe, name) for name in ("lr", "momentum", "amsgrad", "weight_decay")}
     takes = inspect.signature(kind).parameters
     return kind(parameters, **{name: value for name, value in flags.items() if name in takes and value is not None})
+
+
+def build_scheduler(recipe: RecipeFlags, optimizer: torch.optim.Optimizer, steps: int) -> Scheduler | None:
+    """The scheduler that ``recipe`` names, for ``steps`` steps per epoch; None for ``none``."""
+    total = steps * recipe.epochs
+    if recipe.scheduler == "step":
+        return StepLR(optimizer, step_size=recipe.step_epochs * steps, gamma=FALL)
+    if recipe.scheduler == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=total)
+    if recipe.scheduler == "onecycle":
+        cycled = recipe.optimizer in ("Adam", "AdamW", "SGD")
+        return OneCycleLR(optimizer, max_lr=recipe.lr, total_steps=total, cycle_momentum=cycled)
+    if recipe.scheduler == "plateau":
+        return ReduceLROnPlateau(optimizer, factor=FALL, patience=PLATEAU_PATIENCE)
+    return None

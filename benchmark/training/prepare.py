@@ -8,7 +8,8 @@ import torch
 import backbones
 from backbones import Classifier, xray_weights
 from benchmark.training import batch_size, checkpoints, data, devices, fitting, loggers, machine
-from benchmark.training.data import Batches, SplitImages
+from benchmark.training.batches import Batches
+from benchmark.training.data import SplitImages
 from benchmark.training.losses.base import Loss
 from benchmark.training.module import ClassifierModule, layout
 from benchmark.training.pooling import pooling

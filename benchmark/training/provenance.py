@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from benchmark.records.provenance import Provenance, describe, join
-from benchmark.training import checkpoints, devices, machine
+from benchmark.training import devices, machine, runs
 from benchmark.training.data import SplitImages
 from config import TrainConfig
 from core.errors import DataError
-from core.files import write_json, write_text
+from core.files import write_json
 from core.flags.machine import MachineFlags
 from core.types import Sample
 
@@ -55,7 +54,7 @@ def write(
     comments = "".join(f"# used: {fact}\n" for fact in facts)
     comments += "".join(f"# before it was resumed: {describe(machine)}\n" for machine in used.others)
     write_json(folder / FILE, used.model_dump())
-    write_text(folder / "config.yaml", comments + yaml.safe_dump(checkpoints.plain(config), sort_keys=False))
+    runs.write_config(config, folder, comments)
 
 
 def read(folder: Path) -> Provenance | None:

@@ -5,9 +5,8 @@ from collections.abc import Set
 from pathlib import Path
 from typing import Any
 
-from benchmark.training import checkpoints
+from benchmark.training import checkpoints, runs
 from benchmark.training.callbacks import stopped_early
-from benchmark.training.runs import done
 from config import WHERE, TrainConfig
 from core.errors import BadValueError, DataError
 from core.flags.training import RecipeFlags
@@ -64,15 +63,15 @@ def _newest_unfinished(config: TrainConfig) -> Path:
     paths = sorted(Path(config.model_save_dir).glob("*/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in paths:
         begun = checkpoints.configuration(checkpoints.read(path), path)
-        if not done(path.parent) and _identity(begun) == _identity(_with_batch_of(begun, config)):
+        if not runs.done(path.parent) and _identity(begun, begun) == _identity(config, begun):
             return path.parent
     raise DataError(f"--resume True: {config.model_save_dir} has no unfinished run of these flags; leave --resume out")
 
 
 def _require_same(config: TrainConfig, begun: TrainConfig, last: Path) -> None:
     """Raise ``BadValueError`` where ``config`` is another network, recipe or data set than ``begun``, the run's."""
-    asked = _identity(_with_batch_of(begun, config))
-    other = {name: value for name, value in _identity(begun).items() if name not in LENGTH and value != asked[name]}
+    asked, ran = _identity(config, begun), _identity(begun, begun)
+    other = {name: value for name, value in ran.items() if name not in LENGTH and value != asked[name]}
     if not Path(str(begun.data_root_dir)).exists():
         other.pop("data_root_dir", None)  # the data have moved
     if other:
@@ -89,10 +88,8 @@ def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained
         raise BadValueError(f"--resume {last}: that run has trained {trained} epochs; write --epochs {trained} or more")
 
 
-def _with_batch_of(begun: TrainConfig, config: TrainConfig) -> TrainConfig:
-    """``config`` with the number that the run ``begun`` has where it says ``--batch_size auto``."""
-    return dataclasses.replace(config, batch_size=begun.batch_size) if config.batch_size == "auto" else config
-
-
-def _identity(config: TrainConfig) -> dict[str, Any]:
-    return {name: value for name, value in checkpoints.plain(config).items() if name not in MAY_DIFFER}
+def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
+    """What ``config`` trains; ``--batch_size auto`` is the number that the run ``begun`` has."""
+    batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
+    flags = {**runs.plain(config), "batch_size": batch_size}
+    return {name: value for name, value in flags.items() if name not in MAY_DIFFER}

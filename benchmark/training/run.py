@@ -9,15 +9,13 @@ from typing import Any
 
 from lightning.pytorch import Callback
 
-from benchmark.training import callbacks, checkpoints, curves, evaluate, machine, memory, provenance, resume, runs
-from benchmark.training.data import Batches, loader
+from benchmark.training import callbacks, checkpoints, evaluate, machine, memory, plots, provenance, resume, runs
+from benchmark.training.batches import Batches, balanced, loader
 from benchmark.training.evaluate import Splits
-from benchmark.training.heat_maps import heat_map_callbacks
-from benchmark.training.interrupts import INTERRUPTED, Interrupts, Stopped
+from benchmark.training.heat_maps import HeatMaps
 from benchmark.training.module import ClassifierModule
 from benchmark.training.prepare import prepare
-from benchmark.training.progress import Pace
-from benchmark.training.samplers import image_shares
+from benchmark.training.trainer import Pace
 from benchmark.training.trainer import trainer as trainer_of
 from config import TrainConfig
 from core.errors import LocusError
@@ -85,11 +83,13 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
     ``watching`` are callbacks beside the run's own.
     """
     config = module.config
-    ours = (callbacks.CheckpointWriter(module, folder), Pace(module), Interrupts(folder))
-    trainer = trainer_of(config, folder, *ours, *heat_map_callbacks(module, splits["val"]), *watching)
+    ours: list[Callback] = [callbacks.CheckpointWriter(module, folder), Pace(module), callbacks.Interrupts(folder)]
+    if config.heat_maps and "tensorboard" in config.logger:
+        ours.append(HeatMaps(module, splits["val"]))
+    trainer = trainer_of(config, folder, *ours, *watching)
     labels, rank, world = splits["train"].labels, trainer.global_rank, trainer.world_size
-    shares, counted = image_shares(config.sampler, labels), module.loss.counted(labels).numpy()
-    shared = (config.accumulate, shares, counted)
+    shares = balanced(labels.numpy()) if config.sampler == "weighted" else None
+    shared = (config.accumulate, shares, module.loss.counted(labels).numpy())
     train = Batches(len(labels), config.batch, config.seed, rank, world, _behind(last), *shared)
     val = Batches(len(splits["val"]), config.batch, rank=rank, world=world)
     try:
@@ -97,8 +97,8 @@ def epochs(module: ClassifierModule, splits: Splits, folder: Path, last: Path | 
         trainer.fit(module, *loaders, ckpt_path=last, weights_only=True)
     except SystemExit as stop:
         raise KeyboardInterrupt from stop  # Lightning turns Ctrl-C into an exit of its own
-    except Stopped as stop:
-        if trainer.global_rank > 0 or stop.status != INTERRUPTED:
+    except callbacks.Stopped as stop:
+        if trainer.global_rank > 0 or stop.status != callbacks.INTERRUPTED:
             sys.exit(stop.status)
         raise KeyboardInterrupt from stop
 
@@ -118,5 +118,5 @@ def _evaluate(module: ClassifierModule, splits: Splits, folder: Path, began: flo
     facts: dict[str, Any] = {"best_epoch": kept, "epochs": len(module.history)}
     facts |= {"train": {"n": len(trained), "data": trained.describe}, "process_seconds": seconds}
     if module.config.plots:
-        curves.draw(module.history, kept, folder / "curves.png")
+        plots.draw_curves(module.history, kept, folder / "curves.png")
     evaluate.evaluate(folder, module.config, splits, facts)

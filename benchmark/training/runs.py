@@ -1,15 +1,24 @@
-"""Folders of runs: their names, and whether they are finished."""
+"""Folders of runs: their names, their flags, whether they are finished, and what a disk has damaged in them."""
 
+import csv
+import dataclasses
 import datetime
+import io
+import json
+import logging
 import os
+import shutil
+import zipfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from benchmark.training import checkpoints
 from config import TrainConfig
-from core.files import write_text
+from core.files import write_text, writing
 
+log = logging.getLogger(__name__)
 FOLDER_VARIABLE = "LOCUS_RUN_FOLDER"
 """Environment variable by which the processes of one distributed run share the first one's folder."""
 
@@ -26,15 +35,60 @@ def new(config: TrainConfig) -> Path:
     return Path(os.environ[FOLDER_VARIABLE])
 
 
-def write_config(config: TrainConfig, folder: Path) -> None:
-    """Write ``config.yaml``, which ``--config`` takes."""
-    write_text(folder / "config.yaml", yaml.safe_dump(checkpoints.plain(config), sort_keys=False))
+def plain(config: TrainConfig) -> dict[str, Any]:
+    """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run.
+
+    >>> plain(TrainConfig(lr=0.01))["lr"]
+    0.01
+    """
+    flags = {**dataclasses.asdict(config), "resume": False}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in flags.items()}
+
+
+def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
+    """Write ``config.yaml``, which ``--config`` takes, under ``comments``."""
+    write_text(folder / "config.yaml", comments + yaml.safe_dump(plain(config), sort_keys=False))
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV, the names of the columns first."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def clear_damaged(folder: Path) -> None:
+    """Remove what is cut or damaged in the ``folder`` of a run, so that it is made anew.
+
+    Metrics and predictions follow from ``best.ckpt``. Without that, or without the ``last.ckpt`` of a run that is not
+    finished, there is nothing to go on from: the whole run goes. Raises ``WriteError``.
+    """
+    metrics = folder / "metrics.json"
+    with writing(folder):
+        if done(folder) and not _evaluated(metrics, folder / "predictions.csv"):
+            log.warning("%s or its predictions.csv is cut or damaged: the run is evaluated anew", metrics)
+            metrics.unlink()
+        needed = ("best.ckpt",) if done(folder) else ("best.ckpt", "last.ckpt")
+        for file in (folder / name for name in needed):
+            if file.is_file() and not zipfile.is_zipfile(file):
+                log.warning("%s is cut or damaged: the run is trained anew", file)
+                shutil.rmtree(folder)
+
+
+def _evaluated(metrics: Path, predictions: Path) -> bool:
+    """Whether the metrics can be read and the predictions, where there are any, have as many rows as those state."""
+    try:
+        stated = json.loads(metrics.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    rows = sum(stated.get(split, {}).get("n", 0) for split in ("val", "test"))
+    return not predictions.is_file() or predictions.read_bytes().count(b"\n") > rows  # and the names of the columns
 
 
 def _free(config: TrainConfig) -> Path:
     """``<dataset>-<backbone>-<pooling>[-<attention>]-seed<seed>-<time>``, numbered where that name is taken."""
     words = [config.dataset, config.backbone, config.global_pool, config.attention_map, f"seed{config.seed}"]
-    plain = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
-    name = "-".join([*plain, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
+    bare = [word.split(":")[0].replace("/", "_") for word in words if word != "none"]
+    name = "-".join([*bare, datetime.datetime.now().strftime("%Y%m%d-%H%M%S")])
     taken = [name, *(f"{name}-{number}" for number in range(2, 100))]
     return next(path for path in (Path(config.model_save_dir) / word for word in taken) if not path.exists())

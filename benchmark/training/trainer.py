@@ -1,17 +1,23 @@
-"""Lightning's trainer for a run, kept quiet about what a user cannot act on."""
+"""Lightning's trainer for a run, kept quiet about what a user cannot act on, and how fast it goes.
 
+A bar on a terminal and a line per epoch in a log say how long the run will last.
+"""
+
+import datetime
 import logging
 import sys
+import time
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
+from lightning.pytorch.callbacks import TQDMProgressBar
 
 from benchmark.training import devices, loggers, machine
-from benchmark.training.progress import Bar
+from benchmark.training.module import ClassifierModule
 from config import TrainConfig
 from core.errors import BadValueError
 
@@ -27,35 +33,83 @@ def trainer(config: TrainConfig, folder: Path, *callbacks: lightning.Callback) -
         variables = "MASTER_ADDR, MASTER_PORT and its own NODE_RANK (0 to %d) set"
         message = f"waiting for %d machines: start this command on each, with {variables}"
         log.info(message, config.num_nodes, config.num_nodes - 1)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    where = devices.device(config, devices.gpus())
+    seen = sys.stderr.isatty()  # a bar in a log file is noise
     try:
-        return _trainer(config, folder, callbacks)
+        return lightning.Trainer(
+            accelerator="gpu" if where == "cuda" else "cpu",
+            devices=devices.devices(config, devices.gpus()),
+            num_nodes=config.num_nodes,
+            strategy=config.strategy,
+            precision=machine.precision_here(config),  # type: ignore[arg-type]
+            max_epochs=config.epochs,
+            gradient_clip_val=config.gradient_clip or None,
+            accumulate_grad_batches=config.accumulate,
+            sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
+            logger=loggers.build(config, folder),
+            callbacks=[*callbacks, Bar()] if seen else [*callbacks],
+            default_root_dir=str(folder),
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=seen,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            log_every_n_steps=1,
+        )
     except (MisconfigurationException, ImportError, ValueError) as error:
         reason = " ".join(str(error).split())
         refused = f"--strategy {config.strategy} does not work with these devices: {reason}"
         raise BadValueError(f"{refused}; write --strategy auto") from error
 
 
-def _trainer(config: TrainConfig, folder: Path, callbacks: Sequence[lightning.Callback]) -> lightning.Trainer:
-    warnings.filterwarnings("ignore", category=PossibleUserWarning)
-    where = devices.device(config, devices.gpus())
-    seen = sys.stderr.isatty()  # a bar in a log file is noise
-    return lightning.Trainer(
-        accelerator="gpu" if where == "cuda" else "cpu",
-        devices=devices.devices(config, devices.gpus()),
-        num_nodes=config.num_nodes,
-        strategy=config.strategy,
-        precision=machine.precision_here(config),  # type: ignore[arg-type]
-        max_epochs=config.epochs,
-        gradient_clip_val=config.gradient_clip or None,
-        accumulate_grad_batches=config.accumulate,
-        sync_batchnorm=where == "cuda",  # several devices learn what one would: a statistic is of the whole batch
-        logger=loggers.build(config, folder),
-        callbacks=[*callbacks, Bar()] if seen else [*callbacks],
-        default_root_dir=str(folder),
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=seen,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-        log_every_n_steps=1,
-    )
+class Pace(lightning.Callback):
+    """Says after each epoch what it came to, how many images per second, and how long the run will last.
+
+    Images per second are those of all processes in the training part of the epoch; the rest lasts as long as this epoch
+    did.
+    """
+
+    def __init__(self, module: ClassifierModule) -> None:
+        """Of the training of ``module``."""
+        self.module = module
+        self._validation = 0.0
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """The training part is over."""
+        self._validation = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Log a line on the epoch."""
+        if not trainer.is_global_zero:
+            return
+        row, epochs = self.module.history[-1], self.module.config.epochs
+        rate = self.module.seen * trainer.world_size / max(self._validation - self.module.began, 1e-9)
+        left = (epochs - row["epoch"]) * (time.perf_counter() - self.module.began)
+        text = "epoch %d of %d: training loss %.4f, validation loss %.4f, validation AUROC %.3f; %.0f images/s, %s left"
+        log.info(text, row["epoch"], epochs, row["train_loss"], row["val_loss"], row["val_auroc"], rate, duration(left))
+
+
+class Bar(TQDMProgressBar):
+    """Lightning's bar with the images per second of all processes and the time left of the run."""
+
+    def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
+        """What stands behind the bar."""
+        shown = dict(super().get_metrics(trainer, pl_module))
+        shown.pop("v_num", None)
+        if isinstance(pl_module, ClassifierModule) and pl_module.batches:
+            passed = time.perf_counter() - pl_module.began
+            epochs = pl_module.config.epochs - trainer.current_epoch
+            steps = epochs * int(trainer.num_training_batches) - trainer.fit_loop.epoch_loop.batch_idx - 1
+            shown["images/s"] = f"{pl_module.seen * trainer.world_size / max(passed, 1e-9):.0f}"
+            shown["run left"] = duration(steps * passed / pl_module.batches)
+        return shown
+
+
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> duration(3723.4)
+    '1:02:03'
+    """
+    return str(datetime.timedelta(seconds=round(seconds)))

@@ -10,7 +10,7 @@ from torch import Tensor
 from backbones.rescaled import MEAN, STD, normalised
 from benchmark.check import AnswerRow
 from benchmark.models.load import Loaded
-from benchmark.training.metrics.auroc import scores
+from benchmark.training.metrics.ranking import scores
 from core.errors import DataError, examples
 from core.frames import resize_image
 from core.types import FloatArray

@@ -4,10 +4,11 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Loss(nn.Module):
-    """(N,K) logits and labels (0, 1, nan unknown) -> scalar. A subclass sets ``name`` and writes ``terms``."""
+    """(N,K) logits and labels (0, 1, nan unknown) -> scalar. A subclass sets ``name`` and, mostly, writes ``terms``."""
 
     name: ClassVar[str]
     """The registered word."""
@@ -22,8 +23,11 @@ class Loss(nn.Module):
         return (~labels.isnan()).sum(1)
 
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) loss of each label; ``labels`` hold 0 where ``known`` (N,K) is False, those terms are dropped."""
-        raise NotImplementedError
+        """(N,K) loss of each label; ``labels`` hold 0 where ``known`` (N,K) is False, those terms are dropped.
+
+        Binary cross-entropies, from the logits in their stable form.
+        """
+        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Mean over the known labels; 0 with zero gradients where none is known.

@@ -1,8 +1,5 @@
 """Binary cross-entropy."""
 
-from torch import Tensor
-from torch.nn import functional
-
 from benchmark.training.losses.base import Loss
 
 
@@ -15,7 +12,3 @@ class BCE(Loss):
     """
 
     name = "bce"
-
-    def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
-        """(N,K) cross-entropies, from the logits in their stable form."""
-        return functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")

@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from benchmark.training.losses.base import Loss
 
@@ -32,4 +31,4 @@ class Frequency(Loss):
     def terms(self, logits: Tensor, labels: Tensor, known: Tensor) -> Tensor:
         """(N,K) weighted cross-entropies."""
         weight = labels * (1 - self.positive) + (1 - labels) * self.positive
-        return weight * functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return weight * super().terms(logits, labels, known)

@@ -1,7 +1,6 @@
 """Binary cross-entropy in which the batch's positives weigh as much as its negatives."""
 
 from torch import Tensor
-from torch.nn import functional
 
 from benchmark.training.losses.base import Loss
 
@@ -22,4 +21,4 @@ class WeightedBCE(Loss):
         positives = positive.sum()
         beta_p, beta_n = count / positives.clamp(min=1), count / (count - positives).clamp(min=1)
         weight = labels * beta_p + (1 - labels) * beta_n
-        return weight * functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+        return weight * super().terms(logits, labels, known)

@@ -1,5 +1,5 @@
 """How good a classifier's scores are: ranking, decisions at a threshold, calibration, with intervals by patient."""
 
-from benchmark.training.metrics.auroc import Scores, scores
+from benchmark.training.metrics.ranking import Scores, scores
 
 __all__ = ["Scores", "scores"]

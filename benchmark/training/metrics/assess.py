@@ -8,9 +8,9 @@ import numpy as np
 from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import RESAMPLES, Resampled, mean, resample
 from benchmark.statistics.intervals import LEVEL, interval
-from benchmark.training.metrics import calibration, decisions, ranking, thresholds
+from benchmark.training.metrics import calibration, decisions, ranking
+from benchmark.training.metrics.decisions import Choice, Threshold
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.metrics.thresholds import Choice, Threshold
 
 Row = dict[str, Any]
 Numbers = dict[str, Resampled]
@@ -22,7 +22,7 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
     On the validation images themselves a chosen threshold's origin is ``oracle``: it was chosen on their truth.
     """
     temperature = calibration.fit(val)
-    chosen = [] if val.exclusive else thresholds.choose(val, choice)
+    chosen = [] if val.exclusive else decisions.choose(val, choice)
     stated = {"thresholds": {name: one.row for name, one in zip(val.findings, chosen, strict=True)}} if chosen else {}
     origins: tuple[Origin, Origin] = ("fixed", "fixed") if choice == "fixed" else ("oracle", "validation")
     return {
@@ -38,7 +38,8 @@ def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: f
     """One split: means over the findings that have a number, then each finding by itself."""
     called = decisions.decided(predictions, [one.logit for one in chosen])
     each = _per_finding(predictions, called, temperature)
-    values, ends = _with_intervals(_means(each) | _as_a_whole(predictions, called))
+    means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
+    values, ends = _with_intervals(means | _as_a_whole(predictions, called))
     errors = {"ece": calibration.errors(predictions, 1.0), "ece_scaled": calibration.errors(predictions, temperature)}
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if predictions.exclusive:
@@ -66,10 +67,6 @@ def _per_finding(predictions: Predictions, called: decisions.Decisions, temperat
     return metrics | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
 
 
-def _means(each: Numbers) -> Numbers:
-    return {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
-
-
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
     """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
     whole = resample(decisions.summed(decisions.per_image(*called), predictions))[0]
@@ -83,23 +80,16 @@ def _with_intervals(numbers: Numbers) -> tuple[Row, Row]:
     return dict(zip(numbers, joined.value.tolist(), strict=True)), dict(zip(numbers, ends, strict=True))
 
 
-def _finding(
-    predictions: Predictions, k: int, each: Numbers, errors: dict[str, list[float]], chosen: Sequence[Threshold]
-) -> Row:
+def _finding(predictions: Predictions, k: int, each: Numbers, errors: Row, chosen: Sequence[Threshold]) -> Row:
     values, ends = _with_intervals({name: one[k] for name, one in each.items()})
     values |= {name: numbers[k] for name, numbers in errors.items()}
     labels = predictions.labels[:, k]
     n, positives = int((~labels.isnan()).sum()), int((labels == 1).sum())
-    why = f"{positives} of {n} images are positive: one class only"
-    reasons = _reasons(values, why, chosen[k].reason if chosen else "")
+    no_threshold = chosen[k].reason if chosen else ""
+    why = dict.fromkeys(ranking.METRICS, f"{positives} of {n} images are positive: one class only")
+    for words in decisions.WORDS.values():
+        why |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
+    unknown = "no label is known here, or none on the validation side"
+    reasons = {name: why.get(name, unknown) for name, value in values.items() if np.isnan(value)}
     counts = {"n": n, "positives": positives}
     return {**values, **counts, "intervals": ends, **({"reasons": reasons} if reasons else {})}
-
-
-def _reasons(values: Row, one_class: str, no_threshold: str) -> dict[str, str]:
-    """Why each number that is nan is nan."""
-    known = dict.fromkeys(ranking.METRICS, one_class)
-    for words in decisions.WORDS.values():
-        known |= {word: no_threshold or decisions.REASONS[name] for name, word in words.items()}
-    unknown = "no label is known here, or none on the validation side"
-    return {name: known.get(name, unknown) for name, value in values.items() if np.isnan(value)}

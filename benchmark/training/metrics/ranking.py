@@ -1,4 +1,4 @@
-"""AUROC and average precision in every resample of the patients, and without each patient.
+"""How well a classifier ranks images: AUROC and average precision, of all and in every resample of the patients.
 
 One walk down the sorted scores serves a block of resamples at once: at each image the counts of its patient are added
 to the true or the false positives of all of them. Equal to scoring each resample by itself, ties included. NIH's 25,596
@@ -6,34 +6,59 @@ test images, 14 findings and 10,000 resamples take one core about two seconds.
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import torch
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
 from tqdm import tqdm
 
 from benchmark.statistics.bootstrap import Counts, Resampled, Samples, weights
-from benchmark.training import metrics
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.metrics.walk import areas, descending
 from core.types import FloatArray
 
+Bools = NDArray[np.bool_]
+Scores = dict[str, Any]
 METRICS = ("auroc", "ap")
 BLOCK = 512
 """Resamples that walk together: what they count fits into the nearest cache."""
+ALL_ONCE = np.ones((1, 1), np.uint8)
+"""One resample, in which every image stands once."""
+
+
+def scores(logits: Tensor, labels: Tensor, findings: tuple[str, ...], exclusive: bool = False) -> Scores:
+    """(N,K) logits and labels (nan unknown) -> ``{"mean_auroc", "mean_ap", "n", "findings": {finding: …}}``.
+
+    A finding without both classes has nan and its n; the mean is over the findings that have both (nan without any).
+    ``exclusive``: softmax probabilities, one class against the rest, else each logit by itself.
+    """
+    ranked = logits.double().log_softmax(1) if exclusive else logits.double()
+    each = {name: _score(ranked[:, k], labels[:, k]) for k, name in enumerate(findings)}
+    columns = {metric: torch.tensor([row[metric] for row in each.values()], dtype=torch.float64) for metric in METRICS}
+    means = {f"mean_{metric}": float(column[~column.isnan()].mean()) for metric, column in columns.items()}
+    return {**means, "n": len(logits), "findings": each}
+
+
+def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
+    known = ~labels.isnan()
+    truth = labels[known].numpy() == 1
+    order, positive, closes = descending(values[known].numpy(), truth)
+    ((auroc, ap),) = areas(np.zeros_like(order), positive, closes, ALL_ONCE)  # nan where a class is missing
+    return {"auroc": float(auroc), "ap": float(ap), "n": len(truth), "positives": int(truth.sum())}
 
 
 def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
     """(K,2) AUROC and average precision of each finding, resampled; nan where a resample lacks one of the classes."""
     drawn = weights(predictions.persons, seed).T  # (P, R)
-    scores = metrics.scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
-    value = np.array([[row[metric] for metric in METRICS] for row in scores["findings"].values()])
-    known = ~np.isnan(predictions.labels.numpy())
+    scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
+    value = np.array([[row[metric] for metric in METRICS] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         parts = pool.map(lambda k: _finding(predictions, k, drawn), range(len(value)))
         each = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
     present = np.zeros((predictions.persons, len(value)), dtype=bool)
-    for k in range(len(value)):
-        present[predictions.person[known[:, k]], k] = True
+    np.logical_or.at(present, predictions.person, ~np.isnan(predictions.labels.numpy()))
     samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
     return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
@@ -60,3 +85,44 @@ def all_but(start: int, patients: int) -> Counts:
     counts = np.ones((patients, width), dtype=np.uint8)
     counts[np.arange(start, start + width), np.arange(width)] = 0
     return counts
+
+
+def descending(values: FloatArray, positive: Bools) -> tuple[NDArray[np.intp], Bools, Bools]:
+    """(n,) scores and truth -> (n,) the walk's order, its truth, and where a run of equals with a positive in it ends.
+
+    From the highest score down, positives first among equals.
+    """
+    order = np.lexsort((~positive, -values))
+    ordered, truth = values[order], positive[order]
+    last = np.append(ordered[1:] != ordered[:-1], True)[: len(ordered)]
+    run = np.cumsum(last) - last  # (n,) number of the run of equals
+    return order, truth, last & (np.bincount(run, truth, minlength=1)[run] > 0)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def areas(patient: NDArray[np.intp], positive: Bools, closes: Bools, times: Counts) -> FloatArray:
+    """(n,) patient, truth and end of a run of equals along a walk, (P,b) counts -> (b,2) AUROC and AP of each resample.
+
+    A pair of equals counts half. AP is the sum over thresholds of the gain in recall times the precision.
+    """
+    width = times.shape[1]
+    true, false, before = np.zeros(width), np.zeros(width), np.zeros(width)
+    pairs, gained = np.zeros(width), np.zeros(width)
+    for i in range(len(patient)):
+        row = times[patient[i]]
+        if positive[i]:
+            for r in range(width):
+                true[r] += row[r]
+        else:
+            for r in range(width):
+                pairs[r] += row[r] * (before[r] + true[r])
+                false[r] += row[r]
+        if closes[i]:
+            for r in range(width):
+                gained[r] += (true[r] - before[r]) * true[r] / max(true[r] + false[r], 1.0)
+                before[r] = true[r]
+    scores = np.full((width, 2), np.nan)
+    for r in range(width):
+        if true[r] > 0 and false[r] > 0:
+            scores[r, 0], scores[r, 1] = pairs[r] / (2 * true[r] * false[r]), gained[r] / true[r]
+    return scores

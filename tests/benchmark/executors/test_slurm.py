@@ -10,7 +10,7 @@ import pytest
 
 from benchmark import executors
 from benchmark.executors import Step, run
-from benchmark.executors.step_queue import StepQueue
+from benchmark.executors.array_job import StepQueue
 from core.errors import NotAvailableError, WriteError
 
 pytest.importorskip("submitit", reason="needs submitit: pip install -e '.[slurm]'")

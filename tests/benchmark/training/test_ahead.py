@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from benchmark.training.prefetch import DEPTH, PrefetchLoader
+from benchmark.training.batches import DEPTH, PrefetchLoader
 
 
 class Numbers(Dataset):

@@ -5,7 +5,7 @@ import zipfile
 
 import pytest
 
-from benchmark.training import damaged
+from benchmark.training import runs
 
 
 @pytest.fixture
@@ -31,29 +31,29 @@ def left(run):
 
 def test_a_whole_run_stays_as_it_is(finished):
     before = left(finished)
-    damaged.clear(finished)
+    runs.clear_damaged(finished)
     assert left(finished) == before
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv"])
 def test_with_cut_metrics_or_predictions_a_run_is_evaluated_anew(finished, name, caplog):
     cut(finished / name)
-    damaged.clear(finished)
+    runs.clear_damaged(finished)
     assert left(finished) == {"best.ckpt", "last.ckpt", "predictions.csv"}
     assert "evaluated anew" in caplog.text
 
 
 def test_without_its_weights_a_run_is_trained_anew(finished, caplog):
     cut(finished / "best.ckpt")
-    damaged.clear(finished)
+    runs.clear_damaged(finished)
     assert not finished.exists()
     assert "best.ckpt" in caplog.text
 
 
 def test_a_cut_last_checkpoint_costs_a_run_only_where_it_has_to_go_on(finished):
     cut(finished / "last.ckpt")
-    damaged.clear(finished)
+    runs.clear_damaged(finished)
     assert finished.exists()
     (finished / "metrics.json").unlink()
-    damaged.clear(finished)
+    runs.clear_damaged(finished)
     assert not finished.exists()

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmark.training import data
-from benchmark.training.data import Batches
+from benchmark.training.batches import Batches
 from core.errors import DataError
 
 

@@ -5,7 +5,7 @@ import resource
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from benchmark.training.events import Events
+from benchmark.training.loggers import Events
 from core.errors import WriteError
 
 

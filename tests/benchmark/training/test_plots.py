@@ -6,10 +6,9 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmark.training import plots
+from benchmark.training import panels, plots
 from benchmark.training.metrics.assess import assess
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.plots import panels
 
 PICTURES = {"roc.png", "precision_recall.png", "calibration.png", "confusion.png"}
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.training.data import Batches
+from benchmark.training.batches import Batches
 from core.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,7 +5,7 @@ from typing import get_args, get_type_hints
 import pytest
 import torch
 
-from benchmark.training import optimizers, schedulers
+from benchmark.training import optimizers
 from config import TrainConfig
 
 HINTS = get_type_hints(TrainConfig)
@@ -14,7 +14,7 @@ HINTS = get_type_hints(TrainConfig)
 def built(epochs=6, steps=2, **flags):
     config = TrainConfig(epochs=epochs, **flags)
     optimizer = optimizers.build(config, [torch.nn.Parameter(torch.ones(1))])
-    return optimizer, schedulers.build(config, optimizer, steps)
+    return optimizer, optimizers.build_scheduler(config, optimizer, steps)
 
 
 @pytest.mark.contract

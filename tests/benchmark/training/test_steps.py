@@ -6,8 +6,8 @@ import torch
 
 import backbones
 from benchmark import training
-from benchmark.training import average, checkpoints, samplers
-from benchmark.training.data import Batches
+from benchmark.training import checkpoints, module
+from benchmark.training.batches import Batches, balanced
 from core.errors import BadValueError, DataError
 from core.registry import Registry
 
@@ -106,7 +106,7 @@ def test_a_resumed_run_ends_where_an_undisturbed_one_does(tiny, tmp_path):
 def test_weighted_draws_every_class_equally_often_and_anew_in_each_epoch():
     labels = np.zeros((60, 3), np.float32)
     labels[:40, 0] = labels[40:56, 1] = labels[52:56, 2] = 1  # 40 of the first, 12 of the second, 4 of the third too, 4 of none
-    shares = samplers.balanced(labels)
+    shares = balanced(labels)
     assert [shares[part].sum() for part in (slice(40), slice(40, 52), slice(52, 56), slice(56, 60))] == pytest.approx([0.25] * 4)
     batches = Batches(60, 8, seed=1, shares=shares)
     epochs = []
@@ -121,7 +121,7 @@ def test_weighted_draws_every_class_equally_often_and_anew_in_each_epoch():
 
 @pytest.mark.byhand
 def test_two_processes_draw_what_one_does_with_twice_the_batch():
-    shares = samplers.balanced(np.eye(4, dtype=np.float32)[np.arange(20) % 4])
+    shares = balanced(np.eye(4, dtype=np.float32)[np.arange(20) % 4])
     whole = list(Batches(20, 8, seed=2, shares=shares))
     parts = [list(Batches(20, 4, seed=2, rank=rank, world=2, shares=shares)) for rank in (0, 1)]
     for batch, *shared in zip(whole, *parts, strict=True):
@@ -135,7 +135,7 @@ def test_without_channels_last_a_run_learns_the_same_up_to_rounding(trained):
 
 
 def test_the_average_of_a_decay_of_nothing_is_none():
-    assert average.build(backbones.build("custom", 2), 0.0) is None
+    assert module.moving_average(backbones.build("custom", 2), 0.0) is None
 
 
 def test_a_loss_that_does_not_fit_is_told_with_those_that_do(tiny):

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from benchmark import executors
 from benchmark.executors import Step
-from benchmark.executors.local import Local
-from benchmark.executors.processes import SPAWN
+from benchmark.executors.local import SPAWN, Local
 from benchmark.suite import cells, plan
 from benchmark.suite.pending import Pending
 from benchmark.suite.selection import ModelJob

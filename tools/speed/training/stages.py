@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmark.training.data import Batches, loader
+from benchmark.training.batches import Batches, loader
 from datasets.io import transforms
 from tools.speed import names
 from tools.speed.record import On, Row

@@ -9,7 +9,7 @@ from torchmetrics.functional.classification import binary_calibration_error, mul
 
 from benchmark.training.metrics import calibration, decisions
 from benchmark.training.metrics.predictions import Predictions
-from benchmark.training.plots.calibration import bins, dots
+from benchmark.training.plots import bins, dots
 
 
 def honest(n=20_000, k=2, exclusive=False, factor=1.0, seed=0):

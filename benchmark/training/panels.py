@@ -47,6 +47,13 @@ def grid(findings: Sequence[str], title: str) -> tuple[Figure, list[Axes]]:
     return figure, panels
 
 
+def side_by_side(count: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    """A figure of ``size`` (width, height) in inches with ``count`` panels in a row."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=size, dpi=120, layout="constrained", facecolor="white")
+        return figure, [*figure.subplots(1, count, squeeze=False)[0]]
+
+
 def axes_of(panels: Sequence[Axes], x: str, y: str, ticks: Sequence[float], words: Sequence[str]) -> None:
     """The same axes everywhere; those of the outer panels have names, and words at their ticks."""
     for k, axes in enumerate(panels):

@@ -1,0 +1,150 @@
+"""Batches of a training's images: which images, how likely, in an order that a seed fixes, and read ahead."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import distributed
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from core import seeds
+from core.errors import DataError
+
+T = TypeVar("T")
+DEPTH = 2
+"""Batches that wait at most."""
+
+
+@dataclass(eq=False)
+class Batches(Sampler[NDArray[np.int64]]):
+    """Positions of ``n`` images in batches of nearly equal size (none of one image by chance), shuffled per epoch.
+
+    The order depends on seed and epoch alone, so a resumed run sees what an undisturbed one would have seen. Each of
+    ``world`` processes takes its part of every batch of one process with ``world`` times the size.
+    """
+
+    n: int
+    size: int
+    seed: int | None = None
+    """None keeps the order of the data."""
+    rank: int = 0
+    world: int = 1
+    start: tuple[int, int] = (0, 0)
+    """An epoch, and how many of its batches are behind us."""
+    accumulate: int = 1
+    """Batches that make one step together; an epoch has whole steps."""
+    shares: NDArray[np.float64] | None = None
+    """(n,) how likely each image is drawn; ``n`` of them are then drawn with replacement."""
+    counted: NDArray[np.int64] | None = None
+    """(n,) terms of the loss's mean that each image has; None is one."""
+    epoch: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises ``DataError`` for fewer images than one step needs."""
+        if self.world <= self.n < self.world * self.accumulate:
+            short = f"{self.n} images are too few for --accumulate {self.accumulate}, one for each of a step's batches"
+            raise DataError(f"{short}: lower it")
+        if self.n < self.world:
+            short = f"{self.n} images are too few for {self.world} processes, one for each in every step"
+            raise DataError(f"{short}: lower --devices or --num_nodes")
+        self._of_epoch: tuple[int, list[NDArray[np.int64]]] | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        step = self.world * self.accumulate
+        # a process never has an empty part
+        return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate
+
+    def weight(self, step: int) -> float:
+        """The factor by which the loss of this process's part of batch ``step`` counts in the optimizer's step.
+
+        Every term of the loss then counts alike; without it every process and every accumulated batch would, however
+        many labels it knows.
+        """
+        first = step - step % self.accumulate
+        batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
+        terms = np.ones(self.n, np.int64) if self.counted is None else self.counted
+        whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
+        counted = int(terms[batches[step - first][self.rank]].sum())
+        return counted * self.world * self.accumulate / whole if whole else 1.0
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        behind = self.start[1] if self.start[0] == self.epoch else 0
+        for whole in self._batches()[behind:]:
+            # neighbours in the memory map are read together
+            yield np.sort(np.array_split(whole, self.world)[self.rank])
+
+    def _order(self) -> NDArray[np.int64]:
+        if self.seed is None:
+            return np.arange(self.n)
+        generator = seeds.generator(self.seed, "order", self.epoch)
+        return generator.permutation(self.n) if self.shares is None else generator.choice(self.n, self.n, p=self.shares)
+
+    def _batches(self) -> list[NDArray[np.int64]]:
+        """The batches of the epoch, of all processes together."""
+        if self._of_epoch is None or self._of_epoch[0] != self.epoch:
+            self._of_epoch = self.epoch, np.array_split(self._order(), len(self))
+        return self._of_epoch[1]
+
+
+def balanced(labels: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n,K) 0, 1 or nan -> (n,) probabilities of images, by which every class that there is comes up equally often.
+
+    An image's class is the rarest of its positive findings, or none of them: with one label per image it is that label.
+
+    >>> balanced(np.array([[1, 0], [1, 0], [0, 1]], np.float32)).tolist()
+    [0.25, 0.25, 0.5]
+    """
+    positive = labels == 1
+    rarest = np.where(positive, positive.sum(0), len(labels) + 1).argmin(1)
+    classes = np.where(positive.any(1), rarest, labels.shape[1])
+    _, which, sizes = np.unique(classes, return_inverse=True, return_counts=True)
+    weights = 1 / sizes[which].astype(np.float64)
+    return weights / weights.sum()
+
+
+def loader(data: Dataset[T], batches: Batches) -> DataLoader[T]:
+    """Batches of ``data``, read ahead by a thread: to slice a memory map costs less than to send it to a process.
+
+    Batches are (images (N,S,S) uint8, labels (N,K) float32), in the order of ``batches``.
+    """
+    return PrefetchLoader(data, sampler=batches, batch_size=None)
+
+
+class PrefetchLoader(DataLoader[T]):
+    """A data loader whose next batches a thread reads while the network computes; the thread keeps their order.
+
+    Where this process uses a GPU they wait in pinned memory, from which the GPU copies without the host's help.
+    """
+
+    def __iter__(self) -> Any:
+        """The batches; what goes wrong in the thread is raised here."""
+        self.pin_memory = torch.cuda.is_initialized()
+        # memory is pinned for the thread's GPU, which is the first one unless it is told
+        begin = (torch.cuda.set_device, (torch.cuda.current_device(),)) if self.pin_memory else ()
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1, "batches", *begin) as thread:
+            waiting = deque(thread.submit(next, batches, None) for _ in range(DEPTH))
+            while (batch := waiting.popleft().result()) is not None:
+                waiting.append(thread.submit(next, batches, None))
+                yield batch
+
+
+def gather(parts: list[T]) -> list[T]:
+    """The ``parts`` of all processes: the first of each in the order of the ranks, then the second of each.
+
+    A single process gets its own. What ``Batches`` dealt out comes back in the order of the data.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return parts
+    each: list[list[T]] = [[]] * distributed.get_world_size()
+    distributed.all_gather_object(each, parts)
+    return [part for row in zip(*each, strict=True) for part in row]
