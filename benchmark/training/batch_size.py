@@ -88,14 +88,14 @@ def of_run(folder: Path) -> int | None:
 
 
 def largest(most: int, does_fit: Callable[[int], bool]) -> int:
-    """The last of 1, 2, 4, … up to ``most`` that does fit, all before it fitting.
+    """The last of 1, 2, 4, … up to ``most`` that does fit, as all before it do.
 
     Raises ``NotAvailableError`` where 1 does not.
     """
-    fitting = list(itertools.takewhile(does_fit, (2**k for k in range(most.bit_length()))))
-    if not fitting:
+    sizes_that_fit = list(itertools.takewhile(does_fit, (2**k for k in range(most.bit_length()))))
+    if not sizes_that_fit:
         raise NotAvailableError("out of memory with one image per step: lower --img_size, or take a smaller --backbone")
-    return fitting[-1]
+    return sizes_that_fit[-1]
 
 
 def _fits_on(device: torch.device, step: TrialStep) -> Callable[[int], bool]:

@@ -40,7 +40,7 @@ class Batches(Sampler[NDArray[np.int64]]):
     """Batches that make one step together; an epoch has whole steps."""
     shares: NDArray[np.float64] | None = None
     """(n,) how likely each image is drawn; ``n`` of them are then drawn with replacement."""
-    counted: NDArray[np.int64] | None = None
+    loss_terms: NDArray[np.int64] | None = None
     """(n,) terms of the loss's mean that each image has; None is one."""
     epoch: int = 0
 
@@ -59,22 +59,22 @@ class Batches(Sampler[NDArray[np.int64]]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        step = self.world * self.accumulate
+        parts = self.world * self.accumulate
         # a process never has an empty part
-        return min(-(-self.n // (self.size * step)), self.n // step) * self.accumulate
+        return min(-(-self.n // (self.size * parts)), self.n // parts) * self.accumulate
 
-    def weight(self, step: int) -> float:
-        """The factor by which the loss of this process's part of batch ``step`` counts in the optimizer's step.
+    def loss_weight(self, batch_idx: int) -> float:
+        """The factor of this process's share of batch ``batch_idx`` in the loss of the optimizer's step.
 
         Every term of the loss then counts alike; without it every process and every accumulated batch would, however
         many labels it knows.
         """
-        first = step - step % self.accumulate
+        first = batch_idx - batch_idx % self.accumulate
         batches = [np.array_split(whole, self.world) for whole in self._batches()[first : first + self.accumulate]]
-        terms = np.ones(self.n, np.int64) if self.counted is None else self.counted
+        terms = np.ones(self.n, np.int64) if self.loss_terms is None else self.loss_terms
         whole = sum(int(terms[part].sum()) for parts in batches for part in parts)
-        counted = int(terms[batches[step - first][self.rank]].sum())
-        return counted * self.world * self.accumulate / whole if whole else 1.0
+        mine = int(terms[batches[batch_idx - first][self.rank]].sum())
+        return mine * self.world * self.accumulate / whole if whole else 1.0
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
         behind = self.start[1] if self.start[0] == self.epoch else 0

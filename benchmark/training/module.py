@@ -65,7 +65,7 @@ class ClassifierModule(lightning.LightningModule):
         images = transforms.training(self.config.augment, torch.Generator().manual_seed(augment))(pixels)
         loss = self.loss(self.model(self._to_memory_format(images)), labels)
         if self.trainer.world_size * self.config.accumulate > 1:
-            loss = loss * self.trainer.train_dataloader.sampler.weight(batch_idx)  # type: ignore[union-attr]
+            loss = loss * self.trainer.train_dataloader.sampler.loss_weight(batch_idx)  # type: ignore[union-attr]
         self._losses.append(loss.detach())
         self.seen += len(pixels)
         self.batches += 1

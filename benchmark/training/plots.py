@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from benchmark.training import panels
 from benchmark.training.metrics.calibration import BINS
-from benchmark.training.metrics.decisions import decided
+from benchmark.training.metrics.decisions import decide
 from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 
@@ -83,7 +83,7 @@ def calibration(test: Predictions, metrics: dict[str, Any]) -> Figure:
     fitted = metrics["temperature"]["value"]
     sides = [("before", 1.0, "ece", panels.ORANGE, "s"), (f"T = {fitted:.2f}", fitted, "ece_scaled", panels.BLUE, "o")]
     figure, each = panels.grid(test.findings, f"Calibration on test ({metrics['test']['n']} images), T from validation")
-    _, true, known = decided(test, np.zeros(len(test.findings)))
+    _, true, known = decide(test, np.zeros(len(test.findings)))
     for k, axes in enumerate(each):
         row = metrics["test"]["findings"][test.findings[k]]
         axes.plot([0, 1], [0, 1], color=panels.PALE, linewidth=0.8, linestyle=":")
@@ -129,7 +129,7 @@ def confusion(test: Predictions, metrics: dict[str, Any]) -> Figure:
     if test.exclusive:
         return _classes(test, np.array(metrics["test"]["confusion_matrix"]))
     chosen = [metrics["thresholds"][name] for name in test.findings]
-    called, true, known = decided(test, [one["logit"] for one in chosen])
+    called, true, known = decide(test, [one["logit"] for one in chosen])
     title = f"Confusion on test ({metrics['test']['n']} images), thresholds: {chosen[0]['origin']}"
     figure, each = panels.grid(test.findings, title)
     for k, axes in enumerate(each):

@@ -29,27 +29,30 @@ def assess(val: Predictions, test: Predictions, choice: Choice = "youden") -> Ro
         "temperature": temperature.row,
         **stated,
         "resampling": {"level": LEVEL, "kind": "bca", "unit": "patient", "resamples": RESAMPLES},
-        "val": _split(val, chosen, temperature.value, origins[0]),
-        "test": _split(test, chosen, temperature.value, origins[1]),
+        "val": _assess_split(val, chosen, temperature.value, origins[0]),
+        "test": _assess_split(test, chosen, temperature.value, origins[1]),
     }
 
 
-def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
+def _assess_split(predictions: Predictions, chosen: Sequence[Threshold], temperature: float, origin: Origin) -> Row:
     """One split: means over the findings that have a number, then each finding by itself."""
-    called = decisions.decided(predictions, [one.logit for one in chosen])
+    called = decisions.decide(predictions, [one.logit for one in chosen])
     each = _per_finding(predictions, called, temperature)
     means = {f"mean_{name}": one.over(lambda values: mean(values, -1)) for name, one in each.items()}
     values, ends = _with_intervals(means | _as_a_whole(predictions, called))
-    errors = {"ece": calibration.errors(predictions, 1.0), "ece_scaled": calibration.errors(predictions, temperature)}
+    errors = {
+        "ece": calibration.expected_calibration_errors(predictions, 1.0),
+        "ece_scaled": calibration.expected_calibration_errors(predictions, temperature),
+    }
     values |= {f"mean_{name}": float(mean(np.array(numbers), 0)) for name, numbers in errors.items()}
     if predictions.exclusive:
         how: Row = {"confusion_matrix": decisions.matrix(predictions).tolist()}
-        values["ece"] = calibration.top_error(predictions, 1.0)
-        values["ece_scaled"] = calibration.top_error(predictions, temperature)
+        values["ece"] = calibration.top_class_calibration_error(predictions, 1.0)
+        values["ece_scaled"] = calibration.top_class_calibration_error(predictions, temperature)
     else:
         how = {"threshold_origin": origin}
     judged = int(decisions.per_image(*called)[1][:, 0, 1].sum())
-    counts = {"n": len(predictions.logits), "patients": predictions.persons, "judged": judged}
+    counts = {"n": len(predictions.logits), "patients": predictions.n_patients, "judged": judged}
     rows = {name: _finding(predictions, k, each, errors, chosen) for k, name in enumerate(predictions.findings)}
     return {**values, **counts, **how, "intervals": ends, "findings": rows}
 
@@ -57,19 +60,19 @@ def _split(predictions: Predictions, chosen: Sequence[Threshold], temperature: f
 def _per_finding(predictions: Predictions, called: decisions.Decisions, temperature: float) -> Numbers:
     """(K,) each, resampled: what ranks, what is decided, and the Brier score before and after scaling."""
     ranked = ranking.resampled(predictions)
-    briers = (calibration.brier(predictions, factor) for factor in (1.0, temperature))
+    briers = (calibration.brier_terms(predictions, factor) for factor in (1.0, temperature))
     columns = (decisions.per_finding(*called), *briers)
     part, whole = (np.concatenate(side, -1) for side in zip(*columns, strict=True))
-    counted = resample(decisions.summed((part, whole), predictions))
-    words = decisions.WORDS[predictions.exclusive]
+    counted = resample(decisions.sum_by_patient((part, whole), predictions))
+    ratios = {name: counted[:, i] for i, name in enumerate((*decisions.METRICS, "brier", "brier_scaled"))}
+    words = decisions.WORDS[predictions.exclusive] | {"brier": "brier", "brier_scaled": "brier_scaled"}
     metrics = {name: ranked[:, i] for i, name in enumerate(ranking.METRICS)}
-    metrics |= {words[name]: counted[:, i] for i, name in enumerate(decisions.METRICS) if name in words}
-    return metrics | {name: counted[:, i - 2] for i, name in enumerate(("brier", "brier_scaled"))}
+    return metrics | {words[name]: values for name, values in ratios.items() if name in words}
 
 
 def _as_a_whole(predictions: Predictions, called: decisions.Decisions) -> Numbers:
     """What all findings give together: accuracy of exclusive classes, else Hamming loss and exact match."""
-    whole = resample(decisions.summed(decisions.per_image(*called), predictions))[0]
+    whole = resample(decisions.sum_by_patient(decisions.per_image(*called), predictions))[0]
     return {"accuracy": whole[1]} if predictions.exclusive else {"hamming_loss": whole[0], "exact_match": whole[1]}
 
 

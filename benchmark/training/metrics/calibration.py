@@ -13,13 +13,13 @@ from scipy.optimize import minimize_scalar
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from torchmetrics.functional.classification import binary_calibration_error, multiclass_calibration_error
 
-from benchmark.training.metrics.decisions import BoolArray, Columns, decided
+from benchmark.training.metrics.decisions import BoolArray, Columns, decide
 from benchmark.training.metrics.predictions import Predictions
 from core.types import FloatArray
 
 BINS = 15
 """Equal parts of [0, 1] in which the calibration error compares confidence with frequency."""
-RANGE = (0.01, 100.0)
+TEMPERATURE_RANGE = (0.01, 100.0)
 """Temperatures that are looked at."""
 
 
@@ -46,20 +46,22 @@ class Temperature:
 def fit(predictions: Predictions) -> Temperature:
     """The one temperature of all findings with the least negative log-likelihood of the validation's ``predictions``.
 
-    The likelihood has one minimum only: it is convex in 1/T. One that lies at an end of ``RANGE`` is said so.
+    It is convex in 1/T, so it has one minimum; ``reason`` says where that lies at an end of ``TEMPERATURE_RANGE``.
     """
     n = int((predictions.classes >= 0).sum()) if predictions.exclusive else int((~predictions.labels.isnan()).sum())
     if not n:
         return Temperature(np.nan, 0, (np.nan, np.nan), "no validation label is known")
-    ends = np.log(RANGE)
+    ends = np.log(TEMPERATURE_RANGE)
     how: dict[str, Any] = {"method": "bounded", "options": {"xatol": 1e-7}}
     best = minimize_scalar(lambda power: _loss(predictions, np.exp(power)), bounds=ends, **how)
     at_end = min(abs(best.x - ends)) < 1e-3
-    reason = f"the likelihood has no maximum between {RANGE[0]:g} and {RANGE[1]:g}" if at_end else ""
+    reason = (
+        f"the likelihood has no maximum between {TEMPERATURE_RANGE[0]:g} and {TEMPERATURE_RANGE[1]:g}" if at_end else ""
+    )
     return Temperature(float(np.exp(best.x)), n, (_loss(predictions, 1.0), float(best.fun)), reason)
 
 
-def errors(predictions: Predictions, temperature: float) -> list[float]:
+def expected_calibration_errors(predictions: Predictions, temperature: float) -> list[float]:
     """(K,) expected calibration error of each finding: mean over ``BINS`` of |frequency - mean probability|, by images.
 
     nan where no label is known, or the temperature is nan.
@@ -68,8 +70,8 @@ def errors(predictions: Predictions, temperature: float) -> list[float]:
     return [_error(probability[known[:, k], k], true[known[:, k], k]) for k in range(probability.shape[1])]
 
 
-def top_error(predictions: Predictions, temperature: float) -> float:
-    """The same of a softmax as a whole: how often the likeliest class is right against its probability."""
+def top_class_calibration_error(predictions: Predictions, temperature: float) -> float:
+    """Expected calibration error of a softmax's likeliest class: how often it is right against its probability."""
     known = predictions.classes >= 0
     if not known.any() or np.isnan(temperature):
         return np.nan
@@ -78,7 +80,7 @@ def top_error(predictions: Predictions, temperature: float) -> float:
     return float(multiclass_calibration_error(probability, true, num_classes=classes, n_bins=BINS, norm="l1"))
 
 
-def brier(predictions: Predictions, temperature: float) -> Columns:
+def brier_terms(predictions: Predictions, temperature: float) -> Columns:
     """(n,K,1) squared distance of probability and truth, and 1 where both are known: its mean is the Brier score."""
     probability, true, known = _sides(predictions, temperature)
     return np.where(known, (probability - true) ** 2, 0.0)[..., None], known[..., None].astype(int)
@@ -86,7 +88,7 @@ def brier(predictions: Predictions, temperature: float) -> Columns:
 
 def _sides(predictions: Predictions, temperature: float) -> tuple[FloatArray, BoolArray, BoolArray]:
     """(n,K) each: probability, positive, and whether both are known."""
-    _, true, known = decided(predictions, np.zeros(len(predictions.findings)))
+    _, true, known = decide(predictions, np.zeros(len(predictions.findings)))
     return predictions.probabilities(temperature), true, known & ~np.isnan(temperature)
 
 

@@ -107,7 +107,7 @@ def best(values: FloatArray, truth: BoolArray, gain: Gain) -> float:
     return float(levels[gain((true * positives).round(), (false * negatives).round(), positives, negatives).argmax()])
 
 
-def decided(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
+def decide(predictions: Predictions, thresholds: ArrayLike) -> Decisions:
     """(n,K) each: called positive, positive, and whether both are known.
 
     A logit at its threshold is positive; a nan threshold calls nothing. Of exclusive classes the likeliest is called,
@@ -141,11 +141,11 @@ def per_image(called: BoolArray, true: BoolArray, known: BoolArray) -> Columns:
     return np.stack(part, -1)[:, None], np.stack(whole, -1)[:, None]
 
 
-def summed(columns: Columns, predictions: Predictions) -> Sums:
+def sum_by_patient(columns: Columns, predictions: Predictions) -> Sums:
     """(n,F,M) columns -> (P,F,M) sums by patient."""
-    sums = np.zeros((2, predictions.persons, *columns[0].shape[1:]))
+    sums = np.zeros((2, predictions.n_patients, *columns[0].shape[1:]))
     for side, values in zip(sums, columns, strict=True):
-        np.add.at(side, predictions.person, values)
+        np.add.at(side, predictions.patient_index, values)
     return Sums(*sums)
 
 

@@ -28,14 +28,14 @@ class Predictions:
     """Whether the classes exclude each other (softmax); else a sigmoid each."""
 
     @cached_property
-    def person(self) -> NDArray[np.intp]:
+    def patient_index(self) -> NDArray[np.intp]:
         """(n,) number of each image's patient, in the patients' order."""
         return np.unique(np.asarray(self.patients, dtype=str), return_inverse=True)[1].reshape(-1)
 
     @property
-    def persons(self) -> int:
+    def n_patients(self) -> int:
         """How many patients there are."""
-        return int(self.person.max(initial=-1)) + 1
+        return int(self.patient_index.max(initial=-1)) + 1
 
     @property
     def ranked(self) -> Tensor:

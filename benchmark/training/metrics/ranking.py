@@ -51,14 +51,14 @@ def _score(values: Tensor, labels: Tensor) -> dict[str, float]:
 
 def resampled(predictions: Predictions, seed: int = 0) -> Resampled:
     """(K,2) AUROC and average precision of each finding, resampled; nan where a resample lacks one of the classes."""
-    drawn = weights(predictions.persons, seed).T  # (P, R)
+    drawn = weights(predictions.n_patients, seed).T  # (P, R)
     scored = scores(predictions.logits, predictions.labels, predictions.findings, predictions.exclusive)
     value = np.array([[row[metric] for metric in METRICS] for row in scored["findings"].values()])
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
         parts = pool.map(lambda k: _finding(predictions, k, drawn), range(len(value)))
         each = list(tqdm(parts, desc="intervals", total=len(value), unit="finding", leave=False, disable=None))
-    present = np.zeros((predictions.persons, len(value)), dtype=bool)
-    np.logical_or.at(present, predictions.person, ~np.isnan(predictions.labels.numpy()))
+    present = np.zeros((predictions.n_patients, len(value)), dtype=bool)
+    np.logical_or.at(present, predictions.patient_index, ~np.isnan(predictions.labels.numpy()))
     samples, without = np.stack([one[0] for one in each], 1), np.stack([one[1] for one in each], 1)  # (R,K,2), (P,K,2)
     return Resampled(value, samples, without, np.repeat(present[..., None], 2, axis=-1))
 
@@ -68,7 +68,7 @@ def _finding(predictions: Predictions, k: int, drawn: Counts) -> tuple[Samples, 
     labels = predictions.labels[:, k].numpy()
     known = ~np.isnan(labels)
     order, truth, closes = descending(predictions.ranked[known, k].numpy(), labels[known] == 1)
-    patient = predictions.person[known][order]
+    patient = predictions.patient_index[known][order]
     blocks = (drawn[:, at : at + BLOCK].copy() for at in range(0, drawn.shape[1], BLOCK))
     samples = [areas(patient, truth, closes, block) for block in blocks]
     without = [areas(patient, truth, closes, all_but(at, len(drawn))) for at in range(0, len(drawn), BLOCK)]

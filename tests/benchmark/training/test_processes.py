@@ -77,8 +77,8 @@ def test_the_parts_of_a_batch_are_that_batch_and_weigh_as_much_as_their_images()
     assert len(whole) == len(first) == len(second)
     for step, (batch, left, right) in enumerate(zip(whole, first, second, strict=True)):
         assert sorted([*left, *right]) == batch.tolist()
-        assert first.weight(step) == pytest.approx(2 * len(left) / len(batch))
-        assert second.weight(step) == pytest.approx(2 * len(right) / len(batch))
+        assert first.loss_weight(step) == pytest.approx(2 * len(left) / len(batch))
+        assert second.loss_weight(step) == pytest.approx(2 * len(right) / len(batch))
 
 
 @pytest.mark.byhand

@@ -44,9 +44,9 @@ def test_parts_of_a_step_count_by_the_labels_that_they_know(loss, world, accumul
     labels = torch.eye(3)[torch.arange(24) % 3] if loss == "ce" else (torch.rand(24, 3, generator=generator) > 0.5).float()
     labels[torch.rand(24, 3, generator=generator) < 0.4] = torch.nan
     logits, mean = torch.randn(24, 3, generator=generator).requires_grad_(), LOSSES.build(loss)
-    options = {"accumulate": accumulate, "counted": mean.counted(labels).numpy()}
+    options = {"accumulate": accumulate, "loss_terms": mean.counted(labels).numpy()}
     parts = [Batches(24, 24 // world // accumulate, 0, rank, world, **options) for rank in range(world)]
-    losses = [mean(logits[i], labels[i]) * part.weight(step) for part in parts for step, i in enumerate(part)]
+    losses = [mean(logits[i], labels[i]) * part.loss_weight(step) for part in parts for step, i in enumerate(part)]
     (whole,) = torch.autograd.grad(mean(logits, labels), logits)
     (summed,) = torch.autograd.grad(sum(losses) / world / accumulate, logits)
     assert torch.allclose(summed, whole, atol=1e-7)

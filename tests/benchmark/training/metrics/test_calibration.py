@@ -50,13 +50,14 @@ def test_no_other_temperature_has_a_smaller_likelihood_loss():
 @pytest.mark.planted
 @pytest.mark.parametrize("exclusive", [False, True])
 def test_honest_probabilities_have_an_error_near_0_and_scaling_mends_boastful_ones(exclusive):
-    assert max(calibration.errors(honest(k=3, exclusive=exclusive), 1.0)) < 0.02
+    assert max(calibration.expected_calibration_errors(honest(k=3, exclusive=exclusive), 1.0)) < 0.02
     boastful = honest(k=3, exclusive=exclusive, factor=5.0)
     fitted = calibration.fit(boastful).value
-    assert min(calibration.errors(boastful, 1.0)) > 0.05
-    assert max(calibration.errors(boastful, fitted)) < 0.02
+    assert min(calibration.expected_calibration_errors(boastful, 1.0)) > 0.05
+    assert max(calibration.expected_calibration_errors(boastful, fitted)) < 0.02
     if exclusive:
-        assert calibration.top_error(boastful, 1.0) > 0.1 > 0.02 > calibration.top_error(boastful, fitted)
+        assert calibration.top_class_calibration_error(boastful, 1.0) > 0.1
+        assert calibration.top_class_calibration_error(boastful, fitted) < 0.02
 
 
 @pytest.mark.byhand
@@ -64,26 +65,26 @@ def test_the_error_worked_by_hand():
     """Two bins: probabilities .25 of which half are there, and .75 of which all are: 1/2 · 1/4 + 1/2 · 1/4."""
     logits = torch.tensor([0.25, 0.25, 0.75, 0.75]).double().logit()[:, None]
     predictions = Predictions(("A",), logits, torch.tensor([[1.0], [0.0], [1.0], [1.0]]), list("abcd"))
-    assert calibration.errors(predictions, 1.0) == [pytest.approx(0.25, abs=1e-6)]
-    assert calibration.brier(predictions, 1.0)[0].mean() == pytest.approx((0.5625 + 0.0625 + 0.0625 + 0.0625) / 4)
+    assert calibration.expected_calibration_errors(predictions, 1.0) == [pytest.approx(0.25, abs=1e-6)]
+    assert calibration.brier_terms(predictions, 1.0)[0].mean() == pytest.approx((0.5625 + 0.0625 + 0.0625 + 0.0625) / 4)
 
 
 @pytest.mark.oracle
 def test_brier_and_errors_equal_scikit_learn_and_torchmetrics_and_the_picture_s_dots():
     predictions = honest(n=500, k=2, factor=2.0)
     predictions.labels[:50, 0] = float("nan")
-    sums = decisions.summed(calibration.brier(predictions, 1.3), predictions)
+    sums = decisions.sum_by_patient(calibration.brier_terms(predictions, 1.3), predictions)
     for k in range(2):
         known = ~predictions.labels[:, k].isnan()
         said, true = predictions.probabilities(1.3)[known, k], predictions.labels[known, k]
         assert sums.value[k, 0] == pytest.approx(brier_score_loss(true, said))
         told = float(binary_calibration_error(torch.tensor(said), true.long(), n_bins=15, norm="l1"))
-        assert calibration.errors(predictions, 1.3)[k] == told
+        assert calibration.expected_calibration_errors(predictions, 1.3)[k] == told
         mean, frequency, count = bins(said, true.numpy() == 1)
         assert (count / count.sum() * abs(mean - frequency)).sum() == pytest.approx(told, abs=1e-6)
     softmax = honest(n=500, k=4, exclusive=True)
     told = multiclass_calibration_error(torch.tensor(softmax.probabilities()), torch.tensor(softmax.classes), 4, n_bins=15, norm="l1")
-    assert calibration.top_error(softmax, 1.0) == float(told)
+    assert calibration.top_class_calibration_error(softmax, 1.0) == float(told)
 
 
 @pytest.mark.byhand

@@ -99,8 +99,8 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
     values, labels, cuts = case
     names = tuple(f"f{k}" for k in range(values.shape[1]))
     predictions = Predictions(names, torch.tensor(values), torch.tensor(labels), [str(i) for i in range(len(values))])
-    called = decisions.decided(predictions, cuts)
-    sums = decisions.summed(decisions.per_finding(*called), predictions)
+    called = decisions.decide(predictions, cuts)
+    sums = decisions.sum_by_patient(decisions.per_finding(*called), predictions)
     for k in range(len(names)):
         known = ~np.isnan(labels[:, k])
         said, true = values[known, k] >= cuts[k], labels[known, k] == 1
@@ -117,7 +117,7 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
         if (~true).any():
             assert ours["specificity"] == pytest.approx(float(binary_specificity(*(torch.tensor(x).int() for x in (said, true)))))
     if not np.isnan(labels).any() and len(names) > 1:
-        whole = decisions.summed(decisions.per_image(*called), predictions).value[0]
+        whole = decisions.sum_by_patient(decisions.per_image(*called), predictions).value[0]
         said, true = torch.tensor(called[0]).int(), torch.tensor(called[1]).int()
         assert whole[0] == pytest.approx(float(multilabel_hamming_distance(said, true, len(names), average="micro")), abs=1e-6)
         assert whole[1] == pytest.approx(float(multilabel_exact_match(said, true, len(names))))
@@ -126,8 +126,8 @@ def test_decisions_equal_scikit_learn_and_torchmetrics(case):
 @pytest.mark.byhand
 def test_nothing_to_divide_by_is_nan_and_never_0():
     predictions = Predictions(("A",), torch.tensor([[-1.0], [-2.0]]).double(), torch.tensor([[0.0], [0.0]]), ["p", "q"])
-    called = decisions.decided(predictions, [0.0])
-    value = dict(zip(decisions.METRICS, decisions.summed(decisions.per_finding(*called), predictions).value[0], strict=True))
+    called = decisions.decide(predictions, [0.0])
+    value = dict(zip(decisions.METRICS, decisions.sum_by_patient(decisions.per_finding(*called), predictions).value[0], strict=True))
     assert {name for name, number in value.items() if np.isnan(number)} == {"sensitivity", "ppv", "f1"}
     assert value["npv"] == value["specificity"] == value["accuracy"] == 1
 
@@ -136,7 +136,7 @@ def test_nothing_to_divide_by_is_nan_and_never_0():
 def test_an_image_with_an_unknown_label_is_neither_a_match_nor_none():
     labels = torch.tensor([[1.0, float("nan")], [1.0, 0.0], [0.0, 0.0]])
     predictions = Predictions(("A", "B"), torch.tensor([[1.0, -1.0]] * 3).double(), labels, list("abc"))
-    sums = decisions.summed(decisions.per_image(*decisions.decided(predictions, [0.0, 0.0])), predictions)
+    sums = decisions.sum_by_patient(decisions.per_image(*decisions.decide(predictions, [0.0, 0.0])), predictions)
     assert sums.value[0].tolist() == [1 / 5, 1 / 2]
-    without_b = decisions.summed(decisions.per_image(*decisions.decided(predictions, [0.0, np.nan])), predictions)
+    without_b = decisions.sum_by_patient(decisions.per_image(*decisions.decide(predictions, [0.0, np.nan])), predictions)
     assert without_b.value[0].tolist() == [1 / 3, 2 / 3]

@@ -28,9 +28,9 @@ def drawn(seed, n=60, patients=25, unknown=0.1, levels=4, k=2):
 @given(st.integers(0, 2**32), st.sampled_from([0, 1, 4]), st.integers(2, 40))
 def test_each_resample_is_what_scikit_learn_and_torchmetrics_say_of_its_images(seed, levels, patients):
     predictions = drawn(seed, levels=levels, patients=patients)
-    found, counts = ranking.resampled(predictions), weights(predictions.persons, 0)
+    found, counts = ranking.resampled(predictions), weights(predictions.n_patients, 0)
     for r in range(6):
-        index = np.repeat(np.arange(60), counts[r][predictions.person])
+        index = np.repeat(np.arange(60), counts[r][predictions.patient_index])
         for k in range(2):
             value, label = predictions.logits[index, k], predictions.labels[index, k]
             value, label = value[~label.isnan()], label[~label.isnan()].long()
@@ -47,8 +47,8 @@ def test_each_resample_is_what_scikit_learn_and_torchmetrics_say_of_its_images(s
 def test_the_jackknife_leaves_out_each_patient_in_turn():
     predictions = drawn(3)
     found = ranking.resampled(predictions)
-    for p in range(predictions.persons):
-        kept = torch.from_numpy(predictions.person != p)
+    for p in range(predictions.n_patients):
+        kept = torch.from_numpy(predictions.patient_index != p)
         told = scores(predictions.logits[kept], predictions.labels[kept], predictions.findings)["findings"]
         assert found.without[p] == pytest.approx(np.array([[row["auroc"], row["ap"]] for row in told.values()]), abs=1e-6)
 
