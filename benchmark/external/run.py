@@ -21,7 +21,7 @@ from benchmark.records.cases import write as write_cases
 from benchmark.report import tables
 from benchmark.report.html.suite import PAGE
 from benchmark.suite import paired
-from benchmark.suite.scorers import ByProtocol
+from benchmark.suite.scorers import by_protocol
 from benchmark.training import provenance
 from benchmark.verify.figures import differences
 from config import ScoreConfig
@@ -80,14 +80,14 @@ def score(
 
     A baseline behind the entry is not scored by protocols that the entry cannot have.
     """
-    scorer, shared = ByProtocol(store), _shared(entry, store)
+    shared = _shared(entry, store)
     lacking: set[str] = set()
     cells = [_cell(entry, method, word) for method in methods for word in _words(entry, method)]
     for cell in tqdm(cells, desc="score", unit="cell", leave=False, disable=None):
         if cell.protocol in lacking:
             continue
         start = time.perf_counter()
-        fields, rows = scorer.score(cell)
+        fields, rows = by_protocol(store, cell)
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)

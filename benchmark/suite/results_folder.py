@@ -57,6 +57,12 @@ def published() -> Path:
     return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
 
 
+def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """A user's records and the ``published`` ones of other cells: those of the same are compared in words instead."""
+    keys = {record.key for record in records}
+    return [*records, *(record for record in published if record.key not in keys)]
+
+
 def base(config: RunConfig) -> Path:
     """The folder of results that ``--results`` names, or the published one; of finished models never that."""
     if config.results is not None:

@@ -10,10 +10,11 @@ from tqdm import tqdm
 from benchmark import validity
 from benchmark.maps.trained import Trained, select_samples
 from benchmark.records import Cell
+from benchmark.suite import scorers
 from benchmark.suite.explain import explain_model
 from benchmark.suite.plan import ModelPlan
 from benchmark.suite.record import shared_fields, write_record
-from benchmark.suite.scorers import ByCheck, ByClassifier, ByProtocol, ByReaders, Scored, Scorer
+from benchmark.suite.scorers import Scored
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.train import finished
 from benchmark.training import machine
@@ -53,17 +54,17 @@ def make_score_function(
     checks = _checks(model, cells, trained, runs_dir, flags)
     without_maps = (CLASSIFICATION, *checks)
     names = dict.fromkeys(cell.method for cell in cells if cell.protocol not in without_maps and cell.method != READERS)
-    case_store = explain_model(model, trained, list(names), runs_dir, flags)
-    by_protocol: dict[str, Scorer] = {
-        CLASSIFICATION: ByClassifier(case_store),
-        CHOICE: ByProtocol(case_store, MAIN_PROTOCOL),
-        **{name: ByCheck(check) for name, check in checks.items()},
-    }
-    by_method: dict[str, Scorer] = {READERS: ByReaders(case_store)}
-    by_default = ByProtocol(case_store)
+    store = explain_model(model, trained, list(names), runs_dir, flags)
 
     def score_cell(cell: Cell) -> Scored:
-        fields, rows = by_protocol.get(cell.protocol, by_method.get(cell.method, by_default)).score(cell)
+        if cell.protocol == CLASSIFICATION:
+            fields, rows = scorers.by_classifier(store)
+        elif cell.protocol in checks:
+            fields, rows = scorers.by_check(checks[cell.protocol], cell)
+        elif cell.method == READERS:
+            fields, rows = scorers.by_readers(store, cell)
+        else:
+            fields, rows = scorers.by_protocol(store, cell, MAIN_PROTOCOL if cell.protocol == CHOICE else "")
         return {**fields, "rests_on": sample_counts(trained, cell) | fields.get("rests_on", {})}, rows
 
     return score_cell

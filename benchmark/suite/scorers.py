@@ -1,7 +1,9 @@
-"""Scorers of cells, none of which needs a network: by protocol, predictions, readers' boxes or validity check."""
+"""How each kind of cell is scored: by protocol, predictions, readers' boxes or validity check; none needs a network.
+
+Where a method has no figure, the status is ``n/a`` or ``failed``, with the reason.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from benchmark import protocols
@@ -18,49 +20,6 @@ from core.names import MAIN_PROTOCOL
 
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
 """The fields of a record that scoring its cell decides, and its rows per case."""
-
-
-class Scorer(Protocol):
-    """What scores one kind of cell."""
-
-    def score(self, cell: Cell) -> Scored:
-        """The fields and rows of ``cell``; status ``n/a`` or ``failed`` with the reason where it has no figure."""
-
-
-@dataclass(frozen=True)
-class ByClassifier:
-    """Scores the classifier's own predictions."""
-
-    store: CaseStore
-
-    def score(self, cell: Cell) -> Scored:
-        """AUROC and average precision on the held-out images."""
-        held_out = self.store.predictions[self.store.predictions["split"] == "test"]
-        return _fields(classification(held_out, self.store.findings, self.store.exclusive), "none"), []
-
-
-@dataclass(frozen=True)
-class ByReaders:
-    """Scores each radiologist's boxes against the others'."""
-
-    store: CaseStore
-
-    def score(self, cell: Cell) -> Scored:
-        """Their agreement; n/a where the data set keeps no reader's boxes."""
-        asked = self.store.trained, self.store.findings, cell.data_seed, cell.images
-        return _judged(_tried(lambda: readers.evaluate(*asked)), "none")
-
-
-@dataclass(frozen=True)
-class ByCheck:
-    """Asks a validity check about a method."""
-
-    check: Check
-
-    def score(self, cell: Cell) -> Scored:
-        """What the check says of the cell's method."""
-        judged = _judged(_tried(lambda: self.check.evaluate(cell.method, cell.data_seed)), self.check.geometry)
-        return {"rests_on": dict(self.check.settings), **judged[0]}, judged[1]
 
 
 class CaseSource(Protocol):
@@ -81,30 +40,36 @@ class CaseSource(Protocol):
         """The cases on which a cell's thresholds may be chosen."""
 
 
-@dataclass(frozen=True)
-class ByProtocol:
-    """Scores a method's maps by the cell's protocol."""
+def by_classifier(store: CaseStore) -> Scored:
+    """AUROC and average precision of the classifier's own predictions of the held-out images."""
+    held_out = store.predictions[store.predictions["split"] == "test"]
+    return _fields(classification(held_out, store.findings, store.exclusive), "none"), []
 
-    store: CaseSource
-    protocol: str = ""
-    """Another one in the place of the cell's."""
 
-    def score(self, cell: Cell) -> Scored:
-        """The protocol's scores; rows per case carry the strata that the case is in."""
-        cases = _tried(lambda: self.store.cases(cell))
-        if isinstance(cases, LocusError):
-            return _none(cases), []
-        protocol, seed = protocols.get(self.protocol or cell.protocol)(), cell.data_seed
-        validation = self.store.validation(cell) if protocol.chooses else []
-        result = protocol.evaluate(cases, self.store.findings, seed, validation)
-        fields = _fields(result, protocol.geometry)
-        if cell.protocol == MAIN_PROTOCOL:
-            fields["strata"] = strata.scores(result.rows, self.store.groups, self.store.findings, seed)
-        return fields, [self._with_strata(row) for row in result.rows]
+def by_readers(store: CaseStore, cell: Cell) -> Scored:
+    """Each radiologist's boxes against the others'; n/a where the data set keeps no reader's boxes."""
+    asked = store.trained, store.findings, cell.data_seed, cell.images
+    return _judged(lambda: readers.evaluate(*asked), "none")
 
-    def _with_strata(self, row: dict[str, Any]) -> dict[str, Any]:
-        case = row["image"], row["finding"]
-        return {**row, **{variable: groups.get(case, "") for variable, groups in self.store.groups.items()}}
+
+def by_check(check: Check, cell: Cell) -> Scored:
+    """What a validity check says of the cell's method."""
+    fields, rows = _judged(lambda: check.evaluate(cell.method, cell.data_seed), check.geometry)
+    return {"rests_on": dict(check.settings), **fields}, rows
+
+
+def by_protocol(store: CaseSource, cell: Cell, word: str = "") -> Scored:
+    """A method's maps by the cell's protocol, or by that of another ``word``; rows carry the strata of their case."""
+    cases = _tried(lambda: store.cases(cell))
+    if isinstance(cases, LocusError):
+        return _none(cases), []
+    protocol, seed = protocols.get(word or cell.protocol)(), cell.data_seed
+    result = protocol.evaluate(cases, store.findings, seed, store.validation(cell) if protocol.chooses else [])
+    fields, groups = _fields(result, protocol.geometry), store.groups
+    if cell.protocol == MAIN_PROTOCOL:
+        fields["strata"] = strata.scores(result.rows, groups, store.findings, seed)
+    in_strata = ({name: groups[name].get((row["image"], row["finding"]), "") for name in groups} for row in result.rows)
+    return fields, [row | of_case for row, of_case in zip(result.rows, in_strata, strict=True)]
 
 
 T = TypeVar("T")
@@ -124,7 +89,8 @@ def _tried(ask: Callable[[], T]) -> T | LocusError:
         return error
 
 
-def _judged(result: Result | LocusError, geometry: str) -> Scored:
+def _judged(ask: Callable[[], Result], geometry: str) -> Scored:
+    result = _tried(ask)
     return (_none(result), []) if isinstance(result, LocusError) else (_fields(result, geometry), result.rows)
 
 

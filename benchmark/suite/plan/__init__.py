@@ -1,6 +1,5 @@
 """A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
 
-from benchmark.suite.plan.choice import chosen
 from benchmark.suite.plan.files import SUITES, check_methods, load, networks, suites
 from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity
 from benchmark.suite.plan.models import models
@@ -11,7 +10,6 @@ __all__ = [
     "ModelPlan",
     "Suite",
     "check_methods",
-    "chosen",
     "finished_folder_name",
     "folder_name",
     "identity",
