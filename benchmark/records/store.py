@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import cases, files, packed
-from benchmark.records.files import stem
-from benchmark.records.folders import unpacked
+from benchmark.records.files import stem, unpacked
 from benchmark.records.record import Record
 from core.errors import DataError
 from core.files import writing
