@@ -55,14 +55,8 @@ class CaseStore:
             return {}
         logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
         said = softmax(logits, axis=1) if self.exclusive else expit(logits)
-        rows = zip(
-            self.predictions["training"].tolist(), self.predictions["image"].tolist(), said.tolist(), strict=True
-        )
-        return {
-            (training, image, finding): value
-            for training, image, values in rows
-            for finding, value in zip(self.findings, values, strict=True)
-        }
+        rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
+        return pd.DataFrame(said, rows, self.findings).stack(future_stack=True).to_dict()
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:

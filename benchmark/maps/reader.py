@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.maps.index import Index, index_file
+from benchmark.maps.writer import Index, index_file
 from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
