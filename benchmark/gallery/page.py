@@ -2,7 +2,6 @@
 
 import base64
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -119,12 +118,3 @@ def data_url(image: NDArray[np.uint8]) -> str:
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
-
-
-def numbered(images: Sequence[str]) -> dict[str, int]:
-    """Each image once -> its number.
-
-    >>> numbered(["a.png", "b.png", "a.png"])
-    {'a.png': 0, 'b.png': 1}
-    """
-    return {image: number for number, image in enumerate(dict.fromkeys(images))}

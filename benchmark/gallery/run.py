@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.gallery import select
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render_page
+from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
 from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
@@ -104,7 +104,16 @@ def shown_methods(model: OpenedModel) -> list[Shown]:
 
     One that has no answer for the model has neither.
     """
-    return [_shown(record, model) for record in model.records]
+    methods = []
+    for record in model.records:
+        if record.status != "ok":
+            methods.append(Shown(record, {}, {}))
+            continue
+        table = cases.read(record.cell, model.folder).to_dict("records")
+        rows = {(row["image"], row["finding"]): row for row in table}
+        of_case = {(case.image_id, case.finding): case for case in model.store.cases(record.cell)}
+        methods.append(Shown(record, rows, of_case))
+    return methods
 
 
 def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choice]:
@@ -116,7 +125,8 @@ def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choi
 def _page(model: OpenedModel, suite_page: str) -> Page:
     shown, records, suite = shown_methods(model), model.records, model.suite.name
     chosen = choices(shown, model.store.findings)
-    numbers, maps = numbered([choice.image for choice in chosen]), list[dict[str, Any]]()
+    images = dict.fromkeys(choice.image for choice in chosen)
+    numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
     read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
     return Page(
         suite,
@@ -130,14 +140,6 @@ def _page(model: OpenedModel, suite_page: str) -> Page:
         [data_url(read[image].image) for image in numbers],
         maps,
     )
-
-
-def _shown(record: Record, model: OpenedModel) -> Shown:
-    if record.status != "ok":
-        return Shown(record, {}, {})
-    table = cases.read(record.cell, model.folder)
-    rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
 
 
 def _case(choice: select.Choice, shown: Sequence[Shown], image: int, maps: list[dict[str, Any]]) -> ShownCase:
