@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.records.heartbeat import SILENT, silence
+from benchmark.records.lock import SILENT, silence
 from core.errors import LocusError, WriteError
 from core.files import write_text, writing
 

@@ -113,7 +113,6 @@ def parse(stated: Any, file: Path | str, mend: str = REPAIR) -> Record:
         where = ".".join(map(str, first["loc"])) or "the record"
         raise DataError(f"the record {file} is broken at {where}: {first['msg']}; {mend}") from error
     if stated.get("key") not in (None, record.key):
-        raise DataError(
-            f"the record {file} states the key {stated['key']}, its cell gives {record.key}: it was edited; {mend}"
-        )
+        keys = f"the key {stated['key']}, its cell gives {record.key}"
+        raise DataError(f"the record {file} states {keys}: it was edited; {mend}")
     return record

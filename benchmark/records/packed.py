@@ -71,10 +71,7 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-        stated = {
-            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
-            for key, name, text in rows
-        }
+        stated = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
@@ -101,9 +98,8 @@ Groups = dict[tuple[str, str], PackedScores]
 
 def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
     """A record as JSON states it but for its scores, which are made already, from its two halves."""
-    groups = [
-        {"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in (about["strata"] if strata else [])
-    ]
+    names = about["strata"] if strata else []
+    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
     return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
 
 
@@ -111,9 +107,8 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for record in records:
         rows = list(_rows(record))
-        cell = record.cell
-        same = {name: getattr(cell, name) for name in CELL_FIELDS} | {"key": record.key, "images": cell.images}
-        for name, value in (same | {"status": record.status, "source": record.source}).items():
+        same = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
+        for name, value in (same | {name: getattr(record, name) for name in ("key", "status", "source")}).items():
             columns[name] += [value] * len(rows)
         for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
             columns[name] += values

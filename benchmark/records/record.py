@@ -91,6 +91,11 @@ class Cell(FrozenModel):
         """The model, whatever its training seed: ``custom-PCAM-128px``."""
         return self.model_id.removesuffix(f"-seed{self.seed}")
 
+    @property
+    def of_any_method(self) -> Self:
+        """What it is but for its method."""
+        return self.model_copy(update={"method": ""})
+
     @cached_property
     def model(self) -> tuple[object, ...]:
         """What cells share that explain the same model on the same data."""

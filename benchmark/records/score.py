@@ -141,9 +141,7 @@ def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> Seq
     return scores if isinstance(scores, PackedScores) else validate(scores)
 
 
-def _written(scores: Sequence[Score], write: Callable[[Any], Any]) -> Any:
-    return write(tuple(scores))
-
-
-Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), WrapSerializer(_written)]
+Scores = Annotated[
+    tuple[Score, ...], WrapValidator(_validated), WrapSerializer(lambda scores, write: write(tuple(scores)))
+]
 """Those of a record."""

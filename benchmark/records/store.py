@@ -24,11 +24,8 @@ def load(folder: Path | str) -> list[Record]:
 
 def load_metric(folder: Path | str, metric: str) -> list[Record]:
     """All records of a suite with the scores of one ``metric`` alone and without strata: a fraction of the time."""
-
-    def with_one_metric(record: Record) -> Record:
-        return record.model_copy(update={"strata": (), "scores": tuple(record.select(metric))})
-
-    return [with_one_metric(record) for record in _all(Path(folder), metric)]
+    records = _all(Path(folder), metric)
+    return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
 
 
 def _all(folder: Path, metric: str | None) -> list[Record]:
