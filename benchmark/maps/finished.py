@@ -53,10 +53,8 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
             kept, counts = unseen(finished.trained, config, data)
         else:
-            log.warning(
-                "%s: the files of %s are not here: its training images are not looked for among those of %s",
-                *(finished.name, finished.trained.dataset, config.dataset),
-            )
+            absent = f"the files of {finished.trained.dataset} are not here: its training images"
+            log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
     if finished.findings == data.findings and len(kept) == len(data):
         return data
     shared = Shared(data, finished.findings, kept)
@@ -91,20 +89,19 @@ def unseen(config: TrainConfig, other: TrainConfig, samples: Dataset) -> tuple[l
     """
     patient_of_image = _patient_of_image(config)
     seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
-    hashed = zip(samples, _pixel_hashes(other, samples), strict=True)
-    patients = [_patient(sample.meta.get(NIH_IMAGE_KEY), pixel_hash, patient_of_image) for sample, pixel_hash in hashed]
+    patients = []  # whose image it is; "" where that cannot be known
+    for sample, pixel_hash in zip(samples, _pixel_hashes(other, samples), strict=True):
+        nih = sample.meta.get(NIH_IMAGE_KEY)
+        patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
     kept = [n for n, patient in enumerate(patients) if patient not in seen]
     if not kept:
-        all_images = f"all {len(samples)} images of {samples.name}"
-        raise LeakError(f"{all_images} are of patients that the model was trained on ({config.dataset})")
-    counts = {"images_seen_in_training": len(samples) - len(kept), "images_not_traced": patients.count("")}
-    log.log(
-        logging.WARNING if counts["images_seen_in_training"] else logging.INFO,
-        "%s: %d of %d images are of patients that the training on %s has seen and are left out; of %d it is not known "
-        "whose they are",
-        *(samples.name, counts["images_seen_in_training"], len(samples), config.dataset, counts["images_not_traced"]),
-    )
-    return kept, counts
+        seen_by = f"patients that the model was trained on ({config.dataset})"
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of {seen_by}")
+    left_out, untraced = len(samples) - len(kept), patients.count("")
+    of_seen = f"{left_out} of {len(samples)} images are of patients that the training on {config.dataset} has seen"
+    text = f"{samples.name}: {of_seen} and are left out; of {untraced} it is not known whose they are"
+    log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
+    return kept, {"images_seen_in_training": left_out, "images_not_traced": untraced}
 
 
 @functools.lru_cache(maxsize=1)
@@ -125,8 +122,3 @@ def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
     for row, n in zip(pixels.images, pixels.kept.tolist(), strict=True):
         pixel_hashes[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
     return pixel_hashes
-
-
-def _patient(nih: str | None, pixel_hash: str, patient_of_image: dict[str, str]) -> str:
-    """Whose image it is; "" where that cannot be known."""
-    return patient_of_image.get(pixel_hash, "") if nih is None else patient_of_image.get(nih, nih.split("_")[0])

@@ -87,23 +87,17 @@ def requests_of(
 def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
     stored = {request.word: store.read(request.array, request.key) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
+    broken: StoredMapsByMethod = {}
+    if missing and flags is not None:
+        broken |= generate(missing, flags)
+        stored |= {r.word: store.read(r.array, r.key) for r in missing if r.word not in broken}
+    return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
+
+
+def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
-        return {request.word: stored[request.word] or _missing_error(request) for request in requests}
-    broken = generate(missing, flags) if missing else {}
-    return {
-        request.word: broken.get(request.word)
-        or stored[request.word]
-        or store.read(request.array, request.key)
-        or _replaced_error(request)
-        for request in requests
-    }
-
-
-def _missing_error(request: MapRequest) -> NoMapsError:
-    return NoMapsError(f"no maps in {request.array.parent} that today's code would make of these weights and images")
-
-
-def _replaced_error(request: MapRequest) -> DataError:
+        of_today = "that today's code would make of these weights and images"
+        return NoMapsError(f"no maps in {request.array.parent} {of_today}")
     replaced = f"the maps in {request.array} were replaced by those of another run with other code"
     return DataError(f"{replaced}: run it again when that one is done")
 

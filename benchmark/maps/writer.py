@@ -1,7 +1,6 @@
 """Writing maps: a batch at a time, whole or not at all; beside an array its JSON index."""
 
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -119,8 +118,7 @@ def writing(array: Path, key: str, images: Sequence[str], findings: Sequence[str
         if len(writer.peaks) != len(images):
             raise BadValueError(f"{len(writer.peaks)} of {len(images)} images have maps for {array}: all need one")
         file.write(key.encode())
-        file.flush()
-        length = os.fstat(file.fileno()).st_size
+        length = file.tell()
     Index(
         key=key,
         images=tuple(images),
