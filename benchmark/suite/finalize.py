@@ -19,20 +19,15 @@ log = logging.getLogger(__name__)
 
 @gc_paused()
 def finalize(
-    suite: Suite,
-    planned: Sequence[ModelJob],
-    config: RunConfig,
-    folder: ResultsFolder,
-    existing: Sequence[Record],
-    ran: bool,
+    suite: Suite, planned: Sequence[ModelJob], config: RunConfig, folder: ResultsFolder, before: list[Record], ran: bool
 ) -> list[Record]:
     """Pack the suite's records and write its tables from them; the records that the tables show, with entries.
 
-    ``existing`` are those that ``folder`` held before anything ``ran``. Paired records are made again where there are
+    ``before`` are those that ``folder`` held before anything ``ran``. Paired records are made again where there are
     new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` when the disk refuses.
     """
     changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
-    records_now = selection.existing_records(folder.path) if ran else existing
+    records_now = selection.existing_records(folder.path) if ran else before
     current = _drop_obsolete(suite, [cell for job in planned for cell in job.cells], records_now)
     run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
     paired_records = [record for record in current if record.cell.protocol == PAIRED]
@@ -54,7 +49,7 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     wanted = {cell.key for cell in planned}
     if all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
-    keys_without_method = {_key_without_method(cell) for cell in planned}
+    planned_keys = {cell.of_any_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
     kept, extra_methods = [], set()
     for record in records_now:
@@ -62,13 +57,12 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
         entered = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
         if _is_wanted(record, wanted) or entered:
             kept.append(record)
-        elif cell.method not in listed and _key_without_method(cell) in keys_without_method:
+        elif cell.method not in listed and cell.of_any_method.key in planned_keys:
             kept.append(record)
             extra_methods.add(cell.method)
         else:
-            log.warning(
-                "%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key
-            )
+            gone = f"the cell of record {record.key} is no longer in the suite"
+            log.warning("%s: %s: its record is removed", suite.name, gone)
     if extra_methods:
         names = ", ".join(sorted(extra_methods))
         log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
@@ -77,8 +71,3 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
 
 def _is_wanted(record: Record, wanted: Set[str]) -> bool:
     return record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted
-
-
-def _key_without_method(cell: Cell) -> str:
-    """What a cell is but for its method."""
-    return cell.model_copy(update={"method": ""}).key

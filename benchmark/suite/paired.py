@@ -45,7 +45,7 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
         if c.protocol == MAIN_PROTOCOL and _is_compared(record):
-            groups.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
+            groups.setdefault(c.of_any_method.key, []).append(record)
     return list(groups.values())
 
 
@@ -71,10 +71,8 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     common = common_cases([read(record, folder) for record in existing])
     if any(common.left_out):
         names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
-        raise DataError(
-            f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names}): "
-            "run it with --overwrite always"
-        )
+        differ = f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names})"
+        raise DataError(f"{differ}: run it with --overwrite always")
     scores = zip(existing, _scores(existing, common), strict=True)
     return [_record(record, each) for record, each in scores if each]
 

@@ -1,23 +1,31 @@
 """How each kind of cell is scored: by protocol, predictions, readers' boxes or validity check; none needs a network.
 
-Where a method has no figure, the status is ``n/a`` or ``failed``, with the reason.
+Where a method has no figure, the status is ``n/a`` or ``failed``, with the reason. Of the classifier, ``auroc`` and
+``ap`` are over all held-out images, ``auroc@boxed`` and ``ap@boxed`` over those with any truth box, the images of the
+localization cases. The two can differ much when boxed images come from another source.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
+
+import pandas as pd
+import torch
+from torch import Tensor
 
 from benchmark import protocols
 from benchmark.maps.cases import CaseStore
 from benchmark.maps.obtain import NoMapsError
 from benchmark.protocols.base import Case, Result
-from benchmark.records import Cell
+from benchmark.records import Cell, Score
 from benchmark.statistics import strata
 from benchmark.suite import readers
-from benchmark.suite.classification import classification
+from benchmark.training import metrics
 from benchmark.validity.base import Check
 from core.errors import LocusError, NotAvailableError, WriteError
 from core.names import MAIN_PROTOCOL
 
+METRICS = ("auroc", "ap")
 Scored = tuple[dict[str, Any], list[dict[str, Any]]]
 """The fields of a record that scoring its cell decides, and its rows per case."""
 
@@ -109,3 +117,43 @@ def _fields(result: Result, geometry: str) -> dict[str, Any]:
         "thresholds": result.thresholds,
         "hits_by_threshold": tuple(result.hits_by_threshold),
     }
+
+
+def classification(table: pd.DataFrame, findings: Sequence[str], exclusive: bool = False) -> Result:
+    """Scores per finding and their mean, from held-out predictions.
+
+    ``table`` has a row per image: ``label_F`` (0, 1 or nan) and ``logit_F`` per finding F, and ``boxed`` (0 or 1). A
+    finding of one class only has no figure and is not in the mean. ``exclusive``: an image has one finding (softmax).
+
+    >>> table = pd.DataFrame({"label_mass": [0, 1, 1], "logit_mass": [-1.0, 2.0, -2.0], "boxed": [0, 1, 1]})
+    >>> [(score.metric, score.finding, score.value) for score in classification(table, ["mass"]).scores][:2]
+    [('auroc', 'mass', 0.5), ('auroc', 'mean', 0.5)]
+    """
+    populations = {"": table, "@boxed": table[table["boxed"] == 1]}
+    scores = []
+    for suffix, rows in populations.items():
+        logits, labels = (_columns(rows, kind, findings) for kind in ("logit", "label"))
+        measured = metrics.scores(logits, labels, tuple(findings), exclusive)
+        scores += [score for metric in METRICS for score in _scores(metric, metric + suffix, measured)]
+    return Result(scores=scores, rows=[])
+
+
+def _columns(rows: pd.DataFrame, kind: str, findings: Sequence[str]) -> Tensor:
+    return torch.from_numpy(rows[[f"{kind}_{finding}" for finding in findings]].to_numpy(dtype="float64").copy())
+
+
+def _scores(metric: str, word: str, measured: metrics.Scores) -> list[Score]:
+    per_finding = [_score(word, finding, row[metric], row) for finding, row in measured["findings"].items()]
+    left_out = [score.finding for score in per_finding if score.value is None]
+    reason = f"without {', '.join(left_out)}: one class only" if left_out else ""
+    value = _defined(measured[f"mean_{metric}"])
+    return [*per_finding, Score(finding="mean", metric=word, value=value, n=measured["n"], reason=reason)]
+
+
+def _score(word: str, finding: str, value: float, row: dict[str, Any]) -> Score:
+    reason = f"{row['positives']} of {row['n']} images are positive: one class only" if math.isnan(value) else ""
+    return Score(finding=finding, metric=word, value=_defined(value), n=row["n"], reason=reason)
+
+
+def _defined(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -46,10 +46,8 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         suite = Suite(**{**cli.read_yaml(path), "name": name})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        fields = ", ".join(field for field in Suite.model_fields if field != "name")
-        raise DataError(
-            f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}"
-        ) from error
+        where, fields = ".".join(map(str, first["loc"])), ", ".join(n for n in Suite.model_fields if n != "name")
+        raise DataError(f"the suite {path}, field {where}: {first['msg']}; fields: {fields}") from error
     known = suites(folder)
     for other, names in ((suite.trainings, known), (suite.predicted_by, sorted({*known, *suites()}))):
         if other is not None and other not in names:

@@ -69,9 +69,8 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     flags = {**flags, **given}
     slow_images = flags.pop("slow_images", suite.slow_images)
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        raise BadValueError(
-            f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all"
-        )
+        wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
+        raise BadValueError(f"{wrong}: write 1 or more, or null for all")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     seed = trainings[0].seed
@@ -85,9 +84,8 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
-        raise BadValueError(
-            f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out"
-        )
+        both = f"the suite {suite.name!r} has test_on and {len(trainings)} folds"
+        raise BadValueError(f"{both}: one explains it all, leave folds out")
     names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
     same = {name: getattr(trainings[0], name) for name in names}
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
@@ -110,10 +108,8 @@ def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> lis
     Raises ``BadValueError`` for a key that is none of a finished model's, ``DataError`` for what is no run.
     """
     if unknown := [key for key in entry if key not in KEYS]:
-        raise BadValueError(
-            f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}: beside it stand "
-            f"{', '.join(KEYS[1:])}"
-        )
+        both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
+        raise BadValueError(f"{both}: beside it stand {', '.join(KEYS[1:])}")
     if suite.test_on is not None or suite.check is not None:
         raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
     from benchmark.models import stamp  # torch is imported where there is a file of weights to read
@@ -121,7 +117,8 @@ def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> lis
     paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
     read = [stamp.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
     name = entry.get("entry") or read[0][0].name
-    seeds = _seeds([flags["seed"] for _, flags in read])
+    seeds = [flags["seed"] for _, flags in read]
+    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # a training has its own or its number
     data = {key: value for key, value in {**suite.train, **given}.items() if key in DATA}
     folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
     made = []
@@ -133,8 +130,3 @@ def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> lis
         id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
         made.append(ModelPlan(id_, trainings, None, slow, finished=finished))
     return made
-
-
-def _seeds(stated: Sequence[int]) -> list[int]:
-    """A seed for each training of an entry: its own where they differ, else its number."""
-    return list(stated) if len(set(stated)) == len(stated) else list(range(len(stated)))
