@@ -90,13 +90,10 @@ def render_page(page: Page) -> str:
     One file with all pictures and maps inside; it opens without a server.
     """
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
-    return render(
-        "gallery.html",
-        page=page,
-        findings=list(dict.fromkeys(case.finding for case in page.cases)),
-        kinds={method.word: method.kind.partition(":")[0] for method in page.methods},
-        maps_and_cases={"maps": page.maps, "cases": frames},
-    )
+    findings = list(dict.fromkeys(case.finding for case in page.cases))
+    kinds = {method.word: method.kind.partition(":")[0] for method in page.methods}
+    data = {"maps": page.maps, "cases": frames}
+    return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What a map must be: float32 on the images' device, of the shape that its grid says, finite whatever comes."""
 
 import copy
-import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -85,12 +85,9 @@ def finite(trial: Trial) -> Observation:
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
     cases["their signs swapped"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)
-    bad = [name for name, (network, images) in cases.items() if not _is_finite(trial, network, images)]
+    maps = {name: replace(trial, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()}
+    bad = [name for name, values in maps.items() if not values.isfinite().all()]
     return judged(not bad, f"nan or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
-
-
-def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:
-    return bool(dataclasses.replace(trial, model=network, images=images[:2]).maps().isfinite().all())
 
 
 def _loud(trial: Trial, sign: int) -> Classifier:
