@@ -64,7 +64,7 @@ def _model(args: Sequence[str]) -> int:
     config, _ = cli.parse(ModelCheckConfig, _flags("--model", args), "python -m benchmark.check model NAME")
     if config.model is None:
         raise BadValueError(f"no network given: {USAGE}")
-    from benchmark.check.model.run import run
+    from benchmark.check.model.questions import run
 
     return 1 if run(config, functools.partial(print, flush=True)) else 0
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmark.executors.base import Step
 from benchmark.executors.local import Local
-from benchmark.records.heartbeat import SILENT, silence
+from benchmark.records.lock import SILENT, silence
 from core.errors import LocusError, WriteError
 from core.files import write_text, writing
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from benchmark.executors.array_job import POLL, ArrayJob, StepQueue
 from benchmark.executors.base import Executor, Step, sigterm_ends
-from benchmark.records.heartbeat import SILENT, beating
+from benchmark.records.lock import SILENT, beating
 from core.cli import CONFIGS
 from core.errors import BadValueError, LocusError, NotAvailableError
 

@@ -29,7 +29,10 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     if not records:
         raise DataError(f"there are no records in {source}: run python -m benchmark.run --suite {name} first")
     target = FOLDER / name if config.output is None else Path(config.output)
-    _grid(config, name, target, report)
+    try:
+        grid.save(open_model(str(config.figures), config), target, name)
+    except DataError as error:
+        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")
     names = select.datasets(records)
     for dataset in names:
         data, stem = charts.gather(records, dataset, [source]), name if len(names) == 1 else f"{name}-{dataset}"
@@ -42,10 +45,3 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
         write_text(target / TABLES, (source / TABLES).read_text(encoding="utf-8"))
     report(f"figures: {target} ({len(list(target.iterdir()))} files)")
     return 0
-
-
-def _grid(config: RunConfig, name: str, target: Path, report: Callable[[str], None]) -> None:
-    try:
-        grid.save(open_model(str(config.figures), config), target, name)
-    except DataError as error:
-        report(f"grid: n/a: {error}; python -m benchmark.run --suite {name} --overwrite always makes them")

@@ -87,11 +87,9 @@ def _legend(figure: Figure, bar: tuple[float, float, float, float]) -> None:
     scale = figure.colorbar(ScalarMappable(cmap=COLOURS), cax=figure.add_axes(bar))
     scale.ax.tick_params(labelsize=SMALL, pad=1, length=2)
     scale.set_label("map, from its least to its greatest value", fontsize=SMALL, labelpad=1)
-    lines = [
-        Line2D([], [], color=SKY, label="truth"),
-        Line2D([], [], color=ORANGE, ls="--", label="box that is scored"),
-    ]
-    figure.legend(handles=lines, loc="lower center", ncols=2, frameon=False, borderpad=0)
+    truth = Line2D([], [], color=SKY, label="truth")
+    scored = Line2D([], [], color=ORANGE, ls="--", label="box that is scored")
+    figure.legend(handles=[truth, scored], loc="lower center", ncols=2, frameon=False, borderpad=0)
 
 
 def _image(axes: Axes, case: Case, image: NDArray[np.uint8]) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -91,13 +90,10 @@ def render_page(page: Page) -> str:
     One file with all pictures and maps inside; it opens without a server.
     """
     frames = [{"frame": case.frame, "truth": case.truth} for case in page.cases]
-    return render(
-        "gallery.html",
-        page=page,
-        findings=list(dict.fromkeys(case.finding for case in page.cases)),
-        kinds={method.word: method.kind.partition(":")[0] for method in page.methods},
-        maps_and_cases={"maps": page.maps, "cases": frames},
-    )
+    findings = list(dict.fromkeys(case.finding for case in page.cases))
+    kinds = {method.word: method.kind.partition(":")[0] for method in page.methods}
+    data = {"maps": page.maps, "cases": frames}
+    return render("gallery.html", page=page, findings=findings, kinds=kinds, maps_and_cases=data)
 
 
 def packed_map(values: NDArray[np.float16], grid: Grid | str) -> dict[str, Any]:
@@ -119,12 +115,3 @@ def data_url(image: NDArray[np.uint8]) -> str:
     share = min(1.0, SIDE / max(image.shape))
     small = resize_image(image, (max(1, round(image.shape[0] * share)), max(1, round(image.shape[1] * share))))
     return "data:image/png;base64," + base64.b64encode(cv2.imencode(".png", small)[1].tobytes()).decode()
-
-
-def numbered(images: Sequence[str]) -> dict[str, int]:
-    """Each image once -> its number.
-
-    >>> numbered(["a.png", "b.png", "a.png"])
-    {'a.png': 0, 'b.png': 1}
-    """
-    return {image: number for number, image in enumerate(dict.fromkeys(images))}

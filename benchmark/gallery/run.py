@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.gallery import select
-from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, numbered, packed_map, render_page
+from benchmark.gallery.page import MethodSummary, Page, Panel, ShownCase, data_url, packed_map, render_page
 from benchmark.maps.cases import CaseStore
 from benchmark.protocols.base import FLAT, Case
 from benchmark.records import Record, cases
@@ -107,6 +107,14 @@ def shown_methods(model: OpenedModel) -> list[Shown]:
     return [_shown(record, model) for record in model.records]
 
 
+def _shown(record: Record, model: OpenedModel) -> Shown:
+    if record.status != "ok":
+        return Shown(record, {}, {})
+    table = cases.read(record.cell, model.folder)
+    rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
+    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+
+
 def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choice]:
     """The cases to show: see ``select.choose``; baselines have no say."""
     tables = {s.record.cell.method: pd.DataFrame([*s.rows.values()]) for s in shown if is_method(s.record) and s.rows}
@@ -116,45 +124,23 @@ def choices(shown: Sequence[Shown], findings: Sequence[str]) -> list[select.Choi
 def _page(model: OpenedModel, suite_page: str) -> Page:
     shown, records, suite = shown_methods(model), model.records, model.suite.name
     chosen = choices(shown, model.store.findings)
-    numbers, maps = numbered([choice.image for choice in chosen]), list[dict[str, Any]]()
+    images = dict.fromkeys(choice.image for choice in chosen)
+    numbers, maps = {image: number for number, image in enumerate(images)}, list[dict[str, Any]]()
     read = {sample.image_id: sample for run in model.store.trained for sample in run.scorable_images}
-    return Page(
-        suite,
-        suite_page,
-        model.suite.title,
-        records[0].cell.model_id,
-        _basis(records),
-        f"python -m benchmark.run --gallery {suite}/{records[0].cell.model_id}",
-        [_summary(record) for record in records],
-        [_case(choice, shown, numbers[choice.image], maps) for choice in chosen],
-        [data_url(read[image].image) for image in numbers],
-        maps,
-    )
-
-
-def _shown(record: Record, model: OpenedModel) -> Shown:
-    if record.status != "ok":
-        return Shown(record, {}, {})
-    table = cases.read(record.cell, model.folder)
-    rows = {(row["image"], row["finding"]): row for row in table.to_dict("records")}
-    return Shown(record, rows, {(case.image_id, case.finding): case for case in model.store.cases(record.cell)})
+    model_id, title = records[0].cell.model_id, model.suite.title
+    command = f"python -m benchmark.run --gallery {suite}/{model_id}"
+    summaries = [_summary(record) for record in records]
+    shown_cases = [_case(choice, shown, numbers[choice.image], maps) for choice in chosen]
+    urls = [data_url(read[image].image) for image in numbers]
+    return Page(suite, suite_page, title, model_id, _basis(records), command, summaries, shown_cases, urls, maps)
 
 
 def _case(choice: select.Choice, shown: Sequence[Shown], image: int, maps: list[dict[str, Any]]) -> ShownCase:
     key = choice.image, choice.finding
     case = next(method.cases[key] for method in shown if key in method.cases)
-    return ShownCase(
-        choice.finding,
-        choice.rank,
-        choice.image,
-        case.patient_id,
-        choice.iou,
-        case.probability,
-        image,
-        case.frame,
-        case.boxes.tolist(),
-        [_panel(method, key, maps) for method in shown],
-    )
+    stated = choice.finding, choice.rank, choice.image, case.patient_id, choice.iou, case.probability
+    panels = [_panel(method, key, maps) for method in shown]
+    return ShownCase(*stated, image, case.frame, case.boxes.tolist(), panels)
 
 
 def _panel(shown: Shown, key: tuple[str, str], maps: list[dict[str, Any]]) -> Panel:

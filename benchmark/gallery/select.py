@@ -70,7 +70,6 @@ def choose(tables: Mapping[str, pd.DataFrame], findings: Sequence[str]) -> list[
         cases = mean[mean["finding"] == finding].sort_values(["iou", "image"], ascending=[False, True])
         numbers = dict.fromkeys((0, (len(cases) - 1) // 2, len(cases) - 1) if len(cases) else ())
         chosen = cases.iloc[list(numbers)][["image", "iou"]].to_numpy().tolist()
-        choices += [
-            Choice(finding, rank, str(image), float(iou)) for rank, (image, iou) in zip(RANKS, chosen, strict=False)
-        ]
+        named = zip(RANKS, chosen, strict=False)
+        choices += [Choice(finding, rank, str(image), float(iou)) for rank, (image, iou) in named]
     return choices

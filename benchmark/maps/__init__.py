@@ -8,8 +8,7 @@ holds parts of an array until they are joined.
 """
 
 from benchmark.maps.code import code
-from benchmark.maps.index import Index, file_name
 from benchmark.maps.reader import StoredMaps, read
-from benchmark.maps.writer import Writer, compress, refuse, writing
+from benchmark.maps.writer import Index, Writer, compress, file_name, refuse, writing
 
 __all__ = ["Index", "StoredMaps", "Writer", "code", "compress", "file_name", "read", "refuse", "writing"]

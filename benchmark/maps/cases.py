@@ -55,14 +55,9 @@ class CaseStore:
             return {}
         logits = self.predictions[[f"logit_{finding}" for finding in self.findings]].to_numpy(dtype=np.float64)
         said = softmax(logits, axis=1) if self.exclusive else expit(logits)
-        rows = zip(
-            self.predictions["training"].tolist(), self.predictions["image"].tolist(), said.tolist(), strict=True
-        )
-        return {
-            (training, image, finding): value
-            for training, image, values in rows
-            for finding, value in zip(self.findings, values, strict=True)
-        }
+        rows = pd.MultiIndex.from_frame(self.predictions[["training", "image"]])
+        answers: Any = pd.DataFrame(said, rows, self.findings)
+        return answers.stack(future_stack=True).to_dict()
 
     @cached_property
     def groups(self) -> dict[str, dict[tuple[str, str], str]]:
@@ -92,15 +87,9 @@ class CaseStore:
             self._last.clear()  # one method's cases at a time are in memory
         key = (*method, split, images)
         if key not in self._last:
-            self._last[key] = self._with_answers(make_cases(runs, stored, cell.alignment, images))
+            cases, said = make_cases(runs, stored, cell.alignment, images), self.probabilities
+            self._last[key] = [replace(c, probability=said.get((c.training, c.image_id, c.finding))) for c in cases]
         return self._last[key]
-
-    def _with_answers(self, cases: Sequence[Case]) -> list[Case]:
-        """The cases with the classifier's probability of each, where its training kept predictions of the image."""
-        return [
-            replace(case, probability=self.probabilities.get((case.training, case.image_id, case.finding)))
-            for case in cases
-        ]
 
 
 def make_cases(trained: Sequence[Trained], maps: StoredMaps, alignment: str, images: int | None = None) -> list[Case]:

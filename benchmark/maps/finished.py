@@ -1,18 +1,23 @@
-"""A finished network that enters a suite: what its outputs stand for, and the suite's images as it sees them."""
+"""A finished network or training on images that are not its own, without those of patients that it has seen."""
 
+import functools
+import hashlib
 import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import datasets
-from benchmark.maps.other_dataset import unseen
 from benchmark.training import data as source
-from config import TrainConfig
+from config import DataFlags, TrainConfig
+from core.errors import LeakError
 from core.flags.data import SplitFlags
-from datasets.base import Dataset
+from datasets.base import SPLITS, Dataset
+from datasets.io import cache
 from datasets.shared import Shared
 
 log = logging.getLogger(__name__)
+NIH_IMAGE_KEY = "nih"
+"""The field of a sample's ``meta`` that names the image of NIH that it is."""
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,8 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
         if datasets.at_hand(finished.trained.dataset, finished.trained.data_root_dir):
             kept, counts = unseen(finished.trained, config, data)
         else:
-            log.warning(
-                "%s: the files of %s are not here: its training images are not looked for among those of %s",
-                *(finished.name, finished.trained.dataset, config.dataset),
-            )
+            absent = f"the files of {finished.trained.dataset} are not here: its training images"
+            log.warning("%s: %s are not looked for among those of %s", finished.name, absent, config.dataset)
     if finished.findings == data.findings and len(kept) == len(data):
         return data
     shared = Shared(data, finished.findings, kept)
@@ -63,3 +66,59 @@ def _same_images(trained: TrainConfig, config: TrainConfig) -> bool:
     """Whether a training held out the very images that the suite scores."""
     names = ("dataset", *(field.name for field in fields(SplitFlags)))
     return all(getattr(trained, name) == getattr(config, name) for name in names)
+
+
+def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
+    """The test images of ``other`` for the training of ``config``, their truth by the findings that both know.
+
+    An image whose patient the training has seen is left out and counted. Which patient it is is known by NIH's file
+    name where the data set has it, or by equal pixels at the network's input; an image that is found neither way counts
+    as ``images_not_traced``. Raises ``LeakError`` when no image is left.
+    """
+    samples = source.load(other, "test")
+    kept, counts = unseen(config, other, samples)
+    shared = Shared(samples, source.load(config, "test").findings, kept)
+    shared.describe |= {"trained_on": config.dataset, **counts}
+    return shared
+
+
+def unseen(config: TrainConfig, other: TrainConfig, samples: Dataset) -> tuple[list[int], dict[str, int]]:
+    """Positions of the ``samples`` of ``other`` whose patients the training of ``config`` has not seen, and counts.
+
+    Raises ``LeakError`` when no image is left.
+    """
+    patient_of_image = _patient_of_image(config)
+    seen = {patient for split in ("train", "val") for patient in source.load(config, split).patients}
+    patients = []  # whose image it is; "" where that cannot be known
+    for sample, pixel_hash in zip(samples, _pixel_hashes(other, samples), strict=True):
+        nih = sample.meta.get(NIH_IMAGE_KEY)
+        patients.append(patient_of_image.get(pixel_hash if nih is None else nih, (nih or "").split("_")[0]))
+    kept = [n for n, patient in enumerate(patients) if patient not in seen]
+    if not kept:
+        seen_by = f"patients that the model was trained on ({config.dataset})"
+        raise LeakError(f"all {len(samples)} images of {samples.name} are of {seen_by}")
+    left_out, untraced = len(samples) - len(kept), patients.count("")
+    of_seen = f"{left_out} of {len(samples)} images are of patients that the training on {config.dataset} has seen"
+    text = f"{samples.name}: {of_seen} and are left out; of {untraced} it is not known whose they are"
+    log.log(logging.WARNING if left_out else logging.INFO, "%s", text)
+    return kept, {"images_seen_in_training": left_out, "images_not_traced": untraced}
+
+
+@functools.lru_cache(maxsize=1)
+def _patient_of_image(config: TrainConfig) -> dict[str, str]:
+    """Name of an image, and the hash of its pixels -> patient, of all images of a training's own data set."""
+    patients = {}
+    for split in SPLITS:
+        data = source.load(config, split)
+        for sample, pixel_hash in zip(data, _pixel_hashes(config, data), strict=True):
+            patients[sample.image_id] = patients[pixel_hash] = sample.patient_id
+    return patients
+
+
+def _pixel_hashes(flags: DataFlags, data: Dataset) -> list[str]:
+    """A hash of the pixels of each image at the network's input; the image's name where it cannot be read."""
+    pixels = cache.pixels(data, flags.img_size, flags.cache_dir, flags.max_bad_images)
+    pixel_hashes = [sample.image_id for sample in data]
+    for row, n in zip(pixels.images, pixels.kept.tolist(), strict=True):
+        pixel_hashes[n] = hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest()
+    return pixel_hashes

@@ -49,7 +49,7 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
     log.info("explaining %d images with %s", len(requests[0].images), ", ".join(request.word for request in requests))
     batches = tqdm(requests[0].batches, desc="explain", unit="batch", leave=False, disable=None)
     with ExitStack() as open_files:
-        files = _Files(requests, requests[0].runs[0].data.findings, open_files)
+        files = _Files({request.word: request for request in requests}, requests[0].runs[0].data.findings, open_files)
         for run, rows in batches:
             if not (parts := files.parts()):
                 break
@@ -62,32 +62,29 @@ def _explain(requests: Sequence[MapRequest], networks: "_Networks") -> dict[str,
 class _Files:
     """The arrays that are being written, one per request that has an answer."""
 
-    requests: Sequence[MapRequest]
+    requests: dict[str, MapRequest]
+    """Those that may have an answer."""
     findings: tuple[str, ...]
     stack: ExitStack
     writers: dict[str, tuple[store.Writer, ExitStack]] = field(default_factory=dict)
-    refused: set[str] = field(default_factory=set)
     broken: dict[str, LocusError] = field(default_factory=dict)
 
     def parts(self) -> dict[str, Method]:
         """Word -> method of those that may have an answer."""
-        closed = self.refused | self.broken.keys()
-        open_requests = (request for request in self.requests if request.word not in closed)
-        return {request.word: request.part for request in open_requests if isinstance(request.part, Method)}
+        return {word: request.part for word, request in self.requests.items() if isinstance(request.part, Method)}
 
     def receive(self, word: str, answer: MethodMaps | LocusError) -> None:
         """Write the maps of a batch, or the reason why there will be none.
 
         A map of another shape or grid than those before it ends the method, not the run.
         """
-        request = next(request for request in self.requests if request.word == word)
         if isinstance(answer, LocusError):
-            self._drop(request, answer)
+            self._drop(self.requests.pop(word), answer)
             return
         try:
-            self._writer(request).add(answer.maps.cpu().numpy(), answer.grid)
+            self._writer(self.requests[word]).add(answer.maps.cpu().numpy(), answer.grid)
         except BadValueError as error:
-            self._drop(request, LocusError(f"the method {word!r} broke: {error}"))
+            self._drop(self.requests.pop(word), LocusError(f"the method {word!r} broke: {error}"))
 
     def _writer(self, request: MapRequest) -> store.Writer:
         if request.word not in self.writers:
@@ -102,7 +99,6 @@ class _Files:
             with suppress(LocusError), self.writers.pop(request.word)[1]:
                 raise error  # inside, so that its file is not put in place
         if isinstance(error, NotAvailableError):
-            self.refused.add(request.word)
             store.refuse(request.array, request.key, request.images, self.findings, reason=str(error))
         else:
             log.warning("%s", error)

@@ -1,5 +1,10 @@
-"""The stored maps of methods for a model's images; those that are missing are generated first."""
+"""The stored maps of methods for a model's images; those that are missing are generated first, at once or in shards.
 
+A shard is whole batches, whose maps do not depend on where others lie: the joined file is that of one job, byte for
+byte. Baselines that look at truth see all images at once and have none.
+"""
+
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +13,9 @@ from benchmark.maps.generate import generate
 from benchmark.maps.requests import MapRequest, build_method, make_request
 from benchmark.maps.trained import Trained, select_samples
 from config import EngineFlags
-from core.errors import DataError, LocusError
+from core.errors import BadValueError, DataError, LocusError, NotAvailableError
+from core.files import writing
+from methods.base import Method
 
 StoredMapsByMethod = dict[str, store.StoredMaps | LocusError]
 """Word -> the maps of a method on disk, or the error that says why it has none.
@@ -80,22 +87,60 @@ def requests_of(
 def _stored(requests: Sequence[MapRequest], flags: EngineFlags | None) -> StoredMapsByMethod:
     stored = {request.word: store.read(request.array, request.key) for request in requests}
     missing = [request for request in requests if stored[request.word] is None]
+    broken: StoredMapsByMethod = {}
+    if missing and flags is not None:
+        broken |= generate(missing, flags)
+        stored |= {r.word: store.read(r.array, r.key) for r in missing if r.word not in broken}
+    return {r.word: broken.get(r.word) or stored[r.word] or _absent(r, flags) for r in requests}
+
+
+def _absent(request: MapRequest, flags: EngineFlags | None) -> DataError:
     if flags is None:
-        return {request.word: stored[request.word] or _missing_error(request) for request in requests}
-    broken = generate(missing, flags) if missing else {}
-    return {
-        request.word: broken.get(request.word)
-        or stored[request.word]
-        or store.read(request.array, request.key)
-        or _replaced_error(request)
-        for request in requests
-    }
-
-
-def _missing_error(request: MapRequest) -> NoMapsError:
-    return NoMapsError(f"no maps in {request.array.parent} that today's code would make of these weights and images")
-
-
-def _replaced_error(request: MapRequest) -> DataError:
+        of_today = "that today's code would make of these weights and images"
+        return NoMapsError(f"no maps in {request.array.parent} {of_today}")
     replaced = f"the maps in {request.array} were replaced by those of another run with other code"
     return DataError(f"{replaced}: run it again when that one is done")
+
+
+def generate_shard(requests: Sequence[MapRequest], number: int, count: int, flags: EngineFlags) -> None:
+    """Write shard ``number`` of ``count`` of those ``requests`` whose maps are missing, unless it is there.
+
+    Of a method that breaks nothing is written.
+    """
+    shards = [request.shard(number, count) for request in requests if _is_missing(request)]
+    generate([shard for shard in shards if shard.batches and _is_missing(shard)], flags)
+
+
+def join(requests: Sequence[MapRequest], count: int) -> set[str]:
+    """Put the ``count`` shards of each method together and remove them; the words of methods that lack one."""
+    lacking = set()
+    for request in requests:
+        try:
+            if _is_missing(request):
+                _join(request, count)
+        except (NoMapsError, BadValueError):
+            lacking.add(request.word)
+            continue
+        if request.shards.exists():
+            with writing(request.shards):
+                shutil.rmtree(request.shards)
+    return lacking
+
+
+def _is_missing(request: MapRequest) -> bool:
+    return isinstance(request.part, Method) and store.read(request.array, request.key) is None
+
+
+def _join(request: MapRequest, count: int) -> None:
+    """One file of all shards, or the reason of the first that has one in place of maps."""
+    images, findings = request.images, request.runs[0].data.findings
+    shards = [request.shard(number, count) for number in range(1, count + 1)]
+    try:
+        with store.writing(request.array, request.key, images, findings) as writer:
+            for shard in [shard for shard in shards if shard.batches]:
+                maps = store.read(shard.array, shard.key)
+                if not isinstance(maps, store.StoredMaps):
+                    raise maps or NoMapsError(f"no maps in {shard.array}")
+                writer.copy(maps.values, maps.index.peaks, maps.index.grid)
+    except NotAvailableError as error:
+        store.refuse(request.array, request.key, images, findings, reason=str(error))

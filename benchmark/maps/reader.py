@@ -5,12 +5,11 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.maps.index import Index, index_file
+from benchmark.maps.writer import Index, index_file
 from core.errors import NotAvailableError
 
 log = logging.getLogger(__name__)
@@ -73,12 +72,8 @@ def _opened(array: Path, index: Index) -> NDArray[np.float16]:
         if file.read() != key:
             raise ValueError("the array is that of another run")
         file.seek(0)
-        return _mapped(file, index)
-
-
-def _mapped(file: BinaryIO, index: Index) -> NDArray[np.float16]:
-    np.lib.format.read_magic(file)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    if (shape, dtype) != (index.shape, np.dtype("<f2")):
-        raise ValueError(f"{dtype} of shape {shape} instead of float16 of shape {index.shape}")
-    return np.memmap(file, dtype, "r", file.tell(), shape)
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if (shape, dtype) != (index.shape, np.dtype("<f2")):
+            raise ValueError(f"{dtype} of shape {shape} instead of float16 of shape {index.shape}")
+        return np.memmap(file, dtype, "r", file.tell(), shape)

@@ -18,6 +18,7 @@ from benchmark.maps.trained import Trained, select_samples
 from core import registry, user_code
 from core.errors import LocusError
 from core.files import key
+from core.names import UNTRAINED
 from datasets.io import transforms
 from methods import smoothing
 from methods.base import Method
@@ -69,7 +70,7 @@ def build_method(word: str) -> Method | Prior | Truth:
     try:
         if word in BASELINES:
             return BASELINES[word]()
-        return methods.build(untrained.METHOD if word == untrained.WORD else word)
+        return methods.build(untrained.METHOD if word == UNTRAINED else word)
     except LocusError:
         raise
     except user_code.ANYTHING as error:
@@ -84,7 +85,7 @@ def make_request(
     """The maps of ``part``, which is ``build_method(word)``: of all images, or ``slow_images`` if it is not fast."""
     fast = not isinstance(part, Method) or (part.is_fast() and part.smooth is None)
     images = tuple(sample.image_id for sample in select_samples(trained, None if fast else slow_images))
-    runs = tuple(untrained.of(run) for run in trained) if word == untrained.WORD else tuple(trained)
+    runs = tuple(untrained.of(run) for run in trained) if word == UNTRAINED else tuple(trained)
     array, key_ = folder / store.file_name(word), _key(runs, word, type(part), images)
     return MapRequest(word, runs, part, fast, tuple(_batches(runs, frozenset(images))), array, key_)
 

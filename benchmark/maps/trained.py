@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backbones import Classifier
-from benchmark.maps import other_dataset
-from benchmark.maps.finished import FinishedModel, images_of
+from benchmark.maps.finished import FinishedModel, external_test_set, images_of
 from benchmark.training import checkpoints
 from benchmark.training import data as source
 from config import TrainConfig
@@ -37,8 +36,7 @@ class Trained:
     finished: FinishedModel | None = None
     """The finished network that this is, where the suite did not train it."""
     other: TrainConfig | None = None
-    """Another data set whose images are explained in place of the training's own; see
-    ``benchmark.maps.other_dataset``."""
+    """Another data set whose images are explained in place of the training's own; see ``external_test_set``."""
 
     @property
     def checkpoint(self) -> Path:
@@ -59,7 +57,7 @@ class Trained:
     def data(self) -> Dataset:
         """The split, or the other data set's test images."""
         if self.other is not None:
-            return other_dataset.external_test_set(self.config, self.other)
+            return external_test_set(self.config, self.other)
         if self.finished is not None:
             return images_of(self.config, self.split, self.finished)
         return source.load(self.config, self.split)

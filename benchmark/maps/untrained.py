@@ -10,7 +10,6 @@ from benchmark.training.pooling import pooling
 from core.errors import NotAvailableError
 from core.names import UNTRAINED
 
-WORD = UNTRAINED
 OTHER = 1_000_000
 """Added to a training's seed: with its own, one would draw the very weights that the training began with and may still
 resemble."""
@@ -28,7 +27,7 @@ class Untrained(Trained):
     @property
     def digest(self) -> str:
         """Says which weights: those of the seed, none of a file."""
-        return f"{WORD}, seed {self.config.seed + OTHER}"
+        return f"{UNTRAINED}, seed {self.config.seed + OTHER}"
 
     def model(self, device: str) -> Classifier:
         """The architecture of the training's flags, its weights drawn anew."""

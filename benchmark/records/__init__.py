@@ -1,7 +1,6 @@
 """Records: one per cell, from which every number in every table comes."""
 
-from benchmark.records.files import path, read, write
-from benchmark.records.folders import unpacked, unpacked_folder
+from benchmark.records.files import path, read, unpacked, unpacked_folder, write
 from benchmark.records.lock import only_writer
 from benchmark.records.record import Cell, Record, Stratum
 from benchmark.records.score import Score

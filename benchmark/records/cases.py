@@ -15,9 +15,8 @@ import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from benchmark.records import packed
-from benchmark.records.files import stem
-from benchmark.records.folders import unpacked_folder
+from benchmark.records import arrow, packed
+from benchmark.records.files import stem, unpacked_folder
 from benchmark.records.record import Cell
 from core.errors import DataError
 from core.files import writing
@@ -43,7 +42,7 @@ def path(folder: Path | str, cell: Cell) -> Path:
 def write(rows: Sequence[Mapping[str, Any]], cell: Cell, folder: Path | str) -> Path:
     """The ``table`` of a cell's rows as a file at work. The same rows give the same bytes."""
     where = path(folder, cell)
-    packed.save(pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where)
+    arrow.save(pyarrow.Table.from_pandas(table(rows, cell), preserve_index=False).replace_schema_metadata(None), where)
     return where
 
 
@@ -78,21 +77,17 @@ def packed_file(folder: Path | str, seed: int | None) -> Path:
 
 
 def exist(cell: Cell, folder: Path | str) -> bool:
-    """Whether there are rows of a cell, at work or packed.
-
-    Without reading any.
-    """
-    return any(file.is_file() for file in _at_work(cell, folder)) or _packed_with(cell, folder) is not None
+    """Whether there are rows of a cell, at work or packed."""
+    return bool(_at_work(cell, folder) or _packed_with(cell, folder))
 
 
 def read(cell: Cell, folder: Path | str) -> "pd.DataFrame":
     """The rows of a cell, those at work before packed ones. Raises ``DataError`` where they are missing or broken."""
-    for file in _at_work(cell, folder):
-        if file.is_file():
-            return packed.table(file, mend=MEND).to_pandas()
-    if (file_of_seed := _packed_with(cell, folder)) is None:
-        raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
-    return _rows_of(file_of_seed, [cell.key]).to_pandas()
+    if at_work := _at_work(cell, folder):
+        return arrow.read(at_work[0], MEND).to_pandas()
+    if files := _packed_with(cell, folder):
+        return arrow.words(_only(_packed(files[0]), [cell.key])).to_pandas()
+    raise DataError(f"no per-case rows of {cell.model_id}, {cell.method} in {folder}: {AGAIN}")
 
 
 def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]) -> pyarrow.Table:
@@ -103,14 +98,12 @@ def read_columns(cells: Sequence[Cell], folder: Path | str, names: Sequence[str]
     columns, wanted = ["key", *names], {cell.key: cell for cell in cells}
     tables = []
     for cell in cells:
-        if file := next((file for file in _at_work(cell, folder) if file.is_file()), None):
-            tables.append(_dictionaries(packed.table(file, columns, mend=MEND)))
+        if at_work := _at_work(cell, folder):
+            tables.append(arrow.dictionaries(arrow.read(at_work[0], MEND, columns)))
             del wanted[cell.key]
     files = dict.fromkeys(file for cell in wanted.values() for file in _packed_files(cell.seed, folder))
-    for file in files:
-        rows = packed.table(file, columns, mend=MEND)
-        tables.append(pyarrow.compute.filter(rows, _is_of(rows["key"], wanted)))
-    tables = tables or [pyarrow.schema([(name, packed.DICT_STRING) for name in columns]).empty_table()]
+    tables += [_only(arrow.read(file, MEND, columns), wanted) for file in files]
+    tables = tables or [pyarrow.schema([(name, arrow.DICT_STRING) for name in columns]).empty_table()]
     return pyarrow.concat_tables(tables, promote_options="permissive").unify_dictionaries().combine_chunks()
 
 
@@ -149,34 +142,29 @@ def _joined(keys: Collection[str], files: Mapping[str, Path], seed: int, folder:
     """The rows of one seed: packed ones of ``keys``, and those at work in ``files`` (key -> file)."""
     tables, rest = [], {*keys} - files.keys()
     for file in _packed_files(seed, folder):
-        tables.append(_rows_of(file, _keys(file) & rest))
+        tables.append(arrow.words(_only(_packed(file), _keys(file) & rest)))
         rest -= _keys(file)
-    tables += [packed.table(file, mend=MEND) for _, file in sorted(files.items())]
-    return pyarrow.concat_tables(
-        [table for table in tables if len(table)] or [pyarrow.table({})], promote_options="permissive"
-    )
+    tables += [arrow.read(file, MEND) for _, file in sorted(files.items())]
+    filled = [table for table in tables if len(table)] or [pyarrow.table({})]
+    return pyarrow.concat_tables(filled, promote_options="permissive")
 
 
 def _save(rows: pyarrow.Table, where: Path) -> None:
     """Write the rows of a seed in their order, or remove the file of one that has none."""
     if len(rows):
-        packed.save(_dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
+        arrow.save(arrow.dictionaries(rows.sort_by([(name, "ascending") for name in (*CELL, "key")])), where)
     else:
         with writing(where):
             where.unlink(missing_ok=True)
 
 
-def _rows_of(file: Path, keys: Collection[str]) -> pyarrow.Table:
-    whole = _packed(file)
-    return _words(whole.filter(pyarrow.compute.is_in(whole["key"], _strings(keys))))
-
-
-def _is_of(column: pyarrow.ChunkedArray, keys: Collection[str]) -> pyarrow.Array:
-    """Which rows of a packed column have one of the ``keys``; what else makes an array of Arrow imports pandas."""
-    array = column.combine_chunks()
+def _only(rows: pyarrow.Table, keys: Collection[str]) -> pyarrow.Table:
+    """The packed rows that have one of the ``keys``; what else makes a mask of Arrow imports pandas."""
+    array = rows["key"].combine_chunks()
     known = np.array([word in keys for word in array.dictionary.to_pylist()], dtype=bool)
     bits = np.packbits(known[packed.numbers(array.indices)], bitorder="little")
-    return pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
+    mask = pyarrow.Array.from_buffers(pyarrow.bool_(), len(array), [None, pyarrow.py_buffer(bits)])
+    return pyarrow.compute.filter(rows, mask)
 
 
 def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
@@ -184,21 +172,19 @@ def _packed_files(seed: int | None, folder: Path | str) -> list[Path]:
     return [file for file in dict.fromkeys([packed_file(folder, seed), Path(folder) / CASES]) if file.is_file()]
 
 
-def _packed_with(cell: Cell, folder: Path | str) -> Path | None:
-    return next((file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)), None)
+def _packed_with(cell: Cell, folder: Path | str) -> list[Path]:
+    """Those of them that have rows of a cell."""
+    return [file for file in _packed_files(cell.seed, folder) if cell.key in _keys(file)]
 
 
-def _at_work(cell: Cell, folder: Path | str) -> tuple[Path, Path]:
-    """Where rows that are not packed may lie; the second in an earlier layout."""
-    return path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+def _at_work(cell: Cell, folder: Path | str) -> list[Path]:
+    """The files of a cell's rows that are not packed; the second in an earlier layout."""
+    files = path(folder, cell), Path(folder) / "cases" / cell.protocol / f"{stem(cell)}.parquet"
+    return [file for file in files if file.is_file()]
 
 
 def _keys(file: Path) -> set[str]:
     return set(_packed(file)["key"].unique().to_pylist()) if file.is_file() else set()
-
-
-def _strings(words: Collection[str]) -> pyarrow.Array:
-    return pyarrow.array(sorted(words), pyarrow.string())
 
 
 def _packed(file: Path) -> pyarrow.Table:
@@ -209,19 +195,4 @@ def _packed(file: Path) -> pyarrow.Table:
 
 @lru_cache(maxsize=16)
 def _read(file: Path, *state: int) -> pyarrow.Table:
-    return packed.table(file, mend=MEND)
-
-
-def _words(rows: pyarrow.Table) -> pyarrow.Table:
-    """Dictionaries as plain strings."""
-    types = [(f.name, pyarrow.string() if pyarrow.types.is_dictionary(f.type) else f.type) for f in rows.schema]
-    return rows.cast(pyarrow.schema(types))
-
-
-def _dictionaries(rows: pyarrow.Table) -> pyarrow.Table:
-    """Strings as dictionaries: what stands in many rows is kept once."""
-    for n, field in enumerate(rows.schema):
-        if pyarrow.types.is_string(field.type) or pyarrow.types.is_large_string(field.type):
-            column = rows.column(n).cast(pyarrow.string()).combine_chunks().dictionary_encode()
-            rows = rows.set_column(n, field.name, column)
-    return rows.combine_chunks()
+    return arrow.read(file, MEND)

@@ -7,7 +7,7 @@ from typing import Literal
 import pyarrow
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmark.records import packed
+from benchmark.records import arrow
 from core.errors import DataError
 
 FILE = "costs.parquet"
@@ -44,7 +44,7 @@ class Cost(BaseModel):
 def write(rows: Sequence[Cost], folder: Path) -> None:
     """Write the ``rows``, in a fixed order. Raises ``WriteError`` when the disk refuses."""
     ordered = sorted(rows, key=lambda row: (row.dataset, row.model, row.method))
-    packed.save(pyarrow.Table.from_pylist([row.model_dump() for row in ordered]), folder / FILE)
+    arrow.save(pyarrow.Table.from_pylist([row.model_dump() for row in ordered]), folder / FILE)
 
 
 def read(folder: Path) -> list[Cost]:
@@ -56,7 +56,7 @@ def read(folder: Path) -> list[Cost]:
     if not file.is_file():
         return []
     try:
-        return [Cost.model_validate(row) for row in packed.table(file, mend=MEND).to_pylist()]
+        return [Cost.model_validate(row) for row in arrow.read(file, MEND).to_pylist()]
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(f"{file} is broken at {'.'.join(map(str, first['loc']))}: {first['msg']}; {MEND}") from error

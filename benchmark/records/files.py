@@ -1,4 +1,4 @@
-"""Records that are not packed yet: one JSON file each, written whole or not at all."""
+"""Records that are not packed yet: where they lie, one JSON file each, written whole or not at all."""
 
 import json
 import re
@@ -9,15 +9,40 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from benchmark.records.folders import unpacked_folder
-from benchmark.records.history import upgrade
-from benchmark.records.record import Cell, Record
+from benchmark.records.record import SCHEMA_VERSION, Cell, Record
 from benchmark.records.score import Score
 from core.errors import DataError
 from core.files import write_json
 
+RESULTS, RUNS = "results", "runs"
 REPAIR = "delete it and run the suite again"
 """What a user does about a broken record of a suite."""
+
+
+def unpacked_folder(folder: Path | str) -> Path:
+    """The folder of the records at work of a suite's results ``folder``: nothing in it is ever committed.
+
+    Beside a folder called ``results`` it is ``runs/records/<suite>``; any other folder of results is no published one
+    (``runs/results`` above all), and has them inside.
+
+    >>> unpacked_folder("results/demo").as_posix(), unpacked_folder("runs/results/demo").as_posix()
+    ('runs/records/demo', 'runs/results/demo/records')
+    """
+    folder = Path(folder)
+    above = folder.parent
+    if above.name == RESULTS and above.parent.name != RUNS:
+        return above.parent / RUNS / "records" / folder.name
+    return folder / "records"
+
+
+def unpacked(folder: Path | str) -> list[Path]:
+    """The JSON files of the records at work, also those of an earlier layout inside ``folder``, sorted by name.
+
+    None where all are packed.
+    """
+    folders = dict.fromkeys((unpacked_folder(folder), Path(folder) / "records", Path(folder)))
+    # a killed run may leave a hidden half of a file
+    return sorted((file for where in folders for file in where.glob("[!.]*.json")), key=lambda file: file.name)
 
 
 def path(folder: Path | str, cell: Cell) -> Path:
@@ -78,14 +103,16 @@ def parse(stated: Any, file: Path | str, mend: str = REPAIR) -> Record:
     if not isinstance(stated, dict):
         raise DataError(f"the record {file} is no JSON object: {mend}")
     fields = {name: value for name, value in stated.items() if name != "key"}
+    if (version := fields.get("schema_version")) != SCHEMA_VERSION:  # a later schema upgrades the fields of older ones
+        reads = f"this checkout reads {SCHEMA_VERSION} to {SCHEMA_VERSION}"
+        raise DataError(f"the record {file} has schema version {version!r}; {reads}: update it")
     try:
-        record = Record.model_validate(upgrade(fields, Path(file)))
+        record = Record.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "the record"
         raise DataError(f"the record {file} is broken at {where}: {first['msg']}; {mend}") from error
     if stated.get("key") not in (None, record.key):
-        raise DataError(
-            f"the record {file} states the key {stated['key']}, its cell gives {record.key}: it was edited; {mend}"
-        )
+        keys = f"the key {stated['key']}, its cell gives {record.key}"
+        raise DataError(f"the record {file} states {keys}: it was edited; {mend}")
     return record

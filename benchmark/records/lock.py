@@ -14,17 +14,20 @@ import getpass
 import json
 import os
 import socket
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from benchmark.records.heartbeat import SILENT, beating, silence
 from core.errors import HeldError
 from core.files import writing
 
 NAME = ".lock"
 REFUSED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 """How a file system without locks answers."""
+BEAT, SILENT = 15.0, 60.0
+"""Seconds between two signs of life, and after how many without one their process counts as dead."""
 
 
 @contextlib.contextmanager
@@ -40,7 +43,8 @@ def only_writer(folder: Path) -> Iterator[None]:
         file = path.open("a+b", buffering=0)
     with file:
         _take(file, path)
-        _state(file, json.dumps(_this_process()))
+        now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
+        _state(file, json.dumps({"host": socket.gethostname(), "pid": os.getpid(), "user": _user(), "since": now}))
         try:
             with beating(path):
                 yield
@@ -66,11 +70,6 @@ def _take(file: BinaryIO, path: Path) -> None:
 def _sentence(path: Path, holder: dict[str, str | int]) -> str:
     who = "process {pid} of {user} on {host}, since {since}".format_map(holder) if holder else "a process just begun"
     return f"another run writes to {path.parent} ({who}): wait for its end, or stop it"
-
-
-def _this_process() -> dict[str, str | int]:
-    now = datetime.datetime.now().astimezone().isoformat(sep=" ", timespec="seconds")
-    return {"host": socket.gethostname(), "pid": os.getpid(), "user": _user(), "since": now}
 
 
 def _user() -> str:
@@ -100,3 +99,32 @@ def _state(file: BinaryIO, text: str) -> None:
     with contextlib.suppress(OSError):  # a full disk keeps nobody from going on
         file.truncate(0)
         file.write(text.encode())
+
+
+@contextlib.contextmanager
+def beating(file: Path) -> Iterator[None]:
+    """Set the time of ``file`` again and again while the block runs, by the clock of the server that keeps it.
+
+    So that another machine sees that whoever holds it is alive.
+    """
+    over = threading.Event()
+    thread = threading.Thread(target=_beat, args=(file, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def silence(file: Path) -> float:
+    """Seconds since the last sign of life in ``file``, by the same server's clock; infinite where the file is gone."""
+    with contextlib.suppress(FileNotFoundError), tempfile.NamedTemporaryFile(dir=file.parent, prefix=".now-") as now:
+        return os.fstat(now.fileno()).st_mtime - file.stat().st_mtime
+    return float("inf")
+
+
+def _beat(file: Path, over: threading.Event) -> None:
+    while not over.wait(BEAT):
+        with contextlib.suppress(OSError):  # a folder that was removed or is out of reach for a moment
+            os.utime(file)

@@ -13,20 +13,17 @@ from typing import Any
 import numpy as np
 import pyarrow
 from numpy.typing import NDArray
-from pyarrow import parquet
 
+from benchmark.records import arrow
+from benchmark.records.arrow import DICT_STRING
 from benchmark.records.files import parse, stem
 from benchmark.records.record import Record
 from benchmark.records.score import PACKED, PackedScores
 from core.collector import gc_paused
 from core.errors import DataError
-from core.files import atomic
 
 RECORDS_FILE, CELLS_FILE = "records.parquet", "cells.parquet"
-LARGEST = 200_000_000
-"""Values of a file: thirty times those of 2,000 records of 1,000 cases each."""
 REPAIR = "restore it from version control, or delete records.parquet and cells.parquet there and run the suite again"
-DICT_STRING = pyarrow.dictionary(pyarrow.int32(), pyarrow.string())
 CELL_FIELDS = (
     *("dataset", "partition", "split", "backbone", "global_pool", "attention_map"),
     *("img_size", "seed", "model_id", "method", "alignment", "protocol"),
@@ -56,8 +53,8 @@ def write(records: Sequence[Record], folder: Path) -> None:
     named = sorted(((stem(record.cell), record) for record in records), key=lambda pair: pair[0])
     rows = [(record.key, name, record.status, record.source, _record_json(record)) for name, record in named]
     columns = zip(*rows, strict=True) if rows else [[]] * 5
-    save(pyarrow.table(dict(zip(CELLS_COLUMNS, columns, strict=True))), folder / CELLS_FILE)
-    save(_scores([record for _, record in named]), folder / RECORDS_FILE)
+    arrow.save(pyarrow.table(dict(zip(CELLS_COLUMNS, columns, strict=True))), folder / CELLS_FILE)
+    arrow.save(_scores([record for _, record in named]), folder / RECORDS_FILE)
 
 
 @gc_paused()
@@ -69,15 +66,12 @@ def read(folder: Path, metric: str | None = None) -> dict[str, Record]:
     if not all((folder / name).is_file() for name in (CELLS_FILE, RECORDS_FILE)):  # killed between the two
         return {}
     wanted = None if metric is None else [("metric", "=", metric), ("variable", "=", "")]
-    cells = table(folder / CELLS_FILE)
-    scores = table(folder / RECORDS_FILE, ["key", "variable", "group", *PACKED], wanted)
+    cells = arrow.read(folder / CELLS_FILE, REPAIR)
+    scores = arrow.read(folder / RECORDS_FILE, REPAIR, ["key", "variable", "group", *PACKED], wanted)
     try:
         scores_by_key = _by_key(scores)
         rows = zip(*(cells[name].to_pylist() for name in ("key", "name", "record")), strict=True)
-        stated = {
-            name: _merge_scores(json.loads(text), scores_by_key.get(key, {}), metric is None)
-            for key, name, text in rows
-        }
+        stated = {n: _merge_scores(json.loads(text), scores_by_key.get(k, {}), metric is None) for k, n, text in rows}
     except (LookupError, TypeError, ValueError, RecursionError, pyarrow.ArrowException) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise DataError(f"{folder} holds Parquet files that are no records of ours ({reason}); {REPAIR}") from error
@@ -88,44 +82,8 @@ def records_containing(folder: Path, text: str) -> list[str]:
     """The packed records, as JSON without scores, that contain ``text``: the digest of a checkpoint, say."""
     if not (folder / CELLS_FILE).is_file():
         return []
-    records = table(folder / CELLS_FILE, ["record"])["record"].to_pylist()
+    records = arrow.read(folder / CELLS_FILE, REPAIR, ["record"])["record"].to_pylist()
     return [record for record in records if text in record]
-
-
-def table(file: Path, columns: Sequence[str] | None = None, filters: Any = None, mend: str = REPAIR) -> pyarrow.Table:
-    """A Parquet file. Raises ``DataError`` for a missing or broken one, which says how to ``mend`` it."""
-    try:
-        content = parquet.ParquetFile(file)
-        if (count := content.metadata.num_rows * content.metadata.num_columns) > LARGEST:
-            raise ValueError(f"it would unpack to {count:,} values, more than the {LARGEST:,} that are read")
-        if filters is None:  # a filter brings pandas, which costs a third of a second
-            return content.read(columns)
-        return parquet.read_table(file, columns=columns, filters=filters)
-    except (OSError, ValueError, LookupError, pyarrow.ArrowException) as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}; {mend}") from error
-
-
-def save(content: pyarrow.Table, file: Path) -> None:
-    """Write a table atomically, unless ``file`` holds it already: Parquet names its writer, so bytes may differ."""
-    if file.is_file():
-        try:
-            if parquet.read_table(file).equals(content):
-                return
-        except (OSError, ValueError, pyarrow.ArrowException):
-            pass  # a broken file is written anew
-    # scores, doubles of six decimals, repeat: a dictionary takes half of what their bytes take
-    floats = [field.name for field in content.schema if pyarrow.types.is_float32(field.type)]
-    with atomic(file) as temporary:
-        parquet.write_table(
-            content,
-            temporary,
-            compression="zstd",
-            compression_level=14 if floats else 19,  # rows per case gain nothing by more
-            use_dictionary=[name for name in content.schema.names if name not in floats],
-            column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
-            write_statistics=False,
-            store_schema=True,
-        )
 
 
 def _record_json(record: Record) -> str:
@@ -140,9 +98,8 @@ Groups = dict[tuple[str, str], PackedScores]
 
 def _merge_scores(about: dict[str, Any], scores: Groups, strata: bool) -> dict[str, Any]:
     """A record as JSON states it but for its scores, which are made already, from its two halves."""
-    groups = [
-        {"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in (about["strata"] if strata else [])
-    ]
+    names = about["strata"] if strata else []
+    groups = [{"variable": v, "group": g, "scores": scores.get((v, g), ())} for v, g in names]
     return {**about, "scores": scores.get(("", ""), ()), "strata": groups}
 
 
@@ -150,9 +107,8 @@ def _scores(records: Sequence[Record]) -> pyarrow.Table:
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA.names}
     for record in records:
         rows = list(_rows(record))
-        cell = record.cell
-        same = {name: getattr(cell, name) for name in CELL_FIELDS} | {"key": record.key, "images": cell.images}
-        for name, value in (same | {"status": record.status, "source": record.source}).items():
+        same = {name: getattr(record.cell, name) for name in (*CELL_FIELDS, "images")}
+        for name, value in (same | {name: getattr(record, name) for name in ("key", "status", "source")}).items():
             columns[name] += [value] * len(rows)
         for name, values in zip(("variable", "group", *PACKED), zip(*rows, strict=True), strict=True):
             columns[name] += values

@@ -29,12 +29,10 @@ class Provenance(BaseModel):
 
     def differences(self, other: "Provenance") -> list[str]:
         """What differs from ``other``'s, in words: ``threads 2 for 1``."""
-        mine, theirs = self.model_dump(), other.model_dump()
-        names = [name for name in ("precision", "threads", "device", "processor") if mine[name] != theirs[name]]
-        changes = [f"{name} {mine[name]} for {theirs[name]}" for name in names]
-        versions = {*self.versions} & {*other.versions}
-        changed = sorted(name for name in versions if self.versions[name] != other.versions[name])
-        return changes + [f"{name} {self.versions[name]} for {other.versions[name]}" for name in changed]
+        names, software = ("precision", "threads", "device", "processor"), sorted({*self.versions} & {*other.versions})
+        pairs = [(name, getattr(self, name), getattr(other, name)) for name in names]
+        pairs += [(name, self.versions[name], other.versions[name]) for name in software]
+        return [f"{name} {mine} for {theirs}" for name, mine, theirs in pairs if mine != theirs]
 
 
 def join(used: Sequence[Provenance | None]) -> Provenance | None:
@@ -54,19 +52,17 @@ def describe(provenance: Provenance | None) -> str:
 
 
 def _machines(provenance: Provenance) -> list[str]:
-    lines = (
-        f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}, "
-        + (p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}")
-        for p in (provenance, *provenance.others)
-    )
+    used = (provenance, *provenance.others)
+    software = [f"{p.precision}, {p.threads} thread{'s' if p.threads != 1 else ''}" for p in used]
+    devices = [p.device if p.device.endswith(p.processor) else f"{p.device}, {p.processor}" for p in used]
+    lines = map(", ".join, zip(software, devices, strict=True))
     return list(dict.fromkeys(lines))
 
 
 def why_other(published: Any, here: Any) -> str:
     """Why two records of one cell may differ: what is known of how each training was made."""
-    rounding = (
-        "Other threads, precision, processor or software round otherwise, and another rounding is another network"
-    )
+    causes = "Other threads, precision, processor or software round otherwise"
+    rounding = f"{causes}, and another rounding is another network"
     if published.checkpoints and published.checkpoints == here.checkpoints:
         return "Both rest on the same weights."
     if any(used is None or len(_machines(used)) > 1 for used in (published.training, here.training)):

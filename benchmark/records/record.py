@@ -1,14 +1,12 @@
 """What a record is: the cell's whole configuration, how it was run, and its scores."""
 
-import itertools
-from collections.abc import Sequence
-from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from functools import cached_property
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
 from benchmark.records.provenance import Provenance
-from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, PackedScores, Score, Scores
+from benchmark.records.score import CURVE_THRESHOLDS, FrozenModel, Score, Scores, rows_by_name
 from core import files
 
 SCHEMA_VERSION = 1
@@ -92,6 +90,11 @@ class Cell(FrozenModel):
     def model_of_any_seed(self) -> str:
         """The model, whatever its training seed: ``custom-PCAM-128px``."""
         return self.model_id.removesuffix(f"-seed{self.seed}")
+
+    @property
+    def of_any_method(self) -> Self:
+        """What it is but for its method."""
+        return self.model_copy(update={"method": ""})
 
     @cached_property
     def model(self) -> tuple[object, ...]:
@@ -180,40 +183,17 @@ class Record(FrozenModel):
 
     def find(self, metric: str, finding: str = "mean", origin: str | None = None) -> Score | None:
         """The score of a metric, or None where the record has none; ``origin`` None takes the first of any origin."""
-        n = self._rows.first.get((metric, finding, origin))
-        return None if n is None else self.scores[n]
+        rows = self._rows.get((metric, finding), ())
+        return next((self.scores[n] for n, of_row in rows if origin in (None, of_row)), None)
 
     def select(self, metric: str | None = None, finding: str | None = None) -> list[Score]:
         """The scores of a metric, of a finding or of both, in their order."""
-        rows = (self._rows.all[name] for name in self.names(metric, finding))
-        return [self.scores[n] for n in sorted(itertools.chain.from_iterable(rows))]
+        return [self.scores[n] for n in sorted(n for name in self.names(metric, finding) for n, _ in self._rows[name])]
 
     def names(self, metric: str | None = None, finding: str | None = None) -> list[tuple[str, str]]:
         """Metric and finding of what ``select`` gives, each once, in their order."""
-        return [(m, f) for m, f in self._rows.all if metric in (None, m) and finding in (None, f)]
+        return [(m, f) for m, f in self._rows if metric in (None, m) and finding in (None, f)]
 
     @cached_property
-    def _rows(self) -> "_Rows":
-        scores: Sequence[Score] = self.scores
-        each = ((score.metric, score.finding, score.threshold_origin) for score in scores)
-        return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else each))
-
-
-class _Rows(NamedTuple):
-    """Where a record's scores stand."""
-
-    all: dict[tuple[str, str], list[int]]
-    """Of a metric and finding: of each origin."""
-    first: dict[tuple[str, str, str | None], int]
-    """Of a metric, finding and origin, None for any."""
-
-
-@lru_cache(maxsize=128)
-def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> _Rows:
-    """Asked for once per protocol and suite: its records name the same scores."""
-    rows = _Rows({}, {})
-    for n, (metric, finding, origin) in enumerate(names):
-        rows.all.setdefault((metric, finding), []).append(n)
-        rows.first.setdefault((metric, finding, None), n)
-        rows.first.setdefault((metric, finding, origin), n)
-    return rows
+    def _rows(self) -> dict[tuple[str, str], list[tuple[int, str]]]:
+        return rows_by_name(self.scores)

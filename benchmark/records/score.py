@@ -1,7 +1,7 @@
 """One number of a record, and the numbers of a packed record, made when they are asked for."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, Self, overload
 
 from numpy.typing import NDArray
@@ -107,6 +107,21 @@ class PackedScores(Sequence[Score]):
         return tuple, (tuple(self),)
 
 
+def rows_by_name(scores: Sequence[Score]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Metric and finding -> the rows of their scores, each with its origin."""
+    each = ((score.metric, score.finding, score.threshold_origin) for score in scores)
+    return _rows_by_name(tuple(scores.names if isinstance(scores, PackedScores) else each))
+
+
+@lru_cache(maxsize=128)
+def _rows_by_name(names: tuple[tuple[str, str, str], ...]) -> dict[tuple[str, str], list[tuple[int, str]]]:
+    """Asked for once per protocol and suite: its records name the same scores."""
+    rows: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for n, (metric, finding, origin) in enumerate(names):
+        rows.setdefault((metric, finding), []).append((n, origin))
+    return rows
+
+
 def _unchecked(
     origin: Origin, finding: str, metric: str, value: float, low: float, high: float, n: int, reason: str
 ) -> Score:
@@ -126,9 +141,7 @@ def _validated(scores: Any, validate: Callable[[Any], tuple[Score, ...]]) -> Seq
     return scores if isinstance(scores, PackedScores) else validate(scores)
 
 
-def _written(scores: Sequence[Score], write: Callable[[Any], Any]) -> Any:
-    return write(tuple(scores))
-
-
-Scores = Annotated[tuple[Score, ...], WrapValidator(_validated), WrapSerializer(_written)]
+Scores = Annotated[
+    tuple[Score, ...], WrapValidator(_validated), WrapSerializer(lambda scores, write: write(tuple(scores)))
+]
 """Those of a record."""

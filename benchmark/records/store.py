@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.records import cases, files, packed
-from benchmark.records.files import stem
-from benchmark.records.folders import unpacked
+from benchmark.records.files import stem, unpacked
 from benchmark.records.record import Record
 from core.errors import DataError
 from core.files import writing
@@ -25,11 +24,8 @@ def load(folder: Path | str) -> list[Record]:
 
 def load_metric(folder: Path | str, metric: str) -> list[Record]:
     """All records of a suite with the scores of one ``metric`` alone and without strata: a fraction of the time."""
-
-    def with_one_metric(record: Record) -> Record:
-        return record.model_copy(update={"strata": (), "scores": tuple(record.select(metric))})
-
-    return [with_one_metric(record) for record in _all(Path(folder), metric)]
+    records = _all(Path(folder), metric)
+    return [r.model_copy(update={"strata": (), "scores": tuple(r.select(metric))}) for r in records]
 
 
 def _all(folder: Path, metric: str | None) -> list[Record]:

@@ -5,22 +5,15 @@ finished suite costs seconds.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 import datasets
 import methods
 from benchmark import validity
 from benchmark.records import Cell
 from benchmark.suite.plan import ModelPlan, Suite
-from core.names import (
-    BASELINES_AND_LIMIT,
-    CHOICE,
-    CLASSIFICATION,
-    CLASSIFIER,
-    MAIN_PROTOCOL,
-    READERS,
-    UNRANKED_METHODS,
-    spelled_data_set,
-)
+from core import names
+from core.names import spelled_data_set
 
 
 def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
@@ -34,8 +27,8 @@ def method_names(suite: Suite, extra: Sequence[str] = ()) -> list[str]:
     """
     asked = list(dict.fromkeys([*methods.expand(suite.words), *extra]))
     if suite.check is not None:
-        return [word for word in asked if word not in UNRANKED_METHODS or word in (*suite.words, *extra)]
-    return [*(word for word in asked if word not in UNRANKED_METHODS), *BASELINES_AND_LIMIT]
+        return [word for word in asked if word not in names.UNRANKED_METHODS or word in (*suite.words, *extra)]
+    return [*(word for word in asked if word not in names.UNRANKED_METHODS), *names.BASELINES_AND_LIMIT]
 
 
 def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cell]:
@@ -52,34 +45,27 @@ def cells(suite: Suite, model: ModelPlan, extra: Sequence[str] = ()) -> list[Cel
     """
     shared = _shared(model)
     if model.candidate and suite.choice is not None:
-        return [_cell(shared, suite.choice.method, "aligned", CHOICE)]
+        return [_cell(shared, suite.choice.method, names.CHOICE)]
     all_methods = method_names(suite, extra)
-    slow = [word for word in all_methods if word not in UNRANKED_METHODS and not methods.is_fast(word)]
-    if not model.full:
-        all_methods, slow, suite = [word for word in all_methods if word not in slow], [], _leaderboard_alone(suite)
+    slow = [word for word in all_methods if word not in names.UNRANKED_METHODS and not methods.is_fast(word)]
+    if not model.full:  # what no row of the leaderboard rests on is left out
+        all_methods, slow = [word for word in all_methods if word not in slow], []
+        protocols = [names.MAIN_PROTOCOL] if names.MAIN_PROTOCOL in suite.scored_by else suite.protocols
+        suite = suite.model_copy(update={"protocols": protocols, "conventional": []})
     slow = slow if model.slow_images is not None else []
     unrestricted = [word for word in all_methods if word not in slow]
-    selected = [_cell(shared, CLASSIFIER, "aligned", CLASSIFICATION)] if model.other_data is None else []
+    selected = [_cell(shared, names.CLASSIFIER, names.CLASSIFICATION)] if model.other_data is None else []
     if suite.check is not None and validity.judges_classifier(suite.check):
-        selected.append(_cell(shared, CLASSIFIER, "aligned", suite.check))
-    selected += [
-        _cell(shared, word, "aligned", protocol, suite.images) for protocol in suite.scored_by for word in unrestricted
-    ]
-    ranked = [word for word in unrestricted if word not in UNRANKED_METHODS]
-    selected += [_cell(shared, word, "conventional", protocol) for protocol in suite.conventional for word in ranked]
-    selected += [
-        _cell(shared, word, "aligned", MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])
-    ]
-    if MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
+        selected.append(_cell(shared, names.CLASSIFIER, suite.check))
+    selected += [_cell(shared, word, protocol, suite.images) for protocol in suite.scored_by for word in unrestricted]
+    ranked = [word for word in unrestricted if word not in names.UNRANKED_METHODS]
+    conventional = partial(_cell, shared, alignment="conventional")
+    selected += [conventional(word, protocol) for protocol in suite.conventional for word in ranked]
+    selected += [_cell(shared, word, names.MAIN_PROTOCOL, model.slow_images) for word in (all_methods if slow else [])]
+    if names.MAIN_PROTOCOL in suite.scored_by and has_readings(model.scored_on.dataset):
         parts = dict.fromkeys([None, model.slow_images if slow else None])
-        selected += [_cell(shared, READERS, "aligned", MAIN_PROTOCOL, images) for images in parts]
+        selected += [_cell(shared, names.READERS, names.MAIN_PROTOCOL, images) for images in parts]
     return selected
-
-
-def _leaderboard_alone(suite: Suite) -> Suite:
-    """The suite without what no row of its leaderboard rests on."""
-    protocols = [MAIN_PROTOCOL] if MAIN_PROTOCOL in suite.scored_by else suite.protocols
-    return suite.model_copy(update={"protocols": protocols, "conventional": []})
 
 
 def has_readings(dataset: str) -> bool:
@@ -88,7 +74,7 @@ def has_readings(dataset: str) -> bool:
     return name in datasets.names() and bool(datasets.REGISTRY.stated(name, "has_readings"))
 
 
-def _cell(shared: Cell, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:
+def _cell(shared: Cell, method: str, protocol: str, images: int | None = None, alignment: str = "aligned") -> Cell:
     data = shared.data if images is None else {**shared.data, "images": images}
     return shared.model_copy(update={"method": method, "alignment": alignment, "protocol": protocol, "data": data})
 

@@ -1,9 +1,10 @@
 """The models that a suite's choice ends in, from the records of its candidates."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from benchmark.records import Record
-from benchmark.suite import plan
 from benchmark.suite.cells import cells
 from benchmark.suite.plan import ModelPlan, Suite
 from core.names import CHOICE
@@ -18,27 +19,45 @@ def chosen_models(suite: Suite, models: Sequence[ModelPlan], records: Iterable[R
         return []
     from benchmark.report.leaderboard.choice import judged  # tables, for which no other suite's plan waits
 
-    metric = suite.choice.metric
     trials = [record for record in records if record.cell.protocol == CHOICE]
-    values = {r.key: score.value for r in trials if (score := judged(r, metric)) is not None}
+    values = {r.key: score.value for r in trials if (score := judged(r, suite.choice.metric)) is not None}
+    judged_by = suite.choice.model_dump(include={"method", "metric"})
     groups: dict[tuple[str, int], list[ModelPlan]] = {}
     for model in models if values else ():
         if model.candidate:
             groups.setdefault((model.network, model.trainings[0].seed), []).append(model)
-    picked = (_chosen(suite, group, values) for group in groups.values())
-    return [model for model in picked if model is not None]
+    picked = []
+    for group in groups.values():
+        on_all = [model for model in group if model.left_out is None]
+        names = [_best(suite, group, training.fold, values) for training in on_all[0].trainings]
+        if "" not in names:
+            picked.append(_chosen(on_all, names, judged_by))
+    return picked
 
 
-def _chosen(suite: Suite, group: Sequence[ModelPlan], values: Mapping[str, float | None]) -> ModelPlan | None:
-    on_all = [model for model in group if model.left_out is None]
-    names = [_best(suite, group, fold.fold, values) for fold in on_all[0].trainings]
-    known = [name for name in names if name is not None]
-    judged_by = suite.choice.model_dump(include={"method", "metric"}) if suite.choice is not None else {}
-    return plan.chosen(on_all, known, judged_by) if len(known) == len(names) else None
-
-
-def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str | None:
-    """The candidate that is best where ``fold`` is left out, of equal ones the first; None where one has no score."""
+def _best(suite: Suite, group: Sequence[ModelPlan], fold: int, values: Mapping[str, float | None]) -> str:
+    """The candidate that is best where ``fold`` is left out, of equal ones the first; "" where one has no score."""
     inner = {model.candidate: values.get(cells(suite, model)[0].key) for model in group if model.left_out == fold}
     known = {name: score for name, score in inner.items() if score is not None}
-    return max(known, key=lambda name: known[name]) if len(known) == len(inner) else None
+    return max(known, key=lambda name: known[name]) if len(known) == len(inner) else ""
+
+
+def _chosen(candidates: Sequence[ModelPlan], names: Sequence[str], judged_by: Mapping[str, str]) -> ModelPlan:
+    """The model that has on each of its folds the candidate of that fold's name; ``candidates`` are on all folds.
+
+    ``judged_by``: the method and metric by which inner folds chose.
+    """
+    of_name = {plan.candidate: plan for plan in candidates}
+    trainings = tuple(of_name[name].trainings[n] for n, name in enumerate(names))
+    id_ = f"{candidates[0].network}-seed{trainings[0].seed}"
+    stated = _recipe(candidates) | {"chosen": list(names), "judged_by": dict(judged_by)}
+    return dataclasses.replace(candidates[0], id=id_, candidate="", trainings=trainings, stated=tuple(stated.items()))
+
+
+def _recipe(candidates: Sequence[ModelPlan]) -> dict[str, Any]:
+    """What all ``candidates`` share, and what each has of its own."""
+    of_each = {plan.candidate: {k: v for k, v in plan.recipe.items() if k != "candidate"} for plan in candidates}
+    first = next(iter(of_each.values()))
+    shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in of_each.values())}
+    apart = {name: {k: v for k, v in each.items() if k not in shared} for name, each in of_each.items()}
+    return {**shared, "candidates": apart}

@@ -14,7 +14,7 @@ from benchmark.maps.trained import Trained
 from benchmark.records import costs
 from benchmark.records.costs import Cost
 from benchmark.suite.selection import ModelJob, absent
-from benchmark.suite.steps import trainings
+from benchmark.suite.train import recorded
 from benchmark.training import provenance
 from config import RunConfig
 from core.errors import LocusError, NotAvailableError
@@ -33,7 +33,8 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
     Rows of another machine are measured anew, all of them with ``--overwrite always``. Without a training below
     ``runs_dir`` a network has random weights, which cost as much. Raises ``WriteError`` when the disk refuses.
     """
-    here = _machine()
+    used = provenance.of_scoring()
+    here = {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
     kept = [] if config.overwrite == "always" else costs.read(folder)
     rows = [row for row in kept if all(getattr(row, name) == value for name, value in here.items())]
     for (dataset, model), jobs in _networks(planned).items():
@@ -49,12 +50,6 @@ def measure(planned: Sequence[ModelJob], runs_dir: Path, folder: Path, config: R
             continue
         costs.write(rows := [*rows, *new], folder)
         report(f"costs of {model}: {len(new)} methods in {time.process_time() - start:.0f} s of the processor")
-
-
-def _machine() -> dict[str, object]:
-    """The fields of a cost that say where it was measured."""
-    used = provenance.of_scoring()
-    return {"device": used.device, "processor": used.processor, "threads": 1, "torch": used.versions["torch"]}
 
 
 def _networks(planned: Sequence[ModelJob]) -> dict[tuple[str, str], list[ModelJob]]:
@@ -74,11 +69,8 @@ def _words(jobs: Sequence[ModelJob]) -> list[str]:
 
 def _training(jobs: Sequence[ModelJob], runs_dir: Path) -> Trained:
     """The first training of a network that is at hand, else the first one with random weights."""
-    each = [
-        Trained(training, path, finished=job.model.finished, other=job.model.other_data)
-        for job in jobs
-        for path, training in trainings(job.model, runs_dir).items()
-    ]
+    models = [job.model for job in jobs]
+    each = [run for model in models for run in recorded(model, [None] * len(model.trainings), runs_dir)]
     return next((run for run in each if run.checkpoint.is_file()), None) or untrained.of(each[0])
 
 

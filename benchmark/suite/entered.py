@@ -4,6 +4,7 @@ from pathlib import Path
 
 from benchmark.suite import plan
 from benchmark.suite.plan import Suite
+from benchmark.suite.plan.files import networks
 from config import RunConfig
 from core import user_code
 from core.errors import BadValueError
@@ -20,9 +21,8 @@ def with_models(suite: Suite, config: RunConfig) -> Suite:
         raise BadValueError(f"--model {config.model} is no network: write path/to/file.py:build, timm:NAME …")
     if network is None and not config.checkpoint:
         if config.entry or config.trained_on or config.findings:
-            raise BadValueError(
-                "--entry, --trained_on and --findings are of --checkpoint or --model: write one of these"
-            )
+            words = "--entry, --trained_on and --findings"
+            raise BadValueError(f"{words} are of --checkpoint or --model: write one of these")
         return suite
     if network is not None and config.checkpoint:
         raise BadValueError("--model and --checkpoint are two entries: write one of them")
@@ -32,12 +32,10 @@ def with_models(suite: Suite, config: RunConfig) -> Suite:
         from benchmark.training import data
 
         scored = plan.models(suite)[0].scored_on
-        folder = run_folder.enter(
-            network, Path(config.runs).parent, data.load(scored, "test").findings, scored.img_size
-        )
-        paths = [str(folder)]
+        findings = data.load(scored, "test").findings
+        paths = [str(run_folder.enter(network, Path(config.runs).parent, findings, scored.img_size))]
     stated = {"entry": config.entry, "trained_on": config.trained_on}
     entry = {"checkpoint": paths, **{name: value for name, value in stated.items() if value}}
     if network is None and not config.trust:
-        user_code.refuse_code(plan.networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
+        user_code.refuse_code(networks(suite.model_copy(update={"models": [entry]})), ", ".join(paths))
     return suite.model_copy(update={"models": [*suite.models, entry]})

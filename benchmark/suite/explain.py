@@ -6,9 +6,8 @@ What a model needs first, its trainings, lies on disk when a step of this file b
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmark.maps import shards
 from benchmark.maps.cases import CaseStore
-from benchmark.maps.obtain import obtain, obtain_validation, requests_of, validation_requests
+from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of, validation_requests
 from benchmark.maps.requests import MapRequest
 from benchmark.maps.trained import Trained
 from benchmark.suite.plan import ModelPlan
@@ -27,15 +26,15 @@ def explain(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags
 
 
 def explain_shard(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig, number: int) -> None:
-    """The same of shard ``number`` of ``--shards``: see ``benchmark.maps.shards``."""
+    """The same of shard ``number`` of ``--shards``: see ``benchmark.maps.obtain``."""
     machine.configure_torch(model.trainings[0].threads or flags.threads)
     requests = map_requests(model, finished(model, runs_dir), method_names, runs_dir)
-    shards.generate_shard(requests, number, flags.shards, flags)
+    generate_shard(requests, number, flags.shards, flags)
 
 
 def join_shards(model: ModelPlan, method_names: Sequence[str], runs_dir: Path, flags: RunConfig) -> None:
     """Join the shards of ``method_names``, and make what has none; what broke is left to its scoring, as above."""
-    lacking = shards.join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
+    lacking = join(map_requests(model, finished(model, runs_dir), method_names, runs_dir), flags.shards)
     explain(model, [name for name in method_names if name not in lacking], runs_dir, flags)
 
 

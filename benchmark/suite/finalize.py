@@ -1,36 +1,44 @@
-"""Finalizes the records of a suite: obsolete ones are dropped, paired ones are made, all are packed."""
+"""The end of a run: obsolete records are dropped, paired ones made, all are packed, and tables written from them."""
 
 import logging
 from collections.abc import Sequence, Set
-from pathlib import Path
 
 from benchmark import records
 from benchmark.records import Cell, Record, published
-from benchmark.suite import paired
+from benchmark.report import tables
+from benchmark.suite import paired, selection
 from benchmark.suite.plan import Suite
+from benchmark.suite.results_folder import ResultsFolder, with_published
+from benchmark.suite.selection import ModelJob
+from config import RunConfig
+from core.collector import gc_paused
 from core.names import PAIRED
 
 log = logging.getLogger(__name__)
 
 
+@gc_paused()
 def finalize(
-    suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record], folder: Path, changed: bool
+    suite: Suite, planned: Sequence[ModelJob], config: RunConfig, folder: ResultsFolder, before: list[Record], ran: bool
 ) -> list[Record]:
-    """Pack the records that ``folder``, whose records are ``records_now``, holds at last, and return them.
+    """Pack the suite's records and write its tables from them; the records that the tables show, with entries.
 
-    ``planned`` are the suite's cells. Paired records are made again where ``changed`` says that there are new records.
-    Raises ``DataError`` for broken per-case rows, ``WriteError`` when the disk refuses.
+    ``before`` are those that ``folder`` held before anything ``ran``. Paired records are made again where there are
+    new ones. Raises ``DataError`` for broken per-case rows, ``WriteError`` when the disk refuses.
     """
-    current = _drop_obsolete(suite, planned, records_now)
+    changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
+    records_now = selection.existing_records(folder.path) if ran else before
+    current = _drop_obsolete(suite, [cell for job in planned for cell in job.cells], records_now)
     run_records = [record for record in current if record.source == "run" and record.cell.protocol != PAIRED]
     paired_records = [record for record in current if record.cell.protocol == PAIRED]
     if changed or len(current) < len(records_now) or not paired_records:
-        paired_records = paired.paired_records(folder, current)
+        paired_records = paired.paired_records(folder.path, current)
     published_records = [record for word in suite.published for record in published.read(word)]
     final = records.ordered([*run_records, *paired_records, *published_records])
     if changed or final != list(records_now):
-        records.pack(folder, final)
-    return final
+        records.pack(folder.path, final)
+    shown = with_published(final, folder.published)
+    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside, suite.limits)
 
 
 def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[Record]) -> list[Record]:
@@ -41,21 +49,20 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
     wanted = {cell.key for cell in planned}
     if all(_is_wanted(record, wanted) for record in records_now):
         return list(records_now)
-    keys_without_method = {_key_without_method(cell) for cell in planned}
+    planned_keys = {cell.of_any_method.key for cell in planned}
     listed, models = {cell.method for cell in planned}, {cell.model_id for cell in planned}
     kept, extra_methods = [], set()
     for record in records_now:
-        if _is_wanted(record, wanted):
+        cell = record.cell
+        entered = "weights" in cell.recipe and cell.model_id not in models  # by --checkpoint or --model
+        if _is_wanted(record, wanted) or entered:
             kept.append(record)
-        elif "weights" in record.cell.recipe and record.cell.model_id not in models:
-            kept.append(record)  # a finished model that somebody entered by --checkpoint or --model
-        elif record.cell.method not in listed and _key_without_method(record.cell) in keys_without_method:
+        elif cell.method not in listed and cell.of_any_method.key in planned_keys:
             kept.append(record)
-            extra_methods.add(record.cell.method)
+            extra_methods.add(cell.method)
         else:
-            log.warning(
-                "%s: the cell of record %s is no longer in the suite: its record is removed", suite.name, record.key
-            )
+            gone = f"the cell of record {record.key} is no longer in the suite"
+            log.warning("%s: %s: its record is removed", suite.name, gone)
     if extra_methods:
         names = ", ".join(sorted(extra_methods))
         log.info("%s: also in its tables, by an earlier --method: %s", suite.name, names)
@@ -64,8 +71,3 @@ def _drop_obsolete(suite: Suite, planned: Sequence[Cell], records_now: Sequence[
 
 def _is_wanted(record: Record, wanted: Set[str]) -> bool:
     return record.source != "run" or record.cell.protocol == PAIRED or record.key in wanted
-
-
-def _key_without_method(cell: Cell) -> str:
-    """What a cell is but for its method."""
-    return cell.model_copy(update={"method": ""}).key

@@ -11,29 +11,23 @@ slow methods explain: nothing is run for them, and the same rows give the same b
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmark.records import Cell, Record, Score, cases
+from benchmark.records import Record, Score, cases
 from benchmark.report.select import is_method
 from benchmark.statistics.bootstrap import mean, resample
 from benchmark.statistics.common_cases import CommonCases, columns, common_cases, read
-from benchmark.statistics.paired import Comparison, compare, corrected
+from benchmark.statistics.paired import compare, corrected
 from benchmark.statistics.ranks import first
-from benchmark.statistics.summary import Column, sums
+from benchmark.statistics.summary import sums
 from core.errors import DataError, examples
 from core.names import CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
 
 log = logging.getLogger(__name__)
-
-
-def cell(of: Cell) -> Cell:
-    """The cell of the paired record of a method whose cell of ``locus`` is given."""
-    return of.model_copy(update={"protocol": PAIRED})
 
 
 def paired_records(folder: Path, all_records: Iterable[Record]) -> list[Record]:
@@ -51,7 +45,7 @@ def _models(all_records: Iterable[Record]) -> list[list[Record]]:
     for record in sorted(all_records, key=lambda r: r.cell.method):
         c = record.cell
         if c.protocol == MAIN_PROTOCOL and _is_compared(record):
-            groups.setdefault(c.model_copy(update={"method": ""}).key, []).append(record)
+            groups.setdefault(c.of_any_method.key, []).append(record)
     return list(groups.values())
 
 
@@ -59,16 +53,6 @@ def _is_compared(record: Record) -> bool:
     """Others' maps have one alignment and are compared at it, with the baselines on their grid."""
     ours = record.source == "run" and record.cell.alignment == "aligned"
     return bool(record.scores) and (ours or "external" in record.cell.recipe)
-
-
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """The methods of one model on the same cases."""
-
-    records: Sequence[Record]
-    cases: CommonCases
-    hits: Sequence[Column]
-    """One of ``MAIN`` per record."""
 
 
 def _of(group: Sequence[Record], folder: Path) -> list[Record]:
@@ -87,58 +71,40 @@ def _of(group: Sequence[Record], folder: Path) -> list[Record]:
     common = common_cases([read(record, folder) for record in existing])
     if any(common.left_out):
         names = ", ".join(record.cell.method for record, count in zip(existing, common.left_out, strict=True) if count)
-        raise DataError(
-            f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names}): "
-            "run it with --overwrite always"
-        )
-    table = _Table(existing, common, [columns(each, [MAIN])[0] for each in common.tables])
-    scores = [[*one, *other] for one, other in zip(_first(table), _above(table), strict=True)]
-    return [_record(record, each) for record, each in zip(existing, scores, strict=True) if each]
+        differ = f"the cases of {existing[0].cell.model_id} in {folder} are not those of all methods ({names})"
+        raise DataError(f"{differ}: run it with --overwrite always")
+    scores = zip(existing, _scores(existing, common), strict=True)
+    return [_record(record, each) for record, each in scores if each]
 
 
 def _record(of: Record, scores: Sequence[Score]) -> Record:
     """Says neither when nor how long: it must not change while the rows do not."""
+    cell = of.cell.model_copy(update={"protocol": PAIRED})
     return of.model_copy(
         update={
-            "cell": cell(of.cell), "status": "ok", "reason": "", "geometry": "none", "created": "", "seconds": None,
+            "cell": cell, "status": "ok", "reason": "", "geometry": "none", "created": "", "seconds": None,
             "thresholds": {}, "hits_by_threshold": (), "scores": tuple(scores), "strata": (),
         }
     )  # fmt: skip
 
 
-def _first(table: _Table) -> list[list[Score]]:
-    """Per record ``p_first``, or nothing for a baseline."""
-    entered = [n for n, record in enumerate(table.records) if is_method(record)]
-    out: list[list[Score]] = [[] for _ in table.records]
-    if entered:
-        both = table.cases
-        known = sums([table.hits[n] for n in entered], both.index, both.findings)
+def _scores(methods: Sequence[Record], common: CommonCases) -> list[list[Score]]:
+    """Per record ``p_first`` unless it is a baseline; then the difference to ``prior``, if there is one, and its p."""
+    hits, findings = [columns(each, [MAIN])[0] for each in common.tables], common.findings
+    scores: list[list[Score]] = [[] for _ in methods]
+    if entered := [n for n, record in enumerate(methods) if is_method(record)]:
+        known = sums([hits[n] for n in entered], common.index, findings)
         samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
         for n, share in zip(entered, first(samples), strict=True):
-            out[n] = [_score("p_first", float(share), len(both.index))]
-    return out
-
-
-def _above(table: _Table) -> list[list[Score]]:
-    """Per record the difference to ``prior`` and its p; nothing for ``prior`` itself and where there is none."""
-    prior = next((n for n, record in enumerate(table.records) if record.cell.method == PRIOR), None)
-    others = [n for n in range(len(table.records)) if n != prior]
-    out: list[list[Score]] = [[] for _ in table.records]
+            scores[n].append(_score("p_first", float(share), len(common.index)))
+    prior = next((n for n, record in enumerate(methods) if record.cell.method == PRIOR), None)
+    others = [n for n in range(len(methods)) if n != prior]
     if prior is not None and others:
-        against = [table.hits[prior]] * len(others)
-        both = table.cases
-        comparisons = compare([table.hits[n] for n in others], against, both.index, both.findings)
+        comparisons = compare([hits[n] for n in others], [hits[prior]] * len(others), common.index, findings)
         for n, one in zip(others, corrected([row for row in comparisons if row.finding == "mean"]), strict=True):
-            out[n] = _differs(one)
-    return out
-
-
-def _differs(c: Comparison) -> list[Score]:
-    return [
-        _score("above_prior", c.difference, c.n, c.low, c.high),
-        _score("p", c.p, c.n),
-        _score("p_holm", c.adjusted, c.n),
-    ]
+            scores[n].append(_score("above_prior", one.difference, one.n, one.low, one.high))
+            scores[n] += [_score("p", one.p, one.n), _score("p_holm", one.adjusted, one.n)]
+    return scores
 
 
 def _score(metric: str, value: float | None, n: int, low: float | None = None, high: float | None = None) -> Score:

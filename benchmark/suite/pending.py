@@ -51,15 +51,13 @@ class Pending:
             record_failure(job, "failed", event.reason, self.folder)
             self.stopped[job.model.id] = event.reason
         self._whole |= all(other.model.id != job.model.id for other in self.cells.values())
+        # the last model's stay at work until what follows from them is packed too
         if self._whole and self.cells and not self._writing:
-            self._pack()  # the last model's stay at work until what follows from them is packed too
+            at_work = len(records.unpacked(self.folder))
+            if at_work * TENTH >= self._packed:
+                records.pack(self.folder)
+                self._packed += at_work
             self._whole = False
-
-    def _pack(self) -> None:
-        at_work = len(records.unpacked(self.folder))
-        if at_work * TENTH >= self._packed:
-            records.pack(self.folder)
-            self._packed += at_work
 
 
 def record_failure(job: ModelJob, status: Status, reason: str, folder: Path) -> None:

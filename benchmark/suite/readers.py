@@ -15,11 +15,11 @@ from benchmark.maps.trained import Trained, select_samples
 from benchmark.protocols.base import Result
 from benchmark.protocols.locus import TENTHS
 from benchmark.protocols.pointing import distance
+from benchmark.records.score import Origin
 from benchmark.statistics.patients import CaseIndex
 from benchmark.statistics.summary import Column, estimate, scores
 from core.boxes import as_boxes, iobb, iou
 from core.errors import NotAvailableError
-from core.types import FloatArray
 from datasets.vindr_cxr.readers import Readings
 
 MEAN_IOU, POINTING = "mean_iou", "pointing"
@@ -40,13 +40,13 @@ def evaluate(trained: Sequence[Trained], findings: Sequence[str], seed: int = 0,
     """
     rows = list(_rows(trained, findings, images))
     if not rows:
-        raise NotAvailableError(
-            "no two readers marked the same finding on an image, as where the truth is a consensus: no agreement"
-        )
+        single = "no two readers marked the same finding on an image, as where the truth is a consensus"
+        raise NotAvailableError(f"{single}: no agreement")
     who = CaseIndex.of([row["finding"] for row in rows], [row["patient"] for row in rows])
     metrics = [word for word in rows[0] if word == MEAN_IOU or "hit@" in word]
-    columns = [Column(word, "cross-fitted", _column(rows, word), np.ones(len(rows))) for word in metrics]
-    columns.append(Column(POINTING, "none", _column(rows, POINTING), np.ones(len(rows))))
+    origins: dict[str, Origin] = {**dict.fromkeys(metrics, "cross-fitted"), POINTING: "none"}
+    values = {word: np.array([row[word] for row in rows], dtype=np.float64) for word in origins}
+    columns = [Column(word, origin, values[word], np.ones(len(rows))) for word, origin in origins.items()]
     return Result(scores(estimate(columns, who, findings, seed), findings), [])
 
 
@@ -61,11 +61,9 @@ def _rows(trained: Sequence[Trained], findings: Sequence[str], images: int | Non
                 marked = [as_boxes(boxes[finding]) for boxes in readers if finding in boxes]
                 if len(marked) > 1:
                     who = {"patient": sample.patient_id, "finding": finding}
-                    yield who | _mean([_against(boxes, _others(marked, i)) for i, boxes in enumerate(marked)])
-
-
-def _others(marked: Sequence[FloatArray], i: int) -> FloatArray:
-    return np.concatenate([boxes for j, boxes in enumerate(marked) if j != i])
+                    others = (np.concatenate([*marked[:i], *marked[i + 1 :]]) for i in range(len(marked)))
+                    each = [_against(boxes, rest) for boxes, rest in zip(marked, others, strict=True)]
+                    yield who | {word: float(np.mean([one[word] for one in each])) for word in each[0]}
 
 
 def _against(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
@@ -76,19 +74,8 @@ def _against(values: ArrayLike, truth: ArrayLike) -> dict[str, float]:
     """
     boxes = as_boxes(values)
     best = {"iou": iou(boxes, truth).max(axis=1), "iobb": iobb(boxes, truth).max(axis=1)}
-    hits = {
-        f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean())
-        for word, tenths in TENTHS.items()
-        for tenth in tenths
-    }
+    levels = ((word, tenth) for word, tenths in TENTHS.items() for tenth in tenths)
+    hits = {f"hit@{word}.{tenth}": float((best[word] > tenth / 10).mean()) for word, tenth in levels}
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2
     inside = [distance((float(x), float(y)), truth) == 0 for x, y in centres]
     return {**hits, MEAN_IOU: float(best["iou"].mean()), POINTING: float(np.mean(inside))}
-
-
-def _mean(each: Sequence[dict[str, float]]) -> dict[str, float]:
-    return {word: float(np.mean([one[word] for one in each])) for word in each[0]}
-
-
-def _column(rows: Sequence[dict[str, Any]], word: str) -> FloatArray:
-    return np.array([row[word] for row in rows], dtype=np.float64)

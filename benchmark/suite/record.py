@@ -17,6 +17,8 @@ from benchmark.suite.scorers import Scored
 from benchmark.training import provenance
 from core.user_code import runs_code
 
+LIBRARIES = ("torch", "timm", "numpy", "numba")
+
 
 def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: float, folder: Path) -> None:
     """Write the record of ``cell``, and its rows per case, below the suite's ``folder``. Raises ``WriteError``.
@@ -26,27 +28,19 @@ def write_record(cell: Cell, scored: Scored, shared: dict[str, Any], seconds: fl
     fields, rows = scored
     if rows:
         write_cases(rows, cell, folder)
-    records.write(
-        Record(cell=cell, seconds=round(seconds, 3), method_name=_name(cell.method), **shared, **fields), folder
-    )
+    # a method of a file outside the tree goes by what it calls itself
+    name = str(methods.get(cell.method).name) if runs_code(cell.method) else ""
+    records.write(Record(cell=cell, seconds=round(seconds, 3), method_name=name, **shared, **fields), folder)
 
 
 def shared_fields(trained: Sequence[Trained]) -> dict[str, Any]:
     """The fields that all records of a model share: weights, versions, provenance, what its data say of themselves."""
     return {
         "checkpoints": tuple(run.digest for run in trained),
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "timm", "numpy", "numba")},
-        },
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "training": join([provenance.read(run.folder) for run in trained]),
         "scoring": provenance.of_scoring(),
         "fingerprint": provenance.fingerprint(sample for run in trained for sample in run.data),
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "data": trained[0].data.describe,
     }
-
-
-def _name(word: str) -> str:
-    """What the method of a file outside the tree calls itself; nothing for a word of the tree."""
-    return str(methods.get(word).name) if runs_code(word) else ""

@@ -57,6 +57,12 @@ def published() -> Path:
     return RESULTS if RESULTS.is_dir() else CONFIGS.parent / RESULTS
 
 
+def with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
+    """A user's records and the ``published`` ones of other cells: those of the same are compared in words instead."""
+    keys = {record.key for record in records}
+    return [*records, *(record for record in published if record.key not in keys)]
+
+
 def base(config: RunConfig) -> Path:
     """The folder of results that ``--results`` names, or the published one; of finished models never that."""
     if config.results is not None:
@@ -87,11 +93,7 @@ def _unlike(suite: Suite, config: RunConfig) -> str:
         return f"nothing is published of the suite {suite.name}"
     if config.checkpoint or config.model:
         return f"the published plan has no {config.entry or config.model or ', '.join(config.checkpoint)}"
-    if extra := _extra(suite, config.method):
+    known = {*methods.expand(suite.words), *suite.words, *BASELINES_AND_LIMIT, *methods.GROUPS}
+    if extra := [word for word in config.method if word not in known]:
         return f"the published plan has no {', '.join(extra)}"
     return OTHER_COLUMNS if config.columns else ""
-
-
-def _extra(suite: Suite, words: Sequence[str]) -> list[str]:
-    known = {*methods.expand(suite.words), *suite.words, *BASELINES_AND_LIMIT}
-    return [word for word in words if word not in known and word not in methods.GROUPS]

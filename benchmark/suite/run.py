@@ -22,9 +22,7 @@ from benchmark.suite.results_folder import ResultsFolder
 from benchmark.suite.selection import ModelJob
 from benchmark.suite.steps import check_jobs, model_steps
 from config import RunConfig
-from core.collector import gc_paused
 from core.files import remove_leftovers
-from core.names import PAIRED
 
 Report = Callable[[str], None]
 
@@ -94,14 +92,21 @@ def _run_missing(suite: Suite, folder: ResultsFolder, config: RunConfig, report:
         report(f"  {job.model.id}: {len(job.cells)} cells")
     stopped: dict[str, str] = {}
     if not config.dry_run:
-        present = [job for job in todo if _has_data(suite, job, folder.path)]
+        present = []
+        for job in todo:
+            if reason := selection.absence(suite, job.model):
+                record_failure(job, "n/a", reason, folder.path)
+            else:
+                present.append(job)
         runs_dir = Path(config.runs) / (suite.trainings or suite.name)
         stopped = _run_steps(present, runs_dir, folder.path, config, executor, report) if present else {}
         if config.costs:
             from benchmark.suite import costs  # torch, for which no other run without steps waits
 
             costs.measure(planned, runs_dir, folder.path, config, report)
-        existing = _finalize(suite, planned, config, folder, existing, bool(todo))
+        from benchmark.suite.finalize import finalize  # statistics and charts, which would slow a dry run's start
+
+        existing = finalize(suite, planned, config, folder, existing, bool(todo))
     reasons = tuple(f"{suite.name}: {model}: {why}" for model, why in stopped.items())
     return Outcome(reasons, existing, folder, bool(todo) and not config.dry_run)
 
@@ -111,14 +116,7 @@ def _existing(folder: ResultsFolder) -> list[Record]:
     stated = selection.existing_records(folder.path)
     if folder.reason != results_folder.OTHER_COLUMNS or folder.beside is None:
         return stated
-    return records.ordered(_with_published(stated, records.load(folder.beside)))
-
-
-def _has_data(suite: Suite, job: ModelJob, folder: Path) -> bool:
-    """Whether the files of a model's data sets are at hand; where they are not, its cells get records that say so."""
-    if reason := selection.absence(suite, job.model):
-        record_failure(job, "n/a", reason, folder)
-    return not reason
+    return records.ordered(results_folder.with_published(stated, records.load(folder.beside)))
 
 
 def _run_steps(
@@ -135,30 +133,3 @@ def _run_steps(
         for event in run_with_progress(steps, executor, report):
             pending.take(event)
     return pending.stopped
-
-
-@gc_paused()
-def _finalize(
-    suite: Suite,
-    planned: Sequence[ModelJob],
-    config: RunConfig,
-    folder: ResultsFolder,
-    existing: list[Record],
-    ran: bool,
-) -> list[Record]:
-    """Finalize the suite's records and write its tables from them; the records that the tables show, with entries."""
-    # statistics and charts would slow the start of a dry run and of every answer
-    from benchmark.report import tables
-    from benchmark.suite.finalize import finalize
-
-    planned_cells = [cell for job in planned for cell in job.cells]
-    changed = ran or bool(records.unpacked(folder.path)) or PAIRED in config.protocol
-    current = selection.existing_records(folder.path) if ran else existing
-    shown = _with_published(finalize(suite, planned_cells, current, folder.path, changed), folder.published)
-    return tables.write(folder.path, suite.title, suite.about, shown, config.columns, folder.beside, suite.limits)
-
-
-def _with_published(records: Sequence[Record], published: Sequence[Record]) -> list[Record]:
-    """A user's records and the published ones of other cells: those of the same cells are compared in words instead."""
-    keys = {record.key for record in records}
-    return [*records, *(record for record in published if record.key not in keys)]

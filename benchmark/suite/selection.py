@@ -67,9 +67,8 @@ def check_protocols(suite: Suite, config: RunConfig) -> None:
     """Raise ``BadValueError`` for a protocol that the suite does not have; ``--all`` passes over such suites."""
     unknown = [word for word in config.protocol if word not in (*suite.recorded, "all")]
     if unknown and not config.all:
-        raise BadValueError(
-            f"the suite {suite.name!r} does not score by {unknown[0]!r}; it has: {', '.join(suite.recorded)}"
-        )
+        scored_by = ", ".join(suite.recorded)
+        raise BadValueError(f"the suite {suite.name!r} does not score by {unknown[0]!r}; it has: {scored_by}")
 
 
 def has_protocol(suite: Suite, config: RunConfig) -> bool:
@@ -104,18 +103,18 @@ def missing_cells(planned: Sequence[ModelJob], config: RunConfig, existing: Sequ
     """
     record_by_key = {record.key: record for record in existing}
     outdated = cells_of_other_weights(existing)
-    asked, protocols = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
+    asked, by = methods.expand(config.method), set() if "all" in config.protocol else set(config.protocol)
     todo = []
     entering = bool(config.checkpoint or config.model)
     for job in (job for job in planned if job.model.finished is not None or not entering):
         has_data = absent(job.model) is None
-        chosen = (
-            c for c in job.cells if (not asked or c.method in asked) and (not protocols or c.protocol in protocols)
-        )
+        chosen = (c for c in job.cells if (not asked or c.method in asked) and (not by or c.protocol in by))
         records_of = ((cell, record_by_key.get(cell.key) if record_by_key else None) for cell in chosen)  # a key costs
         missing = [cell for cell, record in records_of if not _keep(record, config.overwrite, has_data)]
         if job.model.id in outdated and has_data:
-            missing += [cell for cell in _of_the_plan(outdated[job.model.id], job) if cell not in missing]
+            of_plan = [cell.of_any_method for cell in job.cells]  # cells of no plan are dropped later
+            again = (cell for cell in outdated[job.model.id] if cell.of_any_method in of_plan)
+            missing += [cell for cell in again if cell not in missing]
         if missing:
             todo.append(ModelJob(job.model, tuple(missing)))
     return todo
@@ -130,12 +129,6 @@ def cells_of_other_weights(existing: Iterable[Record]) -> dict[str, list[Cell]]:
     newest = {model: max(group, key=lambda r: r.created).checkpoints for model, group in groups.items()}
     older = {model: [r.cell for r in group if r.checkpoints != newest[model]] for model, group in groups.items()}
     return {model: cells for model, cells in older.items() if cells}
-
-
-def _of_the_plan(recorded: Sequence[Cell], job: ModelJob) -> list[Cell]:
-    """Those of the ``recorded`` cells that the plan has, be it for another method: the others are dropped later."""
-    planned = [cell.model_copy(update={"method": ""}) for cell in job.cells]
-    return [cell for cell in recorded if cell.model_copy(update={"method": ""}) in planned]
 
 
 def overrides(config: RunConfig) -> dict[str, object]:

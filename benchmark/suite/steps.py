@@ -3,20 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import methods
 from benchmark import validity
 from benchmark.executors import Step
 from benchmark.records import Cell
-from benchmark.suite.plan import ModelPlan, finished_folder_name, folder_name
+from benchmark.suite.plan import ModelPlan, folder_name
+from benchmark.suite.plan.model import finished_folder_name
 from benchmark.suite.selection import ModelJob
 from config import RunConfig, TrainConfig
 from core.errors import BadValueError
 from core.names import CLASSIFIER, READERS, UNRANKED_METHODS
-
-if TYPE_CHECKING:
-    from benchmark.maps.finished import FinishedModel
 
 PORTION = 4
 """Methods that one step scores: enough to pay for reading the images again, few enough to keep all jobs busy."""
@@ -55,7 +53,7 @@ def model_steps(job: ModelJob, runs_dir: Path, folder: Path, flags: RunConfig) -
     starts = tuple(step.id for step in first)
     learning = [_training(config, path, threads, starts) for path, config in trainings(model, runs_dir).items()]
     if model.finished is not None:
-        learning = [_predicting(model.finished, step) for step in learning]
+        learning = [_predicting(model, step) for step in learning]
     trained = tuple(step.id for step in learning)
 
     def after(needs: tuple[str, ...], kind: Literal["explain", "score"], part: str, *arguments: object) -> Step:
@@ -80,9 +78,8 @@ def check_jobs(jobs: Sequence[ModelJob], at_a_time: int, threads: int | None, mi
     configs = [*starts, *(config for job in jobs for config in job.model.trainings)]
     configs = configs if at_a_time > 1 or minutes is not None else []
     if threads is None and any(config.threads is None for config in configs):
-        raise BadValueError(
-            f"{flag} needs the threads of each job, on which the last digits depend: write --threads 1 too"
-        )
+        needs = "needs the threads of each job, on which the last digits depend"
+        raise BadValueError(f"{flag} {needs}: write --threads 1 too")
     if any(map(_takes_several_devices, configs)):
         raise BadValueError(f"{flag} is for trainings on one device each: {instead} for this suite")
 
@@ -98,9 +95,9 @@ def _training(config: TrainConfig, folder: Path, threads: int | None, needs: tup
     return Step(name, "train", "benchmark.training.fit", (config, folder), needs, config.threads or 1)
 
 
-def _predicting(finished: "FinishedModel", step: Step) -> Step:
+def _predicting(model: ModelPlan, step: Step) -> Step:
     """The step that a finished model has in place of a training."""
-    name, arguments = step.id.replace("train", "predict", 1), (finished, *step.arguments)
+    name, arguments = step.id.replace("train", "predict", 1), (model.finished, *step.arguments)
     return replace(step, id=name, function="benchmark.models.predict.predict_held_out", arguments=arguments)
 
 
@@ -108,19 +105,10 @@ def _sharded(step: Step, count: int) -> list[Step]:
     """A step that explains, alone or as ``count`` steps of a part of the images each and one that joins these."""
     if count == 1:
         return [step]
-    shards = [
-        replace(
-            step,
-            id=f"{step.id}, shard {n} of {count}",
-            function=f"{step.function}_shard",
-            arguments=(*step.arguments, n),
-        )
-        for n in range(1, count + 1)
-    ]
-    return [
-        *shards,
-        replace(step, function="benchmark.suite.explain.join_shards", needs=tuple(shard.id for shard in shards)),
-    ]
+    part, names = f"{step.function}_shard", [f"{step.id}, shard {n} of {count}" for n in range(1, count + 1)]
+    numbered = enumerate(names, start=1)
+    shards = [replace(step, id=name, function=part, arguments=(*step.arguments, n)) for n, name in numbered]
+    return [*shards, replace(step, function="benchmark.suite.explain.join_shards", needs=tuple(names))]
 
 
 def _parts(cells: Sequence[Cell]) -> tuple[dict[str, list[str]], list[list[Cell]]]:

@@ -23,31 +23,31 @@ def finished(model: ModelPlan, runs_dir: Path) -> Sequence[Trained]:
     return _finished(model, runs_dir, tuple(stamps))
 
 
-def recorded(model: ModelPlan, digests: Sequence[str], runs_dir: Path) -> list[Trained]:
+def recorded(model: ModelPlan, digests: Sequence[str | None], runs_dir: Path) -> list[Trained]:
     """Every training of ``model``, its weights those of the ``digests`` that a record states: no checkpoint is read.
 
-    Raises ``DataError`` for another number of them.
+    None: that of the checkpoint. Raises ``DataError`` for another number of them.
     """
     if len(digests) != len(model.trainings):
         stated = f"the record states {len(digests)} checkpoints"
         raise DataError(f"{stated}, the suite has {len(model.trainings)} trainings of {model.id}")
-    folders = zip(trainings(model, runs_dir).items(), digests, strict=True)
-    return [
-        Trained(config, path, recorded_digest=digest, finished=model.finished, other=model.other_data)
-        for (path, config), digest in folders
-    ]
+    return [replace(run, other=model.other_data) for run in _runs(model, runs_dir, digests)]
 
 
 @lru_cache(maxsize=1)
 def _finished(model: ModelPlan, runs_dir: Path, stamps: tuple[tuple[int, int], ...]) -> Sequence[Trained]:
     digest = None if model.finished is None else model.finished.digest
-    folders = trainings(model, runs_dir).items()
-    trained = [Trained(config, path, recorded_digest=digest, finished=model.finished) for path, config in folders]
+    trained = _runs(model, runs_dir, [digest] * len(model.trainings))
     for run in trained:
         seen = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))["data"]["test"]
         if other := run.unlike(seen):
             differ = ", ".join(other)
-            raise DataError(
-                f"{run.folder} was trained on other data ({differ} differ): remove the folder to train anew"
-            )
+            wrong = f"{run.folder} was trained on other data ({differ} differ)"
+            raise DataError(f"{wrong}: remove the folder to train anew")
     return tuple(replace(run, other=model.other_data) for run in trained)
+
+
+def _runs(model: ModelPlan, runs_dir: Path, digests: Sequence[str | None]) -> list[Trained]:
+    """Every training of ``model`` on its own data."""
+    runs = zip(trainings(model, runs_dir).items(), digests, strict=True)
+    return [Trained(flags, path, recorded_digest=digest, finished=model.finished) for (path, flags), digest in runs]

@@ -90,12 +90,9 @@ def _ratio(size: tuple[int, int]) -> float:
 
 def _boxes_and_labels(scan: DatasetScan) -> AnswerRow:
     known = {finding: k for k, finding in enumerate(scan.findings)}
-    wrong = [
-        f"{image.sample.image_id} {finding}"
-        for image in scan.images
-        for finding in image.sample.boxes
-        if len(image.sample.boxes[finding]) and image.sample.labels[known[finding]] != 1
-    ]
+    samples = [image.sample for image in scan.images]
+    boxed = ((sample, finding) for sample in samples for finding, boxes in sample.boxes.items() if len(boxes))
+    wrong = [f"{sample.image_id} {finding}" for sample, finding in boxed if sample.labels[known[finding]] != 1]
     return _answer("boxes of a finding whose label is not 1", wrong, "note")
 
 

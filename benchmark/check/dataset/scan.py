@@ -1,11 +1,12 @@
 """Every split of a data set read whole: its samples, and what each file turned out to be."""
 
-import contextlib
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from logging.handlers import BufferingHandler
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,12 +61,18 @@ def read(config: DoctorConfig) -> DatasetScan:
     parts: dict[str, Dataset] = {}
     request = {"img_size": config.img_size, **config.request()}
     refused: dict[str, DataError] = {}
-    with _collected_warnings() as warnings:
+    warnings, logger = BufferingHandler(sys.maxsize), logging.getLogger("datasets")
+    warnings.setLevel(logging.WARNING)
+    logger.addHandler(warnings)
+    try:
         for split in SPLITS:
             try:
                 parts[split] = datasets.load(config.name, config.root, split, **request)
             except DataError as error:
                 refused[split] = error
+    finally:
+        logger.removeHandler(warnings)
+    messages = tuple(dict.fromkeys(record.getMessage() for record in warnings.buffer))
     if not parts:
         raise refused["test"]
     images = [image for split, data in parts.items() for image in _scan_images(split, list(data), config.images)]
@@ -73,29 +80,7 @@ def read(config: DoctorConfig) -> DatasetScan:
     labels = {split: data.labels for split, data in parts.items()}
     missing = {split: int(data.describe.get("images_without_file", 0)) for split, data in parts.items()}
     findings, sentences = next(iter(parts.values())).findings, {split: str(error) for split, error in refused.items()}
-    return DatasetScan(findings, images, labels, sentences, left_out, missing, tuple(dict.fromkeys(warnings)))
-
-
-class _WarningCollector(logging.Handler):
-    """Remembers warnings."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
-@contextlib.contextmanager
-def _collected_warnings() -> Iterator[list[str]]:
-    """The warnings of the data sets, as they come."""
-    collector, log = _WarningCollector(), logging.getLogger("datasets")
-    log.addHandler(collector)
-    try:
-        yield collector.messages
-    finally:
-        log.removeHandler(collector)
+    return DatasetScan(findings, images, labels, sentences, left_out, missing, messages)
 
 
 def _scan_images(split: str, samples: list[Sample], limit: int | None) -> list[ImageScan]:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 
-from benchmark.check.method.trial import Observation, Trial, question
+from benchmark.check.method.trial import Observation, Trial, judged, question
 from benchmark.explain import run_method
 from core.errors import BadValueError
 from methods.evidence import NEEDS, Engine, Evidence
@@ -28,7 +28,7 @@ def stated(trial: Trial) -> Observation:
     """
     part = type(trial.make())
     absent = [what for what, text in {"docstring": part.__doc__, "source": part.source}.items() if not text]
-    return Observation("fail", f"no {' and no '.join(absent)}") if absent else Observation("pass", part.source)
+    return judged(not absent, f"no {' and no '.join(absent)}" if absent else part.source)
 
 
 @question("the engine plans, batches and groups by `needs`: name there all that the method reads")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from benchmark.check.method.trial import Observation, Trial, question
+from benchmark.check.method.trial import Observation, Trial, judged, question
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
@@ -41,9 +41,7 @@ def process(trial: Trial) -> Observation:
 
 def _changes(before: dict[str, Any], after: dict[str, Any]) -> Observation:
     changed = [what for what, value in before.items() if after[what] != value]
-    if changed:
-        return Observation("fail", f"changed: {', '.join(changed)}")
-    return Observation("pass", f"unchanged: {', '.join(before)}")
+    return judged(not changed, f"changed: {', '.join(changed)}" if changed else f"unchanged: {', '.join(before)}")
 
 
 def state(network: nn.Module) -> dict[str, Any]:

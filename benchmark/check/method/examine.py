@@ -56,7 +56,7 @@ def examine(word: str, questions: Sequence[Question] = QUESTIONS) -> list[Answer
 
 def answer(question: Question, served: Sequence[Trial]) -> Answer:
     """One question, asked about all models that the method serves: the worst of what is seen, and where."""
-    return _merged(question.name, question.meaning, {trial.name: _asked(question, trial) for trial in served})
+    return _merged(question.name, question.meaning, {trial.name: _asked(question.ask, trial) for trial in served})
 
 
 def _merged(name: str, meaning: str, observations: dict[str, Observation]) -> Answer:
@@ -66,20 +66,21 @@ def _merged(name: str, meaning: str, observations: dict[str, Observation]) -> An
 
 
 def _serves(trial: Trial) -> Observation:
-    try:
-        _apart(trial).maps()
-    except NotAvailableError as error:
-        return Observation("fail", f"n/a: {error}")
-    except ANYTHING as error:
-        return Observation("fail", _stopped(error))
-    return Observation("pass", "maps")
+    def maps(apart: Trial) -> Observation:
+        try:
+            apart.maps()
+        except NotAvailableError as error:
+            return Observation("fail", f"n/a: {error}")
+        return Observation("pass", "maps")
+
+    return _asked(maps, trial, 0.0)
 
 
-def _asked(question: Question, trial: Trial) -> Observation:
+def _asked(ask: Callable[[Trial], Observation], trial: Trial, size: float = float("inf")) -> Observation:
     try:
-        return question.ask(_apart(trial))
+        return ask(_apart(trial))
     except ANYTHING as error:
-        return Observation("fail", _stopped(error), float("inf"))
+        return Observation("fail", f"stopped with {type(error).__name__}: {error}", size)
 
 
 def _apart(trial: Trial) -> Trial:
@@ -88,10 +89,6 @@ def _apart(trial: Trial) -> Trial:
         network = copy.deepcopy(trial.model)
         trial.spare[:] = [(network, effects.state(network))]
     return dataclasses.replace(trial, model=trial.spare[0][0], images=trial.images.clone())
-
-
-def _stopped(error: BaseException) -> str:
-    return f"stopped with {type(error).__name__}: {error}"
 
 
 WIDTHS = [None, None, 60, 60]

@@ -36,15 +36,9 @@ Measured here; where nothing is said, the packages that have the method give the
 def page() -> str:
     """Markdown: a row for each method of the tree and of the installed packages, and what packages do otherwise."""
     table = tabulate([_row(word) for word in methods.names()], headers=HEADERS, tablefmt="github")
-    lists = (f"{heading}\n" + "".join(f"\n{line}" for line in lines) for heading, lines in _lists())
-    return f"{ABOUT}\n{table}\n\n" + "\n\n".join(lists) + "\n"
-
-
-def _lists() -> Iterator[tuple[str, Iterator[str]]]:
-    """Heading -> the lines below it."""
     ways = (" ".join(inspect.cleandoc(part.__doc__ or "").replace("``", "`").split()) for part in (Aug, Eigen))
-    yield SMOOTH, (f"- {way}" for way in ways)
-    yield DIFFERS, _differences()
+    smooth, differs = "\n".join(f"- {way}" for way in ways), "\n".join(_differences())
+    return f"{ABOUT}\n{table}\n\n{SMOOTH}\n\n{smooth}\n\n{DIFFERS}\n\n{differs}\n"
 
 
 def _differences() -> Iterator[str]:
@@ -60,15 +54,7 @@ def _row(word: str) -> tuple[str, ...]:
         part = methods.get(word)
     except NotAvailableError as error:
         return word, str(error), "", "", "", "", "", "slow"
-    shows = inspect.cleandoc(part.__doc__ or "").split("\n\n")[0]
-    needs = ", ".join(sorted(part.needs))
-    return (
-        f"`{word}`",
-        " ".join(shows.split()),
-        part.source,
-        needs,
-        part.price or next((price for need, price in PRICES.items() if need in part.needs), ""),
-        part.serves or "all",
-        "yes" if part.rectified else "",
-        "fast" if part.is_fast() else "slow",
-    )
+    shows = " ".join(inspect.cleandoc(part.__doc__ or "").split("\n\n")[0].split())
+    price = part.price or next((price for need, price in PRICES.items() if need in part.needs), "")
+    about = f"`{word}`", shows, part.source, ", ".join(sorted(part.needs)), price, part.serves or "all"
+    return *about, "yes" if part.rectified else "", "fast" if part.is_fast() else "slow"

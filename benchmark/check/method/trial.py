@@ -29,6 +29,11 @@ class Observation:
     """How large a difference was; over several models the largest is reported."""
 
 
+def judged(good: bool, text: str) -> Observation:
+    """An observation that passes or fails."""
+    return Observation("pass" if good else "fail", text)
+
+
 @dataclass(frozen=True)
 class Question:
     """One question that every method is asked."""

@@ -1,7 +1,7 @@
 """What a map must be: float32 on the images' device, of the shape that its grid says, finite whatever comes."""
 
 import copy
-import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from backbones import Classifier
-from benchmark.check.method.trial import Observation, Trial, question
+from benchmark.check.method.trial import Observation, Trial, judged, question
 from benchmark.explain import run_method
 from core.frames import Grid
 
@@ -24,8 +24,7 @@ def dtype(trial: Trial) -> Observation:
     """What the method itself returns, before anything converts it."""
     with torch.no_grad():
         maps = trial.make().maps(trial.evidence())
-    good = maps.dtype == torch.float32
-    return Observation("pass" if good else "fail", str(maps.dtype).removeprefix("torch."))
+    return judged(maps.dtype == torch.float32, str(maps.dtype).removeprefix("torch."))
 
 
 @question("the method would stop on a GPU: give new tensors device=evidence.A.device, and maps of that device")
@@ -39,7 +38,7 @@ def device(trial: Trial) -> Observation:
         moved = "it moves tensors of its own to the images' device: only a GPU tells whether all of them"
         return Observation("info", moved)
     good = maps.device == evidence.A.device
-    return Observation("pass" if good else "fail", f"maps are {'' if good else 'not '}on the images' device")
+    return judged(good, f"maps are {'' if good else 'not '}on the images' device")
 
 
 class Elsewhere(TorchFunctionMode):
@@ -65,7 +64,7 @@ def grid(trial: Trial) -> Observation:
     shape, expected = (explained.maps.shape[-2], explained.maps.shape[-1]), (evidence.A.shape[-2], evidence.A.shape[-1])
     text = f"{shape[0]} x {shape[1]} positions, stride {where.stride[0]:g}, offset {where.offset[0]:g}"
     right = shape == expected if where == evidence.grid else where.size == evidence.grid.size and _covers(where, shape)
-    return Observation("pass" if right else "fail", text)
+    return judged(right, text)
 
 
 def _covers(grid: Grid, shape: tuple[int, int]) -> bool:
@@ -86,14 +85,9 @@ def finite(trial: Trial) -> Observation:
     cases[f"logits up to {LARGE:g}"] = (_loud(trial, 1), trial.images)
     cases["their signs swapped"] = (_loud(trial, -1), trial.images)
     cases["feature maps of zeros"] = (_silent(trial), trial.images)
-    bad = [name for name, (network, images) in cases.items() if not _is_finite(trial, network, images)]
-    if bad:
-        return Observation("fail", f"nan or infinite for {', '.join(bad)}")
-    return Observation("pass", f"finite for {', '.join(cases)}")
-
-
-def _is_finite(trial: Trial, network: Classifier, images: Tensor) -> bool:
-    return bool(dataclasses.replace(trial, model=network, images=images[:2]).maps().isfinite().all())
+    maps = {name: replace(trial, model=network, images=images[:2]).maps() for name, (network, images) in cases.items()}
+    bad = [name for name, values in maps.items() if not values.isfinite().all()]
+    return judged(not bad, f"nan or infinite for {', '.join(bad)}" if bad else f"finite for {', '.join(cases)}")
 
 
 def _loud(trial: Trial, sign: int) -> Classifier:

@@ -55,7 +55,9 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[AnswerRow]:
     each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, fitting, strict=True))
     seen = AnswerRow("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
     asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(fitting.mean()))]
-    return [seen, order(table, names, _errors(labels[:, judged])), *asked]
+    present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
+    errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
+    return [seen, order(table, names, errors), *asked]
 
 
 def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> AnswerRow:
@@ -75,13 +77,6 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings")
 
 
-def _errors(labels: FloatArray) -> FloatArray:
-    """The standard error that the AUROC of a finding has by chance alone (Mann-Whitney)."""
-    present, absent = (labels == 1).sum(0), (labels == 0).sum(0)
-    errors: FloatArray = np.sqrt((present + absent + 1) / (12 * present * absent))
-    return errors
-
-
 def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
     """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
     means = {}
@@ -91,10 +86,8 @@ def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int],
     best = max(means, key=means.__getitem__)
     if means[best] <= max(mean + BETTER, RANKS):
         return AnswerRow("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
-    flags = " ".join(
-        f"--{word} {' '.join(f'{value:.4g}' for value in values)}"
-        for word, values in zip(("mean", "std"), USUAL[best], strict=True)
-    )
+    mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in USUAL[best])
+    flags = f"--mean {mean_flag} --std {std_flag}"
     return AnswerRow("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
 
 

@@ -1,19 +1,44 @@
-"""Questions to a network that need no labelled image."""
+"""A network is asked all questions, most of which need no labelled image, and the table reported."""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
+from tabulate import tabulate
 from torch import Tensor, nn
 
+import datasets
 import methods
 from backbones.whole import logits_of
-from benchmark.check import AnswerRow
+from benchmark.check import AnswerRow, conclude
+from benchmark.check.model import labelled
 from benchmark.explain import explain
-from benchmark.models.load import Loaded
+from benchmark.models.load import SIDE, Loaded, load, of_run
+from benchmark.training import machine
+from config import ModelCheckConfig
 from core.errors import LocusError, NotAvailableError
+from core.flags.network import network_flags
 from core.seeds import generator
 from datasets.io import transforms
 
 TOLERANCE = 1e-5
 """Of the logits, relative to the largest."""
+
+
+def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
+    """Ask the network that ``config`` names every question and ``report`` the table; the questions answered wrong.
+
+    Raises ``LocusError`` for a network that cannot be built, given its weights or wired.
+    """
+    machine.configure_torch(config.threads)
+    side = config.img_size or SIDE
+    data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
+    network = network_flags(config)
+    usual = () if data is None else data.findings
+    loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
+    rows = answers(loaded) + ([] if data is None else labelled.answers(loaded, data, config.images))
+    report(tabulate(rows, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
+    return conclude(str(config.model), rows, report)
 
 
 def answers(loaded: Loaded) -> list[AnswerRow]:
@@ -64,11 +89,11 @@ def _grid(loaded: Loaded) -> AnswerRow:
         grid = loaded.model.grid((side, side))
     except LocusError as error:
         return AnswerRow("grid", "wrong", str(error))
-    how = "of its modules' arithmetic"
-    if loaded.wiring is not None:
-        how = (
-            f"of patches of {loaded.wiring.patch} pixels" if loaded.wiring.patch else "found by probing with gradients"
-        )
+    if loaded.wiring is None:
+        how = "of its modules' arithmetic"
+    else:
+        patch = loaded.wiring.patch
+        how = f"of patches of {patch} pixels" if patch else "found by probing with gradients"
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 

@@ -26,9 +26,7 @@ def names() -> list[str]:
 
 def name(word: str) -> str:
     """The paper that a word names, by its beginning too: ``wang`` is wang2017. Raises ``UnknownNameError``."""
-    matching = [known for known in names() if known == word] or [
-        known for known in names() if word and known.startswith(word)
-    ]
+    matching = [word] if word in names() else [known for known in names() if word and known.startswith(word)]
     if len(matching) != 1:
         raise UnknownNameError("published paper", word, names())
     return matching[0]

@@ -1,22 +1,8 @@
 """A suite: a YAML file of ``configs/suites`` becomes models with their trainings."""
 
-from benchmark.suite.plan.choice import chosen
-from benchmark.suite.plan.files import SUITES, check_methods, load, networks, suites
-from benchmark.suite.plan.model import ModelPlan, finished_folder_name, folder_name, identity
+from benchmark.suite.plan.files import SUITES, check_methods, load, suites
+from benchmark.suite.plan.model import ModelPlan, folder_name, identity
 from benchmark.suite.plan.models import models
 from benchmark.suite.plan.suite import Suite
 
-__all__ = [
-    "SUITES",
-    "ModelPlan",
-    "Suite",
-    "check_methods",
-    "chosen",
-    "finished_folder_name",
-    "folder_name",
-    "identity",
-    "load",
-    "models",
-    "networks",
-    "suites",
-]
+__all__ = ["SUITES", "ModelPlan", "Suite", "check_methods", "folder_name", "identity", "load", "models", "suites"]

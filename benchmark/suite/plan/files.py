@@ -1,5 +1,6 @@
 """A file of ``configs/suites`` becomes a suite of which every word is known."""
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -9,18 +10,19 @@ import pydantic
 import methods as wing
 from benchmark import protocols, validity
 from benchmark.records import published
-from benchmark.suite.plan import choice
-from benchmark.suite.plan.checkpoints import CHECKPOINT
 from benchmark.suite.plan.model import ModelPlan
-from benchmark.suite.plan.models import models
+from benchmark.suite.plan.models import CHECKPOINT, models
 from benchmark.suite.plan.suite import Suite
 from core import cli, user_code
 from core.errors import BadValueError, DataError, UnknownNameError
+from core.flags.training import RecipeFlags
 from core.names import BESIDE, MAIN_PROTOCOL
 
 SUITES = cli.CONFIGS / "suites"
 NOT_HERE = ("search", "search_storage", "resume", "evaluate")
 """Flags of ``main.py`` that ask for something else than a training."""
+CHANGED = {field.name for field in dataclasses.fields(RecipeFlags)} - {"seed", "multi_label", "preprocess"}
+"""Flags that a candidate may change: how a network learns, not which one, from what, and for what."""
 
 
 def suites(folder: Path = SUITES) -> list[str]:
@@ -44,10 +46,8 @@ def load(name: str, folder: Path = SUITES, trust: bool = False) -> Suite:
         suite = Suite(**{**cli.read_yaml(path), "name": name})
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        fields = ", ".join(field for field in Suite.model_fields if field != "name")
-        raise DataError(
-            f"the suite {path}, field {'.'.join(map(str, first['loc']))}: {first['msg']}; fields: {fields}"
-        ) from error
+        where, fields = ".".join(map(str, first["loc"])), ", ".join(n for n in Suite.model_fields if n != "name")
+        raise DataError(f"the suite {path}, field {where}: {first['msg']}; fields: {fields}") from error
     known = suites(folder)
     for other, names in ((suite.trainings, known), (suite.predicted_by, sorted({*known, *suites()}))):
         if other is not None and other not in names:
@@ -94,8 +94,23 @@ def _problems(suite: Suite) -> Iterator[str]:
     for flag in NOT_HERE:
         if any(flag in flags for flags in (suite.train, suite.init or {}, *suite.models)):
             yield f"has the flag {flag}, which is no part of a training: leave it out"
-    yield from choice.problems(suite)
+    yield from _problems_of_choice(suite)
     yield from _problems_of_models(suite, models(suite))
+
+
+def _problems_of_choice(suite: Suite) -> Iterator[str]:
+    """What is wrong with a suite's choice, and what to write instead."""
+    if suite.choice is None:
+        return
+    if suite.folds is None or len(suite.folds) < 2 or suite.train.get("folds", 5) < 3:
+        yield "has a choice, which takes inner and outer folds: write folds: [0, 1, 2 …] and partition: kfold"
+    if suite.check is not None or suite.test_on is not None:
+        yield "has a choice beside check or test_on: leave one out"
+    if not wing.is_fast(suite.choice.method):
+        yield f"chooses by {suite.choice.method}, which is slow: take one of {', '.join(wing.expand(['fast']))}"
+    for name, flags in suite.choice.candidates.items():
+        if other := sorted({*flags} - CHANGED):
+            yield f"has a candidate {name!r} with {other[0]}: a recipe changes {', '.join(sorted(CHANGED))}"
 
 
 def _problems_of_models(suite: Suite, plans: Sequence[ModelPlan]) -> Iterator[str]:

@@ -1,12 +1,16 @@
-"""The models of a suite: every network and seed that its YAML states, each with its trainings."""
+"""The models of a suite: every network and seed that its YAML states, each with its trainings; and finished ones.
+
+A suite that chooses its recipe has candidates on all folds and without each: fold k is scored by the candidate that is
+best on the folds j ≠ k, each scored by trainings that saw neither j nor k.
+"""
 
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from benchmark.suite.plan import checkpoints, choice
-from benchmark.suite.plan.model import ModelPlan
+from benchmark.suite.plan.model import DATA, ModelPlan
 from benchmark.suite.plan.suite import Suite
 from config import TrainConfig
 from core import cli
@@ -15,6 +19,10 @@ from core.errors import BadValueError
 SHARED = ("backbone", "global_pool", "lse_gamma", "attention_map", "seed", "precision", "threads")
 """Flags that the training which a model starts from takes over from it: its network, its seed and what is pinned."""
 
+CHECKPOINT = "checkpoint"
+"""The key of a suite's model that is not trained."""
+KEYS = (CHECKPOINT, "entry", "trained_on", "slow_images")
+
 
 def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelPlan]:
     """The suite's models, seed by seed; ``overrides`` are flags from the command line (data root …)."""
@@ -22,8 +30,8 @@ def models(suite: Suite, overrides: dict[str, Any] | None = None) -> list[ModelP
     seeds = {} if suite.seeds is None else {"seed": suite.seeds}
     plans = []
     for entry in suite.models:
-        if checkpoints.CHECKPOINT in entry:
-            plans += checkpoints.plans(suite, entry, given)
+        if CHECKPOINT in entry:
+            plans += _finished(suite, entry, given)
         else:
             entry = entry if "seed" in entry else {**entry, **seeds}
             plans += [plan for flags in _product(entry) for plan in _trained(suite, {**suite.train, **flags}, given)]
@@ -42,7 +50,18 @@ def _trained(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> Iter
         yield _model(suite, flags, given)
         return
     for name, changed in suite.choice.candidates.items():
-        yield from choice.rivals(_model(suite, {**flags, **changed}, given), name)
+        yield from _rivals(_model(suite, {**flags, **changed}, given), name)
+
+
+def _rivals(plan: ModelPlan, name: str) -> Iterator[ModelPlan]:
+    """The candidate ``name``, whose recipe ``plan`` has, on all folds; then without each fold, on the others."""
+    seed = plan.trainings[0].seed
+    yield dataclasses.replace(plan, id=f"{plan.network}-{name}-seed{seed}", candidate=name)
+    for outer in plan.trainings:
+        id_ = f"{plan.network}-{name}-without{outer.fold}-seed{seed}"
+        inner = (each for each in plan.trainings if each is not outer)
+        trainings = tuple(dataclasses.replace(each, leave_out_fold=outer.fold) for each in inner)
+        yield dataclasses.replace(plan, id=id_, candidate=name, trainings=trainings)
 
 
 def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelPlan:
@@ -50,9 +69,8 @@ def _model(suite: Suite, flags: dict[str, Any], given: dict[str, Any]) -> ModelP
     flags = {**flags, **given}
     slow_images = flags.pop("slow_images", suite.slow_images)
     if slow_images is not None and (not isinstance(slow_images, int) or slow_images < 1):
-        raise BadValueError(
-            f"a model of the suite {suite.name!r} has slow_images {slow_images!r}: write 1 or more, or null for all"
-        )
+        wrong = f"a model of the suite {suite.name!r} has slow_images {slow_images!r}"
+        raise BadValueError(f"{wrong}: write 1 or more, or null for all")
     folds = suite.folds if suite.folds is not None else [flags.get("fold", 0)]
     trainings = tuple(_config({**flags, "fold": fold}) for fold in folds)
     seed = trainings[0].seed
@@ -66,9 +84,8 @@ def _other_data(suite: Suite, trainings: Sequence[TrainConfig]) -> TrainConfig |
     if suite.test_on is None:
         return None
     if len(trainings) > 1:
-        raise BadValueError(
-            f"the suite {suite.name!r} has test_on and {len(trainings)} folds: one explains it all, leave folds out"
-        )
+        both = f"the suite {suite.name!r} has test_on and {len(trainings)} folds"
+        raise BadValueError(f"{both}: one explains it all, leave folds out")
     names = ("img_size", "preprocess", "cache_dir", "num_workers", "threads", "pretrained")
     same = {name: getattr(trainings[0], name) for name in names}
     return _config({**same, "data_seed": trainings[0].data_seed, **suite.test_on})
@@ -83,3 +100,33 @@ def _product(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if not all(axes):
         raise BadValueError(f"a model of a suite has an empty list: {entry}")
     yield from (dict(zip(entry, values, strict=True)) for values in itertools.product(*axes))
+
+
+def _finished(suite: Suite, entry: dict[str, Any], given: dict[str, Any]) -> list[ModelPlan]:
+    """A model for each checkpoint of ``entry``: several are trainings of one entry.
+
+    Raises ``BadValueError`` for a key that is none of a finished model's, ``DataError`` for what is no run.
+    """
+    if unknown := [key for key in entry if key not in KEYS]:
+        both = f"a model of the suite {suite.name!r} has checkpoint and {unknown[0]}"
+        raise BadValueError(f"{both}: beside it stand {', '.join(KEYS[1:])}")
+    if suite.test_on is not None or suite.check is not None:
+        raise BadValueError(f"the suite {suite.name!r} trains what it asks (test_on, check): it takes no checkpoint")
+    from benchmark.models import stamp  # torch is imported where there is a file of weights to read
+
+    paths = entry[CHECKPOINT] if isinstance(entry[CHECKPOINT], list | tuple) else [entry[CHECKPOINT]]
+    read = [stamp.read(Path(path), entry.get("entry"), entry.get("trained_on")) for path in paths]
+    name = entry.get("entry") or read[0][0].name
+    seeds = [flags["seed"] for _, flags in read]
+    seeds = seeds if len({*seeds}) == len(seeds) else list(range(len(seeds)))  # a training has its own or its number
+    data = {key: value for key, value in {**suite.train, **given}.items() if key in DATA}
+    folds = suite.folds if suite.folds is not None else [data.get("fold", 0)]
+    made = []
+    for (finished, flags), seed in zip(read, seeds, strict=True):
+        values = {**cli.defaults_of(TrainConfig, data), **flags, **data, "backbone": name, "seed": seed}
+        values = {key: value for key, value in values.items() if key in {*DATA, *flags, "backbone"}}
+        trainings = tuple(cli.build(TrainConfig, {**values, "plots": False, "fold": fold}) for fold in folds)
+        slow = entry.get("slow_images", suite.slow_images)
+        id_ = f"{name}-{flags['img_size']}px-seed{seed}".replace(":", "_").replace("/", "_")
+        made.append(ModelPlan(id_, trainings, None, slow, finished=finished))
+    return made

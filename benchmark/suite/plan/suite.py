@@ -8,16 +8,15 @@ import methods
 from benchmark import protocols
 from core.names import CHOICE, CLASSIFICATION, MAIN_PROTOCOL, PAIRED
 
+RecipeName = Annotated[str, pydantic.Field(pattern=r"^\w+$")]
+
 
 class RecipeChoice(pydantic.BaseModel):
     """How a suite chooses its recipe: each outer fold is scored by the candidate that is best on the other folds."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True)
 
-    candidates: Annotated[
-        dict[Annotated[str, pydantic.Field(pattern=r"^\w+$")], dict[str, Any]],
-        pydantic.Field(min_length=1, max_length=3),
-    ]
+    candidates: Annotated[dict[RecipeName, dict[str, Any]], pydantic.Field(min_length=1, max_length=3)]
     """Name of a recipe -> the flags of ``train`` that it changes; of two that are equal the first is chosen."""
     method: str
     """The method whose maps are judged, by the protocol ``locus``: a fast one."""

@@ -12,8 +12,7 @@ from PIL import Image
 
 from benchmark.check.dataset import run as doctor
 from benchmark.check.dataset.checks import answers
-from benchmark.check.dataset.pictures import draw
-from benchmark.check.dataset.run import counts
+from benchmark.check.dataset.run import counts, draw
 from benchmark.check.dataset.scan import read
 from config import DoctorConfig
 from core.errors import DataError, LeakError

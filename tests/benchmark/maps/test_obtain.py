@@ -10,9 +10,8 @@ import methods
 from benchmark import records
 from benchmark.explain import explain
 from benchmark.maps.cases import make_cases
-from benchmark.maps.obtain import obtain, obtain_validation, requests_of
+from benchmark.maps.obtain import generate_shard, join, obtain, obtain_validation, requests_of
 from benchmark.maps.requests import build_method, make_request
-from benchmark.maps.shards import generate_shard, join
 from benchmark.maps.trained import Trained, select_samples, subset
 from benchmark.maps.untrained import Untrained
 from benchmark.suite import cells, plan

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.records import heartbeat, only_writer
+from benchmark.records import lock, only_writer
 from core.errors import HeldError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -57,19 +57,19 @@ def test_however_the_first_ends_the_second_starts_at_once(holder, tmp_path, numb
 
 
 def test_a_holder_on_another_machine_counts_as_long_as_it_shows_signs_of_life(tmp_path):
-    other_host(tmp_path, heartbeat.SILENT / 2)
+    other_host(tmp_path, lock.SILENT / 2)
     with pytest.raises(HeldError, match="process 1 of ann on node7, since noon"), only_writer(tmp_path):
         pass
-    other_host(tmp_path, heartbeat.SILENT * 2)
+    other_host(tmp_path, lock.SILENT * 2)
     with only_writer(tmp_path):
-        assert heartbeat.silence(tmp_path / ".lock") < 1
+        assert lock.silence(tmp_path / ".lock") < 1
 
 
 def test_signs_of_life_move_on_while_a_process_holds_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(heartbeat, "BEAT", 0.01)
+    monkeypatch.setattr(lock, "BEAT", 0.01)
     with only_writer(tmp_path):
         os.utime(tmp_path / ".lock", (0, 0))
-        while heartbeat.silence(tmp_path / ".lock") > 10:
+        while lock.silence(tmp_path / ".lock") > 10:
             pass
 
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmark import records
-from benchmark.records import Cell, Record, Score, Stratum, cases, load, pack, packed, write
+from benchmark.records import Cell, Record, Score, Stratum, arrow, cases, load, pack, write
 from core.errors import DataError
 
 CELL = ["dataset", "partition", "split", "backbone", "global_pool", "attention_map", "img_size", "seed", "model_id", "method"]
@@ -91,14 +91,14 @@ def test_records_that_are_not_kept_are_gone_with_their_rows(suite):
 @pytest.mark.parametrize("file", ["cells.parquet", "records.parquet", "cases.parquet"])
 def test_a_kill_before_any_of_the_files_is_in_place_loses_nothing(suite, file, monkeypatch):
     whole = by_key(load(suite))
-    save = packed.save
+    save = arrow.save
 
     def killed(content, where):
         if where.name == file:
             raise KeyboardInterrupt
         save(content, where)
 
-    monkeypatch.setattr(packed, "save", killed)
+    monkeypatch.setattr(arrow, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         pack(suite)
     monkeypatch.undo()
