@@ -120,9 +120,9 @@ def is_checkpoint(selector: str) -> bool:
 
 def _of_checkpoint(selector: str, results: Path) -> Selection:
     """Where several suites share a training, the one whose name is in the path is meant."""
-    from benchmark.maps.trained import digest_of  # torch, for this alone
+    from benchmark.maps.trained import checkpoint_digest  # torch, for this alone
 
-    digest = digest_of(Path(selector))
+    digest = checkpoint_digest(Path(selector))
     known = ((folder, r) for folder in records.suites(results) for r in _comparable_records(folder))
     models = {(folder, r.cell.model_id) for folder, r in known if digest in r.checkpoints}
     named = {pair for pair in models if pair[0].name in Path(selector).resolve().parts} or models

@@ -12,7 +12,7 @@ from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer
 from benchmark.heatmap.images import dataset_images, users_images
 from benchmark.heatmap.picture import CasePicture, prepare_case
 from benchmark.heatmap.threshold import Thresholds
-from benchmark.maps.trained import digest_of
+from benchmark.maps.trained import checkpoint_digest
 from benchmark.training import machine, memory
 from config import HeatmapConfig
 from core.errors import BadValueError, UnknownNameError
@@ -47,7 +47,9 @@ def run(config: HeatmapConfig) -> HeatmapFiles:
     network = explain.read(checkpoint, config)
     if unknown := [finding for finding in config.findings if finding not in network.findings]:
         raise UnknownNameError("finding", unknown[0], network.findings)
-    thresholds = Thresholds(digest_of(checkpoint), Path(config.runs), config.alignment, config.layer, config.threshold)
+    thresholds = Thresholds(
+        checkpoint_digest(checkpoint), Path(config.runs), config.alignment, config.layer, config.threshold
+    )
     if config.image:
         samples = users_images(Path(config.image), network.recipe.preprocess)
     else:

@@ -25,7 +25,7 @@ class Thresholds:
     def __init__(
         self, digest: str, runs: Path, alignment: str = "aligned", layer: str | None = None, typed: float | None = None
     ) -> None:
-        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.digest_of``).
+        """``digest``: of the network's weights, as records state it (``benchmark.maps.trained.checkpoint_digest``).
 
         ``runs``: the folder of its run, below or beside which a suite's records may lie. No suite chose any for a
         ``layer``; a ``typed`` one holds for all.

@@ -46,7 +46,7 @@ class Trained:
     @cached_property
     def digest(self) -> str:
         """First 16 hex digits of the SHA-256 of the weights by name: the same however they are written."""
-        return digest_of(self.checkpoint) if self.recorded_digest is None else self.recorded_digest
+        return checkpoint_digest(self.checkpoint) if self.recorded_digest is None else self.recorded_digest
 
     def model(self, device: str) -> Classifier:
         """The network that is explained, in evaluation mode on ``device``."""
@@ -106,12 +106,12 @@ def recast(run: Trained, kind: type[K], **more: Any) -> K:
     return kind(**given, **more)
 
 
-def digest_of(checkpoint: Path) -> str:
+def checkpoint_digest(checkpoint: Path) -> str:
     """First 16 hex digits of the SHA-256 of the weights in a checkpoint, or in a run folder's best one, by name.
 
     Of somebody else's network also of how it is read.
     """
-    return checkpoints.digest_of(checkpoints.read(checkpoint))
+    return checkpoints.content_digest(checkpoints.read(checkpoint))
 
 
 def select_samples(trained: Sequence[Trained], count: int | None) -> list[Sample]:

@@ -35,7 +35,7 @@ class Untrained(Trained):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(c.seed + OTHER)
             if self.finished is not None:
-                model = assembled.rebuild(checkpoints.described(self.checkpoint), str(self.checkpoint))
+                model = assembled.rebuild(checkpoints.network_arguments(self.checkpoint), str(self.checkpoint))
             else:
                 words = pooling(c), c.attention_map
                 model = backbones.build(c.backbone, len(self.data.findings), *words, pretrained=False)

@@ -12,7 +12,7 @@ from backbones.rescaled import MEAN, STD
 from backbones.traced import wiring_of
 from backbones.wiring import Wiring
 from backbones.wrapped import channels_of
-from benchmark.training import checkpoints, fitting
+from benchmark.training import checkpoints, load_weights
 from core.errors import BadValueError
 from core.flags.network import NetworkFlags
 
@@ -50,7 +50,9 @@ def load(flags: NetworkFlags, usual: Sequence[str] = (), side: int | None = None
     network = networks.build(word, len(flags.findings) or len(usual) or None, flags.channels)
     weights = network.weights
     if flags.weights:
-        weights = fitting.load_foreign(network.module, checkpoints.weights(flags.weights), flags.weights, word)
+        weights = load_weights.load_foreign(
+            network.module, checkpoints.read_weights(flags.weights), flags.weights, word
+        )
     channels = flags.channels or network.channels or channels_of(network.module)
     size = flags.img_size or network.img_size or side or SIDE
     passage = observe(network.module, channels, size)

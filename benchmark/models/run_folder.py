@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from benchmark.models.load import Loaded, load
-from benchmark.training import checkpoints, fitting, runs
+from benchmark.training import checkpoints, load_weights, runs
 from config import HeatmapConfig, TrainConfig
 from core.errors import BadValueError
 from core.files import atomic, key, stem
@@ -43,7 +43,7 @@ def write(loaded: Loaded, flags: NetworkFlags, runs_dir: Path) -> Path:
 
     The folder's name has a hash of weights and wiring: the same network is written once.
     """
-    state = {fitting.PREFIX + name: value for name, value in loaded.model.state_dict().items()}
+    state = {load_weights.PREFIX + name: value for name, value in loaded.model.state_dict().items()}
     config = TrainConfig(backbone=str(flags.model), pretrained=False, img_size=loaded.img_size)
     stated = {"entry": flags.entry or flags.model, "trained_on": flags.trained_on or ""}
     stamp = {**checkpoints.stamp(config, loaded.model, loaded.findings), **stated}

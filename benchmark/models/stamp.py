@@ -30,7 +30,7 @@ def read(path: Path, name: str | None = None, trained_on: str | None = None) -> 
     finished = FinishedModel(
         name=name or stamp.get("entry") or (path if path.is_dir() else path.parent).resolve().name,
         checkpoint=path / "best.ckpt" if path.is_dir() else path,
-        digest=checkpoints.digest_of(content),
+        digest=checkpoints.content_digest(content),
         findings=findings,
         pooling=config.global_pool if wiring is None else wiring["pooling"] if wiring["head"] else "",
         network=network,

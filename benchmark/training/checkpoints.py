@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 
 from backbones import Classifier, assembled
-from benchmark.training import fitting, runs
+from benchmark.training import load_weights, runs
 from config import TrainConfig
 from core.cli import build
 from core.errors import DataError
@@ -30,7 +30,7 @@ _BROKEN = (
 )
 """What reading bytes that are no checkpoint ends in."""
 _SCALAR = np._core.multiarray.scalar  # type: ignore[attr-defined]
-PLAIN: list[Any] = [
+SAFE_GLOBALS: list[Any] = [
     *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *(type(np.dtype(word)) for word in ("float64", "float32", "int64", "int32", "bool")),
     *(np.dtype, argparse.Namespace),
@@ -59,7 +59,7 @@ def stamp(config: TrainConfig, model: Classifier, findings: tuple[str, ...]) -> 
 
     From it alone ``load`` builds the network again.
     """
-    return {"config": runs.plain(config), "model": model.config, "findings": list(findings)}
+    return {"config": runs.flags_dict(config), "model": model.config, "findings": list(findings)}
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def read(path: Path | str) -> dict[str, Any]:
 def _content(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return safetensors.torch.load_file(path)
-    with torch.serialization.safe_globals(PLAIN):
+    with torch.serialization.safe_globals(SAFE_GLOBALS):
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
@@ -130,11 +130,11 @@ def rebuilt(content: dict[str, Any], path: Path | str, trust: bool = False) -> C
         model = assembled.rebuild(stated, str(path), trust)
     except _BROKEN as error:
         raise DataError(f"{path} states no network that can be built: {' '.join(str(error).split())}") from error
-    fitting.load_exact(model, fitting.weights(content), path)
+    load_weights.load_exact(model, load_weights.extract_weights(content), path)
     return model.eval()
 
 
-def described(path: Path | str) -> dict[str, Any]:
+def network_arguments(path: Path | str) -> dict[str, Any]:
     """The arguments that build the classifier of a checkpoint: see ``backbones.assembled.rebuild``."""
     return dict(_locus(read(path), path)["model"])
 
@@ -150,12 +150,12 @@ def findings(content: dict[str, Any], path: Path | str) -> tuple[str, ...]:
     return tuple(_locus(content, path)["findings"])
 
 
-def weights(path: Path | str) -> dict[str, torch.Tensor]:
+def read_weights(path: Path | str) -> dict[str, torch.Tensor]:
     """The weights in a file, ours or another tool's, without what Lightning puts before our names.
 
     Raises ``DataError`` as ``read``.
     """
-    return fitting.weights(read(path))
+    return load_weights.extract_weights(read(path))
 
 
 def digest(state: dict[str, torch.Tensor]) -> str:
@@ -170,9 +170,9 @@ def digest(state: dict[str, torch.Tensor]) -> str:
     return sha.hexdigest()[:16]
 
 
-def digest_of(content: dict[str, Any]) -> str:
+def content_digest(content: dict[str, Any]) -> str:
     """The digest of a checkpoint's ``content``: of its weights, of somebody else's network also how it is read."""
-    weights = digest(fitting.weights(content))
+    weights = digest(load_weights.extract_weights(content))
     model = content.get("locus", {}).get("model") or {}
     return key([weights, model]) if "network" in model else weights
 

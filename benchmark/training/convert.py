@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 import backbones
-from benchmark.training import checkpoints, data, fitting, machine, runs
+from benchmark.training import checkpoints, data, load_weights, machine, runs
 from benchmark.training.pooling import pooling
 from config import ConvertConfig, TrainConfig
 from core.errors import BadValueError, DataError, NotAvailableError
@@ -31,9 +31,9 @@ def run(config: ConvertConfig) -> Path:
     findings = _findings(config.findings, recipe)
     parts = recipe.backbone, len(findings), pooling(recipe), recipe.attention_map
     model = backbones.build(*parts, dropout=recipe.dropout)
-    fitting.load_translated(model, checkpoints.weights(config.checkpoint), config.checkpoint)
+    load_weights.load_translated(model, checkpoints.read_weights(config.checkpoint), config.checkpoint)
     runs.write_config(recipe, folder)
-    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
+    state = {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}
     with atomic(folder / "best.ckpt") as temporary:
         torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, findings), "history": []}, temporary)
     return folder

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from backbones import Classifier
-from benchmark.training import checkpoints, fitting, optimizers
+from benchmark.training import checkpoints, load_weights, optimizers
 from benchmark.training.batches import gather
 from benchmark.training.data import Batch
 from benchmark.training.losses.base import Loss
@@ -162,7 +162,9 @@ def use_ema_weights(checkpoint: dict[str, Any]) -> None:
     """
     state: dict[str, torch.Tensor] = checkpoint["state_dict"]
     inner = f"{AVERAGE}module."
-    mean = {fitting.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)}
+    mean = {
+        load_weights.PREFIX + name.removeprefix(inner): value for name, value in state.items() if name.startswith(inner)
+    }
     if mean and "optimizer_states" not in checkpoint:
         kept = {name: value for name, value in state.items() if not name.startswith(AVERAGE)}
         checkpoint["state_dict"] = {name: mean.get(name, value) for name, value in kept.items()}

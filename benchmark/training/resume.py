@@ -91,5 +91,5 @@ def _require_length(recipe: RecipeFlags, begun: RecipeFlags, last: Path, trained
 def _identity(config: TrainConfig, begun: TrainConfig) -> dict[str, Any]:
     """What ``config`` trains; ``--batch_size auto`` is the number that the run ``begun`` has."""
     batch_size = begun.batch_size if config.batch_size == "auto" else config.batch_size
-    flags = {**runs.plain(config), "batch_size": batch_size}
+    flags = {**runs.flags_dict(config), "batch_size": batch_size}
     return {name: value for name, value in flags.items() if name not in MAY_DIFFER}

@@ -35,10 +35,10 @@ def new(config: TrainConfig) -> Path:
     return Path(os.environ[FOLDER_VARIABLE])
 
 
-def plain(config: TrainConfig) -> dict[str, Any]:
+def flags_dict(config: TrainConfig) -> dict[str, Any]:
     """The flags as values that JSON and YAML know; ``--resume`` is of one start, not of the run.
 
-    >>> plain(TrainConfig(lr=0.01))["lr"]
+    >>> flags_dict(TrainConfig(lr=0.01))["lr"]
     0.01
     """
     flags = {**dataclasses.asdict(config), "resume": False}
@@ -47,7 +47,7 @@ def plain(config: TrainConfig) -> dict[str, Any]:
 
 def write_config(config: TrainConfig, folder: Path, comments: str = "") -> None:
     """Write ``config.yaml``, which ``--config`` takes, under ``comments``."""
-    write_text(folder / "config.yaml", comments + yaml.safe_dump(plain(config), sort_keys=False))
+    write_text(folder / "config.yaml", comments + yaml.safe_dump(flags_dict(config), sort_keys=False))
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:

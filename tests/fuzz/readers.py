@@ -120,7 +120,7 @@ READERS = {
         ("map.png", _planes, _stream(lambda s: Image.fromarray(np.eye(9, dtype=np.uint8)).save(s, "PNG"))),
         ("map.npy", _planes, _stream(lambda s: np.save(s, np.eye(3)))),
         ("map.npz", _planes, _stream(lambda s: np.savez_compressed(s, a=np.eye(3), b=np.eye(9)))),
-        ("w.safetensors", checkpoints.weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
+        ("w.safetensors", checkpoints.read_weights, _bytes(lambda: safetensors({"a": torch.zeros(2)}))),
         ("best.ckpt", stamp.read, _stream(lambda s: torch.save(CHECKPOINT, s))),
         ("entry.zip", _submission, _good_submission),
     ]

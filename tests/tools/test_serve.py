@@ -17,7 +17,7 @@ import backbones
 from benchmark import localize
 from benchmark.explain import explain
 from benchmark.surface import min_max
-from benchmark.training import checkpoints, fitting
+from benchmark.training import checkpoints, load_weights
 from config import TrainConfig
 from core.frames import Grid
 from datasets.io import transforms
@@ -52,7 +52,7 @@ def serving(model, tmp_path_factory):
     run = tmp_path_factory.mktemp("runs") / "one"
     run.mkdir()
     recipe = TrainConfig(backbone="custom", global_pool="PCAM", pretrained=False, img_size=64)
-    state = {fitting.PREFIX + name: value for name, value in model.state_dict().items()}
+    state = {load_weights.PREFIX + name: value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "locus": checkpoints.stamp(recipe, model, FINDINGS), "history": []}, run / "best.ckpt")
     (run / "metrics.json").write_text("{}")
     with serve.PageServer(run.parent, 0) as running:

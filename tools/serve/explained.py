@@ -15,7 +15,7 @@ from benchmark.heatmap import explain
 from benchmark.heatmap.explain import ADVICE, ExplainedImage, Explainer, FinishedNetwork
 from benchmark.heatmap.images import users_images
 from benchmark.heatmap.threshold import Thresholds
-from benchmark.maps.trained import digest_of
+from benchmark.maps.trained import checkpoint_digest
 from benchmark.training import memory
 from config import HeatmapConfig
 from core.errors import DataError
@@ -34,7 +34,9 @@ class ServedNetwork:
 @functools.lru_cache(maxsize=2)
 def network(checkpoint: Path, runs: str) -> ServedNetwork:
     """The network of a checkpoint; the last two stay in memory. Raises ``DataError``."""
-    return ServedNetwork(explain.read(checkpoint, HeatmapConfig()), Thresholds(digest_of(checkpoint), Path(runs)))
+    return ServedNetwork(
+        explain.read(checkpoint, HeatmapConfig()), Thresholds(checkpoint_digest(checkpoint), Path(runs))
+    )
 
 
 @memory.enough(ADVICE)

@@ -19,15 +19,15 @@ from datasets.io import transforms
 from datasets.shared import Shared
 
 BATCH = 32
-CLEARLY = 0.1
+MIN_SWAP_GAIN = 0.1
 """By so much AUROC another finding must fit an output better to be told."""
-BETTER = 0.03
+MIN_NORMALISATION_GAIN = 0.03
 """By so much mean AUROC another normalisation must be better to be told."""
-SURE = 4
+MIN_STANDARD_ERRORS = 4
 """So many standard errors are no chance, whatever finding is compared."""
-RANKS = 0.65
+MIN_MEAN_AUROC = 0.65
 """An AUROC below this says nothing: chance on few images, or a network that was never trained."""
-USUAL = {
+NORMALISATIONS = {
     "ImageNet's": (MEAN, STD),
     "[0, 1]": ((0.0,), (1.0,)),
     "[-1, 1]": ((0.5,), (0.5,)),
@@ -51,10 +51,10 @@ def answers(loaded: Loaded, data: Dataset, count: int) -> list[AnswerRow]:
     gray = torch.from_numpy(np.stack([resize_image(sample.image, side) for sample in samples]))
     table = _table(_logits(loaded, gray), labels, judged)
     names = [loaded.findings[k] for k in judged]
-    fitting = np.diag(table)
-    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, fitting, strict=True))
-    seen = AnswerRow("auroc", "info", f"mean {fitting.mean():.3f} on {len(samples)} images: {each}")
-    asked = [] if loaded.network is None else [_images(loaded, gray, labels, judged, float(fitting.mean()))]
+    own_aurocs = np.diag(table)
+    each = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, own_aurocs, strict=True))
+    seen = AnswerRow("auroc", "info", f"mean {own_aurocs.mean():.3f} on {len(samples)} images: {each}")
+    asked = [] if loaded.network is None else [_normalisation(loaded, gray, labels, judged, float(own_aurocs.mean()))]
     present, absent = ((labels[:, judged] == value).sum(0) for value in (1, 0))
     errors = np.sqrt((present + absent + 1) / (12 * present * absent))  # of an AUROC by chance alone (Mann-Whitney)
     return [seen, order(table, names, errors), *asked]
@@ -69,24 +69,28 @@ def order(table: FloatArray, names: Sequence[str], errors: FloatArray) -> Answer
     'wrong'
     """
     rows, columns = linear_sum_assignment(table, maximize=True)
-    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + SURE * errors[f])
-    moved = [(k, f) for k, f in fits if table[k, f] > max(table[k, k], table[f, f]) + max(CLEARLY, SURE * errors[f])]
+    fits = ((k, f) for k, f in zip(rows, columns, strict=True) if table[k, f] > 0.5 + MIN_STANDARD_ERRORS * errors[f])
+    moved = [
+        (k, f)
+        for k, f in fits
+        if table[k, f] > max(table[k, k], table[f, f]) + max(MIN_SWAP_GAIN, MIN_STANDARD_ERRORS * errors[f])
+    ]
     if not moved:
         return AnswerRow("order", "pass", f"no output fits another of {len(names)} findings clearly better")
     outputs = (f"{names[k]} ({table[k, k]:.2f}) fits {names[f]} ({table[k, f]:.2f})" for k, f in moved)
     return AnswerRow("order", "wrong", f"outputs fit other findings better: {examples(outputs, 9)}; look at --findings")
 
 
-def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
+def _normalisation(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
     """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
     means = {}
-    for name, (centre, spread) in USUAL.items():
+    for name, (centre, spread) in NORMALISATIONS.items():
         rescale = normalised(centre[: loaded.model.channels], spread[: loaded.model.channels], loaded.model.channels)
         means[name] = float(np.diag(_table(_logits(loaded, gray, rescale), labels, judged)).mean())
     best = max(means, key=means.__getitem__)
-    if means[best] <= max(mean + BETTER, RANKS):
+    if means[best] <= max(mean + MIN_NORMALISATION_GAIN, MIN_MEAN_AUROC):
         return AnswerRow("preprocessing", "pass", f"no usual normalisation is clearly better than {mean:.3f}")
-    mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in USUAL[best])
+    mean_flag, std_flag = (" ".join(f"{value:.4g}" for value in values) for values in NORMALISATIONS[best])
     flags = f"--mean {mean_flag} --std {std_flag}"
     return AnswerRow("preprocessing", "wrong", f"{best} gives {means[best]:.3f}, not {mean:.3f}: write {flags}")
 

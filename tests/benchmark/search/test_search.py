@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from benchmark import search
-from benchmark.maps.trained import digest_of
+from benchmark.maps.trained import checkpoint_digest
 from benchmark.search.plan import read
 from benchmark.search.trial import best_so_far
 from benchmark.training.run import train
@@ -69,7 +69,7 @@ def test_the_flags_of_the_best_trial_train_the_same_weights_again(searched, tmp_
     best = max(rows, key=lambda row: float(row["value"]))
     config = build(TrainConfig, {**read_yaml(folder / "config.yaml"), "log_dir": str(tmp_path / "logs")})
     train(config, tmp_path / "again")
-    assert digest_of(tmp_path / "again") == digest_of(folder / best["run"])
+    assert checkpoint_digest(tmp_path / "again") == checkpoint_digest(folder / best["run"])
 
 
 @pytest.mark.byhand

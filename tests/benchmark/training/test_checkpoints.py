@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import backbones
-from benchmark.training import checkpoints, fitting
+from benchmark.training import checkpoints, load_weights
 from core.errors import DataError
 
 
@@ -118,15 +118,15 @@ def test_an_absent_or_foreign_file_is_one_sentence(tmp_path):
 def test_weights_of_another_architecture_are_refused_by_name(tiny, tmp_path):
     written(tmp_path / "custom.ckpt", tiny())
     with pytest.raises(DataError, match=r"--init_from .*custom\.ckpt.*squeezenet1_1.*PCAM.* 8 .* 50 of 52 "):
-        fitting.start_from(
-            backbones.build("squeezenet1_1", 8, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
+        load_weights.start_from(
+            backbones.build("squeezenet1_1", 8, "PCAM"), checkpoints.read_weights(tmp_path / "custom.ckpt"), tmp_path / "custom.ckpt"
         )
     sentence = (
         r"^custom\.ckpt belongs to another architecture than custom with PCAM and 3 findings: "
         r"2 of 50 weights are missing or of another shape \(head\.linear\.weight, head\.linear\.bias\)$"
     )
     with pytest.raises(DataError, match=sentence):
-        fitting.load_exact(backbones.build("custom", 3, "PCAM"), checkpoints.weights(tmp_path / "custom.ckpt"), "custom.ckpt")
+        load_weights.load_exact(backbones.build("custom", 3, "PCAM"), checkpoints.read_weights(tmp_path / "custom.ckpt"), "custom.ckpt")
 
 
 @pytest.mark.byhand
@@ -135,7 +135,7 @@ def test_init_from_takes_over_what_fits_and_says_what(tiny, tmp_path, caplog, fi
     source = written(tmp_path / "a.ckpt", tiny())
     model = backbones.build("custom", findings, "AVG")
     with caplog.at_level(logging.INFO):
-        fitting.start_from(model, checkpoints.weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
+        load_weights.start_from(model, checkpoints.read_weights(tmp_path / "a.ckpt"), tmp_path / "a.ckpt")
     own, theirs = model.state_dict(), source.state_dict()
     assert all(torch.equal(own[name], theirs[name]) for name in own if not name.startswith("head."))
     assert (own["head.linear.weight"].shape == theirs["head.linear.weight"].shape) is same_head

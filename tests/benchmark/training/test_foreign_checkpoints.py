@@ -10,7 +10,7 @@ import torch
 import torchvision
 
 import backbones
-from benchmark.training import checkpoints, fitting
+from benchmark.training import checkpoints, load_weights
 from core.errors import DataError
 
 
@@ -38,7 +38,7 @@ def test_the_boxes_and_numbers_that_other_trainings_put_beside_weights_are_read(
     images = torch.randn(2, 3, 64, 64)
     for path in tmp_path.iterdir():
         model = backbones.build("resnet18", 8).eval()
-        fitting.load_translated(model, checkpoints.weights(path), path)
+        load_weights.load_translated(model, checkpoints.read_weights(path), path)
         with torch.no_grad():
             assert torch.allclose(model(images), net(images), atol=1e-5), path.name
 
@@ -66,9 +66,9 @@ def test_missing_and_unexpected_weights_are_counted(net, tmp_path):
     del state["fc.bias"]
     torch.save(state, tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"part\.pth.* 3 of 122 .*head\.linear\.bias\).* 2 .*\(else\."):
-        fitting.load_translated(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
+        load_weights.load_translated(backbones.build("resnet18", 8), checkpoints.read_weights(tmp_path / "part.pth"), tmp_path / "part.pth")
     with pytest.raises(DataError, match=r"--init_from .*part\.pth.*resnet18.*AVG.* 8 .* 2 of 122 .* 2 "):
-        fitting.start_from(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "part.pth"), tmp_path / "part.pth")
+        load_weights.start_from(backbones.build("resnet18", 8), checkpoints.read_weights(tmp_path / "part.pth"), tmp_path / "part.pth")
 
 
 @pytest.mark.byhand
@@ -76,8 +76,9 @@ def test_swapped_weights_of_other_shapes_are_refused(net, tmp_path):
     state = net.state_dict()
     state["layer1.0.conv1.weight"], state["layer2.0.conv1.weight"] = state["layer2.0.conv1.weight"], state["layer1.0.conv1.weight"]
     torch.save(state, tmp_path / "swapped.pth")
+    swapped = checkpoints.read_weights(tmp_path / "swapped.pth")
     with pytest.raises(DataError, match=r"swapped\.pth.* 2 of 122 .*layer1\.0\.conv1.*layer2\.0\.conv1"):
-        fitting.load_translated(backbones.build("resnet18", 8), checkpoints.weights(tmp_path / "swapped.pth"), tmp_path / "swapped.pth")
+        load_weights.load_translated(backbones.build("resnet18", 8), swapped, tmp_path / "swapped.pth")
 
 
 @pytest.mark.byhand
@@ -86,7 +87,7 @@ def test_a_training_starts_from_them_with_the_same_or_another_head(net, tmp_path
     torch.save({f"module.{name}": value for name, value in net.state_dict().items()}, tmp_path / "parallel.pth")
     model = backbones.build("resnet18", findings, "LSE")
     with caplog.at_level(logging.INFO):
-        fitting.start_from(model, checkpoints.weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
+        load_weights.start_from(model, checkpoints.read_weights(tmp_path / "parallel.pth"), tmp_path / "parallel.pth")
     assert torch.equal(model.state_dict()["extractor.net.layer4.1.conv2.weight"], net.layer4[1].conv2.weight)
     assert torch.equal(model.weight, net.fc.weight) is not new
     assert ("120 of 122 weights taken over, new: head.linear" in caplog.text) is new
@@ -98,6 +99,6 @@ def test_a_head_that_is_none_of_ours_is_left_behind_by_a_start_and_refused_by_a_
     model = backbones.build("squeezenet1_1", 4)
     state = {f"features.{name.removeprefix('extractor.')}": value for name, value in model.state_dict().items() if "extractor" in name}
     torch.save({**state, "classifier.0.weight": torch.zeros(9, 9, 2, 2)}, tmp_path / "wide.pth")
-    fitting.start_from(backbones.build("squeezenet1_1", 4), checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
+    load_weights.start_from(backbones.build("squeezenet1_1", 4), checkpoints.read_weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
     with pytest.raises(DataError, match=r"wide\.pth.*classifier\.0\.weight.*head.*--init_from"):
-        fitting.load_translated(model, checkpoints.weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")
+        load_weights.load_translated(model, checkpoints.read_weights(tmp_path / "wide.pth"), tmp_path / "wide.pth")

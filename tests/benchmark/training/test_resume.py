@@ -83,7 +83,7 @@ def test_a_finished_run_trains_on_as_if_it_had_never_stopped(finished, tmp_path)
     folder = training.fit(asking(copied(finished, tmp_path), epochs=3))
     own = checkpoints.configuration(checkpoints.read(finished / "last.ckpt"), finished)
     whole = training.fit(dataclasses.replace(own, epochs=3), tmp_path / "whole")
-    first, second = (checkpoints.weights(run / "last.ckpt") for run in (folder, whole))
+    first, second = (checkpoints.read_weights(run / "last.ckpt") for run in (folder, whole))
     assert all(torch.equal(first[name], second[name]) for name in second)
     for name in ("metrics.csv", "predictions.csv"):
         assert (folder / name).read_bytes() == (whole / name).read_bytes()

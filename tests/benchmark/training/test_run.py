@@ -24,7 +24,7 @@ BOTH = "^--lse_gamma 3.0 and --global_pool LSE:gamma=5 both say it: leave one of
 
 
 def weights(folder, name="last.ckpt"):
-    return checkpoints.weights(folder / name)
+    return checkpoints.read_weights(folder / name)
 
 
 def equal(first, second):

@@ -23,7 +23,7 @@ OF_THE_LOSS = ("criterion.", "loss.", "loss_fn.", "loss_fun.", "loss_func.")
 """How names of what a Lightning module keeps of its loss begin (``pos_weight``)."""
 
 
-def weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
+def extract_weights(content: dict[str, Any]) -> dict[str, torch.Tensor]:
     """The weights in a file's ``content``: ours by the classifier's own names, another tool's as they are.
 
     Raises ``DataError`` for one that declares more values than the file holds.
@@ -114,7 +114,7 @@ def _require_fit(
 ) -> None:
     """Raise ``DataError`` where weights of ``model`` are missing in the file ``path`` or it has unexpected ones."""
     if reason := _differences(missing, unexpected, len(model.state_dict())):
-        raise DataError(f"{path} belongs to another architecture than {described(model)}: {reason}{advice}")
+        raise DataError(f"{path} belongs to another architecture than {describe_model(model)}: {reason}{advice}")
 
 
 def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]) -> list[str]:
@@ -123,7 +123,7 @@ def _unlike(expected: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tens
 
 
 def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) -> str:
-    """What keeps weights from fitting, counted; empty where nothing does."""
+    """What keeps weights from being loaded, counted; empty where nothing does."""
     parts = []
     if missing:
         parts.append(f"{len(missing)} of {count} weights are missing or of another shape ({examples(missing)})")
@@ -132,7 +132,7 @@ def _differences(missing: Sequence[str], unexpected: Sequence[str], count: int) 
     return " and ".join(parts)
 
 
-def described(model: Classifier) -> str:
+def describe_model(model: Classifier) -> str:
     """A model in a few words, for error sentences."""
     config = model.config or {}
     name = config.get("name") or config.get("network")
