@@ -66,7 +66,7 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
         raise DataError(
             f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"
         )
-    module = networks.rebuilt(word, config["outputs"], config["channels"], config["architecture"])
+    module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
     return _connected(module, config)
 
 

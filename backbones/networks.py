@@ -13,7 +13,7 @@ from torch import nn
 
 from backbones import tokens, xray_weights
 from core import user_code
-from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError
+from core.errors import BadValueError, LocusError, NotAvailableError, UnknownNameError, one_line
 
 log = logging.getLogger(__name__)
 Numbers = tuple[float, ...]
@@ -141,7 +141,7 @@ def _statistics(auto: Any, name: str) -> tuple[Numbers | None, Numbers | None]:
         return None, None
 
 
-def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
+def rebuild(word: str, outputs: int, channels: int, architecture: dict[str, Any] | None) -> nn.Module:
     """The same network again, its weights left to be loaded."""
     if architecture is None:
         plain = "xrv:densenet121" if word.startswith("xrv:") else word
@@ -151,8 +151,8 @@ def rebuilt(word: str, outputs: int, channels: int, architecture: dict[str, Any]
         config = auto.AutoConfig.for_model(**architecture)
         module: nn.Module = auto.AutoModelForImageClassification.from_config(config, trust_remote_code=False)
     except (ValueError, TypeError, AttributeError, RuntimeError) as error:
-        reason = " ".join(str(error).split())
-        raise NotAvailableError(f"transformers cannot build the network {word} of this run again: {reason}") from error
+        what = f"transformers cannot build the network {word} of this run again"
+        raise NotAvailableError(f"{what}: {one_line(error)}") from error
     return module
 
 

@@ -74,7 +74,7 @@ def explain(
         BadValueError: images of another shape, a finding that the model doesn't have.
     """
     given = [methods] if isinstance(methods, str) else methods
-    asked = [wing.spelled(method) if isinstance(method, str) else method for method in given]
+    asked = [wing.normalize_name(method) if isinstance(method, str) else method for method in given]
     parts = build_methods(asked)
     of_groups = set(wing.expand([word for word in asked if word in wing.GROUPS])).difference(asked)
     if layer is None and all(method.needs <= {"attention"} for method in parts.values()):

@@ -137,10 +137,10 @@ def options(word: str) -> dict[str, Any]:
     return {name: _literal(value) for name, _, value in pairs}
 
 
-def spelled(word: str, known: Collection[str]) -> str:
+def normalize_name(word: str, known: Collection[str]) -> str:
     """The ``word`` as one of the ``known`` ones is written, whatever its case and hyphens; an unknown one as it is.
 
-    >>> spelled("Grad-CAM++", ["gradcam", "gradcampp"])
+    >>> normalize_name("Grad-CAM++", ["gradcam", "gradcampp"])
     'gradcampp'
     """
     name, colon, rest = word.partition(":")

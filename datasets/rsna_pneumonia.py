@@ -11,7 +11,7 @@ from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import corner_sides, read_csv, refuse
+from datasets.io.tables import read_csv, read_xywh, refuse
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -97,7 +97,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])
         raise DataError(f"{path} has boxes where Target is 0: {listing}")
-    edges = corner_sides(path, raw.loc[positive, SIDES])
+    edges = read_xywh(path, raw.loc[positive, SIDES])
     targets = dict(zip(raw["patientId"], raw["Target"].astype(int), strict=True))
     return targets, raw.loc[positive, "patientId"].tolist(), edges
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from benchmark.engine.quiet import plain
-from core.errors import LocusError
+from core.errors import LocusError, one_line
 from core.frames import Grid
 from core.user_code import ANYTHING
 from methods.base import Evidence, Method
@@ -78,9 +78,8 @@ def _call(method: Method, evidence: Evidence) -> Tensor | LocusError:
         raise
     except ANYTHING as error:
         line = traceback.extract_tb(error.__traceback__)[-1]
-        reason = " ".join(str(error).split())
         broken = LocusError(
-            f"the method {method.name!r} broke: {type(error).__name__}: {reason} "
+            f"the method {method.name!r} broke: {type(error).__name__}: {one_line(error)} "
             f"({line.filename}, line {line.lineno}); "
             f"`python -m benchmark.check method {method.name}` asks it one question at a time"
         )

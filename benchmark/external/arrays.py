@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import DataError
+from core.errors import DataError, one_line
 
 LARGEST = 2**30
 """Bytes of the arrays of one file of one image; 64 maps of 2048×2048 in float32 have as many."""
@@ -58,7 +58,7 @@ def reading(file: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from error
+        raise DataError(f"cannot read {file}: {one_line(error)}") from error
 
 
 def mapped(file: Path, most: int | None = None) -> Array:

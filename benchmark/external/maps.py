@@ -1,7 +1,6 @@
 """Others' maps in a folder or a file: which image and finding each shows, and their values, read when asked for."""
 
 import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from benchmark.external import arrays
 from benchmark.external.names import Names, refuse_unknown
 from core.errors import BadValueError, DataError, examples
+from core.names import repeated
 from datasets.io import rle
 from datasets.io.tables import read_csv
 
@@ -48,8 +48,7 @@ def find(path: Path, names: Names, findings: Sequence[str], index: Path | None) 
         pairs = _masks(path, names) if path.suffix == ".json" else _rows(path, names, index)
     else:
         pairs = _files(path, names, words)
-    twice = [" ".join(pair) for pair, count in Counter(pair for pair, _ in pairs).items() if count > 1]
-    if twice:
+    if twice := [" ".join(pair) for pair in repeated(pair for pair, _ in pairs)]:
         raise DataError(f"{path} has {len(twice)} cases more than once: {examples(twice)}; leave one map of each")
     return dict(pairs)
 

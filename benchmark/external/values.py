@@ -11,7 +11,7 @@ from benchmark.external.geometry import Geometry
 from benchmark.external.maps import Given, Map, Pair
 from benchmark.protocols.base import FileMap
 from core.errors import DataError, examples
-from core.frames import box_mask
+from core.frames import box_coverage
 from core.types import FloatArray
 from datasets.base import Dataset
 from datasets.lungs import outlined
@@ -89,4 +89,4 @@ def _inside(values: Map, boxes: FloatArray, frame: tuple[int, int]) -> float:
     scaled = values - values.min()
     total = float(scaled.sum())
     shape = (values.shape[0], values.shape[1])
-    return float((scaled * box_mask(boxes, frame, shape)).sum()) / total if total > 0 else np.nan
+    return float((scaled * box_coverage(boxes, frame, shape)).sum()) / total if total > 0 else np.nan

@@ -15,6 +15,7 @@ from backbones.wrapped import channels_of
 from benchmark.training import checkpoints, fitting
 from core.errors import BadValueError
 from core.flags.network import NetworkFlags
+from core.names import repeated
 
 log = logging.getLogger(__name__)
 GRAY_MEAN, GRAY_STD = (sum(MEAN) / 3,), (sum(STD) / 3,)
@@ -70,7 +71,7 @@ def _findings(flags: NetworkFlags, network: GivenNetwork, outputs: int, usual: S
         raise BadValueError(
             f"{flags.model} has {outputs} outputs, {named}: write --findings with a name for each, in their order"
         )
-    if twice := sorted({name for name in findings if findings.count(name) > 1}):
+    if twice := sorted(repeated(findings)):
         raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     return findings
 

@@ -19,7 +19,7 @@ from core.names import (
     MAIN_PROTOCOL,
     READERS,
     UNRANKED_METHODS,
-    spelled_data_set,
+    normalize_data_set,
 )
 
 
@@ -84,7 +84,7 @@ def _leaderboard_alone(suite: Suite) -> Suite:
 
 def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers: asked without importing it."""
-    name = spelled_data_set(dataset).split(":")[0]
+    name = normalize_data_set(dataset).split(":")[0]
     return name in datasets.names() and bool(datasets.REGISTRY.stated(name, "has_readings"))
 
 

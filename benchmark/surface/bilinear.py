@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import BadValueError
-from core.frames import Alignment, Grid, resolve
+from core.frames import Alignment, Grid, interpolation_weights, resolve
 from core.types import FloatArray
 
 
@@ -85,24 +85,8 @@ def _axes(grid: Grid, shape: tuple[int, int], frame: tuple[int, int]) -> tuple[A
     inside = [np.unique(np.clip(c, 0, side)) for c, side in zip(centres, frame, strict=True)]
     if all(map(np.array_equal, centres, inside)):
         return (centres[0], None), (centres[1], None)
-    y, x = ((kept, between(c, kept)) for c, kept in zip(centres, inside, strict=True))
+    y, x = ((kept, interpolation_weights(c, kept)) for c, kept in zip(centres, inside, strict=True))
     return y, x
-
-
-def between(knots: FloatArray, at: FloatArray) -> FloatArray:
-    """(n,) ascending knots, (m,) points -> (m,n) weights of the knots' values, constant beyond the outermost knots.
-
-    >>> between(np.array([0.0, 4.0]), np.array([1.0, 9.0])).tolist()
-    [[0.75, 0.25], [0.0, 1.0]]
-    """
-    low = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, max(len(knots) - 2, 0))
-    weights = np.zeros((len(at), len(knots)))
-    if len(knots) == 1:
-        return weights + 1
-    part = np.clip((at - knots[low]) / (knots[low + 1] - knots[low]), 0, 1)
-    weights[np.arange(len(at)), low] = 1 - part
-    weights[np.arange(len(at)), low + 1] = part
-    return weights
 
 
 def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
@@ -115,7 +99,7 @@ def integral(knots: FloatArray, edges: ArrayLike) -> FloatArray:
     """
     ends = np.asarray(edges, dtype=np.float64)
     points = np.unique(np.concatenate([ends, knots[(knots > ends[0]) & (knots < ends[-1])]]))
-    pieces = np.diff(points)[:, None] * between(knots, (points[1:] + points[:-1]) / 2)
+    pieces = np.diff(points)[:, None] * interpolation_weights(knots, (points[1:] + points[:-1]) / 2)
     weights = np.zeros((len(ends) - 1, len(knots)))
     np.add.at(weights, np.searchsorted(ends, points[:-1], side="right") - 1, pieces)
     return weights

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.errors import DataError, examples
+from core.errors import DataError, examples, one_line
 from core.files import atomic, key, remove_leftovers, write_json, writing
 from core.types import Sample
 from datasets.io.decoding import decode_all
@@ -75,7 +75,7 @@ def _read(path: Path) -> tuple[NDArray[np.uint8], dict[str, str]] | None:
     try:
         return np.load(path, mmap_mode="r"), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     except (ValueError, EOFError) as error:
-        log.warning("the pixels in %s are damaged (%s): they are decoded again", path, " ".join(str(error).split()))
+        log.warning("the pixels in %s are damaged (%s): they are decoded again", path, one_line(error))
         return None
 
 

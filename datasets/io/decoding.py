@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from core.errors import DataError
+from core.errors import DataError, killed
 from core.frames import resize_image
 from core.types import Sample
 from datasets.io import limits
@@ -70,11 +70,7 @@ class Worker:
         where, code = job.named(self.row()), self.process.exitcode or 0
         if -code in CRASHES:
             return f"cannot decode {where}: its decoder crashed ({signal.Signals(-code).name})"
-        how = (
-            f"was killed ({signal.Signals(-code).name}), perhaps for want of memory: try fewer --num_workers"
-            if code < 0
-            else "died"
-        )
+        how = killed(code, "try fewer --num_workers") if code < 0 else "died"
         raise DataError(f"a process that decodes images {how}; it was at {where}")
 
 

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import DataError, NotAvailableError
+from core.errors import DataError, NotAvailableError, one_line
 from datasets.io import dicom_pixels, limits
 from datasets.io.ages import years
 
@@ -90,7 +90,7 @@ def _as_data_error(path: Path) -> Iterator[None]:
     except errors.InvalidDicomError:
         raise DataError(f"cannot decode {path}: it is no DICOM file") from None
     except (*BROKEN, errors.BytesLengthException) as error:
-        raise DataError(f"cannot decode {path}: {' '.join(str(error).split()) or type(error).__name__}") from error
+        raise DataError(f"cannot decode {path}: {one_line(error) or type(error).__name__}") from error
 
 
 def _refuse_bomb(path: Path) -> None:

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from pandas.errors import ParserWarning
 
-from core.errors import DataError, UnknownNameError, examples
+from core.boxes import xywh_to_xyxy
+from core.errors import DataError, UnknownNameError, examples, one_line
 from core.types import FloatArray
 
 AS_TEXT: dict[str, Any] = {"dtype": str, "keep_default_na": False, "skipinitialspace": True}
@@ -47,7 +48,7 @@ def read_csv(path: Path, needed: Sequence[str], hint: str = "") -> pd.DataFrame:
         wrong = error.object[error.start : error.end]
         raise DataError(f"{path} is no text in UTF-8 ({wrong!r}; is it Latin-1?): {AS_CSV}") from error
     except (OSError, ValueError) as error:  # pandas' own errors are ValueErrors
-        raise DataError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+        raise DataError(f"cannot read {path}: {one_line(error)}") from error
     for column in needed:
         if column not in table.columns:
             columns = ", ".join(map(str, table.columns))
@@ -126,11 +127,9 @@ def numbers(path: Path, cells: pd.Series) -> pd.Series:
     return values.astype(float)
 
 
-def corner_sides(path: Path, cells: pd.DataFrame) -> FloatArray:
+def read_xywh(path: Path, cells: pd.DataFrame) -> FloatArray:
     """(n,4) xyxy of the columns x, y, width and height, in this order. Raises ``DataError`` as ``numbers`` does."""
-    edges = np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1)
-    edges[:, 2:] += edges[:, :2]
-    return edges
+    return xywh_to_xyxy(np.stack([numbers(path, cells.iloc[:, i]) for i in range(4)], axis=1))
 
 
 def refuse_duplicates(path: Path, rows: pd.Series) -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 from core.errors import DataError, examples
 from datasets.file_dataset import Truth, boxes_by_image
 from datasets.io.ages import years
-from datasets.io.tables import corner_sides, first_of, numbers, read_csv, read_list, refuse_duplicates, refuse_unknown
+from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
 
 FRAME = (1024, 1024)
 """(H, W) of every image as published."""
@@ -85,5 +85,5 @@ def read_boxes(root: Path) -> tuple[Truth, int]:
     finding = raw["Finding Label"].replace("Infiltrate", "Infiltration")
     refuse_unknown(path, finding, FINDINGS)
     refuse_duplicates(path, raw["Image Index"] + " " + finding)
-    boxes, images = corner_sides(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
+    boxes, images = read_xywh(path, raw.iloc[:, 2:6]), raw["Image Index"].tolist()
     return boxes_by_image(path, images, finding.tolist(), boxes, dict.fromkeys(images, FRAME))
