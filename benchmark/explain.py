@@ -60,7 +60,7 @@ def explain(
             ``fast`` and ``slow`` those without an answer for this model are left out, named in ``.absent`` and in the
             log.
         findings: positions of the model's outputs to explain, all by default.
-        layer: an earlier feature level (one of ``model.levels`` or any submodule with maps); None is the pooled map.
+        layer: an earlier layer (one of ``model.levels`` or any submodule with maps); None is the pooled map.
         memory_gib: what gradients and forward passes may take at once; more than that is done in parts.
         progress: show a bar while a slow method runs.
 

@@ -1,0 +1,125 @@
+"""The base classes of the engines: what can be asked of a network at any layer, and behind a forward pass."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from tqdm import tqdm
+
+from backbones.probe import evaluating
+from benchmark.engine import attention, full_gradients, memory
+from benchmark.engine.quiet import no_grad_no_autocast
+from benchmark.engine.request import ExplainRequest
+from core.errors import NotAvailableError
+from core.frames import Grid
+from methods.attention import Attention
+from methods.evidence import Evidence, Pass
+
+
+@dataclass(frozen=True, eq=False)
+class BaseEngine:
+    """What can be asked of the whole network, whatever the layer."""
+
+    request: ExplainRequest
+    findings: tuple[int, ...]
+
+    @property
+    def _columns(self) -> list[int]:
+        return list(self.findings)
+
+    def network(self, images: Tensor) -> Tensor:
+        """(M,3,H,W) -> (M,K) logits in float32, differentiable in the images.
+
+        For methods that change the image itself: ``saliency``, ``rise``, ``occlusion``.
+        """
+        with evaluating(self.request.model):
+            return self.request.model(images)[:, self._columns]
+
+    def sweep(self, count: int, render: Callable[[slice], Tensor]) -> Tensor:
+        """(count,K) logits of images that are rendered batch by batch, under the caller's autocast."""
+        request = self.request
+        step = memory.sweep_at_once(request.images, request.memory_gib)
+        batches = [torch.empty(0, len(self.findings), device=request.images.device)]
+        hidden = None if request.progress else True
+        bar = tqdm(total=count, desc="forward passes", unit="image", leave=False, delay=2, disable=hidden)
+        with bar, no_grad_no_autocast(), evaluating(request.model):
+            for start in range(0, count, step):
+                images = memory.channels_last_on_cpu(render(slice(start, min(start + step, count))))
+                with request.autocast():
+                    logits = functional_call(request.model, self._weights, (images,))
+                batches.append(logits[:, self._columns].float())
+                bar.update(len(images))
+        return torch.cat(batches)
+
+    @cached_property
+    def _weights(self) -> dict[str, Tensor]:
+        """The convolutions' weights as their images lie; the model keeps its own."""
+        weights = self.request.model.named_parameters()
+        return {name: memory.channels_last_on_cpu(value.detach()) for name, value in weights if value.ndim == 4}
+
+    def at_layer(self, layer: str | None) -> Evidence:
+        """The same images and findings at another layer: one more forward pass, once.
+
+        Raises ``BadValueError`` for an unknown layer, which names those there are.
+        """
+        if layer not in self._evidence_by_layer:
+            request = replace(self.request, findings=self.findings)
+            self._evidence_by_layer[layer] = request.compute_evidence(request, layer)
+        return self._evidence_by_layer[layer]
+
+    @cached_property
+    def _evidence_by_layer(self) -> dict[str | None, Evidence]:
+        return {}
+
+    def for_images(self, images: Tensor) -> Evidence:
+        """One more forward pass, of other images.
+
+        Raises ``NotAvailableError`` where the network takes none of their size.
+        """
+        try:
+            request = replace(self.request, images=images, findings=self.findings)
+            return request.compute_evidence(request, getattr(self, "layer", None))
+        except (RuntimeError, ValueError, TypeError) as error:
+            side = f"{images.shape[-2]}x{images.shape[-1]}"
+            raise NotAvailableError(f"this network takes no images of {side} pixels: {error}") from error
+
+    def patch_size(self) -> int:
+        """The patch of a transformer."""
+        return int(getattr(self.request.model.extractor, "patch", 1))
+
+    def attention(self) -> Sequence[Attention]:
+        """By a pass of its own when a method reads it; the same at every layer."""
+        request = self.request
+        return attention.parts(request.model, request.images, self.findings, request.memory_gib, request.autocast)
+
+    def full_gradients(self, image: Tensor) -> Iterator[list[tuple[Grid, Tensor]]]:
+        """By a pass of its own; the same at every layer."""
+        return full_gradients.terms(self.request.model, image, self.findings)
+
+    def grid_at(self, layer: str | None) -> Grid:
+        """Where the positions of ``layer`` look."""
+        return self.request.model.grid((self.request.images.shape[-2], self.request.images.shape[-1]), layer)
+
+    def max_batch(self, what: Pass) -> int:
+        """See ``methods.evidence.Evidence.max_batch``; the head is the network where a layer knows no better."""
+        count = memory.recorded_at_once if what == "backward" else memory.images_at_once
+        return count(self.request.images, self.request.memory_gib)
+
+
+@dataclass(frozen=True, eq=False)
+class MapEngine(BaseEngine):
+    """An engine behind a forward pass, at one map of it."""
+
+    A: Tensor
+    """(N,C,h,w)."""
+    logits: Tensor
+    """(N, all findings)."""
+
+    def others(self) -> tuple[tuple[int, ...], Self]:
+        """Of the same pass."""
+        findings = tuple(range(self.logits.shape[1]))
+        return findings, replace(self, findings=findings)
