@@ -9,7 +9,7 @@ from torch import nn
 import backbones
 from backbones import networks
 from backbones.classifier import Classifier
-from backbones.networks import GivenNetwork
+from backbones.networks import ExternalNetwork
 from backbones.rescaled import normalised
 from backbones.wiring import Wiring, connect
 from core import user_code
@@ -19,7 +19,7 @@ from core.files import file_hash
 
 def assemble(
     word: str,
-    network: GivenNetwork,
+    network: ExternalNetwork,
     wiring: Wiring,
     outputs: int,
     channels: int,

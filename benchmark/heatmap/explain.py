@@ -27,7 +27,7 @@ ADVICE = "lower --memory_gib, ask for fewer --method at once, or write --precisi
 
 
 @dataclass(frozen=True, eq=False)
-class FinishedNetwork:
+class TrainedNetwork:
     """The network of a finished run, in memory."""
 
     checkpoint: Path
@@ -71,10 +71,10 @@ class ExplainedImage:
         return RawMap(method, of_method.maps[0, k].numpy(), grid, self.probabilities[k])
 
 
-def read(checkpoint: Path, config: HeatmapConfig) -> FinishedNetwork:
+def read(checkpoint: Path, config: HeatmapConfig) -> TrainedNetwork:
     """The network of a ``best.ckpt`` or run folder. Raises as ``benchmark.training.checkpoints.load``."""
     model, recipe, findings = checkpoints.read_network(checkpoint, config.trust)
-    return FinishedNetwork(checkpoint, prepare(model, config), recipe, findings)
+    return TrainedNetwork(checkpoint, prepare(model, config), recipe, findings)
 
 
 class Explainer:
@@ -101,7 +101,7 @@ class Explainer:
         return tuple(f"{word}: {reason}" for word, reason in self.absent.items())
 
     def explain(
-        self, network: FinishedNetwork, samples: Sequence[Sample], max_bad_images: float
+        self, network: TrainedNetwork, samples: Sequence[Sample], max_bad_images: float
     ) -> Iterator[ExplainedImage]:
         """The readable images among ``samples``, one forward pass each, resized as in the network's training.
 

@@ -12,7 +12,7 @@ from PIL import Image
 import methods
 from benchmark.heatmap import explain
 from benchmark.heatmap.chosen_run import checkpoint_of
-from benchmark.heatmap.explain import ADVICE, Explainer, FinishedNetwork
+from benchmark.heatmap.explain import ADVICE, Explainer, TrainedNetwork
 from benchmark.heatmap.images import users_images
 from benchmark.heatmap.picture import frame_of, heat_in_frame, opacity
 from benchmark.training import machine, memory
@@ -97,7 +97,7 @@ def _check_target(path: Path, source: Path) -> None:
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 
 
-def _position(label: str, network: FinishedNetwork) -> int:
+def _position(label: str, network: TrainedNetwork) -> int:
     """Which finding of the network a label means. Raises ``UnknownNameError``, which names the run too."""
     try:
         return network.findings.index(match(label, network.findings))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from backbones.rescaled import MEAN, STD, normalised
 from benchmark.check import AnswerRow
-from benchmark.models.load import Loaded
+from benchmark.models.load import LoadedNetwork
 from benchmark.training.metrics.auroc import scores
 from core.errors import DataError, examples
 from core.frames import resize_image
@@ -37,7 +37,7 @@ USUAL = {
 """Normalisations that projects use, as mean and std of gray values in [0, 1]."""
 
 
-def answers(loaded: Loaded, data: Dataset, count: int) -> list[AnswerRow]:
+def answers(loaded: LoadedNetwork, data: Dataset, count: int) -> list[AnswerRow]:
     """AUROC per finding, order of the outputs, normalisation, on the first ``count`` images of ``data``.
 
     Raises ``DataError`` where no finding has images with and without it.
@@ -82,7 +82,7 @@ def _errors(labels: FloatArray) -> FloatArray:
     return errors
 
 
-def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
+def _images(loaded: LoadedNetwork, gray: Tensor, labels: FloatArray, judged: list[int], mean: float) -> AnswerRow:
     """Whether a usual normalisation other than that at hand gives a better mean AUROC."""
     means = {}
     for name, (centre, spread) in USUAL.items():
@@ -99,7 +99,7 @@ def _images(loaded: Loaded, gray: Tensor, labels: FloatArray, judged: list[int],
 
 
 @torch.inference_mode()
-def _logits(loaded: Loaded, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
+def _logits(loaded: LoadedNetwork, gray: Tensor, *rescale: torch.nn.Module | None) -> Tensor:
     """(n,K) logits of (n,S,S) pixels, by another ``rescale`` where one is given."""
     model, kept = loaded.model, loaded.model.rescale
     try:

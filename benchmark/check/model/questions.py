@@ -7,7 +7,7 @@ import methods
 from backbones.whole import logits_of
 from benchmark.check import AnswerRow
 from benchmark.explain import explain
-from benchmark.models.load import Loaded
+from benchmark.models.load import LoadedNetwork
 from core.errors import LocusError, NotAvailableError
 from core.seeds import generator
 from datasets.io import transforms
@@ -16,7 +16,7 @@ TOLERANCE = 1e-5
 """Of the logits, relative to the largest."""
 
 
-def answers(loaded: Loaded) -> list[AnswerRow]:
+def answers(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Weights, wiring, preprocessing, logits, grid and methods.
 
     The first three are told, the others judged: logits against the network as its project runs it, the grid against
@@ -31,7 +31,7 @@ def answers(loaded: Loaded) -> list[AnswerRow]:
     return [*said, *compared, _grid(loaded), *_methods(loaded)]
 
 
-def pixels(loaded: Loaded, count: int = 2) -> Tensor:
+def pixels(loaded: LoadedNetwork, count: int = 2) -> Tensor:
     """(count,S,S) uint8 of noise, the same for every network.
 
     S is the side of the network's images.
@@ -41,7 +41,7 @@ def pixels(loaded: Loaded, count: int = 2) -> Tensor:
 
 
 @torch.no_grad()
-def _logits(loaded: Loaded, module: nn.Module) -> AnswerRow:
+def _logits(loaded: LoadedNetwork, module: nn.Module) -> AnswerRow:
     """Whether gray values give the logits that the network's own forward gives for them, normalised by hand."""
     config = loaded.model.config or {}
     gray = pixels(loaded)
@@ -58,7 +58,7 @@ def _logits(loaded: Loaded, module: nn.Module) -> AnswerRow:
     return AnswerRow("logits", "wrong", f"differ from its own forward by {gap:.2g}: what follows the head?")
 
 
-def _grid(loaded: Loaded) -> AnswerRow:
+def _grid(loaded: LoadedNetwork) -> AnswerRow:
     side = loaded.img_size
     try:
         grid = loaded.model.grid((side, side))
@@ -72,7 +72,7 @@ def _grid(loaded: Loaded) -> AnswerRow:
     return AnswerRow("grid", "pass", f"stride {grid.stride}, offset {grid.offset}, {how}")
 
 
-def _methods(loaded: Loaded) -> list[AnswerRow]:
+def _methods(loaded: LoadedNetwork) -> list[AnswerRow]:
     """Which methods serve: the fast ones are tried on one image, and those slow ones that do not serve all networks."""
     images, slow = transforms.evaluation()(pixels(loaded, 1)), methods.expand(["slow"])
     tried = [word for word in slow if methods.get(word).serves]
@@ -87,7 +87,7 @@ def _methods(loaded: Loaded) -> list[AnswerRow]:
     return [AnswerRow("methods", "pass", f"{serve}; slow ones, which every network has, not tried: {rest}"), *none]
 
 
-def _reason(loaded: Loaded, images: Tensor, word: str) -> str:
+def _reason(loaded: LoadedNetwork, images: Tensor, word: str) -> str:
     """Why there is no map of the method ``word``; nothing where there is one."""
     try:
         explain(loaded.model, images, methods=[word])

@@ -8,7 +8,7 @@ from tabulate import tabulate
 import datasets
 from benchmark.check import conclude
 from benchmark.check.model import labelled, questions
-from benchmark.models.load import SIDE, Loaded, load, of_run
+from benchmark.models.load import SIDE, LoadedNetwork, load, load_run
 from benchmark.training import machine
 from config import ModelCheckConfig
 from core.flags.network import network_flags
@@ -24,7 +24,7 @@ def run(config: ModelCheckConfig, report: Callable[[str], None]) -> list[str]:
     data = None if config.data is None else datasets.load(config.data, config.data_root_dir, img_size=side)
     network = network_flags(config)
     usual = () if data is None else data.findings
-    loaded: Loaded = of_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
+    loaded: LoadedNetwork = load_run(Path(str(config.model)), config.trust) if network is None else load(network, usual)
     answers = questions.answers(loaded)
     answers += [] if data is None else labelled.answers(loaded, data, config.images)
     report(tabulate(answers, headers=("question", "verdict", "seen"), maxcolwidths=[None, None, 100]))
