@@ -26,7 +26,7 @@ NEED = "a table of boxes has the columns image, finding, score and x0, y0, x1, y
 PIXELS = ": give pixels of the image as published"
 SLACK = 1.0
 """Pixels by which a box may pass the image's edge, where it is cut."""
-Given = dict[tuple[str, str], FloatArray]
+BoxesByCase = dict[tuple[str, str], FloatArray]
 """(image, finding) -> (M,5) boxes xyxy in the frame of the image as published, and confidences."""
 
 
@@ -41,7 +41,7 @@ class Rows:
     box_format: BoxFormat
 
 
-def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> Given:
+def read(file: Path, box_format: BoxFormat | None, names: Names, frames: Mapping[str, tuple[int, int]]) -> BoxesByCase:
     """The boxes of a file by image and finding; ``frames``: (H, W) of each image of the split.
 
     Raises ``DataError`` for what is broken or cannot be, ``BadValueError`` where a CSV comes without ``box_format``, or

@@ -65,7 +65,7 @@ class EntryCases:
         return []
 
     @property
-    def absent(self) -> int:
+    def n_missing_maps(self) -> int:
         """How many maps of cases with truth are not there."""
         pairs = ((sample.image_id, finding) for sample in self.entry.samples for finding in sample.boxes)
         return 0 if self.entry.boxes is not None else sum(pair not in self.entry.values for pair in pairs)
@@ -91,7 +91,7 @@ class EntryCases:
         entry, pair = self.entry, (sample.image_id, finding)
         if entry.boxes is not None:
             return make_case(
-                sample, finding, label, None, "conventional", given=entry.boxes.get(pair, np.zeros((0, 5)))
+                sample, finding, label, None, "conventional", submitted_boxes=entry.boxes.get(pair, np.zeros((0, 5)))
             )
         values = entry.values.get(pair)
         if values is None and (finding not in sample.boxes or self._is_skipped(pair)):

@@ -28,7 +28,7 @@ class ExternalEntry:
     data: Dataset
     values: Mapping[Pair, maps.Map | FileMap]
     """(image, finding) -> (h,w) map; empty for boxes."""
-    boxes: boxes.Given | None
+    boxes: boxes.BoxesByCase | None
     """(image, finding) -> (M,5) boxes and confidences; None for maps."""
     probabilities: Mapping[Pair, float]
     geometry: geometry.Geometry

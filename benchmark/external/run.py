@@ -45,8 +45,9 @@ def run(config: ScoreConfig, report: Callable[[str], None]) -> int:
     folder = _folder(config, entry)
     row = against.find(config.against, Path(config.results), entry.samples) if config.against else None
     store = EntryCases(entry)
-    if store.absent:
-        report(f"{store.absent} cases have no map: {'left out' if entry.missing == 'skip' else 'counted as misses'}")
+    if store.n_missing_maps:
+        fate = "left out" if entry.missing == "skip" else "counted as misses"
+        report(f"{store.n_missing_maps} cases have no map: {fate}")
     scored = list(score(entry, store, [entry.name, *NAMES]))
     if config.verify:
         return _verified(folder, [record for record, _ in scored], report)
@@ -126,7 +127,7 @@ def _shared(entry: ExternalEntry, store: EntryCases) -> dict[str, Any]:
         "patients": len({sample.patient_id for sample in boxed}),
         "cases": sum(len(sample.boxes) for sample in boxed),
         "truth boxes": sum(len(boxes) for sample in boxed for boxes in sample.boxes.values()),
-        "cases without a map": store.absent,
+        "cases without a map": store.n_missing_maps,
     }
     if entry.trained_on:
         counts["trained on (declared)"] = entry.trained_on

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmark.external.geometry import Geometry
-from benchmark.external.maps import Given, Map, Pair
+from benchmark.external.maps import Map, MapFile, Pair
 from benchmark.protocols.base import FileMap
 from core.errors import DataError, examples
 from core.frames import box_coverage
@@ -24,7 +24,7 @@ MEAN_ERRORS, GAIN = 3.0, 1.2
 
 
 def read(
-    given: Mapping[Pair, Given], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
+    given: Mapping[Pair, MapFile], data: Dataset, where: Geometry, missing: Literal["error", "miss", "skip"]
 ) -> dict[Pair, Map | FileMap]:
     """(image, finding) -> (h,w) of every map that can be scored: the first ``KEPT`` bytes, and the rest as files.
 
@@ -62,7 +62,7 @@ def read(
     return out
 
 
-def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, Given], missing: str) -> None:
+def _refuse_missing(truth: Mapping[Pair, object], given: Mapping[Pair, MapFile], missing: str) -> None:
     absent = [pair for pair in truth if pair not in given]
     if len(absent) == len(truth):
         raise DataError(f"none of the {len(truth)} cases with a truth box has a map: are they of another data set?")

@@ -60,7 +60,7 @@ class Case:
     """Whether the image shows the finding: 1, 0, or nan where nobody knows; with a truth box it does."""
     probability: float | None = None
     """What the classifier says of the finding, in [0,1]; None where nobody asked it."""
-    given: FloatArray | None = None
+    submitted_boxes: FloatArray | None = None
     """(M,5) boxes xyxy in ``frame`` and their confidence in [0,1], in place of ``map``."""
 
     @property
@@ -74,7 +74,7 @@ class Case:
         return None if self.read_lungs is None else self.read_lungs()
 
     @property
-    def ready(self) -> "tuple[Surface | None, str]":
+    def surface_or_reason(self) -> "tuple[Surface | None, str]":
         """The surface of the map, min-max scaled over its positions to [0,1]; or None and why it is a miss.
 
         It is computed once, whatever the number of protocols; of a map that lies in a file whenever it is asked for.
@@ -84,11 +84,11 @@ class Case:
     _kept = cached_property(lambda self: _scaled(self))
 
     @property
-    def shown(self) -> tuple[Surface | GivenBoxes | None, str]:
+    def scored_object(self) -> tuple[Surface | GivenBoxes | None, str]:
         """The given boxes, or the surface of the map; or None and why it is a miss."""
-        if self.given is None:
-            return self.ready
-        return (GivenBoxes.from_rows(self.given), "") if len(self.given) else (None, NO_BOX)
+        if self.submitted_boxes is None:
+            return self.surface_or_reason
+        return (GivenBoxes.from_rows(self.submitted_boxes), "") if len(self.submitted_boxes) else (None, NO_BOX)
 
 
 Cases = Sequence[Case]
@@ -150,7 +150,7 @@ def case_index(cases: Cases) -> CaseIndex:
     return CaseIndex.of([c.finding for c in cases], [c.patient_id for c in cases], [c.training for c in cases])
 
 
-def usable(case: Case) -> tuple[FloatArray | None, str]:
+def finite_map(case: Case) -> tuple[FloatArray | None, str]:
     """The (h,w) map of a case as it is; or None and the reason why it failed."""
     if case.map is None:
         return None, case.reason or "no map"
@@ -159,7 +159,7 @@ def usable(case: Case) -> tuple[FloatArray | None, str]:
 
 
 def _scaled(case: Case) -> tuple[Surface | None, str]:
-    values, reason = usable(case)
+    values, reason = finite_map(case)
     if values is None:
         return None, reason
     scaled = surface(min_max(values), case.frame, case.grid)

@@ -93,9 +93,9 @@ class SegmentedCases:
 
 def _segmented(case: Case) -> tuple[FloatArray, float, bool, bool, str]:
     """What ``segment`` says of a case with truth, whether its map has pixels, and why it has none."""
-    on, reason = case.ready
-    if on is None or not len(case.boxes):
-        return np.full(OTSU + 1, np.nan), np.nan, False, on is not None, reason
+    heat, reason = case.surface_or_reason
+    if heat is None or not len(case.boxes):
+        return np.full(OTSU + 1, np.nan), np.nan, False, heat is not None, reason
     mask = interior(case.boxes, case.frame) if (mask := case.mask) is None else mask
     return *segment(case.map, case.grid, mask, LEVELS), True, reason  # type: ignore[arg-type]  # there is a map
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.pixels import contours as source
 from benchmark.pixels.painted import SIDE, resample_map, to_pixel_boxes
-from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, of_findings, usable
+from benchmark.protocols.base import FLAT, Case, Cases, Protocol, Result, case_index, failures, finite_map, of_findings
 from benchmark.protocols.chosen import AtThreshold, at_origins, other_origins, rows, scores_with_optimism
 from benchmark.records.score import Origin
 from benchmark.statistics.patients import SHARED_SUFFIX, CaseIndex
@@ -107,7 +107,7 @@ def sweep(
 
 def picture(case: Case) -> tuple[NDArray[np.float32] | None, str]:
     """(224,224) map in [0,1] and ""; a flat one is 0 everywhere and named; None and the reason where it failed."""
-    values, reason = usable(case)
+    values, reason = finite_map(case)
     if values is None:
         return None, reason
     image = resample_map(values, case.grid, case.frame)

@@ -97,7 +97,7 @@ def _asked(runs: Sequence[Trained], cases: Sequence[Case], networks: Networks) -
 
 def _of_image(run: Trained, pixels: NDArray[np.uint8], cases: Sequence[Case], networks: Networks) -> FloatArray:
     """(H,W) pixels and the cases of one image -> (cases, n)."""
-    known = [number for number, case in enumerate(cases) if case.ready[0] is not None]
+    known = [number for number, case in enumerate(cases) if case.surface_or_reason[0] is not None]
     out = np.full((len(cases), 2 * len(SHOWN) + 2 * len(REMOVED)), np.nan)
     if known:
         image = transforms.evaluation()(torch.from_numpy(pixels[None]).to(networks.device))[0]

@@ -49,7 +49,7 @@ class Faithfulness(Check):
         answers = curves(self.runs, cases, self.maps(method, self.runs), self.folder / self.name, self._networks)
         values = measures(answers)
         known = np.isfinite(values["road"])
-        if not known.any() and not failures(cases, [case.ready[1] for case in cases]):
+        if not known.any() and not failures(cases, [case.surface_or_reason[1] for case in cases]):
             raise NotAvailableError(f"all maps of {method!r} are flat: none puts a pixel before another")
         located = Locus().evaluate(cases, self.findings, seed).rows
         hits = {name: np.array([row[name] for row in located], dtype=np.float64) for name in (MAIN, "pointing")}
@@ -83,4 +83,4 @@ def _columns(values: dict[str, FloatArray], hits: dict[str, FloatArray], known: 
 
 def _row(case: Case, values: dict[str, Any]) -> dict[str, Any]:
     numbers = {name: None if np.isnan(value) else float(value) for name, value in values.items()}
-    return {**common_columns(case, case.ready[1]), **numbers}
+    return {**common_columns(case, case.surface_or_reason[1]), **numbers}
