@@ -16,7 +16,7 @@ from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, 
 from benchmark.protocols.chosen import rows
 from benchmark.protocols.locus import DEFAULT, IOU
 from benchmark.records.score import Origin
-from benchmark.statistics.bootstrap import Resampled, resample
+from benchmark.statistics.bootstrap import Resampled, bootstrap_draws
 from benchmark.statistics.patients import Sums
 from benchmark.statistics.summary import Column, Estimate, estimate, scores
 from benchmark.surface import Surface, all_boxes
@@ -141,8 +141,8 @@ class BoxCases:
 
     def resampled(self, each: Sequence[Sums], statistic: Callable[[Any], Any]) -> Resampled | None:
         """A statistic of each finding's columns, (..., M) -> (...), over resamples of patients -> (F,)."""
-        samples = [resample(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
-        return Resampled.joined(samples) if samples else None
+        samples = [bootstrap_draws(sums, self.seed).over(statistic)[0] for sums in each if self.cases]
+        return Resampled.join(samples) if samples else None
 
 
 def _boxes(case: Case, threshold: float) -> tuple[FloatArray, FloatArray]:

@@ -20,10 +20,10 @@ from tqdm import tqdm
 
 from benchmark.records import Cell, Record, Score, cases
 from benchmark.report.select import is_method
-from benchmark.statistics.bootstrap import mean, resample
+from benchmark.statistics.bootstrap import bootstrap_draws, mean
 from benchmark.statistics.common_cases import CommonCases, columns, common_cases, read
 from benchmark.statistics.paired import Comparison, compare, corrected
-from benchmark.statistics.ranks import first
+from benchmark.statistics.ranks import probability_of_first
 from benchmark.statistics.summary import Column, sums
 from core.errors import DataError, examples
 from core.names import CEILINGS, MAIN, MAIN_PROTOCOL, PAIRED, PRIOR
@@ -113,8 +113,8 @@ def _first(table: _Table) -> list[list[Score]]:
     if entered:
         both = table.cases
         known = sums([table.hits[n] for n in entered], both.index, both.findings)
-        samples: NDArray[np.float32] = mean(resample(known).samples, -2)  # (R, K)
-        for n, share in zip(entered, first(samples), strict=True):
+        samples: NDArray[np.float32] = mean(bootstrap_draws(known).samples, -2)  # (R, K)
+        for n, share in zip(entered, probability_of_first(samples), strict=True):
             out[n] = [_score("p_first", float(share), len(both.index))]
     return out
 

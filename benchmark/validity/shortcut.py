@@ -111,7 +111,7 @@ def compared(
     for name, values in logits.items():
         per_finding = [_resampled(values[:, k], labels[:, k], person, seed) for k in range(len(findings))]
         value = np.array([resampled.value for resampled in per_finding])
-        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.joined(per_finding))
+        estimates[name] = Estimate(f"auroc@{name}", "none", value, counts, Resampled.join(per_finding))
     first, *others = estimates.values()
     return [first, *others, *(difference(other, first, f"change@{other.metric}") for other in others)]
 
