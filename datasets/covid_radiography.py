@@ -18,7 +18,7 @@ from datasets.base import SPLITS, Request
 from datasets.file_dataset import FileDataset, ImageRow
 from datasets.io.download import Kaggle
 from datasets.io.images import decode, find
-from datasets.io.tables import refuse
+from datasets.io.tables import raise_if_any
 
 CLASSES = {
     "COVID-19": ("covid", "covid19"),
@@ -118,7 +118,7 @@ def _pictures(root: Path) -> tuple[list[Picture], bool]:
     if lacking:
         raise DataError(f"{base} has no images of {examples(lacking, 4)}: {LAYOUT}")
     twice = sorted(repeated(picture.name for picture in pictures))
-    refuse(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
+    raise_if_any(base, twice, "file names twice", "; keep one of each")  # an image in two splits or classes
     return sorted(pictures, key=lambda picture: (list(CLASSES).index(picture.finding), picture.name)), parted
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 log = logging.getLogger(__name__)
-Truth = dict[str, dict[str, FloatArray]]
+BoxesByImage = dict[str, dict[str, FloatArray]]
 """Image -> finding -> (M,4) boxes in the image's frame."""
 ABOUT = ("age", "sex", "view", "study")
 """Columns of a table that become a sample's ``meta``."""
@@ -160,7 +160,7 @@ def log_unreadable(root: Path, bad: Sequence[str], good: int) -> int:
 
 def boxes_by_image(
     path: Path, images: Sequence[str], findings: Sequence[str], boxes: ArrayLike, frames: Mapping[str, tuple[int, int]]
-) -> tuple[Truth, int]:
+) -> tuple[BoxesByImage, int]:
     """Boxes of the images in ``frames``, in file order, and how many were clipped at the image's edge.
 
     Raises ``DataError`` with examples for boxes that are empty, wholly outside their image, or narrower than a pixel,

@@ -11,7 +11,7 @@ from datasets.base import Request
 from datasets.file_dataset import FileDataset, ImageRow, boxes_by_image, by_stem, split_names, with_file
 from datasets.io.dicom_headers import read_headers
 from datasets.io.download import Kaggle
-from datasets.io.tables import read_csv, read_xywh, refuse
+from datasets.io.tables import raise_if_any, read_csv, read_xywh
 
 FRAME = (1024, 1024)
 """(H, W) of every image."""
@@ -92,7 +92,7 @@ def _labels(path: Path) -> tuple[dict[str, int], list[str], np.ndarray]:
     if not raw["Target"].isin(("0", "1")).all():
         raise DataError(f"{path} has a Target other than 0 and 1: {examples(sorted(set(raw['Target']) - {'0', '1'}))}")
     each = raw.groupby("patientId", sort=False)["Target"].nunique()
-    refuse(path, each.index[each > 1], "images of both Targets")
+    raise_if_any(path, each.index[each > 1], "images of both Targets")
     positive = raw["Target"] == "1"
     if (raw.loc[~positive, SIDES] != "").any(axis=None):
         listing = examples(raw.loc[~positive & (raw[SIDES] != "").any(axis=1), "patientId"])

@@ -68,9 +68,9 @@ def is_fast(word: str) -> bool:
     if split_smooth(word)[1]:
         return False
     name = normalize_name(word).split(":")[0]
-    needs = registry.stated(name, "needs") if name in registry.files else None
+    needs = registry.read_attribute(name, "needs") if name in registry.files else None
     if isinstance(needs, set | frozenset):
-        return needs <= FAST and not registry.stated(name, "costly")
+        return needs <= FAST and not registry.read_attribute(name, "costly")
     try:
         return get(word).is_fast()
     except (NotAvailableError, BadValueError) as error:

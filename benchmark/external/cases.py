@@ -22,7 +22,7 @@ from core.errors import NotAvailableError
 from core.frames import Grid, conventional
 from core.names import PRIOR
 from core.types import Sample
-from datasets.lungs import outlined
+from datasets.lungs import has_boxes_or_lungs
 
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
@@ -100,7 +100,7 @@ class EntryCases:
         return make_case(sample, finding, label, values, entry.geometry.grid, **more)
 
     def _baseline(self, name: str) -> list[Case]:
-        samples = [sample for sample in self.entry.samples if sample.boxes or outlined(sample) is not None]
+        samples = [sample for sample in self.entry.samples if has_boxes_or_lungs(sample)]
         said, pairs = self.entry.probabilities, _pairs(samples, self.findings)
         each, grid = self._prior(samples) if name == PRIOR else self._drawn(name, samples, pairs)
         return [

@@ -23,7 +23,7 @@ from benchmark.report.html.suite import PAGE
 from benchmark.suite import paired
 from benchmark.suite.scorers import ByProtocol
 from benchmark.training import provenance
-from benchmark.verify.figures import differences
+from benchmark.verify.differences import differences
 from config import ScoreConfig
 from core.errors import BadValueError, DataError
 from core.files import write_text
@@ -92,7 +92,7 @@ def score(
         seconds = round(time.perf_counter() - start, 3)
         if cell.method == entry.name and fields.get("status") == "n/a":
             lacking.add(cell.protocol)
-        source = "run" if cell.method in NAMES else MODEL
+        source = "run" if cell.method in NAMES else "external"
         yield Record(cell=cell, source=source, seconds=seconds, **shared, **fields), rows
 
 

@@ -14,7 +14,7 @@ from core.errors import DataError, examples
 from core.frames import box_coverage
 from core.types import FloatArray
 from datasets.base import Dataset
-from datasets.lungs import outlined
+from datasets.lungs import has_boxes_or_lungs
 
 log = logging.getLogger(__name__)
 KEPT = 2**26
@@ -30,7 +30,7 @@ def read(
 
     Raises ``DataError`` for a map that is none, for a set of constant maps, and with ``missing`` error for absent ones.
     """
-    scorable = [s for s in data if s.boxes or outlined(s) is not None]
+    scorable = [s for s in data if has_boxes_or_lungs(s)]
     truth = {(s.image_id, finding): (boxes, s.frame) for s in scorable for finding, boxes in s.boxes.items()}
     _refuse_missing(truth, given, missing)
     wanted = [(s.image_id, finding) for s in scorable for finding in data.findings]

@@ -22,15 +22,9 @@ from core.files import atomic, stem
 from datasets.io import images
 from datasets.labels import match
 
-KINDS = {
-    ".png": "PNG",
-    ".jpg": "JPEG",
-    ".jpeg": "JPEG",
-    ".tif": "TIFF",
-    ".tiff": "TIFF",
-    ".bmp": "BMP",
-    ".webp": "WEBP",
-}
+FORMAT_BY_SUFFIX = {
+    ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".webp": "WEBP",
+}  # fmt: skip
 """What a picture may be, by the end of its name."""
 
 log = logging.getLogger(__name__)
@@ -81,7 +75,7 @@ def run(config: HeatmapConfig) -> Overlay:
     height, width = original.shape
     picture = blend(original, heat[:height, :width])  # preprocessing may add pixels right and below
     with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, KINDS[path.suffix.lower()], quality=95)
+        Image.fromarray(picture).save(temporary, FORMAT_BY_SUFFIX[path.suffix.lower()], quality=95)
     return Overlay(path, finding, raw_map.probability, method, checkpoint)
 
 
@@ -89,10 +83,9 @@ def _check_target(path: Path, source: Path) -> None:
     """Raise ``BadValueError`` where no picture can be written to ``path``, or would replace the image itself."""
     if path.is_dir():
         return
-    if path.suffix.lower() not in KINDS:
-        raise BadValueError(
-            f"--output_path {path}: a picture's name ends in {', '.join(KINDS)}; or give a folder that exists"
-        )
+    if path.suffix.lower() not in FORMAT_BY_SUFFIX:
+        endings = ", ".join(FORMAT_BY_SUFFIX)
+        raise BadValueError(f"--output_path {path}: a picture's name ends in {endings}; or give a folder that exists")
     if path.resolve() == source.resolve():
         raise BadValueError(f"--output_path {path} is the image itself: choose another name")
 

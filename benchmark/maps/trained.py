@@ -21,7 +21,7 @@ from core.seeds import patient_ranks
 from core.types import Sample
 from datasets.base import Dataset
 from datasets.io import cache
-from datasets.lungs import outlined
+from datasets.lungs import lung_reader
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Trained:
     @cached_property
     def scorable_images(self) -> list[Sample]:
         """The images of the split on which a map can be scored: with a truth box, or with a mask of the lungs."""
-        return [sample for sample in self.data if sample.boxes or outlined(sample) is not None]
+        return [sample for sample in self.data if sample.boxes or lung_reader(sample) is not None]
 
     @cached_property
     def pixels(self) -> NDArray[np.uint8]:

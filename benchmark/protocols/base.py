@@ -16,6 +16,13 @@ from benchmark.surface.trace import GivenBoxes
 from core.frames import Alignment, Grid
 from core.types import FloatArray
 
+AT_A_TIME = 16
+"""So many cases have all boxes of their maps in memory: noise of 1024×1024 has a hundred thousand of them."""
+FLAT = "flat map"
+"""The reason of a miss that is the map's answer and no failure of the run."""
+NO_BOX, NOT_GIVEN = "no box", "no map was given"
+"""The same where boxes, or others' maps, were given for other images or findings."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileMap:
@@ -166,21 +173,9 @@ def _scaled(case: Case) -> tuple[Surface | None, str]:
     return (None, FLAT) if scaled.flat else (scaled, "")  # all that stands out may lie outside the frame
 
 
-AT_A_TIME = 16
-"""So many cases have all boxes of their maps in memory: noise of 1024×1024 has a hundred thousand of them."""
-
-
 def in_parts(n_cases: int) -> Iterator[slice]:
     """The numbers of the cases, a few at a time; one empty part of none."""
     return (slice(start, start + AT_A_TIME) for start in range(0, max(n_cases, 1), AT_A_TIME))
-
-
-FLAT = "flat map"
-"""The reason of a miss that is the map's answer and no failure of the run."""
-
-
-NO_BOX, NOT_GIVEN = "no box", "no map was given"
-"""The same where boxes, or others' maps, were given for other images or findings."""
 
 
 def failures(cases: Cases, reasons: Sequence[str]) -> list[tuple[str, str, str]]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmark.protocols.base import Case, Cases, Protocol, Result, case_index, failures
 from benchmark.protocols.chosen import rows
-from benchmark.protocols.locus import DEFAULT, IOU
+from benchmark.protocols.locus import DEFAULT_THRESHOLD, IOU
 from benchmark.records.score import Origin
 from benchmark.statistics.bootstrap import Resampled, bootstrap_draws
 from benchmark.statistics.patients import Sums
@@ -90,7 +90,7 @@ class BoxCases:
         selector = ExactThresholds(IOU)
         for case in self.cases:
             selector.append(trace(case.scored_object[0] if len(case.boxes) else None), case.boxes)
-        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT, self.seed)
+        thresholds = cross_fitted(selector, case_index(self.cases), DEFAULT_THRESHOLD, self.seed)
         return [_boxes(case, threshold) for case, threshold in zip(self.cases, thresholds.tolist(), strict=True)]
 
     @cached_property

@@ -23,7 +23,7 @@ from core.frames import Grid, resolve
 from core.names import MAIN
 from core.types import FloatArray
 
-DEFAULT = 0.5
+DEFAULT_THRESHOLD = 0.5
 IOU = 0.3
 TENTHS = {"iou": (1, 3, 5), "iobb": (1, 5)}
 
@@ -52,8 +52,8 @@ class Locus(Protocol):
         """All metrics at each origin, ``pointing`` without one; a row per case at its cross-fitted threshold."""
         scored, val_cases = of_findings(cases, findings), of_findings(validation, findings)
         batch, index, val_index = TracedCases(scored), case_index(scored), case_index(val_cases)
-        chosen = choose((batch.selector, index), DEFAULT, seed, (TracedCases(val_cases).selector, val_index))
-        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT), ("otsu", ""): batch.otsu}
+        chosen = choose((batch.selector, index), DEFAULT_THRESHOLD, seed, (TracedCases(val_cases).selector, val_index))
+        chosen |= {("fixed", ""): np.full(len(scored), DEFAULT_THRESHOLD), ("otsu", ""): batch.otsu}
         at = {key: BoxesAtThreshold(batch, key, thresholds) for key, thresholds in chosen.items()}
         box_counts = _count_boxes(batch, {key: chosen[key] for key in chosen if key[1] != SHARED_SUFFIX})
         pairs = [(each_at, box_counts.get(key)) for key, each_at in at.items()]
@@ -94,7 +94,7 @@ class TracedCases:
             self.selector.append(trace(shown), case.boxes)
             self.reasons.append(reason)
             points.append(shown is not None and distance(shown.peak, case.boxes) == 0)
-            otsus.append(otsu(shown) if isinstance(shown, Surface) else DEFAULT)
+            otsus.append(otsu(shown) if isinstance(shown, Surface) else DEFAULT_THRESHOLD)
         self.truth = self.selector.truth
         self.centres = [(case.boxes[:, :2] + case.boxes[:, 2:]) / 2 for case in cases]
         self.pointing = np.array(points, dtype=bool)

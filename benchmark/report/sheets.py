@@ -56,6 +56,6 @@ def plain(protocol: str, records: Sequence[Record]) -> Sheet:
     columns = [
         score(metric, origin, metric if origin == "none" else f"{metric}, {origin}", with_n) for metric, origin in means
     ]
-    stated = PROTOCOLS.stated(protocol, "main") if protocol in PROTOCOLS.names() else None
+    stated = PROTOCOLS.read_attribute(protocol, "main") if protocol in PROTOCOLS.names() else None
     main = next((each for each in means if each[0] == stated), next(iter(means), ("", None)))
     return Sheet(protocol, protocol, "as the columns say", "Mean over findings.", tuple(columns), main)

@@ -125,10 +125,10 @@ def largest_balanced_part(scores: Mapping[ScoreKey, FloatArray]) -> BalancedScor
     return max(parts, key=_extent, default=None)
 
 
-def _extent(part: BalancedScores) -> tuple[int, int, int]:
+def _extent(scores: BalancedScores) -> tuple[int, int, int]:
     """What is compared: factors that have levels, then trainings, then methods."""
-    backbones, poolings, methods, *_ = part.values.shape
-    return (backbones > 1) + (poolings > 1), -part.left_out, methods
+    backbones, poolings, methods, *_ = scores.values.shape
+    return (backbones > 1) + (poolings > 1), -scores.left_out, methods
 
 
 def _terms(factors: Term, nested_in: Nesting) -> list[Term]:

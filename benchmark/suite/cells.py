@@ -85,7 +85,7 @@ def _leaderboard_alone(suite: Suite) -> Suite:
 def has_readings(dataset: str) -> bool:
     """Whether a data set, options and all, keeps the boxes of each of its readers: asked without importing it."""
     name = normalize_data_set(dataset).split(":")[0]
-    return name in datasets.names() and bool(datasets.REGISTRY.stated(name, "has_readings"))
+    return name in datasets.names() and bool(datasets.REGISTRY.read_attribute(name, "has_readings"))
 
 
 def _cell(shared: Cell, method: str, alignment: str, protocol: str, images: int | None = None) -> Cell:

@@ -12,7 +12,7 @@ from benchmark.statistics.summary import Column, estimate, scores
 from benchmark.validity.answers import Networks, curves
 from benchmark.validity.base import Check
 from benchmark.validity.imputation import NOISE
-from benchmark.validity.perturbation import BLUR, REMOVED, SHOWN, STEPS, Curves, area
+from benchmark.validity.perturbation import BLUR, INSERTED_SHARES, REMOVED, STEPS, Curves, area_under_curve
 from core.errors import NotAvailableError
 from core.names import MAIN
 from core.types import FloatArray
@@ -70,7 +70,7 @@ def measures(answers: Curves) -> dict[str, FloatArray]:
     2022).
     """
     morf, lerf = answers.morf.mean(-1), answers.lerf.mean(-1)
-    areas = {"insertion": area(SHOWN, answers.insertion), "deletion": area(SHOWN, answers.deletion)}
+    areas = {way: area_under_curve(INSERTED_SHARES, getattr(answers, way)) for way in ("insertion", "deletion")}
     return {**areas, "road@morf": morf, "road@lerf": lerf, "road": (lerf - morf) / 2}
 
 

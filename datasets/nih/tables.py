@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from core.errors import DataError, examples
-from datasets.file_dataset import Truth, boxes_by_image
+from datasets.file_dataset import BoxesByImage, boxes_by_image
 from datasets.io.ages import years
 from datasets.io.tables import first_of, numbers, read_csv, read_list, read_xywh, refuse_duplicates, refuse_unknown
 
@@ -70,7 +70,7 @@ def _zero_one(path: Path, cells: pd.Series) -> pd.Series:
     return values.astype(np.float32)
 
 
-def read_boxes(root: Path) -> tuple[Truth, int]:
+def read_boxes(root: Path) -> tuple[BoxesByImage, int]:
     """Image -> finding -> (1,4) xyxy box in the 1024x1024 frame, and how many were clipped at its edge.
 
     The file holds x, y, w, h under one broken heading, measured from the image's upper left edge. Raises ``DataError``
