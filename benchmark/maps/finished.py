@@ -55,7 +55,7 @@ def images_of(config: TrainConfig, split: str, finished: FinishedModel) -> Datas
     if finished.findings == data.findings and len(kept) == len(data):
         return data
     shared = Shared(data, finished.findings, kept)
-    shared.describe |= {"trained_on": finished.trained_on, **counts}
+    shared.description |= {"trained_on": finished.trained_on, **counts}
     return shared
 
 

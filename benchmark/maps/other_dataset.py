@@ -26,7 +26,7 @@ def external_test_set(config: TrainConfig, other: TrainConfig) -> Dataset:
     samples = source.load(other, "test")
     kept, counts = unseen(config, other, samples)
     shared = Shared(samples, source.load(config, "test").findings, kept)
-    shared.describe |= {"trained_on": config.dataset, **counts}
+    shared.description |= {"trained_on": config.dataset, **counts}
     return shared
 
 
