@@ -129,9 +129,8 @@ def with_file(root: Path, listed: Iterable[str], files: Mapping[str, Path], layo
     names, which = list(listed), f"{split} images" if split else "images"
     present = [name for name in names if name in files]
     if split and not names:
-        raise DataError(
-            f"{root} has no {which}: its tables put none there; --partition patient or kfold draws its own splits"
-        )
+        advice = "its tables put none there; --partition patient or kfold draws its own splits"
+        raise DataError(f"{root} has no {which}: {advice}")
     if not present:
         raise DataError(f"{root} has none of the {len(names)} {which} of its tables: {layout}")
     if len(present) < len(names):

@@ -110,9 +110,8 @@ def _nih(path: Path) -> dict[str, str]:
         entries = json.loads(path.read_text(encoding="utf-8-sig"))
         return {str(entry["subset_img_id"]): str(entry["img_id"]) for entry in entries}
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(
-            f"cannot read {path}: a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
-        ) from error
+        advice = f"a list of entries with subset_img_id and img_id is expected ({str(error)[:200]})"
+        raise DataError(f"cannot read {path}: {advice}") from error
 
 
 def _classes(path: Path) -> dict[str, str]:

@@ -44,9 +44,8 @@ def run(config: RunConfig, report: Callable[[str], None]) -> int:
     """
     if len(config.compare) != 2:
         given = len(config.compare)
-        raise BadValueError(
-            f"--compare takes two, A and B, not {given}: each is suite[/model][/method] or a checkpoint's path"
-        )
+        advice = "each is suite[/model][/method] or a checkpoint's path"
+        raise BadValueError(f"--compare takes two, A and B, not {given}: {advice}")
     homes = [Path(config.results)] if config.results else [results_folder.published(), results_folder.UNPUBLISHED]
     first, second = (resolve_first(word, homes) for word in config.compare)
     text, rows = compare_selections(first, second)
@@ -68,9 +67,8 @@ def compare_selections(first: Selection, second: Selection) -> tuple[str, list[C
     pairs = tqdm(paired.pairs, desc="compare", unit="pair", leave=False, disable=None)
     rows = table.adjusted([row for pair in pairs for row in _rows(pair, first, second, left_out)])
     if not rows:
-        raise BadValueError(
-            f"{first.selector} and {second.selector} share no case: they were scored on other images or findings"
-        )
+        reason = "they were scored on other images or findings"
+        raise BadValueError(f"{first.selector} and {second.selector} share no case: {reason}")
     about = provenance(first, second, paired, rows)
     return "\n".join([*left_out, about, "", *map(plain, table.tables(rows))]).rstrip(), rows
 

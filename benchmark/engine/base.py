@@ -1,9 +1,9 @@
-"""The base classes of the engines: what can be asked of a network at any layer, and behind a forward pass."""
+"""What engines of all layers have: the request that they answer, and the base classes."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor
@@ -12,12 +12,42 @@ from tqdm import tqdm
 
 from backbones.probe import evaluating
 from benchmark.engine import attention, full_gradients, memory
-from benchmark.engine.quiet import no_grad_no_autocast
-from benchmark.engine.request import ExplainRequest
-from core.errors import NotAvailableError
+from benchmark.engine.quiet import Autocast, no_grad_no_autocast
+from core.errors import BadValueError, NotAvailableError
 from core.frames import Grid
 from methods.attention import Attention
 from methods.evidence import Evidence, Pass
+
+if TYPE_CHECKING:
+    from backbones import Classifier
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainRequest:
+    """A batch, a model and the findings to explain."""
+
+    model: "Classifier"
+    images: Tensor
+    """(N,3,H,W)."""
+    findings: tuple[int, ...] | None
+    """Positions among the model's outputs; None until they are counted."""
+    memory_gib: float
+    progress: bool
+    autocast: Autocast
+    """The precision of forward passes."""
+    compute_evidence: Callable[["ExplainRequest", str | None], Evidence]
+    """Request, layer -> the evidence of that layer."""
+
+    def finding_indices(self, count: int) -> tuple[int, ...]:
+        """The findings of a model with ``count`` outputs. Raises ``BadValueError`` for one that it doesn't have.
+
+        Negative positions are none of a model's outputs.
+        """
+        chosen = tuple(range(count)) if self.findings is None else self.findings
+        wrong = [finding for finding in chosen if finding not in range(count)]
+        if wrong or not chosen:
+            raise BadValueError(f"findings {wrong or '(none)'} are not among the model's outputs 0 … {count - 1}")
+        return chosen
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 from torch import Tensor
 
 from benchmark.engine import level, pooled
-from benchmark.engine.base import BaseEngine
+from benchmark.engine.base import BaseEngine, ExplainRequest
 from benchmark.engine.quiet import Autocast, no_grad_no_autocast
-from benchmark.engine.request import ExplainRequest
 from core.errors import BadValueError, NotAvailableError
 from methods.evidence import Engine, Evidence
 

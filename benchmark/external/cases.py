@@ -26,6 +26,8 @@ from datasets.lungs import has_boxes_or_lungs
 
 Pair = tuple[Sample, str, float]
 """An image, a finding and its label."""
+MapsOnGrid = tuple[Sequence[Map | FileMap], Grid]
+"""The maps of some cases, and the grid of all of them."""
 SIDE = 32
 """Of the baselines' maps beside boxes, which have no grid: that of ``prior``."""
 
@@ -90,9 +92,8 @@ class EntryCases:
     def _case(self, sample: Sample, finding: str, label: float) -> Case | None:
         entry, pair = self.entry, (sample.image_id, finding)
         if entry.boxes is not None:
-            return make_case(
-                sample, finding, label, None, "conventional", submitted_boxes=entry.boxes.get(pair, np.zeros((0, 5)))
-            )
+            boxes = entry.boxes.get(pair, np.zeros((0, 5)))
+            return make_case(sample, finding, label, None, "conventional", submitted_boxes=boxes)
         values = entry.values.get(pair)
         if values is None and (finding not in sample.boxes or self._is_skipped(pair)):
             return None
@@ -109,7 +110,7 @@ class EntryCases:
             if finding not in sample.boxes or not self._is_skipped((sample.image_id, finding))
         ]
 
-    def _prior(self, samples: Sequence[Sample]) -> tuple[Sequence[Map | FileMap], Grid]:
+    def _prior(self, samples: Sequence[Sample]) -> MapsOnGrid:
         """A map for each fold and finding, which many cases share."""
         fold, means = Prior().by_fold(samples, self.findings)
         shape = (means.shape[2], means.shape[3])
@@ -117,18 +118,15 @@ class EntryCases:
         grid = conventional(self.entry.geometry.on(self._shape).size, shape)
         return each if _fits(len(each), shape) else [FileMap(shape, partial(np.asarray, known)) for known in each], grid
 
-    def _drawn(
-        self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]
-    ) -> tuple[Sequence[Map | FileMap], Grid]:
+    def _drawn(self, name: str, samples: Sequence[Sample], pairs: Sequence[Pair]) -> MapsOnGrid:
         """The maps of another baseline: at once, or each whenever it is asked for."""
         shape = self._shape
         grid = self.entry.geometry.on(shape)
         if _fits(len(pairs), shape):
             made, grid = baselines.maps(name, samples, self.findings, grid, shape)
             return list(made.reshape(-1, *made.shape[2:])), grid
-        return [
-            FileMap(shape, partial(_alone, name, sample, finding, grid, shape)) for sample, finding, _ in pairs
-        ], grid
+        files = [FileMap(shape, partial(_alone, name, image, finding, grid, shape)) for image, finding, _ in pairs]
+        return files, grid
 
     def _is_skipped(self, pair: tuple[str, str]) -> bool:
         """Whether a case with truth is left out of all rows, since it has no map."""

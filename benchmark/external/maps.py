@@ -61,9 +61,8 @@ def _files(folder: Path, names: Names, words: Sequence[str]) -> list[tuple[Pair,
     for file in files:
         split = None if file.stem in names.images else names.split(file.stem)
         if split is not None:
-            out.append(
-                ((split[0], names.finding(split[1], str(file))), _given(file, str(file), partial(_single, file)))
-            )
+            pair = split[0], names.finding(split[1], str(file))
+            out.append((pair, _given(file, str(file), partial(_single, file))))
         elif (image := names.image(file.stem)) is not None:
             out += _several(file, image, words, names)
         else:
@@ -109,9 +108,8 @@ def _named(file: Path, name: str) -> arrays.Array:
 
 def _rows(file: Path, names: Names, index: Path | None) -> list[tuple[Pair, MapFile]]:
     if index is None or file.suffix != ".npy":
-        raise BadValueError(
-            f"{file} is one file: a .npy of all maps needs --index, a CSV with the columns image, finding"
-        )
+        needed = "a .npy of all maps needs --index, a CSV with the columns image, finding"
+        raise BadValueError(f"{file} is one file: {needed}")
     table = read_csv(index, ("image", "finding"))
     with arrays.reading(file):
         values = arrays.mapped(file)

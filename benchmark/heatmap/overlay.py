@@ -52,9 +52,8 @@ def run(config: HeatmapConfig) -> Overlay:
     source, target = Path(str(config.image_path)), Path(config.output_path)
     _check_target(target, source)
     if len(methods.expand(config.method)) != 1 or config.image is not None or (config.model and config.checkpoint):
-        raise BadValueError(
-            "--image_path takes one --method, no --image, and --model or --checkpoint: leave the others out"
-        )
+        advice = "leave the others out"
+        raise BadValueError(f"--image_path takes one --method, no --image, and --model or --checkpoint: {advice}")
     machine.configure_torch(config.threads)
     original = images.decode(source)
     given = None if config.checkpoint is None else Path(config.checkpoint)

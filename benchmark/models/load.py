@@ -70,9 +70,8 @@ def _findings(flags: NetworkFlags, known: tuple[str, ...], outputs: int) -> tupl
     findings = flags.findings or known
     if len(findings) != outputs:
         named = f"--findings names {len(findings)}" if flags.findings else f"the data set has {len(findings)} findings"
-        raise BadValueError(
-            f"{flags.model} has {outputs} outputs, {named}: write --findings with a name for each, in their order"
-        )
+        advice = "write --findings with a name for each, in their order"
+        raise BadValueError(f"{flags.model} has {outputs} outputs, {named}: {advice}")
     if twice := sorted(repeated(findings)):
         raise BadValueError(f"--findings names {', '.join(twice)} twice: each output stands for something else")
     return findings

@@ -33,9 +33,8 @@ def of_pictures(config: HeatmapConfig, network: NetworkFlags) -> HeatmapConfig:
     Raises ``BadValueError`` without an image: the network belongs to no data set of ours.
     """
     if config.checkpoint is not None or not (config.image or config.image_path):
-        raise BadValueError(
-            f"--model {network.model} takes --image or --image_path, and no --checkpoint: it has no images of its own"
-        )
+        reason = "it has no images of its own"
+        raise BadValueError(f"--model {network.model} takes --image or --image_path, and no --checkpoint: {reason}")
     folder = enter(network, Path(config.runs))
     return replace(config, checkpoint=str(folder), model=None, findings=(), trust=True)  # its word was typed
 

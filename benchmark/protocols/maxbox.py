@@ -68,10 +68,7 @@ class MaxBox(Protocol):
         for variant, selector in batch.selectors.items():
             chosen[variant] = choose((selector, index), DEFAULT_INDEX, seed, (val_batch.selectors[variant], val_index))
             chosen[variant] |= {("fixed", ""): np.full(len(scored), float(DEFAULT_INDEX)), ("otsu", ""): batch.otsu}
-        hits = {
-            metric: np.stack([batch.selectors[variant].hits for variant in METRICS[metric]], 1)
-            for metric in OPTIMISM_METRICS
-        }
+        hits = {metric: np.stack([batch.selectors[v].hits for v in METRICS[metric]], 1) for metric in OPTIMISM_METRICS}
         oracles = {metric: (name, hits[metric], np.ones(len(scored))) for metric, name in OPTIMISM_METRICS.items()}
         return Result(
             scores_with_optimism(_columns(batch, chosen), index, findings, seed, oracles),
@@ -127,10 +124,8 @@ class SweptCases:
         shape = len(cases), len(LEVELS)
         self.boxes = np.array(boxes).reshape(*shape, 4)
         """(N,T,4) of the largest contour, in the case's frame."""
-        overlaps = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
-        self.selectors = {
-            p: SampledThresholds(overlaps[kind] >= d, overlaps[kind]) for p, (kind, d) in VARIANTS.items()
-        }
+        ious = {"largest": np.array(largest).reshape(shape), "best": np.array(best).reshape(shape)}
+        self.selectors = {v: SampledThresholds(ious[kind] >= d, ious[kind]) for v, (kind, d) in VARIANTS.items()}
         """By the best IoU with a truth box of the largest contour's box, or of any contour's."""
         self.otsu = np.array(otsu, dtype=np.float64)
         """(N,) the index of each map's own threshold."""

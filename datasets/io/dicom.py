@@ -106,9 +106,8 @@ def _refuse_bomb(path: Path) -> None:
         stream = zlib.decompressobj(-zlib.MAX_WBITS)
         count = len(stream.decompress(file.read(2 * limits.LARGEST), 2 * limits.LARGEST))
     if stream.unconsumed_tail or count >= 2 * limits.LARGEST:
-        raise DataError(
-            f"cannot decode {path}: it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
-        )
+        reason = f"it would unpack to more than the {2 * limits.LARGEST:,} bytes of a picture"
+        raise DataError(f"cannot decode {path}: {reason}")
 
 
 def _frame(path: Path, file: Any) -> tuple[int, int]:

@@ -67,7 +67,7 @@ class NIH(FileDataset):
 
     def _listed(self, experts: str | None, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         """Table and splits by the lists, which must keep boxed images out of training."""
-        table, names, self.description["lists"] = nih_lists.read_lists(self.root, self.findings, experts, seed)
+        table, names, self.description["lists"] = nih_lists.read(self.root, self.findings, experts, seed)
         splits.check_unboxed(names.index[names != "test"], self._boxes, f"the training lists in {self.root}")
         return table, names
 
