@@ -63,9 +63,8 @@ def rebuild(config: Mapping[str, Any], where: str, trust: bool = False) -> Class
     if not trust:
         user_code.refuse_code([word], where)
     if config["code"] != _code(word):
-        raise DataError(
-            f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: make it anew"
-        )
+        advice = "make it anew"
+        raise DataError(f"{networks.file_of(word)} has changed, or is gone, since this run was made of it: {advice}")
     module = networks.rebuild(word, config["outputs"], config["channels"], config["architecture"])
     return _connected(module, config)
 

@@ -45,9 +45,8 @@ def build(word: str, outputs: int | None, channels: int | None = None) -> Extern
     """
     source, _, name = word.partition(":")
     if not user_code.runs_code(word) and source not in SOURCES:
-        raise BadValueError(
-            f"no network {word!r}: write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
-        )
+        advice = f"write path/to/file.py:build, or {', '.join(f'{s}:NAME' for s in SOURCES)}"
+        raise BadValueError(f"no network {word!r}: {advice}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         if user_code.runs_code(word):
@@ -113,9 +112,8 @@ def _hf(name: str, outputs: int | None, channels: int | None) -> ExternalNetwork
         module = auto.AutoModelForImageClassification.from_pretrained(name, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().split("\n")[0]
-        raise NotAvailableError(
-            f"no image classifier hf:{name}: give a local folder, or a name on the hub ({reason})"
-        ) from error
+        advice = f"give a local folder, or a name on the hub ({reason})"
+        raise NotAvailableError(f"no image classifier hf:{name}: {advice}") from error
     stated, labels = module.config, module.config.id2label
     named = tuple(labels[k] for k in sorted(labels)) if not str(labels.get(0, "LABEL_0")).startswith("LABEL_") else ()
     size = getattr(stated, "image_size", None)
