@@ -56,8 +56,8 @@ class CheXlocalize(Protocol):
         batch, all_index, index = SegmentedCases(scored), case_index(scored), case_index(true)
         validation_selector = SegmentedCases(val_cases).selector(len(val_cases)), case_index(val_cases)
         chosen = choose((batch.selector(len(true)), index), DEFAULT_INDEX, seed, validation_selector)
-        fixed, own = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
-        chosen |= {("fixed", ""): fixed, ("otsu", ""): own}
+        fixed, by_otsu = (np.full(len(true), float(index)) for index in (DEFAULT_INDEX, OTSU))
+        chosen |= {("fixed", ""): fixed, ("otsu", ""): by_otsu}
         word = "" if all(case.read_mask is not None for case in true) else "@box"
         each = [(AtThreshold(key, _known(key, indices, all_index)), indices) for key, indices in chosen.items()]
         columns = [column for at, indices in each for column in _columns(batch, at, indices, word)]
